@@ -1,0 +1,242 @@
+"""CLIP: pictures and words to unit vectors. torch and open_clip load with the first encoder, not before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from gallery_store.torchvision_mend import mend_torchvision
+
+CONFIG_FILE = "open_clip_config.json"
+WEIGHTS_FILE = "open_clip_model.safetensors"
+_TEXT_BATCH = 64
+
+
+class EncoderError(ValueError):
+    """An encoder that cannot be had; the message says why and what to do."""
+
+
+class ImageEncoder(Protocol):
+    """What an import needs of an encoder. One with `fit(image) -> image` lets pictures be shrunk early."""
+
+    name: str
+    version: str
+    dim: int
+
+    def encode_images(self, images: Sequence[Image.Image], batch_size: int = 64) -> np.ndarray: ...
+
+
+class ClipEncoder:
+    """An open_clip model, its tokenizer and its image rules. Thread-safe; one call computes at a time.
+
+    name, version: travel with each vector; version is the first 12 hex digits of the weights' SHA-256.
+    dim: length of a vector. size: (height, width) in pixels that pictures are squashed to.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, name: str, version: str, device: str = "cpu") -> None:
+        rules = model.visual.preprocess_cfg
+        size = rules["size"]
+        self.name = name
+        self.version = version
+        self.size: tuple[int, int] = (size, size) if isinstance(size, int) else (size[0], size[1])
+        bilinear = rules["interpolation"] == "bilinear"
+        self._resample = Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC
+        self._mean = np.asarray(rules["mean"], np.float32) * 255
+        self._scale = 1 / (np.asarray(rules["std"], np.float32) * 255)
+        self._model = model.eval().requires_grad_(False)
+        self._tokenizer = tokenizer
+        self._device = device
+        self._lock = threading.RLock()  # fast tokenizers break when two threads set their padding
+        self.dim = int(self.encode_texts(["a person"]).shape[1])
+
+    @classmethod
+    def load(cls, spec: str | Path, device: str = "cpu") -> ClipEncoder:
+        """A folder as `save_clip_folder` writes it, or an open_clip name: "ViT-B-16", "ViT-B-16/openai".
+
+        A folder is read offline and without running any code from it. A name needs its weights on disk or
+        on the hub, as safetensors. Raises EncoderError.
+        """
+        folder = Path(spec)
+        if folder.is_dir():
+            return cls._load_folder(folder, device)
+        if isinstance(spec, Path) or str(spec).startswith((".", "/", "~")) or str(spec).count("/") > 1:
+            raise EncoderError(
+                f"there is no CLIP folder {spec}: name an existing folder with {CONFIG_FILE} and {WEIGHTS_FILE}"
+            )
+        return cls._load_named(str(spec), device)
+
+    @classmethod
+    def _load_folder(cls, folder: Path, device: str) -> ClipEncoder:
+        weights = folder / WEIGHTS_FILE
+        for file in (folder / CONFIG_FILE, weights):
+            if not file.is_file():
+                raise EncoderError(f"the CLIP folder {folder} has no {file.name}: it is not complete")
+        try:
+            config = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
+            text_cfg = dict(config["model_cfg"]["text_cfg"])
+        except (ValueError, KeyError, TypeError) as problem:
+            raise EncoderError(
+                f"{folder / CONFIG_FILE} is not an open_clip configuration: {problem}"
+            ) from None
+        name = str(config.get("name") or folder.resolve().name)
+        own = (
+            {"local_files_only": True, "trust_remote_code": False}
+            if text_cfg.get("hf_tokenizer_name")
+            else {}
+        )
+        open_clip = _open_clip()
+        where = f"local-dir:{folder}"
+        try:
+            model = open_clip.create_model(where, device=device, require_pretrained=True)
+            tokenizer = open_clip.get_tokenizer(where, **own)
+        except Exception as problem:  # each layer below has its own errors
+            raise EncoderError(f"the CLIP folder {folder} cannot be loaded: {problem}") from problem
+        return cls(model, tokenizer, name, _version(weights), device)
+
+    @classmethod
+    def _load_named(cls, spec: str, device: str) -> ClipEncoder:
+        open_clip = _open_clip()
+        architecture, _, tag = spec.partition("/")
+        tags = open_clip.list_pretrained_tags_by_model(architecture)
+        if not tags:
+            raise EncoderError(
+                f"{spec!r} is neither a CLIP folder nor an open_clip name: give a folder with {CONFIG_FILE}, "
+                'or a name such as "ViT-B-16"'
+            )
+        tag = tag or ("openai" if "openai" in tags else tags[0])
+        if tag not in tags:
+            raise EncoderError(
+                f"open_clip has no weights {tag!r} for {architecture}; it has: {', '.join(tags)}"
+            )
+        card = open_clip.get_pretrained_cfg(architecture, tag)
+        weights = _hub_weights(card.get("hf_hub") or "", f"{architecture}/{tag}")
+        try:
+            model = open_clip.create_model(
+                architecture,
+                pretrained=str(weights),
+                device=device,
+                force_quick_gelu=bool(card.get("quick_gelu")),
+                force_preprocess_cfg={k: card[k] for k in ("mean", "std", "interpolation") if card.get(k)},
+            )
+            tokenizer = open_clip.get_tokenizer(architecture)
+        except Exception as problem:
+            raise EncoderError(f"{architecture}/{tag} cannot be loaded: {_first_line(problem)}") from problem
+        return cls(model, tokenizer, f"{architecture}/{tag}", _version(weights), device)
+
+    def fit(self, image: Image.Image) -> Image.Image:
+        """The picture as the model sees it, `size` pixels; encode_images(fit(x)) == encode_images(x)."""
+        height, width = self.size
+        image = image if image.mode == "RGB" else image.convert("RGB")
+        return image if image.size == (width, height) else image.resize((width, height), self._resample)
+
+    def encode_images(self, images: Sequence[Image.Image], batch_size: int = 64) -> np.ndarray:
+        """-> float32 (n, dim), rows of length 1. Any size and mode of picture."""
+        import torch
+
+        rows = []
+        for start in range(0, len(images), batch_size):
+            pixels = np.stack([np.asarray(self.fit(image)) for image in images[start : start + batch_size]])
+            normal = (pixels.astype(np.float32) - self._mean) * self._scale
+            batch = torch.from_numpy(np.ascontiguousarray(normal.transpose(0, 3, 1, 2))).to(self._device)
+            with self._lock, torch.inference_mode():
+                rows.append(self._model.encode_image(batch).float().cpu().numpy())
+        return self._unit(rows)
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """-> float32 (n, dim), rows of length 1. Texts longer than the model's context are cut."""
+        import torch
+
+        rows = []
+        for start in range(0, len(texts), _TEXT_BATCH):
+            with self._lock, torch.inference_mode():
+                tokens = self._tokenizer(list(texts[start : start + _TEXT_BATCH])).to(self._device)
+                rows.append(self._model.encode_text(tokens).float().cpu().numpy())
+        return self._unit(rows)
+
+    def _unit(self, rows: list[np.ndarray]) -> np.ndarray:
+        if not rows:
+            return np.zeros((0, self.dim), np.float32)
+        vectors = np.concatenate(rows)
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def save_clip_folder(
+    model: Any,
+    model_cfg: dict,
+    preprocess_cfg: dict,
+    tokenizer: Any,
+    folder: str | Path,
+    name: str | None = None,
+) -> Path:
+    """Write what `ClipEncoder.load(folder)` reads; floats go to disk as fp16. Returns the folder.
+
+    model: an open_clip CLIP built from `model_cfg`. tokenizer: a transformers fast tokenizer whose files go
+    into the folder, or None for open_clip's own. The weights come last: a folder without them is not loaded.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / WEIGHTS_FILE).unlink(missing_ok=True)
+    model_cfg = {**model_cfg, "text_cfg": dict(model_cfg["text_cfg"])}
+    if tokenizer is not None:
+        tokenizer.save_pretrained(folder)
+        model_cfg["text_cfg"]["hf_tokenizer_name"] = "."  # any name: for a folder it is the folder itself
+    config = {"model_cfg": model_cfg, "preprocess_cfg": {"resize_mode": "squash", **preprocess_cfg}}
+    if name:
+        config = {"name": name, **config}
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+    state = {
+        key: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous().clone()
+        for key, value in model.state_dict().items()
+        if isinstance(value, torch.Tensor)
+    }
+    partial = folder / (WEIGHTS_FILE + ".partial")
+    save_file(state, partial, metadata={"format": "pt"})
+    partial.replace(folder / WEIGHTS_FILE)
+    return folder
+
+
+def _open_clip() -> Any:
+    mend_torchvision()
+    import open_clip
+
+    return open_clip
+
+
+def _hub_weights(address: str, name: str) -> Path:
+    """address: "owner/repository/" or "owner/repository/file". Only safetensors: a pickle can run code."""
+    from huggingface_hub import hf_hub_download
+
+    repository, _, file = address.rpartition("/")
+    file = WEIGHTS_FILE if not file else str(Path(file).with_suffix(".safetensors"))
+    if not repository:
+        raise EncoderError(f"the weights of {name} are not published as safetensors: choose another tag")
+    try:
+        return Path(hf_hub_download(repository, file, local_files_only=True))
+    except Exception:  # not on disk yet
+        pass
+    try:
+        return Path(hf_hub_download(repository, file))
+    except Exception as problem:
+        raise EncoderError(
+            f"the weights of {name} are not on this machine and cannot be fetched ({_first_line(problem)}): "
+            f"connect to the hub once, or use a CLIP folder"
+        ) from problem
+
+
+def _version(weights: Path) -> str:
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def _first_line(problem: BaseException) -> str:
+    return (str(problem).splitlines() or [""])[0][:200] or type(problem).__name__
