@@ -1,0 +1,101 @@
+"""Says what can be seen of a person, in varied wording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from app.model.vocabulary import PHRASES, Attribute, article, describe
+
+_SPOKEN: dict[tuple[str, str], list[str]] = {}
+for _phrase, _stated in PHRASES.items():
+    if len(_stated) == 1:
+        _SPOKEN.setdefault((_stated[0].kind, _stated[0].value), []).append(_phrase)
+
+_OPENINGS = ("{}", "there is {}", "the picture shows {}", "i am looking for {}", "we see {}", "find {}")
+
+
+def fragment(seen: Mapping[str, str], rng: np.random.Generator, count: int) -> dict[str, str]:
+    """A few of the attributes, as an operator would remember them; a colour comes with its thing."""
+    kinds = [
+        kind
+        for kind in seen
+        if seen[kind] not in ("average", "plain") and (seen[kind] != "none" or rng.random() < 0.18)
+    ]
+    if not kinds:
+        kinds = list(seen)
+    weights = np.array(
+        [3.0 if k in ("upper_colour", "lower_colour", "upper", "gender", "bag") else 1.0 for k in kinds]
+    )
+    count = min(count, len(kinds))
+    chosen = rng.choice(len(kinds), count, replace=False, p=weights / weights.sum())
+    return {kinds[i]: seen[kinds[i]] for i in sorted(chosen)}
+
+
+def caption(said: Mapping[str, str], rng: np.random.Generator, canonical: float = 0.5) -> str:
+    """The attributes as one sentence; with probability `canonical` in the product's own wording."""
+    attributes = [Attribute(kind, value) for kind, value in said.items()]
+    if rng.random() < canonical:
+        return describe(attributes)
+    parts = []
+    person = said.get("gender", "person")
+    noun = _word(rng, "gender", person) if person != "person" else "person"
+    if noun in ("she", "her", "he", "him", "his", "male", "female"):
+        noun = person
+    adjectives = [_adjective(rng, kind, said[kind]) for kind in ("age", "build") if kind in said]
+    words = " ".join([*(a for a in adjectives if a), noun])
+    for kind, colour in (("upper", "upper_colour"), ("lower", "lower_colour"), ("shoes", "shoe_colour")):
+        parts.append(_worn(rng, said, kind, colour, "upper_pattern" if kind == "upper" else None))
+    rest = [
+        _worn(rng, said, "hat", "hat_colour", None),
+        _worn(rng, said, "bag", "bag_colour", None),
+        _hair(said),
+    ]
+    for kind in ("glasses", "umbrella", "beard"):
+        if kind in said:
+            value = said[kind]
+            rest.append(
+                f"no {kind}"
+                if value == "none"
+                else article(_word(rng, kind, value)) + _word(rng, kind, value)
+            )
+    worn, rest = [p for p in parts if p], [p for p in rest if p]
+    rng.shuffle(worn)
+    rng.shuffle(rest)
+    text = article(words) + words
+    if worn:
+        text += (" wearing " if rng.random() < 0.5 else " in ") + " and ".join(worn)
+    if rest:
+        text += " with " + ", ".join(rest)
+    return _OPENINGS[int(rng.integers(len(_OPENINGS)))].format(text)
+
+
+def _word(rng: np.random.Generator, kind: str, value: str) -> str:
+    words = _SPOKEN.get((kind, value)) or [value]
+    return words[0] if rng.random() < 0.5 else words[int(rng.integers(len(words)))]
+
+
+def _adjective(rng: np.random.Generator, kind: str, value: str) -> str:
+    return "" if value == "average" else value
+
+
+def _worn(
+    rng: np.random.Generator, said: Mapping[str, str], kind: str, colour: str, pattern: str | None
+) -> str:
+    value, tone = said.get(kind), said.get(colour)
+    if value == "none":
+        return f"no {kind}"
+    look = said.get(pattern) if pattern else None
+    if value is None and tone is None and look is None:
+        return ""
+    plain = {"upper": "top", "lower": "bottoms", "shoes": "shoes", "hat": "hat", "bag": "bag"}
+    noun = _word(rng, kind, value) if value else plain[kind]
+    words = " ".join(word for word in (tone, look, noun) if word)
+    return article(words) + words
+
+
+def _hair(said: Mapping[str, str]) -> str:
+    return " ".join(
+        describe([Attribute(k, said[k]) for k in ("hair", "hair_colour") if k in said]).split()[3:]
+    )
