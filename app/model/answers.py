@@ -1,0 +1,203 @@
+"""The fixed format in which the model states a person's attributes, and how such answers are read.
+
+    gender: woman; age: young; build: slim; hair: long brown; beard: none; upper: red striped jacket; ...
+
+One entry per thing, in one order, a thing's colour and pattern before its name; "unseen" where nothing of
+it can be seen. The parser also takes the looser answers of a model that was never taught this format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+from app.model.vocabulary import COLOUR_WORDS, KINDS, PHRASES, Attribute
+
+UNSEEN = "unseen"
+
+# The entries in order, each with the kinds that it joins, in the order of their words.
+ENTRIES: dict[str, tuple[str, ...]] = {
+    "gender": ("gender",),
+    "age": ("age",),
+    "build": ("build",),
+    "hair": ("hair_colour", "hair"),
+    "beard": ("beard",),
+    "upper": ("upper_colour", "upper_pattern", "upper"),
+    "lower": ("lower_colour", "lower"),
+    "shoes": ("shoe_colour", "shoes"),
+    "hat": ("hat_colour", "hat"),
+    "bag": ("bag_colour", "bag"),
+    "glasses": ("glasses",),
+    "umbrella": ("umbrella",),
+}
+
+# What an untaught model calls the entries.
+_OTHER_NAMES = {
+    "sex": "gender",
+    "age range": "age",
+    "age group": "age",
+    "body": "build",
+    "body type": "build",
+    "hairstyle": "hair",
+    "hair color": "hair",
+    "hair colour": "hair",
+    "facial hair": "beard",
+    "top": "upper",
+    "upper body": "upper",
+    "upper clothing": "upper",
+    "clothing": "upper",
+    "bottom": "lower",
+    "bottoms": "lower",
+    "lower body": "lower",
+    "lower clothing": "lower",
+    "pants": "lower",
+    "footwear": "shoes",
+    "headwear": "hat",
+    "bags": "bag",
+    "eyewear": "glasses",
+}
+
+_ABSENT = {"none", "no", "without", "absent", "not"}
+_WORD = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
+
+
+def annotation_answer(attributes: Mapping[str, str] | Iterable[Attribute]) -> str:
+    """The answer that the model is taught for a picture with these attributes (kind -> value).
+
+    >>> annotation_answer({"gender": "man", "upper": "coat", "upper_colour": "red"}).split("; ")[5]
+    'upper: red coat'
+
+    Raises:
+        ValueError: an attribute that the vocabulary does not have.
+    """
+    if isinstance(attributes, Mapping):
+        pairs = [Attribute(kind, value) for kind, value in attributes.items()]
+    else:
+        pairs = list(attributes)
+    has = {attribute.kind: attribute.value for attribute in pairs}
+    return "; ".join(f"{entry}: {_entry(has, kinds)}" for entry, kinds in ENTRIES.items())
+
+
+def _entry(has: Mapping[str, str], kinds: tuple[str, ...]) -> str:
+    if has.get(kinds[-1]) == "none":
+        return "none"  # a hat that is not there has no colour
+    return " ".join(has[kind] for kind in kinds if kind in has) or UNSEEN
+
+
+def parse_annotation(text: str) -> tuple[Attribute, ...]:
+    """The attributes that an answer states, one per kind, in the vocabulary's order.
+
+    Never raises: what cannot be understood is left out.
+    """
+    found: dict[str, str] = {}
+    for attribute, _, _ in locate_annotation(text):
+        found.setdefault(attribute.kind, attribute.value)
+    return tuple(Attribute(kind, found[kind]) for kind in KINDS if kind in found)
+
+
+def locate_annotation(text: str) -> list[tuple[Attribute, int, int]]:
+    """As parse_annotation, with the characters [start, end) of the answer that state each attribute."""
+    found: list[tuple[Attribute, int, int]] = []
+    seen: set[str] = set()
+    lowered = text.lower()
+    for start, end in _pieces(lowered):
+        for attribute, first, last in _read_piece(lowered[start:end]):
+            if attribute.kind not in seen:
+                seen.add(attribute.kind)
+                found.append((attribute, start + first, start + last))
+    return found
+
+
+def _pieces(text: str) -> list[tuple[int, int]]:
+    """Entries are separated by semicolons and lines; sentences without a key are one piece each."""
+    return [match.span() for match in re.finditer(r"[^;\n]+", text)]
+
+
+def _read_piece(piece: str) -> list[tuple[Attribute, int, int]]:
+    colon = piece.find(":")
+    key = " ".join(_WORD.findall(piece[:colon])) if colon >= 0 else ""
+    entry = _OTHER_NAMES.get(key, key)
+    if entry in ENTRIES:
+        return _read_entry(piece, colon + 1, ENTRIES[entry])
+    return _read_free(piece)
+
+
+def _read_entry(piece: str, start: int, kinds: tuple[str, ...]) -> list[tuple[Attribute, int, int]]:
+    """The words behind a key: only this entry's kinds are looked for."""
+    words = [(match.group(), match.start(), match.end()) for match in _WORD.finditer(piece, start)]
+    if not words or words[0][0] == UNSEEN:
+        return []
+    if words[0][0] in _ABSENT and "none" in KINDS[kinds[-1]]:
+        return [(Attribute(kinds[-1], "none"), words[0][1], words[0][2])]
+    found: dict[str, tuple[Attribute, int, int]] = {}
+    for attribute, first, last in _scan(words, _phrases_of(kinds)):
+        found.setdefault(attribute.kind, (attribute, first, last))
+    return list(found.values())
+
+
+def _read_free(piece: str) -> list[tuple[Attribute, int, int]]:
+    """Words without a key: phrases anywhere, a colour belonging to the next thing named after it."""
+    found: list[tuple[Attribute, int, int]] = []
+    for clause in re.finditer(r"[^,.]+?(?= and |,|\.|$)|[^,.]+", piece):
+        words = [(m.group(), m.start(), m.end()) for m in _WORD.finditer(piece, clause.start(), clause.end())]
+        things = _scan(words, {tuple(phrase.split()): attributes for phrase, attributes in PHRASES.items()})
+        absent = any(word in ("no", "without", "not") for word, _, _ in words)
+        for attribute, first, last in things:
+            kind = attribute.kind
+            if absent:
+                if "none" in KINDS[kind] and attribute.value != "none":
+                    found.append((Attribute(kind, "none"), first, last))
+                continue
+            found.append((attribute, first, last))
+            colour = next((k for kinds in ENTRIES.values() if kind == kinds[-1] for k in kinds[:1]), kind)
+            if colour != kind:
+                found += _colour_before(words, colour, last)
+    return found
+
+
+def _colour_before(
+    words: list[tuple[str, int, int]], kind: str, thing_end: int
+) -> list[tuple[Attribute, int, int]]:
+    for word, first, last in reversed(words):
+        value = COLOUR_WORDS.get(word)
+        if last <= thing_end and value in KINDS[kind]:
+            return [(Attribute(kind, value), first, last)]
+    return []
+
+
+@cache
+def _phrases_of(kinds: tuple[str, ...]) -> dict[tuple[str, ...], tuple[Attribute, ...]]:
+    """Every phrase that can state one of these kinds inside their own entry, by its words."""
+    table: dict[tuple[str, ...], tuple[Attribute, ...]] = {}
+    for phrase, attributes in PHRASES.items():
+        if all(attribute.kind in kinds for attribute in attributes):
+            table[tuple(phrase.split())] = attributes
+    for kind in kinds:
+        if kind.endswith("_colour"):
+            for word, colour in COLOUR_WORDS.items():
+                if colour in KINDS[kind]:
+                    table[(word,)] = (Attribute(kind, colour),)
+        for value in KINDS[kind]:
+            if value != "none":
+                table[tuple(value.split())] = (Attribute(kind, value),)
+    return table
+
+
+def _scan(
+    words: list[tuple[str, int, int]], table: Mapping[tuple[str, ...], tuple[Attribute, ...]]
+) -> list[tuple[Attribute, int, int]]:
+    """Phrases of the table among the words, longest first at each place."""
+    longest = max(map(len, table))
+    found, place = [], 0
+    while place < len(words):
+        for size in range(min(longest, len(words) - place), 0, -1):
+            attributes = table.get(tuple(word for word, _, _ in words[place : place + size]))
+            if attributes:
+                last = words[place + size - 1][2]
+                found += [(attribute, words[place][1], last) for attribute in attributes]
+                place += size
+                break
+        else:
+            place += 1
+    return found

@@ -1,0 +1,54 @@
+"""A toy Qwen2-VL checkpoint with random weights, in the published format, for tests."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+from PIL import Image
+
+from gallery_store.torchvision_mend import mend_torchvision
+from training.demo.base import build_base
+
+
+def build_tiny(folder: Path | str, *, seed: int = 0, layers: int = 2) -> Path:
+    """A few hundred thousand parameters; loads with AutoModelForImageTextToText and AutoProcessor."""
+    return build_base(
+        folder,
+        text_width=64,
+        layers=layers,
+        heads=4,
+        kv_heads=2,
+        vision_width=32,
+        vision_depth=2,
+        vision_heads=2,
+        seed=seed,
+    )
+
+
+@cache
+def tiny_folder() -> Path:
+    """One toy checkpoint for the whole test run; treat it as read-only."""
+    return build_tiny(mkdtemp(prefix="tiny-qwen-"))
+
+
+@cache
+def tiny_parts():
+    """(model, processor) of the toy checkpoint, as transformers loads them, float32, in eval mode."""
+    import torch
+
+    mend_torchvision()
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    folder = tiny_folder()
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
+    return model, AutoProcessor.from_pretrained(folder)
+
+
+def noise_picture(seed: int, height: int = 112, width: int = 56) -> Image.Image:
+    """A picture of coloured blocks; another seed gives another picture."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 256, size=(8, 4, 3), dtype=np.uint8)
+    return Image.fromarray(blocks).resize((width, height), Image.Resampling.NEAREST)
