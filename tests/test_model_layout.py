@@ -1,4 +1,4 @@
-"""The fast layout, positions, patches and packing against what transformers itself makes of the same question."""
+"""The fast layout, positions, patches and packing against what transformers makes of the same question."""
 
 import numpy as np
 import pytest

@@ -22,7 +22,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Sequence3:
-    """Token ids int64 (n,), their rotary positions int64 (3, n), and the [start, end) of each picture's tokens."""
+    """Token ids int64 (n,), rotary positions int64 (3, n), and the [start, end) of each picture's tokens."""
 
     ids: Tensor
     positions: Tensor

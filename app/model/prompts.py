@@ -153,7 +153,7 @@ def pair_prompt(description: str = "", references: int = 0) -> PairPrompt:
 
 
 def best_choice_prompt(description: str = "", references: int = 0, candidates: int = 1) -> ChoicePrompt:
-    """One turn of section 3.3's multi-turn best choice; the candidates' numbers go on after the references'."""
+    """One turn of section 3.3's multi-turn best choice; candidates are numbered on from the references."""
     if candidates < 1:
         raise ValueError("a best choice needs one candidate or more")
     content = _query(description, references)

@@ -136,7 +136,7 @@ def encode_grids(visual: nn.Module, patches: Tensor, grid_thw: Tensor | Grid) ->
 
 
 def encode_mixed(visual: nn.Module, patches: Patches) -> list[Tensor]:
-    """Vision tokens of pictures of any sizes: one (tokens, text width) tensor each; equal grids go together."""
+    """Vision tokens of pictures of any sizes: a (tokens, text width) tensor each; equal grids go together."""
     groups: dict[Grid, list[int]] = defaultdict(list)
     for place, grid in enumerate(patches.grids):
         groups[grid].append(place)

@@ -41,7 +41,10 @@ def demo_config(
     half = text_width // heads // 2
     time = half // 4
     rows = (half - time) // 2
-    token = tokenizer.convert_tokens_to_ids
+
+    def token(text: str) -> int:
+        return int(tokenizer.get_vocab()[text])
+
     return Qwen2VLConfig(
         text_config={
             "vocab_size": len(tokenizer),
@@ -122,12 +125,11 @@ def build_base(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Qwen2VLForConditionalGeneration(config)
-    text = config.text_config
     model.generation_config = GenerationConfig(
         do_sample=False,
-        bos_token_id=text.bos_token_id,
-        eos_token_id=text.eos_token_id,
-        pad_token_id=text.pad_token_id,
+        bos_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )
     folder = Path(folder)
     model.save_pretrained(folder)

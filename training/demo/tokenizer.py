@@ -31,23 +31,27 @@ MAX_ENTRIES = 1500
 PIECES = 300  # learnt merges for words that are not in the list
 
 # Words of captions and answers beside the vocabulary's own.
-CAPTION_WORDS = """
+_CAPTION_TEXT = """
 a an the this that these it its there is are was be being has have having of in on at with and or but not no
-without by to from for as into over under while who whose which both all any some other another same different
-A An The This That These It There Their They She He Her His In On At With And Or But Not No Without Both Someone
-Pedestrian Person Woman Man People Wearing Dressed Carrying
-person people pedestrian individual figure someone somebody adult human camera picture photo image images view
-background street crop frame infrared visible light dark bright pale deep blurred
-wearing wears wear worn dressed clad carrying carries carry holding holds hold sporting having walking walks walk
-standing stands stand stepping striding running strolling moving facing seen shown pictured appears appearing looks
-looking turned away towards left right front back side from behind profile slightly partly hidden covered occluded
-pair piece one two three single pattern patterned colour color coloured colored clothes clothing outfit body build
-height tall face head hand hands arm arms shoulder shoulders leg legs foot feet waist knee knees ankle
-top bottom bottoms upper lower footwear headwear accessories accessory item items bare bareheaded her his their she he
-they him them her age aged medium short long hair haired style styled worn down up tied open dress
-common attributes unique first second third fourth fifth sixth seventh eighth ninth tenth similarities differences
-match matches matching describe description caption query now next only also too very rather quite
-""".split()
+without by to from for as into over under while who whose which both all any some other another same
+different A An The This That These It There Their They She He Her His In On At With And Or But Not No
+Without Both Someone Pedestrian Person Woman Man People Wearing Dressed Carrying person people pedestrian
+individual figure someone somebody adult human camera picture photo image images view background street crop
+frame infrared visible light dark bright pale deep blurred wearing wears wear worn dressed clad carrying
+carries carry holding holds hold sporting walking walks walk standing stands stand stepping striding running
+strolling moving facing seen shown pictured appears appearing looks looking turned away towards left right
+front back side behind profile slightly partly hidden covered occluded pair piece one two three single
+pattern patterned colour color coloured colored clothes clothing outfit body build height tall face head
+hand hands arm arms shoulder shoulders leg legs foot feet waist knee knees ankle top bottom bottoms upper
+lower footwear headwear accessories accessory item items bare bareheaded her his their she he they him them
+age aged medium short long hair haired style styled down up tied open dress common attributes unique first
+second third fourth fifth sixth seventh eighth ninth tenth similarities differences match matches matching
+describe description caption query now next only also too very rather quite i am we see find show shows
+search searching anybody anyone me please can you could had got last big large small wide narrow loose tight
+sleeves sleeve sleeveless collar zip buttons scarf gloves belt tie watch phone bottle paper shopping plastic
+bike bicycle child dog stroller logo
+"""
+CAPTION_WORDS = tuple(_CAPTION_TEXT.split())
 
 _NUMBERS = [str(number) for number in range(25)]
 
@@ -143,7 +147,7 @@ def _words(extra: Iterable[str]) -> list[str]:
 
 
 def _pattern(words: list[str]) -> str:
-    """Words, with the space before them; the known compounds ("t-shirt") whole; marks and white space singly."""
+    """Words with the space before them, known compounds ("t-shirt") whole; marks and white space singly."""
     compounds = sorted(
         (word for word in words if re.search(r"\W", word)), key=lambda word: (-len(word), word)
     )

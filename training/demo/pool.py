@@ -1,0 +1,144 @@
+"""A pool of drawn crops at the models' size, drawn once and read by every step of training.
+
+Files in the pool's folder: pictures.npy (n, h, w, 3) uint8, labels.npz, and done.json, written last:
+a folder without it is drawn again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from app.model.image_rules import DEMO, apply
+from app.model.vocabulary import KINDS
+from training.synthetic.cameras import cameras
+from training.synthetic.people import WORLD_VERSION, people
+from training.synthetic.world import Crop, crops_of
+
+KIND_NAMES = tuple(KINDS)
+VALUE_INDEX = {kind: {value: i for i, value in enumerate(values)} for kind, values in KINDS.items()}
+SITES = 40  # sets of six cameras, so that no camera is learnt by heart
+
+
+@dataclass(frozen=True)
+class PoolSpec:
+    """What is drawn: families x members x outfits x views crops of a split."""
+
+    seed: int
+    split: str
+    families: int
+    members: int = 3
+    outfits: int = 2
+    views: int = 3
+    infrared_share: float = 0.08
+    look_alikes: bool = True
+    world: int = WORLD_VERSION
+
+
+@dataclass(frozen=True)
+class Pool:
+    """pictures uint8 (n, h, w, 3); all labels have n rows.
+
+    person, family, clothes, camera: int32 (clothes counts over all people); infrared: bool.
+    attributes, visible: int8 (n, kinds), the index of the value in KINDS; -1 where there is none,
+    or in `visible` where it does not show.
+    """
+
+    pictures: np.ndarray
+    person: np.ndarray
+    family: np.ndarray
+    clothes: np.ndarray
+    camera: np.ndarray
+    infrared: np.ndarray
+    attributes: np.ndarray
+    visible: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.person)
+
+    def seen(self, index: int) -> dict[str, str]:
+        """The visible attributes of a crop, by kind."""
+        return {
+            kind: KINDS[kind][value]
+            for kind, value in zip(KIND_NAMES, self.visible[index], strict=True)
+            if value >= 0
+        }
+
+    def true(self, index: int) -> dict[str, str]:
+        """All attributes of a crop, by kind."""
+        return {
+            kind: KINDS[kind][value]
+            for kind, value in zip(KIND_NAMES, self.attributes[index], strict=True)
+            if value >= 0
+        }
+
+
+def load_pool(folder: Path, spec: PoolSpec, workers: int = 2) -> Pool:
+    """The pool of this description, drawn first where it is not there."""
+    stamp = folder / "done.json"
+    if not stamp.is_file() or json.loads(stamp.read_text()) != asdict(spec):
+        _draw(folder, spec, workers)
+    with np.load(folder / "labels.npz") as labels:
+        return Pool(
+            np.load(folder / "pictures.npy", mmap_mode="r"), **{name: labels[name] for name in labels.files}
+        )
+
+
+def crops(spec: PoolSpec) -> Iterator[Crop]:
+    """The crops of a description, person by person."""
+    sites = [cameras(spec.seed * 1000 + site) for site in range(SITES)]
+    for person in people(spec.seed, spec.split, spec.families, spec.members, spec.outfits, spec.look_alikes):
+        site = sites[person.family % SITES]
+        yield from crops_of(
+            person,
+            site,
+            spec.views,
+            spec.seed,
+            outfits=range(spec.outfits),
+            infrared_share=spec.infrared_share,
+        )
+
+
+def value_indices(said: dict[str, str]) -> np.ndarray:
+    """int8 (kinds,): the index of each kind's value, -1 where nothing is said."""
+    return np.array([VALUE_INDEX[kind].get(said.get(kind, ""), -1) for kind in KIND_NAMES], np.int8)
+
+
+def small(crop: Crop) -> np.ndarray:
+    """The crop as the demo models see it: uint8 (h, w, 3)."""
+    return np.asarray(apply(DEMO, crop.picture()))
+
+
+def _draw(folder: Path, spec: PoolSpec, workers: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "done.json").unlink(missing_ok=True)
+    all_crops = list(crops(spec))
+    height, width = DEMO.fixed or (112, 56)
+    pictures = np.lib.format.open_memmap(
+        folder / "pictures.npy", mode="w+", dtype=np.uint8, shape=(len(all_crops), height, width, 3)
+    )
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as executor:
+        for index, picture in enumerate(executor.map(small, all_crops, chunksize=256)):
+            pictures[index] = picture
+            if index % 5000 == 0:
+                print(f"drawn {index} of {len(all_crops)} crops ({spec.split})", flush=True)
+    pictures.flush()
+    names: dict[str, int] = {}
+    sets: dict[tuple[str, int], int] = {}
+    np.savez(
+        folder / "labels.npz",
+        person=np.array([names.setdefault(c.person_id, len(names)) for c in all_crops], np.int32),
+        family=np.array([c.family for c in all_crops], np.int32),
+        clothes=np.array([sets.setdefault((c.person_id, c.clothes), len(sets)) for c in all_crops], np.int32),
+        camera=np.array([(c.family % SITES) * 100 + int(c.camera_id) for c in all_crops], np.int32),
+        infrared=np.array([c.shot.infrared for c in all_crops], bool),
+        attributes=np.stack([value_indices(c.attributes) for c in all_crops]),
+        visible=np.stack([value_indices(c.visible) for c in all_crops]),
+    )
+    (folder / "done.json").write_text(json.dumps(asdict(spec)))
