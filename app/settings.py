@@ -1,0 +1,216 @@
+"""Every setting of the app, in one place: environment CHATREID_*, the command line over it.
+
+Reading settings imports nothing heavy, so `--help` and a wrong value answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+ROOT = Path(__file__).resolve().parents[1]
+DEMO_GALLERY = ROOT / "assets" / "demo_gallery"
+DEMO_CLIP = ROOT / "assets" / "demo_clip"
+DEMO_MODEL = ROOT / "assets" / "demo_qwen2vl"
+PREFIX = "CHATREID_"
+
+
+class SettingsError(ValueError):
+    """A setting that makes no sense; the message names it and what would do instead."""
+
+
+def _option(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the app runs with. Paths may be relative to the working directory."""
+
+    host: str = _option("127.0.0.1", "address to listen on; any but this machine's own needs --login")
+    port: int = _option(7860, "port to listen on, 1 to 65535")
+    login: str = _option("", "user:password, or a file with one such pair per line; empty asks for none")
+    data: str = _option(str(ROOT / "data"), "folder for all state: gallery, thumbnails, uploads")
+    gallery: str = _option("", "gallery file or SQLAlchemy URL (default: gallery.db in the data folder)")
+    zone: str = _option("", "time zone of a gallery made now, such as Europe/Paris (default: UTC)")
+    model: str = _option(str(DEMO_MODEL), "Qwen2-VL folder or hub name, such as Qwen/Qwen2-VL-2B-Instruct")
+    four_bit: bool = _option(False, "load the model in 4 bit (NF4)")
+    clip: str = _option(str(DEMO_CLIP), "CLIP folder or open_clip name, such as ViT-B-16/laion2b_s34b_b88k")
+    device: str = _option("auto", "cpu, cuda, cuda:N, or auto for the best there is")
+    k: int = _option(64, "the most candidates that the model scores in one search")
+    tau: float | None = _option(None, "CLIP cosine below which a crop is not scored (default: the model's own)")
+    max_upload_mb: int = _option(32, "largest file that may be uploaded, in MB")
+    max_pixels: int = _option(50_000_000, "largest picture that is decoded, in pixels")
+    session_hours: float = _option(12.0, "hours after which an idle conversation is forgotten")
+    browser: bool = _option(False, "open a browser when ready")
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.port <= 65535:
+            raise SettingsError(f"--port is {self.port}, but ports go from 1 to 65535")
+        for name in ("k", "max_upload_mb", "max_pixels"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"--{_flag(name)} is {getattr(self, name)}, but it must be 1 or more")
+        if self.session_hours <= 0:
+            raise SettingsError(f"--session-hours is {self.session_hours}, but it must be above 0")
+        if self.tau is not None and not -1 <= self.tau <= 1:
+            raise SettingsError(f"--tau is {self.tau}, but a cosine lies between -1 and 1")
+        for name in ("host", "data", "model", "clip", "device"):
+            if not getattr(self, name).strip():
+                raise SettingsError(f"--{name} is empty")
+        if self.device != "auto" and self.device.split(":")[0] not in ("cpu", "cuda", "mps"):
+            raise SettingsError(f"--device is {self.device!r}; give cpu, cuda, cuda:N, mps or auto")
+        if self.zone:
+            _check_zone(self.zone)
+        if not self.users and not self.is_local:
+            raise SettingsError(
+                f"--host {self.host} can be reached from other machines; "
+                "give --login (user:password or a file), or listen on 127.0.0.1"
+            )
+
+    @property
+    def is_local(self) -> bool:
+        """True if only this machine can reach the app."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def users(self) -> dict[str, str]:
+        """user -> password; empty when no login is asked for."""
+        return _read_login(self.login)
+
+    @property
+    def gallery_location(self) -> str:
+        return self.gallery or str(Path(self.data) / "gallery.db")
+
+    @property
+    def is_default_gallery(self) -> bool:
+        """True if the operator named no gallery: the demo crops may be imported into it."""
+        return not self.gallery
+
+    @property
+    def is_offline(self) -> bool:
+        """True if both models lie on this machine: no hub needs to be asked."""
+        return Path(self.model).exists() and Path(self.clip).exists()
+
+    @classmethod
+    def parse(cls, argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Settings from the environment and the command line. SettingsError on nonsense; --help exits."""
+        values = {f.name: environ[_variable(f.name)] for f in fields(cls) if environ.get(_variable(f.name))}
+        given = vars(parser().parse_args(argv))
+        values.update({name: value for name, value in given.items() if value is not None})
+        return cls(**{name: _convert(name, value) for name, value in values.items()})
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, one flag per setting."""
+    made = argparse.ArgumentParser(
+        prog="app.py",
+        description="Find one person among camera crops by talking.",
+        epilog="Each setting is also an environment variable, named in brackets; the command line wins.",
+    )
+    for f in fields(Settings):
+        text = f"{f.metadata['help']} [{_variable(f.name)}]"
+        if f.default not in ("", None, False):
+            text += f" (default: {_shown(f.default)})"
+        if isinstance(f.default, bool):
+            made.add_argument(
+                f"--{_flag(f.name)}", action=argparse.BooleanOptionalAction, default=None, help=text
+            )
+        else:
+            made.add_argument(f"--{_flag(f.name)}", metavar=_metavar(f.name), help=text.replace("%", "%%"))
+    return made
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _metavar(name: str) -> str:
+    kinds = {"port": "N", "k": "N", "tau": "X", "max_upload_mb": "N", "max_pixels": "N", "session_hours": "X"}
+    return kinds.get(name, name.upper())
+
+
+def _shown(default: Any) -> str:
+    """A default as --help prints it: paths inside the checkout relative to it."""
+    return str(default).removeprefix(f"{ROOT}{os.sep}")
+
+
+def _convert(name: str, value: Any) -> Any:
+    """A setting's text in its own type."""
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip()
+    default = next(f.default for f in fields(Settings) if f.name == name)
+    if isinstance(default, bool):
+        if text.lower() in ("1", "true", "yes", "on"):
+            return True
+        if text.lower() in ("0", "false", "no", "off"):
+            return False
+        raise SettingsError(f"{_variable(name)} is {text!r}; give true or false")
+    if isinstance(default, int):
+        return _number(name, text, int)
+    if isinstance(default, float) or name == "tau":
+        return _number(name, text, float)
+    return text
+
+
+def _number(name: str, text: str, kind: type) -> Any:
+    try:
+        number = kind(text)
+    except ValueError:
+        wanted = "a whole number" if kind is int else "a number"
+        raise SettingsError(f"--{_flag(name)} is {text!r}, but {wanted} is needed") from None
+    if number != number:
+        raise SettingsError(f"--{_flag(name)} is {text!r}, but a number is needed")
+    return number
+
+
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise SettingsError(
+            f"--zone is {name!r}, which is no IANA time zone; try UTC or Europe/Paris"
+        ) from None
+
+
+def _read_login(login: str) -> dict[str, str]:
+    if not login:
+        return {}
+    path = Path(login)
+    try:
+        is_file = path.is_file()
+    except OSError:  # a password may be too long, or hold what no path can
+        is_file = False
+    if is_file:
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(f"--login names the file {login}, which cannot be read as text") from None
+        pairs = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    else:
+        pairs = [login]
+    users = {}
+    for pair in pairs:
+        user, colon, password = pair.partition(":")
+        if not (user and colon and password):
+            # the text is not shown: it may be a password
+            raise SettingsError("--login needs user:password, or the path of a file with one such pair per line")
+        users[user] = password
+    if not users:
+        raise SettingsError(f"--login names the file {login}, which holds no user:password line")
+    return users

@@ -1,0 +1,124 @@
+"""Settings: environment under command line, nonsense refused in one sentence, nothing listens openly by accident."""
+
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from app.settings import ROOT, Settings, SettingsError
+
+PYTHON = sys.executable
+
+
+def parse(*argv: str, **environ: str) -> Settings:
+    return Settings.parse(argv, environ)
+
+
+def test_the_command_line_wins_over_the_environment() -> None:
+    settings = parse("--port", "8001", CHATREID_PORT="8000", CHATREID_K="9")
+    assert (settings.port, settings.k) == (8001, 9)
+
+
+def test_defaults() -> None:
+    settings = parse()
+    assert (settings.host, settings.port, settings.four_bit, settings.tau) == ("127.0.0.1", 7860, False, None)
+    assert settings.gallery_location == str(ROOT / "data" / "gallery.db")
+    assert settings.is_default_gallery
+
+
+def test_the_default_gallery_lies_in_the_data_folder() -> None:
+    assert parse("--data", "/x/y").gallery_location == str(Path("/x/y/gallery.db"))
+    named = parse("--data", "/x/y", CHATREID_GALLERY="mine.db")
+    assert named.gallery_location == "mine.db"
+    assert not named.is_default_gallery
+
+
+@pytest.mark.parametrize("text, value", [("1", True), ("yes", True), ("False", False), ("off", False)])
+def test_switches_in_the_environment(text: str, value: bool) -> None:
+    assert parse(CHATREID_FOUR_BIT=text).four_bit is value
+
+
+def test_a_switch_can_be_turned_off_on_the_command_line() -> None:
+    assert parse("--no-four-bit", CHATREID_FOUR_BIT="true").four_bit is False
+
+
+@pytest.mark.parametrize(
+    "argv, word",
+    [
+        (["--port", "0"], "--port"),
+        (["--port", "70000"], "--port"),
+        (["--port", "http"], "--port"),
+        (["--k", "0"], "--k"),
+        (["--k", "1.5"], "--k"),
+        (["--tau", "2"], "--tau"),
+        (["--tau", "nan"], "--tau"),
+        (["--zone", "Mars/Base"], "--zone"),
+        (["--zone", "../../etc/passwd"], "--zone"),
+        (["--device", "gpu"], "--device"),
+        (["--model", " "], "--model"),
+        (["--session-hours", "0"], "--session-hours"),
+        (["--max-upload-mb", "0"], "--max-upload-mb"),
+        (["--login", "justaname"], "--login"),
+    ],
+)
+def test_nonsense_is_refused_by_name(argv: list[str], word: str) -> None:
+    with pytest.raises(SettingsError, match=word) as caught:
+        parse(*argv)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_switch_in_the_environment_is_refused_by_name() -> None:
+    with pytest.raises(SettingsError, match="CHATREID_FOUR_BIT"):
+        parse(CHATREID_FOUR_BIT="perhaps")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "example.org"])
+def test_another_address_needs_a_login(host: str) -> None:
+    with pytest.raises(SettingsError, match="--login"):
+        parse("--host", host)
+    assert not parse("--host", host, "--login", "ann:secret").is_local
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.1.2.3"])
+def test_this_machine_needs_none(host: str) -> None:
+    assert parse("--host", host).is_local
+
+
+def test_a_login_file(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    file.write_text("# who may search\nann:s:e:c\n\nbob:other\n")
+    assert parse("--login", str(file)).users == {"ann": "s:e:c", "bob": "other"}
+    file.write_text("# nobody\n")
+    with pytest.raises(SettingsError, match="no user:password"):
+        parse("--login", str(file))
+
+
+def test_a_refused_password_is_not_shown() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse("--login", ":hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+def run_app(*argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PYTHON, "app.py", *argv], cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_help_lists_every_setting_with_its_variable() -> None:
+    shown = run_app("--help")
+    assert shown.returncode == 0
+    for f in fields(Settings):
+        assert f"--{f.name.replace('_', '-')}" in shown.stdout
+        assert f"CHATREID_{f.name.upper()}" in "".join(shown.stdout.split())
+
+
+@pytest.mark.parametrize("argv", [["--port", "0"], ["--host", "0.0.0.0"], ["--zone", "Mars/Base"]])
+def test_the_app_says_one_sentence_and_exits_2(argv: list[str]) -> None:
+    ended = run_app(*argv)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.startswith("chatreid: ") and ended.stderr.count("\n") == 1
