@@ -16,7 +16,8 @@ MAX_BYTES = 32 << 20
 MAX_PIXELS = 50_000_000
 
 # Decoders that were never asked for are closed to attackers too (Pillow knows PostScript, for one).
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+# Pillow's JPEG decoder calls a JPEG with several pictures inside (as phones write) "MPO".
 _SUFFIX_OF = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif"}
 
 
@@ -91,8 +92,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, s
             raise PictureError(f"it has {width} x {height} pixels, more than {max_pixels:,}")
         try:
             image.load()
-            image = _upright(image)
-            return _to_rgb(image), suffix
+            return _to_rgb(_upright(image)), suffix
         except MemoryError:
             raise PictureError("it does not fit in memory") from None
         except Exception as problem:

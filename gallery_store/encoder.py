@@ -68,7 +68,7 @@ class ClipEncoder:
             return cls._load_folder(folder, device)
         if isinstance(spec, Path) or str(spec).startswith((".", "/", "~")) or str(spec).count("/") > 1:
             raise EncoderError(
-                f"there is no CLIP folder {spec}: name an existing folder with {CONFIG_FILE} and {WEIGHTS_FILE}"
+                f"there is no CLIP folder {spec}: name a folder that has {CONFIG_FILE} and {WEIGHTS_FILE}"
             )
         return cls._load_named(str(spec), device)
 
@@ -190,7 +190,10 @@ def save_clip_folder(
     if tokenizer is not None:
         tokenizer.save_pretrained(folder)
         model_cfg["text_cfg"]["hf_tokenizer_name"] = "."  # any name: for a folder it is the folder itself
-    config = {"model_cfg": model_cfg, "preprocess_cfg": {"resize_mode": "squash", **preprocess_cfg}}
+    config: dict[str, Any] = {
+        "model_cfg": model_cfg,
+        "preprocess_cfg": {"resize_mode": "squash", **preprocess_cfg},
+    }
     if name:
         config = {"name": name, **config}
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")

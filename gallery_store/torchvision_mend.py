@@ -22,7 +22,7 @@ def mend_torchvision() -> None:
     """
     with _lock:
         try:
-            import torchvision  # noqa: F401
+            import torchvision
         except RuntimeError as problem:
             if "torchvision::" not in str(problem):
                 raise

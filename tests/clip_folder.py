@@ -7,17 +7,18 @@ from pathlib import Path
 from gallery_store.encoder import save_clip_folder
 from gallery_store.torchvision_mend import mend_torchvision
 
-WORDS = (
-    "a person man woman with in the and no red green blue black white orange yellow coat jacket top shirt "
-    "trousers skirt hat bag backpack umbrella glasses long short hair"
-).split()
+_WORDS = """
+a person man woman with in the and no red green blue black white orange yellow coat jacket top shirt
+trousers skirt hat bag backpack umbrella glasses long short hair
+"""
+WORDS = _WORDS.split()
 SPECIAL = ["<pad>", "<unk>", "<start>", "<end>"]
 
 
 def make_clip_folder(
     path: str | Path, seed: int = 0, dim: int = 32, size: tuple[int, int] = (56, 28)
 ) -> Path:
-    """A CLIP of about 60,000 random weights; `size` is (height, width). The same seed gives the same weights."""
+    """A CLIP of about 60,000 random weights; `size` is (height, width). One seed, one model."""
     import torch
 
     mend_torchvision()

@@ -1,0 +1,80 @@
+"""The audit: who searched for what, when and why, and what they were shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from gallery_store.database import now_text, time_of
+from gallery_store.tables import cases, searches
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """time: UTC. query: as the caller described it. shown: crop ids, best first (crops may be gone since)."""
+
+    id: int
+    time: datetime
+    user: str
+    reason: str
+    query: dict[str, Any]
+    shown: tuple[int, ...]
+    seconds: float
+    case: str | None
+
+
+def record(
+    connection: Connection,
+    user: str,
+    reason: str,
+    query: dict[str, Any],
+    shown: Sequence[int],
+    seconds: float,
+    case: str | None,
+) -> int:
+    ensure_case(connection, case, user)
+    inserted = connection.execute(
+        searches.insert().values(
+            time=now_text(),
+            user_id=user,
+            case=case,
+            reason=reason,
+            query=json.dumps(query, ensure_ascii=False, sort_keys=True, default=str),
+            shown=json.dumps([int(crop_id) for crop_id in shown]),
+            seconds=float(seconds),
+        )
+    )
+    return int(inserted.inserted_primary_key[0])  # type: ignore[index]
+
+
+def latest(connection: Connection, limit: int) -> list[SearchRecord]:
+    found = connection.execute(sa.select(searches).order_by(searches.c.id.desc()).limit(limit))
+    return [_record(row) for row in found.mappings()]
+
+
+def _record(row: Any) -> SearchRecord:
+    moment = time_of(row["time"])
+    assert moment is not None
+    return SearchRecord(
+        id=row["id"],
+        time=moment,
+        user=row["user_id"],
+        reason=row["reason"],
+        query=json.loads(row["query"]),
+        shown=tuple(json.loads(row["shown"])),
+        seconds=row["seconds"],
+        case=row["case"],
+    )
+
+
+def ensure_case(connection: Connection, case: str | None, user: str) -> None:
+    """Open the case if it is named and new."""
+    if case is None or connection.execute(sa.select(cases.c.name).where(cases.c.name == case)).first():
+        return
+    connection.execute(cases.insert().values(name=case, user_id=user, opened=now_text()))

@@ -1,0 +1,165 @@
+"""The SQLite file behind a gallery: connections, transactions, migrations, and errors one can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from gallery_store.errors import GalleryError, GalleryLocked, GalleryTooNew
+from gallery_store.migrations import LATEST, MIGRATIONS
+
+_schema = sa.Table(
+    "schema_migrations",
+    sa.MetaData(),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("applied", sa.String, nullable=False),
+)
+
+
+def file_of(location: str | Path) -> Path:
+    """The gallery's file, absolute; `location` is a path or a URL like "sqlite:///data/gallery.db"."""
+    text = str(location)
+    if "://" in text:
+        try:
+            url = make_url(text)
+        except ArgumentError:
+            raise GalleryError(f"{text!r} is not a database URL") from None
+        if url.get_backend_name() != "sqlite":
+            raise GalleryError(f"galleries on {url.get_backend_name()} are not supported: name a SQLite file")
+        text = url.database or ""
+        if text in ("", ":memory:"):
+            raise GalleryError("a gallery in memory would be lost: name a file")
+    if not text.strip():
+        raise GalleryError("the gallery's file name is empty")
+    file = Path(text).expanduser().absolute()
+    if file.is_dir():
+        raise GalleryError(f"{file} is a folder: name the gallery's file, such as {file / 'gallery.db'}")
+    return file
+
+
+class Database:
+    """Transactions on one SQLite file, from any thread."""
+
+    def __init__(self, file: Path, busy_seconds: float = 10.0) -> None:
+        self.file = file
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise GalleryError(f"the folder of {file} cannot be made: {problem.strerror}") from None
+        self._reader = _make_engine(file, busy_seconds)
+        self._writer = self._reader.execution_options(chatreid_write=True)
+        try:
+            self._migrate()
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent snapshot."""
+        with self._clear_errors(), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """The one writer; commits at the end, rolls back on an exception."""
+        with self._clear_errors(), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self._reader.dispose()
+
+    @contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as problem:
+            raise self._named(problem) from problem
+
+    def _named(self, problem: DBAPIError) -> GalleryError:
+        text = str(problem.orig)
+        if "locked" in text or "busy" in text:
+            return GalleryLocked(
+                f"the gallery {self.file} is locked by another program: close that one, or wait and try again"
+            )
+        if "not a database" in text or "malformed" in text:
+            return GalleryError(f"{self.file} is not a readable SQLite file ({text}): restore it from a copy")
+        if "unable to open" in text or "readonly" in text:
+            return GalleryError(
+                f"the gallery {self.file} cannot be opened for writing ({text}): check its rights"
+            )
+        return GalleryError(f"the gallery {self.file} failed: {text}")
+
+    def _migrate(self) -> None:
+        with self.reading() as connection:
+            if self._schema_number(connection) == LATEST:
+                return
+        with self.writing() as connection:
+            number = self._schema_number(connection)  # again: another process may have been first
+            if number == 0:
+                _schema.create(connection, checkfirst=True)
+            for step, name, upgrade in MIGRATIONS[number:]:
+                upgrade(connection)
+                connection.execute(_schema.insert().values(number=step, name=name, applied=now_text()))
+
+    def _schema_number(self, connection: Connection) -> int:
+        names = set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type='table'").scalars())
+        if _schema.name not in names:
+            if names:
+                raise GalleryError(f"{self.file} is a database of another program: name another file")
+            return 0
+        number = connection.execute(sa.select(sa.func.max(_schema.c.number))).scalar() or 0
+        if number > LATEST:
+            raise GalleryTooNew(
+                f"the gallery {self.file} has schema {number} and this version of ChatReID knows {LATEST}: "
+                "update ChatReID"
+            )
+        return number
+
+
+def _make_engine(file: Path, busy_seconds: float) -> Engine:
+    url = sa.URL.create("sqlite", database=str(file))
+    # isolation_level None: pysqlite would begin transactions late and leave tables' changes outside them.
+    connect_args = {"isolation_level": None, "timeout": busy_seconds, "check_same_thread": False}
+    engine = sa.create_engine(url, connect_args=connect_args, pool_size=8, max_overflow=24)
+
+    @event.listens_for(engine, "connect")
+    def configure(raw: Any, _record: Any) -> None:
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA foreign_keys = ON")
+        if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut as well
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A write that begins as a read may fail with "locked" half-way, without any waiting.
+        write = connection.get_execution_options().get("chatreid_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def now_text() -> str:
+    return time_text(datetime.now(UTC))
+
+
+def time_text(moment: datetime | None) -> str:
+    """How times are stored: UTC with microseconds and a Z; '' for None."""
+    if moment is None:
+        return ""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def time_of(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,171 @@
+"""The gallery in memory: vectors and filter columns as arrays, derived from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from sqlalchemy import Connection
+
+from gallery_store import clock
+from gallery_store.crops import Filters, camera_key
+from gallery_store.errors import GalleryError
+
+_ROWS = """
+SELECT c.id, c.camera, c.camera_key, c.time, v.data FROM crops c
+JOIN vectors v ON v.crop_id = c.id AND v.encoder = ? AND v.version = ?
+WHERE c.id > ? ORDER BY c.id
+"""
+_TAGS = "SELECT crop_id, tag FROM tags WHERE crop_id > ? ORDER BY crop_id"
+_GATHER_BELOW = 0.5  # share of rows below which picking rows beats scoring all
+
+
+@dataclass(frozen=True)
+class Index:
+    """n crops, ids ascending. Immutable: an update makes a new one, so that readers need no lock.
+
+    ids: int64 (n,). vectors: float32 (n, dim), unit rows. cameras: int32 (n,) codes into camera_names, -1
+    for none. times: datetime64[us] (n,), NaT for none. days, clocks: see clock.local_columns.
+    camera_names: key -> (code, name as first imported). tags: casefolded tag -> ids, ascending.
+    """
+
+    ids: np.ndarray
+    vectors: np.ndarray
+    cameras: np.ndarray
+    times: np.ndarray
+    days: np.ndarray
+    clocks: np.ndarray
+    camera_names: dict[str, tuple[int, str]]
+    tags: dict[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        for column in (self.ids, self.vectors, self.cameras, self.times, self.days, self.clocks):
+            column.setflags(write=False)  # they are handed out
+
+    @classmethod
+    def empty(cls, dim: int = 0) -> Index:
+        none = np.zeros(0, np.int64)
+        return cls(
+            ids=none,
+            vectors=np.zeros((0, dim), np.float32),
+            cameras=np.zeros(0, np.int32),
+            times=none.astype("datetime64[us]"),
+            days=np.zeros(0, np.int32),
+            clocks=none,
+            camera_names={},
+            tags={},
+        )
+
+    @property
+    def last_id(self) -> int:
+        return int(self.ids[-1]) if len(self.ids) else 0
+
+    def extended(self, connection: Connection, encoder: tuple[str, str], zone: ZoneInfo) -> Index:
+        """This index and the crops with larger ids that `connection` sees."""
+        cursor = connection.connection.cursor()  # raw: SQLAlchemy's rows cost many times the driver's
+        try:
+            rows = cursor.execute(_ROWS, (*encoder, self.last_id)).fetchall()
+            tagged = cursor.execute(_TAGS, (self.last_id,)).fetchall()
+        finally:
+            cursor.close()
+        if not rows:
+            return self
+        ids, names, keys, times_text, blobs = zip(*rows, strict=True)
+        camera_names = dict(self.camera_names)
+        for key, name in zip(keys, names, strict=True):
+            if key and key not in camera_names:
+                camera_names[key] = (len(camera_names), name)
+        codes = [camera_names[key][0] if key else -1 for key in keys]
+        times = clock.epoch_us(list(times_text))
+        days, clocks = clock.local_columns(times, zone)
+        tags: dict[str, list[int]] = {}
+        for crop_id, tag in tagged:
+            tags.setdefault(tag.casefold(), []).append(crop_id)
+        merged = dict(self.tags)
+        for tag, new in tags.items():
+            merged[tag] = np.unique(np.concatenate([merged.get(tag, self.ids[:0]), np.array(new, np.int64)]))
+        vectors = _unpack(blobs)
+        return Index(
+            ids=np.concatenate([self.ids, np.array(ids, np.int64)]),
+            vectors=np.concatenate([self.vectors, vectors]) if len(self.ids) else vectors,
+            cameras=np.concatenate([self.cameras, np.array(codes, np.int32)]),
+            times=np.concatenate([self.times, times]),
+            days=np.concatenate([self.days, days]),
+            clocks=np.concatenate([self.clocks, clocks]),
+            camera_names=camera_names,
+            tags=merged,
+        )
+
+    def matching(self, filters: Filters, exclude: Collection[int] = ()) -> np.ndarray:
+        """int64 ids of the crops that pass, ascending."""
+        if filters.is_empty and not exclude:
+            return self.ids
+        passes = np.ones(len(self.ids), bool)
+        if filters.cameras:
+            passes &= np.isin(self.cameras, self._codes(filters.cameras))
+        if filters.not_cameras:
+            passes &= (self.cameras >= 0) & ~np.isin(self.cameras, self._codes(filters.not_cameras))
+        if filters.days:
+            passes &= np.isin(self.days, [clock.day_number(day) for day in filters.days])
+        if filters.after is not None or filters.before is not None:
+            passes &= self._at_time(filters)
+        for tag in filters.tags:
+            passes &= np.isin(self.ids, self.tags.get(tag.casefold(), self.ids[:0]), assume_unique=True)
+        if exclude:
+            passes &= ~np.isin(self.ids, np.fromiter(exclude, np.int64, len(exclude)))
+        return self.ids[passes]
+
+    def _codes(self, cameras: tuple[str, ...]) -> list[int]:
+        keys = (camera_key(camera) for camera in cameras)
+        return [self.camera_names[key][0] for key in keys if key in self.camera_names]
+
+    def _at_time(self, filters: Filters) -> np.ndarray:
+        known = self.clocks >= 0
+        after = known if filters.after is None else self.clocks >= clock.us_of_day(filters.after)
+        before = known if filters.before is None else self.clocks < clock.us_of_day(filters.before)
+        wraps = filters.after is not None and filters.before is not None and filters.after > filters.before
+        return known & ((after | before) if wraps else (after & before))
+
+    def rows_of(self, ids: np.ndarray | list[int]) -> np.ndarray:
+        """Row numbers of `ids`; KeyError naming the first id that is not there."""
+        wanted = np.asarray(ids, np.int64).reshape(-1)
+        rows = np.searchsorted(self.ids, wanted)
+        found = rows < len(self.ids)
+        found[found] = self.ids[rows[found]] == wanted[found]
+        if not found.all():
+            raise KeyError(f"crop {wanted[~found][0]} is not in the gallery")
+        return rows
+
+    def similarities(self, vectors: np.ndarray, ids: np.ndarray | None = None) -> np.ndarray:
+        """(q, dim) unit rows -> float32 (q, n) cosines, in the order of `ids` or of all ids ascending."""
+        vectors = np.asarray(vectors, np.float32)
+        if vectors.ndim != 2:
+            raise ValueError(f"query vectors must be (q, dim), not {vectors.shape}")
+        if not len(self.ids) and (ids is None or not len(ids)):
+            return np.zeros((len(vectors), 0), np.float32)
+        if vectors.shape[1] != self.vectors.shape[1]:
+            raise ValueError(
+                f"query vectors have {vectors.shape[1]} numbers, the gallery {self.vectors.shape[1]}"
+            )
+        if ids is None:
+            return vectors @ self.vectors.T
+        rows = self.rows_of(ids)
+        if len(rows) < _GATHER_BELOW * len(self.ids):
+            return vectors @ self.vectors[rows].T
+        return (vectors @ self.vectors.T)[:, rows]
+
+
+def pack(vector: np.ndarray) -> bytes:
+    """A unit vector as it is stored."""
+    return np.asarray(vector, "<f2").tobytes()
+
+
+def _unpack(blobs: tuple[bytes, ...]) -> np.ndarray:
+    """Stored vectors -> float32 (n, dim); lengths are mended, since float16 leaves them off by up to 1e-3."""
+    if len({len(blob) for blob in blobs}) > 1:
+        raise GalleryError("the gallery's vectors differ in length: run `python -m gallery_store verify`")
+    vectors = np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), -1).astype(np.float32)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return vectors

@@ -1,0 +1,12 @@
+"""Numbered steps that bring a gallery's tables up to date. A step once released is never edited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from gallery_store.migrations import m0001_first
+
+MIGRATIONS: tuple[tuple[int, str, Callable[[Connection], None]], ...] = ((1, "first", m0001_first.upgrade),)
+LATEST = MIGRATIONS[-1][0]

@@ -1,0 +1,109 @@
+"""Give a gallery the vectors of another encoder, while it can still be searched with the old ones.
+
+New vectors are laid beside the old ones; the switch, once every crop has one, is a single transaction. A kill
+loses at most one batch, and the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from gallery_store import rows
+from gallery_store.decoding import PictureError, open_picture
+from gallery_store.encoder import ImageEncoder
+from gallery_store.errors import GalleryError
+from gallery_store.importer import BATCH
+from gallery_store.index import pack
+from gallery_store.store import GalleryStore
+from gallery_store.tables import crops, vectors
+
+
+@dataclass(frozen=True)
+class Reindexed:
+    """encoded: crops encoded in this run. switched: False when stopped, or when it was there already."""
+
+    encoded: int
+    switched: bool
+
+
+def reindex(
+    store: GalleryStore,
+    encoder: ImageEncoder,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Reindexed:
+    """Encode all pictures with `encoder`, then let it replace the gallery's own.
+
+    With the gallery's own encoder, only vectors that are missing are made. Raises GalleryError, without
+    switching, when a picture cannot be read.
+    """
+    same = store.encoder() == (encoder.name, encoder.version)
+    encoded, total = 0, store.count()
+    while True:
+        batch = _missing(store, encoder)
+        if not batch and (encoded == 0 and (same or total == 0)):
+            return Reindexed(0, False)
+        if not batch:
+            if _switch(store, encoder):
+                return Reindexed(encoded, not same)
+            continue  # somebody imported meanwhile
+        _encode(store, encoder, batch)
+        encoded += len(batch)
+        if progress is not None:
+            progress(min(_present(store, encoder), total), total)
+        if stop is not None and stop():
+            return Reindexed(encoded, False)
+
+
+def _of(encoder: ImageEncoder) -> sa.ColumnElement[bool]:
+    return (vectors.c.encoder == encoder.name) & (vectors.c.version == encoder.version)
+
+
+def _missing(store: GalleryStore, encoder: ImageEncoder) -> list[int]:
+    has = sa.select(vectors.c.crop_id).where((vectors.c.crop_id == crops.c.id) & _of(encoder)).exists()
+    with store.database.reading() as connection:
+        chosen = sa.select(crops.c.id).where(~has).order_by(crops.c.id).limit(BATCH)
+        return list(connection.execute(chosen).scalars())
+
+
+def _present(store: GalleryStore, encoder: ImageEncoder) -> int:
+    with store.database.reading() as connection:
+        return connection.execute(
+            sa.select(sa.func.count()).select_from(vectors).where(_of(encoder))
+        ).scalar_one()
+
+
+def _encode(store: GalleryStore, encoder: ImageEncoder, ids: list[int]) -> None:
+    fit = getattr(encoder, "fit", lambda image: image)
+    images = []
+    for crop in store.crops(ids):
+        try:
+            images.append(fit(open_picture(crop.file)))
+        except PictureError as problem:
+            raise GalleryError(
+                f"crop {crop.id} ({crop.path}) cannot be encoded anew: {problem.reason}; the gallery keeps "
+                f"its encoder: bring {crop.file} back, or `python -m gallery_store delete --id {crop.id}`"
+            ) from None
+    packed = [pack(vector) for vector in encoder.encode_images(images)]
+    with store.database.writing() as connection:
+        still = set(connection.execute(sa.select(crops.c.id).where(crops.c.id.in_(ids))).scalars())
+        for crop_id, data in zip(ids, packed, strict=True):
+            if crop_id in still:
+                rows.add_vector(connection, crop_id, encoder.name, encoder.version, data)
+
+
+def _switch(store: GalleryStore, encoder: ImageEncoder) -> bool:
+    """Make `encoder` the gallery's, in one transaction; False if some crop has no vector of it yet."""
+    with store.database.writing() as connection:
+        has = sa.select(vectors.c.crop_id).where((vectors.c.crop_id == crops.c.id) & _of(encoder)).exists()
+        if connection.execute(sa.select(crops.c.id).where(~has).limit(1)).first():
+            return False
+        rows.set_encoder(connection, encoder.name, encoder.version)
+        rows.note_rewrite(connection)
+        connection.execute(vectors.delete().where(~_of(encoder)))
+    store.note_change()
+    return True

@@ -1,0 +1,185 @@
+"""SQL on the crops' tables: small functions that take a connection and say what they read or write."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects.sqlite import insert
+
+from gallery_store.crops import Crop
+from gallery_store.database import Database, time_of
+from gallery_store.errors import EncoderMismatch, GalleryError
+from gallery_store.media import MediaFolder
+from gallery_store.tables import crops, gallery, tags, vectors
+
+_CHUNK = 500  # SQLite bounds the number of parameters
+
+
+@dataclass(frozen=True)
+class State:
+    """What the index must follow: the largest id ever given, and a count of deletions and re-indexings."""
+
+    last_id: int
+    rewrites: int
+
+
+def state(connection: Connection) -> State:
+    last_id = connection.execute(sa.select(sa.func.max(crops.c.id))).scalar() or 0
+    return State(last_id, int(_setting(connection, "rewrites") or 0))
+
+
+def note_rewrite(connection: Connection) -> None:
+    """Rows that others have in memory have changed: they must read all again."""
+    _set(connection, "rewrites", str(int(_setting(connection, "rewrites") or 0) + 1))
+
+
+def encoder(connection: Connection) -> tuple[str, str] | None:
+    name = _setting(connection, "encoder")
+    version = _setting(connection, "encoder_version")
+    return (name, version) if name is not None and version is not None else None
+
+
+def set_encoder(connection: Connection, name: str, version: str) -> None:
+    _set(connection, "encoder", name)
+    _set(connection, "encoder_version", version)
+
+
+def check_encoder(has: tuple[str, str] | None, wants: tuple[str, str], location: str) -> None:
+    if has is not None and has != wants:
+        raise EncoderMismatch(
+            f"the gallery {location} is indexed by {has[0]} ({has[1]}), not by {wants[0]} ({wants[1]}): "
+            f"run `python -m gallery_store reindex --gallery {location}` with --clip naming the new encoder"
+        )
+
+
+def agree_on_zone(database: Database, wanted: str | None) -> ZoneInfo:
+    """The gallery's zone; a new gallery takes the wanted one, or UTC."""
+    if wanted is not None:
+        _zone(wanted)
+    with database.reading() as connection:
+        has = _setting(connection, "zone")
+    if has is None:
+        with database.writing() as connection:
+            has = _setting(connection, "zone")  # again: another process may have been first
+            if has is None:
+                has = wanted or "UTC"
+                _set(connection, "zone", has)
+    if wanted is not None and wanted != has:
+        raise GalleryError(
+            f"the gallery {database.file} keeps its times in zone {has}, not {wanted}: leave the zone out, "
+            "or start a new gallery"
+        )
+    return _zone(has)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise GalleryError(f"{name!r} is not a time zone such as Europe/Paris") from None
+
+
+def _setting(connection: Connection, key: str) -> str | None:
+    return connection.execute(sa.select(gallery.c.value).where(gallery.c.key == key)).scalar()
+
+
+def _set(connection: Connection, key: str, value: str) -> None:
+    statement = insert(gallery).values(key=key, value=value)
+    connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+
+def crops_by_id(connection: Connection, ids: Iterable[int], media: MediaFolder) -> dict[int, Crop]:
+    found: dict[int, Crop] = {}
+    for chunk in _chunks([int(crop_id) for crop_id in ids]):
+        tagged: dict[int, list[str]] = {}
+        chosen = sa.select(tags.c.crop_id, tags.c.tag).where(tags.c.crop_id.in_(chunk))
+        for crop_id, tag in connection.execute(chosen.order_by(tags.c.position)):
+            tagged.setdefault(crop_id, []).append(tag)
+        for row in connection.execute(sa.select(crops).where(crops.c.id.in_(chunk))):
+            found[row.id] = Crop(
+                id=row.id,
+                sha256=row.sha256,
+                path=row.path,
+                file=Path(row.file) if row.linked else media.path(row.file),
+                camera=row.camera or None,
+                time=time_of(row.time),
+                person=row.person,
+                clothes=row.clothes,
+                tags=tuple(tagged.get(row.id, ())),
+                width=row.width,
+                height=row.height,
+                frame=row.frame,
+            )
+    return found
+
+
+def ids_by_path(connection: Connection, paths: Sequence[str]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for chunk in _chunks(paths):
+        chosen = sa.select(crops.c.path, crops.c.id).where(crops.c.path.in_(chunk)).order_by(crops.c.id)
+        for path, crop_id in connection.execute(chosen):
+            found.setdefault(path, []).append(crop_id)
+    return found
+
+
+def is_known(connection: Connection, sha256: str, key: str, time: str) -> bool:
+    same = (crops.c.sha256 == sha256) & (crops.c.camera_key == key) & (crops.c.time == time)
+    return connection.execute(sa.select(crops.c.id).where(same)).first() is not None
+
+
+def add_crop(connection: Connection, values: dict[str, Any], tagged: Sequence[str]) -> int | None:
+    """-> the new id, or None when the same picture from the same camera and time is there."""
+    inserted = connection.execute(
+        insert(crops).values(**values).on_conflict_do_nothing().returning(crops.c.id)
+    )
+    crop_id = inserted.scalar()
+    if crop_id is None:
+        return None
+    named = list(dict.fromkeys(tagged))
+    if named:
+        values_of_tags = [{"crop_id": crop_id, "tag": tag, "position": n} for n, tag in enumerate(named)]
+        connection.execute(tags.insert(), values_of_tags)
+    return crop_id
+
+
+def add_vector(connection: Connection, crop_id: int, name: str, version: str, data: bytes) -> None:
+    statement = insert(vectors).values(crop_id=crop_id, encoder=name, version=version, data=data)
+    connection.execute(statement.on_conflict_do_nothing())
+
+
+def delete_crops(connection: Connection, ids: Sequence[int]) -> list[tuple[str, str | None]]:
+    """-> (sha256, media name or None if linked) of each crop that was there; vectors and tags go too."""
+    removed: list[tuple[str, str | None]] = []
+    for chunk in _chunks(list(dict.fromkeys(ids))):
+        statement = crops.delete().where(crops.c.id.in_(chunk))
+        for row in connection.execute(statement.returning(crops.c.sha256, crops.c.file, crops.c.linked)):
+            removed.append((row.sha256, None if row.linked else row.file))
+    if removed:
+        note_rewrite(connection)
+        if connection.execute(sa.select(crops.c.id).limit(1)).first() is None:  # any encoder may come now
+            connection.execute(gallery.delete().where(gallery.c.key.in_(["encoder", "encoder_version"])))
+    return removed
+
+
+def in_use(connection: Connection, shas: Collection[str]) -> tuple[set[str], set[str]]:
+    """Of the pictures `shas`: those that some crop shows, and the media names in use."""
+    used: set[str] = set()
+    names: set[str] = set()
+    for chunk in _chunks(sorted(shas)):
+        chosen = sa.select(crops.c.sha256, crops.c.file, crops.c.linked).where(crops.c.sha256.in_(chunk))
+        for row in connection.execute(chosen):
+            used.add(row.sha256)
+            if not row.linked:
+                names.add(row.file)
+    return used, names
+
+
+def _chunks(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]

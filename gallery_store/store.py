@@ -1,0 +1,263 @@
+"""The gallery: one object to ask for crops, vectors, similarities, thumbnails, and to write the audit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import sqlalchemy as sa
+from PIL import Image
+
+from gallery_store import audit, clock, rows
+from gallery_store.audit import SearchRecord
+from gallery_store.crops import Crop, Filters
+from gallery_store.database import Database, file_of
+from gallery_store.decoding import PictureError, open_picture
+from gallery_store.errors import EncoderMismatch, GalleryError, GalleryLocked, GalleryTooNew
+from gallery_store.index import Index
+from gallery_store.media import MediaFolder, media_name
+from gallery_store.tables import crops
+
+__all__ = [
+    "EncoderMismatch",
+    "GalleryError",
+    "GalleryLocked",
+    "GalleryStore",
+    "GalleryTooNew",
+    "SearchRecord",
+]
+
+THUMBNAIL_HEIGHT = 384
+_THUMBNAIL_WIDTH = 768
+
+
+class GalleryStore:
+    """A gallery in a SQLite file, with its pictures in "<stem>.media/" and thumbnails in "<stem>.thumbs/".
+
+    Thread-safe. What is asked of the columns and vectors is answered from memory; crops that this process
+    adds or removes are seen at once, those of other processes after `refresh()`.
+
+    zone: the gallery's time zone. location: the file, absolute. media: the folder of the pictures.
+    """
+
+    def __init__(self, database: Database, zone: ZoneInfo) -> None:
+        file = database.file
+        self.zone = zone
+        self.location = str(file)
+        self.media = file.with_name(f"{file.stem}.media")
+        self.thumbs = file.with_name(f"{file.stem}.thumbs")
+        self.database = database  # for the importer and its like; others use the methods below
+        self.pictures = MediaFolder(self.media)
+        self.thumbnails = MediaFolder(self.thumbs)
+        self._lock = threading.RLock()
+        self._index: Index | None = None
+        self._stale = False
+        with database.reading() as connection:
+            self._reported = rows.state(connection)
+        self._indexed = self._reported
+
+    @classmethod
+    def open(
+        cls, location: str | Path, *, zone: str | None = None, busy_seconds: float = 10.0
+    ) -> GalleryStore:
+        """Open the gallery at a file path or SQLite URL; make it, or bring its tables up to date, as needed.
+
+        zone: IANA name, kept from creation on (UTC if not given then). busy_seconds: how long to wait for
+        another program's lock. Raises GalleryError; GalleryTooNew; GalleryLocked.
+        """
+        database = Database(file_of(location), busy_seconds)
+        try:
+            return cls(database, rows.agree_on_zone(database, zone))
+        except BaseException:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        self.database.close()
+
+    def __enter__(self) -> GalleryStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What there is
+
+    def count(self) -> int:
+        """Crops in the gallery, from the database."""
+        with self.database.reading() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(crops)).scalar_one()
+
+    def cameras(self) -> list[str]:
+        """Names of the cameras, each as first imported, in natural order of their keys."""
+        named = self._current().camera_names
+        return [named[key][1] for key in sorted(named, key=lambda key: (not key.isdigit(), len(key), key))]
+
+    def days(self) -> list[date]:
+        """Local days with at least one crop, ascending."""
+        return [clock.day_of(int(day)) for day in np.unique(self._current().days) if day != clock.NO_DAY]
+
+    def time_span(self) -> tuple[datetime, datetime] | None:
+        """First and last time, UTC; None when no crop has a time."""
+        times = self._current().times
+        known = times[~np.isnat(times)]
+        if not len(known):
+            return None
+        return clock.aware(known.min()), clock.aware(known.max())
+
+    def tags(self) -> list[str]:
+        """Every tag, casefolded, ascending."""
+        return sorted(self._current().tags)
+
+    def encoder(self) -> tuple[str, str] | None:
+        """(name, version) of the encoder of the vectors; None while nothing is indexed."""
+        with self.database.reading() as connection:
+            return rows.encoder(connection)
+
+    def require_encoder(self, name: str, version: str) -> None:
+        """Raise EncoderMismatch unless the vectors, if any, come from this encoder."""
+        rows.check_encoder(self.encoder(), (name, version), self.location)
+
+    # The index in memory
+
+    def refresh(self) -> bool:
+        """Take in what changed in the database. Cheap when nothing did.
+
+        True if crops were added or removed, by anybody, since the last call (or since opening).
+        """
+        with self._lock:
+            self._update()
+            changed = self._indexed != self._reported
+            self._reported = self._indexed
+            return changed
+
+    def note_change(self) -> None:
+        """To be called by whoever wrote crops through `database`: the next question sees them."""
+        self._stale = True
+
+    def _current(self) -> Index:
+        index = self._index
+        if index is not None and not self._stale:
+            return index
+        with self._lock:
+            if self._index is None or self._stale:
+                self._update()
+            assert self._index is not None
+            return self._index
+
+    def _update(self) -> None:
+        self._stale = False  # first: a change noted while we read must not be lost
+        with self.database.reading() as connection:
+            state = rows.state(connection)
+            if self._index is not None and state == self._indexed:
+                return
+            encoder = rows.encoder(connection)
+            same_rows = self._index is not None and state.rewrites == self._indexed.rewrites
+            index = self._index if same_rows else None
+            index = index or Index.empty()
+            self._index = index.extended(connection, encoder, self.zone) if encoder else index
+            self._indexed = state
+
+    def matching(self, filters: Filters, exclude: Collection[int] = ()) -> np.ndarray:
+        """int64 ids of the crops that pass the filters and are not in `exclude`, ascending."""
+        return self._current().matching(filters, exclude)
+
+    def similarities(self, vectors: np.ndarray, ids: np.ndarray | None = None) -> np.ndarray:
+        """float32 (q, dim) unit rows -> float32 (q, n) cosines, in the order of `ids` or of all ids.
+
+        Exact. KeyError names an id that is not in the gallery.
+        """
+        return self._current().similarities(vectors, ids)
+
+    def vectors(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
+        """float32 (n, dim) unit rows in the order asked; KeyError names a missing id."""
+        index = self._current()
+        return index.vectors[index.rows_of(np.asarray(ids, np.int64))]
+
+    # Crops
+
+    def crops(self, ids: Sequence[int]) -> list[Crop]:
+        """In the order asked; KeyError names a missing id."""
+        with self.database.reading() as connection:
+            found = rows.crops_by_id(connection, ids, self.pictures)
+        for crop_id in ids:
+            if int(crop_id) not in found:
+                raise KeyError(f"crop {crop_id} is not in the gallery")
+        return [found[int(crop_id)] for crop_id in ids]
+
+    def ids_by_path(self, paths: Iterable[str]) -> dict[str, list[int]]:
+        """Imported path -> ids, ascending. Paths that are not in the gallery are left out."""
+        with self.database.reading() as connection:
+            return rows.ids_by_path(connection, list(paths))
+
+    def thumbnail(self, crop_id: int) -> Path:
+        """A JPEG of at most 384 px height, made on first need.
+
+        Raises KeyError for an unknown crop, GalleryError where the picture is gone or damaged.
+        """
+        crop = self.crops([crop_id])[0]
+        name = media_name(crop.sha256, ".jpg")
+        if not self.thumbnails.path(name).is_file():
+            try:
+                image = open_picture(crop.file)
+            except PictureError as problem:
+                raise GalleryError(
+                    f"the picture of crop {crop_id} ({crop.path}) cannot be shown: {problem.reason}; "
+                    "`python -m gallery_store verify` lists all such"
+                ) from None
+            image.thumbnail((_THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT), Image.Resampling.LANCZOS)
+            buffer = BytesIO()
+            image.save(buffer, "JPEG", quality=88)
+            self.thumbnails.put(name, buffer.getvalue())
+        return self.thumbnails.path(name)
+
+    def delete(self, ids: Iterable[int]) -> int:
+        """Remove crops, vectors, tags, thumbnails and pictures (not linked ones); -> how many there were."""
+        with self.database.writing() as connection:
+            removed = rows.delete_crops(connection, [int(crop_id) for crop_id in ids])
+        self.note_change()
+        self.collect({sha for sha, _ in removed}, {name for _, name in removed if name})
+        return len(removed)
+
+    def collect(self, shas: Collection[str], names: Collection[str]) -> int:
+        """Remove those thumbnails and media files that no crop uses any more; -> how many files.
+
+        Under the writer's lock, in a transaction of its own: an import checks its files under the same lock,
+        and a kill in between leaves files without rows, never rows without files.
+        """
+        removed = 0
+        with self.database.writing() as connection:
+            used_shas, used_names = rows.in_use(connection, shas)
+            for name in sorted(set(names) - used_names):
+                self.pictures.remove(name)
+                removed += 1
+            for sha in sorted(set(shas) - used_shas):
+                self.thumbnails.remove(media_name(sha, ".jpg"))
+        return removed
+
+    # The audit
+
+    def record_search(
+        self,
+        *,
+        user: str,
+        reason: str,
+        query: dict[str, Any],
+        shown: Sequence[int],
+        seconds: float,
+        case: str | None = None,
+    ) -> int:
+        """Write one row of the audit and return its id; on disk when this returns."""
+        with self.database.writing() as connection:
+            return audit.record(connection, user, reason, query, shown, seconds, case)
+
+    def searches(self, limit: int = 100) -> list[SearchRecord]:
+        """The latest searches, newest first."""
+        with self.database.reading() as connection:
+            return audit.latest(connection, limit)

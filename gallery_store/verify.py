@@ -1,0 +1,118 @@
+"""Does the gallery agree with itself? Rows, vectors and picture files are compared; leftovers are removed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gallery_store import rows
+from gallery_store.decoding import PictureError, read_bounded
+from gallery_store.media import media_name
+from gallery_store.store import GalleryStore
+
+_PAGE = 500
+_CROPS = """
+SELECT c.id, c.path, c.sha256, c.file, c.linked, v.data FROM crops c
+LEFT JOIN vectors v ON v.crop_id = c.id AND v.encoder = ? AND v.version = ?
+WHERE c.id > ? ORDER BY c.id LIMIT ?
+"""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """crops: how many were checked. problems: one sentence each. collected: leftover files removed."""
+
+    crops: int
+    problems: tuple[str, ...]
+    collected: int
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+def verify(
+    store: GalleryStore, *, quick: bool = False, progress: Callable[[int, int], None] | None = None
+) -> Verification:
+    """Check every crop: its vector whole and of length 1, its picture there and unchanged.
+
+    Files that no crop uses, as a killed import leaves them, are not a problem and are removed.
+    quick: do not read the pictures, only look whether they are there.
+    """
+    problems = list(_structure(store))
+    total, checked = store.count(), 0
+    dims: set[int] = set()
+    for page in _pages(store):
+        for crop_id, path, sha256, file, linked, data in page:
+            where = Path(file) if linked else store.pictures.path(file)
+            for problem in (_vector_problem(data, dims), _picture_problem(where, sha256, quick)):
+                if problem:
+                    problems.append(f"crop {crop_id} ({path}): {problem}")
+            checked += 1
+        if progress is not None:
+            progress(checked, total)
+    if len(dims) > 1:
+        problems.append(f"vectors have different lengths: {sorted(dims)}")
+    return Verification(checked, tuple(problems), _collect(store))
+
+
+def _structure(store: GalleryStore) -> Iterator[str]:
+    with store.database.reading() as connection:
+        for (text,) in connection.exec_driver_sql("PRAGMA quick_check"):
+            if text != "ok":
+                yield f"the database file is damaged: {text}"
+        for row in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+            yield f"row {row[1]} of table {row[0]} belongs to nothing in {row[2]}"
+
+
+def _pages(store: GalleryStore) -> Iterator[list[tuple]]:
+    last = 0
+    while True:
+        with store.database.reading() as connection:
+            name, version = rows.encoder(connection) or ("", "")
+            page = connection.exec_driver_sql(_CROPS, (name, version, last, _PAGE)).fetchall()
+        if not page:
+            return
+        yield [tuple(row) for row in page]
+        last = page[-1][0]
+
+
+def _vector_problem(data: bytes | None, dims: set[int]) -> str | None:
+    if data is None:
+        return "it has no vector"
+    if not data or len(data) % 2:
+        return "its vector is cut off"
+    vector = np.frombuffer(data, "<f2").astype(np.float32)
+    dims.add(len(vector))
+    if not abs(float(np.linalg.norm(vector)) - 1) < 0.01:  # NaN fails as well
+        return "its vector is not of length 1"
+    return None
+
+
+def _picture_problem(file: Path, sha256: str, quick: bool) -> str | None:
+    if quick:
+        return None if file.is_file() else f"its picture {file} is gone"
+    try:
+        data = read_bounded(file)
+    except PictureError as problem:
+        return f"its picture {file}: {problem.reason}"
+    if hashlib.sha256(data).hexdigest() != sha256:
+        return f"its picture {file} has changed"
+    return None
+
+
+def _collect(store: GalleryStore) -> int:
+    removed = store.pictures.clean_temporary() + store.thumbnails.clean_temporary()
+    names = set(store.pictures.names())
+    shas = {Path(name).stem for name in names} | {Path(name).stem for name in store.thumbnails.names()}
+    with store.database.reading() as connection:
+        used_shas, used_names = rows.in_use(connection, shas)
+    strays = names - used_names
+    forgotten = {sha for sha in shas - used_shas if store.thumbnails.path(media_name(sha, ".jpg")).is_file()}
+    if strays or forgotten:  # looked at again under the writer's lock
+        removed += store.collect({Path(name).stem for name in strays} | forgotten, strays)
+    return removed
