@@ -8,14 +8,19 @@ from tempfile import mkdtemp
 
 import numpy as np
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from gallery_store.torchvision_mend import mend_torchvision
 from training.demo.base import build_base
 
 
 def build_tiny(folder: Path | str, *, seed: int = 0, layers: int = 2) -> Path:
-    """A few hundred thousand parameters; loads with AutoModelForImageTextToText and AutoProcessor."""
-    return build_base(
+    """A few hundred thousand parameters; loads with AutoModelForImageTextToText and AutoProcessor.
+
+    Weights are larger than a fresh model's: with those, attention is flat and a wrong position or picture
+    hardly changes an answer, so that a test could not see it.
+    """
+    path = build_base(
         folder,
         text_width=64,
         layers=layers,
@@ -26,6 +31,10 @@ def build_tiny(folder: Path | str, *, seed: int = 0, layers: int = 2) -> Path:
         vision_heads=2,
         seed=seed,
     )
+    weights = load_file(path / "model.safetensors")
+    larger = {key: value * 5 if value.ndim > 1 else value for key, value in weights.items()}
+    save_file(larger, path / "model.safetensors", metadata={"format": "pt"})
+    return path
 
 
 @cache

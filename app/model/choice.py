@@ -1,0 +1,89 @@
+"""The multi-turn best choice of section 3.3: from a short list, the best one, then the best of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from app.model.layout import PromptTokens, Sequence3, answer_ids
+from app.model.prompts import NONE_OF_THEM, best_choice_prompt
+from app.model.scoring import LanguageModel, last_hidden
+from app.model.tokens import Seen
+
+
+@dataclass(frozen=True)
+class Choice:
+    """order: places of the candidates, best first, a permutation of all; chosen: how many of them the model
+    chose before it said that none of the rest fits (or was stopped); the others follow as they came."""
+
+    order: tuple[int, ...]
+    chosen: int
+
+
+def best_choice(
+    language: LanguageModel,
+    processor: Any,
+    description: str,
+    references: Sequence[Seen],
+    candidates: Sequence[Seen],
+    *,
+    list_length: int,
+    stop: Callable[[], bool] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Choice:
+    """Each turn shows the first `list_length` of those that are left and takes the one the model names."""
+    left = list(range(len(candidates)))
+    order: list[int] = []
+    prompts: dict[int, tuple[PromptTokens, list[list[int]], list[int]]] = {}
+    while left and not (stop is not None and stop()):
+        shown = left[:list_length]
+        if len(shown) not in prompts:
+            prompts[len(shown)] = _prepare(processor, description, len(references), len(shown))
+        tokens, names, none = prompts[len(shown)]
+        pictures = [*references, *(candidates[place] for place in shown)]
+        sequence = tokens.fill([seen.grid for seen in pictures])
+        place = _pick(language, sequence, pictures, names, none)
+        if place is None:
+            break
+        order.append(shown[place])
+        left.remove(shown[place])
+        if progress is not None:
+            progress(len(order), len(candidates))
+    return Choice((*order, *left), len(order))
+
+
+def _prepare(
+    processor: Any, description: str, references: int, count: int
+) -> tuple[PromptTokens, list[list[int]], list[int]]:
+    prompt = best_choice_prompt(description, references, count)
+    # Two-digit numbers can share their first token; a list this short has none.
+    names = [answer_ids(processor.tokenizer, name) for name in prompt.names]
+    return PromptTokens(processor, prompt.messages), names, answer_ids(processor.tokenizer, NONE_OF_THEM)
+
+
+def _pick(
+    language: LanguageModel,
+    sequence: Sequence3,
+    pictures: Sequence[Seen],
+    names: list[list[int]],
+    none: list[int],
+) -> int | None:
+    """The named candidate, by the token that tells the names apart; None when "None" is likelier than any."""
+    common = 0
+    while all(len(name) > common + 1 and name[common] == names[0][common] for name in names):
+        common += 1
+    first = language.logits(last_hidden(language, sequence, pictures))
+    if int(names[0][0]) != int(none[0]) and first[none[0]] > first[names[0][0]]:
+        return None
+    # "Image" is common to all names: put it behind the prompt, and compare what follows.
+    extra = torch.tensor(names[0][:common], dtype=torch.long)
+    last = int(sequence.positions.max()) + 1
+    steps = torch.arange(last, last + common).expand(3, -1)
+    longer = Sequence3(
+        torch.cat([sequence.ids, extra]), torch.cat([sequence.positions, steps], 1), sequence.image_spans
+    )
+    logits = language.logits(last_hidden(language, longer, pictures), [name[common] for name in names])
+    return int(logits.argmax())

@@ -1,0 +1,148 @@
+"""A checkpoint's folder or hub name -> a model ready to be asked. Safetensors only, no remote code."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.model.errors import ModelError
+from gallery_store.torchvision_mend import mend_torchvision
+
+MODEL_TYPE = "qwen2_vl"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a model comes from. base: folder or hub name of full weights; adapter: a PEFT folder or None."""
+
+    spec: str
+    base: str
+    adapter: Path | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that may hold a manifest: the adapter's, else the base's where it is one."""
+        return self.adapter or (Path(self.base) if Path(self.base).is_dir() else None)
+
+
+def find_checkpoint(spec: str | Path) -> Checkpoint:
+    """Check what can be checked without loading weights.
+
+    Args:
+        spec: a folder (full weights, or a PEFT adapter), or a hub name such as "Qwen/Qwen2-VL-2B-Instruct".
+
+    Raises:
+        ModelError: no such folder, not a Qwen2-VL, or weights that are not safetensors.
+    """
+    folder = Path(spec).expanduser()
+    if not folder.is_dir():
+        name = str(spec)
+        parts = name.split("/")
+        if isinstance(spec, Path) or len(parts) != 2 or not all(parts) or name.startswith((".", "~")):
+            raise ModelError(
+                f"there is no checkpoint folder {spec}; give a folder, or a hub name such as"
+                " Qwen/Qwen2-VL-2B-Instruct"
+            )
+        return Checkpoint(name, name)
+    if (folder / "adapter_config.json").is_file():
+        return _adapter(folder)
+    config = _json(folder / "config.json")
+    if config.get("model_type") != MODEL_TYPE:
+        raise ModelError(
+            f"{folder} is a {config.get('model_type')!r} checkpoint; ChatReID works with Qwen2-VL"
+        )
+    _require_safetensors(folder)
+    return Checkpoint(str(spec), str(folder))
+
+
+def _adapter(folder: Path) -> Checkpoint:
+    base = _json(folder / "adapter_config.json").get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise ModelError(
+            f"{folder} does not name its base model; add base_model_name_or_path to adapter_config.json"
+        )
+    _require_safetensors(folder)
+    # An adapter and its base may travel together: a relative base is looked for beside the adapter first.
+    beside = folder / base
+    found = find_checkpoint(beside if beside.is_dir() else base)
+    if found.adapter:
+        raise ModelError(f"{folder} is an adapter on another adapter; merge the inner one first")
+    return Checkpoint(str(folder), found.base, folder)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path.parent} is not a checkpoint folder: it has no {path.name}") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read ({error}); copy the checkpoint again") from None
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} is damaged; copy the checkpoint again")
+    return found
+
+
+def _require_safetensors(folder: Path) -> None:
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"{folder} has no .safetensors weights; other formats can run code and are not loaded"
+        )
+
+
+def load_model(checkpoint: Checkpoint, *, device: str = "cpu", four_bit: bool = False) -> tuple[Any, Any]:
+    """(model, processor), in eval mode on the device: float32 on a CPU, else bfloat16 (or float16).
+
+    four_bit: NF4 weights for the language model; the vision tower keeps its precision, since small
+    differences between people are read there.
+
+    Raises:
+        ModelError: what went wrong, and what to do.
+    """
+    mend_torchvision()
+    import torch
+    from transformers import AutoProcessor, Qwen2VLForConditionalGeneration
+
+    dtype = _dtype(torch, device)
+    options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "device_map": {"": device}}
+    if four_bit:
+        from transformers import BitsAndBytesConfig
+
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=dtype,
+            llm_int8_skip_modules=["visual", "lm_head"],
+        )
+    try:
+        model: Any = Qwen2VLForConditionalGeneration.from_pretrained(checkpoint.base, **options)
+        processor = AutoProcessor.from_pretrained(checkpoint.base, trust_remote_code=False)
+        if checkpoint.adapter:
+            model = _with_adapter(model, checkpoint.adapter, merge=not four_bit)
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"{checkpoint.spec} does not fit into the memory of {device}; load it in 4 bit, or a smaller one"
+        ) from error
+    except Exception as error:  # each layer below has its own errors
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"{checkpoint.spec} cannot be loaded: {first}") from error
+    if hasattr(model, "tie_weights"):
+        model.tie_weights()
+    return model.eval().requires_grad_(False), processor
+
+
+def _dtype(torch: Any, device: str) -> Any:
+    if device == "cpu":
+        return torch.float32
+    if device.startswith("cuda") and not torch.cuda.is_bf16_supported():
+        return torch.float16
+    return torch.bfloat16
+
+
+def _with_adapter(model: Any, folder: Path, *, merge: bool) -> Any:
+    from peft import PeftModel
+
+    tuned = PeftModel.from_pretrained(model, str(folder), use_safetensors=True)
+    # Merged, it runs at the base's speed. Into 4-bit weights a merge would round the adapter away.
+    return tuned.merge_and_unload() if merge else tuned.get_base_model()

@@ -1,0 +1,161 @@
+"""What a checkpoint knows about itself: `chatreid.json` beside its weights.
+
+Written by the trainer, read by the app; the two meet nowhere else. A checkpoint without one (a plain
+Qwen2-VL) is served uncalibrated. One that cannot be understood is refused, never half-used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from app.model.errors import ModelError
+from app.model.image_rules import RUN_TIME, ImageRule
+from app.model.prompts import PROMPT_VERSION
+from app.model.vocabulary import VOCABULARY_VERSION
+
+SCHEMA = 1
+FILE_NAME = "chatreid.json"
+KINDS_OF_QUERY = ("text", "image", "image-plus-text")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How one kind of query's figures become a probability, with one encoder.
+
+    P = sigmoid(word * w + similarity * s + bias) where the model was asked (w: log-odds of its "Yes", s: CLIP
+    cosine), P = sigmoid(clip_similarity * s + clip_bias) where it was not. Weights are never negative.
+    tau: crops of a similarity up to this are not worth asking about, -1..1.
+    threshold: when no candidate's P reaches it, nobody fits; candidates under it are weak, 0..1.
+    text_weight: share of the text's cosine in an image-plus-text similarity, 0..1.
+    """
+
+    word: float
+    similarity: float
+    bias: float
+    clip_similarity: float
+    clip_bias: float
+    tau: float
+    threshold: float
+    text_weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        if min(self.word, self.similarity, self.clip_similarity) < 0:
+            raise ValueError("a calibration's weights are never negative")
+        if not (0 <= self.threshold <= 1 and 0 <= self.text_weight <= 1):
+            raise ValueError("a calibration's threshold and text_weight lie in 0..1")
+
+
+@dataclass(frozen=True)
+class CheckpointManifest:
+    """All that `chatreid.json` says.
+
+    stages: one dict per stage done, with its name and recipe. calibrations: encoder ("name@version") ->
+    kind of query -> Calibration. data: what it saw. figures: what was measured, by name.
+    knows: a sentence for the screen, e.g. "Knows drawn people only."
+    """
+
+    name: str
+    base_model: str
+    stages: tuple[Mapping[str, Any], ...] = ()
+    prompt_version: int = PROMPT_VERSION
+    vocabulary_version: int = VOCABULARY_VERSION
+    image_rule: ImageRule = RUN_TIME
+    calibrations: Mapping[str, Mapping[str, Calibration]] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    knows: str = ""
+    schema: int = SCHEMA
+
+    def calibration(self, encoder_name: str, encoder_version: str, kind: str) -> Calibration | None:
+        """The calibration for this encoder and kind of query; None where none was fitted."""
+        return self.calibrations.get(encoder_key(encoder_name, encoder_version), {}).get(kind)
+
+    @classmethod
+    def read(cls, folder: Path | str) -> CheckpointManifest | None:
+        """The manifest of a checkpoint folder; None where there is none.
+
+        Raises:
+            ModelError: it is damaged, or of a schema, prompt or vocabulary version that this ChatReID does
+            not know.
+        """
+        path = Path(folder) / FILE_NAME
+        try:
+            text = path.read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelError(f"{path} cannot be read ({error}); copy the checkpoint again") from None
+        try:
+            raw = json.loads(text)
+        except ValueError:
+            raw = None
+        if not isinstance(raw, dict):
+            raise ModelError(f"{path} is damaged; copy the checkpoint again")
+        for key, known, thing in (
+            ("schema", SCHEMA, "manifest schema"),
+            ("prompt_version", PROMPT_VERSION, "prompts"),
+            ("vocabulary_version", VOCABULARY_VERSION, "attribute vocabulary"),
+        ):
+            found = raw.get(key)
+            if found != known:
+                raise ModelError(
+                    f"{path} is of {thing} version {found}, and this ChatReID knows version {known}; "
+                    + (
+                        "update ChatReID"
+                        if isinstance(found, int) and found > known
+                        else "train the checkpoint again with this ChatReID, or use the ChatReID that made it"
+                    )
+                )
+        try:
+            return cls._from_json(raw)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise ModelError(f"{path} is not a manifest ({error}); copy the checkpoint again") from None
+
+    @classmethod
+    def _from_json(cls, raw: dict[str, Any]) -> CheckpointManifest:
+        known = {entry.name for entry in fields(cls)}
+        if unknown := sorted(set(raw) - known):
+            raise ValueError(f"unknown keys {', '.join(unknown)}")
+        calibrations = {
+            encoder: {_kind(kind): Calibration(**values) for kind, values in kinds.items()}
+            for encoder, kinds in raw.get("calibrations", {}).items()
+        }
+        rule = ImageRule.from_json(raw["image_rule"]) if "image_rule" in raw else RUN_TIME
+        rest = {
+            **raw,
+            "calibrations": calibrations,
+            "image_rule": rule,
+            "stages": tuple(raw.get("stages", ())),
+        }
+        return cls(**rest)
+
+    def write(self, folder: Path | str) -> Path:
+        """Write `chatreid.json` into the folder; a reader sees the old one or the new one, never a half."""
+        path = Path(folder) / FILE_NAME
+        partial = path.with_name(f".{FILE_NAME}.{os.getpid()}.part")
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
+        try:
+            with partial.open("w", encoding="utf-8") as file:
+                file.write(text + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        return path
+
+
+def encoder_key(name: str, version: str) -> str:
+    """How calibrations name an encoder: "name@version"."""
+    return f"{name}@{version}"
+
+
+def _kind(kind: str) -> str:
+    if kind not in KINDS_OF_QUERY:
+        raise ValueError(f"unknown kind of query {kind!r}")
+    return kind

@@ -1,0 +1,238 @@
+"""The Re-ID model: which candidates show the person sought, in the model's own word, and what people wear."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from app.model.errors import ModelError
+from app.model.image_rules import RUN_TIME, ImageRule
+from app.model.loading import Checkpoint, find_checkpoint, load_model
+from app.model.manifest import CheckpointManifest
+from app.model.pictures import BoundedCache, Picture
+from app.model.prompts import pair_prompt
+
+if TYPE_CHECKING:
+    from app.model.annotation import AttributeReading
+    from app.model.choice import Choice
+    from app.model.scoring import LanguageModel
+    from app.model.tokens import Seen, TokenReader
+
+BATCH = 32
+TOKEN_BUDGET = 512 << 20  # bytes of vision tokens kept; 140 KB a picture at 2B, 6 KB in the demo model
+READINGS_KEPT = 4096
+LONGEST_LIST = 9  # pictures in one best-choice question: their numbers stay single tokens everywhere
+
+Stop = Callable[[], bool]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A checkpoint in memory, and the parts that drive it."""
+
+    processor: Any
+    language: LanguageModel
+    reader: TokenReader
+    yes_no: tuple[int, int]
+
+
+class ReidModel:
+    """One checkpoint. Thread-safe: one call computes at a time. Weights load when first needed.
+
+    name: what the screen calls it. manifest: what it knows about itself; None for a plain Qwen2-VL.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        manifest: CheckpointManifest | None,
+        *,
+        device: str = "cpu",
+        four_bit: bool = False,
+        token_budget: int = TOKEN_BUDGET,
+    ) -> None:
+        self.manifest = manifest
+        self.name = manifest.name if manifest else checkpoint.spec
+        self.rule: ImageRule = manifest.image_rule if manifest else RUN_TIME
+        self._checkpoint = checkpoint
+        self._device = device
+        self._four_bit = four_bit
+        self._tokens: BoundedCache[Seen] = BoundedCache(token_budget)
+        self._read: BoundedCache[tuple[AttributeReading, ...]] = BoundedCache(READINGS_KEPT)
+        self._prompts: dict[tuple[str, int], Any] = {}
+        self._lock = threading.RLock()
+        self._loaded: _Loaded | None = None
+
+    @classmethod
+    def load(cls, spec: str | Path, *, device: str = "cpu", four_bit: bool = False) -> ReidModel:
+        """A checkpoint folder (full weights or a PEFT adapter) or a hub name.
+
+        What can be checked quickly is checked now; the weights are read when they are first needed.
+
+        Raises:
+            ModelError: no such checkpoint, weights that are not safetensors, a manifest not understood.
+        """
+        checkpoint = find_checkpoint(spec)
+        manifest = CheckpointManifest.read(checkpoint.folder) if checkpoint.folder else None
+        return cls(checkpoint, manifest, device=device, four_bit=four_bit)
+
+    def warm_up(self) -> None:
+        """Load the weights now. Raises ModelError."""
+        with self._ready():
+            pass
+
+    def words(
+        self,
+        description: str,
+        references: Sequence[Picture],
+        candidates: Sequence[Picture],
+        *,
+        stop: Stop | None = None,
+        progress: Progress | None = None,
+    ) -> np.ndarray:
+        """The model's word on each candidate: float32 (n,), logit("Yes") - logit("No").
+
+        NaN for candidates whose picture cannot be opened, and those that `stop` came before. A score
+        does not depend on which other candidates are asked about.
+
+        Args:
+            description, references: the query; one of them at least (see prompts.pair_prompt).
+            stop: asked between batches. progress: called with (done, all) after each batch.
+
+        Raises:
+            ModelError: the model cannot be loaded. OSError, ValueError: a reference cannot be opened.
+        """
+        scores = np.full(len(candidates), np.nan, np.float32)
+        if not candidates:
+            return scores
+        with self._ready() as loaded:
+            from app.model.layout import pair_layout
+            from app.model.scoring import score_blocks
+
+            queries = [seen for seen in loaded.reader.see(references) if seen is not None]
+            prompt = self._prompt(loaded, description, len(queries))
+            grids = [seen.grid for seen in queries]
+            prefix = None
+            for start in range(0, len(candidates), BATCH):
+                if stop is not None and stop():
+                    break
+                batch = loaded.reader.see(candidates[start : start + BATCH], skip_unreadable=True)
+                for grid in dict.fromkeys(seen.grid for seen in batch if seen is not None):
+                    layout = pair_layout(loaded.processor, prompt, grids, grid)
+                    if prefix is None:  # the same for every grid of candidate
+                        prefix = loaded.language.prefix(
+                            layout.prefix_ids, layout.prefix_positions, queries, layout.prefix_image_spans
+                        )
+                    group = [(place, seen) for place, seen in enumerate(batch) if seen and seen.grid == grid]
+                    found = score_blocks(
+                        loaded.language, prefix, layout, [seen for _, seen in group], loaded.yes_no, BATCH
+                    )
+                    scores[[start + place for place, _ in group]] = found.cpu().numpy()
+                if progress is not None:
+                    progress(min(start + BATCH, len(candidates)), len(candidates))
+        return scores
+
+    def best_choice(
+        self,
+        description: str,
+        references: Sequence[Picture],
+        candidates: Sequence[Picture],
+        *,
+        list_length: int = 8,
+        stop: Stop | None = None,
+        progress: Progress | None = None,
+    ) -> Choice:
+        """The multi-turn best choice of section 3.3: each turn the best of a short list, by its name.
+
+        Raises:
+            ModelError: the model cannot be loaded. OSError, ValueError: a picture cannot be opened.
+        """
+        with self._ready() as loaded:
+            from app.model.choice import best_choice
+
+            queries = [seen for seen in loaded.reader.see(references) if seen is not None]
+            seen = [seen for seen in loaded.reader.see(candidates) if seen is not None]
+            return best_choice(
+                loaded.language,
+                loaded.processor,
+                description,
+                queries,
+                seen,
+                list_length=max(1, min(list_length, LONGEST_LIST - len(queries))),
+                stop=stop,
+                progress=progress,
+            )
+
+    def annotate(self, pictures: Sequence[Picture]) -> list[tuple[AttributeReading, ...]]:
+        """What the model reads off each picture, in the vocabulary's order; remembered by the picture's key.
+
+        Raises:
+            ModelError: the model cannot be loaded. OSError, ValueError: a picture cannot be opened.
+        """
+        found = {picture.key: self._read.get(picture.key) for picture in pictures}
+        missing = list({p.key: p for p in pictures if found[p.key] is None}.values())
+        if missing:
+            with self._ready() as loaded:
+                found |= self._annotate(loaded, missing)
+        return [found[picture.key] or () for picture in pictures]
+
+    def _annotate(
+        self, loaded: _Loaded, pictures: Sequence[Picture]
+    ) -> dict[Any, tuple[AttributeReading, ...] | None]:
+        from app.model.annotation import annotation_tokens, generate, readings
+
+        tokens = annotation_tokens(loaded.processor)
+        found: dict[Any, tuple[AttributeReading, ...] | None] = {}
+        for start in range(0, len(pictures), BATCH):
+            batch = pictures[start : start + BATCH]
+            pairs = [(p, seen) for p, seen in zip(batch, loaded.reader.see(batch), strict=True) if seen]
+            for grid in dict.fromkeys(seen.grid for _, seen in pairs):
+                group = [(picture, seen) for picture, seen in pairs if seen.grid == grid]
+                answers = generate(loaded.language, tokens, [seen for _, seen in group], batch=BATCH)
+                for (picture, _), answer in zip(group, answers, strict=True):
+                    read = readings(loaded.processor.tokenizer, answer)
+                    self._read.put(picture.key, read, 1)
+                    found[picture.key] = read
+        return found
+
+    def _prompt(self, loaded: _Loaded, description: str, references: int) -> Any:
+        """The pair question's tokens; the last few questions are remembered."""
+        from app.model.layout import PromptTokens
+
+        key = (description, references)
+        if key not in self._prompts:
+            if len(self._prompts) >= 64:
+                self._prompts.clear()
+            self._prompts[key] = PromptTokens(loaded.processor, pair_prompt(description, references).messages)
+        return self._prompts[key]
+
+    @contextmanager
+    def _ready(self) -> Iterator[_Loaded]:
+        """The loaded model, alone, without gradients."""
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._load()
+            import torch
+
+            with torch.inference_mode():
+                yield self._loaded
+
+    def _load(self) -> _Loaded:
+        model, processor = load_model(self._checkpoint, device=self._device, four_bit=self._four_bit)
+        from app.model.layout import yes_no_ids
+        from app.model.scoring import LanguageModel
+        from app.model.tokens import TokenReader
+
+        try:
+            yes_no = yes_no_ids(processor.tokenizer)
+        except ValueError as error:
+            raise ModelError(f"{self.name}: {error}") from None
+        reader = TokenReader(model.model.visual, self.rule, self._tokens)
+        return _Loaded(processor, LanguageModel(model), reader, yes_no)

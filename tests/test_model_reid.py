@@ -1,0 +1,292 @@
+"""The whole model on a toy checkpoint: cached, batched scoring against the stock model; loading; reading."""
+
+import json
+import threading
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from app.model.annotation import MAX_NEW_TOKENS
+from app.model.errors import ModelError
+from app.model.image_rules import DEMO, STAGE_2
+from app.model.layout import yes_no_ids
+from app.model.manifest import CheckpointManifest
+from app.model.pictures import BoundedCache, Picture
+from app.model.prompts import annotate_prompt, pair_prompt
+from app.model.reid_model import ReidModel
+from tests.tiny_qwen import build_tiny, noise_picture, tiny_folder, tiny_parts
+
+SIZES = [(112, 56), (140, 84), (90, 70), (112, 56)]
+
+
+def picture(seed: int, height: int = 112, width: int = 56) -> Picture:
+    return Picture(("noise", seed, height, width), lambda: noise_picture(seed, height, width))
+
+
+def mixed(count: int) -> list[Picture]:
+    return [picture(100 + seed, *SIZES[seed % len(SIZES)]) for seed in range(count)]
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A fresh toy model under a rule that leaves small pictures their own sizes, so that grids are mixed."""
+    return with_rule(tmp_path / "mixed", STAGE_2)
+
+
+def with_rule(folder, rule):
+    folder.mkdir()
+    for file in tiny_folder().iterdir():
+        (folder / file.name).symlink_to(file)
+    CheckpointManifest(name="tiny", base_model="random", image_rule=rule).write(folder)
+    return ReidModel.load(folder)
+
+
+def stock_word(description, references, candidate):
+    """The plain full forward of transformers, one pair at a time, pictures resized by its own processor."""
+    stock, processor = tiny_parts()
+    prompt = pair_prompt(description, len(references))
+    text = processor.apply_chat_template(prompt.messages, tokenize=False, add_generation_prompt=True)
+    images = [p.load() for p in [*references, candidate]]
+    with torch.no_grad():
+        logits = stock(**processor(text=[text], images=images, return_tensors="pt")).logits[0, -1]
+    yes, no = yes_no_ids(processor.tokenizer)
+    return float(logits[yes] - logits[no])
+
+
+QUERIES = [
+    ("a woman in a red jacket", []),
+    ("", [picture(1)]),
+    ("a green coat", [picture(1), picture(2, 140, 84)]),
+]
+
+
+@pytest.mark.parametrize(("description", "references"), QUERIES)
+def test_words_equal_the_plain_full_forward(model, description, references):
+    # Sizes in multiples of 28, so that neither side resizes.
+    candidates = [picture(seed, *[(112, 56), (140, 84)][seed % 2]) for seed in range(20, 27)]
+    mine = model.words(description, references, candidates)
+    stock = [stock_word(description, references, candidate) for candidate in candidates]
+    np.testing.assert_allclose(mine, stock, atol=1e-4)
+    assert np.ptp(mine) > 1e-3  # candidates differ
+    again = model.words(description, references, candidates)  # from the cache
+    np.testing.assert_allclose(again, mine, atol=1e-6)
+
+
+@pytest.mark.parametrize(("description", "references"), QUERIES)
+def test_a_batch_never_changes_a_score(model, description, references):
+    candidates = mixed(64)
+    together = model.words(description, references, candidates)
+    assert together.dtype == np.float32
+    assert together.shape == (64,)
+    for place in (0, 1, 2, 31, 32, 63):
+        alone = ReidModel.load(model._checkpoint.spec).words(description, references, [candidates[place]])
+        assert abs(float(alone[0]) - float(together[place])) < 1e-3
+    shuffled = np.random.default_rng(0).permutation(64)
+    np.testing.assert_allclose(
+        model.words(description, references, [candidates[i] for i in shuffled]), together[shuffled], atol=1e-3
+    )
+
+
+def test_other_words_and_other_people_give_other_scores(model):
+    candidates = mixed(8)
+    red = model.words("a woman in a red jacket", [], candidates)
+    blue = model.words("a man with a blue backpack", [], candidates)
+    assert np.abs(red - blue).max() > 1e-3
+
+
+def test_stop_and_progress_between_batches(model):
+    seen = []
+    calls = iter([False, True])
+    words = model.words(
+        "a man",
+        [],
+        mixed(70),
+        stop=lambda: next(calls),
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(32, 70)]
+    assert not np.isnan(words[:32]).any()
+    assert np.isnan(words[32:]).all()
+    assert model.words("a man", [], []).shape == (0,)
+
+
+def test_a_picture_that_cannot_be_opened_is_left_out(model):
+    def gone():
+        raise FileNotFoundError("gone.jpg")
+
+    candidates = [picture(1), Picture("gone", gone), picture(2)]
+    words = model.words("a man", [], candidates)
+    assert np.isnan(words).tolist() == [False, True, False]
+    with pytest.raises(FileNotFoundError):
+        model.words("", [Picture("gone", gone)], candidates)
+    with pytest.raises(ValueError, match="description or a reference"):
+        model.words("", [], candidates)
+
+
+def test_annotation_equals_the_stock_greedy_generation(tmp_path):
+    model = with_rule(tmp_path / "demo", DEMO)
+    stock, processor = tiny_parts()
+    text = processor.apply_chat_template(annotate_prompt(), tokenize=False, add_generation_prompt=True)
+    inputs = processor(text=[text], images=[noise_picture(5)], return_tensors="pt")
+    with torch.no_grad():
+        out = stock.generate(**inputs, max_new_tokens=12, do_sample=False)
+    expected = out[0, inputs["input_ids"].shape[1] :].tolist()
+    from app.model.annotation import annotation_tokens, generate
+
+    with model._ready() as loaded:
+        seen = loaded.reader.see([picture(4), picture(5), picture(6)])
+        tokens = annotation_tokens(loaded.processor)
+        answers = generate(loaded.language, tokens, seen, batch=32, limit=12)
+    assert list(answers[1].ids) == expected
+    assert all(0 < chance <= 1 for chance in answers[1].probabilities)
+    assert len(answers[0].ids) <= MAX_NEW_TOKENS
+    read = model.annotate([picture(4), picture(5), picture(4)])
+    assert len(read) == 3
+    assert read[0] == read[2]
+
+
+def test_best_choice_is_a_permutation_and_takes_the_named_one_first(model):
+    candidates = mixed(11)
+    shown = []
+    choice = model.best_choice(
+        "a man", [], candidates, list_length=4, progress=lambda *done: shown.append(done)
+    )
+    assert sorted(choice.order) == list(range(11))
+    assert choice.chosen == len(shown)
+    assert choice.order[choice.chosen :] == tuple(sorted(choice.order[choice.chosen :]))
+    stopped = model.best_choice("a man", [], candidates, stop=lambda: True)
+    assert stopped.order == tuple(range(11))
+    assert stopped.chosen == 0
+    referred = model.best_choice("", [picture(1), picture(2)], candidates[:3], list_length=50)
+    assert sorted(referred.order) == [0, 1, 2]
+
+
+def test_the_rule_of_the_manifest_is_the_rule_in_use(tmp_path):
+    demo = with_rule(tmp_path / "demo", DEMO)
+    with demo._ready() as loaded:
+        seen = loaded.reader.see([picture(1, 300, 111)])[0]
+    assert seen.grid == (1, 8, 4)
+    assert ReidModel.load(tiny_folder()).rule.fixed == (252, 140)  # no manifest: the rule of run time
+
+
+def test_many_threads_share_one_model(model):
+    candidates = mixed(6)
+    expected = model.words("a man", [], candidates)
+    results = {}
+
+    def ask(number):
+        results[number] = model.words("a man", [], candidates)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for words in results.values():
+        np.testing.assert_allclose(words, expected, atol=1e-6)
+    assert len(results) == 4
+
+
+def test_the_cache_is_bounded_by_bytes_and_forgets_the_oldest():
+    cache = BoundedCache(10)
+    cache.put("a", 1, 4)
+    cache.put("b", 2, 4)
+    assert cache.get("a") == 1
+    cache.put("c", 3, 4)
+    assert cache.get("b") is None
+    assert (cache.get("a"), cache.get("c")) == (1, 3)
+    cache.put("huge", 4, 11)
+    assert cache.get("huge") is None
+    cache.put("a", 5, 6)
+    assert cache.get("a") == 5
+    assert cache.used == 10
+
+
+def test_four_bit_runs_on_a_cpu():
+    model = ReidModel.load(tiny_folder(), four_bit=True)
+    words = model.words("a woman in a red jacket", [], [picture(1), picture(2)])
+    assert np.isfinite(words).all()
+    with model._ready() as loaded:
+        kinds = {type(module).__name__ for module in loaded.language.text.modules()}
+    assert "Linear4bit" in kinds
+    full = ReidModel.load(tiny_folder()).words("a woman in a red jacket", [], [picture(1), picture(2)])
+    assert np.abs(words - full).max() > 0  # the weights really are rounded
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory):
+    from peft import LoraConfig, get_peft_model
+    from transformers import Qwen2VLForConditionalGeneration
+
+    folder = tmp_path_factory.mktemp("lora")
+    base = Qwen2VLForConditionalGeneration.from_pretrained(tiny_folder(), dtype=torch.float32)
+    torch.manual_seed(0)
+    tuned = get_peft_model(
+        base, LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    )
+    tuned.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("four_bit", [False, True])
+def test_an_adapter_folder_loads_on_its_base_and_counts(adapter, four_bit):
+    candidates = [picture(1), picture(2)]
+    model = ReidModel.load(adapter, four_bit=four_bit)
+    tuned = model.words("a man", [], candidates)
+    plain = ReidModel.load(tiny_folder(), four_bit=four_bit).words("a man", [], candidates)
+    assert np.abs(tuned - plain).max() > 1e-3
+    CheckpointManifest(name="tuned", base_model="tiny").write(adapter)
+    try:
+        assert ReidModel.load(adapter).name == "tuned"
+    finally:
+        (adapter / "chatreid.json").unlink()
+
+
+def test_checkpoints_that_cannot_be_used_say_why(tmp_path):
+    with pytest.raises(ModelError, match="no checkpoint folder"):
+        ReidModel.load(tmp_path / "nowhere")
+    with pytest.raises(ModelError, match="no config"):
+        ReidModel.load(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    with pytest.raises(ModelError, match="llama"):
+        ReidModel.load(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_vl"}))
+    (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
+    with pytest.raises(ModelError, match="safetensors"):
+        ReidModel.load(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ModelError, match="cannot be read"):
+        ReidModel.load(tmp_path)
+
+
+def test_a_torn_weight_file_is_one_clear_error(tmp_path):
+    folder = build_tiny(tmp_path / "torn")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    model = ReidModel.load(folder)
+    with pytest.raises(ModelError, match="torn cannot be loaded"):
+        model.warm_up()
+
+
+def test_half_precision_on_disk_runs_in_float32(tmp_path):
+    folder = build_tiny(tmp_path / "half")
+    weights = folder / "model.safetensors"
+    save_file(
+        {key: value.half() for key, value in load_file(weights).items()}, weights, metadata={"format": "pt"}
+    )
+    model = ReidModel.load(folder)
+    words = model.words("a man", [], [picture(1)])
+    with model._ready() as loaded:
+        assert loaded.language.dtype == torch.float32
+    full = ReidModel.load(tiny_folder()).words("a man", [], [picture(1)])
+    np.testing.assert_allclose(words, full, atol=2e-2)
+
+
+def test_a_grey_or_transparent_picture_is_read_as_rgb(model):
+    grey = Picture("grey", lambda: Image.new("L", (56, 112), 128))
+    rgb = Picture("rgb", lambda: Image.new("RGB", (56, 112), (128, 128, 128)))
+    words = model.words("a man", [], [grey, rgb])
+    assert abs(float(words[0] - words[1])) < 1e-5
