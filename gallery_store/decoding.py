@@ -71,6 +71,8 @@ def _read_file(path: Path, max_bytes: int) -> bytes:
         raise PictureError("the file does not exist") from None
     except OSError as problem:
         raise PictureError(f"the file cannot be read ({problem.strerror})") from None
+    except PictureError:
+        raise
     except ValueError:  # a NUL byte in the path
         raise PictureError("the file's name is not a possible one") from None
 

@@ -39,6 +39,7 @@ class Index:
     clocks: np.ndarray
     camera_names: dict[str, tuple[int, str]]
     tags: dict[str, np.ndarray]
+    encoder: tuple[str, str] | None = None  # (name, version) of the vectors
 
     def __post_init__(self) -> None:
         for column in (self.ids, self.vectors, self.cameras, self.times, self.days, self.clocks):
@@ -96,6 +97,7 @@ class Index:
             clocks=np.concatenate([self.clocks, clocks]),
             camera_names=camera_names,
             tags=merged,
+            encoder=encoder,
         )
 
     def matching(self, filters: Filters, exclude: Collection[int] = ()) -> np.ndarray:

@@ -58,6 +58,7 @@ class GalleryStore:
         self._lock = threading.RLock()
         self._index: Index | None = None
         self._stale = False
+        self._required: tuple[str, str] | None = None
         with database.reading() as connection:
             self._reported = rows.state(connection)
         self._indexed = self._reported
@@ -121,8 +122,13 @@ class GalleryStore:
             return rows.encoder(connection)
 
     def require_encoder(self, name: str, version: str) -> None:
-        """Raise EncoderMismatch unless the vectors, if any, come from this encoder."""
+        """Raise EncoderMismatch unless the vectors, if any, come from this encoder.
+
+        From then on this object answers for these vectors only: should somebody re-index the gallery,
+        `similarities` and `vectors` raise EncoderMismatch as well.
+        """
         rows.check_encoder(self.encoder(), (name, version), self.location)
+        self._required = (name, version)
 
     # The index in memory
 
@@ -151,6 +157,12 @@ class GalleryStore:
             assert self._index is not None
             return self._index
 
+    def _answering(self) -> Index:
+        index = self._current()
+        if self._required is not None:
+            rows.check_encoder(index.encoder, self._required, self.location)
+        return index
+
     def _update(self) -> None:
         self._stale = False  # first: a change noted while we read must not be lost
         with self.database.reading() as connection:
@@ -173,11 +185,11 @@ class GalleryStore:
 
         Exact. KeyError names an id that is not in the gallery.
         """
-        return self._current().similarities(vectors, ids)
+        return self._answering().similarities(vectors, ids)
 
     def vectors(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """float32 (n, dim) unit rows in the order asked; KeyError names a missing id."""
-        index = self._current()
+        index = self._answering()
         return index.vectors[index.rows_of(np.asarray(ids, np.int64))]
 
     # Crops
