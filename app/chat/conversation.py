@@ -1,0 +1,188 @@
+"""One conversation: the steps that the operator took, and what they add up to.
+
+Append-only: each turn holds the whole of what was known after it, so that undo is slicing and a query is
+read off the last turn. Pure functions; nothing here searches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from app.chat.apply import apply
+from app.chat.chips import Chip, chips_of, without_chip
+from app.chat.questions import asked_in
+from app.chat.talk import direct_answer_to
+from app.chat.understanding import understand
+from app.chat.values import GalleryFacts, Known, Understood, photo
+from app.retrieval.values import Query, Reference
+
+NO_REASON = "not stated"
+MAX_KEPT = 2_000  # characters of a message that a conversation keeps
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One step. `after` is all that was known once it was done; `reply` and `shown` follow the search.
+
+    action: "say", "search-with", "confirm", "reject" or "remove-chip". image_id: of a click. chip: the key
+    of a removed chip. understood: what a message said. direct: the answer to a message that needs no search.
+    shown: image ids, best first. asked: the kind of attribute that the reply asked about.
+    """
+
+    action: str
+    after: Known
+    text: str = ""
+    photos: tuple[Path, ...] = ()
+    image_id: int | None = None
+    chip: str | None = None
+    understood: Understood | None = None
+    direct: str | None = None
+    reply: str | None = None
+    shown: tuple[int, ...] = ()
+    asked: str | None = None
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """reason: why this person is looked for, asked once. case: the case that it belongs to, if any."""
+
+    turns: tuple[Turn, ...] = ()
+    reason: str = NO_REASON
+    case: str | None = None
+
+    @property
+    def known(self) -> Known:
+        """All that is understood by now."""
+        return self.turns[-1].after if self.turns else Known()
+
+    @property
+    def last(self) -> Turn | None:
+        """The last turn, if there is one."""
+        return self.turns[-1] if self.turns else None
+
+
+def say(
+    conversation: Conversation, text: str, gallery: GalleryFacts, photos: Sequence[Path] = ()
+) -> Conversation:
+    """The conversation after a message, perhaps with photos. The message "undo" takes the last turn back;
+    "start over" is a turn like any other, so that it can be undone.
+
+    A message that needs no search ("hello", "who is she?", an empty one) leaves what is known as it was and
+    carries its answer: see `direct_answer`.
+    """
+    known = conversation.known
+    asked = conversation.last.asked if conversation.last else None
+    understood = understand(text, known, gallery, asked=asked, with_photo=bool(photos))
+    if understood.intent == "undo":
+        return undo(conversation)
+    after = apply(known, understood, [photo(path) for path in photos])
+    turn = Turn(
+        "say",
+        after,
+        text=text[:MAX_KEPT],
+        photos=tuple(Path(path) for path in photos),
+        understood=understood,
+        direct=direct_answer_to(understood, after, gallery),
+    )
+    return _with(conversation, turn)
+
+
+def search_with(conversation: Conversation, image_id: int) -> Conversation:
+    """The crop becomes the only picture of the person and stands for the words; filters and rejections
+    stay.
+    """
+    known = conversation.known
+    after = replace(
+        known,
+        wanted=(),
+        unwanted=(),
+        text=(),
+        references=(Reference(image_id=image_id),),
+        rejected=tuple(other for other in known.rejected if other != image_id),
+        confirmed=tuple(other for other in known.confirmed if other == image_id),
+    )
+    return _with(conversation, Turn("search-with", after, image_id=image_id))
+
+
+def confirm(conversation: Conversation, image_id: int) -> Conversation:
+    """ "This is the one": the crop joins the pictures of the person; the words stay."""
+    known = conversation.known
+    crop = Reference(image_id=image_id)
+    after = replace(
+        known,
+        references=(*(other for other in known.references if other != crop), crop),
+        rejected=tuple(other for other in known.rejected if other != image_id),
+        confirmed=(*(other for other in known.confirmed if other != image_id), image_id),
+    )
+    return _with(conversation, Turn("confirm", after, image_id=image_id))
+
+
+def reject(conversation: Conversation, image_id: int) -> Conversation:
+    """ "Not this one": the crop is not shown again in this conversation."""
+    known = conversation.known
+    after = replace(
+        known,
+        references=tuple(other for other in known.references if other.image_id != image_id),
+        rejected=(*(other for other in known.rejected if other != image_id), image_id),
+        confirmed=tuple(other for other in known.confirmed if other != image_id),
+    )
+    return _with(conversation, Turn("reject", after, image_id=image_id))
+
+
+def remove_chip(conversation: Conversation, chip_key: str) -> Conversation:
+    """The conversation without what a chip stands for. A chip that is no longer there (a second click)
+    changes nothing and adds no turn.
+    """
+    after = without_chip(conversation.known, chip_key)
+    if after is None:
+        return conversation
+    return _with(conversation, Turn("remove-chip", after, chip=chip_key))
+
+
+def answered(conversation: Conversation, reply: str, shown: Sequence[int] = ()) -> Conversation:
+    """Complete the last turn with what was answered and which crops were shown, best first."""
+    if not conversation.turns:
+        return conversation
+    done = replace(
+        conversation.turns[-1], reply=reply, shown=tuple(int(image) for image in shown), asked=asked_in(reply)
+    )
+    return replace(conversation, turns=(*conversation.turns[:-1], done))
+
+
+def undo(conversation: Conversation) -> Conversation:
+    """Take back the last turn, whatever it was; an empty conversation stays empty."""
+    return replace(conversation, turns=conversation.turns[:-1])
+
+
+def to_query(conversation: Conversation) -> Query:
+    """What the engine is to search for now."""
+    known = conversation.known
+    return Query(
+        wanted=known.wanted,
+        unwanted=known.unwanted,
+        text=", ".join(known.text),
+        references=known.references,
+        filters=known.filters,
+        rejected=frozenset(known.rejected),
+        confirmed=frozenset(known.confirmed),
+    )
+
+
+def chips(conversation: Conversation) -> tuple[Chip, ...]:
+    """What is understood, one chip each; `remove_chip` takes one away by its key."""
+    return chips_of(conversation.known)
+
+
+def direct_answer(conversation: Conversation) -> str | None:
+    """The answer to the last turn where no search is needed, else None. An empty conversation is greeted."""
+    if conversation.last is None:
+        return direct_answer_to(Understood(intent="greeting"), Known(), GalleryFacts())
+    if conversation.last.direct is None and conversation.known.is_empty:
+        return "Nothing is looked for now. Describe a person, or drop a photo."
+    return conversation.last.direct
+
+
+def _with(conversation: Conversation, turn: Turn) -> Conversation:
+    return replace(conversation, turns=(*conversation.turns, turn))

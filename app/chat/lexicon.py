@@ -1,0 +1,205 @@
+"""Tokens -> items: the longest known phrase at each place, and what part it plays in the sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from app.chat import words
+from app.chat.spelling import correct
+from app.chat.tokens import Token, tokenise
+from app.model import vocabulary
+from app.model.vocabulary import Attribute
+
+NOT = "without|no|not|never|lacks|lacking|minus|nor|neither|excluding|exclude|excludes|except|none
+of|free of|hates" DROP =
+( "forget|forget about|ignore|drop|remove|skip|no longer|never mind|never mind about|nevermind|"
+    ""
+    "not sure about|"
+    "not sure if|not sure whether|not sure of|unsure about|unsure if|not certain about|not certain if|"
+    "do not care|"
+    "do not care about|does not need|do not need|does not have to be|do not know if|do not know whether|"
+    "do not know about|do not know|can not remember|do not remember|leave out|leave off|scrap|delete|"
+    "disregard|"
+    "instead of|rather than|any|whatever|whichever|take away|cancel|clear|stop looking for|not necessarily|"
+    "no matter|regardless of|does not matter if|undo the|strike|lose the"
+
+) DROP_AFTER = (
+    "does not matter|do not matter|did not matter|not matter|is not important|are not important|"
+    "not important|"
+    "unimportant|is irrelevant|irrelevant|is optional|optional|can be anything|could be anything|"
+    "may be anything|"
+    "might be anything|not relevant|can be any|could be any|can change|may have changed|might have changed|"
+    "no longer matters|unknown|is unknown|not needed|not necessary"
+)
+CORRECTIVE = "actually|sorry|i mean|i meant|correction|wait|rather|instead|no wait|oops|more like|not quite"
+BACK = (
+    "the same person|same person|the same one|same one|same man|same woman|same guy|same girl|same lady|"
+    "the same|"
+    "this person|that person|this one|that one|like this|like that|like her|like him"
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a phrase does.
+
+    role: attribute, group (names a kind of thing but not which), colour, shade, person, one, origin,
+    unjudged, function, not, drop, drop-after, corrective, back, stop, number or word (not known).
+    """
+
+    role: str
+    attribute: Attribute | None = None
+    kind: str | None = None
+    colour: str | None = None
+
+
+@dataclass
+class Item:
+    """An entry at its place: tokens start..end of the message. `mode` is "+", "-" (excluded) or "x"
+    (dropped).
+    """
+
+    entry: Entry
+    start: int
+    end: int
+    text: str  # as read, after correction, lower case
+    raw: str  # as typed
+    mode: str = "+"
+    used: bool = False
+
+    @property
+    def role(self) -> str:
+        return self.entry.role
+
+    @property
+    def thing(self) -> str | None:
+        """The kind of thing that it names ("upper", "bag", "glasses"), or None."""
+        if self.role == "group":
+            return self.entry.kind
+        if self.entry.attribute is not None and self.entry.attribute.kind in THINGS:
+            return self.entry.attribute.kind
+        return None
+
+
+THINGS = frozenset({"upper", "lower", "shoes", "hat", "bag", "hair", "glasses", "umbrella", "beard"})
+
+
+def split(phrase: str) -> tuple[str, ...]:
+    """A phrase as the words of its tokens: "t-shirt" -> ("t", "shirt")."""
+    return tuple(token.text for token in tokenise(phrase))
+
+
+@cache
+def _index() -> dict[str, list[tuple[tuple[str, ...], Entry]]]:
+    entries: dict[tuple[str, ...], Entry] = {}
+    for word in words.FUNCTION:
+        entries[split(word)] = Entry("function")
+    for role, table in (
+        ("person", words.PERSONS),
+        ("shade", words.SHADES),
+        ("origin", words.ORIGINS),
+        ("unjudged", words.UNJUDGED),
+    ):
+        entries.update({split(word): Entry(role) for word in table})
+    for word, kind in {**vocabulary.GROUPS, **words.GROUPS}.items():
+        entries[split(word)] = Entry("group", kind=kind)
+    for word, colour in {**words.COLOURS, **vocabulary.COLOUR_WORDS}.items():
+        entries[split(word)] = Entry("colour", colour=colour)
+    for word, attributes in vocabulary.PHRASES.items():
+        entries[split(word)] = Entry("attribute", attributes[0])
+    for word, attribute in words.PHRASES.items():
+        entries.setdefault(split(word), Entry("attribute", attribute))
+        if entries[split(word)].role == "function":
+            entries[split(word)] = Entry("attribute", attribute)
+    for role, listed in (
+        ("not", NOT),
+        ("drop", DROP),
+        ("drop-after", DROP_AFTER),
+        ("corrective", CORRECTIVE),
+        ("back", BACK),
+    ):
+        entries.update({split(phrase): Entry(role) for phrase in listed.split("|")})
+    entries[("one",)] = entries[("ones",)] = Entry("one")
+    index: dict[str, list[tuple[tuple[str, ...], Entry]]] = {}
+    for phrase, entry in entries.items():
+        index.setdefault(phrase[0], []).append((phrase, entry))
+    for row in index.values():
+        row.sort(key=lambda pair: -len(pair[0]))
+    return index
+
+
+def correct_tokens(
+    tokens: Sequence[Token], protect: Iterable[str] = ()
+) -> tuple[tuple[Token, ...], tuple[tuple[str, str], ...]]:
+    """The tokens with typing errors mended, and the (typed, read) pairs. Words in `protect` stay as they
+    are.
+    """
+    kept = set(protect)
+    mended: list[Token] = []
+    corrections: dict[tuple[str, str], None] = {}
+    for token in tokens:
+        better = correct(token.text) if token.kind == "word" and token.text not in kept else None
+        if better is not None:
+            corrections[(token.raw, better)] = None
+            token = Token(better, token.raw, token.kind)
+        mended.append(token)
+    return tuple(mended), tuple(corrections)
+
+
+def items_of(tokens: Sequence[Token]) -> list[Item]:
+    """The message as items, longest phrase first at each place."""
+    items: list[Item] = []
+    place = 0
+    while place < len(tokens):
+        entry, length = _at(tokens, place)
+        span = tokens[place : place + length]
+        items.append(
+            Item(
+                entry,
+                place,
+                place + length,
+                " ".join(token.text for token in span),
+                " ".join(token.raw for token in span),
+            )
+        )
+        place += length
+    return items
+
+
+def _at(tokens: Sequence[Token], place: int) -> tuple[Entry, int]:
+    token = tokens[place]
+    if token.is_stop:
+        return Entry("stop"), 1
+    index = _index()
+    longest: tuple[Entry, int] | None = None
+    for word in _forms(token.text):
+        for phrase, entry in index.get(word, ()):
+            if longest is not None and len(phrase) <= longest[1]:
+                break
+            if len(phrase) == 1 or _matches(tokens, place, phrase):
+                longest = entry, len(phrase)
+                break
+    if longest is not None:
+        return longest
+    if token.kind == "number":
+        return Entry("number"), 1
+    return Entry("function" if token.kind == "dash" else "word"), 1
+
+
+def _matches(tokens: Sequence[Token], place: int, phrase: tuple[str, ...]) -> bool:
+    span = tokens[place : place + len(phrase)]
+    if len(span) < len(phrase) or any(token.is_stop for token in span):
+        return False
+    *first, last = span
+    return all(token.text == word for token, word in zip(first, phrase, strict=False)) and phrase[
+        -1
+    ] in _forms(last.text)
+
+
+def _forms(word: str) -> tuple[str, ...]:
+    """The word, and what it may be the plural of."""
+    if len(word) < 4 or not word.endswith("s"):
+        return (word,)
+    return (word, word[:-2], word[:-1]) if word.endswith("es") else (word, word[:-1])

@@ -1,0 +1,99 @@
+"""What to ask next: the one detail that would part the first candidates best."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from math import log
+
+from app.chat.apply import is_absent
+from app.chat.values import Known, Shown
+from app.model.vocabulary import COLOUR_OF
+
+NEAR = 0.2  # of probability: candidates this close to the first are not yet told apart
+FEWEST = 3  # candidates near each other before a question is worth asking
+_LARGEST_SHARE = 0.8  # a value that nearly all candidates share parts nobody
+
+# What witnesses remember best comes first; it breaks ties. The sentences are fixed: `asked_in` knows them
+# again.
+SENTENCES: dict[str, str] = {
+    "upper_colour": "Do you know the colour of the top?",
+    "gender": "Was it a woman or a man?",
+    "bag": "Did they carry a bag, and which kind?",
+    "lower_colour": "Do you know the colour of the trousers or skirt?",
+    "hat": "Did they wear a hat or cap?",
+    "upper": "What did they wear on top: jacket, coat, shirt?",
+    "lower": "Trousers, jeans, shorts or a skirt?",
+    "hair": "How was the hair: short, long, tied?",
+    "hair_colour": "Do you know the colour of the hair?",
+    "upper_pattern": "Was the top plain, striped, checked or dotted?",
+    "glasses": "Did they wear glasses or sunglasses?",
+    "umbrella": "Was there an umbrella?",
+    "bag_colour": "Do you know the colour of the bag?",
+    "shoes": "What shoes did they wear?",
+    "shoe_colour": "Do you know the colour of the shoes?",
+    "hat_colour": "Do you know the colour of the hat?",
+    "beard": "Did they have a beard?",
+    "age": "About how old were they?",
+    "build": "Were they slim, average or heavy?",
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """kind: what it asks; values: what the first candidates show, most frequent first; text: the sentence."""
+
+    kind: str
+    values: tuple[str, ...]
+    text: str
+
+
+def next_question(known: Known, shown: Sequence[Shown], already: Collection[str] = ()) -> Question | None:
+    """The question whose answer would part the candidates near the first one best, or None where they are
+    told apart already or nothing was read in them. Never a kind that is known, nor one of `already`.
+    """
+    best = max((candidate.candidate.probability for candidate in shown), default=0.0)
+    near = [one for one in shown if best - one.candidate.probability <= NEAR and one.readings]
+    if len(near) < FEWEST:
+        return None
+    chosen: tuple[float, Question] | None = None
+    for kind, sentence in SENTENCES.items():
+        if kind in already or not _open(kind, known):
+            continue
+        values = Counter(read.value for read in (one.read(kind) for one in near) if read is not None)
+        parting = _entropy(values, len(near))
+        if parting > (chosen[0] if chosen else 0.0) + 1e-9:
+            names = tuple(value for value, _ in sorted(values.items(), key=lambda row: (-row[1], row[0])))
+            chosen = (
+                parting,
+                Question(kind, names, f"{sentence} The first candidates show {_listed(kind, names)}."),
+            )
+    return chosen[1] if chosen else None
+
+
+def asked_in(reply: str) -> str | None:
+    """The kind that a reply asks about, by its sentence."""
+    return next((kind for kind, sentence in SENTENCES.items() if sentence in reply), None)
+
+
+def _open(kind: str, known: Known) -> bool:
+    if known.value(kind) is not None or is_absent(kind, known.unwanted):
+        return False
+    thing = next((thing for thing, colour in COLOUR_OF.items() if colour == kind), None)
+    if thing in ("hat", "bag"):  # their colour only once they are known to be there
+        return known.value(thing) is not None
+    return True
+
+
+def _entropy(values: Counter[str], of: int) -> float:
+    """In nats; 0 where too few were read, or one value has nearly all."""
+    read = sum(values.values())
+    if read < FEWEST or read * 2 < of or len(values) < 2 or max(values.values()) > _LARGEST_SHARE * read:
+        return 0.0
+    return -sum(count / read * log(count / read) for count in values.values())
+
+
+def _listed(kind: str, values: Sequence[str]) -> str:
+    named = [f"no {kind}" if value == "none" else value for value in values[:4]]
+    return f"{', '.join(named[:-1])} and {named[-1]}"
