@@ -48,7 +48,7 @@ class Query:
 
     @property
     def kind(self) -> str:
-        """One of KINDS_OF_QUERY. A query without text and picture lists crops by its filters alone: "text"."""
+        """One of KINDS_OF_QUERY. Without text and picture, filters alone list crops: "text"."""
         if not self.references:
             return "text"
         return "image-plus-text" if self.has_text else "image"

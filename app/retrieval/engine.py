@@ -1,0 +1,251 @@
+"""A query in, a ranking out: filters, CLIP, the model's word, calibration. Stateless between searches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from app.model.description import query_description
+from app.model.manifest import Calibration
+from app.model.pictures import Picture
+from app.model.reid_model import ReidModel
+from app.retrieval.comparison import Comparison, compare_readings
+from app.retrieval.errors import RetrievalError
+from app.retrieval.listing import list_by_time
+from app.retrieval.prefilter import prefilter
+from app.retrieval.references import (
+    OpenReference,
+    copies_of,
+    crop_picture,
+    open_reference,
+    reference_picture,
+)
+from app.retrieval.rerank import rerank
+from app.retrieval.values import Query, Ranking, Reference, Timings
+from gallery_store.encoder import ClipEncoder
+from gallery_store.store import GalleryStore
+
+if TYPE_CHECKING:
+    from app.model.annotation import AttributeReading
+
+__all__ = ["Comparison", "Engine", "RetrievalError"]
+
+MOST_REFERENCES = 3  # that the model is asked with; the latest ones
+TEXT_WEIGHT = 0.5  # without a calibration
+NO_TAU = -1.0  # without a calibration: every crop is worth asking about, up to k
+
+Progress = Callable[[str, int, int], None]
+Stop = Callable[[], bool]
+
+
+class Engine:
+    """Searches one gallery with one encoder and one model.
+
+    Args:
+        model: None searches by CLIP alone, uncalibrated.
+        k: at most so many candidates are read by the model in a search.
+        tau: least similarity to be worth reading; None takes the manifest's for each kind of query.
+    """
+
+    def __init__(
+        self,
+        store: GalleryStore,
+        encoder: ClipEncoder,
+        model: ReidModel | None,
+        *,
+        k: int = 64,
+        tau: float | None = None,
+    ) -> None:
+        if k < 1:
+            raise ValueError(f"k is at least 1, not {k}")
+        self.store = store
+        self.encoder = encoder
+        self.model = model
+        self.k = k
+        self.tau = tau
+
+    def search(
+        self,
+        query: Query,
+        *,
+        limit: int = 200,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+    ) -> Ranking:
+        """Rank the crops that pass the query's filters.
+
+        Args:
+            limit: candidates returned. progress: called with (step, done, all); steps are "encode",
+                "prefilter" and "rerank". stop: asked between batches; a stopped search returns what it has.
+
+        Raises:
+            RetrievalError: a reference that is gone or cannot be read.
+            EncoderMismatch: the gallery was indexed by another encoder. ModelError: the model cannot load.
+        """
+        self.store.require_encoder(self.encoder.name, self.encoder.version)
+        try:
+            return self._search(query, limit, progress or _silent, stop or _never)
+        except KeyError:
+            # A crop was deleted between two of our questions; the refreshed gallery does not list it.
+            return self._search(query, limit, progress or _silent, stop or _never)
+
+    def _search(self, query: Query, limit: int, progress: Progress, stop: Stop) -> Ranking:
+        began = time.perf_counter()
+        self.store.refresh()
+        total = self.store.count()
+        apart = query.rejected | query.confirmed
+        apart |= {r.image_id for r in query.references if r.image_id is not None}
+        ids = self.store.matching(query.filters, exclude=apart)
+        if not (query.has_text or query.references):
+            candidates = list_by_time(self.store, ids, limit)
+            spent = Timings(total=time.perf_counter() - began)
+            return Ranking(candidates, total, len(ids), 0, False, spent, self._calibrated(query))
+
+        progress("encode", 0, 1)
+        description = query_description(query.wanted, query.unwanted, query.text)
+        references = [open_reference(r, self.store, self.encoder) for r in query.references]
+        calibration = self._calibration(query)
+        vectors, weights = self._vectors(description, references, calibration)
+        encoded = time.perf_counter()
+
+        progress("prefilter", 0, len(ids))
+        if copies := copies_of(references, ids, self.store):
+            ids = ids[~np.isin(ids, list(copies))]
+        similarities = (weights @ self.store.similarities(vectors, ids)).astype(np.float32)
+        tau = self.tau if self.tau is not None else calibration.tau if calibration else NO_TAU
+        found = prefilter(ids, similarities, tau=tau, k=self.k)
+        filtered = time.perf_counter()
+
+        stopped = _Stop(stop)
+        words = self._words(description, references, found.ids[: found.asked], progress, stopped)
+        ranked = rerank(found, words, calibration, limit=limit)
+        ended = time.perf_counter()
+        return Ranking(
+            candidates=ranked.candidates,
+            total=total,
+            searched=len(ids),
+            scored=ranked.scored,
+            nobody_fits=ranked.nobody_fits,
+            timings=Timings(encoded - began, filtered - encoded, ended - filtered, ended - began),
+            calibrated=calibration is not None,
+            stopped=stopped.said,
+        )
+
+    def _vectors(
+        self, description: str, references: Sequence[OpenReference], calibration: Calibration | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(q, dim) unit rows and the (q,) shares of their cosines in the similarity."""
+        rows = []
+        if description:
+            rows.append(self.encoder.encode_texts([description])[0])
+        if references:
+            mean = np.mean([reference.vector for reference in references], axis=0)
+            rows.append(mean / max(float(np.linalg.norm(mean)), 1e-12))
+        weight = calibration.text_weight if calibration else TEXT_WEIGHT
+        shares = [weight, 1 - weight] if len(rows) == 2 else [1.0]
+        return np.stack(rows).astype(np.float32), np.array(shares, np.float32)
+
+    def _words(
+        self,
+        description: str,
+        references: Sequence[OpenReference],
+        ids: np.ndarray,
+        progress: Progress,
+        stop: _Stop,
+    ) -> np.ndarray:
+        """float64 (len(ids),): the word, averaged over the latest references; NaN where there is none."""
+        none = np.full(len(ids), np.nan)
+        if self.model is None or not len(ids) or stop():
+            return none
+        pictures = [crop_picture(crop) for crop in self.store.crops(ids.tolist())]
+        asked = [[reference.picture] for reference in references[-MOST_REFERENCES:]] or [[]]
+        heard: list[np.ndarray] = []
+        for number, query_pictures in enumerate(asked):
+            done = number * len(ids)
+
+            def report(batch: int, _: int, done: int = done) -> None:
+                progress("rerank", done + batch, len(asked) * len(ids))
+
+            try:
+                words = self.model.words(description, query_pictures, pictures, stop=stop, progress=report)
+            except (OSError, ValueError) as error:
+                if not _is_picture_error(error):
+                    raise
+                continue  # this reference's file has vanished; its vector still counts
+            if stop.said and heard:
+                break  # some candidates were asked with one reference more: not comparable
+            heard.append(words)
+            if stop.said:
+                break
+        return np.stack(heard).astype(np.float64).mean(axis=0) if heard else none
+
+    def _calibration(self, query: Query) -> Calibration | None:
+        manifest = self.model.manifest if self.model else None
+        if manifest is None:
+            return None
+        return manifest.calibration(self.encoder.name, self.encoder.version, query.kind)
+
+    def _calibrated(self, query: Query) -> bool:
+        return self._calibration(query) is not None
+
+    def read(self, references: Sequence[Reference]) -> list[tuple[AttributeReading, ...]]:
+        """What the model reads off each picture; nothing where there is no model.
+
+        Raises:
+            RetrievalError: a reference that is gone or cannot be read.
+        """
+        pictures = [reference_picture(reference, self.store) for reference in references]
+        if self.model is None:
+            return [() for _ in pictures]
+        try:
+            return self.model.annotate(pictures)
+        except (OSError, ValueError) as error:
+            if not _is_picture_error(error):
+                raise
+            raise RetrievalError(
+                f"a picture cannot be read: {error}; `python -m gallery_store verify` lists all such"
+            ) from None
+
+    def compare(self, first: Reference, second: Reference) -> Comparison:
+        """What two pictures have in common, by the model's readings. Raises RetrievalError."""
+        one, other = self.read([first, second])
+        return compare_readings(one, other)
+
+    def warm_up(self) -> None:
+        """Load what loads lazily and run each path once, so that the first search is as fast as the next."""
+        self.encoder.encode_texts(["a person"])
+        if self.model is not None:
+            grey = Picture("warm-up", lambda: Image.new("RGB", (56, 112), (128, 128, 128)))
+            self.model.words("a person", [], [grey])
+            self.model.words("", [grey], [grey])
+
+
+class _Stop:
+    """Asks the caller's stop and remembers a yes."""
+
+    def __init__(self, ask: Stop) -> None:
+        self._ask = ask
+        self.said = False
+
+    def __call__(self) -> bool:
+        self.said = self.said or self._ask()
+        return self.said
+
+
+def _is_picture_error(error: Exception) -> bool:
+    from app.model.errors import ModelError
+    from gallery_store.decoding import PictureError
+
+    return isinstance(error, (OSError, PictureError)) and not isinstance(error, ModelError)
+
+
+def _silent(step: str, done: int, everything: int) -> None:
+    pass
+
+
+def _never() -> bool:
+    return False

@@ -1,0 +1,86 @@
+"""The pictures of the person sought: crops of the gallery, or files that the operator brought."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.model.pictures import Picture
+from app.retrieval.errors import RetrievalError
+from app.retrieval.values import Reference
+from gallery_store.crops import Crop
+from gallery_store.decoding import PictureError, open_picture
+from gallery_store.encoder import ClipEncoder
+from gallery_store.store import GalleryStore
+
+_SAME_PICTURE = 0.98  # cosine from which a crop may be the very file that was brought
+
+
+@dataclass(frozen=True)
+class OpenReference:
+    """A reference ready to be searched with. vector: float32 (dim,), unit; sha256 of the picture's file."""
+
+    picture: Picture
+    vector: np.ndarray
+    sha256: str
+    image_id: int | None
+
+
+def crop_picture(crop: Crop) -> Picture:
+    """A crop as the model takes it; opened when it is needed."""
+    return Picture(crop.sha256, lambda: open_picture(crop.file))
+
+
+def reference_picture(reference: Reference, store: GalleryStore) -> Picture:
+    """A reference as the model takes it.
+
+    Raises:
+        RetrievalError: the crop is not in the gallery any more, or the file cannot be read.
+    """
+    if reference.image_id is not None:
+        return crop_picture(_crop(reference.image_id, store))
+    return _file(reference)
+
+
+def open_reference(reference: Reference, store: GalleryStore, encoder: ClipEncoder) -> OpenReference:
+    """As reference_picture, with its vector: a crop's from the gallery, a file's computed."""
+    if reference.image_id is not None:
+        crop = _crop(reference.image_id, store)
+        return OpenReference(crop_picture(crop), store.vectors([crop.id])[0], crop.sha256, crop.id)
+    picture = _file(reference)
+    vector = encoder.encode_images([picture.load()])[0]
+    return OpenReference(picture, vector, str(picture.key), None)
+
+
+def copies_of(references: Sequence[OpenReference], ids: np.ndarray, store: GalleryStore) -> frozenset[int]:
+    """Those of `ids` that are the very file which the operator brought: finding it would be no news."""
+    brought = [reference for reference in references if reference.image_id is None]
+    if not brought or not len(ids):
+        return frozenset()
+    close = (store.similarities(np.stack([r.vector for r in brought]), ids) > _SAME_PICTURE).any(0)
+    shas = {reference.sha256 for reference in brought}
+    return frozenset(crop.id for crop in store.crops(ids[close].tolist()) if crop.sha256 in shas)
+
+
+def _crop(image_id: int, store: GalleryStore) -> Crop:
+    try:
+        return store.crops([image_id])[0]
+    except KeyError:
+        raise RetrievalError(
+            f"crop {image_id} is not in the gallery any more; choose another picture"
+        ) from None
+
+
+def _file(reference: Reference) -> Picture:
+    assert reference.file is not None
+    try:
+        data = reference.file.read_bytes()
+        image = open_picture(data)
+    except PictureError as error:
+        raise RetrievalError(f"{reference.file.name} cannot be used: {error.reason}") from None
+    except OSError:
+        raise RetrievalError(f"{reference.file.name} is not there any more; add the picture again") from None
+    return Picture(hashlib.sha256(data).hexdigest(), lambda: image)

@@ -1,0 +1,314 @@
+"""The engine on a real gallery, a toy CLIP and a toy Qwen2-VL, checked against a plain reckoning."""
+
+import hashlib
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import time
+
+import numpy as np
+import pytest
+
+from app.model.image_rules import DEMO
+from app.model.manifest import Calibration, CheckpointManifest, encoder_key
+from app.model.pictures import Picture
+from app.model.reid_model import ReidModel
+from app.model.vocabulary import Attribute
+from app.retrieval.comparison import compare_readings
+from app.retrieval.engine import Engine, RetrievalError
+from app.retrieval.values import Query, Reference
+from gallery_store.crops import Filters
+from gallery_store.decoding import open_picture
+from gallery_store.encoder import ClipEncoder
+from gallery_store.errors import EncoderMismatch
+from gallery_store.importer import import_crops
+from gallery_store.store import GalleryStore
+from tests.clip_folder import make_clip_folder
+from tests.tiny_qwen import noise_picture, tiny_folder
+
+COUNT = 24
+RED_JACKET = (Attribute("gender", "woman"), Attribute("upper", "jacket"), Attribute("upper_colour", "red"))
+CALIBRATION = Calibration(
+    word=0.5, similarity=4, bias=-1, clip_similarity=5, clip_bias=-2, tau=-1, threshold=0.3, text_weight=0.25
+)
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return ClipEncoder.load(make_clip_folder(tmp_path_factory.mktemp("clip")))
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory, encoder):
+    """A gallery of COUNT crops on 4 cameras, one an hour, some without time or camera; treat as read-only."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rows = ["path,camera,time"]
+    for number in range(COUNT):
+        noise_picture(number, 112, 56).save(folder / f"{number:02}.png")
+        camera = f"c{number % 4 + 1}" if number % 8 else ""
+        moment = f"2026-05-01T{23 - number:02}:30:00" if number % 5 else ""
+        rows.append(f"{number:02}.png,{camera},{moment}")
+    (folder / "manifest.csv").write_text("\n".join(rows))
+    with GalleryStore.open(tmp_path_factory.mktemp("gallery") / "gallery.db") as store:
+        assert import_crops(store, encoder, folder).added == COUNT
+        yield store
+
+
+@pytest.fixture
+def own(tmp_path, full):
+    """A copy of the gallery that a test may change."""
+    source = full.media.parent
+    shutil.copytree(source / "gallery.media", tmp_path / "gallery.media")
+    with (
+        closing(sqlite3.connect(full.location)) as database,
+        closing(sqlite3.connect(tmp_path / "gallery.db")) as copy,
+    ):
+        database.backup(copy)
+    with GalleryStore.open(tmp_path / "gallery.db") as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """The toy model without a manifest."""
+    return ReidModel.load(tiny_folder())
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory, encoder):
+    """The toy model with a manifest that knows the toy encoder."""
+    folder = tmp_path_factory.mktemp("tuned")
+    for file in tiny_folder().iterdir():
+        (folder / file.name).symlink_to(file)
+    key = encoder_key(encoder.name, encoder.version)
+    kinds = dict.fromkeys(("text", "image", "image-plus-text"), CALIBRATION)
+    manifest = CheckpointManifest("tuned", "tiny", image_rule=DEMO, calibrations={key: kinds})
+    manifest.write(folder)
+    return ReidModel.load(folder)
+
+
+def ids_of(ranking):
+    return [candidate.image_id for candidate in ranking.candidates]
+
+
+def test_text_ranking_equals_a_plain_reckoning(full, encoder, tuned):
+    ranking = Engine(full, encoder, tuned, k=10).search(Query(wanted=RED_JACKET))
+    assert (ranking.total, ranking.searched, ranking.scored) == (COUNT, COUNT, 10)
+    assert ranking.calibrated
+    assert not ranking.stopped
+    text = encoder.encode_texts(["a woman in a red jacket"])[0]
+    crops = full.crops(full.matching(Filters()).tolist())
+    cosine = {crop.id: float(full.vectors([crop.id])[0] @ text) for crop in crops}
+    by_clip = sorted(cosine, key=lambda image_id: (-cosine[image_id], image_id))
+    files = {crop.id: crop.file for crop in crops}
+    odds = {}
+    for image_id in by_clip[:10]:
+        picture = Picture(("mine", image_id), lambda image_id=image_id: open_picture(files[image_id]))
+        word = float(tuned.words("a woman in a red jacket", [], [picture])[0])
+        odds[image_id] = 0.5 * word + 4 * cosine[image_id] - 1
+    head = sorted(odds, key=lambda image_id: -odds[image_id])
+    assert ids_of(ranking) == head + by_clip[10:]
+    for candidate, image_id in zip(ranking.candidates, head, strict=False):
+        assert candidate.probability == pytest.approx(1 / (1 + np.exp(-odds[image_id])), abs=1e-4)
+        assert candidate.similarity == pytest.approx(cosine[image_id], abs=1e-3)
+    chances = [candidate.probability for candidate in ranking.candidates]
+    assert chances == sorted(chances, reverse=True)
+    assert ranking.timings.total >= ranking.timings.rerank > 0
+
+
+def test_a_search_is_the_same_each_time(full, encoder, tuned):
+    query = Query(wanted=RED_JACKET, text="limping")
+    first, second = (Engine(full, encoder, tuned).search(query) for _ in range(2))
+    assert ids_of(first) == ids_of(second)
+    assert first.scored == COUNT  # a gallery smaller than k
+    assert len(first.candidates) == COUNT
+    assert Engine(full, encoder, tuned).search(query, limit=5).candidates == first.candidates[:5]
+
+
+def test_image_and_image_plus_text(full, encoder, tuned):
+    engine = Engine(full, encoder, tuned)
+    reference = Reference(image_id=3)
+    image = engine.search(Query(references=(reference,)))
+    assert 3 not in ids_of(image)
+    assert image.searched == COUNT - 1
+    mixed = engine.search(Query(references=(reference,), wanted=RED_JACKET))
+    text = encoder.encode_texts(["a woman in a red jacket"])[0]
+    query_vector = full.vectors([3])[0]
+    for candidate in mixed.candidates:
+        vector = full.vectors([candidate.image_id])[0]
+        expected = 0.25 * vector @ text + 0.75 * vector @ query_vector
+        assert candidate.similarity == pytest.approx(float(expected), abs=1e-4)
+    said = {c.image_id: c.word for c in image.candidates}
+    assert any(abs(said[c.image_id] - c.word) > 1e-3 for c in mixed.candidates)
+
+
+def test_several_references_average_words_and_vectors(full, encoder, tuned):
+    engine = Engine(full, encoder, tuned)
+    references = tuple(Reference(image_id=number) for number in (1, 2, 3, 4))
+    ranking = engine.search(Query(references=references, confirmed=frozenset({2})))
+    mean = full.vectors([1, 2, 3, 4]).mean(0)
+    mean /= np.linalg.norm(mean)
+    crops = {crop.id: crop for crop in full.crops(list(range(1, COUNT + 1)))}
+
+    def picture(image_id):
+        return Picture(crops[image_id].sha256, lambda: open_picture(crops[image_id].file))
+
+    for candidate in ranking.candidates[:4]:
+        assert candidate.similarity == pytest.approx(
+            float(full.vectors([candidate.image_id])[0] @ mean), abs=1e-4
+        )
+        words = [float(tuned.words("", [picture(r)], [picture(candidate.image_id)])[0]) for r in (2, 3, 4)]
+        assert candidate.word == pytest.approx(1 / (1 + np.exp(-np.mean(words))), abs=1e-4)
+    assert not {1, 2, 3, 4} & set(ids_of(ranking))
+
+
+def test_an_uploaded_copy_of_a_crop_is_not_its_own_answer(full, encoder, tuned, tmp_path):
+    crop = full.crops([7])[0]
+    upload = tmp_path / "upload.png"
+    shutil.copy(crop.file, upload)
+    engine = Engine(full, encoder, tuned)
+    ranking = engine.search(Query(references=(Reference(file=upload),)))
+    assert 7 not in ids_of(ranking)
+    assert len(ranking.candidates) == COUNT - 1
+    noise_picture(999).save(upload)
+    assert len(engine.search(Query(references=(Reference(file=upload),))).candidates) == COUNT
+    assert hashlib.sha256(crop.file.read_bytes()).hexdigest() == crop.sha256
+
+
+def test_filters_rejected_and_confirmed(full, encoder, tuned):
+    engine = Engine(full, encoder, tuned)
+    filters = Filters(cameras=("3",), after=time(8))
+    ranking = engine.search(Query(wanted=RED_JACKET, filters=filters))
+    assert sorted(ids_of(ranking)) == full.matching(filters).tolist()
+    assert 0 < ranking.searched < COUNT
+    assert ranking.total == COUNT
+    gone = ids_of(ranking)[0]
+    assert gone not in ids_of(engine.search(Query(wanted=RED_JACKET, rejected=frozenset({gone}))))
+    assert gone not in ids_of(engine.search(Query(wanted=RED_JACKET, confirmed=frozenset({gone}))))
+    none = engine.search(Query(wanted=RED_JACKET, filters=Filters(cameras=("nowhere",))))
+    assert none.candidates == ()
+    assert none.nobody_fits
+
+
+def test_filters_alone_list_by_time(full, encoder, tuned):
+    ranking = Engine(full, encoder, tuned).search(Query(filters=Filters(cameras=("2",))))
+    assert ranking.scored == 0
+    assert not ranking.nobody_fits
+    times = [crop.time for crop in full.crops(ids_of(ranking))]
+    known = [moment for moment in times if moment]
+    assert known == sorted(known)
+    assert times[: len(known)] == known  # those without a time come last
+    assert len(ranking.candidates) == len(full.matching(Filters(cameras=("2",))))
+
+
+def test_without_a_manifest_the_word_alone_orders(full, encoder, plain):
+    ranking = Engine(full, encoder, plain).search(Query(wanted=RED_JACKET))
+    assert not ranking.calibrated
+    said = [candidate.word for candidate in ranking.candidates]
+    assert said == sorted(said, reverse=True)
+    assert said == [candidate.probability for candidate in ranking.candidates]
+
+
+def test_without_a_model_clip_alone_orders(full, encoder):
+    ranking = Engine(full, encoder, None).search(Query(wanted=RED_JACKET))
+    similar = [candidate.similarity for candidate in ranking.candidates]
+    assert similar == sorted(similar, reverse=True)
+    assert (ranking.scored, ranking.calibrated, ranking.nobody_fits) == (0, False, False)
+    assert Engine(full, encoder, None).read([Reference(image_id=1)]) == [()]
+
+
+def test_tau_and_nobody(full, encoder, tuned):
+    ranking = Engine(full, encoder, tuned, tau=0.999).search(Query(wanted=RED_JACKET))
+    assert ranking.scored == 12
+    assert ranking.nobody_fits
+    assert all(candidate.weak for candidate in ranking.candidates)
+    with pytest.raises(ValueError, match="k is at least 1"):
+        Engine(full, encoder, tuned, k=0)
+
+
+def test_a_stopped_search_returns_clips_order(full, encoder, tuned):
+    seen = []
+    ranking = Engine(full, encoder, tuned).search(
+        Query(wanted=RED_JACKET), stop=lambda: True, progress=lambda *step: seen.append(step)
+    )
+    assert ranking.stopped
+    assert ranking.scored == 0
+    similar = [candidate.similarity for candidate in ranking.candidates]
+    assert similar == sorted(similar, reverse=True)
+    assert [step for step, _, _ in seen] == ["encode", "prefilter"]
+    Engine(full, encoder, tuned).search(Query(wanted=RED_JACKET), progress=lambda *step: seen.append(step))
+    assert seen[-1] == ("rerank", COUNT, COUNT)
+
+
+def test_a_vanished_picture_keeps_its_place_by_clip(own, encoder):
+    model = ReidModel.load(tiny_folder())  # its own cache: nothing is remembered
+    own.crops([5])[0].file.unlink()
+    engine = Engine(own, encoder, model)
+    ranking = engine.search(Query(wanted=RED_JACKET))
+    lost = next(candidate for candidate in ranking.candidates if candidate.image_id == 5)
+    assert lost.word is None
+    assert ranking.scored == COUNT - 1
+    assert len(ranking.candidates) == COUNT
+    by_vector = engine.search(Query(references=(Reference(image_id=5),)))
+    assert by_vector.scored == 0  # the model cannot look at it, its vector still searches
+    assert len(by_vector.candidates) == COUNT - 1
+    with pytest.raises(RetrievalError, match="verify"):
+        engine.compare(Reference(image_id=5), Reference(image_id=6))
+
+
+def test_references_that_are_gone_or_no_pictures(own, encoder, tuned, tmp_path):
+    engine = Engine(own, encoder, tuned)
+    own.delete([9])
+    with pytest.raises(RetrievalError, match="crop 9"):
+        engine.search(Query(references=(Reference(image_id=9),)))
+    note = tmp_path / "note.jpg"
+    note.write_text("not a picture")
+    with pytest.raises(RetrievalError, match=r"note\.jpg"):
+        engine.search(Query(references=(Reference(file=note),)))
+    with pytest.raises(RetrievalError, match=r"gone\.jpg"):
+        engine.search(Query(references=(Reference(file=tmp_path / "gone.jpg"),)))
+    assert len(engine.search(Query(wanted=RED_JACKET)).candidates) == COUNT - 1
+
+
+def test_new_crops_are_seen_on_the_next_search(own, encoder, tuned, tmp_path):
+    engine = Engine(own, encoder, tuned)
+    engine.search(Query(wanted=RED_JACKET))
+    folder = tmp_path / "more"
+    folder.mkdir()
+    noise_picture(500).save(folder / "new.png")
+    with GalleryStore.open(own.location) as other:
+        import_crops(other, encoder, folder)
+    assert engine.search(Query(wanted=RED_JACKET)).searched == COUNT + 1
+
+
+def test_an_empty_gallery_and_another_encoder(tmp_path, full, encoder, tuned):
+    with GalleryStore.open(tmp_path / "empty.db") as store:
+        ranking = Engine(store, encoder, tuned).search(Query(wanted=RED_JACKET))
+        assert ranking.candidates == ()
+        assert (ranking.total, ranking.searched, ranking.nobody_fits) == (0, 0, True)
+        noise_picture(1).save(tmp_path / "mine.png")
+        upload = Reference(file=tmp_path / "mine.png")
+        assert Engine(store, encoder, tuned).search(Query(references=(upload,))).candidates == ()
+    other = ClipEncoder.load(make_clip_folder(tmp_path / "other", seed=5))
+    with pytest.raises(EncoderMismatch, match="reindex"):
+        Engine(full, other, tuned).search(Query(wanted=RED_JACKET))
+
+
+def test_reading_comparing_and_warming_up(full, encoder, tuned):
+    engine = Engine(full, encoder, tuned)
+    engine.warm_up()
+    one, other = engine.read([Reference(image_id=1), Reference(image_id=2)])
+    assert engine.compare(Reference(image_id=1), Reference(image_id=2)) == compare_readings(one, other)
+    same = engine.compare(Reference(image_id=1), Reference(image_id=1))
+    assert same.only_first == same.only_second == ()
+
+
+def test_comparison_sorts_attributes_into_three():
+    from app.model.annotation import AttributeReading as Read
+
+    red, blue = Attribute("upper_colour", "red"), Attribute("upper_colour", "blue")
+    cap, bag = Attribute("hat", "cap"), Attribute("bag", "backpack")
+    first = [Read(red, 0.9), Read(cap, 0.8), Read(bag, 0.2)]
+    second = [Read(blue, 0.9), Read(cap, 0.7)]
+    found = compare_readings(first, second)
+    assert (found.common, found.only_first, found.only_second) == ((cap,), (red,), (blue,))
