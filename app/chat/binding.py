@@ -7,26 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from app.chat.lexicon import Item
-from app.chat.tables import listed
+from app.chat.pointing import STYLES, meant_by_one, meant_by_they, referred, target_of
 from app.chat.values import Known
 from app.chat.words import COLOUR_AS, OUTFITS, SKIN_COLOURS
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute
 
-_STYLES = {"long": "long", "short": "short", "curly": "curly", "shoulder": "long"}
-# Words that may stand between a thing and a colour said after it: "the jacket is more of an orange".
-_LINKS = frozenset(
-    listed(
-        """
-    is was are were in of a an the it its that which looks looked like more colour color coloured
-    colored very now really mostly mainly all be being seems definitely probably maybe but some kind
-    sort bit little
-    """
-    )
-)
 _HEAD_NOUNS = frozenset({"stripes", "stripe", "dots", "spots", "checks", "polka dots", "polka dot"})
-_BLOCKING = frozenset(
-    {"with", "wearing", "dressed", "wears", "wore", "has", "had", "carrying", "holding", "and"}
-)
 
 
 @dataclass
@@ -54,7 +40,7 @@ def bind(items: list[Item], known: Known, asked: str | None = None) -> Bound:
     bound = Bound()
     _shades(items, bound)
     _looks_of_hair(items, bound)
-    targets = {place: _target(items, place) for place, item in enumerate(items) if item.role == "colour"}
+    targets = {place: target_of(items, place) for place, item in enumerate(items) if item.role == "colour"}
     for place, item in enumerate(items):
         if item.role == "colour" and not item.used:
             _bind_colour(items, place, targets[place], bound, known, asked)
@@ -74,7 +60,7 @@ def _bind_colour(
     if noun.role == "person" or (noun.entry.attribute is not None and noun.entry.attribute.kind == "gender"):
         _colour_of_person(item, noun, bound)
         return
-    thing = noun.thing or _meant_by_one(items, target, known)
+    thing = noun.thing or meant_by_one(items, target, known)
     if noun.entry.attribute is not None and noun.entry.attribute.kind == "upper_pattern":
         thing = None if noun.text in _HEAD_NOUNS else "upper"
     if thing is None or thing not in COLOUR_OF:
@@ -128,100 +114,6 @@ def state_colour(
     return True
 
 
-def _target(items: list[Item], place: int) -> int | None:
-    """The item that a colour belongs to: the noun after it, else the noun before it."""
-    ahead = place + 1
-    while ahead < len(items):
-        item = items[ahead]
-        if item.thing is not None or item.role in ("person", "one"):
-            return ahead
-        if item.role == "attribute":
-            kind = item.entry.attribute.kind if item.entry.attribute else ""
-            if kind == "upper_pattern":
-                if _noun_follows(items, ahead):
-                    ahead += 1
-                    continue
-                return ahead
-            if kind == "gender":
-                return ahead
-            if kind not in ("age", "build"):
-                break
-        elif item.role in ("and", "function") and item.text in ("and", "or"):
-            following = items[ahead + 1] if ahead + 1 < len(items) else None
-            if following is None or following.role not in ("colour", "shade"):
-                break
-        elif not (
-            item.role in ("colour", "shade", "word") or item.text in ("coloured", "colored", "big", "small")
-        ):
-            break
-        ahead += 1
-    return _before(items, place)
-
-
-def _noun_follows(items: list[Item], place: int) -> bool:
-    """ "Striped blue shirt", "blue striped shirt": a thing stands at the end of the adjectives after
-    `place`.
-    """
-    for item in items[place + 1 :]:
-        if item.thing is not None or item.role == "one":
-            return True
-        if item.role not in ("colour", "shade", "word"):
-            return False
-    return False
-
-
-def _before(items: list[Item], place: int) -> int | None:
-    crossed_stop = False
-    for back in range(place - 1, -1, -1):
-        item = items[back]
-        if item.thing is not None:
-            if crossed_stop and back + 2 != place:
-                return None
-            has_own = any(other.role == "colour" for other in items[max(0, back - 2) : back])
-            linked = any(other.text in ("is", "was", "are", "were") for other in items[back + 1 : place])
-            return None if has_own and not linked and _owns(items, back) else back
-        if item.text in (",", ":"):
-            crossed_stop = crossed_stop or item.text == ","
-        elif item.role in ("colour", "shade", "not", "corrective") or item.text in _STYLES:
-            continue
-        elif item.text in ("or", "and"):
-            earlier = items[back - 1 : back]
-            if not any(other.role == "colour" or other.text in _STYLES for other in earlier):
-                return None
-        elif item.text not in _LINKS or item.text in _BLOCKING:
-            return None
-    return None
-
-
-def _owns(items: list[Item], noun: int) -> bool:
-    """True when the words right before a noun are a colour of its own."""
-    for item in reversed(items[:noun]):
-        if item.role == "colour":
-            return True
-        if item.role not in ("shade", "word"):
-            return False
-    return False
-
-
-def _meant_by_one(items: list[Item], place: int, known: Known) -> str | None:
-    """The thing that "one" stands for in "the blue one"."""
-    if items[place].role != "one":
-        return None
-    for item in reversed(items[:place]):
-        if item.thing in COLOUR_OF:
-            return item.thing
-    return last_coloured(known) or "upper"
-
-
-def last_coloured(known: Known) -> str | None:
-    """The kind of the thing whose colour was said last."""
-    for attribute in reversed(known.wanted):
-        for thing, kind in COLOUR_OF.items():
-            if kind == attribute.kind:
-                return thing
-    return None
-
-
 def _bind_loose(items: list[Item], place: int, bound: Bound, known: Known, asked: str | None) -> None:
     """A colour with no thing beside it: "dressed in black", "no, orange", "it's blue"."""
     item = items[place]
@@ -230,7 +122,7 @@ def _bind_loose(items: list[Item], place: int, bound: Bound, known: Known, asked
         state_colour(bound, "hair", colour, item, item.mode)
         return
     things_here = any(other.thing is not None or _says_gender(other) for other in items if other is not item)
-    if (thing := _meant_by_they(items, place)) is not None:
+    if (thing := meant_by_they(items, place)) is not None:
         state_colour(bound, thing, colour, item, item.mode)
         return
     asked_thing = next((thing for thing, kind in COLOUR_OF.items() if asked in (kind, thing)), None)
@@ -241,7 +133,7 @@ def _bind_loose(items: list[Item], place: int, bound: Bound, known: Known, asked
         other.text in ("dressed", "wearing", "wears", "clad", "in", "all") for other in items[:place]
     )
     if not things_here and not dressed:
-        thing = _referred(items, known)
+        thing = referred(items, known)
         if thing is not None:
             state_colour(bound, thing, colour, item, item.mode)
             return
@@ -255,29 +147,6 @@ def _bind_loose(items: list[Item], place: int, bound: Bound, known: Known, asked
         bound.say(f"I took “{item.text}” as the colour of the top and of the trousers or skirt.")
     elif item.mode == "+":
         bound.say(f"I took “{item.text}” as the colour of the top.")
-
-
-def _meant_by_they(items: list[Item], place: int) -> str | None:
-    """The thing of "sneakers, I think they were white"."""
-    pronoun = False
-    for back in range(place - 1, -1, -1):
-        item = items[back]
-        pronoun = pronoun or item.text in ("it", "they", "those", "these", "which", "that")
-        if item.thing is not None:
-            return item.thing if pronoun and item.thing in COLOUR_OF and not _owns(items, back) else None
-    return None
-
-
-def _referred(items: list[Item], known: Known) -> str | None:
-    """What "it" is: after "no" or "actually" the thing whose colour was said; else the last thing named."""
-    corrects = any(item.role == "corrective" for item in items)
-    if not corrects:
-        for attribute in reversed(known.wanted):
-            if attribute.kind in COLOUR_OF and known.value(COLOUR_OF[attribute.kind]) is None:
-                return attribute.kind
-            if attribute.kind in COLOUR_OF.values():
-                break
-    return last_coloured(known)
 
 
 def _says_gender(item: Item) -> bool:
@@ -329,20 +198,20 @@ def _looks_of_hair(items: list[Item], bound: Bound) -> None:
         if item.role == "group":
             near = _adjectives_before(items, place) + _predicate(items, place)
             for word in near:
-                if word.text in _STYLES and word.role in ("word", "function", "attribute") and not word.used:
+                if word.text in STYLES and word.role in ("word", "function", "attribute") and not word.used:
                     word.used = True
                     mode = word.mode if word.mode != "+" else item.mode
-                    bound.stated.append((Attribute("hair", _STYLES[word.text]), mode))
+                    bound.stated.append((Attribute("hair", STYLES[word.text]), mode))
                     break
 
 
 def _adjectives_before(items: list[Item], place: int) -> list[Item]:
     found: list[Item] = []
     for item in reversed(items[:place]):
-        if item.role not in ("colour", "shade", "word", "attribute") and item.text not in ("and", *_STYLES):
+        if item.role not in ("colour", "shade", "word", "attribute") and item.text not in ("and", *STYLES):
             break
         found.append(item)
-        if item.text in _STYLES:
+        if item.text in STYLES:
             break
     return found
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from app.chat.tables import listed
+from app.chat.tables import listed, phrases
 from app.chat.taking import Taking, whole_number
 from app.chat.values import GalleryFacts
 from gallery_store.crops import Filters
@@ -23,13 +23,11 @@ _WEEKDAYS = listed("monday tuesday wednesday thursday friday saturday sunday")
 _ORDINAL = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?")
 _ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 _NUMERIC = re.compile(r"(\d{1,2})[./](\d{1,2})(?:[./](\d{4}|\d{2}))?\.?")
-_ANY_DAY = (
-    "any day", "every day", "all days", "each day", "whichever day", "the day does not matter", "forget "
-    "the day",
-    "ignore the day", "drop the day", "remove the day", "forget the date", "ignore the date", "remove "
-    "the date",
-    "any date", "all dates", "the date does not matter",
-)  # fmt: skip
+_ANY_DAY = phrases(
+    "any day|every day|all days|each day|whichever day|the day does not matter|forget the day|ignore the day|"
+    "drop the day|remove the day|forget the date|ignore the date|remove the date|any date|all dates|"
+    "the date does not matter"
+)
 
 
 def read_days(taking: Taking, filters: Filters, gallery: GalleryFacts) -> Filters:

@@ -12,32 +12,29 @@ from app.chat.tokens import Token, tokenise
 from app.model import vocabulary
 from app.model.vocabulary import Attribute
 
-NOT = "without|no|not|never|lacks|lacking|minus|nor|neither|excluding|exclude|excludes|except|none
-of|free of|hates" DROP =
-( "forget|forget about|ignore|drop|remove|skip|no longer|never mind|never mind about|nevermind|"
-    ""
-    "not sure about|"
-    "not sure if|not sure whether|not sure of|unsure about|unsure if|not certain about|not certain if|"
-    "do not care|"
-    "do not care about|does not need|do not need|does not have to be|do not know if|do not know whether|"
-    "do not know about|do not know|can not remember|do not remember|leave out|leave off|scrap|delete|"
-    "disregard|"
-    "instead of|rather than|any|whatever|whichever|take away|cancel|clear|stop looking for|not necessarily|"
-    "no matter|regardless of|does not matter if|undo the|strike|lose the"
-
-) DROP_AFTER = (
+NOT = (
+    "without|no|not|never|lacks|lacking|minus|nor|neither|excluding|exclude|excludes|except|none of|"
+    "free of|hates"
+)
+DROP = (
+    "forget|forget about|ignore|drop|remove|skip|no longer|never mind|never mind about|nevermind|"
+    "not sure about|not sure if|not sure whether|not sure of|unsure about|unsure if|not certain about|"
+    "not certain if|do not care|do not care about|does not need|do not need|does not have to be|"
+    "do not know if|do not know whether|do not know about|do not know|can not remember|do not remember|"
+    "leave out|leave off|scrap|delete|disregard|instead of|rather than|any|whatever|whichever|take away|"
+    "cancel|clear|stop looking for|not necessarily|no matter|regardless of|does not matter if|undo the|"
+    "strike|lose the"
+)
+DROP_AFTER = (
     "does not matter|do not matter|did not matter|not matter|is not important|are not important|"
-    "not important|"
-    "unimportant|is irrelevant|irrelevant|is optional|optional|can be anything|could be anything|"
-    "may be anything|"
-    "might be anything|not relevant|can be any|could be any|can change|may have changed|might have changed|"
-    "no longer matters|unknown|is unknown|not needed|not necessary"
+    "not important|unimportant|is irrelevant|irrelevant|is optional|optional|can be anything|"
+    "could be anything|may be anything|might be anything|not relevant|can be any|could be any|can change|"
+    "may have changed|might have changed|no longer matters|unknown|is unknown|not needed|not necessary"
 )
 CORRECTIVE = "actually|sorry|i mean|i meant|correction|wait|rather|instead|no wait|oops|more like|not quite"
 BACK = (
     "the same person|same person|the same one|same one|same man|same woman|same guy|same girl|same lady|"
-    "the same|"
-    "this person|that person|this one|that one|like this|like that|like her|like him"
+    "the same|this person|that person|this one|that one|like this|like that|like her|like him"
 )
 
 

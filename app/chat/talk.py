@@ -16,10 +16,7 @@ def direct_answer_to(understood: Understood, after: Known, gallery: GalleryFacts
     if intent == "search":
         return None
     if intent == "reset":
-        return f"Started over: nothing is looked for now. Describe somebody, such as {_EXAMPLE}, or drop
-        a
-       
-        photo."
+        return f"Started over. Describe the next person, such as {_EXAMPLE}, or drop a photo."
     if intent == "empty":
         return f"Your message is empty. Describe the person, such as {_EXAMPLE}, or drop a photo."
     if intent == "greeting":

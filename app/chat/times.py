@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import time
 
 from app.chat.clock import DAY, Moment, read_moment
+from app.chat.tables import phrases
 from app.chat.taking import Taking
 from gallery_store.crops import Filters
 
@@ -25,36 +26,25 @@ PARTS: dict[str, tuple[int, int]] = {  # hours
     "tonight": (18, 24),
     "night": (22, 6),
 }
-_AFTER = (
-    "no earlier than", "not earlier than", "not before", "later than", "starting at", "starting from", "
-    ""
-    "
-    """starting",
-    "as of", "any time after", "anytime after", "after", "since", "past", "from",
-)  # fmt: skip
-_BEFORE = (
-    "no later than", "not later than", "not after", "earlier than", "up to", "up until", "any time before",
-    "before", "until", "till", "by",
-)  # fmt: skip
-_NEAR = (
-    "at around", "at about", "at roughly", "around", "about", "approximately", "roughly", "circa", "
-    ""
-    ""near", "at", "
-    ""~",
-    "close to",
-)  # fmt: skip
-_ANY_TIME = (
-    "any time of day", "any time of the day", "at any time", "any time", "anytime", "all day long", "all day",
-    "whole day", "any hour", "all times", "whenever", "the time does not matter", "time does not matter",
-    "no time limit", "forget the time", "forget about the time", "ignore the time", "drop the time",
-    "remove the time", "clear the time", "remove the time filter", "time is not important",
-)  # fmt: skip
-_ANY_FILTER = (
-    "clear the filters", "clear all filters", "clear filters", "remove the filters", "remove all filters",
-    "remove filters", "no filters", "no filter", "drop the filters", "forget the filters", "reset the "
-    "filters",
-    "without filters", "without any filters", "ignore the filters", "reset filters", "drop all filters",
-)  # fmt: skip
+_AFTER = phrases(
+    "no earlier than|not earlier than|not before|later than|starting at|starting from|starting|as of|"
+    "any time after|anytime after|after|since|past|from"
+)
+_BEFORE = phrases(
+    "no later than|not later than|not after|earlier than|up to|up until|any time before|before|until|till|by"
+)
+_NEAR = phrases("at around|at about|at roughly|around|about|approximately|roughly|circa|near|at|~|close to")
+_ANY_TIME = phrases(
+    "any time of day|any time of the day|at any time|any time|anytime|all day long|all day|whole day|"
+    "any hour|all times|whenever|the time does not matter|time does not matter|no time limit|"
+    "forget the time|forget about the time|ignore the time|drop the time|remove the time|clear the time|"
+    "remove the time filter|time is not important"
+)
+_ANY_FILTER = phrases(
+    "clear the filters|clear all filters|clear filters|remove the filters|remove all filters|"
+    "remove filters|no filters|no filter|drop the filters|forget the filters|reset the filters|"
+    "without filters|without any filters|ignore the filters|reset filters|drop all filters"
+)
 
 
 def read_times(taking: Taking, filters: Filters) -> Filters:
@@ -168,8 +158,8 @@ def _halved(first: Moment, last: Moment) -> tuple[int, int]:
 
 
 def _bound(taking: Taking, place: int) -> tuple[int, int | None, int | None, int] | None:
-    for phrases, is_after in ((_AFTER, True), (_BEFORE, False)):
-        phrase = taking.first(place, phrases)
+    for openings, is_after in ((_AFTER, True), (_BEFORE, False)):
+        phrase = taking.first(place, openings)
         if phrase is None:
             continue
         moment = _trusted(taking, place + len(phrase.split()))
