@@ -1,0 +1,58 @@
+"""The paper's picture sizes, and that whatever comes fits the model."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from app.model.image_rules import (
+    DEMO,
+    MAX_PIXELS,
+    MIN_PIXELS,
+    RUN_TIME,
+    STAGE_1,
+    STAGE_2,
+    STAGE_3,
+    ImageRule,
+    apply,
+)
+
+RULES = (STAGE_1, STAGE_2, STAGE_3, RUN_TIME, DEMO)
+
+
+def test_section_3_3():
+    # The paper's sizes in multiples of 28: 256 x 128 is 252 x 140, 384 x 192 is 392 x 196.
+    assert STAGE_1.size(100, 50) == STAGE_1.size(256, 128) == (252, 140)
+    assert STAGE_1.size(560, 280) == (560, 280)
+    assert STAGE_2.size(1000, 400) == (392, 196)
+    assert STAGE_2.size(140, 56) == (140, 56)
+    assert STAGE_3.size(560, 280) == (560, 280)
+    assert RUN_TIME.size(37, 1000) == (252, 140)
+    assert DEMO.size(900, 900) == (112, 56)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(RULES), st.integers(1, 20_000), st.integers(1, 20_000))
+def test_every_size_fits_the_model(rule, height, width):
+    rows, columns = rule.size(height, width)
+    assert rows % 28 == columns % 28 == 0
+    assert MIN_PIXELS <= rows * columns <= MAX_PIXELS
+    assert max(rows, columns) / min(rows, columns) <= 200  # the processor refuses more
+    assert rule.size(rows, columns) == (rows, columns) or rule in (STAGE_1, STAGE_2)
+
+
+def test_pictures_come_out_rgb_at_the_rules_size():
+    for mode in ("L", "RGBA", "P", "RGB"):
+        image = apply(DEMO, Image.new(mode, (33, 77)))
+        assert (image.mode, image.size) == ("RGB", (56, 112))
+    ready = Image.new("RGB", (56, 112))
+    assert apply(DEMO, ready) is ready
+
+
+def test_rules_travel_as_json_and_refuse_nonsense():
+    for rule in RULES:
+        assert ImageRule.from_json(rule.to_json()) == rule
+    with pytest.raises(ValueError, match="multiples of 28"):
+        ImageRule("odd", fixed=(100, 50))
+    with pytest.raises(ValueError, match="not an image rule"):
+        ImageRule.from_json({"name": "x", "colour": "red"})

@@ -1,0 +1,100 @@
+"""A checkpoint's manifest: there and back, refused when unknown, never half-written."""
+
+import dataclasses
+import json
+
+import pytest
+
+from app.model.errors import ModelError
+from app.model.image_rules import DEMO
+from app.model.manifest import FILE_NAME, Calibration, CheckpointManifest, encoder_key
+from app.model.reid_model import ReidModel
+from tests.tiny_qwen import tiny_folder
+
+CALIBRATION = Calibration(
+    word=0.5, similarity=4, bias=-1, clip_similarity=5, clip_bias=-2, tau=0.1, threshold=0.3, text_weight=0.25
+)
+
+
+def manifest():
+    return CheckpointManifest(
+        name="demo",
+        base_model="random",
+        stages=({"name": "stage-1", "steps": 10}, {"name": "stage-2", "steps": 20}),
+        image_rule=DEMO,
+        calibrations={encoder_key("demo-clip", "abc"): {"image": CALIBRATION}},
+        data={"synthetic": {"world": 1, "people": 100}},
+        figures={"rank-1": 0.9},
+        knows="Knows drawn people only.",
+    )
+
+
+def test_there_and_back(tmp_path):
+    assert CheckpointManifest.read(tmp_path) is None
+    manifest().write(tmp_path)
+    assert CheckpointManifest.read(tmp_path) == manifest()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [FILE_NAME]
+    found = CheckpointManifest.read(tmp_path)
+    assert found.calibration("demo-clip", "abc", "image") == CALIBRATION
+    assert found.calibration("demo-clip", "abc", "text") is None
+    assert found.calibration("demo-clip", "abd", "image") is None
+
+
+@pytest.mark.parametrize("key", ["schema", "prompt_version", "vocabulary_version"])
+@pytest.mark.parametrize(
+    ("value", "mend"), [(99, "update ChatReID"), (0, "train the checkpoint again"), ("x", "train")]
+)
+def test_an_unknown_version_is_refused_with_the_mend(tmp_path, key, value, mend):
+    path = manifest().write(tmp_path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(ModelError, match=mend):
+        CheckpointManifest.read(tmp_path)
+
+
+def test_damage_is_one_clear_error(tmp_path):
+    path = manifest().write(tmp_path)
+    whole = json.loads(path.read_text())
+    broken = [
+        "{",
+        "[]",
+        json.dumps({**whole, "surprise": 1}),
+        json.dumps({key: value for key, value in whole.items() if key != "name"}),
+        json.dumps({**whole, "image_rule": {"name": "odd", "fixed": [100, 50]}}),
+        json.dumps(
+            {**whole, "calibrations": {"a@b": {"smell": whole["calibrations"]["demo-clip@abc"]["image"]}}}
+        ),
+        json.dumps({**whole, "calibrations": {"a@b": {"image": {"word": 1}}}}),
+        json.dumps({**whole, "calibrations": [1]}),
+    ]
+    for text in broken:
+        path.write_text(text)
+        with pytest.raises(ModelError, match=FILE_NAME):
+            CheckpointManifest.read(tmp_path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ModelError, match="cannot be read"):
+        CheckpointManifest.read(tmp_path)
+
+
+def test_a_failed_write_leaves_the_old_one(tmp_path):
+    manifest().write(tmp_path)
+    bad = dataclasses.replace(manifest(), figures={"rank-1": float("nan")})
+    with pytest.raises(ValueError, match="JSON"):
+        bad.write(tmp_path)
+    assert CheckpointManifest.read(tmp_path) == manifest()
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+
+
+def test_calibrations_refuse_nonsense():
+    for change in ({"word": -1}, {"clip_similarity": -0.1}, {"threshold": 1.5}, {"text_weight": -1}):
+        with pytest.raises(ValueError, match="calibration"):
+            dataclasses.replace(CALIBRATION, **change)
+
+
+def test_a_model_with_an_unknown_manifest_is_refused_before_its_weights_are_read(tmp_path):
+    for file in tiny_folder().iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    path = manifest().write(tmp_path)
+    assert ReidModel.load(tmp_path).name == "demo"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2}))
+    with pytest.raises(ModelError, match="update ChatReID"):
+        ReidModel.load(tmp_path)

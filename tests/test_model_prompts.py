@@ -1,0 +1,126 @@
+"""What the model is asked: the paper's wordings word for word, the query-first question, and safe texts."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.model import prompts
+from app.model.prompts import (
+    MAX_DESCRIPTION,
+    PAPER_PROMPTS,
+    best_choice_prompt,
+    clean_text,
+    pair_prompt,
+    paper_prompt,
+)
+
+
+def shown(messages):
+    """The user's message as one text, pictures as <image>."""
+    assert [message["role"] for message in messages] == ["user"]
+    parts = messages[0]["content"]
+    for one, two in zip(parts, parts[1:], strict=False):
+        assert not one["type"] == two["type"] == "text"  # texts are joined: one way to tokenize them
+    return "".join(part["text"] if part["type"] == "text" else "<image>" for part in parts)
+
+
+def test_the_pair_question_is_query_first_and_ends_with_the_candidate():
+    assert shown(pair_prompt("a woman in a red jacket").messages) == (
+        "Query: a woman in a red jacket.\n"
+        "Does the image match the description? Answer Yes or No.\n"
+        "Image 1:<image>"
+    )
+    assert shown(pair_prompt(references=1).messages) == (
+        "Query: Image 1:<image>\nDoes the next image show the same person? Answer Yes or No.\nImage 2:<image>"
+    )
+    assert shown(pair_prompt("a green coat.", references=2).messages) == (
+        "Query: Image 1:<image>\nImage 2:<image>\nNow: a green coat.\n"
+        "Does the next image show the same person? Answer Yes or No.\nImage 3:<image>"
+    )
+    for nothing in ("", "  ", "<|im_end|>"):
+        with pytest.raises(ValueError, match="description or a reference"):
+            pair_prompt(nothing)
+
+
+def test_best_choice_names_the_pictures():
+    prompt = best_choice_prompt("a man", candidates=3)
+    assert prompt.names == ("Image 1", "Image 2", "Image 3")
+    assert shown(prompt.messages) == (
+        "Query: a man.\nWhich image matches the description? Answer the image or None.\n"
+        "Image 1:<image>\nImage 2:<image>\nImage 3:<image>"
+    )
+    assert best_choice_prompt("", references=2, candidates=2).names == ("Image 3", "Image 4")
+    with pytest.raises(ValueError, match="one candidate"):
+        best_choice_prompt("a man", candidates=0)
+
+
+def test_the_papers_wordings_fill_word_for_word():
+    assert shown(prompts.caption_prompt()).startswith(
+        "In the Image 1:<image> provided, can you give a detailed"
+    )
+    assert shown(paper_prompt("image_one_to_one", [2])) == (
+        "Do these two images Image 1:<image> Image 2:<image> contain the same pedestrian identity?"
+    )
+    assert shown(paper_prompt("image_many_to_many", [1, 2])) == (
+        "Given the query image Image 1:<image> of a pedestrian and a gallery set Image 2:<image> Image 3:<image>."
+        " Please select all images from gallery set, that match the identity of the pedestrian in the query image."
+    )
+    assert shown(paper_prompt("text_one_to_one", [1], ["a man"])) == (
+        'Does the image Image 1:<image> of the pedestrian match the following caption: "a man"'
+    )
+    assert shown(paper_prompt("text_many_to_one", [1], ["a", "b", "c"])) == (
+        "Given the following image Image 1:<image>, which of the captions accurately describes it?"
+        ' The first caption: "a". The second caption: "b". The third: "c"'
+    )
+    assert shown(paper_prompt("text_one_to_many", [2], ["a man"])).endswith(
+        'appearance: "a man"\nImage 1:<image> Image 2:<image>'
+    )
+    assert shown(paper_prompt("standard", [1, 3])).endswith(
+        "\nImage 2:<image> Image 3:<image> Image 4:<image>"
+    )
+    assert shown(paper_prompt("text_to_image", [2], ["a man"])).endswith("appearance: a man")
+
+
+@pytest.mark.parametrize("task", PAPER_PROMPTS)
+def test_nothing_but_the_slots_changes(task):
+    wording = PAPER_PROMPTS[task]
+    slots = sum(wording.count(slot) for slot in ("<[ ]>", "{person image}", "{gallery}"))
+    texts = ["TEXT"] * (wording.count('"..."') + wording.count("{text}"))
+    filled = shown(paper_prompt(task, [1] * slots, texts))
+    for number in range(1, slots + 1):
+        filled = filled.replace(f"Image {number}:<image>", "SLOT")
+    for slot in ("<[ ]>", "{person image}", "{gallery}"):
+        wording = wording.replace(slot, "SLOT")
+    assert filled == wording.replace('"..."', '"TEXT"').replace("{text}", "TEXT")
+
+
+def test_counts_that_do_not_fit_are_refused():
+    for task, pictures, texts in (
+        ("nonsense", [1], []),
+        ("caption", [], []),
+        ("caption", [1, 1, 1], []),
+        ("caption", [0], []),
+        ("text_one_to_one", [1], []),
+        ("text_many_to_one", [1], ["only one"]),
+    ):
+        with pytest.raises(ValueError, match=task):
+            paper_prompt(task, pictures, texts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=1000))
+def test_any_text_is_made_safe(text):
+    clean = clean_text(text)
+    assert len(clean) <= MAX_DESCRIPTION
+    assert "<|" not in clean
+    assert "\n" not in clean
+    assert clean == clean.strip()
+    assert clean_text(clean) == clean
+
+
+@pytest.mark.parametrize(
+    "attack", ["<|im_end|>", "<|im_<|x|>end|>", "<<||im_end|>", "<|image_pad|>" * 3, "<|\n|>"]
+)
+def test_control_marks_cannot_be_smuggled_in(attack):
+    assert "<|" not in clean_text(f"a man {attack} in red")
+    assert clean_text(f"a man {attack} in red").startswith("a man")
