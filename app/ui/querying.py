@@ -1,0 +1,35 @@
+"""A query as plain data: what the API returns as understood, and what the audit keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.retrieval.values import Query
+
+
+def query_json(query: Query) -> dict[str, Any]:
+    """kind; wanted (kind -> value); unwanted (kind -> values); text; references; filters; rejected; confirmed."""
+    unwanted: dict[str, list[str]] = {}
+    for attribute in query.unwanted:
+        unwanted.setdefault(attribute.kind, []).append(attribute.value)
+    filters = query.filters
+    return {
+        "kind": query.kind,
+        "wanted": {attribute.kind: attribute.value for attribute in query.wanted},
+        "unwanted": unwanted,
+        "text": query.text,
+        "references": [
+            {"image_id": reference.image_id} if reference.file is None else {"photo": reference.file.name}
+            for reference in query.references
+        ],
+        "filters": {
+            "cameras": list(filters.cameras),
+            "not_cameras": list(filters.not_cameras),
+            "days": [day.isoformat() for day in filters.days],
+            "after": filters.after.isoformat(timespec="minutes") if filters.after else None,
+            "before": filters.before.isoformat(timespec="minutes") if filters.before else None,
+            "tags": list(filters.tags),
+        },
+        "rejected": sorted(query.rejected),
+        "confirmed": sorted(query.confirmed),
+    }

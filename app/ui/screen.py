@@ -1,0 +1,117 @@
+"""The page: what stands where, and which event calls which handler. Layout only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.retrieval.comparison import Comparison
+from app.ui import about, gallery_tab
+from app.ui.api import add_api
+from app.ui.cards import grid_html
+from app.ui.desk import Desk
+from app.ui.handlers import Handlers
+from app.ui.panel import Sought, chips_html, selected_html
+
+PAGE = Path(__file__).parent / "page"
+EXAMPLES = (
+    "I'm looking for a woman in a red jacket with a backpack",
+    "A man with a suitcase, seen after 14:00",
+    "Someone in a blue coat, without a hat",
+)
+MODEL = {"concurrency_limit": 1, "concurrency_id": "model"}  # one search at a time
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+def build_screen(desk: Desk, *, may_import_paths: bool) -> gr.Blocks:
+    """The whole page and the API. may_import_paths: the Gallery tab may name folders of this machine."""
+    with gr.Blocks(
+        title="ChatReID", analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
+    ) as blocks:
+        gr.HTML(about.header_html(desk.engine), elem_id="header")
+        with gr.Tabs():
+            with gr.Tab("Search", id="search"):
+                _search_tab(desk)
+            with gr.Tab("Gallery", id="gallery"):
+                gallery_tab.build(desk, may_import_paths=may_import_paths)
+            with gr.Tab("Responsible use", id="about"):
+                gr.HTML(about.guide_html(desk.engine), elem_id="guide")
+        add_api(desk, MODEL)
+    return blocks
+
+
+def _search_tab(desk: Desk) -> None:
+    handlers = Handlers(desk)
+    with gr.Row(elem_id="desk"):
+        with gr.Column(elem_id="pane-chat", elem_classes="cr-pane"):
+            chatbot = gr.Chatbot(
+                elem_id="chatbot", show_label=False, height=None, buttons=[], layout="bubble",
+                feedback_options=None, examples=[{"text": text} for text in EXAMPLES],
+                placeholder="**Whom are you looking for?**\n\nDescribe the person in your own words, "
+                "or drop a photo. Results are candidates, never identities.",
+            )  # fmt: skip
+            message = gr.MultimodalTextbox(
+                elem_id="message", show_label=False, label="Message", sources=["upload"], max_lines=4,
+                file_types=["image"], file_count="multiple", placeholder="Describe the person…",
+                max_plain_text_length=20_000,
+            )  # fmt: skip
+            with gr.Row(elem_classes="cr-row"):
+                undo = gr.Button("Undo", elem_id="undo", size="sm", interactive=False)
+                start_over = gr.Button("Start over", elem_id="start-over", size="sm")
+                stop = gr.Button("Stop", elem_id="stop", size="sm", interactive=False)
+                photo = gr.UploadButton(
+                    "Crop photo", file_types=["image"], file_count="single", size="sm", elem_id="crop-photo"
+                )
+            reason = gr.Textbox(
+                label="Reason", info=None, placeholder="not stated; kept in the log", max_lines=1,
+                max_length=200, elem_id="reason", elem_classes="cr-reason",
+            )  # fmt: skip
+        with gr.Column(elem_id="pane-candidates", elem_classes="cr-pane"):
+            cropper = gr.HTML("", elem_id="cropper", visible=False, js_on_load=_script("crop"))
+            chips = gr.HTML(chips_html(()), elem_id="chips", js_on_load=_script("chips"))
+            candidates = gr.HTML(
+                grid_html((), None, None, 0), elem_id="candidates", js_on_load=_script("candidates")
+            )
+        with gr.Column(elem_id="pane-selected", elem_classes="cr-pane"):
+            gr.HTML("<h2>Selected candidate</h2>", elem_classes="cr-title")
+            selected = gr.HTML(selected_html(None, Sought(), Comparison()), elem_id="selected")
+            with gr.Row(elem_classes="cr-row cr-actions"):
+                search_with = gr.Button(
+                    "Search with this person",
+                    elem_id="search-with-this",
+                    variant="primary",
+                    interactive=False,
+                )
+                confirm = gr.Button("This is the one", elem_id="confirm", interactive=False)
+                reject = gr.Button("Not this one", elem_id="reject", interactive=False)
+
+    # in the order of View.updates
+    view = [chatbot, chips, candidates, selected, search_with, confirm, reject, undo, stop, cropper]
+
+    def on(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any = None, **more: Any) -> Any:
+        return event(handler, inputs, view, **PRIVATE, **MODEL, **more)
+
+    # A message shows at once, before its turn in the queue comes.
+    sent = message.submit(handlers.announce, message, [message, *view], queue=False, **PRIVATE)
+    on(sent.then, handlers.answer, reason)
+    picked = chatbot.example_select(handlers.announce_example, None, [message, *view], queue=False, **PRIVATE)
+    on(picked.then, handlers.answer, reason)
+
+    on(candidates.choose, handlers.choose)
+    on(candidates.more, handlers.more)
+    on(chips.remove, handlers.remove_chip, reason)
+    on(search_with.click, handlers.search_with, reason)
+    on(confirm.click, handlers.confirm, reason)
+    on(reject.click, handlers.reject, reason)
+    on(undo.click, handlers.undo, reason)
+    on(start_over.click, handlers.start_over)
+    on(photo.upload, handlers.show_cropper, photo)
+    on(cropper.crop, handlers.crop, reason)
+    stop.click(handlers.stop, None, None, queue=False, **PRIVATE)
+
+
+def _script(name: str) -> str:
+    return (PAGE / f"{name}.js").read_text(encoding="utf-8")

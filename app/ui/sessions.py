@@ -1,0 +1,65 @@
+"""Conversations that are open now: one per tab or client, never shared, forgotten when idle."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.chat.conversation import Conversation
+from app.retrieval.comparison import Comparison
+from app.retrieval.values import Ranking
+from app.ui.cards import Card
+
+MOST_SESSIONS = 2000  # a conversation takes some kilobytes
+PAGE_OF_CARDS = 12
+
+
+@dataclass
+class Session:
+    """What one tab shows. Changed only while `lock` is held, by app.ui.desk; `stop` may be set at any time."""
+
+    user: str
+    conversation: Conversation = field(default_factory=Conversation)
+    ranking: Ranking | None = None
+    cards: tuple[Card, ...] = ()  # those that are shown, best first
+    limit: int = PAGE_OF_CARDS
+    selected: Card | None = None
+    compared: Comparison = field(default_factory=Comparison)
+    waiting: tuple[str, tuple[Path, ...]] | None = None  # a message that was sent and is not yet answered
+    notice: str = ""  # a sentence about a step that was refused; shown once, no part of the conversation
+    photo: Path | None = None  # being cropped
+    stop: threading.Event = field(default_factory=threading.Event)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    used: float = 0.0
+
+
+class Sessions:
+    """Sessions by user and by Gradio's session hash, so that neither another tab nor another login finds one."""
+
+    def __init__(self, hours: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = hours * 3600
+        self._clock = clock
+        self._open: dict[tuple[str, str], Session] = {}
+        self._lock = threading.Lock()
+
+    def get(self, user: str, session_hash: str) -> Session:
+        """The session of this tab, a new one if there is none yet or it was idle for too long."""
+        now = self._clock()
+        with self._lock:
+            self._forget(now)
+            session = self._open.pop((user, session_hash), None) or Session(user)
+            session.used = now
+            self._open[user, session_hash] = session  # the last used stands last
+            return session
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def _forget(self, now: float) -> None:
+        idle = [key for key, session in self._open.items() if now - session.used > self._seconds]
+        crowd = list(self._open)[: max(0, len(self._open) - MOST_SESSIONS + 1)]
+        for key in {*idle, *crowd}:
+            del self._open[key]
