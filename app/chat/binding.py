@@ -6,8 +6,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from app.chat.lexicon import Item
-from app.chat.pointing import STYLES, meant_by_one, meant_by_they, referred, target_of
+from app.chat.lexicon import Entry, Item
+from app.chat.pointing import (
+    STYLES,
+    meant_by_one,
+    meant_by_they,
+    names_unknown,
+    referred,
+    second_garments,
+    target_of,
+)
 from app.chat.values import Known
 from app.chat.words import COLOUR_AS, OUTFITS, SKIN_COLOURS
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute
@@ -40,10 +48,16 @@ def bind(items: list[Item], known: Known, asked: str | None = None) -> Bound:
     bound = Bound()
     _shades(items, bound)
     _looks_of_hair(items, bound)
+    under = second_garments(items)
     targets = {place: target_of(items, place) for place, item in enumerate(items) if item.role == "colour"}
     for place, item in enumerate(items):
         if item.role == "colour" and not item.used:
-            _bind_colour(items, place, targets[place], bound, known, asked)
+            target = targets[place]
+            if target is not None and target in under:
+                item.used = True
+                bound.alternatives.append(f"{item.text} {items[target].text}")
+                continue
+            _bind_colour(items, place, target, bound, known, asked)
     return bound
 
 
@@ -52,6 +66,9 @@ def _bind_colour(
 ) -> None:
     item = items[place]
     colour = item.entry.colour or ""
+    if names_unknown(items, place) and (target is None or target < place):
+        item.entry = Entry("word")
+        return
     item.used = True
     if target is None:
         _bind_loose(items, place, bound, known, asked)

@@ -128,27 +128,29 @@ def _list(taking: Taking, place: int, gallery: GalleryFacts, names: list[str]) -
             names += [str(number) for number in range(first + 1, last + 1)]
             place = end = here + 2
             continue
-        item, after = _one(taking, here, gallery)
+        found, after = _one(taking, here, gallery)
         if (
-            item is None
+            not found
             or (joined and not taking.may_follow(after))
             or taking.text(after) in ("am", "pm", "oclock")
         ):
             return names, end
-        names.append(item)
+        names += found
         place = end = after
         joined = True
 
 
-def _one(taking: Taking, place: int, gallery: GalleryFacts) -> tuple[str | None, int]:
+def _one(taking: Taking, place: int, gallery: GalleryFacts) -> tuple[list[str], int]:
     number = whole_number(taking.text(place))
     if number is not None:
-        return str(number), place + 1
+        return [str(number)], place + 1
+    if re.fullmatch(r"\d{1,3}(?:/\d{1,3})+", taking.text(place)):  # "cameras 1/2"
+        return [str(int(part)) for part in taking.text(place).split("/")], place + 1
     for name in sorted(gallery.cameras, key=len, reverse=True):
         spoken = camera_key(name).split()
         if spoken and taking.words(place, " ".join(spoken)):
-            return name, place + len(spoken)
-    return None, place
+            return [name], place + len(spoken)
+    return [], place
 
 
 def _ordinal(text: str) -> int | None:

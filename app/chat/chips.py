@@ -12,7 +12,7 @@ from app.chat.cameras import camera_label
 from app.chat.days import day_label
 from app.chat.times import time_label
 from app.chat.values import Known, parts_of, thing_of
-from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, phrase
+from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, article, phrase
 from app.retrieval.values import Reference
 
 _NOUNS = {"upper": "top", "lower": "bottoms", "hair": "hair"}
@@ -33,9 +33,10 @@ def chips_of(known: Known) -> tuple[Chip, ...]:
         Chip(_reference_key(reference), _reference_label(reference), "reference")
         for reference in known.references
     ]
-    for thing in dict.fromkeys(thing_of(attribute.kind) for attribute in known.wanted):
-        parts = [attribute for attribute in known.wanted if attribute.kind in parts_of(thing)]
-        chips.append(Chip(f"wanted:{thing}", thing_label(thing, parts), "wanted"))
+    chips += [
+        Chip(f"wanted:{thing}", thing_label(thing, parts), "wanted")
+        for thing, parts in things_in(known.wanted)
+    ]
     chips += [Chip(key, label, "unwanted") for key, label, _ in _unwanted(known)]
     chips += [Chip(f"text:{words}", f"“{words}”", "text") for words in known.text]
     chips += [Chip(key, label, "filter") for key, label, _ in _filters(known)]
@@ -69,6 +70,21 @@ def hidden_by(known: Known) -> tuple[tuple[str, Known], ...]:
     return tuple((label, after) for _, label, after in _filters(known))
 
 
+def things_in(attributes: Sequence[Attribute]) -> list[tuple[str, list[Attribute]]]:
+    """(kind of thing, its attributes) of each thing, in the vocabulary's order."""
+    order = list(KINDS)
+    things = sorted({thing_of(attribute.kind) for attribute in attributes}, key=order.index)
+    return [(thing, [a for a in attributes if a.kind in parts_of(thing)]) for thing in things]
+
+
+def with_article(label: str) -> str:
+    """ "red jacket" -> "a red jacket"; "jeans", "long hair", "no hat" and "young" stand as they are."""
+    last = label.split()[-1]
+    if last in ("hair", "young", "middle-aged", "elderly", "bald", "curly") or label.startswith("no "):
+        return label
+    return article(label) + label
+
+
 def thing_label(thing: str, parts: Sequence[Attribute]) -> str:
     """A thing with its colour and pattern in one: "red striped shirt", "long black hair", "red bag"."""
     has = {attribute.kind: attribute for attribute in parts}
@@ -99,8 +115,8 @@ def _unwanted(known: Known) -> list[tuple[str, str, tuple[Attribute, ...]]]:
 
 def excluded_label(attribute: Attribute) -> str:
     """ "a backpack", "red top", "young"; after "not"."""
-    if attribute.kind in KINDS and attribute.kind in ("bag", "hat", "upper", "umbrella", "gender"):
-        return f"a {attribute.value}" if attribute.value[0] not in "aeiou" else f"an {attribute.value}"
+    if attribute.kind in ("bag", "hat", "upper", "umbrella", "gender"):
+        return with_article(attribute.value)
     return phrase(attribute)
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from app.chat.apply import absence
 from app.chat.binding import Bound
 from app.chat.lexicon import Item
+from app.chat.pointing import outer
 from app.chat.values import Known, parts_of
 from app.chat.words import GROUPS, PRONOUNS
 from app.model import vocabulary
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute
 
-_OUTER = ("shirt", "t-shirt", "sweater", "hoodie", "jacket", "coat")  # the last is worn over the others
 _VERBS_TOO = frozenset({"spotted", "checked", "plain", "solid"})  # a pattern only beside a garment
 _KIND_NAMES = {
     "gender": "gender",
@@ -41,7 +41,7 @@ class Collected:
 
 def collect(items: Sequence[Item], bound: Bound, known: Known) -> Collected:
     """Gather the attributes of one message; marks the items that it used."""
-    found = Collected(extra=list(bound.alternatives))
+    found = Collected()
     stated = list(bound.stated)
     for place, item in enumerate(items):
         if item.role == "attribute" and not item.used:
@@ -52,6 +52,10 @@ def collect(items: Sequence[Item], bound: Bound, known: Known) -> Collected:
         _state(found, attribute, mode)
     _take_back_names(items, found, known)
     _gender(items, found)
+    extra = list(dict.fromkeys([*bound.alternatives, *found.extra]))  # "white shirt" says "shirt" as well
+    found.extra = [
+        words for words in extra if not any(words in other.split() for other in extra if other != words)
+    ]
     found.unwanted = [
         attribute for attribute in dict.fromkeys(found.unwanted) if attribute.kind not in found.wanted
     ]
@@ -116,7 +120,7 @@ def _want(items: Sequence[Item], place: int, attribute: Attribute, found: Collec
         found.wanted[attribute.kind] = attribute
         return
     first, second = earlier, attribute
-    if not either and attribute.kind == "upper" and _outer(attribute) > _outer(earlier):
+    if not either and attribute.kind == "upper" and since and outer(item) > outer(since[-1]):
         first, second = attribute, earlier
     found.wanted[attribute.kind] = first
     word = item.text if second is attribute else second.value
@@ -124,10 +128,6 @@ def _want(items: Sequence[Item], place: int, attribute: Attribute, found: Collec
     bound.say(
         f"I can look for one of them at a time: I took {first.value}; “{word}” goes along as free words."
     )
-
-
-def _outer(attribute: Attribute) -> int:
-    return _OUTER.index(attribute.value) if attribute.value in _OUTER else -1
 
 
 def _group(

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.chat.apply import is_absent
-from app.chat.chips import thing_label
-from app.chat.values import Known, Shown, parts_of, thing_of
+from app.chat.chips import thing_label, things_in, with_article
+from app.chat.values import Known, Shown
 from app.model.vocabulary import Attribute
 
 
 @dataclass(frozen=True)
 class Fit:
     """Labels of wanted things ("red jacket") that the model reads, that it reads otherwise, and that it does
-    not read at all; `against`: excluded things that it reads. text: one sentence, "" where nothing was read.
+    not read at all; `against`: excluded things that it reads. text: all but `unread` as a clause; "" where
+    nothing was read.
     """
 
     shows: tuple[str, ...] = ()
@@ -31,7 +32,7 @@ class Fit:
     @staticmethod
     def wanted_labels(known: Known) -> tuple[str, ...]:
         """The wanted things in words, as in `shows` and `differs`."""
-        return tuple(thing_label(thing, parts) for thing, parts in _things(known))
+        return tuple(thing_label(thing, parts) for thing, parts in things_in(known.wanted))
 
 
 def fit_of(known: Known, shown: Shown) -> Fit:
@@ -39,7 +40,7 @@ def fit_of(known: Known, shown: Shown) -> Fit:
     if not shown.readings:
         return Fit()
     shows, differs, unread, instead = [], [], [], []
-    for thing, wanted in _things(known):
+    for thing, wanted in things_in(known.wanted):
         label = thing_label(thing, wanted)
         read = [shown.read(attribute.kind) for attribute in wanted]
         if all(value is None for value in read):
@@ -48,46 +49,31 @@ def fit_of(known: Known, shown: Shown) -> Fit:
             shows.append(label)
         else:
             differs.append(label)
-            instead.append(f"{_seen(thing, wanted, shown)} instead of {label}")
+            instead.append(f"{with_article(_seen(thing, wanted, shown))} instead of {with_article(label)}")
     against = tuple(
         thing_label(attribute.kind, [attribute])
         for attribute in known.unwanted
         if shown.read(attribute.kind) == attribute
     )
-    excluded_fine = [
+    shows += [
         f"no {kind}"
         for kind in dict.fromkeys(attribute.kind for attribute in known.unwanted)
         if is_absent(kind, known.unwanted) and (seen := shown.read(kind)) is not None and seen.value == "none"
     ]
     said = []
-    if shows or excluded_fine:
-        said.append(f"the model reads {_and([*shows, *excluded_fine])}")
-    if instead:
-        said.append(("but " if said else "the model reads ") + _and(instead))
-    if against:
-        said.append(("but also " if said else "the model reads ") + f"{_and(against)}, which you excluded")
-    if unread:
-        said.append(f"{_and(unread)} cannot be made out")
-    if not said:  # a picture alone: what is seen in the candidate
+    if shows:
+        said.append(and_list(shows))
+    wrong = [*instead, *(f"{with_article(label)} that you excluded" for label in against)]
+    if wrong:
+        said.append(("but " if said else "") + and_list(wrong))
+    if not said and not unread:  # a picture alone: what is seen in the candidate
         labels = [thing_label(thing, parts) for thing, parts in _read_things(shown)][:4]
-        said = [f"the model reads {_and(labels)}"] if labels else []
-    text = "; ".join(said) + "." if said else ""
-    return Fit(tuple(shows), tuple(differs), tuple(unread), against, text)
-
-
-def _things(known: Known) -> list[tuple[str, list[Attribute]]]:
-    return [
-        (thing, [attribute for attribute in known.wanted if attribute.kind in parts_of(thing)])
-        for thing in dict.fromkeys(thing_of(attribute.kind) for attribute in known.wanted)
-    ]
+        said = [and_list(labels)] if labels else []
+    return Fit(tuple(shows), tuple(differs), tuple(unread), against, ", ".join(said))
 
 
 def _read_things(shown: Shown) -> list[tuple[str, list[Attribute]]]:
-    read = [reading.attribute for reading in shown.readings if reading.attribute.value != "none"]
-    return [
-        (thing, [attribute for attribute in read if attribute.kind in parts_of(thing)])
-        for thing in dict.fromkeys(thing_of(attribute.kind) for attribute in read)
-    ]
+    return things_in([reading.attribute for reading in shown.readings if reading.attribute.value != "none"])
 
 
 def _seen(thing: str, wanted: Sequence[Attribute], shown: Shown) -> str:
@@ -99,5 +85,6 @@ def _seen(thing: str, wanted: Sequence[Attribute], shown: Shown) -> str:
     return thing_label(thing, read)
 
 
-def _and(words: Sequence[str]) -> str:
+def and_list(words: Sequence[str]) -> str:
+    """ "a, b and c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

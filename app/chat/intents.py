@@ -68,10 +68,9 @@ _HELP = re.compile(
     r"filters|cameras)\b"
 )
 _QUESTION = re.compile(
-    r"(?:what|why|how|who|when|where|which|do you|are you|is it|is that|is this|will|tell me|write|"
-    r"explain|calculate|"
-    r"translate|can you (?!find|show|search|look|see|give|get|try|only|also|filter|remove|add|limit|drop)|"
-    r"could you (?!find|show|search|look|see|give|get|try|only|also|filter|remove|add|limit|drop))"
+    r"(?:what|why|how|who|when|where|which|do you|are you|(?:is|was) (?:it|that|this|she|he)|(?:are|were) they|"
+    r"will|tell me|write|explain|calculate|translate|(?:can|could) you "
+    r"(?!find|show|search|look|see|give|get|try|only|also|filter|remove|add|limit|drop))\b"
 )
 
 

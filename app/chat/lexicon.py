@@ -23,7 +23,7 @@ DROP = (
     "do not know if|do not know whether|do not know about|do not know|can not remember|do not remember|"
     "leave out|leave off|scrap|delete|disregard|instead of|rather than|any|whatever|whichever|take away|"
     "cancel|clear|stop looking for|not necessarily|no matter|regardless of|does not matter if|undo the|"
-    "strike|lose the"
+    "strike|lose the|may or may not|might or might not"
 )
 DROP_AFTER = (
     "does not matter|do not matter|did not matter|not matter|is not important|are not important|"
@@ -118,6 +118,7 @@ def _index() -> dict[str, list[tuple[tuple[str, ...], Entry]]]:
         ("back", BACK),
     ):
         entries.update({split(phrase): Entry(role) for phrase in listed.split("|")})
+    entries.update({(word,): Entry("number") for word in words.NUMBER_WORDS})
     entries[("one",)] = entries[("ones",)] = Entry("one")
     index: dict[str, list[tuple[tuple[str, ...], Entry]]] = {}
     for phrase, entry in entries.items():

@@ -48,6 +48,8 @@ def assign_modes(items: list[Item]) -> None:
         if mode != "+" and _ends(items, place, mode, trigger, since):
             mode = "+"
         item.mode = mode
+        if item.role == "colour" and place > 0 and items[place - 1].text == "from":
+            item.mode = "x"  # "change it from red to blue"
         if mode != "+" and item.role in _CONTENT:
             since += 1
         if item.role == "drop-after":

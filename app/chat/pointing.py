@@ -1,4 +1,4 @@
-"""Where an adjective points: the thing that a colour belongs to, and what "one", "it" and "they" stand for."""
+"""Where an adjective points: the thing that a colour belongs to, and what "one" and "they" stand for."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from app.chat.values import Known
 from app.model.vocabulary import COLOUR_OF
 
 STYLES = {"long": "long", "short": "short", "curly": "curly", "shoulder": "long"}
+# Tops from the innermost to the outermost.
+OUTER = ("shirt", "t-shirt", "sweater", "hoodie", "jacket", "coat")
 # Words that may stand between a thing and a colour said after it: "the jacket is more of an orange".
 _LINKS = frozenset(
     listed(
         """
     is was are were in of a an the it its that which looks looked like more colour color coloured
-    colored very now really mostly mainly all be being seems definitely probably maybe but some kind
+    colored very now really mostly mainly all be being seems definitely probably maybe but to from some kind
     sort bit little
     """
     )
@@ -138,3 +140,33 @@ def referred(items: list[Item], known: Known) -> str | None:
             if attribute.kind in COLOUR_OF.values():
                 break
     return last_coloured(known)
+
+
+def names_unknown(items: list[Item], place: int) -> bool:
+    """True for the colour of something outside the vocabulary: "a red scarf"."""
+    linked = place > 0 and items[place - 1].text in ("is", "was", "are", "were", "be")
+    for item in items[place + 1 :]:
+        if item.role == "word":
+            return not linked
+        if item.role not in ("colour", "shade"):
+            return False
+    return False
+
+
+def second_garments(items: list[Item]) -> set[int]:
+    """Places of tops worn under another one: the shirt of "a white shirt under a black jacket"."""
+    tops = [place for place, item in enumerate(items) if item.mode == "+" and item.role == "attribute"]
+    tops = [place for place in tops if items[place].thing == "upper"]
+    if len(tops) < 2:
+        return set()
+    between = items[tops[0] : tops[-1]]
+    if any(item.role in ("corrective", "not") or item.text == "or" for item in between):
+        return set()
+    first = max(tops, key=lambda place: (outer(items[place]), -place))
+    return {place for place in tops if place != first}
+
+
+def outer(item: Item) -> int:
+    """How far out a top is worn; -1 for a dress, which goes over and under nothing."""
+    value = item.entry.attribute.value if item.entry.attribute else ""
+    return OUTER.index(value) if value in OUTER else -1

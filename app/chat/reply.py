@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from app.chat.chips import excluded_label, thing_label
+from app.chat.chips import excluded_label, thing_label, things_in, with_article
 from app.chat.conversation import Conversation, Turn
-from app.chat.fit import Fit, fit_of
+from app.chat.fit import Fit, and_list, fit_of
 from app.chat.places import filters_in_words
 from app.chat.questions import next_question
-from app.chat.values import Comparison, Known, Shown, parts_of, thing_of
+from app.chat.values import Comparison, Known, Shown
 from app.model.vocabulary import Attribute, describe
 from app.retrieval.values import Ranking
 
@@ -41,7 +41,7 @@ def reply(
     else:
         parts.append(_fits(known, top))
     parts.append(_heard(conversation.last))
-    if ranking.candidates and not ranking.nobody_fits:
+    if ranking.candidates and not ranking.nobody_fits and not _is_listing(known):
         parts.append(_question(conversation, top))
     return "\n\n".join(part for part in parts if part)
 
@@ -64,12 +64,9 @@ def compare_text(comparison: Comparison, first_name: str, second_name: str) -> s
 def labels_of(attributes: Sequence[Attribute]) -> list[str]:
     """Attributes in words, things joined with their colours: "woman", "red jacket", "no hat"."""
     labels = []
-    for thing in dict.fromkeys(thing_of(attribute.kind) for attribute in attributes):
-        parts = [attribute for attribute in attributes if attribute.kind in parts_of(thing)]
-        if any(attribute.value == "none" for attribute in parts):
-            labels.append(f"no {thing}")
-        else:
-            labels.append(thing_label(thing, parts))
+    for thing, parts in things_in(attributes):
+        absent = any(attribute.value == "none" for attribute in parts)
+        labels.append(f"no {thing}" if absent else thing_label(thing, parts))
     return labels
 
 
@@ -84,12 +81,17 @@ def sought(known: Known) -> str:
             picture = f"the person in crop {crops[0].image_id}"
         else:
             picture = "the person in your photo"
-        words = f"{picture}, now as {words}" if words else picture
+        words = f"{picture}, now {_change(words)}" if words else picture
     elif not words:
         words = "a person" if known.unwanted or known.text else ""
     without = [_excluded(known, kind) for kind in dict.fromkeys(a.kind for a in known.unwanted)]
     free = [f"“{phrase}”" for phrase in known.text]
     return ", ".join(part for part in (words, *without, *free) if part)
+
+
+def _change(words: str) -> str:
+    """ "A person in a green coat" -> "in a green coat"; "a young man" -> "as a young man"."""
+    return words.removeprefix("a person ") if words.startswith("a person ") else f"as {words}"
 
 
 def _excluded(known: Known, kind: str) -> str:
@@ -137,16 +139,23 @@ def _is_listing(known: Known) -> bool:
 
 def _fits(known: Known, top: Sequence[Shown]) -> str:
     fits = [fit_of(known, shown) for shown in top[:REASONS]]
-    told = [
-        f"Candidate {place} ({shown.candidate.probability:.0%}): {fit.text}"
-        for place, (shown, fit) in enumerate(zip(top, fits, strict=False), start=1)
-        if fit.text
-    ]
+    everywhere = (
+        [label for label in fits[0].unread if all(label in fit.unread for fit in fits)] if fits else []
+    )
+    told = []
+    for place, (shown, fit) in enumerate(zip(top, fits, strict=False), start=1):
+        unread = [label for label in fit.unread if label not in everywhere]
+        clauses = [fit.text, f"{and_list(unread)} not made out" if unread else ""]
+        text = "; ".join(clause for clause in clauses if clause)
+        if text:
+            told.append(f"candidate {place} ({shown.candidate.probability:.0%}): {text}.")
     if not told:
         return "They are ordered by how much they look like what you search; compare them with your own eyes."
-    if len(told) > 1 and len({fit.text for fit in fits}) == 1:
-        return f"Candidates 1 to {len(told)}: {fits[0].text}"
-    return " ".join(told)
+    told = [told[0], *(text[0].upper() + text[1:] for text in told[1:])]
+    said = f"As the model reads them, {' '.join(told)}"
+    if everywhere:
+        said += f" It cannot make out {and_list(everywhere)} in any of them."
+    return said
 
 
 def _nobody(known: Known, ranking: Ranking, top: Sequence[Shown], hidden: Mapping[str, int]) -> str:
@@ -156,7 +165,10 @@ def _nobody(known: Known, ranking: Ranking, top: Sequence[Shown], hidden: Mappin
         label for label in Fit.wanted_labels(known) if fits and all(label in fit.differs for fit in fits)
     ]
     if missing:
-        said.append(f"None of the first shows {_and(missing)}: leave that out, if you are not sure of it.")
+        said.append(
+            f"None of the first shows {and_list([with_article(label) for label in missing])}: leave "
+            "that out, if you are not sure of it."
+        )
     said.append(_hidden(ranking, hidden))
     if not known.references:
         said.append("A photo of the person would help most.")
@@ -181,7 +193,7 @@ def _hidden(ranking: Ranking, hidden: Mapping[str, int]) -> str:
     )
     if worst:
         told = [f"“{label}” hides {_crops(count)}" for count, label in worst[:2]]
-        return f"{_and(told)}; remove a filter to see more."
+        return f"{and_list(told)}; remove a filter to see more."
     return ""
 
 
@@ -191,7 +203,9 @@ def _heard(turn: Turn | None) -> str:
     said = []
     if turn.understood.corrections:
         said.append(
-            "I read " + _and([f"“{typed}” as “{read}”" for typed, read in turn.understood.corrections]) + "."
+            "I read "
+            + and_list([f"“{typed}” as “{read}”" for typed, read in turn.understood.corrections])
+            + "."
         )
     said += turn.understood.notes
     return " ".join(said)
@@ -204,7 +218,3 @@ def _question(conversation: Conversation, top: Sequence[Shown]) -> str:
     already = {earlier.asked for earlier in conversation.turns[:-1] if earlier.asked}
     question = next_question(conversation.known, top, already)
     return question.text if question else ""
-
-
-def _and(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

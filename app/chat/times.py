@@ -190,7 +190,10 @@ def _near(taking: Taking, place: int) -> tuple[int, int, int, int] | None:
     if phrase is None:
         return None
     moment = _trusted(taking, place + len(phrase.split()))
-    if moment is None or (not moment.certain and not phrase.startswith("at")):
+    if moment is None:
+        return None
+    worded = taking.text(moment.end - 1).isalpha()  # "around nine"; "about 20" may be an age
+    if not moment.certain and not phrase.startswith("at") and not worded:
         return None
     return _surroundings(place, moment)
 

@@ -127,7 +127,7 @@ def _intent(
     if any_filter:
         return "search"
     if intents.is_question(said):
-        return "off-topic"
+        return "nothing" if left.unjudged or left.origins else "off-topic"
     if found.wanted or left.text or any(item.role == "back" for item in items):
         return "search"
     return "nothing"

@@ -1,0 +1,44 @@
+"""One line for what a message was understood to say, so that tests can list many."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from app.chat.apply import is_absent
+from app.chat.values import GalleryFacts, Known, Understood
+from app.model.vocabulary import Attribute
+
+GALLERY = GalleryFacts(
+    cameras=("1", "2", "3", "4", "5", "6"), days=(date(2026, 5, 11), date(2026, 5, 12)), today=date(2026, 5, 12)
+)
+RED_JACKET = Known(
+    wanted=(
+        Attribute("gender", "woman"),
+        Attribute("upper", "jacket"),
+        Attribute("bag", "backpack"),
+        Attribute("upper_colour", "red"),
+    )
+)
+
+
+def notation(said: Understood) -> set[str]:
+    """upper=jacket wanted, -bag=backpack excluded, -hat every hat excluded, x:hat and x:bag=backpack taken
+    back, 'tattoo' free words, ?tall unused, @3 and @!3 cameras, @14:00- and @-09:00 times, @2026-05-12 days,
+    bakpack>backpack mended, BACK refers back, !help an intent without a search.
+    """
+    parts = set() if said.intent == "search" else {f"!{said.intent}"}
+    parts |= {f"{a.kind}={a.value}" for a in said.wanted}
+    for kind in {a.kind for a in said.unwanted}:
+        values = [a for a in said.unwanted if a.kind == kind]
+        parts |= {f"-{kind}"} if is_absent(kind, values) else {f"-{kind}={a.value}" for a in values}
+    parts |= {f"x:{kind}" for kind in said.dropped} | {f"x:{a.kind}={a.value}" for a in said.dropped_values}
+    parts |= {f"'{words}'" for words in said.text} | {f"?{word}" for word in said.unused}
+    parts |= {f"{typed}>{read}" for typed, read in said.corrections}
+    filters = said.filters
+    parts |= {f"@{camera}" for camera in filters.cameras} | {f"@!{camera}" for camera in filters.not_cameras}
+    parts |= {f"@{day.isoformat()}" for day in filters.days}
+    if filters.after is not None or filters.before is not None:
+        after = f"{filters.after:%H:%M}" if filters.after is not None else ""
+        before = f"{filters.before:%H:%M}" if filters.before is not None else ""
+        parts.add(f"@{after}-{before}")
+    return parts | ({"BACK"} if said.refers_back else set())
