@@ -13,6 +13,34 @@ for _phrase, _stated in PHRASES.items():
     if len(_stated) == 1:
         _SPOKEN.setdefault((_stated[0].kind, _stated[0].value), []).append(_phrase)
 
+# Words that state an attribute but do not stand where a noun does.
+_NO_NOUNS = {
+    "bearded",
+    "bespectacled",
+    "with a beard",
+    "facial hair",
+    "she",
+    "her",
+    "he",
+    "him",
+    "his",
+    "male",
+    "female",
+}
+
+_REFUSABLE = (
+    "upper",
+    "upper_colour",
+    "lower",
+    "lower_colour",
+    "hat",
+    "bag",
+    "glasses",
+    "shoes",
+    "gender",
+    "hair",
+)
+
 _OPENINGS = ("{}", "there is {}", "the picture shows {}", "i am looking for {}", "we see {}", "find {}")
 
 
@@ -33,6 +61,15 @@ def fragment(seen: Mapping[str, str], rng: np.random.Generator, count: int) -> d
     return {kinds[i]: seen[kinds[i]] for i in sorted(chosen)}
 
 
+def refusal(said: Mapping[str, str], other: Mapping[str, str], rng: np.random.Generator) -> Attribute | None:
+    """Something that another crop shows and this one does not: what an operator would rule out ("not a backpack")."""
+    kinds = [k for k in other if k in _REFUSABLE and other[k] != "none" and said.get(k, other[k]) != other[k]]
+    if not kinds:
+        return None
+    kind = kinds[int(rng.integers(len(kinds)))]
+    return Attribute(kind, other[kind])
+
+
 def caption(said: Mapping[str, str], rng: np.random.Generator, canonical: float = 0.5) -> str:
     """The attributes as one sentence; with probability `canonical` in the product's own wording."""
     attributes = [Attribute(kind, value) for kind, value in said.items()]
@@ -41,8 +78,6 @@ def caption(said: Mapping[str, str], rng: np.random.Generator, canonical: float 
     parts = []
     person = said.get("gender", "person")
     noun = _word(rng, "gender", person) if person != "person" else "person"
-    if noun in ("she", "her", "he", "him", "his", "male", "female"):
-        noun = person
     adjectives = [_adjective(rng, kind, said[kind]) for kind in ("age", "build") if kind in said]
     words = " ".join([*(a for a in adjectives if a), noun])
     for kind, colour in (("upper", "upper_colour"), ("lower", "lower_colour"), ("shoes", "shoe_colour")):
@@ -55,11 +90,8 @@ def caption(said: Mapping[str, str], rng: np.random.Generator, canonical: float 
     for kind in ("glasses", "umbrella", "beard"):
         if kind in said:
             value = said[kind]
-            rest.append(
-                f"no {kind}"
-                if value == "none"
-                else article(_word(rng, kind, value)) + _word(rng, kind, value)
-            )
+            noun = _word(rng, kind, value)
+            rest.append(f"no {kind}" if value == "none" else article(noun) + noun)
     worn, rest = [p for p in parts if p], [p for p in rest if p]
     rng.shuffle(worn)
     rng.shuffle(rest)
@@ -72,7 +104,7 @@ def caption(said: Mapping[str, str], rng: np.random.Generator, canonical: float 
 
 
 def _word(rng: np.random.Generator, kind: str, value: str) -> str:
-    words = _SPOKEN.get((kind, value)) or [value]
+    words = [word for word in _SPOKEN.get((kind, value), []) if word not in _NO_NOUNS] or [value]
     return words[0] if rng.random() < 0.5 else words[int(rng.integers(len(words)))]
 
 

@@ -1,0 +1,209 @@
+"""Teaches the demo CLIP: a small open_clip model, from nothing, on drawn people.
+
+Two losses on one embedding: crops of one person come together against look-alikes (supervised
+contrastive, Khosla et al. 2020), and crops and descriptions that fit come together, whichever crop a
+description was written for. A description that is true of a crop but does not show in it counts as neither.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers.processors import TemplateProcessing
+from torch import Tensor
+from torch.nn import functional as F
+
+from gallery_store.encoder import ClipEncoder, save_clip_folder
+from gallery_store.torchvision_mend import mend_torchvision
+from training.demo.attribute_heads import AttributeHeads
+from training.demo.pool import Pool, value_indices
+from training.demo.progress import Log, atomic_save, learning_rate
+from training.demo.sampling import BatchRule, Batches, augmented, descriptions, satisfies
+from training.demo.tokenizer import build_tokenizer
+from training.synthetic.captions import caption, fragment
+
+CONTEXT = 64
+RATE = 1.2e-3
+PREPROCESS = {
+    "size": [112, 56],
+    "mode": "RGB",
+    "mean": [0.48145466, 0.4578275, 0.40821073],
+    "std": [0.26862954, 0.26130258, 0.27577711],
+    "interpolation": "bicubic",
+}
+
+
+def build_clip(seed: int) -> tuple[Any, dict[str, Any], Any]:
+    """The random model, its open_clip configuration, and its tokenizer."""
+    mend_torchvision()
+    import open_clip
+
+    tokenizer = build_tokenizer()
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="$A <|im_end|>", special_tokens=[("<|im_end|>", end)]
+    )
+    tokenizer.padding_side = "right"
+    config = {
+        "embed_dim": 256,
+        "vision_cfg": {
+            "image_size": [112, 56],
+            "patch_size": 14,
+            "width": 192,
+            "layers": 4,
+            "head_width": 48,
+            "pool_type": "avg",
+        },
+        "text_cfg": {
+            "context_length": CONTEXT,
+            "vocab_size": len(tokenizer),
+            "width": 160,
+            "heads": 4,
+            "layers": 3,
+            "pool_type": "eos",
+            "eos_id": end,
+            "pad_id": tokenizer.pad_token_id,
+        },
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = open_clip.CLIP(**copy.deepcopy(config))
+    return model, config, tokenizer
+
+
+def train_clip(
+    pool: Pool, folder: Path, work: Path, *, minutes: float, seed: int, log: Log, name: str
+) -> None:
+    """Trains for `minutes` of wall clock in all, resuming from `work`, and writes the folder `ClipEncoder` reads."""
+    model, config, tokenizer = build_clip(seed)
+    batches = Batches(pool, BatchRule(families=10), seed)
+    torch.manual_seed(seed)
+    heads = AttributeHeads(config["embed_dim"])
+    learnt = [*model.parameters(), *heads.parameters()]
+    optimizer = torch.optim.AdamW(learnt, lr=RATE, weight_decay=0.05, betas=(0.9, 0.98))
+    state = work / "clip.pt"
+    step, spent = 0, 0.0
+    if state.is_file():
+        saved = torch.load(state, weights_only=True)
+        model.load_state_dict(saved["model"])
+        heads.load_state_dict(saved["heads"])
+        optimizer.load_state_dict(saved["optimizer"])
+        step, spent = saved["step"], saved["spent"]
+    mean = torch.tensor(PREPROCESS["mean"]).view(1, 3, 1, 1) * 255
+    std = torch.tensor(PREPROCESS["std"]).view(1, 3, 1, 1) * 255
+    started = time.monotonic()
+
+    def save(seconds: float) -> None:
+        kept = {"model": model.state_dict(), "heads": heads.state_dict(), "optimizer": optimizer.state_dict()}
+        atomic_save({**kept, "step": step, "spent": seconds}, state)
+        save_clip_folder(model, config, PREPROCESS, tokenizer, folder, name=name)
+
+    while (done := (spent + time.monotonic() - started) / (60 * minutes)) < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(RATE, step, done, warmup=200)
+        rng = np.random.default_rng((seed, step, 7))
+        rows = batches.batch(step)
+        pictures = augmented(pool.pictures[rows], rng)
+        pixels = (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - mean) / std
+        told = descriptions(pool, rng.permutation(rows)[: len(rows) // 2], rng, 9, canonical=0.5)
+        tokens = tokenizer(
+            told.texts, padding=True, truncation=True, max_length=CONTEXT, return_tensors="pt"
+        )["input_ids"]
+        raw = model.encode_image(pixels)
+        images = F.normalize(raw, dim=1)
+        words = F.normalize(encode_short_texts(model, tokens), dim=1)
+        fits, unsure = satisfies(told.fragments, pool.attributes[rows], pool.visible[rows], told.refused)
+        loss_text = text_loss(
+            images, words, torch.from_numpy(fits), torch.from_numpy(unsure), model.logit_scale.exp()
+        )
+        loss_person = person_loss(images, torch.from_numpy(pool.person[rows]))
+        loss_kinds = heads.loss(raw, pool.visible[rows])
+        loss = loss_person + loss_text + loss_kinds
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(learnt, 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            model.logit_scale.clamp_(0, math.log(60))
+        step += 1
+        if step % 50 == 0:
+            log.write(
+                stage="clip",
+                step=step,
+                done=done,
+                person=loss_person.item(),
+                text=loss_text.item(),
+                attributes=loss_kinds.item(),
+            )
+        if step % 500 == 0:
+            save(spent + time.monotonic() - started)
+    save(60 * minutes)
+    log.write(stage="clip", step=step, done=1.0)
+
+
+def encode_short_texts(model: Any, tokens: Tensor) -> Tensor:
+    """`model.encode_text` for a batch padded to its own longest text, instead of to the model's context.
+
+    Attention is causal and the end mark is what is read, so the padding beyond it never mattered.
+    """
+    length = tokens.shape[1]
+    hidden = model.token_embedding(tokens) + model.positional_embedding[:length]
+    hidden = model.transformer(hidden, attn_mask=model.attn_mask[:length, :length])
+    ends = (tokens == model.text_eos_id).int().argmax(1)
+    return model.ln_final(hidden)[torch.arange(len(tokens)), ends] @ model.text_projection
+
+
+def person_loss(embeddings: Tensor, person: Tensor, temperature: float = 0.07) -> Tensor:
+    """Supervised contrastive loss over unit rows (B, d); person (B,)."""
+    logits = embeddings @ embeddings.T / temperature
+    same = person[:, None] == person[None]
+    own = torch.eye(len(person), dtype=torch.bool)
+    logits = logits.masked_fill(own, -1e4)
+    log_share = logits - logits.logsumexp(1, keepdim=True)
+    positive = same & ~own
+    return -(log_share * positive).sum(1).div(positive.sum(1).clamp(min=1)).mean()
+
+
+def text_loss(images: Tensor, texts: Tensor, fits: Tensor, unsure: Tensor, scale: Tensor) -> Tensor:
+    """Both directions over unit rows (B, d) and (T, d); fits, unsure (B, T) as of `satisfies`."""
+    logits = (images @ texts.T * scale).masked_fill(unsure, -1e4)
+    right = fits & ~unsure
+    both = []
+    for axis in (0, 1):
+        log_share = logits - logits.logsumexp(axis, keepdim=True)
+        both.append(-(log_share * right).sum(axis).div(right.sum(axis).clamp(min=1)).mean())
+    return (both[0] + both[1]) / 2
+
+
+def measure(folder: Path, pool: Pool) -> dict[str, float]:
+    """Image and text retrieval over a validation pool: what the log and the model card quote."""
+    from training.evaluation.metrics import evaluate
+
+    encoder = ClipEncoder.load(folder)
+    from PIL import Image
+
+    vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.pictures])
+    rng = np.random.default_rng(0)
+    queries = rng.choice(len(pool), min(400, len(pool)), replace=False)
+    scores = vectors[queries] @ vectors.T
+    same_clothes = pool.clothes[queries][:, None] == pool.clothes[None]
+    scores[(pool.person[queries][:, None] == pool.person[None]) & ~same_clothes] = -2
+    found = evaluate(scores, pool.clothes[queries], pool.clothes, pool.camera[queries], pool.camera)
+    said = [fragment(pool.seen(int(row)), rng, 5) for row in queries]
+    words = encoder.encode_texts([caption(s, rng, 1.0) for s in said])
+    fits, _ = satisfies(np.stack([value_indices(s) for s in said]), pool.attributes, pool.visible)
+    best = np.argsort(-(words @ vectors.T), axis=1)
+    hit = np.take_along_axis(fits.T, best, 1)
+    return {
+        "image_mAP": found.mAP,
+        "image_rank1": found.rank1,
+        "image_rank5": found.rank5,
+        "text_rank1": float(hit[:, 0].mean()),
+        "text_rank10": float(hit[:, :10].any(1).mean()),
+    }

@@ -1,0 +1,111 @@
+"""Draws the demo gallery: a day of a site with six cameras, people whom no model was taught on."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+
+from training.synthetic.cameras import Camera, cameras
+from training.synthetic.people import Identity, Outfit, Person, people, split_of
+from training.synthetic.render import encode
+from training.synthetic.world import DAY, Crop, crops_of, shoot
+
+SEED = 2026
+FAMILIES = 35
+COLUMNS = ("path", "camera", "time", "person", "clothes", "tags", "attributes", "visible")
+
+
+def demo_crops() -> list[Crop]:
+    """The demo gallery's crops, in the order of time."""
+    site = cameras(SEED)
+    crops = list(_scripted(site))
+    for number, person in enumerate(people(SEED, "demo", FAMILIES, members=3, outfits=2)):
+        crops += crops_of(person, site, 5, SEED, outfits=(0,), hours=(7, 21))
+        if number % 3 == 0:
+            crops += crops_of(person, site, 3, SEED, outfits=(1,), hours=(13, 21))
+    return sorted(crops, key=lambda crop: (crop.time, crop.camera_id, crop.person_id))
+
+
+def write_gallery(folder: Path) -> int:
+    """Draws the pictures and manifest.csv into a folder, in place of what was there; returns the number of crops."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    numbers: dict[str, int] = {}
+    rows = []
+    for frame, crop in enumerate(demo_crops()):
+        person = f"{numbers.setdefault(crop.person_id, len(numbers) + 1):04d}"
+        name = f"{person}_c{crop.camera_id}s1_{frame:06d}_00.jpg"
+        (partial / name).write_bytes(encode(crop.picture()))
+        tags = "infrared" if crop.shot.infrared else ""
+        clothes = f"{person}-{crop.clothes + 1}"
+        said = [
+            ";".join(f"{kind}={value}" for kind, value in group.items())
+            for group in (crop.attributes, crop.visible)
+        ]
+        rows.append((name, crop.camera_id, crop.time.isoformat(), person, clothes, tags, *said))
+    with (partial / "manifest.csv").open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return len(rows)
+
+
+def _scripted(site: tuple[Camera, ...]) -> Iterator[Crop]:
+    """The people of the README's conversation, so that a first visitor finds whom it speaks of."""
+    base = next(
+        person
+        for person in people(SEED + 1, "demo", 400, members=1, outfits=2)
+        if person.identity.gender == "woman"
+        and person.identity.age == "young"
+        and person.identity.hair == "long"
+    )
+    worn = replace(
+        base.outfits[0],
+        upper="jacket",
+        upper_pattern="plain",
+        lower="jeans",
+        lower_colour="blue",
+        hat="none",
+        hat_colour=None,
+        bag="backpack",
+        bag_colour="black",
+        glasses="none",
+        umbrella="none",
+    )
+    day = ((0, 9.2), (1, 9.6), (3, 10.1), (4, 11.4), (5, 12.2))
+    late = ((0, 13.2), (2, 14.6), (2, 16.3), (4, 17.1))
+    green = replace(worn, upper="coat", upper_colour="green", bag="handbag", bag_colour="brown")
+    yield from _seen(base.identity, (replace(worn, upper_colour="orange"), green), 900, site, (day, late))
+    red = replace(worn, upper_colour="red")
+    ponytail = replace(base.identity, hair="ponytail", hair_colour="brown")
+    yield from _seen(ponytail, (replace(red, shoe_colour="white"),), 901, site, (day[:4],))
+    with_hat = replace(red, hat="beanie", hat_colour="grey", lower_colour="black")
+    yield from _seen(replace(base.identity, hair_colour="blond"), (with_hat,), 902, site, (day[1:],))
+    man = replace(base.identity, gender="man", hair="short")
+    yield from _seen(man, (red,), 903, site, (day[:3],))
+
+
+def _seen(
+    identity: Identity,
+    outfits: tuple[Outfit, ...],
+    family: int,
+    site: tuple[Camera, ...],
+    times: tuple[tuple[tuple[int, float], ...], ...],
+) -> Iterator[Crop]:
+    rng = np.random.default_rng((SEED, family))
+    while split_of(identity) != "demo":
+        identity = replace(identity, face=float(rng.random()))
+    person = Person(f"s{SEED}-f{family:05d}-m0", family, identity, outfits)
+    for clothes, moments in enumerate(times):
+        for camera, hour in moments:
+            time = DAY + timedelta(seconds=round(hour * 3600) + int(rng.integers(60)))
+            yield shoot(person, clothes, site[camera], time, False, rng)

@@ -1,0 +1,146 @@
+"""Stage 0: what stands in for a pre-trained base. The vision tower learns what makes one person of two crops.
+
+From random weights and captions alone, nothing is learnt in affordable time: the pictures are ignored.
+Here the *mean of the merger's tokens*, which a language model's attention can read off, is taught by a
+supervised contrastive loss against look-alikes, the tokens themselves by a late-interaction loss (as in
+ColBERT, Khattab and Zaharia 2020), and the visible attributes by one linear head per kind. The heads are
+thrown away afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from app.model.vision import encode_grids, pixel_patches
+from app.model.vocabulary import KINDS
+from training.demo.clip import person_loss
+from training.demo.pool import KIND_NAMES, Pool
+from training.demo.progress import Log, atomic_save, learning_rate
+from training.demo.sampling import Batches, BatchRule, augmented
+
+
+class WarmUp(nn.Module):
+    """The tower with the heads that teach it."""
+
+    def __init__(self, visual: Any, width: int, embedding: int = 192) -> None:
+        super().__init__()
+        self.visual = visual
+        self.person = nn.Linear(width, embedding, bias=False)
+        self.tokens = nn.Linear(width, 64, bias=False)
+        self.attributes = nn.ModuleList(nn.Linear(width, len(values)) for values in KINDS.values())
+
+    def forward(self, pictures: np.ndarray) -> Tensor:
+        """uint8 (n, h, w, 3) -> (n, tokens, width)."""
+        patches = pixel_patches(pictures)
+        grid = patches.grids[0]
+        return encode_grids(
+            self.visual, patches.values.view(len(pictures), -1, patches.values.shape[1]), grid
+        )
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """(n, tokens, width) -> unit rows (n, embedding)."""
+        return F.normalize(self.person(tokens.mean(1)), dim=1)
+
+
+def late_interaction(tokens: Tensor, person: Tensor, temperature: float = 0.07) -> Tensor:
+    """Contrastive loss on the mean over a crop's tokens of the best cosine among another's; tokens (B, T, d)."""
+    unit = F.normalize(tokens, dim=2)
+    count, length, width = unit.shape
+    flat = unit.reshape(-1, width)
+    best = (flat @ flat.T).view(count, length, count, length).amax(3).mean(1)
+    logits = (best + best.T) / 2 / temperature
+    own = torch.eye(count, dtype=torch.bool)
+    logits = logits.masked_fill(own, -1e4)
+    positive = (person[:, None] == person[None]) & ~own
+    log_share = logits - logits.logsumexp(1, keepdim=True)
+    return -(log_share * positive).sum(1).div(positive.sum(1).clamp(min=1)).mean()
+
+
+def warm_tower(model: Any, pool: Pool, work: Path, *, minutes: float, seed: int, log: Log) -> WarmUp:
+    """Teaches `model.model.visual` in place for `minutes` of wall clock in all; resumes from `work`."""
+    torch.manual_seed(seed)
+    warm = WarmUp(model.model.visual, model.config.text_config.hidden_size)
+    batches = Batches(pool, BatchRule(families=10), seed + 1)
+    optimizer = torch.optim.AdamW(warm.parameters(), lr=1.5e-3, weight_decay=0.05)
+    state, step, spent = work / "tower.pt", 0, 0.0
+    if state.is_file():
+        saved = torch.load(state, weights_only=True)
+        warm.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        step, spent = saved["step"], saved["spent"]
+    started = time.monotonic()
+
+    def save(seconds: float) -> None:
+        atomic_save(
+            {"model": warm.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": seconds},
+            state,
+        )
+
+    while (done := (spent + time.monotonic() - started) / (60 * minutes)) < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(1.5e-3, step, done, warmup=200)
+        rng = np.random.default_rng((seed, step, 8))
+        rows = batches.batch(step)
+        tokens = warm(augmented(pool.pictures[rows], rng))
+        person = torch.from_numpy(pool.person[rows])
+        by_mean = person_loss(warm.embed(tokens), person)
+        by_token = late_interaction(warm.tokens(tokens), person)
+        truth = torch.from_numpy(pool.visible[rows].astype(np.int64))
+        middle = tokens.mean(1)
+        by_kind = torch.stack(
+            [
+                F.cross_entropy(head(middle), truth[:, kind], ignore_index=-1)
+                for kind, head in enumerate(warm.attributes)
+                if bool((truth[:, kind] >= 0).any())
+            ]
+        ).mean()
+        loss = by_mean + 0.5 * by_token + by_kind
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(warm.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        if step % 50 == 0:
+            log.write(
+                stage="0-tower",
+                step=step,
+                done=done,
+                person=by_mean.item(),
+                late=by_token.item(),
+                attributes=by_kind.item(),
+            )
+        if step % 500 == 0:
+            save(spent + time.monotonic() - started)
+    save(60 * minutes)
+    return warm
+
+
+@torch.inference_mode()
+def measure_tower(warm: WarmUp, pool: Pool) -> dict[str, float]:
+    """The embedding alone over a validation pool, and how well the heads read the attributes."""
+    from training.evaluation.metrics import evaluate
+
+    tokens = torch.cat(
+        [warm(np.asarray(part)) for part in np.array_split(pool.pictures, max(1, len(pool) // 256))]
+    )
+    vectors = warm.embed(tokens).numpy()
+    rng = np.random.default_rng(0)
+    queries = rng.choice(len(pool), min(400, len(pool)), replace=False)
+    scores = vectors[queries] @ vectors.T
+    other_clothes = pool.clothes[queries][:, None] != pool.clothes[None]
+    scores[(pool.person[queries][:, None] == pool.person[None]) & other_clothes] = -2
+    found = evaluate(scores, pool.clothes[queries], pool.clothes, pool.camera[queries], pool.camera)
+    right = []
+    for kind, head in enumerate(warm.attributes):
+        shown = pool.visible[:, kind] >= 0
+        guess = head(tokens[torch.from_numpy(shown)].mean(1)).argmax(1).numpy()
+        right.append(float((guess == pool.visible[shown, kind]).mean()))
+    figures = {"image_mAP": found.mAP, "image_rank1": found.rank1, "attributes": float(np.mean(right))}
+    return figures | {f"attribute_{kind}": value for kind, value in zip(KIND_NAMES, right, strict=True)}

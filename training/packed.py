@@ -1,0 +1,139 @@
+"""The packed listwise objective: one query, many candidates, each asked exactly the run-time pair question.
+
+Plain yes/no pairs with cross-entropy sit at chance for thousands of steps. Here the query's prefix is
+computed once, each candidate's block sees the prefix and itself alone, its positions going on from the
+prefix's, and the answers' log-odds are ranked against each other. `scores` equals asking each pair by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from app.model.layout import PairLayout
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Questions of one kind, padded to the longest prefix.
+
+    rows (Q, P, width): prefix embeddings, vision tokens in place; positions (3, Q, P); real (Q, P) bool;
+    block_rows (B, width): embeddings of a candidate's block, its first `tokens` to be filled with vision
+    tokens; block_positions (3, Q, B).
+    """
+
+    rows: Tensor
+    positions: Tensor
+    real: Tensor
+    block_rows: Tensor
+    block_positions: Tensor
+
+
+def collate(model: Any, layouts: Sequence[PairLayout], references: Sequence[Sequence[Tensor]]) -> Queries:
+    """Layouts of one kind of question and, for each, the vision tokens (T, width) of its reference pictures."""
+    embed = model.get_input_embeddings()
+    longest = max(len(layout.prefix_ids) for layout in layouts)
+    block = layouts[0].block_ids
+    rows, positions, real = [], [], []
+    for layout, pictures in zip(layouts, references, strict=True):
+        if not torch.equal(layout.block_ids, block):
+            raise ValueError("packed questions end with the same block")
+        own = embed(layout.prefix_ids)
+        for tokens, (start, end) in zip(pictures, layout.prefix_image_spans, strict=True):
+            own = torch.cat([own[:start], tokens, own[end:]])
+        short = longest - len(own)
+        rows.append(F.pad(own, (0, 0, 0, short)))
+        positions.append(F.pad(layout.prefix_positions, (0, short)))
+        real.append(torch.arange(longest) < longest - short)
+    return Queries(
+        torch.stack(rows),
+        torch.stack(positions, 1),
+        torch.stack(real),
+        embed(block),
+        torch.stack([layout.block_positions for layout in layouts], 1),
+    )
+
+
+def scores(model: Any, queries: Queries, candidates: Tensor, yes_no: tuple[int, int]) -> Tensor:
+    """logit(yes) - logit(no) of every candidate for every query: (Q, M). candidates: vision tokens (M, T, width)."""
+    text = model.model.language_model
+    count, length, width = queries.rows.shape
+    many, tokens = candidates.shape[:2]
+    block = queries.block_rows.expand(many, -1, -1)
+    block = torch.cat([candidates, block[:, tokens:]], 1)
+    size = block.shape[1]
+    prefix, blocks = queries.rows, block.expand(count, -1, -1, -1)
+    prefix_turn = text.rotary_emb(prefix, queries.positions)
+    block_turn = text.rotary_emb(prefix, queries.block_positions)
+    causal = torch.ones(length, length, dtype=torch.bool).tril()
+    see_prefix = causal[None, None] & queries.real[:, None, None]
+    see_self = torch.ones(size, size, dtype=torch.bool).tril()
+    for layer in text.layers:
+        attention = layer.self_attn
+        normed = layer.input_layernorm(prefix)
+        q, k, v = _project(attention, normed)
+        q, k = _turn(q, prefix_turn), _turn(k, prefix_turn)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=see_prefix, scale=attention.scaling)
+        prefix = prefix + attention.o_proj(mixed.transpose(1, 2).reshape(count, length, -1))
+        prefix = prefix + layer.mlp(layer.post_attention_layernorm(prefix))
+
+        normed = layer.input_layernorm(blocks)
+        bq, bk, bv = _project(attention, normed.reshape(count, many * size, width))
+        heads, head = bq.shape[1], bq.shape[3]
+        turn = tuple(part.repeat(1, many, 1) for part in block_turn)
+        bq, bk = _turn(bq, turn), _turn(bk, turn)
+        to_prefix = bq @ k.transpose(2, 3) * attention.scaling
+        to_prefix = to_prefix.masked_fill(~queries.real[:, None, None], -1e4).view(
+            count, heads, many, size, length
+        )
+        bq, bk, bv = (part.view(count, heads, many, size, head) for part in (bq, bk, bv))
+        to_self = (bq @ bk.transpose(3, 4) * attention.scaling).masked_fill(~see_self, -1e4)
+        share = torch.cat([to_prefix, to_self], 4).softmax(4)
+        from_prefix = share[..., :length].reshape(count, heads, many * size, length) @ v
+        mixed = from_prefix.view(count, heads, many, size, head) + share[..., length:] @ bv
+        mixed = mixed.permute(0, 2, 3, 1, 4).reshape(count, many, size, heads * head)
+        blocks = blocks + attention.o_proj(mixed)
+        if layer is text.layers[-1]:
+            blocks = blocks[:, :, -1:]
+        blocks = blocks + layer.mlp(layer.post_attention_layernorm(blocks))
+    answer = text.norm(blocks[:, :, -1])
+    odds = F.linear(answer, model.lm_head.weight[list(yes_no)])
+    return odds[..., 0] - odds[..., 1]
+
+
+def listwise_loss(odds: Tensor, right: Tensor, ignored: Tensor, binary: float = 0.3) -> Tensor:
+    """Softmax over the candidates of each query, plus a share of binary cross-entropy for calibration.
+
+    odds (Q, M); right, ignored bool (Q, M). Each right candidate is ranked against all wrong ones; queries
+    without a right one only teach "no". Positives weigh as much as negatives in the binary part.
+    """
+    wrong = ~right & ~ignored
+    rest = odds.masked_fill(~wrong, -1e4).logsumexp(1, keepdim=True)
+    beaten = F.softplus(rest - odds)
+    has = right.any(1)
+    ranked = (beaten * right).sum(1).div(right.sum(1).clamp(min=1))
+    loss = ranked[has].mean() if bool(has.any()) else odds.sum() * 0
+    yes = (F.softplus(-odds) * right).sum() / right.sum().clamp(min=1)
+    no = (F.softplus(odds) * wrong).sum() / wrong.sum().clamp(min=1)
+    return loss + binary * (yes + no) / 2
+
+
+def _project(attention: Any, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(n, length, width) -> query, key, value, each (n, heads, length, head size); keys and values repeated."""
+    n, length, _ = rows.shape
+    size, groups = attention.head_dim, attention.num_key_value_groups
+    q = attention.q_proj(rows).view(n, length, -1, size).transpose(1, 2)
+    k = attention.k_proj(rows).view(n, length, -1, size).transpose(1, 2)
+    v = attention.v_proj(rows).view(n, length, -1, size).transpose(1, 2)
+    return q, k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+
+
+def _turn(rows: Tensor, turn: tuple[Tensor, ...]) -> Tensor:
+    cos, sin = turn[0][:, None], turn[1][:, None]
+    first, second = rows.chunk(2, dim=-1)
+    return rows * cos + torch.cat((-second, first), dim=-1) * sin
