@@ -40,8 +40,9 @@ def test_the_format_letter_by_letter():
         "glasses": "none",
     }
     assert annotation_answer(person) == (
-        "gender: woman; age: unseen; build: unseen; hair: brown long; beard: unseen; upper: red striped jacket;"
-        " lower: unseen; shoes: unseen; hat: unseen; bag: none; glasses: none; umbrella: unseen"
+        "gender: woman; age: unseen; build: unseen; hair: brown long; beard: unseen;"
+        " upper: red"
+        " striped jacket; lower: unseen; shoes: unseen; hat: unseen; bag: none; glasses: none; umbrella: unseen"
     )
 
 
@@ -65,7 +66,8 @@ def test_looser_answers_are_understood():
         "bag": "none",
     }
     assert read(
-        "The pedestrian is a middle-aged man in a red jacket and blue jeans, with no hat, carrying a backpack."
+        "The pedestrian is a middle-aged man in a red jacket and blue jeans, with no hat,"
+        " carrying a backpack."
     ) == {
         "gender": "man",
         "age": "middle-aged",

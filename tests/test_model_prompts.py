@@ -1,5 +1,7 @@
 """What the model is asked: the paper's wordings word for word, the query-first question, and safe texts."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ def shown(messages):
     """The user's message as one text, pictures as <image>."""
     assert [message["role"] for message in messages] == ["user"]
     parts = messages[0]["content"]
-    for one, two in zip(parts, parts[1:], strict=False):
+    for one, two in pairwise(parts):
         assert not one["type"] == two["type"] == "text"  # texts are joined: one way to tokenize them
     return "".join(part["text"] if part["type"] == "text" else "<image>" for part in parts)
 
@@ -55,15 +57,15 @@ def test_best_choice_names_the_pictures():
 
 
 def test_the_papers_wordings_fill_word_for_word():
-    assert shown(prompts.caption_prompt()).startswith(
-        "In the Image 1:<image> provided, can you give a detailed"
-    )
+    assert shown(prompts.caption_prompt()).startswith("In the Image 1:<image> provided, can you give")
     assert shown(paper_prompt("image_one_to_one", [2])) == (
         "Do these two images Image 1:<image> Image 2:<image> contain the same pedestrian identity?"
     )
     assert shown(paper_prompt("image_many_to_many", [1, 2])) == (
-        "Given the query image Image 1:<image> of a pedestrian and a gallery set Image 2:<image> Image 3:<image>."
-        " Please select all images from gallery set, that match the identity of the pedestrian in the query image."
+        "Given the query image Image 1:<image> of a pedestrian and a gallery set"
+        " Image 2:<image> Image 3:<image>."
+        " Please select all images from gallery set, that match the identity of the pedestrian"
+        " in the query image."
     )
     assert shown(paper_prompt("text_one_to_one", [1], ["a man"])) == (
         'Does the image Image 1:<image> of the pedestrian match the following caption: "a man"'
