@@ -9,7 +9,9 @@ from app.chat.values import GalleryFacts, Known, Understood
 from app.model.vocabulary import Attribute
 
 GALLERY = GalleryFacts(
-    cameras=("1", "2", "3", "4", "5", "6"), days=(date(2026, 5, 11), date(2026, 5, 12)), today=date(2026, 5, 12)
+    cameras=("1", "2", "3", "4", "5", "6"),
+    days=(date(2026, 5, 11), date(2026, 5, 12)),
+    today=date(2026, 5, 12),
 )
 RED_JACKET = Known(
     wanted=(

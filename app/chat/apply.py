@@ -19,6 +19,8 @@ def apply(known: Known, message: Understood, photos: Sequence[Reference] = ()) -
     """
     if message.intent == "reset":
         return Known()
+    if message.intent != "search":
+        return known
     if photos and not message.adds_photos:
         known = replace(known, wanted=(), unwanted=(), text=(), references=(), confirmed=())
     references = (*known.references, *(photo for photo in photos if photo not in known.references))

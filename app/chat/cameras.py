@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 
 from app.chat.tables import listed
 from app.chat.taking import Taking, whole_number
@@ -81,14 +82,13 @@ def _at(taking: Taking, place: int, gallery: GalleryFacts) -> tuple[list[str], i
     ordinal = ORDINALS.get(text) or _ordinal(text)
     if ordinal is not None and taking.text(place + 1) in _NAMES:
         return [str(ordinal)], place, place + 2
-    for name in gallery.cameras:
-        spoken = camera_key(name).split()
-        if not spoken or name_is_number(name) or not taking.words(place, " ".join(spoken)):
+    for name, key in _keys(gallery.cameras):
+        if key.isdigit() or not taking.words(place, key):
             continue
-        end = place + len(spoken)
+        end = place + len(key.split())
         if taking.text(end) in _NAMES:
             return [name], place, end + 1
-        if len(camera_key(name)) > 3 and taking.text(place - 1) in (
+        if len(key) > 3 and taking.text(place - 1) in (
             "at",
             "in",
             "on",
@@ -146,10 +146,9 @@ def _one(taking: Taking, place: int, gallery: GalleryFacts) -> tuple[list[str], 
         return [str(number)], place + 1
     if re.fullmatch(r"\d{1,3}(?:/\d{1,3})+", taking.text(place)):  # "cameras 1/2"
         return [str(int(part)) for part in taking.text(place).split("/")], place + 1
-    for name in sorted(gallery.cameras, key=len, reverse=True):
-        spoken = camera_key(name).split()
-        if spoken and taking.words(place, " ".join(spoken)):
-            return [name], place + len(spoken)
+    for name, key in _keys(gallery.cameras):
+        if taking.words(place, key):
+            return [name], place + len(key.split())
     return [], place
 
 
@@ -158,9 +157,16 @@ def _ordinal(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def name_is_number(name: str) -> bool:
-    """True for cameras that are called by a number: "camera 3", "c03"."""
-    return camera_key(name).isdigit()
+@lru_cache(maxsize=8)
+def _keys(cameras: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """(name, how it is said) of each camera that can be said, the longest first."""
+    keys = [(name, " ".join(camera_key(name).split())) for name in cameras]
+    return tuple(sorted((row for row in keys if row[1]), key=lambda row: -len(row[1])))
+
+
+def camera_words(cameras: tuple[str, ...]) -> frozenset[str]:
+    """Every word of the cameras' names."""
+    return frozenset(word for _, key in _keys(cameras) for word in key.split())
 
 
 def camera_label(name: str) -> str:

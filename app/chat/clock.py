@@ -11,7 +11,7 @@ DAY = 24 * 60
 _CLOCK = re.compile(r"(\d{1,2})[:.h](\d{2})(?:h|hrs)?(am|pm)?")
 _HOUR = re.compile(r"(\d{1,2})(am|pm|h|hrs)")
 _WORDED = {"noon": 12 * 60, "midday": 12 * 60, "midnight": DAY}
-_MINUTES = {"quarter": 15, "half": 30, "five": 5, "ten": 10, "twenty": 20, "twenty five": 25}
+_MINUTES = {"quarter": 15, "half": 30, "five": 5, "ten": 10, "twenty five": 25, "twenty": 20}
 _TENS = {"fifteen": 15, "thirty": 30, "forty five": 45}
 _HALVES = (
     ("in the morning", "am"),
@@ -77,7 +77,7 @@ def _past_or_to(taking: Taking, place: int) -> Moment | None:
     """ "Half past ten", "half ten", "quarter to nine", "a quarter past 9", "twenty past two"."""
     if taking.text(place) == "a":
         place += 1
-    for words, minutes in sorted(_MINUTES.items(), key=lambda pair: -len(pair[0])):
+    for words, minutes in _MINUTES.items():
         if not taking.words(place, words):
             continue
         after = place + len(words.split())

@@ -68,7 +68,8 @@ _HELP = re.compile(
     r"filters|cameras)\b"
 )
 _QUESTION = re.compile(
-    r"(?:what|why|how|who|when|where|which|do you|are you|(?:is|was) (?:it|that|this|she|he)|(?:are|were) they|"
+    r"(?:what|why|how|who|when|where|which|do you|are you|"
+    r"(?:is|was) (?:it|that|this|she|he)|(?:are|were) they|"
     r"will|tell me|write|explain|calculate|translate|(?:can|could) you "
     r"(?!find|show|search|look|see|give|get|try|only|also|filter|remove|add|limit|drop))\b"
 )

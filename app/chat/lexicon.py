@@ -119,6 +119,7 @@ def _index() -> dict[str, list[tuple[tuple[str, ...], Entry]]]:
     ):
         entries.update({split(phrase): Entry(role) for phrase in listed.split("|")})
     entries.update({(word,): Entry("number") for word in words.NUMBER_WORDS})
+    entries[("how", "old")] = entries[("how", "heavy")] = Entry("function")
     entries[("one",)] = entries[("ones",)] = Entry("one")
     index: dict[str, list[tuple[tuple[str, ...], Entry]]] = {}
     for phrase, entry in entries.items():

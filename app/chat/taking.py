@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 
 from app.chat.tables import listed
 from app.chat.tokens import STOP, Token
-from app.chat.words import FUNCTION, NUMBER_WORDS
+from app.chat.words import NUMBER_WORDS
 
 # May follow a bare number that is an hour or a camera: "after 9 on camera 3", not "after 9 people".
 _FOLLOW = frozenset(
@@ -43,11 +43,15 @@ class Taking:
 
     def words(self, place: int, phrase: str) -> bool:
         """True when the phrase's words stand at `place`, none of them taken."""
-        return all(self.text(place + offset) == word for offset, word in enumerate(phrase.split()))
+        for offset, word in enumerate(_split(phrase)):
+            if self.text(place + offset) != word:
+                return False
+        return True
 
-    def first(self, place: int, phrases: Sequence[str]) -> str | None:
+    def first(self, place: int, phrases: tuple[str, ...]) -> str | None:
         """The first of `phrases` that stands at `place`."""
-        return next((phrase for phrase in phrases if self.words(place, phrase)), None)
+        here = _by_first_word(phrases).get(self.text(place), ())
+        return next((phrase for phrase in here if self.words(place, phrase)), None)
 
     def take(self, start: int, end: int) -> None:
         for place in range(start, end):
@@ -80,13 +84,21 @@ class Taking:
         return tuple(rest)
 
 
+@lru_cache(maxsize=2048)
+def _split(phrase: str) -> tuple[str, ...]:
+    return tuple(phrase.split())
+
+
+@cache
+def _by_first_word(phrases: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    index: dict[str, list[str]] = {}
+    for phrase in phrases:
+        index.setdefault(phrase.split()[0], []).append(phrase)
+    return {word: tuple(listed) for word, listed in index.items()}
+
+
 def whole_number(token_text: str) -> int | None:
     """ "3", "03", "three" -> 3; anything else -> None."""
     if token_text.isascii() and token_text.isdigit() and len(token_text) <= 4:
         return int(token_text)
     return NUMBER_WORDS.get(token_text)
-
-
-def is_content(word: str) -> bool:
-    """True for a word that is not a mere function word."""
-    return word not in FUNCTION

@@ -9,6 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 
 MAX_CHARACTERS = 1_000  # of one message; a description of a person is rarely a tenth of that
+MAX_TOKENS = 250
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def tokenise(message: str) -> tuple[Token, ...]:
             if raw == "-" and before[-1:].isspace() and after[:1].isspace() and not _digit_ahead(after):
                 kind = "stop"
         found.append(Token(raw.casefold(), raw, "number" if kind == "date" else kind))
-    return tuple(found)
+    return tuple(found[:MAX_TOKENS])
 
 
 def _digit_ahead(text: str) -> bool:

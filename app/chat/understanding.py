@@ -10,7 +10,7 @@ from app.chat import intents
 from app.chat.ages import read_ages
 from app.chat.apply import absence
 from app.chat.binding import bind
-from app.chat.cameras import read_cameras
+from app.chat.cameras import camera_words, read_cameras
 from app.chat.collect import Collected, collect
 from app.chat.days import read_days
 from app.chat.leftovers import Leftovers, leftovers
@@ -21,7 +21,7 @@ from app.chat.times import read_times
 from app.chat.tokens import MAX_CHARACTERS, tokenise
 from app.chat.values import GalleryFacts, Known, Understood
 from app.model.vocabulary import KINDS, Attribute
-from gallery_store.crops import Filters, camera_key
+from gallery_store.crops import Filters
 
 
 def understand(
@@ -35,8 +35,7 @@ def understand(
     notes: list[str] = []
     if len(text) > MAX_CHARACTERS:
         notes.append(f"Your message is long: I read its first {MAX_CHARACTERS:,} characters.")
-    spoken = [word for name in gallery.cameras for word in camera_key(name).split()]
-    tokens, corrections = correct_tokens(tokenise(text), protect=spoken)
+    tokens, corrections = correct_tokens(tokenise(text), protect=camera_words(gallery.cameras))
     said = intents.plain(items_of(tokens))
     if not with_photo:
         quick = _without_search(said, known, asked)

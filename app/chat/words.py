@@ -44,7 +44,8 @@ _ALSO: dict[tuple[str, str], str] = {
     ("upper", "shirt"): "polo shirt|button down|button up|flannel|tunic",
     ("upper", "sweater"): "sweat shirt|jersey|fleece|turtleneck|knitwear|pull over",
     ("upper", "hoodie"): "hoody|hooded jumper|hooded sweater",
-    ("upper", "jacket"): "anorak|puffer|puffer jacket|wind breaker|bomber jacket|suit jacket|rain jacket",
+    ("upper", "jacket"): "anorak|puffer|puffer jacket|wind breaker|bomber jacket|suit jacket|rain jacket|"
+    "jeans jacket|jean jacket",
     ("upper", "coat"): "over coat|winter coat|rain coat|trenchcoat|mac|duffle coat|peacoat",
     ("upper", "dress"): "sundress|summer dress",
     ("upper_pattern", "striped"): "stripey|pinstriped|pinstripe|pin striped",

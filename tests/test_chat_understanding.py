@@ -1,0 +1,189 @@
+"""What the operator's words mean: many sentences, and what must hold for any."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.chat.tables import listed
+from app.chat.tokens import MAX_CHARACTERS
+from app.chat.understanding import understand
+from app.chat.values import GalleryFacts, Known
+from app.chat.words import COLOURS, GROUPS, PHRASES
+from app.model import vocabulary
+from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, describe
+from tests.chat_notation import GALLERY, RED_JACKET, notation
+
+SENTENCES = Path(__file__).parent / "chat_sentences.txt"
+
+
+def _rows() -> list[tuple[str, str, str]]:
+    rows, section = [], ""
+    for line in SENTENCES.read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            sentence, _, expected = line.partition("  ->")
+            rows.append((section, sentence, expected.strip()))
+    return rows
+
+
+def test_there_are_many_sentences():
+    assert len(_rows()) >= 300
+
+
+@pytest.mark.parametrize(("section", "sentence", "expected"), _rows(), ids=lambda text: str(text)[:40])
+def test_sentence(section: str, sentence: str, expected: str):
+    known = RED_JACKET if section == "going on" else Known()
+    said = notation(understand(sentence, known, GALLERY))
+    assert said == {part for part in expected.split("  ") if part}
+
+
+@pytest.mark.parametrize("sentence", [row[1] for row in _rows() if "!" not in row[2]][::7])
+def test_case_and_closing_marks_change_nothing(sentence: str):
+    plain = notation(understand(sentence, Known(), GALLERY))
+    shouted = notation(understand(f"  {sentence.upper()}!!", Known(), GALLERY))
+    assert {part.casefold() for part in shouted} == {part.casefold() for part in plain}
+
+
+def test_every_phrase_of_the_vocabulary_is_understood():
+    for phrase, attributes in vocabulary.PHRASES.items():
+        said = understand(f"someone, {phrase}", Known(), GALLERY)
+        expected = attributes[0]
+        got = {*said.wanted, *said.unwanted}
+        if expected.value == "none":
+            assert said.unwanted and not said.wanted, phrase
+        elif phrase in ("plain", "solid", "checked", "spotted"):  # a pattern only beside a garment
+            assert understand(f"{phrase} shirt", Known(), GALLERY).wanted[0] == expected
+        else:
+            assert expected in got, phrase
+
+
+def test_every_colloquial_phrase_is_understood():
+    for phrase, attribute in PHRASES.items():
+        said = understand(phrase, Known(), GALLERY)
+        if attribute.value == "none":
+            assert {a.kind for a in said.unwanted} == {attribute.kind}, phrase
+        else:
+            assert attribute in said.wanted, phrase
+
+
+def test_every_colour_word_binds_to_a_jacket():
+    for word, colour in {**COLOURS, **vocabulary.COLOUR_WORDS}.items():
+        said = understand(f"a {word} jacket", Known(), GALLERY)
+        assert Attribute("upper_colour", "beige" if colour == "blond" else colour) in said.wanted, word
+
+
+def test_groups_name_kinds_of_the_vocabulary():
+    assert set(GROUPS.values()) <= set(KINDS)
+
+
+def test_the_wording_that_the_models_hear_is_understood_again():
+    """describe() of any person, read back, gives the same attributes: both journeys share the words."""
+    for number in range(120):
+        has = {}
+        for place, (kind, values) in enumerate(KINDS.items()):
+            value = values[(number * 7 + place * 3) % len(values)]
+            if value != "none" and (number + place) % 3:
+                has[kind] = value
+        for thing, colour in COLOUR_OF.items():
+            if thing not in has:  # a colour without its thing has no word of its own in a list
+                has.pop(colour, None)
+        if "upper" not in has:
+            has.pop("upper_pattern", None)
+        if has.get("hair") == "bald":
+            has.pop("hair_colour", None)
+        attributes = tuple(Attribute(kind, value) for kind, value in has.items())
+        said = understand(describe(attributes), Known(), GALLERY)
+        assert set(said.wanted) == set(attributes), describe(attributes)
+        assert not said.unwanted and not said.unused, describe(attributes)
+
+
+def test_words_that_cannot_be_used_are_named():
+    said = understand("a tall asian man with a tattoo, 1.90m, in a red hat", Known(), GALLERY)
+    assert {"tall", "asian", "tattoo", "1.90m"} <= set(said.unused)
+    assert said.text == ("tattoo",)
+    assert any("“tall”" in note and "crop" in note for note in said.notes)
+    assert any("“tattoo”" in note and "free words" in note for note in said.notes)
+    assert any("origin" in note for note in said.notes)
+
+
+def test_function_words_are_not_named():
+    said = understand(
+        "well, I think that she was maybe also wearing some kind of hat, please", Known(), GALLERY
+    )
+    assert not said.unused and not said.text
+
+
+def test_a_camera_or_day_that_is_not_there_is_said_and_not_applied():
+    said = understand("a man on camera 9 on 3 June", Known(), GALLERY)
+    assert said.filters.is_empty
+    assert any("camera 9" in note and "1 to 6" in note for note in said.notes)
+    assert any("3 June 2026" in note and "12 May 2026" in note for note in said.notes)
+
+
+def test_named_cameras():
+    gallery = GalleryFacts(cameras=("entrance", "Car Park", "c7"))
+    assert understand("a man at the entrance", Known(), gallery).filters.cameras == ("entrance",)
+    assert understand("the car park camera after 9", Known(), gallery).filters.cameras == ("Car Park",)
+    assert understand("camera 7 or camera entrance", Known(), gallery).filters.cameras == ("c7", "entrance")
+    assert understand("camera 1", Known(), GalleryFacts()).filters.is_empty
+
+
+def test_a_long_message_is_bounded_and_quick():
+    for text in ("red jaket " * 1_000, "x" * 10_000, "no " * 3_400, "camera 1 and " * 800, "🙂" * 10_000):
+        spent = []
+        for _ in range(3):
+            started = time.process_time()  # of this process alone: the machine may be busy
+            said = understand(text[:10_000], Known(), GALLERY)
+            spent.append(time.process_time() - started)
+        assert min(spent) < 0.1
+        assert said.intent != "search" or any(f"{MAX_CHARACTERS:,}" in note for note in said.notes)
+
+
+WORDS = st.sampled_from(
+    listed(
+        """
+    a the no not without with and or , . red blue black jacket coat hat bag backpack hair long she he is was
+    camera cameras 3 5 9 after before between 14:00 9 pm half past forget any matter doesn't same person now in
+    tall skateboard one 30 years old May yesterday bakpack instead of umbrella stripes who what undo - ? 99999
+    except all other time
+    """
+    )
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(max_size=200), st.lists(WORDS, max_size=25).map(" ".join)), st.booleans())
+def test_no_text_ever_raises(text: str, with_photo: bool):
+    for known in (Known(), RED_JACKET):
+        said = understand(text, known, GALLERY, asked="hat", with_photo=with_photo)
+        assert len({a.kind for a in said.wanted}) == len(said.wanted)  # one value of each kind
+        assert not {a.kind for a in said.wanted} & {a.kind for a in said.unwanted}
+        assert set(said.filters.cameras) <= set(GALLERY.cameras)
+        assert set(said.filters.days) <= set(GALLERY.days)
+        assert said == understand(text, known, GALLERY, asked="hat", with_photo=with_photo)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["upper", "lower", "shoes", "hat", "bag"]), st.integers(0, 99), min_size=1
+    ),
+    st.integers(0, 99),
+)
+def test_colours_bind_to_their_own_things(things: dict[str, int], seed: int):
+    """Any things, each with a colour of its own, in any order: every colour stays with its thing."""
+    expected, parts = set(), []
+    for thing, number in things.items():
+        values = [value for value in KINDS[thing] if value != "none"]
+        colours = KINDS[COLOUR_OF[thing]]
+        value, colour = values[number % len(values)], colours[(number + seed) % len(colours)]
+        expected |= {Attribute(thing, value), Attribute(COLOUR_OF[thing], colour)}
+        parts.append(f"{colour} {value}" if (number + seed) % 2 else f"a {colour} {value}")
+    text = (", ", " and ", " with ")[seed % 3].join(parts)
+    assert set(understand(text, Known(), GALLERY).wanted) == expected
