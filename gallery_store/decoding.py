@@ -86,7 +86,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, s
     except UnidentifiedImageError:
         raise PictureError("it is not a picture of a known kind (JPEG, PNG, WebP, BMP or TIFF)") from None
     except Exception as problem:  # decoders raise all sorts of errors on hostile bytes
-        raise PictureError(f"its header is damaged ({_first_line(problem)})") from None
+        raise PictureError(f"it is damaged or cut off ({_first_line(problem)})") from None
     with image:
         suffix = _SUFFIX_OF[image.format or ""]
         width, height = image.size

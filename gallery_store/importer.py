@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -22,12 +23,12 @@ from gallery_store.database import now_text, time_text
 from gallery_store.decoding import PictureError, decode
 from gallery_store.encoder import ImageEncoder
 from gallery_store.index import pack
-from gallery_store.media import media_name
+from gallery_store.media import MediaWriter, media_name
 from gallery_store.sources import Item, Rejected, Source, SourceError, read_source
 from gallery_store.store import GalleryStore
 
 BATCH = 64
-_THREADS = 2
+_THREADS = 4  # they mostly wait for the disk
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,6 @@ class ImportReport:
     ignored: int
     rejected: tuple[Rejected, ...]
     stopped: bool = False
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """A new picture, stored already, shrunk to what the encoder looks at."""
-
-    item: Item
-    sha256: str
-    file: str
-    width: int
-    height: int
-    image: Image.Image
 
 
 def import_crops(
@@ -73,11 +62,14 @@ def import_crops(
 
     Raises SourceError, EncoderMismatch, GalleryError.
     """
+    rows.check_encoder(store.encoder(), (encoder.name, encoder.version), store.location)
+    store.pictures.clean_temporary()
     found = read_source(source, store.zone)
     try:
-        return _import(
-            store, encoder, _completed(found, camera, link, source), link, progress, stop, user, case
-        )
+        found = _completed(found, camera, link, source)
+        with store.pictures.writer() as writer:
+            job = _Job(store, encoder, writer, link, user, case)
+            return _run(job, found, progress or (lambda done, total: None), stop or (lambda: False))
     finally:
         found.close()
 
@@ -93,54 +85,37 @@ def _completed(found: Source, camera: str | None, link: bool, source: Path) -> S
     return replace(found, items=items)
 
 
-def _import(
-    store: GalleryStore,
-    encoder: ImageEncoder,
-    found: Source,
-    link: bool,
-    progress: Callable[[int, int], None] | None,
-    stop: Callable[[], bool] | None,
-    user: str,
-    case: str | None,
+def _run(
+    job: _Job, found: Source, progress: Callable[[int, int], None], stop: Callable[[], bool]
 ) -> ImportReport:
-    store.require_encoder(encoder.name, encoder.version)
-    store.pictures.clean_temporary()
     added = unchanged = done = 0
     rejected = list(found.rejected)
-    stopped = False
-    batches = _prepared_batches(store, encoder, found.items, link)
+    total = len(found.items)
+    progress(0, total)
+    batches = _prepared_batches(job, found.items)
     try:
-        if progress is not None:
-            progress(0, len(found.items))
         for outcomes in batches:
             new = [outcome for outcome in outcomes if isinstance(outcome, _Prepared)]
-            count = _commit(store, encoder, new, link, user, case) if new else 0
             refused = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
-            rejected += refused
+            count = job.commit(new) if new else 0
             added += count
             unchanged += len(outcomes) - len(refused) - count
+            rejected += refused
             done += len(outcomes)
-            if progress is not None:
-                progress(done, len(found.items))
-            if stop is not None and done < len(found.items) and stop():
-                stopped = True
+            progress(done, total)
+            if done < total and stop():
                 break
     finally:
         batches.close()
-    return ImportReport(added, unchanged, found.ignored, tuple(rejected), stopped)
+    return ImportReport(added, unchanged, found.ignored, tuple(rejected), stopped=done < total)
 
 
-_Outcome = _Prepared | Rejected | None  # None: known already
-
-
-def _prepared_batches(
-    store: GalleryStore, encoder: ImageEncoder, items: Sequence[Item], link: bool
-) -> Generator[list[_Outcome], None, None]:
+def _prepared_batches(job: _Job, items: Sequence[Item]) -> Generator[list[_Outcome], None, None]:
     """One batch ahead of the consumer, so that decoding and encoding overlap."""
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="import")
 
     def submit(start: int) -> list[Future[_Outcome]]:
-        return [pool.submit(_prepare, store, encoder, item, link) for item in items[start : start + BATCH]]
+        return [pool.submit(job.prepare, item) for item in items[start : start + BATCH]]
 
     try:
         ahead = submit(0)
@@ -151,69 +126,95 @@ def _prepared_batches(
         pool.shutdown(cancel_futures=True)
 
 
-def _prepare(store: GalleryStore, encoder: ImageEncoder, item: Item, link: bool) -> _Outcome:
-    try:
-        (item.path + str(item.origin)).encode()
-    except UnicodeEncodeError:
-        return Rejected(item.path.encode("utf-8", "backslashreplace").decode(), "its name is not valid UTF-8")
-    try:
-        data = item.read()
-        sha256 = hashlib.sha256(data).hexdigest()
-        with store.database.reading() as connection:
-            if rows.is_known(connection, sha256, camera_key(item.camera or ""), time_text(item.time)):
-                return None
-        image, suffix = decode(data)
-    except PictureError as problem:
-        return Rejected(item.path, problem.reason)
-    if link:
-        file = str(item.origin)
-    else:
-        file = media_name(sha256, suffix)
-        store.pictures.put(file, data)
-    fit = getattr(encoder, "fit", None)
-    small = fit(image) if fit is not None else image
-    return _Prepared(item, sha256, file, image.width, image.height, small)
+@dataclass(frozen=True)
+class _Prepared:
+    """A new picture, staged for its folder (None: linked, or there already), shrunk for the encoder."""
+
+    item: Item
+    sha256: str
+    file: str
+    staged: Path | None
+    width: int
+    height: int
+    image: Image.Image
 
 
-def _commit(
-    store: GalleryStore, encoder: ImageEncoder, new: list[_Prepared], link: bool, user: str, case: str | None
-) -> int:
-    """Write one batch in one transaction; -> how many rows were new (a picture may come twice)."""
-    vectors = encoder.encode_images([prepared.image for prepared in new])
-    imported = now_text()
-    count = 0
-    with store.database.writing() as connection:
-        has = rows.encoder(connection)
-        rows.check_encoder(has, (encoder.name, encoder.version), store.location)
-        if has is None:
-            rows.set_encoder(connection, encoder.name, encoder.version)
-        ensure_case(connection, case, user)
-        for prepared, vector in zip(new, vectors, strict=True):
-            item = prepared.item
-            values = {
-                "sha256": prepared.sha256,
-                "camera": item.camera or "",
-                "camera_key": camera_key(item.camera or ""),
-                "time": time_text(item.time),
-                "person": item.person,
-                "clothes": item.clothes,
-                "frame": item.frame,
-                "path": item.path,
-                "file": prepared.file,
-                "linked": link,
-                "width": prepared.width,
-                "height": prepared.height,
-                "imported": imported,
-                "user_id": user,
-                "case": case,
-            }
-            crop_id = rows.add_crop(connection, values, item.tags)
-            if crop_id is None:
-                continue
-            rows.add_vector(connection, crop_id, encoder.name, encoder.version, pack(vector))
-            if not link and not store.pictures.path(prepared.file).is_file():
-                # Collected as a stray, or deleted with its last crop, since it was stored.
-                store.pictures.put(prepared.file, item.read())
-            count += 1
-    store.note_change()
-    return count
+_Outcome = _Prepared | Rejected | None  # None: known already
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every picture of one import shares."""
+
+    store: GalleryStore
+    encoder: ImageEncoder
+    writer: MediaWriter
+    link: bool
+    user: str
+    case: str | None
+
+    def prepare(self, item: Item) -> _Outcome:
+        """Read, decode and stage one picture; in any thread."""
+        try:
+            (item.path + str(item.origin)).encode()
+        except UnicodeEncodeError:
+            name = item.path.encode("utf-8", "backslashreplace").decode()
+            return Rejected(name, "its name is not valid UTF-8")
+        try:
+            data = item.read()
+            sha256 = hashlib.sha256(data).hexdigest()
+            with self.store.database.reading() as connection:
+                if rows.is_known(connection, sha256, camera_key(item.camera or ""), time_text(item.time)):
+                    return None
+            image, suffix = decode(data)
+        except PictureError as problem:
+            return Rejected(item.path, problem.reason)
+        file = str(item.origin) if self.link else media_name(sha256, suffix)
+        staged = None if self.link else self.writer.stage(file, data)
+        fit = getattr(self.encoder, "fit", None)  # 64 full pictures could fill the memory
+        small = fit(image) if fit is not None else image
+        return _Prepared(item, sha256, file, staged, image.width, image.height, small)
+
+    def commit(self, new: list[_Prepared]) -> int:
+        """Write one batch in one transaction; -> how many rows were new (a picture may come twice)."""
+        vectors = self.encoder.encode_images([prepared.image for prepared in new])
+        self.writer.publish((prepared.staged, prepared.file) for prepared in new)
+        imported = now_text()
+        count = 0
+        with self.store.database.writing() as connection:
+            has = rows.encoder(connection)
+            rows.check_encoder(has, (self.encoder.name, self.encoder.version), self.store.location)
+            if has is None:
+                rows.set_encoder(connection, self.encoder.name, self.encoder.version)
+            ensure_case(connection, self.case, self.user)
+            for prepared, vector in zip(new, vectors, strict=True):
+                crop_id = rows.add_crop(connection, self._values(prepared, imported), prepared.item.tags)
+                if crop_id is None:
+                    continue
+                count += 1
+                rows.add_vector(connection, crop_id, self.encoder.name, self.encoder.version, pack(vector))
+                if not self.link and not self.store.pictures.path(prepared.file).is_file():
+                    # Collected as a stray, or deleted with its last crop, since it was published.
+                    self.store.pictures.put(prepared.file, prepared.item.read())
+        self.store.note_change()
+        return count
+
+    def _values(self, prepared: _Prepared, imported: str) -> dict[str, Any]:
+        item = prepared.item
+        return {
+            "sha256": prepared.sha256,
+            "camera": item.camera or "",
+            "camera_key": camera_key(item.camera or ""),
+            "time": time_text(item.time),
+            "person": item.person,
+            "clothes": item.clothes,
+            "frame": item.frame,
+            "path": item.path,
+            "file": prepared.file,
+            "linked": self.link,
+            "width": prepared.width,
+            "height": prepared.height,
+            "imported": imported,
+            "user_id": self.user,
+            "case": self.case,
+        }

@@ -215,7 +215,7 @@ class GalleryStore:
         """
         crop = self.crops([crop_id])[0]
         name = media_name(crop.sha256, ".jpg")
-        if not self.thumbnails.path(name).is_file():
+        if not self.thumbnails.has(name):
             try:
                 image = open_picture(crop.file)
             except PictureError as problem:
@@ -226,7 +226,7 @@ class GalleryStore:
             image.thumbnail((_THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT), Image.Resampling.LANCZOS)
             buffer = BytesIO()
             image.save(buffer, "JPEG", quality=88)
-            self.thumbnails.put(name, buffer.getvalue())
+            self.thumbnails.put(name, buffer.getvalue(), durable=False)
         return self.thumbnails.path(name)
 
     def delete(self, ids: Iterable[int]) -> int:
@@ -247,10 +247,9 @@ class GalleryStore:
         with self.database.writing() as connection:
             used_shas, used_names = rows.in_use(connection, shas)
             for name in sorted(set(names) - used_names):
-                self.pictures.remove(name)
-                removed += 1
+                removed += self.pictures.remove(name)
             for sha in sorted(set(shas) - used_shas):
-                self.thumbnails.remove(media_name(sha, ".jpg"))
+                removed += self.thumbnails.remove(media_name(sha, ".jpg"))
         return removed
 
     # The audit

@@ -218,6 +218,9 @@ def test_an_empty_gallery_takes_any_encoder(store, tmp_path):
     store.delete([1, 2, 3])
     assert store.encoder() is None
     import_crops(store, PixelEncoder("other", "2", dim=7), tmp_path / "in")
+    with pytest.raises(EncoderMismatch, match=r"not by pixels"):  # what it was asked to answer for
+        store.vectors([4])
+    store.require_encoder("other", "2")
     assert store.encoder() == ("other", "2") and store.vectors(store.matching(Filters())).shape == (3, 7)
 
 

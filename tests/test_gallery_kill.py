@@ -1,0 +1,126 @@
+"""kill -9 at any instant: nothing acknowledged is lost, verify agrees, and the next run completes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gallery_store.crops import Filters
+from gallery_store.importer import import_crops
+from gallery_store.reindex import reindex
+from gallery_store.store import GalleryStore
+from gallery_store.verify import verify
+from tests.gallery_tools import PixelEncoder, write_pictures
+
+ROOT = Path(__file__).parent.parent
+
+_IMPORT = """
+import sys
+from pathlib import Path
+from gallery_store import importer
+from gallery_store.importer import import_crops
+from gallery_store.reindex import reindex
+from gallery_store.store import GalleryStore
+from tests.gallery_tools import PixelEncoder
+importer.BATCH = 8
+print("ready", flush=True)
+with GalleryStore.open(sys.argv[1]) as store:
+    show = lambda done, total: print(store.count(), flush=True)
+    import_crops(store, PixelEncoder(), Path(sys.argv[2]), progress=show)
+print("done", flush=True)
+"""
+
+_REINDEX = """
+import sys
+from gallery_store import reindex
+from gallery_store.store import GalleryStore
+from tests.gallery_tools import PixelEncoder
+reindex.BATCH = 8
+print("ready", flush=True)
+with GalleryStore.open(sys.argv[1]) as store:
+    show = lambda done, total: print(done, flush=True)
+    reindex.reindex(store, PixelEncoder("new", "2", seed=9), progress=show)
+print("done", flush=True)
+"""
+
+
+def killed(script: str, *arguments: object, lines: int, after: float) -> list[str]:
+    """Run the script, kill it `after` seconds from so many lines of progress; -> the lines it wrote."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == "ready\n"
+        written = [process.stdout.readline() for _ in range(lines)]
+        time.sleep(after)
+        process.kill()
+        written += process.stdout.read().splitlines()
+    assert process.wait() in (-signal.SIGKILL, 0)
+    return [line.strip() for line in written if line.strip()]
+
+
+@pytest.mark.slow
+def test_an_import_killed_again_and_again(tmp_path):
+    pictures = 300
+    source = write_pictures(tmp_path / "in", [f"{n:03}.png" for n in range(pictures)])
+    file = tmp_path / "g.db"
+    rng = random.Random(11)
+    interrupted, had = 0, 0
+    for attempt in range(6):
+        # At first from before the file exists; then from the first batch on (the first line says 0 done).
+        lines = killed(_IMPORT, file, source, lines=0 if attempt < 2 else 2, after=rng.uniform(0, 0.15))
+        interrupted += "done" not in lines
+        acknowledged = max([had, *(int(line) for line in lines if line != "done")])
+        with GalleryStore.open(file) as store:
+            found = verify(store)
+            assert found.ok, found.problems
+            assert found.crops >= acknowledged
+            had = found.crops
+            assert len(list(store.pictures.names())) == had  # strays are gone
+            assert not list(store.media.glob(".writing/*"))
+    assert interrupted >= 3 and had > 0, "the kills came too late, or too early, to mean anything"
+    with GalleryStore.open(file) as store:
+        report = import_crops(store, PixelEncoder(), source)
+        assert (report.added, report.unchanged) == (pictures - had, had)
+        assert verify(store).ok and store.count() == pictures
+        by_path = store.ids_by_path([f"{n:03}.png" for n in range(pictures)])
+        assert sorted(map(len, by_path.values())) == [1] * pictures
+
+
+@pytest.mark.slow
+def test_a_reindex_killed_half_way_goes_on(tmp_path):
+    source = write_pictures(tmp_path / "in", [f"{n:03}.png" for n in range(200)])
+    file = tmp_path / "g.db"
+    with GalleryStore.open(file) as store:
+        import_crops(store, PixelEncoder(), source)
+        before = store.vectors(store.matching(Filters()))
+    lines = killed(_REINDEX, file, lines=2, after=0)
+    assert len(lines) >= 2 and "done" not in lines
+    with GalleryStore.open(file) as store:
+        assert verify(store).ok and store.encoder() == ("pixels", "1")
+        ids = store.matching(Filters())
+        assert (store.vectors(ids) == before).all()  # still the old ones, all of them
+        done = reindex(store, PixelEncoder("new", "2", seed=9))
+        assert done.switched and 0 < done.encoded <= 200 - 8 * len(lines)
+        assert store.encoder() == ("new", "2") and verify(store).ok
+
+
+def test_temporary_files_of_the_dead_are_cleaned_and_of_the_living_kept(tmp_path):
+    with GalleryStore.open(tmp_path / "g.db") as store:
+        folder = store.media / ".writing"
+        folder.mkdir(parents=True)
+        process = subprocess.Popen([sys.executable, "-c", ""])
+        process.wait()
+        (folder / f"{process.pid}-aa").write_text("dead")
+        (folder / f"{os.getpid()}-bb").write_text("living")
+        (folder / f"{os.getpid()}-cc").write_text("forgotten two days ago")
+        os.utime(folder / f"{os.getpid()}-cc", (time.time() - 2 * 86400,) * 2)
+        assert verify(store).collected == 2
+        assert [file.name for file in folder.iterdir()] == [f"{os.getpid()}-bb"]
