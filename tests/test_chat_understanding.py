@@ -127,7 +127,7 @@ def test_a_camera_or_day_that_is_not_there_is_said_and_not_applied():
 
 
 def test_named_cameras():
-    gallery = GalleryFacts(cameras=("entrance", "Car Park", "c7"))
+    gallery = GalleryFacts(cameras=("entrance", "Car Park", "c7"), days=GALLERY.days)
     assert understand("a man at the entrance", Known(), gallery).filters.cameras == ("entrance",)
     assert understand("the car park camera after 9", Known(), gallery).filters.cameras == ("Car Park",)
     assert understand("camera 7 or camera entrance", Known(), gallery).filters.cameras == ("c7", "entrance")

@@ -43,10 +43,7 @@ class Taking:
 
     def words(self, place: int, phrase: str) -> bool:
         """True when the phrase's words stand at `place`, none of them taken."""
-        for offset, word in enumerate(_split(phrase)):
-            if self.text(place + offset) != word:
-                return False
-        return True
+        return all(self.text(place + offset) == word for offset, word in enumerate(_split(phrase)))
 
     def first(self, place: int, phrases: tuple[str, ...]) -> str | None:
         """The first of `phrases` that stands at `place`."""

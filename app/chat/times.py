@@ -8,6 +8,7 @@ from datetime import time
 from app.chat.clock import DAY, Moment, read_moment
 from app.chat.tables import phrases
 from app.chat.taking import Taking
+from app.chat.values import GalleryFacts
 from gallery_store.crops import Filters
 
 AROUND = 30  # minutes to either side of "around 14:00"
@@ -47,9 +48,10 @@ _ANY_FILTER = phrases(
 )
 
 
-def read_times(taking: Taking, filters: Filters) -> Filters:
+def read_times(taking: Taking, filters: Filters, gallery: GalleryFacts) -> Filters:
     """The filters after what the message says of the time of day; takes those tokens. Bounds of an earlier
-    message stay, unless the new one would leave nothing between them.
+    message stay, unless the new one would leave nothing between them. Crops without times cannot be filtered
+    by them: that is said, and nothing applied.
     """
     after: int | None = None
     before: int | None = None
@@ -77,6 +79,9 @@ def read_times(taking: Taking, filters: Filters) -> Filters:
         place = end
     if cleared:
         filters = replace(filters, after=None, before=None)
+    if not gallery.days and not (after is None and before is None):
+        taking.notes.append("The gallery's crops have no times, so I did not filter by time.")
+        return filters
     return _merged(taking, filters, after, before)
 
 
@@ -84,7 +89,7 @@ def _merged(taking: Taking, filters: Filters, after: int | None, before: int | N
     if after is None and before is None:
         return filters
     if after is not None and before is not None:
-        if before - after >= DAY:
+        if before - after >= DAY or after == before % DAY == 0:
             return replace(filters, after=None, before=None)
         return replace(filters, after=_time(after), before=_time(before, is_end=True))
     if after is not None:
@@ -146,13 +151,11 @@ def _halved(first: Moment, last: Moment) -> tuple[int, int]:
         begin = first.at_half(last.half).minutes
         if begin >= end:
             begin = first.at_half("am").minutes
-    elif first.half and last.half is None and 60 <= end < 13 * 60:
+    elif first.half and not last.certain and 60 <= end < 13 * 60:
         end = last.at_half(first.half).minutes
         if end <= begin:
             end = last.at_half("pm").minutes
-    elif (
-        first.half is None and last.half is None and end < begin and 60 <= end <= 7 * 60 and end + 720 > begin
-    ):
+    elif not (first.certain or last.certain) and 60 <= end <= 7 * 60 and end < begin < end + 720:
         end += 720  # "between 9 and 5" is a working day
     return begin, end
 

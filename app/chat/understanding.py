@@ -46,7 +46,7 @@ def understand(
     ages = read_ages(taking)
     filters = read_cameras(taking, known.filters, gallery)
     filters = read_days(taking, filters, gallery)
-    filters = read_times(taking, filters)
+    filters = read_times(taking, filters, gallery)
     items = items_of(taking.rest())
     assign_modes(items)
     bound = bind(items, known, asked)

@@ -1,0 +1,191 @@
+"""How answers read: what was searched, why candidates fit, what could not be used, and what to ask next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from app.chat.chips import with_article
+from app.chat.conversation import Conversation, answered, confirm, reject, say, search_with
+from app.chat.fit import fit_of
+from app.chat.questions import SENTENCES, asked_in, next_question
+from app.chat.reply import compare_text, labels_of, reply, sought
+from app.chat.values import Known, Shown
+from app.model.vocabulary import KINDS, Attribute
+from app.retrieval.values import Candidate, Ranking
+from gallery_store.crops import Crop
+from tests.chat_notation import GALLERY
+
+
+@dataclass(frozen=True)
+class Read:
+    attribute: Attribute
+    confidence: float = 0.9
+
+
+@dataclass(frozen=True)
+class Compared:
+    common: tuple[Attribute, ...] = ()
+    only_first: tuple[Attribute, ...] = ()
+    only_second: tuple[Attribute, ...] = ()
+
+
+def shown(image_id: int, probability: float, **readings: str) -> Shown:
+    crop = Crop(image_id, "", f"{image_id}.jpg", Path("x"), "3", None, None, None, (), 64, 128, None)
+    read = tuple(Read(Attribute(kind, value)) for kind, value in readings.items())
+    return Shown(crop, Candidate(image_id, 0.3, 0.5, probability), read)
+
+
+TOP = [
+    shown(1, 0.91, gender="woman", upper="jacket", upper_colour="red", bag="backpack", hat="none"),
+    shown(2, 0.85, gender="woman", upper="coat", upper_colour="red", bag="backpack", hat="cap"),
+    shown(3, 0.84, gender="man", upper="jacket", upper_colour="orange", bag="handbag", hat="cap"),
+]
+
+
+def ranking(top: list[Shown] = TOP, **changes: object) -> Ranking:
+    candidates = tuple(one.candidate for one in top)
+    return replace(Ranking(candidates, total=600, searched=600, scored=64, nobody_fits=False), **changes)  # type: ignore[arg-type]
+
+
+def talk(*messages: str) -> Conversation:
+    conversation = Conversation()
+    for message in messages:
+        conversation = say(conversation, message, GALLERY)
+    return conversation
+
+
+def test_it_says_what_was_searched_and_why_the_first_fit():
+    said = reply(talk("I'm looking for a woman in a red jacket with a bakpack"), ranking(), TOP)
+    assert "**a woman in a red jacket with a backpack**" in said
+    assert "all 600 crops" in said and "nearest 64" in said
+    assert "candidate 1 (91%): woman, red jacket and backpack." in said
+    assert "Candidate 2 (85%): woman and backpack, but a red coat instead of a red jacket." in said
+    assert "a man instead of a woman" in said and "a handbag instead of a backpack" in said
+    assert "“bakpack” as “backpack”" in said
+
+
+def test_filters_exclusions_and_free_words():
+    said = reply(
+        talk("a man without a hat, with a tattoo, on camera 3 after 14:00"), ranking(searched=120), TOP
+    )
+    assert "no hat" in said and "“tattoo”" in said and "on camera 3, after 14:00" in said
+    assert "120 of 600 crops" in said
+    assert (
+        "but a cap that you excluded" in said.replace("woman instead of a man and ", "") or "excluded" in said
+    )
+    assert "not in my vocabulary" in said
+
+
+def test_what_the_model_cannot_make_out_is_said_once():
+    said = reply(talk("a woman with long hair"), ranking(), TOP)
+    assert said.count("long hair") == 2  # in what was searched, and once for all candidates
+    assert "cannot make out long hair in any of them" in said
+
+
+def test_an_excluded_thing_that_is_read():
+    fit = fit_of(talk("a woman without a hat").known, TOP[1])
+    assert (fit.shows, fit.against) == (("woman",), ("cap",))
+    assert fit.text == "woman, but a cap that you excluded"
+    assert fit_of(talk("no hat").known, TOP[0]).text == "no hat"
+    assert fit_of(talk("no hat").known, shown(9, 0.5)).text == ""
+
+
+def test_pictures_and_changes():
+    conversation = search_with(talk("a woman"), 17)
+    said = reply(conversation, ranking(), TOP)
+    assert "the person in crop 17" in said and "stands for the person" in said
+    assert "candidate 1 (91%): woman, red jacket and backpack." in said
+    conversation = say(conversation, "the same person, but now in a green coat", GALLERY)
+    assert "**the person in crop 17, now in a green coat**" in reply(conversation, ranking(), TOP)
+    conversation = confirm(conversation, 4)
+    assert "the person in 2 pictures" in reply(conversation, ranking(), TOP)
+    assert "Crop 5 is left out" in reply(reject(conversation, 5), ranking(), TOP)
+    assert "your photo" in reply(say(Conversation(), "", GALLERY, [Path("a.jpg")]), ranking(), TOP)
+
+
+def test_when_nobody_fits_it_says_what_would_help():
+    conversation = talk("a woman in a purple dress on camera 2")
+    said = reply(conversation, ranking(nobody_fits=True, searched=100), TOP, hidden={"camera 2": 500})
+    assert "Nobody here really fits" in said and "weak" in said
+    assert "a purple dress" in said and "“camera 2” hides 500 crops" in said and "photo" in said
+    assert "none of the first shows a woman" not in said.lower()  # two of them do
+    assert not any(sentence in said for sentence in SENTENCES.values())
+
+
+def test_nothing_at_all():
+    conversation = talk("camera 2")
+    none = ranking([], searched=0, scored=0)
+    assert "No crop passes these filters" in reply(conversation, none, [], hidden={"camera 2": 600})
+    assert "“camera 2” hides 600 crops" in reply(conversation, none, [], hidden={"camera 2": 600})
+    assert "The gallery is empty" in reply(conversation, replace(none, total=0), [])
+    assert "no candidate left" in reply(talk("a man"), none, [])
+
+
+def test_a_listing_by_filters_alone():
+    said = reply(talk("camera 2"), ranking(searched=100, scored=0), TOP)
+    assert said.startswith("I listed the crops on camera 2: 100 of 600.") and "candidate 1" not in said
+
+
+def test_a_stopped_search_and_unread_candidates():
+    said = reply(talk("a man"), ranking(stopped=True), [shown(1, 0.4), shown(2, 0.3)])
+    assert "You stopped the search" in said and "own eyes" in said
+
+
+@pytest.mark.parametrize("nobody", [True, False])
+def test_never_an_identity_always_short(nobody: bool):
+    conversation = talk(
+        "who is the woman in the red jacket with long hair, jeans, white sneakers and a tattoo?"
+    )
+    said = reply(conversation, ranking(nobody_fits=nobody), TOP)
+    assert "who somebody is I never tell" in said
+    assert len(said) < 1_200 and "\n- " not in said
+
+
+def test_the_question_parts_the_first_candidates():
+    question = next_question(talk("a woman in a red jacket").known, TOP)
+    assert question is not None and question.kind == "bag" and question.values == ("backpack", "handbag")
+    said = reply(talk("a woman in a red jacket"), ranking(), TOP)
+    assert question.text in said and asked_in(said) == "bag"
+    asked = answered(talk("a woman in a red jacket"), said, [1, 2, 3])
+    again = say(asked, "she has long hair", GALLERY)
+    assert asked_in(reply(again, ranking(), TOP)) == "hat"  # no question twice
+
+
+def test_no_question_when_it_would_not_help():
+    known = talk("a woman in a red jacket").known
+    assert next_question(known, TOP[:2]) is None
+    assert next_question(known, [TOP[0], TOP[0], TOP[0]]) is None  # all alike
+    far = [TOP[0], shown(2, 0.3, bag="handbag"), shown(3, 0.2, bag="suitcase")]
+    assert next_question(known, far) is None  # told apart already
+    assert next_question(Known(), [shown(1, 0.5), shown(2, 0.5), shown(3, 0.5)]) is None
+
+
+def test_every_kind_has_a_question_of_its_own():
+    assert set(SENTENCES) == set(KINDS)
+    assert all(asked_in(f"Well. {sentence} Or so.") == kind for kind, sentence in SENTENCES.items())
+    assert asked_in("no question") is None
+
+
+def test_comparison():
+    red, blue = Attribute("upper_colour", "red"), Attribute("upper_colour", "blue")
+    jacket, woman, bare = Attribute("upper", "jacket"), Attribute("gender", "woman"), Attribute("hat", "none")
+    said = compare_text(Compared((woman, bare), (jacket, red), (blue,)), "your photo", "crop 17")
+    assert said.split("  \n") == [
+        "**Both:** woman, no hat",
+        "**Only your photo:** red jacket",
+        "**Only crop 17:** blue top",
+    ]
+    assert "no proof" in compare_text(Compared((woman,)), "crop 1", "crop 2")
+    assert "reads nothing" in compare_text(Compared(), "crop 1", "crop 2")
+
+
+def test_labels_and_articles():
+    things = (Attribute("hair", "long"), Attribute("hair_colour", "black"), Attribute("age", "young"))
+    assert labels_of(things) == ["young", "long black hair"]
+    assert [with_article(label) for label in ("red jacket", "orange coat", "jeans", "long hair", "no hat")] == [
+        "a red jacket", "an orange coat", "jeans", "long hair", "no hat",
+    ]  # fmt: skip
+    assert sought(talk("not a backpack, no hat").known) == "a person, not a backpack, no hat"
