@@ -1,29 +1,21 @@
 """The whole model on a toy checkpoint: cached, batched scoring against the stock model; loading; reading."""
 
-import json
 import threading
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
 
 from app.model.annotation import MAX_NEW_TOKENS
-from app.model.errors import ModelError
 from app.model.image_rules import DEMO, STAGE_2
 from app.model.layout import yes_no_ids
-from app.model.manifest import CheckpointManifest
 from app.model.pictures import BoundedCache, Picture
-from app.model.prompts import annotate_prompt, pair_prompt
+from app.model.prompts import annotate_prompt, best_choice_prompt, pair_prompt
 from app.model.reid_model import ReidModel
-from tests.tiny_qwen import build_tiny, noise_picture, tiny_folder, tiny_parts
+from tests.tiny_qwen import noise_picture, picture, tiny_folder, tiny_parts, with_rule
 
 SIZES = [(112, 56), (140, 84), (90, 70), (112, 56)]
-
-
-def picture(seed: int, height: int = 112, width: int = 56) -> Picture:
-    return Picture(("noise", seed, height, width), lambda: noise_picture(seed, height, width))
 
 
 def mixed(count: int) -> list[Picture]:
@@ -34,14 +26,6 @@ def mixed(count: int) -> list[Picture]:
 def model(tmp_path):
     """A fresh toy model under a rule that leaves small pictures their own sizes, so that grids are mixed."""
     return with_rule(tmp_path / "mixed", STAGE_2)
-
-
-def with_rule(folder, rule):
-    folder.mkdir()
-    for file in tiny_folder().iterdir():
-        (folder / file.name).symlink_to(file)
-    CheckpointManifest(name="tiny", base_model="random", image_rule=rule).write(folder)
-    return ReidModel.load(folder)
 
 
 def stock_word(description, references, candidate):
@@ -148,7 +132,36 @@ def test_annotation_equals_the_stock_greedy_generation(tmp_path):
     assert read[0] == read[2]
 
 
-def test_best_choice_is_a_permutation_and_takes_the_named_one_first(model):
+def stock_choice(description, references, candidates):
+    """Place of the candidate that the plain model names, or None, from full forwards of transformers."""
+    stock, processor = tiny_parts()
+    prompt = best_choice_prompt(description, len(references), len(candidates))
+    text = processor.apply_chat_template(prompt.messages, tokenize=False, add_generation_prompt=True)
+    images = [p.load() for p in [*references, *candidates]]
+    ids = processor.tokenizer.convert_tokens_to_ids
+    with torch.no_grad():
+        first = stock(**processor(text=[text], images=images, return_tensors="pt")).logits[0, -1]
+        if first[ids("ĠNone")] > first[ids("ĠImage")]:
+            return None
+        second = stock(**processor(text=[f"{text}Image"], images=images, return_tensors="pt")).logits[0, -1]
+    return int(second[[ids(f"Ġ{name.split()[1]}") for name in prompt.names]].argmax())
+
+
+@pytest.mark.parametrize(("description", "references"), QUERIES)
+def test_best_choice_takes_the_one_that_the_stock_model_names(model, description, references):
+    candidates = [picture(seed, *[(112, 56), (140, 84)][seed % 2]) for seed in range(40, 47)]
+    left, order = list(range(7)), []
+    while left:
+        place = stock_choice(description, references, [candidates[i] for i in left[:4]])
+        if place is None:
+            break
+        order.append(left.pop(place))
+    choice = model.best_choice(description, references, candidates, list_length=4)
+    assert choice.chosen == len(order)
+    assert choice.order == (*order, *left)
+
+
+def test_best_choice_is_a_permutation_and_can_be_stopped(model):
     candidates = mixed(11)
     shown = []
     choice = model.best_choice(
@@ -203,86 +216,6 @@ def test_the_cache_is_bounded_by_bytes_and_forgets_the_oldest():
     cache.put("a", 5, 6)
     assert cache.get("a") == 5
     assert cache.used == 10
-
-
-def test_four_bit_runs_on_a_cpu():
-    model = ReidModel.load(tiny_folder(), four_bit=True)
-    words = model.words("a woman in a red jacket", [], [picture(1), picture(2)])
-    assert np.isfinite(words).all()
-    with model._ready() as loaded:
-        kinds = {type(module).__name__ for module in loaded.language.text.modules()}
-    assert "Linear4bit" in kinds
-    full = ReidModel.load(tiny_folder()).words("a woman in a red jacket", [], [picture(1), picture(2)])
-    assert np.abs(words - full).max() > 0  # the weights really are rounded
-
-
-@pytest.fixture(scope="module")
-def adapter(tmp_path_factory):
-    from peft import LoraConfig, get_peft_model
-    from transformers import Qwen2VLForConditionalGeneration
-
-    folder = tmp_path_factory.mktemp("lora")
-    base = Qwen2VLForConditionalGeneration.from_pretrained(tiny_folder(), dtype=torch.float32)
-    torch.manual_seed(0)
-    tuned = get_peft_model(
-        base, LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
-    )
-    tuned.save_pretrained(folder)
-    return folder
-
-
-@pytest.mark.parametrize("four_bit", [False, True])
-def test_an_adapter_folder_loads_on_its_base_and_counts(adapter, four_bit):
-    candidates = [picture(1), picture(2)]
-    model = ReidModel.load(adapter, four_bit=four_bit)
-    tuned = model.words("a man", [], candidates)
-    plain = ReidModel.load(tiny_folder(), four_bit=four_bit).words("a man", [], candidates)
-    assert np.abs(tuned - plain).max() > 1e-3
-    CheckpointManifest(name="tuned", base_model="tiny").write(adapter)
-    try:
-        assert ReidModel.load(adapter).name == "tuned"
-    finally:
-        (adapter / "chatreid.json").unlink()
-
-
-def test_checkpoints_that_cannot_be_used_say_why(tmp_path):
-    with pytest.raises(ModelError, match="no checkpoint folder"):
-        ReidModel.load(tmp_path / "nowhere")
-    with pytest.raises(ModelError, match="no config"):
-        ReidModel.load(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
-    with pytest.raises(ModelError, match="llama"):
-        ReidModel.load(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_vl"}))
-    (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
-    with pytest.raises(ModelError, match="safetensors"):
-        ReidModel.load(tmp_path)
-    (tmp_path / "config.json").write_text("{")
-    with pytest.raises(ModelError, match="cannot be read"):
-        ReidModel.load(tmp_path)
-
-
-def test_a_torn_weight_file_is_one_clear_error(tmp_path):
-    folder = build_tiny(tmp_path / "torn")
-    weights = folder / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:5000])
-    model = ReidModel.load(folder)
-    with pytest.raises(ModelError, match="torn cannot be loaded"):
-        model.warm_up()
-
-
-def test_half_precision_on_disk_runs_in_float32(tmp_path):
-    folder = build_tiny(tmp_path / "half")
-    weights = folder / "model.safetensors"
-    save_file(
-        {key: value.half() for key, value in load_file(weights).items()}, weights, metadata={"format": "pt"}
-    )
-    model = ReidModel.load(folder)
-    words = model.words("a man", [], [picture(1)])
-    with model._ready() as loaded:
-        assert loaded.language.dtype == torch.float32
-    full = ReidModel.load(tiny_folder()).words("a man", [], [picture(1)])
-    np.testing.assert_allclose(words, full, atol=2e-2)
 
 
 def test_a_grey_or_transparent_picture_is_read_as_rgb(model):

@@ -301,14 +301,3 @@ def test_reading_comparing_and_warming_up(full, encoder, tuned):
     assert engine.compare(Reference(image_id=1), Reference(image_id=2)) == compare_readings(one, other)
     same = engine.compare(Reference(image_id=1), Reference(image_id=1))
     assert same.only_first == same.only_second == ()
-
-
-def test_comparison_sorts_attributes_into_three():
-    from app.model.annotation import AttributeReading as Read
-
-    red, blue = Attribute("upper_colour", "red"), Attribute("upper_colour", "blue")
-    cap, bag = Attribute("hat", "cap"), Attribute("bag", "backpack")
-    first = [Read(red, 0.9), Read(cap, 0.8), Read(bag, 0.2)]
-    second = [Read(blue, 0.9), Read(cap, 0.7)]
-    found = compare_readings(first, second)
-    assert (found.common, found.only_first, found.only_second) == ((cap,), (red,), (blue,))

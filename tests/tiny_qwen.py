@@ -10,6 +10,10 @@ import numpy as np
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from app.model.image_rules import ImageRule
+from app.model.manifest import CheckpointManifest
+from app.model.pictures import Picture
+from app.model.reid_model import ReidModel
 from gallery_store.torchvision_mend import mend_torchvision
 from training.demo.base import build_base
 
@@ -61,3 +65,17 @@ def noise_picture(seed: int, height: int = 112, width: int = 56) -> Image.Image:
     rng = np.random.default_rng(seed)
     blocks = rng.integers(0, 256, size=(8, 4, 3), dtype=np.uint8)
     return Image.fromarray(blocks).resize((width, height), Image.Resampling.NEAREST)
+
+
+def picture(seed: int, height: int = 112, width: int = 56) -> Picture:
+    """noise_picture as the model takes it."""
+    return Picture(("noise", seed, height, width), lambda: noise_picture(seed, height, width))
+
+
+def with_rule(folder: Path, rule: ImageRule) -> ReidModel:
+    """The toy checkpoint with a manifest of this image rule; `folder` is made."""
+    folder.mkdir()
+    for file in tiny_folder().iterdir():
+        (folder / file.name).symlink_to(file)
+    CheckpointManifest(name="tiny", base_model="random", image_rule=rule).write(folder)
+    return ReidModel.load(folder)
