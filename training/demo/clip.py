@@ -24,7 +24,7 @@ from gallery_store.torchvision_mend import mend_torchvision
 from training.demo.attribute_heads import AttributeHeads
 from training.demo.pool import Pool, value_indices
 from training.demo.progress import Log, atomic_save, learning_rate
-from training.demo.sampling import BatchRule, Batches, augmented, descriptions, satisfies
+from training.demo.sampling import Batches, BatchRule, augmented, descriptions, satisfies
 from training.demo.tokenizer import build_tokenizer
 from training.synthetic.captions import caption, fragment
 
@@ -50,7 +50,7 @@ def build_clip(seed: int) -> tuple[Any, dict[str, Any], Any]:
         single="$A <|im_end|>", special_tokens=[("<|im_end|>", end)]
     )
     tokenizer.padding_side = "right"
-    config = {
+    config: dict[str, Any] = {
         "embed_dim": 256,
         "vision_cfg": {
             "image_size": [112, 56],
@@ -74,7 +74,22 @@ def build_clip(seed: int) -> tuple[Any, dict[str, Any], Any]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = open_clip.CLIP(**copy.deepcopy(config))
+    with torch.no_grad():
+        rows, columns = model.visual.grid_size
+        model.visual.positional_embedding[1:] = _sines(rows, columns, config["vision_cfg"]["width"])
     return model, config, tokenizer
+
+
+def _sines(rows: int, columns: int, width: int) -> Tensor:
+    """2-D sine positions (rows * columns, width), amplitude 1.
+
+    open_clip's own start (std 0.07) drowns beside the patches: where a colour stands, on the jacket or on
+    the trousers, was then not learnt for a thousand steps.
+    """
+    rates = 1 / 100 ** (torch.arange(width // 4) / (width // 4))
+    y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    parts = [turn(axis.reshape(-1, 1) * rates) for axis in (y, x) for turn in (torch.sin, torch.cos)]
+    return torch.cat(parts, 1)
 
 
 def train_clip(

@@ -24,7 +24,7 @@ from app.model.vision import encode_grids, pixel_patches
 from app.model.vocabulary import Attribute
 from training.demo.pool import Pool, value_indices
 from training.demo.progress import Log, atomic_save, learning_rate
-from training.demo.sampling import BatchRule, Batches, augmented, descriptions, satisfies
+from training.demo.sampling import Batches, BatchRule, augmented, descriptions, satisfies
 from training.instructions.sample import InstructionSample, Source, Task, draw
 from training.packed import collate, listwise_loss, scores
 

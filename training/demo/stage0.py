@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from app.model.vision import encode_grids, pixel_patches
-from app.model.vocabulary import KINDS
+from training.demo.attribute_heads import AttributeHeads
 from training.demo.clip import person_loss
 from training.demo.pool import KIND_NAMES, Pool
 from training.demo.progress import Log, atomic_save, learning_rate
@@ -34,7 +34,7 @@ class WarmUp(nn.Module):
         self.visual = visual
         self.person = nn.Linear(width, embedding, bias=False)
         self.tokens = nn.Linear(width, 64, bias=False)
-        self.attributes = nn.ModuleList(nn.Linear(width, len(values)) for values in KINDS.values())
+        self.attributes = AttributeHeads(width)
 
     def forward(self, pictures: np.ndarray) -> Tensor:
         """uint8 (n, h, w, 3) -> (n, tokens, width)."""
@@ -92,15 +92,7 @@ def warm_tower(model: Any, pool: Pool, work: Path, *, minutes: float, seed: int,
         person = torch.from_numpy(pool.person[rows])
         by_mean = person_loss(warm.embed(tokens), person)
         by_token = late_interaction(warm.tokens(tokens), person)
-        truth = torch.from_numpy(pool.visible[rows].astype(np.int64))
-        middle = tokens.mean(1)
-        by_kind = torch.stack(
-            [
-                F.cross_entropy(head(middle), truth[:, kind], ignore_index=-1)
-                for kind, head in enumerate(warm.attributes)
-                if bool((truth[:, kind] >= 0).any())
-            ]
-        ).mean()
+        by_kind = warm.attributes.loss(tokens.mean(1), pool.visible[rows])
         loss = by_mean + 0.5 * by_token + by_kind
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -137,10 +129,6 @@ def measure_tower(warm: WarmUp, pool: Pool) -> dict[str, float]:
     other_clothes = pool.clothes[queries][:, None] != pool.clothes[None]
     scores[(pool.person[queries][:, None] == pool.person[None]) & other_clothes] = -2
     found = evaluate(scores, pool.clothes[queries], pool.clothes, pool.camera[queries], pool.camera)
-    right = []
-    for kind, head in enumerate(warm.attributes):
-        shown = pool.visible[:, kind] >= 0
-        guess = head(tokens[torch.from_numpy(shown)].mean(1)).argmax(1).numpy()
-        right.append(float((guess == pool.visible[shown, kind]).mean()))
+    right = warm.attributes.accuracy(tokens.mean(1), pool.visible)
     figures = {"image_mAP": found.mAP, "image_rank1": found.rank1, "attributes": float(np.mean(right))}
     return figures | {f"attribute_{kind}": value for kind, value in zip(KIND_NAMES, right, strict=True)}

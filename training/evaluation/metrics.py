@@ -67,7 +67,13 @@ def evaluate(
     places = np.array(first)
     if not first:
         return Metrics(0.0, 0.0, 0.0, 0.0, 0.0, len(query_ids), len(query_ids))
-    at = [float(np.mean(places <= k)) for k in (1, 5, 10)]
+    rank1, rank5, rank10 = (float(np.mean(places <= k)) for k in (1, 5, 10))
     return Metrics(
-        float(np.mean(average)), *at, float(np.mean(inverse)), len(query_ids), len(query_ids) - len(first)
+        mAP=float(np.mean(average)),
+        rank1=rank1,
+        rank5=rank5,
+        rank10=rank10,
+        mINP=float(np.mean(inverse)),
+        queries=len(query_ids),
+        without_match=len(query_ids) - len(first),
     )

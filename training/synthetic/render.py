@@ -111,7 +111,7 @@ def _through(picture: Image.Image, shot: Shot, rng: np.random.Generator) -> Imag
         picture = picture.resize(small, Image.Resampling.BOX).resize(
             size=(width, height), resample=Image.Resampling.BILINEAR
         )
-    values = np.asarray(picture, np.float32)
+    values: np.ndarray = np.asarray(picture, np.float32)
     light = float(rng.uniform(-0.16, 0.16))
     slope = 1 + light * np.linspace(-1, 1, width, dtype=np.float32)[None, :, None]
     exposure = camera.exposure * float(rng.uniform(0.88, 1.12))

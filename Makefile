@@ -1,0 +1,43 @@
+# Two commands do all the set-up: `make run` and `make test`.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup run test check screenshots evaluate-demo benchmarks clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# Settings reach the app as CHATREID_* variables, or as ARGS="--port 7861 --gallery my.db".
+run: setup
+	$(BIN)/python app.py $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy app.py
+	$(BIN)/mypy app gallery_store training
+
+# The pictures of the README; needs chromium.
+screenshots: setup
+	$(BIN)/python -m tests.screenshots
+
+# How well the demo models find people of the demo gallery.
+evaluate-demo: setup
+	$(BIN)/python -m tests.benchmarks.find_people
+
+benchmarks: setup
+	$(BIN)/python -m tests.benchmarks.drawing
+	$(BIN)/python -m tests.benchmarks.find_people
+	$(BIN)/python -m tests.benchmarks.first_answer
+
+clean:
+	rm -rf $(VENV) data .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,26 @@
+"""A handful of drawn crops as a training pool, for tests."""
+
+from functools import cache
+
+import numpy as np
+
+from training.demo.pool import Pool, PoolSpec, crops, small, value_indices
+
+
+@cache
+def tiny_pool(split: str = "train", families: int = 12) -> Pool:
+    """families x 3 people x 2 outfits x 2 views, kept in memory."""
+    spec = PoolSpec(9, split, families=families, views=2, infrared_share=0.2)
+    drawn = list(crops(spec))
+    people: dict[str, int] = {}
+    sets: dict[tuple[str, int], int] = {}
+    return Pool(
+        np.stack([small(c) for c in drawn]),
+        np.array([people.setdefault(c.person_id, len(people)) for c in drawn]),
+        np.array([c.family for c in drawn]),
+        np.array([sets.setdefault((c.person_id, c.clothes), len(sets)) for c in drawn]),
+        np.array([int(c.camera_id) for c in drawn]),
+        np.array([c.shot.infrared for c in drawn]),
+        np.stack([value_indices(c.attributes) for c in drawn]),
+        np.stack([value_indices(c.visible) for c in drawn]),
+    )

@@ -1,0 +1,225 @@
+"""Fits what turns the model's word and CLIP's cosine into a probability, on people of the validation split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from app.model.description import query_description
+from app.model.manifest import Calibration, CheckpointManifest, encoder_key
+from app.model.pictures import Picture
+from app.model.reid_model import ReidModel
+from app.model.vocabulary import Attribute
+from app.retrieval.calibration import clip_log_odds, fit, fit_threshold, log_odds, sigmoid
+from gallery_store.encoder import ClipEncoder
+from training.demo.language import TOLD_CHANGES
+from training.demo.pool import Pool, value_indices
+from training.demo.progress import Log
+from training.demo.sampling import satisfies
+from training.synthetic.captions import fragment
+
+QUERIES, CANDIDATES = 200, 64
+FALSE_ALARMS = 0.05  # the share of searches whose person is there that may be told "nobody fits"
+PRESENT_SHARE = 0.25  # of the people: the gallery; searches for the others are searches for the absent
+
+
+@dataclass(frozen=True)
+class Search:
+    """One query: what CLIP and the model are asked, and the truth over the gallery's rows.
+
+    text, reference: as far as there are; same, unsure: bool (gallery,).
+    """
+
+    text: str
+    reference: int | None
+    same: np.ndarray
+    unsure: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What was found for one kind of query: arrays (queries, CANDIDATES), and CLIP's over the whole gallery."""
+
+    words: np.ndarray
+    similarities: np.ndarray
+    same: np.ndarray
+    unsure: np.ndarray
+    true_similarities: np.ndarray
+    mAP: dict[str, float]
+
+
+def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
+    """Fits the three kinds of query, writes them into the folder's manifest, and returns the figures."""
+    encoder, model = ClipEncoder.load(clip), ReidModel.load(folder)
+    images = [Image.fromarray(picture) for picture in pool.pictures]
+    vectors = encoder.encode_images(images)
+    pictures = [Picture(("pool", i), partial(images.__getitem__, i)) for i in range(len(pool))]
+    people = np.unique(pool.family)
+    inside = np.isin(pool.family, people[: int(len(people) * PRESENT_SHARE)])
+    gallery = np.flatnonzero(inside)
+    rng = np.random.default_rng(0)
+    fitted: dict[str, Calibration] = {}
+    figures: dict[str, Any] = {"gallery": len(gallery)}
+    for kind, make in (("text", _by_text), ("image", _by_image), ("image-plus-text", _by_both)):
+        present = _searches(make, pool, gallery, gallery, rng, QUERIES)
+        absent = _searches(make, pool, np.flatnonzero(~inside), gallery, rng, QUERIES // 2)
+        weight = _text_weight(encoder, vectors, gallery, present) if kind == "image-plus-text" else 0.5
+        there = _ask(model, encoder, vectors, pictures, gallery, present, weight)
+        gone = _ask(model, encoder, vectors, pictures, gallery, absent, weight)
+        sure = ~there.unsure
+        found = fit(there.words[sure], there.similarities[sure], there.same[sure], text_weight=weight)
+        tau = float(np.quantile(there.true_similarities, 0.01)) - 1e-6
+        best_there = _best(found, there)
+        threshold = min(
+            fit_threshold(best_there, _best(found, gone)), float(np.quantile(best_there, FALSE_ALARMS))
+        )
+        fitted[kind] = replace(found, tau=max(-1.0, tau), threshold=threshold)
+        figures[kind] = {
+            **_mean_ap(found, there),
+            "false_alarms": float((best_there < threshold).mean()),
+            "absent_found": float((_best(found, gone) < threshold).mean()),
+        }
+        log.write(stage="calibrate", kind=kind, **figures[kind])
+    manifest = CheckpointManifest.read(folder)
+    assert manifest is not None
+    calibrations = {**manifest.calibrations, encoder_key(encoder.name, encoder.version): fitted}
+    replace(manifest, calibrations=calibrations, figures={**manifest.figures, "validation": figures}).write(
+        folder
+    )
+    return figures
+
+
+Make = Callable[[Pool, int, np.ndarray, np.random.Generator], "Search | None"]
+
+
+def _searches(
+    make: Make, pool: Pool, about: np.ndarray, gallery: np.ndarray, rng: np.random.Generator, count: int
+) -> list[Search]:
+    """Queries about rows of `about`; over the gallery itself each has a match, over others it has none."""
+    searches: list[Search] = []
+    wanted = about is gallery
+    for row in rng.permutation(about):
+        search = make(pool, int(row), gallery, rng)
+        if search is not None and bool(search.same.any()) == wanted:
+            searches.append(search)
+        if len(searches) == count:
+            break
+    return searches
+
+
+def _by_text(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search:
+    said = fragment(pool.seen(row), rng, int(rng.integers(2, 7)))
+    fits, unsure = satisfies(value_indices(said)[None], pool.attributes[gallery], pool.visible[gallery])
+    text = query_description([Attribute(k, v) for k, v in said.items()])
+    return Search(text, None, fits[:, 0], unsure[:, 0])
+
+
+def _by_image(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search:
+    own = gallery == row
+    return Search("", row, (pool.person[gallery] == pool.person[row]) & ~own, own)
+
+
+def _by_both(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search | None:
+    person = np.flatnonzero((pool.person == pool.person[row]) & (pool.clothes != pool.clothes[row]))
+    before, after = pool.seen(row), pool.seen(int(rng.choice(person)))
+    changed = [k for k in TOLD_CHANGES if k in after and after[k] != before.get(k)]
+    if not changed:
+        return None
+    said = {k: after[k] for k in rng.permutation(changed)[: int(rng.integers(1, 4))]}
+    fits, unsure = satisfies(value_indices(said)[None], pool.attributes[gallery], pool.visible[gallery])
+    same = pool.person[gallery] == pool.person[row]
+    text = query_description([Attribute(k, v) for k, v in said.items()])
+    return Search(text, row, same & fits[:, 0], (same & unsure[:, 0]) | (gallery == row))
+
+
+def _similarities(
+    encoder: ClipEncoder, vectors: np.ndarray, gallery: np.ndarray, search: Search, weight: float
+) -> np.ndarray:
+    shared = np.zeros(len(gallery), np.float32)
+    share = weight if search.reference is not None else 1.0
+    if search.text:
+        shared += share * (vectors[gallery] @ encoder.encode_texts([search.text])[0])
+    if search.reference is not None:
+        shared += (1 - share if search.text else 1.0) * (vectors[gallery] @ vectors[search.reference])
+    return shared
+
+
+def _text_weight(
+    encoder: ClipEncoder, vectors: np.ndarray, gallery: np.ndarray, searches: list[Search]
+) -> float:
+    """The share of the text's cosine with which CLIP alone ranks best."""
+    weights = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+    scores = [
+        np.mean([_ap(_similarities(encoder, vectors, gallery, s, w), s.same, s.unsure) for s in searches])
+        for w in weights
+    ]
+    return weights[int(np.argmax(scores))]
+
+
+def _ask(
+    model: ReidModel,
+    encoder: ClipEncoder,
+    vectors: np.ndarray,
+    pictures: list[Picture],
+    gallery: np.ndarray,
+    searches: list[Search],
+    weight: float,
+) -> Pairs:
+    words, near, same, unsure, true = [], [], [], [], []
+    clip_ap = []
+    for search in searches:
+        similar = _similarities(encoder, vectors, gallery, search, weight)
+        clip_ap.append(_ap(similar, search.same, search.unsure))
+        true.append(similar[search.same])
+        top = np.argsort(
+            -np.where(gallery == (search.reference if search.reference is not None else -1), -2, similar)
+        )
+        top = top[:CANDIDATES]
+        references = [] if search.reference is None else [pictures[search.reference]]
+        words.append(model.words(search.text, references, [pictures[i] for i in gallery[top]]))
+        near.append(similar[top])
+        same.append(search.same[top])
+        unsure.append(search.unsure[top])
+    return Pairs(
+        np.stack(words),
+        np.stack(near),
+        np.stack(same),
+        np.stack(unsure),
+        np.concatenate(true),
+        {"clip_gallery_mAP": float(np.nanmean(clip_ap)) if np.isfinite(clip_ap).any() else 0.0},
+    )
+
+
+def _best(calibration: Calibration, pairs: Pairs) -> np.ndarray:
+    """The best candidate's probability of each search."""
+    return (
+        sigmoid(log_odds(calibration, pairs.words.ravel(), pairs.similarities.ravel()))
+        .reshape(pairs.words.shape)
+        .max(1)
+    )
+
+
+def _mean_ap(calibration: Calibration, pairs: Pairs) -> dict[str, float]:
+    """Mean AP within the candidates, by CLIP, by the word and by both together."""
+    both = log_odds(calibration, pairs.words.ravel(), pairs.similarities.ravel()).reshape(pairs.words.shape)
+    clip = clip_log_odds(calibration, pairs.similarities)
+    rows = {"clip": clip, "word": pairs.words, "combined": both}
+    return {
+        f"{name}_mAP": float(
+            np.nanmean([_ap(s, t, u) for s, t, u in zip(scores, pairs.same, pairs.unsure, strict=True)])
+        )
+        for name, scores in rows.items()
+    } | pairs.mAP
+
+
+def _ap(scores: np.ndarray, same: np.ndarray, unsure: np.ndarray) -> float:
+    """Average precision without the unsure; NaN where nothing matches."""
+    hits = same[~unsure][np.argsort(-scores[~unsure], kind="stable")]
+    ranks = np.flatnonzero(hits) + 1
+    return float(np.mean(np.arange(1, len(ranks) + 1) / ranks)) if len(ranks) else float("nan")

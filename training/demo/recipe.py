@@ -1,0 +1,217 @@
+"""The demo models from nothing, in one resumable command: `python -m training demo`.
+
+Order: draw the people; CLIP; stage 0 (tower, then language), which stands in for a pre-trained base; the
+paper's three stages; calibration on validation people; fp16 into assets/.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from app.model.image_rules import DEMO
+from app.model.manifest import CheckpointManifest
+from gallery_store.torchvision_mend import mend_torchvision
+from training.demo.base import build_base
+from training.demo.calibrate import calibrate
+from training.demo.clip import measure as measure_clip
+from training.demo.clip import train_clip
+from training.demo.language import Stage, train_stage
+from training.demo.pool import Pool, PoolSpec, load_pool
+from training.demo.progress import Log
+from training.demo.stage0 import WarmUp, measure_tower, warm_tower
+from training.instructions import stage1, stage2, stage3
+from training.synthetic.people import WORLD_VERSION
+
+CLIP_NAME = "chatreid-demo-clip"
+MODEL_NAME = "chatreid-demo"
+TRAIN = PoolSpec(1, "train", families=3400, views=3)
+VALIDATION = PoolSpec(2, "validation", families=120, views=4)
+SIZES: dict[str, Any] = {
+    "text_width": 192,
+    "layers": 4,
+    "heads": 4,
+    "kv_heads": 2,
+    "vision_width": 160,
+    "vision_depth": 4,
+}
+STEPS = ("pools", "clip", "tower", "language", "stage1", "stage2", "stage3", "export")
+KNOWS = "The demo model knows drawn people only."
+
+
+@dataclass(frozen=True)
+class Minutes:
+    """Wall clock of each part on one core; the whole recipe scales with it."""
+
+    clip: float = 50
+    tower: float = 38
+    language: float = 15
+    stage1: float = 5
+    stage2: float = 18
+    stage3: float = 14
+
+    def scaled(self, factor: float) -> Minutes:
+        return Minutes(**{name: value * factor for name, value in asdict(self).items()})
+
+
+def stages(minutes: Minutes) -> dict[str, Stage]:
+    """The language half of stage 0 and the three stages, side by side."""
+    read_and_tell = {**stage1.MIXTURE, "annotate-attributes": (stage2.annotate_attributes, 1.5)}
+    pairs = {"image": 0.5, "text": 0.5}
+    every = {"image": 0.35, "text": 0.35, "image-plus-text": 0.3}
+    return {
+        "language": Stage(
+            "stage0-language", minutes.language, 1.5e-3, read_and_tell, 8, pairs, tower_rate=0, teacher=0.5
+        ),
+        "stage1": Stage("stage1", minutes.stage1, 8e-4, stage1.MIXTURE, 20, {}, tower_rate=0.1),
+        "stage2": Stage(
+            "stage2", minutes.stage2, 1e-3, stage2.MIXTURE, 6, pairs, tower_rate=0.1, fresh_decoder=True
+        ),
+        "stage3": Stage("stage3", minutes.stage3, 8e-4, stage3.MIXTURE, 6, every, tower_rate=0),
+    }
+
+
+class Run:
+    """One training of the demo models in a work folder; each step is skipped when its mark is there."""
+
+    def __init__(self, work: Path, assets: Path, minutes: Minutes, seed: int, workers: int) -> None:
+        self.work, self.assets, self.minutes, self.seed, self.workers = work, assets, minutes, seed, workers
+        self.log = Log(work / "log.jsonl")
+        work.mkdir(parents=True, exist_ok=True)
+
+    def step(self, name: str) -> None:
+        """Runs one of STEPS if it is not done."""
+        mark = self.work / f"{name}.done.json"
+        if mark.is_file():
+            return
+        figures = getattr(self, f"_{name}")()
+        mark.write_text(json.dumps(figures or {}, indent=2))
+
+    def figures(self, name: str) -> dict[str, Any]:
+        """What a step that is done left behind."""
+        mark = self.work / f"{name}.done.json"
+        return json.loads(mark.read_text()) if mark.is_file() else {}
+
+    def _pool(self, spec: PoolSpec) -> Pool:
+        return load_pool(self.work / f"pool-{spec.split}", spec, self.workers)
+
+    def _pools(self) -> dict[str, Any]:
+        return {spec.split: len(self._pool(spec)) for spec in (TRAIN, VALIDATION)}
+
+    def _clip(self) -> dict[str, Any]:
+        folder = self.work / "demo_clip"
+        train_clip(
+            self._pool(TRAIN),
+            folder,
+            self.work,
+            minutes=self.minutes.clip,
+            seed=self.seed,
+            log=self.log,
+            name=CLIP_NAME,
+        )
+        return measure_clip(folder, self._pool(VALIDATION))
+
+    def _tower(self) -> dict[str, Any]:
+        if not (self.work / "base" / "config.json").is_file():
+            build_base(self.work / "base", seed=self.seed, **SIZES)
+        model, processor = load(self.work / "base")
+        warm = warm_tower(
+            model, self._pool(TRAIN), self.work, minutes=self.minutes.tower, seed=self.seed, log=self.log
+        )
+        save(model, processor, self.work / "tower")
+        return measure_tower(warm, self._pool(VALIDATION))
+
+    def _language(self) -> dict[str, Any]:
+        return self._stage("language", self.work / "tower")
+
+    def _stage1(self) -> dict[str, Any]:
+        return self._stage("stage1", self.work / "language")
+
+    def _stage2(self) -> dict[str, Any]:
+        return self._stage("stage2", self.work / "stage1")
+
+    def _stage3(self) -> dict[str, Any]:
+        return self._stage("stage3", self.work / "stage2")
+
+    def _stage(self, name: str, start: Path) -> dict[str, Any]:
+        stage = stages(self.minutes)[name]
+        model, processor = load(start)
+        if stage.fresh_decoder:
+            base, _ = load(self.work / "language")
+            take_decoder(model, base)
+        teacher = self._teacher(model) if stage.teacher else None
+        steps = train_stage(
+            model,
+            processor,
+            stage,
+            self._pool(TRAIN),
+            self.work,
+            seed=self.seed + len(name),
+            log=self.log,
+            teacher=teacher,
+        )
+        save(model, processor, self.work / name)
+        return {"steps": steps, "minutes": stage.minutes, "rate": stage.rate, "lists": stage.lists}
+
+    def _teacher(self, model: Any) -> WarmUp:
+        teacher = WarmUp(model.model.visual, model.config.text_config.hidden_size)
+        teacher.load_state_dict(torch.load(self.work / "tower.pt", weights_only=True)["model"])
+        return teacher.requires_grad_(False)
+
+    def _export(self) -> dict[str, Any]:
+        folder, clip = self.assets / "demo_qwen2vl", self.assets / "demo_clip"
+        shutil.rmtree(clip, ignore_errors=True)
+        shutil.copytree(self.work / "demo_clip", clip)
+        model, processor = load(self.work / "stage3")
+        partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        save(model.half(), processor, partial)
+        manifest = CheckpointManifest(
+            name=MODEL_NAME,
+            base_model="random weights of the Qwen2-VL architecture, warmed by stage 0",
+            stages=tuple({"name": name, **self.figures(name)} for name in STEPS[2:7]),
+            image_rule=DEMO,
+            data={"world": WORLD_VERSION, "pools": [asdict(TRAIN), asdict(VALIDATION)]},
+            knows=KNOWS,
+        )
+        manifest.write(partial)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+        return calibrate(folder, clip, self._pool(VALIDATION), self.log)
+
+
+def train_demo(
+    work: Path, assets: Path, *, minutes: Minutes, seed: int, workers: int, only: Sequence[str] = STEPS
+) -> None:
+    """Runs the steps that are asked for and not done yet."""
+    run = Run(work, assets, minutes, seed, workers)
+    for name in STEPS:
+        if name in only:
+            run.step(name)
+
+
+def load(folder: Path) -> tuple[Any, Any]:
+    """A checkpoint in float32, and its processor."""
+    mend_torchvision()
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
+    return model, AutoProcessor.from_pretrained(folder)
+
+
+def save(model: Any, processor: Any, folder: Path) -> None:
+    """The checkpoint in the published format, safetensors."""
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+def take_decoder(model: Any, base: Any) -> None:
+    """Everything but the vision tower (with its merger) becomes the base's: the paper's stage 2."""
+    model.model.language_model.load_state_dict(base.model.language_model.state_dict())
+    model.lm_head.load_state_dict(base.lm_head.state_dict())
