@@ -93,6 +93,8 @@ def test_the_conversation_of_the_readme():
         (["a blue cap", "no hat", "a hat after all"], ["woman", "red jacket", "hat", "backpack"]),
         (["no glasses", "forget the glasses"], ["woman", "red jacket", "backpack"]),
         (["no, orange"], ["woman", "orange jacket", "backpack"]),
+        (["a coat instead of the jacket"], ["woman", "red coat", "backpack"]),
+        (["swap the backpack for a handbag"], ["woman", "red jacket", "handbag"]),
         (["it's a man"], ["man", "red jacket", "backpack"]),
         (["the backpack is black", "no, green"], ["woman", "red jacket", "green backpack"]),
         (["a striped shirt", "in a green coat"], ["woman", "green coat", "backpack"]),

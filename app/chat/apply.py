@@ -70,8 +70,10 @@ def absence(kind: str) -> tuple[Attribute, ...]:
 
 def _without_dropped(attributes: tuple[Attribute, ...], message: Understood) -> tuple[Attribute, ...]:
     whole = {part for kind in message.dropped for part in (parts_of(kind) if kind in COLOUR_OF else (kind,))}
+    said = {attribute.kind for attribute in message.wanted}
     for attribute in message.dropped_values:
-        if attribute in attributes:  # "forget the backpack" takes its colour along
+        # "forget the backpack" takes its colour along; "a coat instead of the jacket" keeps it
+        if attribute in attributes and attribute.kind not in said:
             whole.update(part for part in parts_of(attribute.kind) if part != attribute.kind)
     return tuple(a for a in attributes if a.kind not in whole and a not in message.dropped_values)
 

@@ -81,9 +81,10 @@ def _bind_colour(
     if noun.entry.attribute is not None and noun.entry.attribute.kind == "upper_pattern":
         thing = None if noun.text in _HEAD_NOUNS else "upper"
     if thing is None or thing not in COLOUR_OF:
-        bound.alternatives.append(f"{item.text} {noun.text}")
+        name = thing if noun.role == "one" and thing else noun.text
+        bound.alternatives.append(f"{item.text} {name}")
         if thing is not None:
-            bound.say(f"I know no colours of {_plural(noun.text)}; {_free(item, noun.text)}.")
+            bound.say(f"I know no colours of {_plural(name)}; {_free(item, name)}.")
         return
     if noun.role == "one":
         noun.used = True

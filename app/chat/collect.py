@@ -89,6 +89,8 @@ def _attribute(items: Sequence[Item], place: int, found: Collected, bound: Bound
         else:
             found.dropped.append(attribute.kind)
         return
+    if item.text in ("shoes", "shoe") and (item.mode == "+") and _coloured(attribute.kind, bound):
+        return  # "white shoes" may well be sneakers: the colour is what was meant
     names_kind = _kind_named(item) == attribute.kind
     if item.mode == "-":
         found.unwanted.extend(absence(attribute.kind) if names_kind else (attribute,))
@@ -101,6 +103,10 @@ def _attribute(items: Sequence[Item], place: int, found: Collected, bound: Bound
             found.dropped_values.append(attribute)
     else:
         _want(items, place, attribute, found, bound)
+
+
+def _coloured(thing: str, bound: Bound) -> bool:
+    return any(attribute.kind == COLOUR_OF[thing] and mode == "+" for attribute, mode in bound.stated)
 
 
 def _want(items: Sequence[Item], place: int, attribute: Attribute, found: Collected, bound: Bound) -> None:

@@ -37,7 +37,7 @@ class Fit:
 
 def fit_of(known: Known, shown: Shown) -> Fit:
     """Compare one candidate with what is wanted and what is not."""
-    if not shown.readings:
+    if not shown.sure:
         return Fit()
     shows, differs, unread, instead = [], [], [], []
     for thing, wanted in things_in(known.wanted):
@@ -73,13 +73,13 @@ def fit_of(known: Known, shown: Shown) -> Fit:
 
 
 def _read_things(shown: Shown) -> list[tuple[str, list[Attribute]]]:
-    return things_in([reading.attribute for reading in shown.readings if reading.attribute.value != "none"])
+    return things_in([attribute for attribute in shown.sure if attribute.value != "none"])
 
 
 def _seen(thing: str, wanted: Sequence[Attribute], shown: Shown) -> str:
     """What is read of a thing, in as much detail as was wanted."""
     kinds = {thing, *(attribute.kind for attribute in wanted)}
-    read = [reading.attribute for reading in shown.readings if reading.attribute.kind in kinds]
+    read = [attribute for attribute in shown.sure if attribute.kind in kinds]
     if any(attribute.value == "none" for attribute in read):
         return f"no {thing}"
     return thing_label(thing, read)

@@ -23,13 +23,14 @@ DROP = (
     "do not know if|do not know whether|do not know about|do not know|can not remember|do not remember|"
     "leave out|leave off|scrap|delete|disregard|instead of|rather than|any|whatever|whichever|take away|"
     "cancel|clear|stop looking for|not necessarily|no matter|regardless of|does not matter if|undo the|"
-    "strike|lose the|may or may not|might or might not"
+    "strike|lose the|may or may not|might or might not|replace|swap|switch|exchange"
 )
 DROP_AFTER = (
     "does not matter|do not matter|did not matter|not matter|is not important|are not important|"
     "not important|unimportant|is irrelevant|irrelevant|is optional|optional|can be anything|"
     "could be anything|may be anything|might be anything|not relevant|can be any|could be any|can change|"
-    "may have changed|might have changed|no longer matters|unknown|is unknown|not needed|not necessary"
+    "may have changed|might have changed|no longer matters|is wrong|"
+    "was wrong|is not right|was not right|is not correct|is incorrect|unknown|is unknown|not needed|not necessary"
 )
 CORRECTIVE = "actually|sorry|i mean|i meant|correction|wait|rather|instead|no wait|oops|more like|not quite"
 BACK = (

@@ -48,8 +48,8 @@ def assign_modes(items: list[Item]) -> None:
         if mode != "+" and _ends(items, place, mode, trigger, since):
             mode = "+"
         item.mode = mode
-        if item.role == "colour" and place > 0 and items[place - 1].text == "from":
-            item.mode = "x"  # "change it from red to blue"
+        if item.role == "colour" and place > 0 and items[place - 1].text in ("from", "change"):
+            item.mode = "x"  # "change it from red to blue", "change red to blue"
         if mode != "+" and item.role in _CONTENT:
             since += 1
         if item.role == "drop-after":
@@ -66,6 +66,12 @@ def _ends(items: list[Item], place: int, mode: str, trigger: str, since: int) ->
         return True
     if mode == "-" and since and items[place - 1].thing is not None and item.role in _CONTENT:
         return True  # "no backpack white shoes": nothing joins the second to the first
+    if (
+        trigger in ("replace", "swap", "switch", "exchange")
+        and since
+        and item.text in ("with", "for", "by", "to")
+    ):
+        return True
     if trigger in ("instead of", "rather than") and since and item.text in _ARTICLES:
         return True
     if item.text == "and" and since:

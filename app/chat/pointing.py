@@ -20,6 +20,7 @@ _LINKS = frozenset(
     """
     )
 )
+CLOTHING = frozenset({"dressed", "wearing", "wears", "wore", "clad", "in", "all", "with", "and"})
 _BLOCKING = frozenset(
     {"with", "wearing", "dressed", "wears", "wore", "has", "had", "carrying", "holding", "and"}
 )
@@ -105,7 +106,7 @@ def meant_by_one(items: list[Item], place: int, known: Known) -> str | None:
     if items[place].role != "one":
         return None
     for item in reversed(items[:place]):
-        if item.thing in COLOUR_OF:
+        if item.thing is not None:
             return item.thing
     return last_coloured(known) or "upper"
 
@@ -120,13 +121,15 @@ def last_coloured(known: Known) -> str | None:
 
 
 def meant_by_they(items: list[Item], place: int) -> str | None:
-    """The thing of "sneakers, I think they were white"."""
-    pronoun = False
+    """The thing of "sneakers, I think they were white" and of "a cap - maybe black": the last one before the
+    colour, where nothing but function words stands between and none of them begins the clothes anew.
+    """
     for back in range(place - 1, -1, -1):
         item = items[back]
-        pronoun = pronoun or item.text in ("it", "they", "those", "these", "which", "that")
         if item.thing is not None:
-            return item.thing if pronoun and item.thing in COLOUR_OF and not owns(items, back) else None
+            return item.thing if item.thing in COLOUR_OF and not owns(items, back) else None
+        if item.role not in ("function", "stop", "one", "back") or item.text in CLOTHING:
+            return None
     return None
 
 

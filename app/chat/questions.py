@@ -54,7 +54,7 @@ def next_question(known: Known, shown: Sequence[Shown], already: Collection[str]
     told apart already or nothing was read in them. Never a kind that is known, nor one of `already`.
     """
     best = max((candidate.candidate.probability for candidate in shown), default=0.0)
-    near = [one for one in shown if best - one.candidate.probability <= NEAR and one.readings]
+    near = [one for one in shown if best - one.candidate.probability <= NEAR and one.sure]
     if len(near) < FEWEST:
         return None
     chosen: tuple[float, Question] | None = None

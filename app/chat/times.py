@@ -7,7 +7,7 @@ from datetime import time
 
 from app.chat.clock import DAY, Moment, read_moment
 from app.chat.tables import phrases
-from app.chat.taking import Taking
+from app.chat.taking import Taking, whole_number
 from app.chat.values import GalleryFacts
 from gallery_store.crops import Filters
 
@@ -46,6 +46,8 @@ _ANY_FILTER = phrases(
     "remove filters|no filters|no filter|drop the filters|forget the filters|reset the filters|"
     "without filters|without any filters|ignore the filters|reset filters|drop all filters"
 )
+_AGO = phrases("last hour|past hour|an hour ago|half an hour ago|just now|right now|a moment ago|recently")
+_UNITS = ("minutes", "minute", "mins", "min", "hours", "hour")
 
 
 def read_times(taking: Taking, filters: Filters, gallery: GalleryFacts) -> Filters:
@@ -69,6 +71,10 @@ def read_times(taking: Taking, filters: Filters, gallery: GalleryFacts) -> Filte
             taking.take(place, end + (taking.text(end) in ("filter", "filters")))
             cleared = True
             continue
+        if end_ago := _counted_back(taking, place):
+            taking.take(place, end_ago)
+            taking.notes.append("I cannot count back from now: name the hours, such as “after 14:00”.")
+            continue
         found = _at(taking, place)
         if found is None:
             place += 1
@@ -83,6 +89,20 @@ def read_times(taking: Taking, filters: Filters, gallery: GalleryFacts) -> Filte
         taking.notes.append("The gallery's crops have no times, so I did not filter by time.")
         return filters
     return _merged(taking, filters, after, before)
+
+
+def _counted_back(taking: Taking, place: int) -> int | None:
+    """One past the end of "five minutes ago", "in the last 2 hours", "the last hour" at `place`, or None."""
+    phrase = taking.first(place, _AGO)
+    if phrase:
+        return place + len(phrase.split())
+    last = taking.text(place) in ("last", "past")
+    number = place + 1 if last else place
+    if whole_number(taking.text(number)) is None or taking.text(number + 1) not in _UNITS:
+        return None
+    if last:
+        return number + 2
+    return number + 3 if taking.text(number + 2) == "ago" else None
 
 
 def _merged(taking: Taking, filters: Filters, after: int | None, before: int | None) -> Filters:

@@ -117,6 +117,9 @@ class Comparison(Protocol):
     def only_second(self) -> tuple[Attribute, ...]: ...
 
 
+SURE = 0.5  # confidence from which a reading is told to the operator
+
+
 @dataclass(frozen=True)
 class Shown:
     """A candidate on the screen, with what the model reads in it; no readings where it was not asked."""
@@ -126,8 +129,13 @@ class Shown:
     readings: Sequence[Reading] = ()
 
     def read(self, kind: str) -> Attribute | None:
-        """What the model reads of a kind, or None."""
-        return next((reading.attribute for reading in self.readings if reading.attribute.kind == kind), None)
+        """What the model reads of a kind, or None where it reads nothing or is not sure of it."""
+        return next((attribute for attribute in self.sure if attribute.kind == kind), None)
+
+    @property
+    def sure(self) -> tuple[Attribute, ...]:
+        """The attributes that the model reads more surely than not."""
+        return tuple(reading.attribute for reading in self.readings if reading.confidence >= SURE)
 
 
 def thing_of(kind: str) -> str:
