@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,13 +44,15 @@ class Row:
 def manifest(folder: Path) -> list[Row]:
     with (folder / "manifest.csv").open(encoding="utf-8") as file:
         return [
-            Row(row["path"], row["camera"], row["person"], _said(row["attributes"]), _said(row["visible"]))
+            Row(
+                row["path"],
+                row["camera"],
+                row["person"],
+                json.loads(row["attributes"]),
+                json.loads(row["visible"]),
+            )
             for row in csv.DictReader(file)
         ]
-
-
-def _said(text: str) -> dict[str, str]:
-    return dict(pair.split("=") for pair in text.split(";"))
 
 
 def sentence(said: dict[str, str]) -> str:
@@ -142,9 +145,9 @@ def main() -> None:
             )
             seconds = (time.perf_counter() - started) / (len(told) + len(clicked))
             print(
-                f"{name:11s} descriptions: first {within(by_words, 1)}/{COUNT},"
-                f" among 10 {within(by_words, 10)}/{COUNT}; clicks: among 5 {within(by_click, 5)}/{COUNT}, first {within(by_click, 1)}/{COUNT};"
-                f" {seconds:.2f} s each"
+                f"{name:11s} descriptions: first {within(by_words, 1)}/{COUNT}, "
+                f"among 10 {within(by_words, 10)}/{COUNT}; clicks: among 5 {within(by_click, 5)}/{COUNT}, "
+                f"first {within(by_click, 1)}/{COUNT}; {seconds:.2f} s each"
             )
         store.close()
 

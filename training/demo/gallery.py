@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -45,10 +46,7 @@ def write_gallery(folder: Path) -> int:
         (partial / name).write_bytes(encode(crop.picture()))
         tags = "infrared" if crop.shot.infrared else ""
         clothes = f"{person}-{crop.clothes + 1}"
-        said = [
-            ";".join(f"{kind}={value}" for kind, value in group.items())
-            for group in (crop.attributes, crop.visible)
-        ]
+        said = [json.dumps(group) for group in (crop.attributes, crop.visible)]
         rows.append((name, crop.camera_id, crop.time.isoformat(), person, clothes, tags, *said))
     with (partial / "manifest.csv").open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
