@@ -44,7 +44,9 @@ class Settings:
     clip: str = _option(str(DEMO_CLIP), "CLIP folder or open_clip name, such as ViT-B-16/laion2b_s34b_b88k")
     device: str = _option("auto", "cpu, cuda, cuda:N, or auto for the best there is")
     k: int = _option(64, "the most candidates that the model scores in one search")
-    tau: float | None = _option(None, "CLIP cosine below which a crop is not scored (default: the model's own)")
+    tau: float | None = _option(
+        None, "CLIP cosine below which a crop is not scored (default: the model's own)"
+    )
     max_upload_mb: int = _option(32, "largest file that may be uploaded, in MB")
     max_pixels: int = _option(50_000_000, "largest picture that is decoded, in pixels")
     session_hours: float = _option(12.0, "hours after which an idle conversation is forgotten")
@@ -209,7 +211,7 @@ def _read_login(login: str) -> dict[str, str]:
         user, colon, password = pair.partition(":")
         if not (user and colon and password):
             # the text is not shown: it may be a password
-            raise SettingsError("--login needs user:password, or the path of a file with one such pair per line")
+            raise SettingsError("--login needs user:password, or a file with one such pair per line")
         users[user] = password
     if not users:
         raise SettingsError(f"--login names the file {login}, which holds no user:password line")

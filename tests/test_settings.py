@@ -1,4 +1,4 @@
-"""Settings: environment under command line, nonsense refused in one sentence, nothing listens openly by accident."""
+"""Settings: environment under command line, nonsense refused, nothing listens openly by accident."""
 
 import os
 import subprocess
@@ -104,7 +104,12 @@ def test_a_refused_password_is_not_shown() -> None:
 
 def run_app(*argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [PYTHON, "app.py", *argv], cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True, timeout=60
+        [PYTHON, "app.py", *argv],
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 

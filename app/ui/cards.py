@@ -99,6 +99,8 @@ def _head(cards: Sequence[Card], ranking: Ranking) -> str:
     searched = f"{ranking.searched:,} crops searched"
     scored = f"{ranking.scored:,} read by the model" if ranking.scored else "listed by time"
     notes = [searched, scored, f"{ranking.timings.total:.1f} s"]
+    if not ranking.calibrated and ranking.scored:
+        notes.append("uncalibrated")
     if ranking.stopped:
         notes.append("stopped early")
     line = f'<p class="cr-count">{" · ".join(notes)}</p>'

@@ -18,6 +18,8 @@ def compare(
     the candidate. The operator's words overrule the pictures. That something is absent counts only where it
     was asked for.
     """
+    if not candidate:
+        return Comparison()  # the model read nothing: that is no difference
     asked = {attribute.kind: attribute.value for attribute in query.wanted}
     sought = {**_majority(references), **asked}
     seen = {attribute.kind: attribute.value for attribute in candidate}
@@ -36,7 +38,6 @@ def _majority(references: Sequence[Sequence[Attribute]]) -> dict[str, str]:
             counted = votes.setdefault(attribute.kind, {})
             counted[attribute.value] = counted.get(attribute.value, 0) + 1
     return {kind: max(counted, key=lambda value: counted[value]) for kind, counted in votes.items()}
-
 
 
 def _attributes(found: dict[str, str], asked: dict[str, str]) -> tuple[Attribute, ...]:

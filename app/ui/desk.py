@@ -205,9 +205,7 @@ class Desk:
             session.selected, session.compared = None, Comparison()
             return Answer(text, cards, self._status(session))
 
-    def _reply(
-        self, conversation: Conversation, ranking: Ranking | None, cards: Sequence[Card]
-    ) -> str:
+    def _reply(self, conversation: Conversation, ranking: Ranking | None, cards: Sequence[Card]) -> str:
         if ranking is None:
             return NOTHING_SOUGHT
         hidden = self._hidden(conversation) if ranking.nobody_fits or not ranking.candidates else {}

@@ -19,15 +19,18 @@ from gallery_store.importer import ImportReport, import_crops
 from gallery_store.store import GalleryStore
 
 MOST_REJECTED_SHOWN = 20
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "api_name": "page", "show_progress": "hidden"}
 
 
-def build(desk: Desk, *, may_import_paths: bool) -> None:
-    """The tab's components and events. may_import_paths: False where others than this machine's user log in."""
+def build(desk: Desk, *, may_import_paths: bool) -> tuple[gr.HTML, gr.HTML]:
+    """The tab's components and events; returns those that the page fills when it is loaded.
+
+    may_import_paths: False where others than this machine's user may log in.
+    """
     store = desk.store
     stop = threading.Event()
     with gr.Column(elem_id="pane-gallery"):
-        stats = gr.HTML(lambda: stats_html(store), elem_id="gallery-stats")
+        stats = gr.HTML("", elem_id="gallery-stats")
         with gr.Row(elem_classes="cr-row cr-import"):
             path = gr.Textbox(
                 label="Add crops from a folder, a zip or a CSV manifest on this machine",
@@ -42,7 +45,7 @@ def build(desk: Desk, *, may_import_paths: bool) -> None:
             upload = gr.UploadButton("Upload a zip", file_types=[".zip"], elem_id="import-zip")
             halt = gr.Button("Stop import", elem_id="import-stop")
         report = gr.HTML("", elem_id="import-report")
-        cameras = gr.HTML(lambda: cameras_html(store), elem_id="gallery-cameras")
+        cameras = gr.HTML("", elem_id="gallery-cameras")
 
     def from_path(text: str, camera: str) -> Iterator[tuple[Any, Any, Any]]:
         if not may_import_paths:
@@ -84,6 +87,7 @@ def build(desk: Desk, *, may_import_paths: bool) -> None:
     path.submit(from_path, [path, camera], outputs, **one_at_a_time)
     upload.upload(from_zip, [upload, camera], outputs, **one_at_a_time)
     halt.click(stop.set, None, None, queue=False, **PRIVATE)
+    return stats, cameras
 
 
 def report_html(report: ImportReport, *, stopped: bool) -> str:

@@ -52,10 +52,13 @@ def _compared_html(compared: Comparison) -> str:
         ("Only the query", compared.only_first, "is-query"),
         ("Only this candidate", compared.only_second, "is-candidate"),
     )
-    shown = "".join(f"<dt>{title}</dt><dd>{_tags(labels_of(found), kind)}</dd>" for title, found, kind in rows if found)
+    shown = "".join(
+        f"<dt>{title}</dt><dd>{_tags(labels_of(found), kind)}</dd>" for title, found, kind in rows if found
+    )
     if not shown:
         return '<p class="cr-note">The model read no attributes to compare.</p>'
-    return f'<dl class="cr-compared">{shown}</dl><p class="cr-note">As the model reads them; it can be wrong.</p>'
+    note = '<p class="cr-note">As the model reads them; it can be wrong.</p>'
+    return f'<dl class="cr-compared">{shown}</dl>{note}'
 
 
 def _tags(words: Sequence[str], kind: str) -> str:

@@ -8,7 +8,10 @@ from app.retrieval.values import Query
 
 
 def query_json(query: Query) -> dict[str, Any]:
-    """kind; wanted (kind -> value); unwanted (kind -> values); text; references; filters; rejected; confirmed."""
+    """kind; wanted (kind -> value); unwanted (kind -> values); text; references; filters; rejected; confirmed.
+
+    Times of day are "14:00", days "2026-05-12".
+    """
     unwanted: dict[str, list[str]] = {}
     for attribute in query.unwanted:
         unwanted.setdefault(attribute.kind, []).append(attribute.value)

@@ -4,7 +4,7 @@ import gradio as gr
 
 
 class Refused(gr.Error):
-    """Raised with one sentence for the operator. A client of the API gets it as its error; the page shows it."""
+    """Raised with one sentence for the operator: the error of an API's client, a message on the page."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, print_exception=False, title="Not done")

@@ -13,6 +13,7 @@ from app.ui import about, gallery_tab
 from app.ui.api import add_api
 from app.ui.cards import grid_html
 from app.ui.desk import Desk
+from app.ui.gallery_tab import cameras_html, stats_html
 from app.ui.handlers import Handlers
 from app.ui.panel import Sought, chips_html, selected_html
 
@@ -23,23 +24,41 @@ EXAMPLES = (
     "Someone in a blue coat, without a hat",
 )
 MODEL = {"concurrency_limit": 1, "concurrency_id": "model"}  # one search at a time
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "api_name": "page", "show_progress": "hidden"}
+
+
+class Page(gr.Blocks):
+    """gr.Blocks whose answers may hold paths.
+
+    gradio_client takes any {"path": ...} in an answer for a file to be fetched, unless the server says that it
+    marks its files, as it does since this version of the protocol; the later one differs for this client only
+    in when the connection is closed.
+    """
+
+    def get_config_file(self) -> Any:
+        return {**super().get_config_file(), "protocol": "sse_v2.1"}
 
 
 def build_screen(desk: Desk, *, may_import_paths: bool) -> gr.Blocks:
     """The whole page and the API. may_import_paths: the Gallery tab may name folders of this machine."""
-    with gr.Blocks(
+    with Page(
         title="ChatReID", analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
     ) as blocks:
-        gr.HTML(about.header_html(desk.engine), elem_id="header")
+        header = gr.HTML(about.header_html(desk.engine), elem_id="header")
         with gr.Tabs():
             with gr.Tab("Search", id="search"):
                 _search_tab(desk)
             with gr.Tab("Gallery", id="gallery"):
-                gallery_tab.build(desk, may_import_paths=may_import_paths)
+                stats, cameras = gallery_tab.build(desk, may_import_paths=may_import_paths)
             with gr.Tab("Responsible use", id="about"):
                 gr.HTML(about.guide_html(desk.engine), elem_id="guide")
         add_api(desk, MODEL)
+        blocks.load(
+            lambda: [about.header_html(desk.engine), stats_html(desk.store), cameras_html(desk.store)],
+            None,
+            [header, stats, cameras],
+            **PRIVATE,
+        )
     return blocks
 
 

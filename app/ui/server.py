@@ -27,14 +27,15 @@ PAGE = Path(__file__).parent / "page"
 # Nothing is loaded from elsewhere. Gradio itself needs inline scripts and eval.
 _HEADERS = (
     (b"content-security-policy",
-     b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'; form-action 'self'"),
+     b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
+     b"frame-ancestors 'self'; form-action 'self'"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
 )  # fmt: skip
 
 
 class Guard:
-    """ASGI middleware: no foreign Host on a local server, no fetching of other servers' files, safe headers."""
+    """ASGI middleware: no foreign Host on a local server, nothing fetched from others, safe headers."""
 
     def __init__(self, app: ASGIApp, *, local_only: bool) -> None:
         self.app = app
@@ -73,7 +74,7 @@ class Guard:
 
 
 def thumbnail_route(store: GalleryStore) -> Route:
-    """/crops/<id>.jpg: a crop's thumbnail, for whoever may use the app; the only pictures of the gallery served."""
+    """/crops/<id>.jpg: a crop's thumbnail, for whoever may use the app; no other picture is served."""
 
     async def thumbnail(request: Request) -> Response:
         if not _is_allowed(request):

@@ -19,7 +19,7 @@ PAGE_OF_CARDS = 12
 
 @dataclass
 class Session:
-    """What one tab shows. Changed only while `lock` is held, by app.ui.desk; `stop` may be set at any time."""
+    """What one tab shows. Changed by app.ui.desk while `lock` is held; `stop` may be set at any time."""
 
     user: str
     conversation: Conversation = field(default_factory=Conversation)
@@ -37,7 +37,7 @@ class Session:
 
 
 class Sessions:
-    """Sessions by user and by Gradio's session hash, so that neither another tab nor another login finds one."""
+    """Sessions by user and Gradio's session hash: neither another tab nor another login finds one."""
 
     def __init__(self, hours: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = hours * 3600

@@ -41,7 +41,8 @@ def prepare(settings: Settings) -> None:
         uploads_folder(settings).mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise StartError(
-            f"The data folder {settings.data} cannot be written ({problem.strerror}); name another with --data."
+            f"The data folder {settings.data} cannot be written ({problem.strerror}); "
+            "name another with --data."
         ) from None
     _check_port(settings)
 
@@ -105,7 +106,7 @@ def _device(wanted: str) -> str:
 
 
 def import_demo(store: GalleryStore, encoder: ClipEncoder, data: Path, source: Path = DEMO_GALLERY) -> None:
-    """The demo crops into an empty gallery. A first start that was killed half way is completed by the next."""
+    """The demo crops into an empty gallery. A start that was killed half way is completed by the next."""
     from gallery_store.importer import import_crops
 
     mark = data / MARK

@@ -81,15 +81,16 @@ def sought(desk: Desk, session: Session) -> Sought:
 
 
 def cropper_html(desk: Desk, photo: Path | None) -> str:
-    """A photo under a box that can be moved and resized; "" without a photo. Refused when it is no picture."""
+    """A photo under a box that can be moved and resized; "" without one. Refused when it is no picture."""
     if photo is None:
         return ""
     return (
         '<div class="cr-title"><h2>Crop the photo to the person</h2></div>'
-        f'<div class="cr-crop"><img src="{desk.uploads.data_uri(photo)}" alt="Your photo, {escape(photo.name)}">'
+        f'<div class="cr-crop"><img src="{desk.uploads.data_uri(photo)}" alt="{escape(photo.name)}">'
         '<div class="cr-crop-box" tabindex="0" role="group" data-box="0.3,0.05,0.7,0.95" '
         'style="left:30%;top:5%;width:40%;height:90%" '
-        'aria-label="Part of the photo. Arrow keys move it, Shift and arrow keys resize it."><i></i></div></div>'
+        'aria-label="Part of the photo. Arrow keys move it, Shift and arrow keys resize it.">'
+        "<i></i></div></div>"
         '<div class="cr-crop-buttons">'
         '<button type="button" class="cr-plain is-primary" data-crop="part">Search with this part</button>'
         '<button type="button" class="cr-plain" data-crop="whole">Use the whole photo</button>'

@@ -1,0 +1,72 @@
+"""Runs the app as a user does, in a process of its own, for tests, screenshots and benchmarks."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 180  # seconds until a start counts as failed; far above the goal, for loaded machines
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running app. url ends in "/"; seconds: from start until the port answered; log: its stderr so far."""
+
+    url: str
+    data: Path
+    seconds: float
+    log: Path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(data: Path, *argv: str) -> Iterator[Served]:
+    """`python app.py --data DATA --port FREE ...`, ready; ended when the block is left.
+
+    The caller's CHATREID_* variables do not count. RuntimeError with the app's words when it does not start.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    port, log = free_port(), data / "app.log"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("CHATREID_")}
+    command = [sys.executable, "app.py", "--data", str(data), "--port", str(port), *argv]
+    began = time.monotonic()
+    with log.open("w") as words:
+        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=words, stderr=words)
+    try:
+        _wait(process, f"http://127.0.0.1:{port}/", log)
+        yield Served(f"http://127.0.0.1:{port}/", data, time.monotonic() - began, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise RuntimeError(f"the app ended with {process.returncode}:\n{log.read_text()[-3000:]}")
+        try:
+            if httpx.get(url, timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise RuntimeError(f"the app did not answer within {PATIENCE} s:\n{log.read_text()[-3000:]}")
