@@ -204,7 +204,7 @@ FUNCTION = frozenset(
     above below behind good fine great cool perfect alright sir madam anyway anyways whatever whoever
     monday tuesday wednesday thursday friday saturday sunday january february march april june july
     august september october november december gender sex pattern patterned patterns similar coming
-    towards toward everything everyone everybody everywhere 
+    towards toward everything everyone everybody everywhere
     approx narrow limit restrict mistaken together group outside inside front rear left side sides
     edge corner
     """
