@@ -49,8 +49,10 @@ class Sessions:
         """The session of this tab, a new one if there is none yet or it was idle for too long."""
         now = self._clock()
         with self._lock:
+            session = self._open.pop((user, session_hash), None)
+            if session is None or now - session.used > self._seconds:
+                session = Session(user)
             self._forget(now)
-            session = self._open.pop((user, session_hash), None) or Session(user)
             session.used = now
             self._open[user, session_hash] = session  # the last used stands last
             return session
@@ -59,7 +61,9 @@ class Sessions:
         return len(self._open)
 
     def _forget(self, now: float) -> None:
-        idle = [key for key, session in self._open.items() if now - session.used > self._seconds]
-        crowd = list(self._open)[: max(0, len(self._open) - MOST_SESSIONS + 1)]
-        for key in {*idle, *crowd}:
+        while self._open:
+            key, oldest = next(iter(self._open.items()))
+            if len(self._open) < MOST_SESSIONS and now - oldest.used <= self._seconds:
+                return
+            oldest.stop.set()
             del self._open[key]

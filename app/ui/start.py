@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,11 +115,13 @@ def import_demo(store: GalleryStore, encoder: ClipEncoder, data: Path, source: P
         return
     mark.touch()
     say("First start: importing the demo gallery")
+    began = time.perf_counter()
     report = import_crops(store, encoder, source, progress=_show_progress)
+    seconds = time.perf_counter() - began
     for rejected in report.rejected:
         say(f"  not imported: {rejected.path}: {rejected.reason}")
     mark.unlink(missing_ok=True)
-    say(f"{report.added} crops imported")
+    say(f"{report.added} crops imported in {seconds:.1f} s")
 
 
 def _show_progress(done: int, total: int) -> None:

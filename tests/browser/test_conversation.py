@@ -1,0 +1,262 @@
+"""The whole conversation as an operator has it, in real Chromium, with mouse and keyboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from app.settings import DEMO_GALLERY
+from gallery_store.crops import Filters
+from gallery_store.store import GalleryStore
+from tests.bad_pictures import make_bad_pictures
+from tests.serving import Served
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+PATIENCE = 30_000  # milliseconds; far above the goal, for loaded machines
+
+
+def opened(browser: Browser, served: Served, **options: Any) -> tuple[Page, list[str]]:
+    """A fresh tab of a fresh browser profile, and the problems that its console reports from now on."""
+    page = browser.new_context(**options).new_page()
+    page.set_default_timeout(PATIENCE)
+    problems: list[str] = []
+    page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda sent: problems.append(sent.url) if _is_foreign(sent.url, served.url) else None)
+    page.goto(served.url)
+    expect(page.locator("#message textarea")).to_be_editable(timeout=PATIENCE)
+    return page, problems
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served) -> Iterator[Page]:
+    page, problems = opened(browser, served, viewport={"width": 1440, "height": 900})
+    yield page
+    page.context.close()
+    assert problems == []
+
+
+def _is_foreign(url: str, own: str) -> bool:
+    return not url.startswith((own, "data:", "blob:"))
+
+
+def say(page: Page, text: str) -> None:
+    """Type a message, and wait for its answer."""
+    page.locator("#message textarea").fill(text)
+    with answering(page):
+        page.keyboard.press("Enter")
+
+
+class answering:
+    """Waits until the answer to what is done inside the block is there: until Stop has nothing to stop."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def __enter__(self) -> None:
+        self.before = self.page.locator("#chatbot .message").count()
+
+    def __exit__(self, *problem: object) -> None:
+        if problem[0] is None:
+            self.page.wait_for_function(
+                "(before) => document.querySelectorAll('#chatbot .message').length != before", arg=self.before
+            )
+            expect(self.page.locator("#chatbot")).not_to_contain_text("Searching…", timeout=PATIENCE)
+            expect(self.page.locator("#stop")).to_be_disabled(timeout=PATIENCE)
+
+
+def attach(page: Page, file: Path) -> None:
+    """Add a file to the message, and wait until it is uploaded."""
+    page.locator("#message input[type=file]").set_input_files(str(file))
+    expect(page.locator("#message").get_by_role("button", name="Remove file")).to_be_visible(timeout=PATIENCE)
+
+
+def chips(page: Page) -> list[str]:
+    return [text.removesuffix("×").strip() for text in page.locator("#chips li").all_inner_texts()]
+
+
+def shown(page: Page) -> list[str]:
+    """Image ids of the candidates, best first."""
+    return page.locator("#candidates button[data-id]").evaluate_all("all => all.map(one => one.dataset.id)")
+
+
+def choose(page: Page, place: int) -> str:
+    card = page.locator("#candidates button[data-id]").nth(place)
+    image_id = card.get_attribute("data-id")
+    card.click()
+    expect(card).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#search-with-this")).to_be_enabled()
+    return str(image_id)
+
+
+def test_the_conversation(page: Page, tmp_path: Path) -> None:
+    say(page, "I'm looking for a woman in a red jacket with a backpack")
+    assert set(chips(page)) == {"woman", "red jacket", "backpack"}
+    assert len(shown(page)) == 12
+    first = page.locator("#candidates button[data-id]").first
+    expect(first).to_have_attribute("aria-label", re.compile(r"camera \d, \d\d:\d\d:\d\d, confidence \d+%"))
+    expect(first.locator("img")).to_have_js_property("complete", True)
+    assert first.locator("img").evaluate("image => image.naturalWidth") > 0
+    expect(page.locator("#chatbot")).to_contain_text("red jacket")
+    expect(page.locator("#candidates .cr-count")).to_contain_text("searched")
+
+    say(page, "she has long hair")
+    assert "long hair" in chips(page)
+    say(page, "no, the jacket is orange")
+    assert "orange jacket" in chips(page) and "red jacket" not in chips(page)
+    say(page, "without a hat")
+    assert "no hat" in chips(page)
+    with answering(page):
+        page.get_by_role("button", name="Remove no hat").click()
+    assert "no hat" not in chips(page) and "orange jacket" in chips(page)
+    with answering(page):
+        page.get_by_role("button", name="Remove backpack").click()
+    say(page, "she carried a bakpack")
+    assert "backpack" in chips(page)
+    expect(page.locator("#chatbot")).to_contain_text("bakpack")
+
+    person = choose(page, 0)
+    expect(page.locator("#selected img")).to_have_attribute("alt", re.compile("Selected candidate, camera"))
+    expect(page.locator("#selected")).to_contain_text(re.compile("In common|Only|read no attributes"))
+    with answering(page):
+        page.locator("#search-with-this").click()
+    assert chips(page) == [f"crop {person}"]
+    assert person not in shown(page)
+
+    say(page, "the same person, but now in a green coat")
+    assert set(chips(page)) == {f"crop {person}", "green coat"}
+    say(page, "only camera 3 after 14:00")
+    assert {"camera 3", "after 14:00"} <= set(chips(page))
+    places = page.locator("#candidates .cr-place").all_inner_texts()
+    assert places and set(places) == {"Camera 3"}
+
+    listed = shown(page)
+    rejected = choose(page, 0)
+    with answering(page):
+        page.locator("#reject").click()
+    assert shown(page)[: len(listed) - 1] == listed[1:]  # the next takes its place
+    confirmed = choose(page, 0)
+    with answering(page):
+        page.locator("#confirm").click()
+    assert f"crop {confirmed}" in chips(page)
+    for _ in range(2):
+        with answering(page):
+            page.locator("#undo").click()
+    assert f"crop {confirmed}" not in chips(page) and shown(page)[0] == rejected
+
+    attach(page, sideways(tmp_path))
+    with answering(page):
+        page.locator("#message [data-testid=submit-button]").click()
+    assert "photo" in chips(page)
+    assert page.locator("#chatbot .user img").last.evaluate("i => i.naturalWidth < i.naturalHeight")
+
+    with page.expect_file_chooser() as chooser:
+        page.locator("#crop-photo").click()
+    chooser.value.set_files(str(sideways(tmp_path)))
+    box = page.locator("#cropper .cr-crop-box")
+    box.focus()
+    for key in ("ArrowRight", "ArrowDown", "Shift+ArrowLeft"):
+        page.keyboard.press(key)
+    assert box.get_attribute("data-box") != "0.3,0.05,0.7,0.95"
+    with answering(page):
+        page.get_by_role("button", name="Search with this part").click()
+    expect(page.locator("#cropper .cr-crop-box")).to_have_count(0)
+    assert "photo" in chips(page) and shown(page)
+
+    page.locator("#start-over").click()
+    expect(page.locator("#chips li")).to_have_count(0)
+    expect(page.locator("#candidates button[data-id]")).to_have_count(0)
+    expect(page.locator("#undo")).to_be_disabled()
+
+
+def test_two_tabs_never_see_each_other(page: Page, browser: Browser, served: Served) -> None:
+    other, problems = opened(browser, served)
+    say(page, "a man with a suitcase")
+    say(other, "someone with an umbrella")
+    assert "umbrella" not in chips(page) and chips(other) == ["umbrella"]
+    say(page, "in a black coat")
+    assert set(chips(page)) == {"man", "suitcase", "black coat"}
+    other.context.close()
+    assert problems == []
+
+
+def test_bad_photos_get_one_sentence_and_the_conversation_stays(page: Page, tmp_path: Path) -> None:
+    say(page, "a man in a white shirt")
+    before = chips(page), shown(page)
+    files = make_bad_pictures(tmp_path)
+    for name in ("letter.jpg", "torn.jpg"):
+        attach(page, files[name])
+        page.locator("#message [data-testid=submit-button]").click()
+        expect(page.locator("#chatbot .bot").last).to_contain_text(name)
+        assert (chips(page), shown(page)) == before
+
+
+def test_a_phone_has_no_sideways_scroll(browser: Browser, served: Served) -> None:
+    page, problems = opened(browser, served, viewport={"width": 390, "height": 844}, has_touch=True)
+    say(page, "a woman in a red jacket with a backpack, without a hat, only camera 3 after 8:00")
+    choose(page, 0)
+    for tab in ("Gallery", "Responsible use", "Search"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.context.close()
+    assert problems == []
+
+
+def test_what_a_screen_reader_needs(page: Page) -> None:
+    say(page, "a man with a suitcase")
+    expect(page.get_by_role("textbox", name="Describe the person")).to_be_visible()
+    expect(page.get_by_role("log", name="Conversation")).to_have_attribute("aria-live", "polite")
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('button, input, textarea')]
+            .filter(e => e.checkVisibility() && !e.ariaLabel && !e.innerText.trim() && !e.labels?.length)
+            .map(e => e.outerHTML.slice(0, 200))"""
+    )
+    assert unnamed == []
+    page.locator("#candidates button[data-id]").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#search-with-this")).to_be_enabled()
+
+
+@pytest.fixture
+def camera_99(served: Served) -> Iterator[str]:
+    """A camera that the gallery does not have; its crops are gone again after the test."""
+    yield "99"
+    with GalleryStore.open(served.data / "gallery.db") as store:
+        store.delete(store.matching(Filters(cameras=("99",))).tolist())
+
+
+def test_the_gallery_tab_imports_a_folder(page: Page, tmp_path: Path, camera_99: str) -> None:
+    for number, colour in enumerate(("red", "green")):
+        Image.new("RGB", (64, 128), colour).save(tmp_path / f"{number}.png")
+    (tmp_path / "torn.jpg").write_bytes(b"no picture")
+    page.get_by_role("tab", name="Gallery").click()
+    page.get_by_label("Add crops").fill(str(tmp_path))
+    page.locator("#import-camera").get_by_role("textbox").fill(camera_99)
+    page.locator("#import").click()
+    report = page.locator("#import-report")
+    expect(report).to_contain_text("2 added", timeout=PATIENCE)
+    expect(report).to_contain_text("torn.jpg")
+    expect(page.locator("#gallery-cameras")).to_contain_text("Camera 99, 2 crops")
+    page.get_by_role("tab", name="Search").click()
+    say(page, "only camera 99")  # a running app sees new crops on its next turn
+    assert len(shown(page)) == 2
+
+
+def sideways(folder: Path) -> Path:
+    """A person of the demo gallery in a large frame, stored lying on its side with the EXIF mark for it."""
+    crop = sorted(DEMO_GALLERY.glob("*.jpg"))[0]
+    frame = Image.new("RGB", (1200, 1600), "grey")
+    with Image.open(crop) as picture:
+        frame.paste(picture.convert("RGB").resize((600, 1200)), (300, 200))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = folder / "frame.jpg"
+    frame.rotate(90, expand=True).save(path, exif=exif, quality=85)
+    return path

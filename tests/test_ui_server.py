@@ -1,0 +1,178 @@
+"""Who may come in and what may be fetched: the server with a login, and starts that must be refused."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AuthenticationError
+from PIL import Image
+
+from app.settings import ROOT, Settings
+from app.ui import start
+from app.ui.server import check_login
+from gallery_store.crops import Filters
+from gallery_store.encoder import ClipEncoder
+from gallery_store.importer import import_crops
+from gallery_store.store import GalleryStore
+from tests.clip_folder import make_clip_folder
+from tests.serving import Served, free_port, serving
+from tests.tiny_qwen import tiny_folder
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip_folder(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture(scope="module")
+def gallery(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six crops in colours, indexed by the small CLIP."""
+    folder = tmp_path_factory.mktemp("own")
+    for number, colour in enumerate(("red", "green", "blue", "white", "black", "orange"), start=1):
+        Image.new("RGB", (64, 128), colour).save(folder / f"{number:04d}_c{number}s1_000001_00.png")
+    with GalleryStore.open(folder / "own.db") as store:
+        import_crops(store, ClipEncoder.load(clip), folder)
+    return folder / "own.db"
+
+
+def run_app(*argv: str, data: Path) -> subprocess.CompletedProcess[str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("CHATREID_")}
+    return subprocess.run(
+        [sys.executable, "app.py", "--data", str(data), *argv],
+        cwd=ROOT, env=environ, capture_output=True, text=True, timeout=180,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def locked(clip: Path, gallery: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The app over one's own gallery and a checkpoint without a manifest, with a login."""
+    users = tmp_path_factory.mktemp("login") / "users"
+    users.write_text("ann:correct horse\n")
+    argv = (
+        "--gallery",
+        str(gallery),
+        "--clip",
+        str(clip),
+        "--model",
+        str(tiny_folder()),
+        "--login",
+        str(users),
+    )
+    with serving(tmp_path_factory.mktemp("locked"), *argv) as server:
+        yield server
+
+
+@pytest.mark.slow
+def test_without_the_password_nothing_is_answered(locked: Served) -> None:
+    with pytest.raises(AuthenticationError):
+        Client(locked.url, verbose=False)
+    with pytest.raises(ValueError, match="Could not login"):
+        Client(locked.url, verbose=False, auth=("ann", "wrong"))
+    for path in ("crops/1.jpg", "config", "gradio_api/info", "gradio_api/file=/etc/passwd"):
+        assert httpx.get(locked.url + path).status_code == 401, path
+
+
+@pytest.mark.slow
+def test_with_the_password_it_is_and_the_audit_has_the_name(locked: Served, gallery: Path) -> None:
+    client = Client(locked.url, verbose=False, auth=("ann", "correct horse"))
+    _, candidates, status = client.predict(message={"text": "a red coat", "files": []}, api_name="/chat")
+    assert len(candidates) == 6 and status["calibrated"] is False
+    thumbnail = httpx.get(f"{locked.url}crops/{candidates[0]['image_id']}.jpg", cookies=client.cookies)
+    assert thumbnail.status_code == 200
+    client.close()
+    with GalleryStore.open(gallery) as store:
+        latest = store.searches(limit=1)[0]
+    assert latest.user == "ann" and latest.query["wanted"] == {"upper": "coat", "upper_colour": "red"}
+    assert list(latest.shown) == [candidate["image_id"] for candidate in candidates]
+
+
+@pytest.mark.slow
+def test_the_page_says_that_the_checkpoint_is_uncalibrated(locked: Served) -> None:
+    client = Client(locked.url, verbose=False, auth=("ann", "correct horse"))
+    page = httpx.get(locked.url, cookies=client.cookies).text
+    client.close()
+    assert "Uncalibrated checkpoint" in page and str(tiny_folder().parent) not in page
+
+
+def test_the_login_takes_the_right_password_alone() -> None:
+    check = check_login({"ann": "correct", "umlaut": "pässword"})
+    assert check("ann", "correct") and check("umlaut", "pässword")
+    for user, password in (("ann", "Correct"), ("ann", ""), ("bob", ""), ("bob", "correct"), ("", "")):
+        assert not check(user, password)
+
+
+def test_a_port_in_use_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = run_app("--port", str(port), data=tmp_path)
+    assert ended.returncode == 2 and f"Port {port}" in ended.stderr and ended.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["--gallery", "{text}"], "chatreid: "),
+        (["--clip", "{empty}"], "chatreid: "),
+        (["--gallery", "{gallery}", "--clip", "{other}"], "reindex"),
+        (["--gallery", "{gallery}", "--clip", "{clip}", "--model", "{empty}"], "chatreid: "),
+        (["--gallery", "{gallery}", "--clip", "{clip}", "--model", "{unknown}"], "chatreid.json"),
+    ],
+)
+def test_what_cannot_be_used_is_named_and_exit_2(
+    clip: Path, gallery: Path, tmp_path: Path, argv: list[str], words: str
+) -> None:
+    paths = {"clip": clip, "gallery": gallery, "text": tmp_path / "text.db", "empty": tmp_path / "empty"}
+    paths["text"].write_text("this is no database, only a text that is long enough to be read as one" * 20)
+    paths["empty"].mkdir()
+    if "{other}" in argv:
+        paths["other"] = make_clip_folder(tmp_path / "other", seed=1)
+    if "{unknown}" in argv:
+        paths["unknown"] = tmp_path / "unknown"
+        paths["unknown"].mkdir()
+        for file in tiny_folder().iterdir():
+            (paths["unknown"] / file.name).symlink_to(file)
+        (paths["unknown"] / "chatreid.json").write_text('{"schema": 99}')
+    filled = [word.format(**paths) for word in argv]
+    ended = run_app("--port", str(free_port()), *filled, data=tmp_path / "data")
+    last = ended.stderr.strip().splitlines()[-1]
+    assert ended.returncode == 2 and last.startswith("chatreid: ") and words in last
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_first_start_that_was_killed_is_completed_by_the_next(clip: Path, tmp_path: Path) -> None:
+    source = tmp_path / "crops"
+    source.mkdir()
+    for number in range(5):
+        Image.new("RGB", (32, 64), (number * 40, 90, 30)).save(source / f"{number}.png")
+    encoder, data = ClipEncoder.load(clip), tmp_path / "data"
+    data.mkdir()
+    with GalleryStore.open(data / "gallery.db") as store:
+        import_crops(store, encoder, source / "0.png")  # as far as it came
+        (data / start.MARK).touch()
+        start.import_demo(store, encoder, data, source)
+        assert store.count() == 5 and not (data / start.MARK).exists()
+        store.delete(store.matching(Filters())[:1].tolist())
+        start.import_demo(store, encoder, data, source)
+        assert store.count() == 4  # a crop that was deleted does not come back
+
+
+def test_the_environment_keeps_everything_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GRADIO_ANALYTICS_ENABLED", "HF_HUB_OFFLINE", "GRADIO_TEMP_DIR", "HF_HUB_DISABLE_TELEMETRY"):
+        monkeypatch.setenv(name, "")
+    (tmp_path / "model").mkdir()
+    folder = str(tmp_path / "model")
+    start.prepare(Settings(data=str(tmp_path / "data"), port=free_port(), model=folder, clip=folder))
+    assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False" and os.environ["HF_HUB_OFFLINE"] == "1"
+    assert os.environ["GRADIO_TEMP_DIR"] == str(tmp_path / "data" / "uploads")
+    assert (tmp_path / "data" / "uploads").is_dir()
