@@ -104,7 +104,7 @@ all_filters = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(ZONES),
     st.lists(entries, max_size=12),
@@ -146,7 +146,8 @@ def test_after_and_before_meet_at_the_minute_and_wrap_over_midnight(tmp_path):
 @pytest.mark.parametrize("zone", ZONES)
 def test_local_columns_agree_with_datetime(zone):
     around = [_CHANGE + timedelta(seconds=step) for step in range(-200_000, 200_000, 997)]
-    around += [datetime(2025, 4, 5, 12, tzinfo=UTC) + timedelta(minutes=step) for step in range(0, 400, 7)]
+    # Lord Howe turns its clocks in the middle of an hour of UTC.
+    around += [datetime(2025, 10, 4, 12, tzinfo=UTC) + timedelta(minutes=step) for step in range(0, 400, 7)]
     times = np.array([moment.replace(tzinfo=None) for moment in around], "datetime64[us]")
     days, clocks = clock.local_columns(times, ZoneInfo(zone))
     for moment, day, us in zip(around, days, clocks, strict=True):
