@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gallery_store import importer
+from gallery_store import disk, importer, media
 from gallery_store.crops import Filters
 from gallery_store.importer import ImportReport, Rejected, import_crops
+from gallery_store.media import MediaWriter
 from gallery_store.sources import SourceError, zip_problem
-from gallery_store.store import GalleryStore
+from gallery_store.store import GalleryError, GalleryStore
 from tests.gallery_tools import PixelEncoder, picture, write_pictures
 
 
@@ -324,18 +325,68 @@ def test_who_imported_and_for_which_case_is_kept(store, tmp_path):
         assert connection.exec_driver_sql("SELECT name, user_id FROM cases").all() == [("c-7", "Ana")]
 
 
-def test_a_picture_collected_during_the_import_is_written_again(store, tmp_path):
-    """Another process may take a stored file for a stray before its row is there."""
+def test_a_picture_collected_during_the_import_is_written_again(store, tmp_path, monkeypatch):
+    """Another process may take a published file for a stray before its row is there."""
     source = write_pictures(tmp_path / "in", ["a.jpg"])
+    publish = MediaWriter.publish
+    collected: list[str] = []
 
-    class Collected(PixelEncoder):
-        def encode_images(self, images, batch_size=64):
-            for name in list(store.pictures.names()):
+    def publish_and_lose(writer, staged):
+        publish(writer, staged)
+        if not collected:
+            collected.extend(store.pictures.names())
+            for name in collected:
                 store.pictures.remove(name)
-            return super().encode_images(images, batch_size)
 
-    assert import_crops(store, Collected(), source).added == 1
+    monkeypatch.setattr(MediaWriter, "publish", publish_and_lose)
+    assert import_crops(store, PixelEncoder(), source).added == 1
+    assert len(collected) == 1
     assert everything(store)[0].file.read_bytes() == (source / "a.jpg").read_bytes()
+
+
+@pytest.mark.parametrize("count", [2, 10])
+def test_pictures_are_on_disk_before_they_have_names_and_names_before_rows(
+    store, tmp_path, monkeypatch, count
+):
+    source = write_pictures(tmp_path / "in", [f"{n}.jpg" for n in range(count)])
+    steps: list[str] = []
+
+    def flush(paths):
+        assert len(paths) == count and all(path.stat().st_size for path in paths)
+        assert not list(store.pictures.names())
+        steps.append("bytes")
+        disk.flush(paths)
+
+    def flush_names(files):
+        files = list(files)
+        assert len(files) == count and all(file.is_file() for file in files)
+        assert store.count() == 0
+        steps.append("names")
+        disk.flush_names(files)
+
+    monkeypatch.setattr(media, "flush", flush)
+    monkeypatch.setattr(media, "flush_names", flush_names)
+    import_crops(store, PixelEncoder(), source)
+    assert steps == ["bytes", "names"] and store.count() == count
+    assert not list(store.media.glob(".writing/*"))
+
+
+def test_a_torn_file_under_a_good_name_is_written_anew(store, tmp_path):
+    source = write_pictures(tmp_path / "in", ["a.jpg"])
+    import_crops(store, PixelEncoder(), source)
+    file = everything(store)[0].file
+    data = file.read_bytes()
+    store.delete([1])
+    file.write_bytes(data[:10])
+    import_crops(store, PixelEncoder(), source)
+    assert file.read_bytes() == data
+
+
+def test_a_full_or_forbidden_disk_is_one_error(store, tmp_path):
+    store.media.write_text("in the way")
+    with pytest.raises(GalleryError, match=r"g\.media cannot be written"):
+        import_crops(store, PixelEncoder(), write_pictures(tmp_path / "in", ["a.jpg"]))
+    assert store.count() == 0
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names in bytes")

@@ -121,6 +121,21 @@ def test_half_a_reindex_changes_nothing_yet_and_is_taken_up(store, tmp_path, mon
         assert connection.exec_driver_sql("SELECT count(*) FROM vectors").scalar() == 6
 
 
+def test_a_crop_imported_at_the_last_moment_is_not_left_without_a_vector(store, tmp_path, monkeypatch):
+    missing = reindexing._missing
+    more = [write_pictures(tmp_path / "more", ["x.png"], first_seed=40)]
+
+    def missing_then_import(*arguments):
+        found = missing(*arguments)
+        if not found and more:
+            import_crops(store, PixelEncoder(), more.pop())
+        return found
+
+    monkeypatch.setattr(reindexing, "_missing", missing_then_import)
+    assert reindex(store, PixelEncoder("new", "2", seed=4)) == reindexing.Reindexed(6, True)
+    assert verify(store).ok and store.count() == 6
+
+
 def test_reindex_with_a_lost_picture_keeps_the_old_encoder(store):
     store.crops([3])[0].file.unlink()
     with pytest.raises(GalleryError, match=r"crop 3 \(2\.png\).*does not exist.*delete --id 3"):
