@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -175,8 +176,7 @@ class Desk:
     def _step(
         self, session: Session, change: Change, progress: Progress | None, problems: Sequence[str] = ()
     ) -> Answer:
-        with session.lock:
-            session.stop.clear()
+        with session.lock, _stop_used_up(session):
             before, changed = session.conversation, change(session.conversation)
             if changed.turns == before.turns:
                 text = NOTHING_CHANGED if before.turns else NOTHING_TO_UNDO
@@ -283,6 +283,15 @@ class Desk:
             for found in self._read([Reference(image_id=crop_id), *query.references])
         ]
         return compare(query, references, candidate)
+
+
+@contextmanager
+def _stop_used_up(session: Session) -> Iterator[None]:
+    """A stop counts for the step that runs, or waits to run, when it is asked for; not for the next one."""
+    try:
+        yield
+    finally:
+        session.stop.clear()
 
 
 def _sentence(problem: Exception) -> str:
