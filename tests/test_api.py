@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -34,10 +35,7 @@ def client(served: Served) -> Iterator[Client]:
 def truth() -> dict[str, dict[str, str]]:
     """path -> attributes, from the demo manifest."""
     with (DEMO_GALLERY / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        return {
-            row["path"]: dict(pair.split("=") for pair in row["attributes"].split(";"))
-            for row in csv.DictReader(file)
-        }
+        return {row["path"]: json.loads(row["attributes"]) for row in csv.DictReader(file)}
 
 
 def chat(client: Client, text: str = "", *files: Any) -> tuple[str, list[dict], dict]:
