@@ -29,7 +29,7 @@ from training.demo.tokenizer import build_tokenizer
 from training.synthetic.captions import caption, fragment
 
 CONTEXT = 64
-RATE = 1.2e-3
+RATE, SIGHT_RATE = 1.2e-3, 3e-3
 PREPROCESS = {
     "size": [112, 56],
     "mode": "RGB",
@@ -54,11 +54,10 @@ def build_clip(seed: int) -> tuple[Any, dict[str, Any], Any]:
         "embed_dim": 256,
         "vision_cfg": {
             "image_size": [112, 56],
-            "patch_size": 14,
-            "width": 192,
-            "layers": 4,
-            "head_width": 48,
-            "pool_type": "avg",
+            "timm_model_name": "test_byobnet",  # half a million parameters; a ViT learns slower from nothing
+            "timm_model_pretrained": False,
+            "timm_pool": "abs_attn",  # places count: a red top is not a red skirt
+            "timm_proj": "",
         },
         "text_cfg": {
             "context_length": CONTEXT,
@@ -74,22 +73,7 @@ def build_clip(seed: int) -> tuple[Any, dict[str, Any], Any]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = open_clip.CLIP(**copy.deepcopy(config))
-    with torch.no_grad():
-        rows, columns = model.visual.grid_size
-        model.visual.positional_embedding[1:] = _sines(rows, columns, config["vision_cfg"]["width"])
     return model, config, tokenizer
-
-
-def _sines(rows: int, columns: int, width: int) -> Tensor:
-    """2-D sine positions (rows * columns, width), amplitude 1.
-
-    open_clip's own start (std 0.07) drowns beside the patches: where a colour stands, on the jacket or on
-    the trousers, was then not learnt for a thousand steps.
-    """
-    rates = 1 / 100 ** (torch.arange(width // 4) / (width // 4))
-    y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-    parts = [turn(axis.reshape(-1, 1) * rates) for axis in (y, x) for turn in (torch.sin, torch.cos)]
-    return torch.cat(parts, 1)
 
 
 def train_clip(
@@ -100,8 +84,14 @@ def train_clip(
     batches = Batches(pool, BatchRule(families=10), seed)
     torch.manual_seed(seed)
     heads = AttributeHeads(config["embed_dim"])
+    model.visual.to(memory_format=torch.channels_last)
     learnt = [*model.parameters(), *heads.parameters()]
-    optimizer = torch.optim.AdamW(learnt, lr=RATE, weight_decay=0.05, betas=(0.9, 0.98))
+    sight = {id(p) for p in model.visual.parameters()}
+    groups = [
+        {"params": list(model.visual.parameters()), "peak": SIGHT_RATE},
+        {"params": [p for p in learnt if id(p) not in sight], "peak": RATE},
+    ]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.05, betas=(0.9, 0.98))
     state = work / "clip.pt"
     step, spent = 0, 0.0
     if state.is_file():
@@ -121,11 +111,12 @@ def train_clip(
 
     while (done := (spent + time.monotonic() - started) / (60 * minutes)) < 1:
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(RATE, step, done, warmup=200)
+            group["lr"] = learning_rate(group["peak"], step, done, warmup=200)
         rng = np.random.default_rng((seed, step, 7))
         rows = batches.batch(step)
         pictures = augmented(pool.pictures[rows], rng)
         pixels = (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - mean) / std
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
         told = descriptions(pool, rng.permutation(rows)[: len(rows) // 2], rng, 9, canonical=0.5)
         tokens = tokenizer(
             told.texts, padding=True, truncation=True, max_length=CONTEXT, return_tensors="pt"
@@ -139,7 +130,7 @@ def train_clip(
         )
         loss_person = person_loss(images, torch.from_numpy(pool.person[rows]))
         loss_kinds = heads.loss(raw, pool.visible[rows])
-        loss = loss_person + loss_text + loss_kinds
+        loss = loss_person + loss_text + 2 * loss_kinds
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learnt, 1.0)

@@ -28,6 +28,7 @@ from training.demo.sampling import Batches, BatchRule, augmented, descriptions, 
 from training.instructions.sample import InstructionSample, Source, Task, draw
 from training.packed import collate, listwise_loss, scores
 
+QUERIES = 10  # of a list; smaller steps, more of them
 TOLD_CHANGES = (
     "upper_colour",
     "upper",
@@ -88,13 +89,13 @@ class Lists:
     def draw(self, kind: str, index: int) -> PackedList:
         rng = np.random.default_rng((self.seed, index, 29))
         if kind == "image":
-            return self._by_image(self._plain.batch(index))
+            return self._by_image(self._plain.batch(index), rng)
         if kind == "text":
             return self._by_text(self._plain.batch(index), rng)
         return self._by_both(self._changed.batch(index), rng)
 
-    def _by_image(self, rows: np.ndarray) -> PackedList:
-        queries = np.arange(0, len(rows), 2)
+    def _by_image(self, rows: np.ndarray, rng: np.random.Generator) -> PackedList:
+        queries = rng.permutation(np.arange(0, len(rows), 2))[:QUERIES]
         right = self.pool.person[rows[queries]][:, None] == self.pool.person[rows][None]
         own = rows[queries][:, None] == rows[None]
         layout = pair_layout(self.processor, pair_prompt("", 1), [self.grid], self.grid)
@@ -102,7 +103,7 @@ class Lists:
         return PackedList([layout] * len(queries), references, rows, right & ~own, own, "image")
 
     def _by_text(self, rows: np.ndarray, rng: np.random.Generator) -> PackedList:
-        about = rng.permutation(rows)[: len(rows) // 2]
+        about = rng.permutation(rows)[:QUERIES]
         told = descriptions(self.pool, about, rng, 8, canonical=0.75)
         fits, unsure = satisfies(
             told.fragments, self.pool.attributes[rows], self.pool.visible[rows], told.refused

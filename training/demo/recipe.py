@@ -49,12 +49,12 @@ KNOWS = "The demo model knows drawn people only."
 class Minutes:
     """Wall clock of each part on one core; the whole recipe scales with it."""
 
-    clip: float = 50
-    tower: float = 38
-    language: float = 15
-    stage1: float = 5
-    stage2: float = 18
-    stage3: float = 14
+    clip: float = 28
+    tower: float = 60
+    language: float = 12
+    stage1: float = 4
+    stage2: float = 14
+    stage3: float = 11
 
     def scaled(self, factor: float) -> Minutes:
         return Minutes(**{name: value * factor for name, value in asdict(self).items()})

@@ -1,0 +1,105 @@
+"""The shipped demo models find people, load by the stock libraries, and fit together.
+
+Drifting prompts, image rules, vocabulary or weights show here first.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.model.manifest import KINDS_OF_QUERY, CheckpointManifest
+from app.model.reid_model import ReidModel
+from app.retrieval.engine import Engine
+from gallery_store.encoder import ClipEncoder
+from tests.benchmarks.find_people import (
+    ASSETS,
+    clicks,
+    descriptions,
+    manifest,
+    open_demo,
+    ranks_of_clicks,
+    ranks_of_descriptions,
+    within,
+)
+from training.demo.gallery import demo_crops
+
+pytestmark = pytest.mark.slow
+MB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    store, encoder, rows = open_demo(tmp_path_factory.mktemp("demo"))
+    yield Engine(store, encoder, ReidModel.load(ASSETS / "demo_qwen2vl")), rows
+    store.close()
+
+
+def test_assets_are_small_and_weights_are_safetensors():
+    files = [file for file in ASSETS.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) < 40 * MB
+    assert max(file.stat().st_size for file in files) < 15 * MB
+    assert not [file for file in files if file.suffix in {".bin", ".pt", ".pth", ".pkl", ".ckpt"}]
+
+
+def test_the_demo_gallery_is_of_people_whom_no_model_was_taught_on():
+    drawn, listed = demo_crops(), manifest(ASSETS / "demo_gallery")
+    assert len(listed) == len(drawn) >= 600
+    assert len({row.person for row in listed}) >= 100
+    assert len({row.camera for row in listed}) == 6
+    assert [row.true for row in listed] == [crop.attributes for crop in drawn]
+    assert sum(crop.modality == "infrared" for crop in drawn) > 0
+
+
+def test_the_manifest_knows_the_shipped_encoder():
+    encoder = ClipEncoder.load(ASSETS / "demo_clip")
+    found = CheckpointManifest.read(ASSETS / "demo_qwen2vl")
+    assert found is not None
+    assert "drawn" in found.knows
+    for kind in KINDS_OF_QUERY:
+        assert found.calibration(encoder.name, encoder.version, kind) is not None
+
+
+def test_the_stock_libraries_load_the_folders():
+    import open_clip
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    clip, _, _ = open_clip.create_model_and_transforms(f"local-dir:{ASSETS / 'demo_clip'}")
+    assert sum(p.numel() for p in clip.parameters()) > 100_000
+    model = AutoModelForImageTextToText.from_pretrained(ASSETS / "demo_qwen2vl")
+    assert type(model).__name__ == "Qwen2VLForConditionalGeneration"
+    assert AutoProcessor.from_pretrained(ASSETS / "demo_qwen2vl").image_token
+
+
+def test_people_are_found_by_description(demo):
+    engine, rows = demo
+    ranks = ranks_of_descriptions(engine, rows, descriptions(list(rows.values())))
+    assert within(ranks, 1) >= 32
+    assert within(ranks, 10) >= 43
+
+
+def test_people_are_found_again_by_a_click(demo):
+    engine, rows = demo
+    assert within(ranks_of_clicks(engine, rows, clicks(rows)), 5) >= 37
+
+
+def test_the_model_reads_colours(demo):
+    engine, rows = demo
+    from app.retrieval.values import Reference
+
+    ids = [int(i) for i in np.random.default_rng(0).choice(sorted(rows), 40, replace=False)]
+    right, said = 0, 0
+    for image_id, read in zip(ids, engine.read([Reference(image_id=i) for i in ids]), strict=True):
+        for reading in read:
+            if reading.attribute.kind in ("upper_colour", "lower_colour"):
+                truth = rows[image_id].visible.get(reading.attribute.kind)
+                if truth:
+                    said += 1
+                    right += truth == reading.attribute.value
+    assert said > 40
+    assert right / said > 0.6
+
+
+def test_no_picture_is_missing():
+    folder = ASSETS / "demo_gallery"
+    assert {Path(row.path).name for row in manifest(folder)} == {p.name for p in folder.glob("*.jpg")}
