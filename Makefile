@@ -28,7 +28,7 @@ check: setup
 
 # The pictures of the README; needs chromium.
 screenshots: setup
-	$(BIN)/python -m tests.screenshots
+	$(BIN)/python -m tests.browser.screenshots
 
 # How well the demo models find people of the demo gallery.
 evaluate-demo: setup

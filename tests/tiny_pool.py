@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from training.demo.pool import Pool, PoolSpec, crops, small, value_indices
+from training.demo.pool import Pool, PoolSpec, both_sizes, crops, value_indices
 
 
 @cache
@@ -14,8 +14,10 @@ def tiny_pool(split: str = "train", families: int = 12) -> Pool:
     drawn = list(crops(spec))
     people: dict[str, int] = {}
     sets: dict[tuple[str, int], int] = {}
+    sizes = [both_sizes(c) for c in drawn]
     return Pool(
-        np.stack([small(c) for c in drawn]),
+        np.stack([small for small, _ in sizes]),
+        np.stack([large for _, large in sizes]),
         np.array([people.setdefault(c.person_id, len(people)) for c in drawn]),
         np.array([c.family for c in drawn]),
         np.array([sets.setdefault((c.person_id, c.clothes), len(sets)) for c in drawn]),

@@ -19,7 +19,7 @@ import numpy as np
 from app.chat.conversation import Conversation, say, to_query
 from app.chat.values import GalleryFacts
 from app.model.reid_model import ReidModel
-from app.model.vocabulary import KINDS, Attribute, phrase
+from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, phrase
 from app.retrieval.engine import Engine
 from app.retrieval.values import Query, Reference
 from gallery_store.encoder import ClipEncoder
@@ -57,23 +57,31 @@ def manifest(folder: Path) -> list[Row]:
 
 def sentence(said: dict[str, str]) -> str:
     """Five attributes as a witness would list them; no training text is worded so."""
-    return "Witness statement: " + "; ".join(phrase(Attribute(k, v)) for k, v in said.items()) + "."
+    words, joined = [], {colour: thing for thing, colour in COLOUR_OF.items() if thing in said}
+    for kind, value in said.items():
+        colour = said.get(COLOUR_OF.get(kind, ""))
+        if kind not in joined:
+            words.append(
+                f"{colour} {phrase(Attribute(kind, value))}" if colour else phrase(Attribute(kind, value))
+            )
+    return "Looking for: " + "; ".join(words) + "."
 
 
 def descriptions(rows: list[Row], count: int = COUNT, seed: int = SEED) -> list[dict[str, str]]:
-    """Each five attributes that show in one crop, drawn at random; things that are absent are not told."""
+    """Each five attributes that show in one crop, drawn at random; things that are absent are not told.
+
+    A colour of a hat, a bag or shoes is told with the thing: "a red hat" alone may be a cap.
+    """
     rng = np.random.default_rng(seed)
-    told = []
+    told: list[dict[str, str]] = []
     while len(told) < count:
         row = rows[int(rng.integers(len(rows)))]
-        kinds = [k for k in KINDS if row.visible.get(k, "none") not in ("none", "average", "plain")]
-        if len(kinds) >= 5:
-            told.append(
-                {
-                    k: row.visible[k]
-                    for k in sorted(rng.choice(kinds, 5, replace=False), key=list(KINDS).index)
-                }
-            )
+        kinds = [k for k in KINDS if row.visible.get(k, "none") not in ("none", "average", "plain", "shoes")]
+        if len(kinds) < 5:
+            continue
+        chosen = set(rng.choice(kinds, 5, replace=False).tolist())
+        if all(thing in chosen or COLOUR_OF[thing] not in chosen for thing in ("hat", "bag", "shoes")):
+            told.append({k: row.visible[k] for k in KINDS if k in chosen})
     return told
 
 

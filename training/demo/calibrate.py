@@ -58,7 +58,7 @@ def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
     """Fits the three kinds of query, writes them into the folder's manifest, and returns the figures."""
     encoder, model = ClipEncoder.load(clip), ReidModel.load(folder)
     images = [Image.fromarray(picture) for picture in pool.pictures]
-    vectors = encoder.encode_images(images)
+    vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
     pictures = [Picture(("pool", i), partial(images.__getitem__, i)) for i in range(len(pool))]
     people = np.unique(pool.family)
     inside = np.isin(pool.family, people[: int(len(people) * PRESENT_SHARE)])

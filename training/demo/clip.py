@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from gallery_store.encoder import ClipEncoder, save_clip_folder
 from gallery_store.torchvision_mend import mend_torchvision
 from training.demo.attribute_heads import AttributeHeads
-from training.demo.pool import Pool, value_indices
+from training.demo.pool import CLIP_SIZE, Pool, value_indices
 from training.demo.progress import Log, atomic_save, learning_rate
 from training.demo.sampling import Batches, BatchRule, augmented, descriptions, satisfies
 from training.demo.tokenizer import build_tokenizer
@@ -31,7 +31,7 @@ from training.synthetic.captions import caption, fragment
 CONTEXT = 64
 RATE, SIGHT_RATE = 1.2e-3, 3e-3
 PREPROCESS = {
-    "size": [112, 56],
+    "size": list(CLIP_SIZE),
     "mode": "RGB",
     "mean": [0.48145466, 0.4578275, 0.40821073],
     "std": [0.26862954, 0.26130258, 0.27577711],
@@ -53,7 +53,7 @@ def build_clip(seed: int) -> tuple[Any, dict[str, Any], Any]:
     config: dict[str, Any] = {
         "embed_dim": 256,
         "vision_cfg": {
-            "image_size": [112, 56],
+            "image_size": list(CLIP_SIZE),
             "timm_model_name": "test_byobnet",  # half a million parameters; a ViT learns slower from nothing
             "timm_model_pretrained": False,
             "timm_pool": "abs_attn",  # places count: a red top is not a red skirt
@@ -114,10 +114,10 @@ def train_clip(
             group["lr"] = learning_rate(group["peak"], step, done, warmup=200)
         rng = np.random.default_rng((seed, step, 7))
         rows = batches.batch(step)
-        pictures = augmented(pool.pictures[rows], rng)
+        pictures = augmented(pool.large[rows], rng)
         pixels = (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - mean) / std
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        told = descriptions(pool, rng.permutation(rows)[: len(rows) // 2], rng, 9, canonical=0.5)
+        told = descriptions(pool, rows, rng, 9, canonical=0.75)
         tokens = tokenizer(
             told.texts, padding=True, truncation=True, max_length=CONTEXT, return_tensors="pt"
         )["input_ids"]
@@ -130,7 +130,7 @@ def train_clip(
         )
         loss_person = person_loss(images, torch.from_numpy(pool.person[rows]))
         loss_kinds = heads.loss(raw, pool.visible[rows])
-        loss = loss_person + loss_text + 2 * loss_kinds
+        loss = loss_person + 1.5 * loss_text + 2 * loss_kinds
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learnt, 1.0)
@@ -194,7 +194,7 @@ def measure(folder: Path, pool: Pool) -> dict[str, float]:
     encoder = ClipEncoder.load(folder)
     from PIL import Image
 
-    vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.pictures])
+    vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
     rng = np.random.default_rng(0)
     queries = rng.choice(len(pool), min(400, len(pool)), replace=False)
     scores = vectors[queries] @ vectors.T

@@ -1,7 +1,7 @@
-"""A pool of drawn crops at the models' size, drawn once and read by every step of training.
+"""A pool of drawn crops at the models' sizes, drawn once and read by every step of training.
 
-Files in the pool's folder: pictures.npy (n, h, w, 3) uint8, labels.npz, and done.json, written last:
-a folder without it is drawn again.
+Files in the pool's folder: pictures.npy and large.npy (n, h, w, 3) uint8, labels.npz, and done.json, written
+last: a folder without it is drawn again.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from app.model.image_rules import DEMO, apply
 from app.model.vocabulary import KINDS
@@ -23,6 +24,7 @@ from training.synthetic.world import Crop, crops_of
 
 KIND_NAMES = tuple(KINDS)
 VALUE_INDEX = {kind: {value: i for i, value in enumerate(values)} for kind, values in KINDS.items()}
+CLIP_SIZE = (224, 112)  # px, height and width
 SITES = 40  # sets of six cameras, so that no camera is learnt by heart
 
 
@@ -43,7 +45,7 @@ class PoolSpec:
 
 @dataclass(frozen=True)
 class Pool:
-    """pictures uint8 (n, h, w, 3); all labels have n rows.
+    """pictures uint8 (n, h, w, 3) as the demo Qwen2-VL sees them, large the same for CLIP; labels have n rows.
 
     person, family, clothes, camera: int32 (clothes counts over all people); infrared: bool.
     attributes, visible: int8 (n, kinds), the index of the value in KINDS; -1 where there is none,
@@ -51,6 +53,7 @@ class Pool:
     """
 
     pictures: np.ndarray
+    large: np.ndarray
     person: np.ndarray
     family: np.ndarray
     clothes: np.ndarray
@@ -85,9 +88,8 @@ def load_pool(folder: Path, spec: PoolSpec, workers: int = 2) -> Pool:
     if not stamp.is_file() or json.loads(stamp.read_text()) != asdict(spec):
         _draw(folder, spec, workers)
     with np.load(folder / "labels.npz") as labels:
-        return Pool(
-            np.load(folder / "pictures.npy", mmap_mode="r"), **{name: labels[name] for name in labels.files}
-        )
+        pictures, large = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("pictures", "large"))
+        return Pool(pictures, large, **{name: labels[name] for name in labels.files})
 
 
 def crops(spec: PoolSpec) -> Iterator[Crop]:
@@ -110,25 +112,31 @@ def value_indices(said: dict[str, str]) -> np.ndarray:
     return np.array([VALUE_INDEX[kind].get(said.get(kind, ""), -1) for kind in KIND_NAMES], np.int8)
 
 
-def small(crop: Crop) -> np.ndarray:
-    """The crop as the demo models see it: uint8 (h, w, 3)."""
-    return np.asarray(apply(DEMO, crop.picture()))
+def both_sizes(crop: Crop) -> tuple[np.ndarray, np.ndarray]:
+    """The crop as the demo Qwen2-VL and as the demo CLIP see it: uint8 (h, w, 3) each."""
+    picture = crop.picture()
+    large = picture.resize((CLIP_SIZE[1], CLIP_SIZE[0]), Image.Resampling.BICUBIC)
+    return np.asarray(apply(DEMO, picture)), np.asarray(large)
 
 
 def _draw(folder: Path, spec: PoolSpec, workers: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "done.json").unlink(missing_ok=True)
     all_crops = list(crops(spec))
-    height, width = DEMO.fixed or (112, 56)
-    pictures = np.lib.format.open_memmap(
-        folder / "pictures.npy", mode="w+", dtype=np.uint8, shape=(len(all_crops), height, width, 3)
+    sizes = {"pictures": DEMO.fixed or (112, 56), "large": CLIP_SIZE}
+    pictures, large = (
+        np.lib.format.open_memmap(
+            folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(all_crops), *size, 3)
+        )
+        for name, size in sizes.items()
     )
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as executor:
-        for index, picture in enumerate(executor.map(small, all_crops, chunksize=256)):
-            pictures[index] = picture
+        for index, drawn in enumerate(executor.map(both_sizes, all_crops, chunksize=128)):
+            pictures[index], large[index] = drawn
             if index % 5000 == 0:
                 print(f"drawn {index} of {len(all_crops)} crops ({spec.split})", flush=True)
     pictures.flush()
+    large.flush()
     names: dict[str, int] = {}
     sets: dict[tuple[str, int], int] = {}
     np.savez(

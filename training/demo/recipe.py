@@ -31,7 +31,7 @@ from training.synthetic.people import WORLD_VERSION
 
 CLIP_NAME = "chatreid-demo-clip"
 MODEL_NAME = "chatreid-demo"
-TRAIN = PoolSpec(1, "train", families=3400, views=3)
+TRAIN = PoolSpec(1, "train", families=2200, views=3)
 VALIDATION = PoolSpec(2, "validation", families=120, views=4)
 SIZES: dict[str, Any] = {
     "text_width": 192,

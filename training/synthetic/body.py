@@ -68,7 +68,7 @@ class Brush:
         top, bottom = int(min(y for _, y in xy)), int(max(y for _, y in xy)) + 1
         mask = Image.new("L", (max(1, right - left), max(1, bottom - top)), 0)
         pen = ImageDraw.Draw(mask)
-        step = 0.034 * self.height
+        step = 0.052 * self.height
         if pattern in ("striped", "checked"):
             y = 0.0
             while y < bottom - top:

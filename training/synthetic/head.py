@@ -104,13 +104,13 @@ def _face(brush, s: Skeleton, identity: Identity, outfit: Outfit, palette: Palet
             lips = shade(palette.skin, 0.74)
         brush.line([(face - eye * 0.5, y + ry * 0.52), (face + eye * 0.5, y + ry * 0.52)], 0.007, lips)
     if outfit.glasses != "none":
-        lens = 0.017 if outfit.glasses == "sunglasses" else 0.015
+        lens = 0.021 if outfit.glasses == "sunglasses" else 0.018
         for way in eyes:
             cx = face + way * eye * 1.12
             if outfit.glasses == "sunglasses":
-                brush.ellipse(cx, y + ry * 0.07, lens, 0.0145, (16, 16, 20))
+                brush.ellipse(cx, y + ry * 0.07, lens, 0.017, (16, 16, 20))
             else:
-                brush.ellipse(cx, y + ry * 0.07, lens, 0.0145, (30, 32, 40))
+                brush.ellipse(cx, y + ry * 0.07, lens, 0.016, (30, 32, 40))
                 brush.ellipse(cx, y + ry * 0.07, lens - 0.006, 0.0085, (214, 228, 236))
         ear = s.head.x - s.side * rx * 0.6
         brush.line([(ear, y + ry * 0.02), (face, y + ry * 0.04)], 0.005, (30, 30, 36))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from training.synthetic.people import Identity
 
-WIDTHS = {"slim": 0.84, "average": 1.0, "heavy": 1.27}
+WIDTHS = {"slim": 0.79, "average": 1.0, "heavy": 1.36}
 
 
 @dataclass(frozen=True)
