@@ -113,12 +113,18 @@ def _table() -> dict[str, tuple[Attribute, ...]]:
     rows: dict[tuple[str, str], str] = {
         ("gender", "woman"): "woman women lady girl female she her",
         ("gender", "man"): "man men guy boy male gentleman he him his",
-        ("age", "young"): "young|youth|teenager|teenage|teen|in the twenties|in their twenties|student|youngster",
+        (
+            "age",
+            "young",
+        ): "young|youth|teenager|teenage|teen|in the twenties|in their twenties|student|youngster",
         ("age", "middle-aged"): "middle-aged|middle aged|middleaged|in the forties|in their forties",
         ("age", "elderly"): "elderly|old|older|senior|aged|pensioner|grandmother|grandfather",
         ("build", "slim"): "slim|thin|skinny|slender|lean",
         ("build", "average"): "average build|medium build|normal build",
-        ("build", "heavy"): "heavy|heavyset|heavily built|stout|fat|overweight|chubby|stocky|large build|plump",
+        (
+            "build",
+            "heavy",
+        ): "heavy|heavyset|heavily built|stout|fat|overweight|chubby|stocky|large build|plump",
         ("hair", "short"): "short hair|short-haired|short haired|cropped hair",
         ("hair", "long"): "long hair|long-haired|long haired|hair down",
         ("hair", "ponytail"): "ponytail|pony tail|hair tied back|tied-back hair",
@@ -195,7 +201,17 @@ _NOUNS: dict[str, str] = {"upper": "top", "lower": "bottoms", "hat": "hat", "bag
 def article(noun: str) -> str:
     """'a' or 'an', or nothing for plurals, as in "a red jacket", "an umbrella", "jeans"."""
     last = noun.split()[-1]
-    if last in {"trousers", "jeans", "shorts", "sneakers", "boots", "shoes", "glasses", "sunglasses", "bottoms"}:
+    if last in {
+        "trousers",
+        "jeans",
+        "shorts",
+        "sneakers",
+        "boots",
+        "shoes",
+        "glasses",
+        "sunglasses",
+        "bottoms",
+    }:
         return ""
     return "an " if noun[0] in "aeiou" else "a "
 

@@ -49,6 +49,7 @@ class Stage:
     lists: kinds of packed lists with their weights; empty for none. tower_rate: learning rate of the vision
     tower as a share of `rate`; 0 freezes it, and its tokens are then computed once. fresh_decoder: the
     language model starts from the base's again, the encoder is carried over (the paper's stage 2).
+    told: the most attributes in a description of a list; few make the first steps easier.
     teacher: weight of the warm embedding's own ranking at the start; it fades to nothing by half time.
     """
 
@@ -60,6 +61,7 @@ class Stage:
     lists: dict[str, float]
     tower_rate: float
     fresh_decoder: bool = False
+    told: int = 8
     teacher: float = 0.0
 
 
@@ -79,8 +81,8 @@ class PackedList:
 class Lists:
     """Draws packed lists; each is a pure function of (seed, index)."""
 
-    def __init__(self, pool: Pool, processor: Any, seed: int) -> None:
-        self.pool, self.processor, self.seed = pool, processor, seed
+    def __init__(self, pool: Pool, processor: Any, seed: int, told: int = 8) -> None:
+        self.pool, self.processor, self.seed, self.told = pool, processor, seed, told
         self._plain = Batches(pool, BatchRule(6, 3, 2, 0.25), seed)
         self._changed = Batches(pool, BatchRule(4, 3, 3, 1.0), seed)
         height, width = pool.pictures.shape[1:3]
@@ -104,7 +106,7 @@ class Lists:
 
     def _by_text(self, rows: np.ndarray, rng: np.random.Generator) -> PackedList:
         about = rng.permutation(rows)[:QUERIES]
-        told = descriptions(self.pool, about, rng, 8, canonical=0.75)
+        told = descriptions(self.pool, about, rng, self.told, canonical=0.75)
         fits, unsure = satisfies(
             told.fragments, self.pool.attributes[rows], self.pool.visible[rows], told.refused
         )
@@ -194,7 +196,7 @@ def train_stage(
         optimizer.load_state_dict(saved["optimizer"])
         step, spent = saved["step"], saved["spent"]
     sight, source = Sight(model, pool, frozen), Source(pool)
-    lists, yes_no = Lists(pool, processor, seed), yes_no_ids(processor.tokenizer)
+    lists, yes_no = Lists(pool, processor, seed, stage.told), yes_no_ids(processor.tokenizer)
     started = time.monotonic()
 
     def save(seconds: float) -> None:

@@ -112,12 +112,12 @@ def _tell(source: Source, row: int, rng: np.random.Generator, most: int) -> str:
 
 
 MIXTURE: dict[str, tuple[Task, float]] = {
-    "standard": (standard, 0.15),
-    "clothes-changing": (clothes_changing, 0.12),
-    "visible-infrared": (visible_infrared, 0.12),
-    "text-to-image": (text_to_image, 0.12),
+    "standard": (standard, 0.11),
+    "clothes-changing": (clothes_changing, 0.11),
+    "visible-infrared": (visible_infrared, 0.11),
+    "text-to-image": (text_to_image, 0.11),
     "attributes": (attributes, 0.12),
-    "best-choice": (best_choice, 0.12),
-    "image-plus-text": (image_plus_text, 0.15),
-    "annotate-attributes": (annotate, 0.10),
+    "best-choice": (best_choice, 0.11),
+    "image-plus-text": (image_plus_text, 0.13),
+    "annotate-attributes": (annotate, 0.20),
 }
