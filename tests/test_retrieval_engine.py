@@ -13,9 +13,10 @@ from app.model.image_rules import DEMO
 from app.model.manifest import Calibration, CheckpointManifest, encoder_key
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
-from app.model.vocabulary import Attribute
+from app.model.vocabulary import KINDS, Attribute, describe
 from app.retrieval.comparison import compare_readings
 from app.retrieval.engine import Engine, RetrievalError
+from app.retrieval.evidence import SHARE, SHARPNESS
 from app.retrieval.values import Query, Reference
 from gallery_store.crops import Filters
 from gallery_store.decoding import open_picture
@@ -91,14 +92,24 @@ def ids_of(ranking):
     return [candidate.image_id for candidate in ranking.candidates]
 
 
+def plain_similarity(encoder, vector, wanted):
+    """The description's cosine, and the log-share of each attribute among the values of its kind."""
+    found = float(vector @ encoder.encode_texts([describe(wanted)])[0])
+    for attribute in wanted:
+        values = KINDS[attribute.kind]
+        rows = encoder.encode_texts([describe((Attribute(attribute.kind, value),)) for value in values])
+        weights = np.exp(SHARPNESS * (rows @ vector).astype(float))
+        found += SHARE * float(np.log(max(weights[values.index(attribute.value)] / weights.sum(), 1e-4)))
+    return float(np.clip(found, -1, 1))
+
+
 def test_text_ranking_equals_a_plain_reckoning(full, encoder, tuned):
     ranking = Engine(full, encoder, tuned, k=10).search(Query(wanted=RED_JACKET))
     assert (ranking.total, ranking.searched, ranking.scored) == (COUNT, COUNT, 10)
     assert ranking.calibrated
     assert not ranking.stopped
-    text = encoder.encode_texts(["a woman in a red jacket"])[0]
     crops = full.crops(full.matching(Filters()).tolist())
-    cosine = {crop.id: float(full.vectors([crop.id])[0] @ text) for crop in crops}
+    cosine = {crop.id: plain_similarity(encoder, full.vectors([crop.id])[0], RED_JACKET) for crop in crops}
     by_clip = sorted(cosine, key=lambda image_id: (-cosine[image_id], image_id))
     files = {crop.id: crop.file for crop in crops}
     odds = {}
@@ -132,11 +143,11 @@ def test_image_and_image_plus_text(full, encoder, tuned):
     assert 3 not in ids_of(image)
     assert image.searched == COUNT - 1
     mixed = engine.search(Query(references=(reference,), wanted=RED_JACKET))
-    text = encoder.encode_texts(["a woman in a red jacket"])[0]
     query_vector = full.vectors([3])[0]
     for candidate in mixed.candidates:
         vector = full.vectors([candidate.image_id])[0]
-        expected = 0.25 * vector @ text + 0.75 * vector @ query_vector
+        text = plain_similarity(encoder, vector, RED_JACKET)
+        expected = 0.25 * text + 0.75 * vector @ query_vector
         assert candidate.similarity == pytest.approx(float(expected), abs=1e-4)
     said = {c.image_id: c.word for c in image.candidates}
     assert any(abs(said[c.image_id] - c.word) > 1e-3 for c in mixed.candidates)

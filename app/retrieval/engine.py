@@ -15,6 +15,7 @@ from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.retrieval.comparison import Comparison, compare_readings
 from app.retrieval.errors import RetrievalError
+from app.retrieval.evidence import AttributeEvidence, text_similarity
 from app.retrieval.listing import list_by_time
 from app.retrieval.prefilter import prefilter
 from app.retrieval.references import (
@@ -64,6 +65,7 @@ class Engine:
             raise ValueError(f"k is at least 1, not {k}")
         self.store = store
         self.encoder = encoder
+        self.evidence = AttributeEvidence(encoder)
         self.model = model
         self.k = k
         self.tau = tau
@@ -109,13 +111,13 @@ class Engine:
         description = query_description(query.wanted, query.unwanted, query.text)
         references = [open_reference(r, self.store, self.encoder) for r in query.references]
         calibration = self._calibration(query)
-        vectors, weights = self._vectors(description, references, calibration)
+        described = self.encoder.encode_texts([description])[0] if description else None
         encoded = time.perf_counter()
 
         progress("prefilter", 0, len(ids))
         if copies := copies_of(references, ids, self.store):
             ids = ids[~np.isin(ids, list(copies))]
-        similarities = (weights @ self.store.similarities(vectors, ids)).astype(np.float32)
+        similarities = self._similarities(query, described, references, calibration, ids)
         tau = self.tau if self.tau is not None else calibration.tau if calibration else NO_TAU
         found = prefilter(ids, similarities, tau=tau, k=self.k)
         filtered = time.perf_counter()
@@ -135,19 +137,30 @@ class Engine:
             stopped=stopped.said,
         )
 
-    def _vectors(
-        self, description: str, references: Sequence[OpenReference], calibration: Calibration | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(q, dim) unit rows and the (q,) shares of their cosines in the similarity."""
-        rows = []
-        if description:
-            rows.append(self.encoder.encode_texts([description])[0])
+    def _similarities(
+        self,
+        query: Query,
+        described: np.ndarray | None,
+        references: Sequence[OpenReference],
+        calibration: Calibration | None,
+        ids: np.ndarray,
+    ) -> np.ndarray:
+        """float32 (len(ids),), -1..1: by the words, by the pictures, or a share of each."""
+        parts = []
+        if described is not None:
+
+            def cosines(rows: np.ndarray) -> np.ndarray:
+                return self.store.similarities(rows, ids)
+
+            parts.append(text_similarity(self.evidence, cosines, described, query.wanted, query.unwanted))
         if references:
             mean = np.mean([reference.vector for reference in references], axis=0)
-            rows.append(mean / max(float(np.linalg.norm(mean)), 1e-12))
+            mean = mean / max(float(np.linalg.norm(mean)), 1e-12)
+            parts.append(self.store.similarities(mean[None].astype(np.float32), ids)[0])
+        if len(parts) == 1:
+            return parts[0].astype(np.float32)
         weight = calibration.text_weight if calibration else TEXT_WEIGHT
-        shares = [weight, 1 - weight] if len(rows) == 2 else [1.0]
-        return np.stack(rows).astype(np.float32), np.array(shares, np.float32)
+        return (weight * parts[0] + (1 - weight) * parts[1]).astype(np.float32)
 
     def _words(
         self,

@@ -17,6 +17,7 @@ from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import Attribute
 from app.retrieval.calibration import clip_log_odds, fit, fit_threshold, log_odds, sigmoid
+from app.retrieval.evidence import AttributeEvidence, text_similarity
 from gallery_store.encoder import ClipEncoder
 from training.demo.language import TOLD_CHANGES
 from training.demo.pool import Pool, value_indices
@@ -33,10 +34,10 @@ PRESENT_SHARE = 0.25  # of the people: the gallery; searches for the others are 
 class Search:
     """One query: what CLIP and the model are asked, and the truth over the gallery's rows.
 
-    text, reference: as far as there are; same, unsure: bool (gallery,).
+    wanted, reference: as far as there are; same, unsure: bool (gallery,).
     """
 
-    text: str
+    wanted: tuple[Attribute, ...]
     reference: int | None
     same: np.ndarray
     unsure: np.ndarray
@@ -63,15 +64,16 @@ def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
     people = np.unique(pool.family)
     inside = np.isin(pool.family, people[: int(len(people) * PRESENT_SHARE)])
     gallery = np.flatnonzero(inside)
+    searched = Gallery(encoder, AttributeEvidence(encoder), vectors, gallery)
     rng = np.random.default_rng(0)
     fitted: dict[str, Calibration] = {}
     figures: dict[str, Any] = {"gallery": len(gallery)}
     for kind, make in (("text", _by_text), ("image", _by_image), ("image-plus-text", _by_both)):
         present = _searches(make, pool, gallery, gallery, rng, QUERIES)
         absent = _searches(make, pool, np.flatnonzero(~inside), gallery, rng, QUERIES // 2)
-        weight = _text_weight(encoder, vectors, gallery, present) if kind == "image-plus-text" else 0.5
-        there = _ask(model, encoder, vectors, pictures, gallery, present, weight)
-        gone = _ask(model, encoder, vectors, pictures, gallery, absent, weight)
+        weight = _text_weight(searched, present) if kind == "image-plus-text" else 0.5
+        there = _ask(model, searched, pictures, present, weight)
+        gone = _ask(model, searched, pictures, absent, weight)
         sure = ~there.unsure
         found = fit(there.words[sure], there.similarities[sure], there.same[sure], text_weight=weight)
         tau = float(np.quantile(there.true_similarities, 0.01)) - 1e-6
@@ -116,13 +118,12 @@ def _searches(
 def _by_text(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search:
     said = fragment(pool.seen(row), rng, int(rng.integers(2, 7)))
     fits, unsure = satisfies(value_indices(said)[None], pool.attributes[gallery], pool.visible[gallery])
-    text = query_description([Attribute(k, v) for k, v in said.items()])
-    return Search(text, None, fits[:, 0], unsure[:, 0])
+    return Search(_attributes(said), None, fits[:, 0], unsure[:, 0])
 
 
 def _by_image(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search:
     own = gallery == row
-    return Search("", row, (pool.person[gallery] == pool.person[row]) & ~own, own)
+    return Search((), row, (pool.person[gallery] == pool.person[row]) & ~own, own)
 
 
 def _by_both(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search | None:
@@ -134,55 +135,60 @@ def _by_both(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator
     said = {k: after[k] for k in rng.permutation(changed)[: int(rng.integers(1, 4))]}
     fits, unsure = satisfies(value_indices(said)[None], pool.attributes[gallery], pool.visible[gallery])
     same = pool.person[gallery] == pool.person[row]
-    text = query_description([Attribute(k, v) for k, v in said.items()])
-    return Search(text, row, same & fits[:, 0], (same & unsure[:, 0]) | (gallery == row))
+    return Search(_attributes(said), row, same & fits[:, 0], (same & unsure[:, 0]) | (gallery == row))
 
 
-def _similarities(
-    encoder: ClipEncoder, vectors: np.ndarray, gallery: np.ndarray, search: Search, weight: float
-) -> np.ndarray:
-    shared = np.zeros(len(gallery), np.float32)
-    share = weight if search.reference is not None else 1.0
-    if search.text:
-        shared += share * (vectors[gallery] @ encoder.encode_texts([search.text])[0])
-    if search.reference is not None:
-        shared += (1 - share if search.text else 1.0) * (vectors[gallery] @ vectors[search.reference])
-    return shared
+def _attributes(said: dict[str, str]) -> tuple[Attribute, ...]:
+    return tuple(Attribute(kind, value) for kind, value in said.items())
 
 
-def _text_weight(
-    encoder: ClipEncoder, vectors: np.ndarray, gallery: np.ndarray, searches: list[Search]
-) -> float:
-    """The share of the text's cosine with which CLIP alone ranks best."""
+@dataclass(frozen=True)
+class Gallery:
+    """rows of the pool that are searched, with every row's CLIP vector."""
+
+    encoder: ClipEncoder
+    evidence: AttributeEvidence
+    vectors: np.ndarray
+    rows: np.ndarray
+
+    def cosines(self, queries: np.ndarray) -> np.ndarray:
+        return queries @ self.vectors[self.rows].T
+
+    def similarities(self, search: Search, weight: float) -> np.ndarray:
+        """As the engine's: by the words, by the picture, or a share of each."""
+        parts = []
+        if search.wanted:
+            words = self.encoder.encode_texts([query_description(search.wanted)])[0]
+            parts.append(text_similarity(self.evidence, self.cosines, words, search.wanted, ()))
+        if search.reference is not None:
+            parts.append(self.cosines(self.vectors[search.reference][None])[0])
+        return parts[0] if len(parts) == 1 else weight * parts[0] + (1 - weight) * parts[1]
+
+
+def _text_weight(gallery: Gallery, searches: list[Search]) -> float:
+    """The share of the text's similarity with which CLIP alone ranks best."""
     weights = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
     scores = [
-        np.mean([_ap(_similarities(encoder, vectors, gallery, s, w), s.same, s.unsure) for s in searches])
-        for w in weights
+        np.mean([_ap(gallery.similarities(s, weight), s.same, s.unsure) for s in searches])
+        for weight in weights
     ]
     return weights[int(np.argmax(scores))]
 
 
 def _ask(
-    model: ReidModel,
-    encoder: ClipEncoder,
-    vectors: np.ndarray,
-    pictures: list[Picture],
-    gallery: np.ndarray,
-    searches: list[Search],
-    weight: float,
+    model: ReidModel, gallery: Gallery, pictures: list[Picture], searches: list[Search], weight: float
 ) -> Pairs:
     words, near, same, unsure, true = [], [], [], [], []
     clip_ap = []
     for search in searches:
-        similar = _similarities(encoder, vectors, gallery, search, weight)
+        similar = gallery.similarities(search, weight)
         clip_ap.append(_ap(similar, search.same, search.unsure))
         true.append(similar[search.same])
-        top = np.argsort(
-            -np.where(gallery == (search.reference if search.reference is not None else -1), -2, similar)
-        )
-        top = top[:CANDIDATES]
+        own = -1 if search.reference is None else search.reference
+        top = np.argsort(-np.where(gallery.rows == own, -2, similar), kind="stable")[:CANDIDATES]
         references = [] if search.reference is None else [pictures[search.reference]]
-        words.append(model.words(search.text, references, [pictures[i] for i in gallery[top]]))
+        text = query_description(search.wanted) if search.wanted else ""
+        words.append(model.words(text, references, [pictures[i] for i in gallery.rows[top]]))
         near.append(similar[top])
         same.append(search.same[top])
         unsure.append(search.unsure[top])

@@ -1,0 +1,66 @@
+"""What CLIP says attribute by attribute, beside what it says of the whole description.
+
+One vector for a whole description blurs five attributes into one another; each attribute against the other
+values of its kind ("a red top" against "a blue top", ...) tells them apart. Measured on the demo gallery by
+`python -m tests.benchmarks.find_people`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from app.model.vocabulary import KINDS, Attribute, describe
+from gallery_store.encoder import ClipEncoder
+
+SHARPNESS = 30.0  # of the softmax over a kind's values, per unit of cosine
+SHARE = 1 / 21  # of the summed log-shares, beside the description's cosine
+_LEAST = 1e-4  # a share below this counts as this: one attribute never decides alone
+
+Cosines = Callable[[np.ndarray], np.ndarray]  # unit rows (q, dim) -> (q, n)
+
+
+class AttributeEvidence:
+    """Remembers the text vectors of each kind's values for one encoder. Thread-safe."""
+
+    def __init__(self, encoder: ClipEncoder) -> None:
+        self._encoder = encoder
+        self._rows: dict[str, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def __call__(
+        self, cosines: Cosines, wanted: Sequence[Attribute], unwanted: Sequence[Attribute]
+    ) -> np.ndarray:
+        """float32 (n,), 0 or less: what the attributes add to the description's cosine; a plain 0 without any."""
+        total: np.ndarray | float = 0.0
+        shares: dict[str, np.ndarray] = {}
+        for attribute, sign in [*((a, 1) for a in wanted), *((a, -1) for a in dict.fromkeys(unwanted))]:
+            kind = attribute.kind
+            if kind not in shares:
+                logits = cosines(self._vectors(kind)).astype(np.float64) * SHARPNESS
+                logits = np.exp(logits - logits.max(0, keepdims=True))
+                shares[kind] = logits / logits.sum(0, keepdims=True)
+            share = shares[kind][KINDS[kind].index(attribute.value)]
+            total = total + np.log(np.clip(share if sign > 0 else 1 - share, _LEAST, 1))
+        return np.asarray(SHARE * total, np.float32)
+
+    def _vectors(self, kind: str) -> np.ndarray:
+        with self._lock:
+            if kind not in self._rows:
+                texts = [describe((Attribute(kind, value),)) for value in KINDS[kind]]
+                self._rows[kind] = self._encoder.encode_texts(texts)
+            return self._rows[kind]
+
+
+def text_similarity(
+    evidence: AttributeEvidence,
+    cosines: Cosines,
+    description: np.ndarray,
+    wanted: Sequence[Attribute],
+    unwanted: Sequence[Attribute],
+) -> np.ndarray:
+    """float32 (n,), -1..1: the description's cosine (its unit row is (dim,)) and the attributes' evidence."""
+    whole = cosines(description[None])[0]
+    return np.clip(whole + evidence(cosines, wanted, unwanted), -1, 1).astype(np.float32)
