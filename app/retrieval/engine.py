@@ -15,7 +15,7 @@ from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.retrieval.comparison import Comparison, compare_readings
 from app.retrieval.errors import RetrievalError
-from app.retrieval.evidence import AttributeEvidence, text_similarity
+from app.retrieval.evidence import AttributeEvidence, surer, text_similarity
 from app.retrieval.listing import list_by_time
 from app.retrieval.prefilter import prefilter
 from app.retrieval.references import (
@@ -206,7 +206,9 @@ class Engine:
         return self._calibration(query) is not None
 
     def read(self, references: Sequence[Reference]) -> list[tuple[AttributeReading, ...]]:
-        """What the model reads off each picture; nothing where there is no model.
+        """What is read off each picture; nothing where there is no model.
+
+        A model that was tuned together with this encoder reads with it: kind by kind, the surer one speaks.
 
         Raises:
             RetrievalError: a reference that is gone or cannot be read.
@@ -215,13 +217,21 @@ class Engine:
         if self.model is None:
             return [() for _ in pictures]
         try:
-            return self.model.annotate(pictures)
+            read = self.model.annotate(pictures)
         except (OSError, ValueError) as error:
             if not _is_picture_error(error):
                 raise
             raise RetrievalError(
                 f"a picture cannot be read: {error}; `python -m gallery_store verify` lists all such"
             ) from None
+        manifest = self.model.manifest
+        if manifest is None or manifest.calibration(self.encoder.name, self.encoder.version, "text") is None:
+            return read
+        opened = [open_reference(reference, self.store, self.encoder) for reference in references]
+        return [
+            surer(own, self.evidence.read(reference.vector))
+            for own, reference in zip(read, opened, strict=True)
+        ]
 
     def compare(self, first: Reference, second: Reference) -> Comparison:
         """What two pictures have in common, by the model's readings. Raises RetrievalError."""

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from app.model.vocabulary import KINDS, Attribute, describe
+from app.model.annotation import AttributeReading
+from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, describe
 from gallery_store.encoder import ClipEncoder
 
 SHARPNESS = 30.0  # of the softmax over a kind's values, per unit of cosine
@@ -39,12 +40,25 @@ class AttributeEvidence:
         for attribute, sign in [*((a, 1) for a in wanted), *((a, -1) for a in dict.fromkeys(unwanted))]:
             kind = attribute.kind
             if kind not in shares:
-                logits = cosines(self._vectors(kind)).astype(np.float64) * SHARPNESS
-                logits = np.exp(logits - logits.max(0, keepdims=True))
-                shares[kind] = logits / logits.sum(0, keepdims=True)
+                shares[kind] = self._shares(cosines, kind)
             share = shares[kind][KINDS[kind].index(attribute.value)]
             total = total + np.log(np.clip(share if sign > 0 else 1 - share, _LEAST, 1))
         return np.asarray(SHARE * total, np.float32)
+
+    def read(self, vector: np.ndarray) -> tuple[AttributeReading, ...]:
+        """The likeliest value of each kind for a crop's unit vector (dim,), with its share among the values."""
+        found = []
+        for kind, values in KINDS.items():
+            shares = self._shares(lambda rows: rows @ vector[:, None], kind)[:, 0]
+            best = int(shares.argmax())
+            found.append(AttributeReading(Attribute(kind, values[best]), float(shares[best])))
+        return tuple(found)
+
+    def _shares(self, cosines: Cosines, kind: str) -> np.ndarray:
+        """float64 (values, n): the softmax over a kind's values, crop by crop."""
+        logits = cosines(self._vectors(kind)).astype(np.float64) * SHARPNESS
+        logits = np.exp(logits - logits.max(0, keepdims=True))
+        return logits / logits.sum(0, keepdims=True)
 
     def _vectors(self, kind: str) -> np.ndarray:
         with self._lock:
@@ -52,6 +66,24 @@ class AttributeEvidence:
                 texts = [describe((Attribute(kind, value),)) for value in KINDS[kind]]
                 self._rows[kind] = self._encoder.encode_texts(texts)
             return self._rows[kind]
+
+
+def surer(
+    first: Sequence[AttributeReading], second: Sequence[AttributeReading]
+) -> tuple[AttributeReading, ...]:
+    """Of two readings of one picture, kind by kind the more confident; in the vocabulary's order.
+
+    Colours of a thing that is not there, or of hair that is not, are left out.
+    """
+    best: dict[str, AttributeReading] = {}
+    for reading in [*first, *second]:
+        kind = reading.attribute.kind
+        if kind not in best or reading.confidence > best[kind].confidence:
+            best[kind] = reading
+    for thing, colour in COLOUR_OF.items():
+        if thing in best and best[thing].attribute.value in ("none", "bald"):
+            best.pop(colour, None)
+    return tuple(best[kind] for kind in KINDS if kind in best)
 
 
 def text_similarity(

@@ -40,13 +40,13 @@ def take(page: Page, name: str) -> None:
 def on_a_desk(browser: Browser, served: Served) -> None:
     page, _ = opened(browser, served, viewport=DESK)
     take(page, "start")
-    say(page, "I'm looking for a woman in a red jacket with a backpack")
-    choose(page, 0)
+    say(page, "I'm looking for a woman in an orange jacket with a backpack")
+    choose(page, 1)
     page.wait_for_timeout(500)
     take(page, "search")
     with answering(page):
         page.locator("#search-with-this").click()
-    say(page, "the same person, but now in a green coat, only after 9:00")
+    say(page, "the same person, but now in a green coat, only after 12:00")
     choose(page, 0)
     page.wait_for_timeout(500)
     take(page, "person")

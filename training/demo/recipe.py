@@ -42,7 +42,7 @@ SIZES: dict[str, Any] = {
     "vision_depth": 4,
 }
 STEPS = ("pools", "clip", "tower", "language", "stage1", "stage2", "stage3", "export")
-KNOWS = "The demo model knows drawn people only."
+KNOWS = "drawn people only"
 
 
 @dataclass(frozen=True)
