@@ -5,95 +5,22 @@ Everything is drawn from the far side to the near side, so that what is in front
 
 from __future__ import annotations
 
-import math
-
-from PIL import Image, ImageDraw
-
+from training.synthetic.brush import Brush
+from training.synthetic.carried import (
+    backpack,
+    handbag,
+    shoulder_bag,
+    straps,
+    suitcase,
+    umbrella,
+    umbrella_pole,
+)
 from training.synthetic.head import draw_head
-from training.synthetic.palette import Palette, Rgb, shade
+from training.synthetic.palette import Palette, shade
 from training.synthetic.people import Identity, Outfit
-from training.synthetic.skeleton import Joint, Skeleton
+from training.synthetic.skeleton import Skeleton
 
 LONG = ("coat", "dress")
-
-
-class Brush:
-    """Draws in shares of the body's height on a canvas of pixels."""
-
-    def __init__(self, canvas: Image.Image, centre: float, top: float, height: float) -> None:
-        self.canvas = canvas
-        self.draw = ImageDraw.Draw(canvas)
-        self.centre, self.top, self.height = centre, top, height
-
-    def px(self, x: float, y: float) -> tuple[float, float]:
-        return self.centre + x * self.height, self.top + y * self.height
-
-    def limb(
-        self, a: tuple[float, float], b: tuple[float, float], wide: float, thin: float, colour: Rgb
-    ) -> None:
-        """A tapered capsule from a to b; widths are half-widths."""
-        (ax, ay), (bx, by) = self.px(*a), self.px(*b)
-        wa, wb = wide * self.height, thin * self.height
-        length = math.hypot(bx - ax, by - ay) or 1.0
-        nx, ny = -(by - ay) / length, (bx - ax) / length
-        points = [
-            (ax + nx * wa, ay + ny * wa),
-            (bx + nx * wb, by + ny * wb),
-            (bx - nx * wb, by - ny * wb),
-            (ax - nx * wa, ay - ny * wa),
-        ]
-        self.draw.polygon(points, fill=colour)
-        self.draw.ellipse((ax - wa, ay - wa, ax + wa, ay + wa), fill=colour)
-        self.draw.ellipse((bx - wb, by - wb, bx + wb, by + wb), fill=colour)
-
-    def polygon(self, points: list[tuple[float, float]], colour: Rgb) -> None:
-        self.draw.polygon([self.px(x, y) for x, y in points], fill=colour)
-
-    def ellipse(self, x: float, y: float, rx: float, ry: float, colour: Rgb) -> None:
-        (cx, cy), rx, ry = self.px(x, y), rx * self.height, ry * self.height
-        self.draw.ellipse((cx - rx, cy - ry, cx + rx, cy + ry), fill=colour)
-
-    def line(self, points: list[tuple[float, float]], width: float, colour: Rgb) -> None:
-        size = max(1, round(width * self.height))
-        self.draw.line([self.px(x, y) for x, y in points], fill=colour, width=size, joint="curve")
-
-    def box(self, x0: float, y0: float, x1: float, y1: float, radius: float, colour: Rgb) -> None:
-        (ax, ay), (bx, by) = self.px(min(x0, x1), y0), self.px(max(x0, x1), y1)
-        self.draw.rounded_rectangle((ax, ay, bx, by), radius * self.height, fill=colour)
-
-    def patterned(self, points: list[tuple[float, float]], pattern: str, colour: Rgb) -> None:
-        """Lays a pattern over a polygon that was filled before."""
-        xy = [self.px(x, y) for x, y in points]
-        left, right = int(min(x for x, _ in xy)), int(max(x for x, _ in xy)) + 1
-        top, bottom = int(min(y for _, y in xy)), int(max(y for _, y in xy)) + 1
-        mask = Image.new("L", (max(1, right - left), max(1, bottom - top)), 0)
-        pen = ImageDraw.Draw(mask)
-        step = 0.052 * self.height
-        if pattern in ("striped", "checked"):
-            y = 0.0
-            while y < bottom - top:
-                pen.rectangle((0, y, right - left, y + step * 0.42), fill=255)
-                y += step
-        if pattern == "checked":
-            x = 0.0
-            while x < right - left:
-                pen.rectangle((x, 0, x + step * 0.36, bottom - top), fill=255)
-                x += step
-        if pattern == "dotted":
-            r, row = step * 0.27, 0
-            y = r
-            while y < bottom - top:
-                x = r if row % 2 == 0 else r + step * 0.55
-                while x < right - left:
-                    pen.ellipse((x - r, y - r, x + r, y + r), fill=255)
-                    x += step * 1.1
-                y += step * 0.72
-                row += 1
-        inside = Image.new("L", mask.size, 0)
-        ImageDraw.Draw(inside).polygon([(x - left, y - top) for x, y in xy], fill=255)
-        cut = Image.new("L", mask.size, 0)
-        cut.paste(mask, (0, 0), inside)
-        self.canvas.paste(colour, (left, top, left + mask.size[0], top + mask.size[1]), cut)
 
 
 def draw_person(brush: Brush, s: Skeleton, identity: Identity, outfit: Outfit, palette: Palette) -> None:
@@ -103,11 +30,11 @@ def draw_person(brush: Brush, s: Skeleton, identity: Identity, outfit: Outfit, p
     )
     behind = s.front > 0.15  # a backpack is behind the body when the person faces us
     if outfit.umbrella == "umbrella":
-        _umbrella_pole(brush, s, near)
+        umbrella_pole(brush, s, near)
     if outfit.bag == "backpack" and behind:
-        _backpack(brush, s, palette, 0.92)
+        backpack(brush, s, palette, 0.92)
     if outfit.bag == "suitcase" and s.ankles[far].depth < -0.01:
-        _suitcase(brush, s, palette, far)
+        suitcase(brush, s, palette, far)
     if identity.hair in ("long", "ponytail") and behind:
         _back_hair(brush, s, identity, palette)
     _arm(brush, s, far, outfit, palette, 0.84)
@@ -116,29 +43,25 @@ def draw_person(brush: Brush, s: Skeleton, identity: Identity, outfit: Outfit, p
     _torso(brush, s, identity, outfit, palette)
     if outfit.bag == "backpack":
         if behind:
-            _straps(brush, s, palette)
+            straps(brush, s, palette)
         else:
-            _backpack(brush, s, palette, 1.0)
+            backpack(brush, s, palette, 1.0)
     if outfit.bag == "shoulder bag":
-        _shoulder_bag(brush, s, palette)
+        shoulder_bag(brush, s, palette)
     draw_head(brush, s, identity, outfit, palette)
     if identity.hair in ("long", "ponytail") and not behind:
         _back_hair(brush, s, identity, palette)
     _arm(brush, s, near, outfit, palette, 1.0)
     if outfit.bag == "handbag":
-        _handbag(brush, s, palette, near)
+        handbag(brush, s, palette, near)
     if outfit.bag == "suitcase" and s.ankles[far].depth >= -0.01:
-        _suitcase(brush, s, palette, far)
+        suitcase(brush, s, palette, far)
     if outfit.umbrella == "umbrella":
-        _umbrella(brush, s, palette)
-
-
-def _xy(joint: Joint) -> tuple[float, float]:
-    return joint.x, joint.y
+        umbrella(brush, s, palette)
 
 
 def _leg(brush: Brush, s: Skeleton, side: str, outfit: Outfit, palette: Palette, light: float) -> None:
-    hip, knee, ankle = _xy(s.hips[side]), _xy(s.knees[side]), _xy(s.ankles[side])
+    hip, knee, ankle = s.hips[side].xy, s.knees[side].xy, s.ankles[side].xy
     g = 0.72 + 0.28 * s.girth
     skin, cloth = shade(palette.skin, light), shade(palette.lower, light)
     bare = outfit.lower in ("shorts", "skirt", None)
@@ -180,7 +103,7 @@ def _shoe(brush: Brush, s: Skeleton, ankle, outfit: Outfit, palette: Palette, li
 
 
 def _arm(brush: Brush, s: Skeleton, side: str, outfit: Outfit, palette: Palette, light: float) -> None:
-    shoulder, elbow, hand = _xy(s.shoulders[side]), _xy(s.elbows[side]), _xy(s.hands[side])
+    shoulder, elbow, hand = s.shoulders[side].xy, s.elbows[side].xy, s.hands[side].xy
     if outfit.umbrella == "umbrella" and s.shoulders[side].depth >= 0 and side == "left":
         hand = (s.head.x + 0.06, 0.2)
     g = 0.72 + 0.28 * s.girth
@@ -323,59 +246,6 @@ def _details(
         brush.line([(-hip * 1.0, s.hip_y - 0.075), (hip * 1.0, s.hip_y - 0.075)], 0.016, dark)
 
 
-def _backpack(brush: Brush, s: Skeleton, palette: Palette, light: float) -> None:
-    colour = shade(palette.bag, light)
-    half = 0.1 * max(abs(s.front), 0.52)
-    x = s.back.x * 1.35
-    if s.front > 0.15:
-        half *= 1.22
-    brush.box(x - half, 0.185, x + half, 0.435, 0.035, colour)
-    if s.front <= 0.15:
-        brush.box(x - half * 0.72, 0.32, x + half * 0.72, 0.41, 0.02, shade(colour, 0.78))
-        brush.line([(x - half * 0.8, 0.245), (x + half * 0.8, 0.245)], 0.007, shade(colour, 0.6))
-
-
-def _straps(brush: Brush, s: Skeleton, palette: Palette) -> None:
-    for way in (-1, 1):
-        x = s.neck.x + way * s.shoulder_half * 0.62
-        brush.line(
-            [(x, s.neck.y + 0.022), (x + way * 0.006, 0.27), (x + way * 0.024, 0.345)], 0.024, palette.bag
-        )
-
-
-def _shoulder_bag(brush: Brush, s: Skeleton, palette: Palette) -> None:
-    way = 1 if s.front >= 0 else -1
-    x = way * (s.hip_half + 0.022)
-    strap = [(s.neck.x - way * s.shoulder_half * 0.6, s.neck.y + 0.03), (x, s.hip_y - 0.045)]
-    brush.line(strap, 0.016, shade(palette.bag, 0.85))
-    brush.box(x - 0.05, s.hip_y - 0.06, x + 0.05, s.hip_y + 0.045, 0.014, palette.bag)
-    brush.line([(x - 0.048, s.hip_y - 0.022), (x + 0.048, s.hip_y - 0.022)], 0.007, shade(palette.bag, 0.65))
-
-
-def _handbag(brush: Brush, s: Skeleton, palette: Palette, side: str) -> None:
-    x, y = _xy(s.hands[side])
-    y += 0.02
-    for way in (-1, 1):
-        brush.line([(x, y), (x + way * 0.03, y + 0.05)], 0.008, shade(palette.bag, 0.7))
-    brush.polygon(
-        [(x - 0.04, y + 0.045), (x + 0.04, y + 0.045), (x + 0.056, y + 0.125), (x - 0.056, y + 0.125)],
-        palette.bag,
-    )
-    brush.line([(x - 0.044, y + 0.066), (x + 0.044, y + 0.066)], 0.007, shade(palette.bag, 0.65))
-
-
-def _suitcase(brush: Brush, s: Skeleton, palette: Palette, side: str) -> None:
-    x, y = _xy(s.hands[side])
-    x += (0.045 if x >= 0 else -0.045) - s.side * 0.05
-    for way in (-1, 1):
-        brush.line([(x + way * 0.022, y + 0.01), (x + way * 0.022, 0.74)], 0.007, (120, 122, 126))
-    brush.box(x - 0.066, 0.73, x + 0.066, 0.955, 0.016, palette.bag)
-    for y in (0.79, 0.845, 0.9):
-        brush.line([(x - 0.06, y), (x + 0.06, y)], 0.006, shade(palette.bag, 0.74))
-    for way in (-1, 1):
-        brush.ellipse(x + way * 0.048, 0.968, 0.014, 0.014, (30, 30, 32))
-
-
 def _back_hair(brush: Brush, s: Skeleton, identity: Identity, palette: Palette) -> None:
     """Hair that falls behind the head: over the back when we see it, behind the neck when not."""
     x, y, size = s.head.x - s.side * 0.03, s.head.y, s.head_size
@@ -395,15 +265,3 @@ def _back_hair(brush: Brush, s: Skeleton, identity: Identity, palette: Palette) 
         if s.front > 0.15:
             tail, end = tail + 0.05, end + 0.075
         brush.limb((tail, y + 0.005), (end, y + 0.125), 0.021 * size, 0.01, shade(palette.hair, 0.92))
-
-
-def _umbrella_pole(brush: Brush, s: Skeleton, near: str) -> None:
-    brush.line([(s.head.x + 0.06, -0.05), (s.head.x + 0.06, 0.21)], 0.009, (90, 90, 94))
-
-
-def _umbrella(brush: Brush, s: Skeleton, palette: Palette) -> None:
-    x, half = s.head.x + 0.03, 0.2
-    (cx, cy), rx, ry = brush.px(x, -0.005), half * brush.height, 0.1 * brush.height
-    brush.draw.pieslice((cx - rx, cy - ry, cx + rx, cy + ry), 180, 360, fill=palette.umbrella)
-    for t in (-0.5, 0.0, 0.5):
-        brush.line([(x, -0.103), (x + t * half * 1.3, -0.006)], 0.005, shade(palette.umbrella, 0.74))

@@ -9,7 +9,7 @@ from training.synthetic.people import Identity, Outfit
 from training.synthetic.skeleton import Skeleton
 
 if TYPE_CHECKING:
-    from training.synthetic.body import Brush
+    from training.synthetic.brush import Brush
 
 
 def draw_head(brush: Brush, s: Skeleton, identity: Identity, outfit: Outfit, palette: Palette) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.synthetic.body import Brush, draw_person
+from training.synthetic.body import draw_person
+from training.synthetic.brush import Brush
 from training.synthetic.cameras import PANORAMA, Camera, panorama
 from training.synthetic.palette import Palette
 from training.synthetic.people import Identity, Outfit

@@ -31,6 +31,10 @@ class Joint:
     y: float
     depth: float
 
+    @property
+    def xy(self) -> tuple[float, float]:
+        return self.x, self.y
+
 
 @dataclass(frozen=True)
 class Skeleton:
