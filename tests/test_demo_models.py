@@ -74,13 +74,13 @@ def test_the_stock_libraries_load_the_folders():
 def test_people_are_found_by_description(demo):
     engine, rows = demo
     ranks = ranks_of_descriptions(engine, rows, descriptions(list(rows.values())))
-    assert within(ranks, 1) >= 24
-    assert within(ranks, 10) >= 38
+    assert within(ranks, 1) >= 28
+    assert within(ranks, 10) >= 41
 
 
 def test_people_are_found_again_by_a_click(demo):
     engine, rows = demo
-    assert within(ranks_of_clicks(engine, rows, clicks(rows)), 5) >= 45
+    assert within(ranks_of_clicks(engine, rows, clicks(rows)), 5) >= 44
 
 
 def test_the_model_reads_colours(demo):
