@@ -1,0 +1,42 @@
+"""`python -m training demo`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+HELP = "make both demo models from nothing; a stopped run goes on where it was"
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--work", type=Path, default=Path("runs/demo"), help="checkpoints, pools, log.jsonl")
+    parser.add_argument("--assets", type=Path, default=ASSETS, help="where the finished models go")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--scale", type=float, default=1.0, help="times the recipe's minutes")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--only", nargs="*", help="steps to run, of: pools clip tower language stage1 stage2 stage3 export"
+    )
+
+
+def run(chosen: argparse.Namespace) -> int:
+    import torch
+
+    from training.demo.recipe import STEPS, Minutes, train_demo
+
+    only = chosen.only or STEPS
+    if unknown := sorted(set(only) - set(STEPS)):
+        print(f"there is no step {', '.join(unknown)}; the steps are {', '.join(STEPS)}", file=sys.stderr)
+        return 2
+    torch.set_num_threads(chosen.threads)
+    train_demo(
+        chosen.work,
+        chosen.assets,
+        minutes=Minutes().scaled(chosen.scale),
+        seed=chosen.seed,
+        workers=2,
+        only=only,
+    )
+    return 0
