@@ -16,9 +16,11 @@ from app.model.reid_model import ReidModel
 from app.retrieval.comparison import Comparison, compare_readings
 from app.retrieval.errors import RetrievalError
 from app.retrieval.evidence import AttributeEvidence, surer, text_similarity
+from app.retrieval.findings import Findings
 from app.retrieval.listing import list_by_time
 from app.retrieval.prefilter import prefilter
 from app.retrieval.references import (
+    MOST_REFERENCES,
     OpenReference,
     copies_of,
     crop_picture,
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "Engine", "RetrievalError"]
 
-MOST_REFERENCES = 3  # that the model is asked with; the latest ones
 TEXT_WEIGHT = 0.5  # without a calibration
 NO_TAU = -1.0  # without a calibration: every crop is worth asking about, up to k
 
@@ -97,16 +98,49 @@ class Engine:
 
     def _search(self, query: Query, limit: int, progress: Progress, stop: Stop) -> Ranking:
         began = time.perf_counter()
-        self.store.refresh()
-        total = self.store.count()
-        apart = query.rejected | query.confirmed
-        apart |= {r.image_id for r in query.references if r.image_id is not None}
-        ids = self.store.matching(query.filters, exclude=apart)
         if not (query.has_text or query.references):
+            ids = self._searched(query)
             candidates = list_by_time(self.store, ids, limit)
             spent = Timings(total=time.perf_counter() - began)
-            return Ranking(candidates, total, len(ids), 0, False, spent, self._calibrated(query))
+            calibrated = self._calibrated(query)
+            return Ranking(candidates, self.store.count(), len(ids), 0, False, spent, calibrated)
+        told = self._find(query, progress, stop)
+        ranked = rerank(told.found, told.words, told.calibration, limit=limit)
+        total = time.perf_counter() - began
+        encode, prefilter = told.timings.encode, told.timings.prefilter
+        return Ranking(
+            candidates=ranked.candidates,
+            total=told.total,
+            searched=len(told.found.ids),
+            scored=ranked.scored,
+            nobody_fits=ranked.nobody_fits,
+            timings=Timings(encode, prefilter, total - encode - prefilter, total),
+            calibrated=told.calibration is not None,
+            stopped=told.stopped,
+        )
 
+    def find(self, query: Query, *, progress: Progress | None = None, stop: Stop | None = None) -> Findings:
+        """What `search` ranks by: CLIP's similarity to every crop, and the word on those worth asking about.
+
+        Evaluation reads every ranker off one such pass. Raises as `search`; ValueError for a query without
+        words and pictures.
+        """
+        if not (query.has_text or query.references):
+            raise ValueError("there is nothing to compare crops with: the query has no words and no pictures")
+        self.store.require_encoder(self.encoder.name, self.encoder.version)
+        return self._find(query, progress or _silent, stop or _never)
+
+    def _searched(self, query: Query) -> np.ndarray:
+        """int64 ids that the filters pass, without the query's own crops."""
+        self.store.refresh()
+        apart = query.rejected | query.confirmed
+        apart |= {r.image_id for r in query.references if r.image_id is not None}
+        return self.store.matching(query.filters, exclude=apart)
+
+    def _find(self, query: Query, progress: Progress, stop: Stop) -> Findings:
+        began = time.perf_counter()
+        ids = self._searched(query)
+        total = self.store.count()
         progress("encode", 0, 1)
         description = query_description(query.wanted, query.unwanted, query.text)
         references = [open_reference(r, self.store, self.encoder) for r in query.references]
@@ -124,18 +158,9 @@ class Engine:
 
         stopped = _Stop(stop)
         words = self._words(description, references, found.ids[: found.asked], progress, stopped)
-        ranked = rerank(found, words, calibration, limit=limit)
         ended = time.perf_counter()
-        return Ranking(
-            candidates=ranked.candidates,
-            total=total,
-            searched=len(ids),
-            scored=ranked.scored,
-            nobody_fits=ranked.nobody_fits,
-            timings=Timings(encoded - began, filtered - encoded, ended - filtered, ended - began),
-            calibrated=calibration is not None,
-            stopped=stopped.said,
-        )
+        spent = Timings(encoded - began, filtered - encoded, ended - filtered, ended - began)
+        return Findings(found, words, calibration, description, tuple(references), total, spent, stopped.said)
 
     def _similarities(
         self,

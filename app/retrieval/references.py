@@ -16,6 +16,7 @@ from gallery_store.decoding import PictureError, open_picture
 from gallery_store.encoder import ClipEncoder
 from gallery_store.store import GalleryStore
 
+MOST_REFERENCES = 3  # that the model is asked with; the latest ones
 _SAME_PICTURE = 0.98  # cosine from which a crop may be the very file that was brought
 
 

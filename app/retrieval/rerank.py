@@ -23,6 +23,22 @@ class Reranked:
     nobody_fits: bool
 
 
+def order_head(
+    found: Prefiltered, words: np.ndarray, calibration: Calibration | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The candidates that the model read, best first.
+
+    Returns:
+        places int64 (n,) in `found`, and their log-odds float64 (n,): calibrated, or without a calibration
+        the word's own. Ties fall to the more similar, then to the smaller id: CLIP's order is just that.
+    """
+    asked = np.arange(found.asked)[np.isfinite(words)]
+    words = np.asarray(words, np.float64)[asked]
+    odds = words if calibration is None else log_odds(calibration, words, found.similarities[asked])
+    best = np.argsort(-odds, kind="stable")
+    return asked[best], odds[best]
+
+
 def rerank(found: Prefiltered, words: np.ndarray, calibration: Calibration | None, *, limit: int) -> Reranked:
     """Put the words on the prefiltered candidates.
 
@@ -32,26 +48,22 @@ def rerank(found: Prefiltered, words: np.ndarray, calibration: Calibration | Non
         calibration: None orders by the word alone and takes its P(yes) for the probability.
         limit: how many candidates to return.
     """
-    asked = np.arange(found.asked)[np.isfinite(words)]
-    words = np.asarray(words, np.float64)[asked]
+    head, odds = order_head(found, words, calibration)
+    words = np.asarray(words, np.float64)[head]
     if calibration is not None:
-        odds = log_odds(calibration, words, found.similarities[asked])
         rest_of = sigmoid(clip_log_odds(calibration, found.similarities))
         threshold = calibration.threshold
     else:
-        odds, threshold = words, UNCALIBRATED_THRESHOLD
+        threshold = UNCALIBRATED_THRESHOLD
         rest_of = np.clip(found.similarities.astype(np.float64), 0, 1)
-    # Ties fall to the more similar, then to the smaller id: the prefiltered order is just that.
-    best = np.argsort(-odds, kind="stable")
-    head = asked[best]
     is_rest = np.ones(len(found.ids), bool)
-    is_rest[asked] = False
+    is_rest[head] = False
     places = np.concatenate([head, np.flatnonzero(is_rest)])[:limit]
-    chances = np.concatenate([sigmoid(odds[best]), rest_of[is_rest]])[: len(places)]
+    chances = np.concatenate([sigmoid(odds), rest_of[is_rest]])[: len(places)]
     chances = np.minimum.accumulate(chances) if len(chances) else chances
-    says = np.concatenate([sigmoid(words[best]), np.full(int(is_rest.sum()), np.nan)])[: len(places)]
+    says = np.concatenate([sigmoid(words), np.full(int(is_rest.sum()), np.nan)])[: len(places)]
     # Without a calibration and without a word there is no belief to speak of.
-    believes = calibration is not None or len(asked) > 0
+    believes = calibration is not None or len(head) > 0
     weak = (chances < threshold) & believes | (not found.passed)
     candidates = tuple(
         Candidate(
@@ -64,4 +76,4 @@ def rerank(found: Prefiltered, words: np.ndarray, calibration: Calibration | Non
         for place, word, chance, faint in zip(places, says, chances, weak, strict=True)
     )
     nobody = not candidates or not found.passed or bool(believes and chances[0] < threshold)
-    return Reranked(candidates, len(asked), nobody)
+    return Reranked(candidates, len(head), nobody)

@@ -1,0 +1,31 @@
+"""What one pass over the gallery found out about a query, before anything is ranked by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.model.manifest import Calibration
+from app.retrieval.prefilter import Prefiltered
+from app.retrieval.references import OpenReference
+from app.retrieval.values import Timings
+
+
+@dataclass(frozen=True)
+class Findings:
+    """One query's prefiltered candidates and the model's word on them; every ranker reads the same ones.
+
+    found: all searched crops in CLIP's order. words: float64 (found.asked,), log-odds of "Yes", NaN where the
+    model gave none. calibration: of this kind of query; None for a model without one. description,
+    references: as CLIP and the model were asked. total: crops in the gallery. timings: `rerank` is the words'.
+    """
+
+    found: Prefiltered
+    words: np.ndarray
+    calibration: Calibration | None
+    description: str
+    references: tuple[OpenReference, ...]
+    total: int
+    timings: Timings
+    stopped: bool
