@@ -1,11 +1,15 @@
-"""Metrics against hand-computed cases and the edge cases of the field."""
+"""Metrics against hand-computed cases, the edge cases of the field, and an oracle as slow and plain as can be."""
+
+from dataclasses import asdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.evaluation.metrics import evaluate
+from training.evaluation import metrics
+from training.evaluation.metrics import evaluate, rank, rank_blocks
+from training.evaluation.relevance import Relevance
 
 
 def test_by_hand():
@@ -20,13 +24,25 @@ def test_crops_of_the_same_person_by_the_same_camera_are_junk():
     found = evaluate(scores, np.array([1]), np.array([1, 2, 1]), np.array([3]), np.array([3, 3, 4]))
     assert found.mAP == pytest.approx(1 / 2)
     only = evaluate(scores, np.array([1]), np.array([1, 2, 1]), np.array([3]), np.array([3, 3, 3]))
-    assert (only.without_match, only.queries, only.mAP) == (1, 1, 0.0)
+    assert (only.queries_without_match, only.queries, only.mAP) == (1, 1, 0.0)
 
 
 def test_ties_go_by_gallery_order_and_a_gallery_may_be_small():
-    found = evaluate(np.zeros((1, 3)), np.array([1]), np.array([2, 2, 1]))
-    assert found.mAP == pytest.approx(1 / 3)
-    assert found.rank10 == 1.0
+    scores, relevance = np.zeros((1, 3)), Relevance.by_identity([1], [2, 2, 1])
+    found = rank(scores, relevance)
+    assert found.metrics().mAP == pytest.approx(1 / 3)
+    assert found.metrics().rank10 == 1.0
+    assert found.cmc(5).tolist() == [0, 0, 1, 1, 1]
+
+
+def test_queries_without_a_match_are_counted_and_left_out():
+    scores = np.array([[0.9, 0.1], [0.5, 0.4], [0.3, 0.2]])
+    found = rank(scores, Relevance.by_identity([1, 7, 2], [1, 2]))
+    assert found.metrics().mAP == pytest.approx((1 + 1 / 2) / 2)
+    assert (found.metrics().queries, found.metrics().queries_without_match) == (3, 1)
+    assert np.isnan(found.ap[1]) and found.first.tolist() == [1, 0, 2]
+    nobody = rank(scores, Relevance.by_identity([7, 8, 9], [1, 2]))
+    assert nobody.metrics().mAP == 0.0 and nobody.cmc(2).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("scores", [np.zeros((2, 3)), np.full((1, 3), np.nan), np.zeros((1, 0))])
@@ -35,27 +51,122 @@ def test_wrong_input_is_refused(scores):
         evaluate(scores, np.array([1]), np.arange(scores.shape[1] if scores.shape[0] == 1 else 4))
 
 
-def oracle(scores, query_ids, gallery_ids, query_cameras, gallery_cameras):
-    """As slow and plain as can be."""
-    averages = []
-    for q, person in enumerate(query_ids):
-        ranked = sorted(range(len(gallery_ids)), key=lambda g: (-scores[q][g], g))
-        ranked = [
-            g for g in ranked if not (gallery_ids[g] == person and gallery_cameras[g] == query_cameras[q])
-        ]
-        right, precisions = 0, []
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_one_bad_score_anywhere_is_seen(value):
+    scores = np.zeros((200, 3), np.float32)
+    scores[170, 1] = value
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        evaluate(scores, np.zeros(200), np.array([0, 1, 2]))
+
+
+def test_cameras_of_one_side_only_are_refused():
+    with pytest.raises(ValueError, match="cameras"):
+        evaluate(np.zeros((1, 2)), np.array([1]), np.array([1, 2]), np.array([1]), None)
+
+
+def test_blocks_that_do_not_fit_are_refused():
+    relevance = Relevance.by_identity([1, 1], [1, 2])
+    for blocks in ([np.zeros((1, 2))], [np.zeros((3, 2))], [np.zeros((2, 3))]):
+        with pytest.raises(ValueError):
+            rank_blocks(blocks, relevance)
+
+
+def oracle(scores, matches, junk):
+    """Sorts every ranking in Python and walks down it."""
+    averages, inverses, firsts = [], [], []
+    for q in range(len(scores)):
+        ranked = sorted(range(scores.shape[1]), key=lambda g, q=q: (-scores[q][g], g))
+        ranked = [g for g in ranked if not junk[q][g]]
+        right, precisions, last, first = 0, [], 0, 0
         for place, g in enumerate(ranked, 1):
-            if gallery_ids[g] == person:
+            if matches[q][g]:
                 right += 1
                 precisions.append(right / place)
+                last, first = place, first or place
         if precisions:
             averages.append(sum(precisions) / len(precisions))
-    return sum(averages) / len(averages) if averages else 0.0
+            inverses.append(right / last)
+            firsts.append(first)
+    many = len(averages)
+
+    def mean(values):
+        return sum(values) / many if many else 0.0
+
+    return {
+        "mAP": mean(averages),
+        "mINP": mean(inverses),
+        **{f"rank{k}": mean([first <= k for first in firsts]) for k in (1, 5, 10)},
+        "queries": len(scores),
+        "queries_without_match": len(scores) - many,
+    }
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 12))
-def test_against_the_oracle(seed, queries, gallery):
+def cross_camera(arrays):
+    query_ids, gallery_ids, query_cameras, gallery_cameras = arrays
+    same = query_ids[:, None] == gallery_ids
+    junk = same & (query_cameras[:, None] == gallery_cameras)
+    return same & ~junk, junk
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    queries=st.integers(1, 6),
+    gallery=st.integers(1, 30),
+    levels=st.sampled_from([1, 2, 5, 10_000]),  # 1: everything is tied
+    cameras=st.integers(1, 3),
+    dtype=st.sampled_from([np.float64, np.float32, np.float16, np.int32, np.uint8, np.bool_]),
+)
+def test_against_the_oracle(seed, queries, gallery, levels, cameras, dtype):
     rng = np.random.default_rng(seed)
-    scores = rng.integers(0, 4, (queries, gallery)) / 4
-    arrays = [rng.integers(0, 3, n) for n in (queries, gallery, queries, gallery)]
-    assert evaluate(scores, *arrays).mAP == pytest.approx(oracle(scores, *arrays))
+    scores = (rng.integers(0, levels, (queries, gallery)) / (levels if dtype != np.uint8 else 40)).astype(
+        dtype
+    )
+    sizes = (queries, gallery, queries, gallery)
+    arrays = [rng.integers(0, n, size) for n, size in zip((3, 3, cameras, cameras), sizes, strict=True)]
+    assert asdict(evaluate(scores, *arrays)) == pytest.approx(
+        oracle(scores.astype(float), *cross_camera(arrays))
+    )
+
+
+@given(seed=st.integers(0, 2**32 - 1), gallery=st.integers(1, 20), levels=st.sampled_from([1, 3, 1000]))
+def test_any_masks_against_the_oracle(seed, gallery, levels):
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, levels, (4, gallery)).astype(np.float32)
+    matches, junk = rng.random((4, gallery)) < 0.4, rng.random((4, gallery)) < 0.3
+    relevance = Relevance.by_masks(matches, junk)
+    assert asdict(rank(scores, relevance).metrics()) == pytest.approx(oracle(scores, matches & ~junk, junk))
+    assert np.array_equal(relevance.masks(), [matches & ~junk, junk])
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1), levels=st.sampled_from([1, 4, 100_000]))
+def test_comparing_and_sorting_agree(seed, levels):
+    rng = np.random.default_rng(seed)
+    row = rng.integers(0, levels, 300).astype(np.float32)
+    places = np.sort(rng.choice(300, metrics.MANY + 20, replace=False))
+    slow = [sum(row[o] > row[p] or (row[o] == row[p] and o < p) for o in range(300)) for p in places.tolist()]
+    assert metrics._better_by_sorting(row, places).tolist() == slow
+
+
+def test_many_matches_take_the_sorted_path_and_agree_with_the_oracle():
+    rng = np.random.default_rng(3)
+    scores = rng.integers(0, 20, (3, 400)).astype(np.float32)
+    arrays = [np.zeros(3, int), rng.integers(0, 2, 400), rng.integers(0, 3, 3), rng.integers(0, 3, 400)]
+    assert (rank(scores, Relevance.by_identity(*arrays)).matches > metrics.MANY).all()
+    assert asdict(evaluate(scores, *arrays)) == pytest.approx(oracle(scores, *cross_camera(arrays)))
+
+
+def test_blocks_of_any_size_give_the_same_numbers():
+    rng = np.random.default_rng(0)
+    scores = rng.random((150, 40)).astype(np.float32)
+    relevance = Relevance.by_identity(rng.integers(0, 9, 150), rng.integers(0, 9, 40))
+    whole = rank(scores, relevance)
+    for size in (1, 7, 128, 200):
+        blocks = (scores[start : start + size] for start in range(0, 150, size))
+        assert np.array_equal(rank_blocks(blocks, relevance).ap, whole.ap, equal_nan=True)
+    assert np.array_equal(rank(np.asfortranarray(scores), relevance).ap, whole.ap, equal_nan=True)
+
+
+def test_labels_may_be_text():
+    found = evaluate(np.array([[0.1, 0.9]]), np.array(["ann"]), np.array(["ann", "bob"]))
+    assert found.mAP == 0.5
