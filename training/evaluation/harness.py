@@ -1,0 +1,278 @@
+"""Evaluation by the path that operators use: a gallery_store, the app's engine, and every ranker off one pass.
+
+A work folder holds everything, and a killed run goes on in it:
+
+    plan.json         what is evaluated; another plan in the same folder is refused
+    pictures/         crops and queries that have no file of their own (drawn ones)
+    gallery.db        the gallery, indexed by CLIP
+    blocks/N.npz      what the search found for the N-th block of queries, written as it goes
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from app.model.vocabulary import Attribute
+from app.retrieval.values import KINDS_OF_QUERY, Query, Reference
+from training.datasets.record import Drawn, Record
+from training.evaluation.rankers import Found
+from training.evaluation.results import write_bytes
+from training.evaluation.searched import Searched, write_block
+from training.evaluation.searchers import Opened, Searchers
+
+BLOCK = 32  # queries that are searched between two writes
+__all__ = ["Ask", "HarnessError", "Searched", "index_gallery", "search_all", "show_progress"]
+
+Progress = Callable[[str, int, int], None]  # (step, done, all)
+
+
+class HarnessError(ValueError):
+    """An evaluation that cannot be run; one sentence that names the thing and the mend."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One query: a picture of the person, words about them, or both.
+
+    image: a file, or a drawn crop. wanted, unwanted, text: as app.retrieval.values.Query has them.
+    """
+
+    image: Path | Drawn | None = None
+    wanted: tuple[Attribute, ...] = ()
+    unwanted: tuple[Attribute, ...] = ()
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        if self.image is None and not (self.wanted or self.unwanted or self.text.strip()):
+            raise ValueError("a query needs a picture or words")
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A task: queries of one block over one gallery, to be written to a file."""
+
+    gallery: Path
+    queries: tuple[Query, ...]
+    choose: tuple[bool, ...]
+    file: Path
+
+
+def search_all(
+    asks: Sequence[Ask],
+    gallery: Sequence[Record],
+    searchers: Searchers,
+    *,
+    work: Path,
+    best_choice: int = 0,
+    block: int = BLOCK,
+    progress: Progress | None = None,
+) -> Searched:
+    """Index the gallery (once), search it for every query (those not done yet), and return what was found.
+
+    Args:
+        asks: Q queries. gallery: G crops; one that cannot be read stays in it and is never found.
+        work: the folder, made where it is not there. best_choice: ask the multi-turn best choice for this
+            many queries, spread evenly over all; it costs many times a pairwise pass.
+        block: queries between two writes; changes no score. progress: default writes to stderr.
+
+    Raises:
+        HarnessError: no queries, no crops, or the folder holds another evaluation. EncoderError, ModelError:
+            the models cannot be had. RetrievalError: a query's picture cannot be read.
+    """
+    if not asks or not gallery:
+        raise HarnessError(f"nothing to evaluate: {len(asks)} queries over {len(gallery)} crops")
+    told = progress or show_progress
+    chosen = _spread(len(asks), best_choice if searchers.models.model is not None else 0)
+    _agree(work, asks, gallery, searchers, chosen, block)
+    ids = index_gallery(gallery, searchers.opened, work, told)
+    unique = np.unique(ids[ids >= 0])
+    if not len(unique):
+        raise HarnessError("no crop of the gallery can be read")
+    queries = [_query(ask, number, work) for number, ask in enumerate(asks)]
+    starts = range(0, len(asks), block)
+    files = {start: work / "blocks" / f"{start // block:05d}.npz" for start in starts}
+    tasks = [
+        _Block(
+            work / "gallery.db",
+            tuple(queries[start : start + block]),
+            tuple(bool(c) for c in chosen[start : start + block]),
+            files[start],
+        )
+        for start in starts
+        if not files[start].is_file()
+    ]
+    done = len(asks) - sum(len(task.queries) for task in tasks)
+    told("search", done, len(asks))
+    for task, _ in searchers.run(_search_block, tasks):
+        done += len(task.queries)
+        told("search", done, len(asks))
+    opened = searchers.opened
+    manifest = opened.model.manifest if opened.model else None
+    calibrations = {
+        kind: manifest.calibration(opened.encoder.name, opened.encoder.version, kind) if manifest else None
+        for kind in KINDS_OF_QUERY
+    }
+    return Searched(len(asks), ids, unique, tuple(files.values()), calibrations)
+
+
+def index_gallery(
+    gallery: Sequence[Record], opened: Opened, work: Path, progress: Progress | None = None
+) -> np.ndarray:
+    """Import the records into work/gallery.db; goes on where a killed import stopped.
+
+    Files stay where they are; drawn crops are drawn into work/pictures.
+
+    Returns:
+        int64 (G,): the crop's id of each record, -1 where its picture cannot be read. Records that are one
+        picture by one camera share an id.
+    """
+    from gallery_store.crops import camera_key
+    from gallery_store.importer import import_crops
+    from gallery_store.store import GalleryStore
+
+    told = progress or show_progress
+    files = [_file(record.image, work / "pictures" / f"g{row:06d}.jpg") for row, record in enumerate(gallery)]
+    rows = [("path", "camera", "person", "clothes", "tags")]
+    for file, record in zip(files, gallery, strict=True):
+        tag = "infrared" if record.infrared else ""
+        rows.append((str(file), record.camera, record.person, record.clothes, tag))
+    manifest = work / "gallery.csv"
+    with manifest.open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out).writerows(rows)
+    with GalleryStore.open(work / "gallery.db") as store:
+        report = import_crops(
+            store,
+            opened.encoder,
+            manifest,
+            link=True,
+            progress=lambda done, total: told("index", done, total),
+        )
+        for rejected in report.rejected:
+            print(f"not in the gallery: {rejected.path}: {rejected.reason}", file=sys.stderr)
+        by_path = store.ids_by_path([str(file) for file in files])
+        ids = np.array([by_path.get(str(file), [-1])[0] for file in files], np.int64)
+        lost = np.flatnonzero(ids < 0)
+        if len(lost):  # unreadable, or the same picture by the same camera as another record
+            known = {
+                (crop.sha256, camera_key(crop.camera or "")): crop.id
+                for crop in store.crops(sorted({found[0] for found in by_path.values()}))
+            }
+            for row in lost.tolist():
+                if files[row].is_file():
+                    sha = hashlib.sha256(files[row].read_bytes()).hexdigest()
+                    ids[row] = known.get((sha, camera_key(gallery[row].camera)), -1)
+    return ids
+
+
+def show_progress(step: str, done: int, total: int) -> None:
+    """One line on stderr, written over where that is a terminal."""
+    if sys.stderr.isatty():
+        print(
+            f"\r{step}: {done} of {total}   ", end="\n" if done >= total else "", file=sys.stderr, flush=True
+        )
+    elif done >= total or done * 10 // max(1, total) != (done - 1) * 10 // max(1, total):
+        print(f"{time.strftime('%H:%M:%S')} {step}: {done} of {total}", file=sys.stderr, flush=True)
+
+
+def _search_block(opened: Opened, task: _Block) -> None:
+    engine = opened.engine(task.gallery)
+    found = [
+        _search(opened, engine, query, choose)
+        for query, choose in zip(task.queries, task.choose, strict=True)
+    ]
+    write_block(task.file, found)
+
+
+def _search(opened: Opened, engine: object, query: Query, choose_too: bool) -> Found:
+    from app.retrieval.choosing import choose
+    from app.retrieval.engine import Engine
+
+    assert isinstance(engine, Engine)
+    told = engine.find(query)
+    ids = engine.store.matching(query.filters)
+    similarities = np.full(len(ids), np.nan, np.float32)
+    similarities[np.searchsorted(ids, told.found.ids)] = told.found.similarities
+    chosen, spent = None, 0.0
+    if choose_too:
+        began = time.perf_counter()
+        order = choose(engine, told)[: told.found.asked]
+        spent = time.perf_counter() - began
+        place = {int(crop): place for place, crop in enumerate(told.found.ids[: told.found.asked])}
+        chosen = np.array([place[int(crop)] for crop in order], np.int64)
+    seconds = np.array([told.timings.encode, told.timings.prefilter, told.timings.rerank, spent])
+    return Found(
+        ids, similarities, told.found.asked, told.words, told.found.passed, chosen, query.kind, seconds
+    )
+
+
+def _query(ask: Ask, number: int, work: Path) -> Query:
+    references: tuple[Reference, ...] = ()
+    if ask.image is not None:
+        references = (Reference(file=_file(ask.image, work / "pictures" / f"q{number:06d}.jpg")),)
+    return Query(ask.wanted, ask.unwanted, ask.text, references)
+
+
+def _file(image: Path | Drawn, where: Path) -> Path:
+    """The picture's own file, or a JPEG of a drawn one."""
+    if isinstance(image, Path):
+        return image.absolute()
+    if not where.is_file():
+        from training.synthetic.render import encode
+
+        write_bytes(where, encode(image.picture()))
+    return where.absolute()
+
+
+def _spread(count: int, wanted: int) -> np.ndarray:
+    """bool (count,): `wanted` of them, evenly spread, the first among them."""
+    chosen = np.zeros(count, bool)
+    wanted = min(wanted, count)
+    if wanted:
+        chosen[(np.arange(wanted) * count) // wanted] = True
+    return chosen
+
+
+def _agree(
+    work: Path,
+    asks: Sequence[Ask],
+    gallery: Sequence[Record],
+    searchers: Searchers,
+    chosen: np.ndarray,
+    block: int,
+) -> None:
+    """Begin a plan in the folder, or go on with the same one. Raises HarnessError for another."""
+    digest = hashlib.sha256()
+    for item in (*asks, *gallery):
+        digest.update(repr(item).encode())
+    plan = {
+        "models": searchers.models.fingerprint(),
+        "queries": len(asks),
+        "crops": len(gallery),
+        "content": digest.hexdigest(),
+        "best_choice": int(chosen.sum()),
+        "block": block,
+    }
+    file = work / "plan.json"
+    if file.is_file():
+        try:
+            before = json.loads(file.read_text("utf-8"))
+        except ValueError:
+            before = None
+        if before != plan:
+            raise HarnessError(
+                f"{work} holds another evaluation (other queries, crops, models or options): "
+                "choose another folder, or remove this one"
+            )
+        return
+    if work.is_dir() and any(work.iterdir()):
+        raise HarnessError(f"{work} is not empty and holds no evaluation: choose another folder")
+    write_bytes(file, json.dumps(plan, indent=2).encode())

@@ -1,0 +1,163 @@
+"""Who does the searching of an evaluation: models loaded once, in this process or in several."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from app.settings import DEMO_CLIP, DEMO_MODEL, Settings
+
+if TYPE_CHECKING:
+    from app.model.reid_model import ReidModel
+    from app.retrieval.engine import Engine
+    from gallery_store.encoder import ClipEncoder
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Models:
+    """Which models answer, and how a search is cut: as the app's settings, with its defaults.
+
+    clip, model: as --clip and --model take them; model None searches by CLIP alone. k: at most so many
+    candidates are read by the model. tau: None takes the manifest's own for each kind of query.
+    """
+
+    clip: str = str(DEMO_CLIP)
+    model: str | None = str(DEMO_MODEL)
+    k: int = Settings.k
+    tau: float | None = None
+    device: str = "auto"
+    four_bit: bool = False
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What the scores depend on: changes with the weights, not with where they lie."""
+        shown = {"clip": _content(self.clip), "model": _content(self.model), "k": self.k, "tau": self.tau}
+        return {**shown, "four_bit": self.four_bit}
+
+
+class Searchers:
+    """Runs tasks over the models, in this process (count 1) or in `count` processes. A context manager.
+
+    A task is a picklable value; the function that does it is a module's own, and gets the Opened models.
+    """
+
+    def __init__(self, models: Models, count: int = 1) -> None:
+        if count < 1:
+            raise ValueError(f"at least one worker is needed, not {count}")
+        self.models, self.count = models, count
+        self._opened: Opened | None = None
+        self._pool: ProcessPoolExecutor | None = None
+
+    @property
+    def opened(self) -> Opened:
+        """The models in this process, loaded on first use. Raises EncoderError, ModelError."""
+        if self._opened is None:
+            self._opened = Opened(self.models)
+        return self._opened
+
+    def run(
+        self, work: Callable[[Opened, Task], Answer], tasks: Iterable[Task]
+    ) -> Iterator[tuple[Task, Answer]]:
+        """Yields (task, answer) as they are done; in order where there is one worker."""
+        if self.count == 1:
+            for task in tasks:
+                yield task, work(self.opened, task)
+            return
+        if self._pool is None:
+            threads = max(1, (os.cpu_count() or 1) // self.count)
+            self._pool = ProcessPoolExecutor(
+                self.count,
+                mp_context=get_context("spawn"),  # a fork would copy torch's locks
+                initializer=_start,
+                initargs=(self.models, threads),
+            )
+        waiting = {self._pool.submit(_do, work, task): task for task in tasks}
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+
+    def __enter__(self) -> Searchers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+        if self._opened is not None:
+            self._opened.close()
+
+
+class Opened:
+    """The models, and an engine for each gallery that was asked for."""
+
+    def __init__(self, models: Models) -> None:
+        from app.model.reid_model import ReidModel
+        from gallery_store.encoder import ClipEncoder
+
+        device = _device(models.device)
+        self.models = models
+        self.encoder: ClipEncoder = ClipEncoder.load(models.clip, device)
+        self.model: ReidModel | None = None
+        if models.model is not None:
+            self.model = ReidModel.load(models.model, device=device, four_bit=models.four_bit)
+        self._engines: dict[str, Engine] = {}
+
+    def engine(self, gallery: Path) -> Engine:
+        """The engine that operators get, over a gallery file."""
+        from app.retrieval.engine import Engine
+        from gallery_store.store import GalleryStore
+
+        key = str(gallery)
+        if key not in self._engines:
+            store = GalleryStore.open(gallery)
+            self._engines[key] = Engine(store, self.encoder, self.model, k=self.models.k, tau=self.models.tau)
+        return self._engines[key]
+
+    def close(self) -> None:
+        for engine in self._engines.values():
+            engine.store.close()
+        self._engines.clear()
+
+
+_here: Opened | None = None  # of a worker process
+
+
+def _start(models: Models, threads: int) -> None:
+    global _here
+    import torch
+
+    torch.set_num_threads(threads)
+    _here = Opened(models)
+
+
+def _do(work: Callable[[Opened, Task], Answer], task: Task) -> Answer:
+    assert _here is not None
+    return work(_here, task)
+
+
+def _device(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _content(spec: str | None) -> str:
+    """A folder by its files' contents; a hub name by itself."""
+    if spec is None or not Path(spec).is_dir():
+        return spec or ""
+    digest = hashlib.sha256()
+    for file in sorted(Path(spec).iterdir()):
+        if file.suffix in (".json", ".safetensors", ".jinja"):
+            digest.update(file.name.encode())
+            with file.open("rb") as data:
+                digest.update(hashlib.file_digest(data, "sha256").digest())
+    return digest.hexdigest()
