@@ -86,7 +86,7 @@ def _refuse_leaks(datasets: tuple[DataSet, ...]) -> None:
 
 
 def _place(record: Record) -> object:
-    return record.image.absolute() if isinstance(record.image, Path) else record.image
+    return record.image.absolute() if isinstance(record.image, Path) else id(record.image)
 
 
 def _benchmark(name: str) -> str:

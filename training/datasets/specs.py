@@ -1,0 +1,271 @@
+"""The ten benchmarks: where they lie, how they are read, and what was published of them.
+
+Variant "trainval" adds the validation split to the training split, as much published work does.
+"""
+
+from __future__ import annotations
+
+from training.datasets.by_captions import by_captions
+from training.datasets.by_list import Listed, by_list
+from training.datasets.by_path import MARKET, Meaning, by_identity_lists, by_path, by_variant, either
+from training.datasets.spec import Count, Spec
+
+TRAINVAL = "trainval"
+
+MSMT17_NAME = r"\d+_\d+_(?P<camera>\d+)_.*"  # 0000_000_01_0303morning_0008_0.jpg
+MSMT17_TRAIN = ("mask_train_v2", "train")
+MSMT17_TEST = ("mask_test_v2", "test")
+
+LTCC_NAME = Meaning(r"(?P<person>\d+)_(?P<clothes>\d+)_c(?P<camera>\d+)_[^/]*")  # 094_1_c9_015833.png
+
+PRCC_CLOTHES = {"A": "1", "B": "1", "C": "2"}  # A and B the same, C other: Yang et al., TPAMI 2019
+PRCC_TRAIN = Meaning(r"(?P<person>\d+)/(?P<camera>[ABC])_[^/]*", clothes_of=PRCC_CLOTHES)
+PRCC_TEST = {
+    camera: Meaning(r"(?P<person>\d+)/[^/]*", camera, clothes_of=PRCC_CLOTHES) for camera in PRCC_CLOTHES
+}
+
+SYSU_NAME = Meaning(r"cam(?P<camera>\d)/(?P<person>\d{4})/[^/]*", infrared=frozenset({"3", "6"}))
+SYSU_CAMERAS = tuple(f"cam{number}" for number in range(1, 7))
+
+MARKET_FOLDERS = {
+    "train": ("bounding_box_train", Meaning()),
+    "query": ("query", Meaning()),
+    "gallery": ("bounding_box_test", Meaning()),
+}
+
+
+def _cuhk03(names: tuple[str, ...]):
+    """The extracted folders of the new protocol, one group per way of cropping."""
+    return either(
+        *(
+            (
+                (f"{name}/bounding_box_train",),
+                by_path({split: (f"{name}/{place}", m) for split, (place, m) in MARKET_FOLDERS.items()}),
+            )
+            for name in names
+        )
+    )
+
+
+_SPECS = (
+    Spec(
+        "market1501",
+        "Market-1501",
+        "standard",
+        ("Market-1501-v15.09.15", "market1501", "market"),
+        ("bounding_box_train", "bounding_box_test"),
+        by_path(MARKET_FOLDERS),
+        # The set's readme.txt: 751 people in 12,936 pictures to train, 750 in 19,732 to test, 3,368 queries.
+        {"": {"train": Count(751, 12936, 6), "query": Count(750, 3368, 6), "gallery": Count(750, 19732, 6)}},
+    ),
+    Spec(
+        "msmt17",
+        "MSMT17",
+        "standard",
+        ("MSMT17_V2", "MSMT17_V1", "MSMT17", "msmt"),
+        ("list_train.txt", *MSMT17_TRAIN),
+        by_list(
+            {
+                "train": [Listed("list_train.txt", MSMT17_TRAIN, pattern=MSMT17_NAME)],
+                "val": [Listed("list_val.txt", MSMT17_TRAIN, pattern=MSMT17_NAME)],
+                "query": [Listed("list_query.txt", MSMT17_TEST, "test-", pattern=MSMT17_NAME)],
+                "gallery": [Listed("list_gallery.txt", MSMT17_TEST, "test-", pattern=MSMT17_NAME)],
+            }
+        ),
+        # Wei et al., CVPR 2018, table 2: 1,041 people in 32,621 pictures to train (30,248 and 2,373 by the
+        # two lists), 3,060 people in 11,659 queries and 82,161 gallery pictures, 15 cameras.
+        {
+            "": {
+                "train": Count(1041, 30248, 15),
+                "val": Count(None, 2373),
+                "query": Count(3060, 11659, 15),
+                "gallery": Count(3060, 82161, 15),
+            },
+            TRAINVAL: {
+                "train": Count(1041, 32621, 15),
+                "query": Count(3060, 11659, 15),
+                "gallery": Count(3060, 82161, 15),
+            },
+        },
+        variants=("", TRAINVAL),
+        shared_val=True,
+    ),
+    Spec(
+        "cuhk03",
+        "CUHK03, new protocol",
+        "standard",
+        ("CUHK03-NP", "cuhk03_np", "cuhk03_release", "CUHK03", "cuhk-03"),
+        ("labeled", "labelled", "detected", "cuhk-label", "cuhk-detect"),
+        by_variant(
+            {
+                "": _cuhk03(("labeled", "labelled", "cuhk-label")),
+                "detected": _cuhk03(("detected", "cuhk-detect")),
+            }
+        ),
+        # Zhong et al., CVPR 2017, and CUHK03-NP/README.md of their repository (person-re-ranking).
+        {
+            "": {"train": Count(767, 7368, 2), "query": Count(700, 1400, 2), "gallery": Count(700, 5328, 2)},
+            "detected": {
+                "train": Count(767, 7365, 2),
+                "query": Count(700, 1400, 2),
+                "gallery": Count(700, 5332, 2),
+            },
+        },
+        variants=("", "detected"),
+        alike={"labelled": "", "labeled": ""},
+        shown=("", "detected"),
+    ),
+    Spec(
+        "ltcc",
+        "LTCC",
+        "clothes-changing",
+        ("LTCC_ReID", "LTCC"),
+        ("train", "test"),
+        by_path({"train": ("train", LTCC_NAME), "query": ("query", LTCC_NAME), "gallery": ("test", LTCC_NAME)}),
+        # Qian et al., ACCV 2020, section 3: 77 people in 9,576 pictures, 75 in 493 queries and 7,050 to search;
+        # 12 cameras in all.
+        {"": {"train": Count(77, 9576), "query": Count(75, 493), "gallery": Count(75, 7050)}},
+    ),
+    Spec(
+        "prcc",
+        "PRCC",
+        "clothes-changing",
+        ("prcc", "PRCC_ReID"),
+        ("rgb",),
+        by_path(
+            {
+                "train": ("rgb/train", PRCC_TRAIN),
+                "val": ("rgb/val", PRCC_TRAIN),
+                "gallery": ("rgb/test/A", PRCC_TEST["A"]),
+                "query-same": ("rgb/test/B", PRCC_TEST["B"]),
+                "query-changed": ("rgb/test/C", PRCC_TEST["C"]),
+            }
+        ),
+        # Yang et al., TPAMI 2019: 221 people, 33,698 pictures, 150 people to train; per split by the folders.
+        {
+            "": {
+                "train": Count(150, 17896, 3),
+                "val": Count(150, 5002, 3),
+                "gallery": Count(71, 3384, 1),
+                "query-same": Count(71, 3543, 1),
+                "query-changed": Count(71, 3873, 1),
+            },
+            TRAINVAL: {
+                "train": Count(150, 22898, 3),
+                "gallery": Count(71, 3384, 1),
+                "query-same": Count(71, 3543, 1),
+                "query-changed": Count(71, 3873, 1),
+            },
+        },
+        variants=("", TRAINVAL),
+        shared_val=True,
+    ),
+    Spec(
+        "sysu-mm01",
+        "SYSU-MM01",
+        "visible-infrared",
+        ("SYSU-MM01", "sysu", "sysumm01"),
+        ("exp", "cam1"),
+        by_identity_lists(
+            {"train": "exp/train_id.txt", "val": "exp/val_id.txt", "test": "exp/test_id.txt"},
+            SYSU_CAMERAS,
+            SYSU_NAME,
+        ),
+        # Wu et al., ICCV 2017, and the set's README.md: 296, 99 and 96 people. The 395 together have 22,258
+        # visible and 11,909 infrared pictures; of the test people 3,803 are infrared.
+        {
+            "": {"train": Count(296, None, 6), "val": Count(99, None, 6), "test": Count(96, None, 6)},
+            TRAINVAL: {"train": Count(395, 34167, 6), "test": Count(96, None, 6)},
+        },
+        variants=("", TRAINVAL),
+    ),
+    Spec(
+        "regdb",
+        "RegDB",
+        "visible-infrared",
+        ("RegDB", "regdb_01"),
+        ("idx", "Visible"),
+        by_list(
+            {
+                "train": [
+                    Listed("idx/train_visible_{variant}.txt", camera="visible"),
+                    Listed("idx/train_thermal_{variant}.txt", camera="thermal", infrared=True),
+                ],
+                "test-visible": [
+                    Listed("idx/test_visible_{variant}.txt", people="test-", camera="visible")
+                ],
+                "test-thermal": [
+                    Listed("idx/test_thermal_{variant}.txt", people="test-", camera="thermal", infrared=True)
+                ],
+            }
+        ),
+        # Nguyen et al., Sensors 2017: 412 people, ten pictures by each camera; halves after Ye et al., AAAI 2018.
+        {
+            str(trial): {
+                "train": Count(206, 4120, 2),
+                "test-visible": Count(206, 2060, 1),
+                "test-thermal": Count(206, 2060, 1),
+            }
+            for trial in range(1, 11)
+        },
+        variants=tuple(str(trial) for trial in range(1, 11)),
+        alike={"": "1"},
+        shown=("1",),
+    ),
+    Spec(
+        "cuhk-pedes",
+        "CUHK-PEDES",
+        "text-to-image",
+        ("CUHK-PEDES",),
+        ("reid_raw.json", "caption_all.json", "imgs"),
+        by_captions(("reid_raw.json", "caption_all.json"), {"train": "", "val": "", "test": ""}),
+        # Li et al., CVPR 2017: 13,003 people, 40,206 pictures, 80,440 captions; per split by the annotation.
+        {
+            "": {
+                "train": Count(11003, 34054, None, 68126),
+                "val": Count(1000, 3078, None, 6158),
+                "test": Count(1000, 3074, None, 6156),
+            },
+            TRAINVAL: {"train": Count(12003, 37132, None, 74284), "test": Count(1000, 3074, None, 6156)},
+        },
+        variants=("", TRAINVAL),
+    ),
+    Spec(
+        "icfg-pedes",
+        "ICFG-PEDES",
+        "text-to-image",
+        ("ICFG-PEDES",),
+        ("ICFG-PEDES.json", "ICFG_PEDES.json", "imgs"),
+        by_captions(
+            ("ICFG-PEDES.json", "ICFG_PEDES.json"), {"train": "", "test": "test-"}, camera=MSMT17_NAME
+        ),
+        # Ding et al., 2021 (arXiv 2107.12666): 3,102 people in 34,674 pictures, 1,000 in 19,848, one caption each.
+        {"": {"train": Count(3102, 34674, 15, 34674), "test": Count(1000, 19848, 15, 19848)}},
+    ),
+    Spec(
+        "rstpreid",
+        "RSTPReid",
+        "text-to-image",
+        ("RSTPReid",),
+        ("data_captions.json", "imgs"),
+        by_captions(
+            ("data_captions.json",),
+            {"train": "", "val": "val-", "test": "test-"},
+            camera=r"\d+_c(?P<camera>\d+)_.*",  # 0000_c14_0031.jpg
+        ),
+        # Zhu et al., ACM MM 2021: 4,101 people, five pictures each by different cameras, two captions a picture.
+        {
+            "": {
+                "train": Count(3701, 18505, 15, 37010),
+                "val": Count(200, 1000, None, 2000),
+                "test": Count(200, 1000, None, 2000),
+            },
+            TRAINVAL: {"train": Count(3901, 19505, 15, 39010), "test": Count(200, 1000, None, 2000)},
+        },
+        variants=("", TRAINVAL),
+    ),
+)  # fmt: skip
+
+SPECS: dict[str, Spec] = {spec.name: spec for spec in _SPECS}
+
+__all__ = ["MARKET", "SPECS", "TRAINVAL"]

@@ -1,0 +1,117 @@
+"""Which data sets lie below a folder, and how much they hold next to what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from training.datasets.errors import DataSetError
+from training.datasets.load import CSV, SYNTHETIC, Name, load, locate, parse_name, read
+from training.datasets.record import DISTRACTOR, JUNK, DataSet, Record
+from training.datasets.spec import Count
+from training.datasets.specs import SPECS
+
+FIELDS = ("identities", "images", "cameras", "captions")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One data set. folder: None if it was not found, and then `looked_for` says what would have been taken.
+
+    splits: what is there. published: what should be. problem: what is wrong with it, "" if nothing is.
+    """
+
+    name: str
+    title: str
+    setting: str
+    folder: Path | None
+    looked_for: tuple[str, ...] = ()
+    splits: dict[str, Count] = field(default_factory=dict)
+    published: dict[str, Count] = field(default_factory=dict)
+    problem: str = ""
+
+    def differing(self) -> list[tuple[str, str]]:
+        """(split, field) wherever a published count is another."""
+        return [
+            (split, what)
+            for split, expected in self.published.items()
+            for what in FIELDS
+            if (wanted := getattr(expected, what)) is not None
+            and wanted != getattr(self.splits.get(split, Count()), what)
+        ]
+
+
+def count(records: Sequence[Record]) -> Count:
+    """Junk and distractors are pictures, but no people. No cameras and no captions are None."""
+    cameras = {record.camera for record in records} - {""}
+    captions = sum(len(record.captions) for record in records)
+    return Count(
+        len({record.person for record in records} - {JUNK, DISTRACTOR}),
+        len(records),
+        len(cameras) or None,
+        captions or None,
+    )
+
+
+def survey(root: Path, names: Iterable[str] = (), *, check: bool = False) -> list[Found]:
+    """The data sets named, or else all ten, each in the variants that it shows. Raises DataSetError for the root
+    or a name that does not exist; what is wrong with a set stands in its `problem`."""
+    chosen = [parse_name(name) for name in names]
+    if not chosen:
+        chosen = [Name(spec.name, variant) for spec in SPECS.values() for variant in spec.shown]
+    return [_look(root, name, check) for name in chosen]
+
+
+def as_json(root: Path, found: Sequence[Found]) -> dict[str, Any]:
+    """The same as plain data, for --json."""
+    return {
+        "root": str(root),
+        "datasets": [
+            {
+                "name": item.name,
+                "title": item.title,
+                "setting": item.setting,
+                "found": item.folder is not None,
+                "folder": None if item.folder is None else str(item.folder),
+                "looked_for": list(item.looked_for),
+                "splits": {split: asdict(counted) for split, counted in item.splits.items()},
+                "published": {split: asdict(counted) for split, counted in item.published.items()},
+                "differing": [f"{split}.{what}" for split, what in item.differing()] if item.splits else [],
+                "problem": item.problem,
+            }
+            for item in found
+        ],
+    }
+
+
+def _look(root: Path, name: Name, check: bool) -> Found:
+    if name.name in (CSV, SYNTHETIC):
+        return _other(root, name, check)
+    spec = SPECS[name.name]
+    folder = locate(spec, root)
+    known = str(name) if name.variant in spec.shown[1:] or name.variant not in spec.shown else spec.name
+    if folder is None:
+        return Found(known, spec.title, spec.setting, None, spec.folders)
+    published = dict(spec.counts.get(name.variant, {}))
+    try:
+        dataset = read(spec, folder, name.variant, check=check)
+    except DataSetError as problem:
+        return Found(
+            known, spec.title, spec.setting, folder, spec.folders, published=published, problem=str(problem)
+        )
+    return Found(known, spec.title, spec.setting, folder, spec.folders, _counts(dataset), published)
+
+
+def _other(root: Path, name: Name, check: bool) -> Found:
+    place = Path(name.variant) if name.name == CSV else root
+    try:
+        dataset = load(str(name), root, check=check)
+    except DataSetError as problem:
+        return Found(str(name), name.name, "", place, problem=str(problem))
+    return Found(str(name), dataset.name, dataset.setting, place, splits=_counts(dataset))
+
+
+def _counts(dataset: DataSet) -> dict[str, Count]:
+    return {split: count(records) for split, records in dataset.splits.items()}
