@@ -13,7 +13,7 @@ from training.demo.pool import PoolSpec, load_pool
 from training.demo.progress import Log, atomic_save, learning_rate
 from training.demo.recipe import load, take_decoder
 from training.demo.stage0 import warm_tower
-from training.instructions import stage2, stage3
+from training.instructions.mixtures import STAGE2, STAGE3
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def stage(**options):
         "name": "t",
         "minutes": 0.05,
         "rate": 1e-3,
-        "mixture": stage2.MIXTURE,
+        "mixture": STAGE2,
         "plain": 2,
         "lists": {"image": 1.0, "text": 1.0},
         "tower_rate": 0.1,
@@ -47,7 +47,7 @@ def test_a_frozen_tower_does_not_move_and_a_tuned_one_does(tiny, tmp_path):
     model, processor = tiny
     before, language = weights(model.model.visual), weights(model.model.language_model)
     lists = {"image-plus-text": 1.0}
-    frozen = stage(name="frozen", tower_rate=0, mixture=stage3.MIXTURE, lists=lists)
+    frozen = stage(name="frozen", tower_rate=0, mixture=STAGE3, lists=lists)
     assert train_stage(model, processor, frozen, tiny_pool(), tmp_path, seed=0, log=Log(tmp_path / "log")) > 0
     assert not changed(before, model.model.visual)
     assert changed(language, model.model.language_model)

@@ -25,7 +25,9 @@ from app.model.vocabulary import Attribute
 from training.demo.pool import Pool, value_indices
 from training.demo.progress import Log, atomic_save, learning_rate
 from training.demo.sampling import Batches, BatchRule, augmented, descriptions, satisfies
-from training.instructions.sample import InstructionSample, Source, Task, draw
+from training.instructions.mixtures import StageMixture
+from training.instructions.sample import InstructionSample
+from training.instructions.stream import Stream
 from training.packed import collate, listwise_loss, scores
 
 QUERIES = 10  # of a list; smaller steps, more of them
@@ -45,7 +47,7 @@ TOLD_CHANGES = (
 class Stage:
     """One stage of the demo's training.
 
-    minutes: wall clock. mixture: plain tasks with their weights; plain: samples of them per step.
+    minutes: wall clock. mixture: plain tasks with their shares; plain: samples of them per step.
     lists: kinds of packed lists with their weights; empty for none. tower_rate: learning rate of the vision
     tower as a share of `rate`; 0 freezes it, and its tokens are then computed once. fresh_decoder: the
     language model starts from the base's again, the encoder is carried over (the paper's stage 2).
@@ -56,7 +58,7 @@ class Stage:
     name: str
     minutes: float
     rate: float
-    mixture: dict[str, tuple[Task, float]]
+    mixture: StageMixture
     plain: int
     lists: dict[str, float]
     tower_rate: float
@@ -195,7 +197,7 @@ def train_stage(
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         step, spent = saved["step"], saved["spent"]
-    sight, source = Sight(model, pool, frozen), Source(pool)
+    sight, stream = Sight(model, pool, frozen), Stream(stage.mixture, pool.columns(), seed)
     lists, yes_no = Lists(pool, processor, seed, stage.told), yes_no_ids(processor.tokenizer)
     started = time.monotonic()
 
@@ -219,7 +221,7 @@ def train_stage(
             kinds = list(stage.lists)
             weights = np.array(list(stage.lists.values()))
             packed = lists.draw(kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))], step)
-        plain = [draw(source, stage.mixture, seed, step * stage.plain + i) for i in range(stage.plain)]
+        plain = [stream.sample(step * stage.plain + i) for i in range(stage.plain)]
         rows = [r for sample in plain for r in sample.pictures]
         if packed is not None:
             rows += [int(r) for r in packed.rows] + [r for refs in packed.references for r in refs]

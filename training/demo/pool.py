@@ -18,6 +18,7 @@ from PIL import Image
 
 from app.model.image_rules import DEMO, apply
 from app.model.vocabulary import KINDS
+from training.instructions.columns import Columns
 from training.synthetic.cameras import cameras
 from training.synthetic.people import WORLD_VERSION, people
 from training.synthetic.world import Crop, crops_of
@@ -80,6 +81,20 @@ class Pool:
             for kind, value in zip(KIND_NAMES, self.attributes[index], strict=True)
             if value >= 0
         }
+
+    def columns(self) -> Columns:
+        """The crops as instruction samples are drawn from them: what shows, by person, clothes and camera."""
+        return Columns(
+            names=("drawn people",),
+            person=self.person,
+            outfit=self.clothes,
+            camera=self.camera,
+            data_set=np.zeros(len(self), np.int32),
+            infrared=self.infrared,
+            attributes=self.visible,
+            captions=((),) * len(self),
+            changes=np.ones(1, bool),
+        )
 
 
 def load_pool(folder: Path, spec: PoolSpec, workers: int = 2) -> Pool:

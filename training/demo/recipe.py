@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from training.demo.language import Stage, train_stage
 from training.demo.pool import Pool, PoolSpec, load_pool
 from training.demo.progress import Log
 from training.demo.stage0 import WarmUp, measure_tower, warm_tower
-from training.instructions import stage1, stage2, stage3
+from training.instructions.mixtures import STAGE1, STAGE2, STAGE3, StageMixture
 from training.synthetic.people import WORLD_VERSION
 
 CLIP_NAME = "chatreid-demo-clip"
@@ -62,7 +62,12 @@ class Minutes:
 
 def stages(minutes: Minutes) -> dict[str, Stage]:
     """The language half of stage 0 and the three stages, side by side."""
-    read_and_tell = {**stage1.MIXTURE, "annotate-attributes": (stage2.annotate_attributes, 1.5)}
+    tell = _small(STAGE1)
+    read_and_tell = replace(tell, shares={"caption": 1.0, "annotate-attributes": 1.5})
+    # A little of stage 2's annotation goes on in stage 3, so that reading is not forgotten.
+    reason = replace(
+        _small(STAGE3), shares={**dict.fromkeys(STAGE3.shares, 0.09), "annotate-attributes": 0.19}
+    )
     pairs = {"image": 0.5, "text": 0.5}
     mostly_text = {"image": 0.35, "text": 0.65}  # words against pictures are learnt later than pictures
     every = {"image": 0.25, "text": 0.45, "image-plus-text": 0.3}
@@ -70,20 +75,25 @@ def stages(minutes: Minutes) -> dict[str, Stage]:
         "language": Stage(
             "stage0-language", minutes.language, 1.5e-3, read_and_tell, 8, pairs, tower_rate=0, teacher=0.5
         ),
-        "stage1": Stage("stage1", minutes.stage1, 8e-4, stage1.MIXTURE, 20, {}, tower_rate=0.1),
+        "stage1": Stage("stage1", minutes.stage1, 8e-4, tell, 20, {}, tower_rate=0.1),
         "stage2": Stage(
             "stage2",
             minutes.stage2,
             1.5e-3,
-            stage2.MIXTURE,
+            _small(STAGE2),
             6,
             mostly_text,
             tower_rate=0.1,
             fresh_decoder=True,
             told=3,
         ),
-        "stage3": Stage("stage3", minutes.stage3, 1e-3, stage3.MIXTURE, 6, every, tower_rate=0),
+        "stage3": Stage("stage3", minutes.stage3, 1e-3, reason, 6, every, tower_rate=0),
     }
+
+
+def _small(mixture: StageMixture) -> StageMixture:
+    """A stage's mixture with shorter galleries: each picture costs a small model time."""
+    return replace(mixture, gallery=(2, 6), hard=0.6, infrared=1.0)
 
 
 class Run:

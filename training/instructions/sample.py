@@ -1,19 +1,21 @@
-"""One thing to learn: a question with pictures, and its answer."""
+"""One thing to learn: a question with pictures, and its answer; and what a task has at hand to make one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from app.model.prompts import Message
-from training.demo.pool import Pool
+from app.model.prompts import Message, image_name
+from training.instructions.chance import Chance
+from training.instructions.mixtures import StageMixture
+from training.instructions.sizes import match_count
+from training.instructions.source import Source
+from training.instructions.texts import Teller, Text
 
 
 @dataclass(frozen=True)
 class InstructionSample:
-    """messages: the question; pictures: rows of the pool, in the order of their slots; answer: what to say."""
+    """messages: the question; pictures: rows of the records, in the order of their slots; answer: what to say."""
 
     task: str
     messages: list[Message]
@@ -21,58 +23,62 @@ class InstructionSample:
     answer: str
 
 
-class Source:
-    """Crops by person, outfit and family, for the tasks to draw from."""
+@dataclass(frozen=True)
+class Draw:
+    """What one sample is drawn from.
 
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
-        self._rows = {name: _groups(getattr(pool, name)) for name in ("person", "clothes", "family")}
+    data_set: the place of the data set whose turn it is; elsewhere: those that could stand in for it.
+    positive: whether a pair asked about is to match. chance: all other draws.
+    """
 
-    def crop(self, rng: np.random.Generator) -> int:
-        return int(rng.integers(len(self.pool)))
+    source: Source
+    tell: Teller
+    rules: StageMixture
+    data_set: int
+    elsewhere: Sequence[int]
+    positive: bool
+    chance: Chance
 
-    def same(self, row: int, by: str) -> np.ndarray:
-        """The other rows that share `by` ("person", "clothes" or "family") with a row."""
-        rows = self._rows[by][int(getattr(self.pool, by)[row])]
-        return rows[rows != row]
+    def size(self, references: int = 0) -> int:
+        """N, uniform; with more references than one it is bounded, so that names keep to one digit."""
+        return min(self.chance.between(*self.rules.gallery), 9 - references)
 
-    def matches(
-        self, row: int, rng: np.random.Generator, count: int, *, keep: Callable | None = None
+    def matches(self, mode: str, size: int) -> tuple[int, list[int]] | None:
+        """A query and its n matches in a gallery of `size`: n first, then an identity that has as many.
+
+        Where the data set has none, another has its turn; where none has, n is the most that there is.
+        """
+        count = match_count(size, self.chance, single=self.rules.single, law=self.rules.law)
+        found = self.source.query(mode, self.data_set, count, self.chance)
+        for other in self.elsewhere if found is None else ():
+            found = self.source.query(mode, other, count, self.chance)
+            if found is not None:
+                break
+        if found is None:
+            count = min(count, self.source.most(mode, self.data_set))
+            found = self.source.query(mode, self.data_set, count, self.chance) if count else None
+        return None if found is None else (found, self.source.matches(mode, found, count, self.chance))
+
+    def others(
+        self, row: int, count: int, *, infrared: int | None = None, text: Text | None = None
     ) -> list[int]:
-        """Up to `count` other crops of a row's person, in the same clothes unless `keep` says otherwise."""
-        rows = self.same(row, "person" if keep else "clothes")
-        if keep:
-            rows = rows[keep(rows)]
-        return [int(r) for r in rng.permutation(rows)[:count]]
+        """Crops of other people; with a text, only those of which it is not true."""
+        fits = None if text is None else lambda other: self.tell.about(text, other)
+        return self.source.others(row, count, self.chance, self.rules.hard, infrared=infrared, fits=fits)
 
-    def others(self, row: int, rng: np.random.Generator, count: int, hard: float = 0.6) -> list[int]:
-        """Crops of other people; a share of them are look-alikes of a row's person."""
-        person, family = self.pool.person[row], self.same(row, "family")
-        near = rng.permutation(family[self.pool.person[family] != person])
-        chosen = [int(r) for r in near[: int(rng.binomial(count, hard))]]
-        while len(chosen) < count:
-            other = self.crop(rng)
-            if self.pool.person[other] != person:
-                chosen.append(other)
-        return chosen
+    def gallery(
+        self, matches: Sequence[int], others: Sequence[int], first: int
+    ) -> tuple[list[int], list[str]]:
+        """A gallery in random order, and the matches' names in it; pictures are numbered from `first`."""
+        marked = [(row, True) for row in matches] + [(row, False) for row in others]
+        self.chance.shuffle(marked)
+        names = [image_name(first + place) for place, (_, match) in enumerate(marked) if match]
+        return [row for row, _ in marked], names
 
 
-Task = Callable[[Source, np.random.Generator], InstructionSample | None]
+Task = Callable[[Draw], InstructionSample | None]
 
 
-def draw(source: Source, mixture: dict[str, tuple[Task, float]], seed: int, index: int) -> InstructionSample:
-    """The sample of an index: a pure function of (seed, index). A task without an example passes to another draw."""
-    rng = np.random.default_rng((seed, index, 17))
-    names = list(mixture)
-    weights = np.array([mixture[name][1] for name in names])
-    while True:
-        name = names[int(rng.choice(len(names), p=weights / weights.sum()))]
-        sample = mixture[name][0](source, rng)
-        if sample is not None:
-            return sample
-
-
-def _groups(labels: np.ndarray) -> dict[int, np.ndarray]:
-    order = np.argsort(labels, kind="stable")
-    values, starts = np.unique(labels[order], return_index=True)
-    return {int(v): rows for v, rows in zip(values, np.split(order, starts[1:]), strict=True)}
+def listed(names: Sequence[str]) -> str:
+    """ "Image 2", "Image 2 and Image 4", "Image 2, Image 4 and Image 5"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

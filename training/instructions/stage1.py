@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from app.model.prompts import caption_prompt
-from training.instructions.sample import InstructionSample, Source, Task
-from training.synthetic.captions import caption
+from training.instructions.sample import Draw, InstructionSample, Task
 
 
-def image_caption(source: Source, rng: np.random.Generator) -> InstructionSample:
+def caption(draw: Draw) -> InstructionSample | None:
     """The paper's question about one crop; the answer tells all that shows."""
-    row = source.crop(rng)
+    row = draw.source.told(draw.data_set, draw.chance)
+    if row is None:
+        return None
+    text = draw.tell.whole(row, draw.chance)
+    answer = text[:1].upper() + text[1:]
     return InstructionSample(
-        "caption",
-        caption_prompt(),
-        (row,),
-        caption(source.pool.seen(row), rng, canonical=0.7).capitalize() + ".",
+        "caption", caption_prompt(), (row,), answer if answer.endswith((".", "!", "?")) else answer + "."
     )
 
 
-MIXTURE: dict[str, tuple[Task, float]] = {"caption": (image_caption, 1.0)}
+TASKS: dict[str, Task] = {"caption": caption}

@@ -2,109 +2,164 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from app.model.answers import annotation_answer
-from app.model.prompts import NO, ORDINALS, YES, annotate_prompt, compare_prompt, image_name, paper_prompt
+from app.model.prompts import NO, ORDINALS, YES, annotate_prompt, compare_prompt, pair_prompt, paper_prompt
 from app.model.vocabulary import Attribute, phrase
-from training.instructions.sample import InstructionSample, Source, Task
-from training.synthetic.captions import caption, fragment
+from training.instructions.sample import Draw, InstructionSample, Task, listed
+from training.instructions.texts import Text
 
-GALLERY = (2, 6)  # N of the many-to-many task, uniform
+TRIES = 8  # other people looked at for a text that is not true of the crop
+SAME = 0.25  # of the comparisons, those of two crops of one person
 
 
-def image_one_to_one(source: Source, rng: np.random.Generator) -> InstructionSample | None:
-    row = source.crop(rng)
-    same = rng.random() < 0.5
-    second = source.matches(row, rng, 1) if same else source.others(row, rng, 1)
-    if not second:
+def image_one_to_one(draw: Draw) -> InstructionSample | None:
+    """Do two pictures show one person? From different cameras where there are some; half of the pairs match."""
+    pair = draw_pair(draw)
+    if pair is None:
         return None
-    messages = paper_prompt("image_one_to_one", [2])
-    return InstructionSample("image-one-to-one", messages, (row, second[0]), YES if same else NO)
+    if draw.chance.happens(draw.rules.query_first):
+        messages = pair_prompt("", 1).messages
+    else:
+        messages = paper_prompt("image_one_to_one", [2])
+    return InstructionSample("image-one-to-one", messages, pair, YES if draw.positive else NO)
 
 
-def image_many_to_many(source: Source, rng: np.random.Generator) -> InstructionSample | None:
-    row = source.crop(rng)
-    size = int(rng.integers(GALLERY[0], GALLERY[1] + 1))
-    found = source.matches(row, rng, 1 + int(rng.integers(2)))
-    if not found or len(found) > size:
+def image_many_to_many(draw: Draw) -> InstructionSample | None:
+    """All pictures of the query's person in a gallery; N and n by training.instructions.sizes."""
+    size = draw.size(1)
+    found = draw.matches("any", size)
+    if found is None:
         return None
-    gallery, names = shuffled(found, source.others(row, rng, size - len(found)), rng, first=2)
-    answer = f"{' and '.join(names)} match the identity of the pedestrian in the query image."
-    messages = paper_prompt("image_many_to_many", [1, size])
+    row, matches = found
+    others = draw.others(row, size - len(matches))
+    gallery, names = draw.gallery(matches, others, first=2)
+    verb = "matches" if len(names) == 1 else "match"
+    answer = f"{listed(names)} {verb} the identity of the pedestrian in the query image."
+    messages = paper_prompt("image_many_to_many", [1, len(gallery)])
     return InstructionSample("image-many-to-many", messages, (row, *gallery), answer)
 
 
-def text_one_to_one(source: Source, rng: np.random.Generator) -> InstructionSample:
-    row = source.crop(rng)
-    same = rng.random() < 0.5
-    text = _tell(source, row if same else source.others(row, rng, 1)[0], rng)
-    messages = paper_prompt("text_one_to_one", [1], [text])
-    return InstructionSample("text-one-to-one", messages, (row,), YES if same else NO)
+def text_one_to_one(draw: Draw) -> InstructionSample | None:
+    """Is a text true of a picture? Half are; the others are true of somebody else, and not of the picture."""
+    row = draw.source.told(draw.data_set, draw.chance)
+    if row is None:
+        return None
+    text = draw.tell.some(row, *draw.rules.told, draw.chance) if draw.positive else untrue(draw, row)
+    if text is None:
+        return None
+    if draw.chance.happens(draw.rules.query_first):
+        messages = pair_prompt(text.text).messages
+    else:
+        messages = paper_prompt("text_one_to_one", [1], [text.text])
+    return InstructionSample("text-one-to-one", messages, (row,), YES if draw.positive else NO)
 
 
-def text_many_to_one(source: Source, rng: np.random.Generator) -> InstructionSample:
-    row = source.crop(rng)
-    texts = [_tell(source, r, rng) for r in source.others(row, rng, 2)]
-    place = int(rng.integers(3))
-    texts.insert(place, _tell(source, row, rng))
+def text_many_to_one(draw: Draw) -> InstructionSample | None:
+    """Which caption is the picture's? One is true of it, no two are alike."""
+    row = draw.source.told(draw.data_set, draw.chance)
+    if row is None:
+        return None
+    texts = [draw.tell.some(row, *draw.rules.told, draw.chance).text]
+    count = draw.chance.between(*draw.rules.captions)
+    for _ in range(3 * count):
+        if len(texts) == count:
+            break
+        text = untrue(draw, row)
+        if text is not None and text.text not in texts:
+            texts.append(text.text)
+    if len(texts) < 2:
+        return None
+    right = texts[0]
+    draw.chance.shuffle(texts)
     messages = paper_prompt("text_many_to_one", [1], texts)
-    return InstructionSample("text-many-to-one", messages, (row,), f"The {ORDINALS[place]} caption")
+    return InstructionSample(
+        "text-many-to-one", messages, (row,), f"The {ORDINALS[texts.index(right)]} caption"
+    )
 
 
-def text_one_to_many(source: Source, rng: np.random.Generator) -> InstructionSample:
-    row = source.crop(rng)
-    size = int(rng.integers(GALLERY[0], GALLERY[1] + 1))
-    gallery, names = shuffled([row], source.others(row, rng, size - 1), rng, first=1)
-    messages = paper_prompt("text_one_to_many", [size], [_tell(source, row, rng)])
+def text_one_to_many(draw: Draw) -> InstructionSample | None:
+    """Which picture does a caption tell of? One picture is its own; of no other could it be true."""
+    row = draw.source.told(draw.data_set, draw.chance)
+    if row is None:
+        return None
+    text = draw.tell.some(row, *draw.rules.told, draw.chance)
+    others = draw.others(row, draw.size() - 1, text=text)
+    if not others:
+        return None
+    gallery, names = draw.gallery([row], others, first=1)
+    messages = paper_prompt("text_one_to_many", [len(gallery)], [text.text])
     answer = f"{names[0]} matches the following description."
     return InstructionSample("text-one-to-many", messages, tuple(gallery), answer)
 
 
-def compare_attributes(source: Source, rng: np.random.Generator) -> InstructionSample:
-    first = source.crop(rng)
-    second = source.others(first, rng, 1)[0]
-    a, b = source.pool.seen(first), source.pool.seen(second)
-    common = [k for k in a if a[k] == b.get(k)]
+def compare_attributes(draw: Draw) -> InstructionSample | None:
+    """What two pictures have in common and what each has alone, of the attributes known of both."""
+    first = draw.source.shown(draw.data_set, draw.chance)
+    if first is None:
+        return None
+    seconds = draw.source.matches("any", first, 1, draw.chance) if draw.chance.happens(SAME) else []
+    seconds = seconds or draw.others(first, 1)
+    if not seconds:
+        return None
+    a, b = draw.tell.seen(first), draw.tell.seen(seconds[0])
+    both = [kind for kind in a if kind in b]
+    differ = [kind for kind in both if a[kind] != b[kind]]
+    if not both:
+        return None
     answer = (
-        f"Common Attributes: {_words(a, common)}. "
-        f"Unique Attributes of the First Image: {_words(a, [k for k in a if k in b and a[k] != b[k]])}. "
-        f"Unique Attributes of the Second Image: {_words(b, [k for k in b if k in a and a[k] != b[k]])}."
+        f"Common Attributes: {_words(a, [kind for kind in both if a[kind] == b[kind]])}. "
+        f"Unique Attributes of the First Image: {_words(a, differ)}. "
+        f"Unique Attributes of the Second Image: {_words(b, differ)}."
     )
-    return InstructionSample("compare-attributes", compare_prompt(), (first, second), answer)
+    return InstructionSample("compare-attributes", compare_prompt(), (first, seconds[0]), answer)
 
 
-def annotate_attributes(source: Source, rng: np.random.Generator) -> InstructionSample:
-    row = source.crop(rng)
-    return InstructionSample(
-        "annotate-attributes", annotate_prompt(), (row,), annotation_answer(source.pool.seen(row))
-    )
+def annotate_attributes(draw: Draw) -> InstructionSample | None:
+    """All attributes that show, in the format in which the app reads them."""
+    row = draw.source.shown(draw.data_set, draw.chance)
+    if row is None:
+        return None
+    answer = annotation_answer(draw.tell.seen(row))
+    return InstructionSample("annotate-attributes", annotate_prompt(), (row,), answer)
 
 
-def shuffled(
-    matches: list[int], others: list[int], rng: np.random.Generator, first: int
-) -> tuple[list[int], list[str]]:
-    """A gallery in random order, and the matches' names in it; pictures are numbered from `first`."""
-    rows = matches + others
-    order = rng.permutation(len(rows))
-    names = [image_name(first + place) for place, i in enumerate(order) if i < len(matches)]
-    return [rows[i] for i in order], names
+def draw_pair(draw: Draw) -> tuple[int, int] | None:
+    """Two crops of one person, or, where the pair is not to match, of two.
+
+    The crop that does not match is in the same light as one that would: that a pair crosses from visible to
+    infrared says nothing of its answer.
+    """
+    row = draw.source.query("any", draw.data_set, 1, draw.chance)
+    if row is None:
+        return None
+    match = draw.source.matches("any", row, 1, draw.chance)[0]
+    if draw.positive:
+        return row, match
+    light = draw.source.infrared[match]
+    others = draw.others(row, 1, infrared=light) or draw.others(row, 1)
+    return (row, others[0]) if others else None
 
 
-def _tell(source: Source, row: int, rng: np.random.Generator) -> str:
-    return caption(fragment(source.pool.seen(row), rng, int(rng.integers(3, 9))), rng)
+def untrue(draw: Draw, row: int) -> Text | None:
+    """A text about somebody else that is not true of a crop."""
+    for _ in range(TRIES):
+        for other in draw.others(row, 1):
+            text = draw.tell.untrue(row, other, *draw.rules.told, draw.chance)
+            if text is not None:
+                return text
+    return None
 
 
 def _words(said: dict[str, str], kinds: list[str]) -> str:
     return ", ".join(phrase(Attribute(kind, said[kind])) for kind in kinds) or "nothing"
 
 
-MIXTURE: dict[str, tuple[Task, float]] = {
-    "image-one-to-one": (image_one_to_one, 0.25),
-    "image-many-to-many": (image_many_to_many, 0.25),
-    "text-one-to-one": (text_one_to_one, 0.10),
-    "text-many-to-one": (text_many_to_one, 0.10),
-    "text-one-to-many": (text_one_to_many, 0.10),
-    "compare-attributes": (compare_attributes, 0.10),
-    "annotate-attributes": (annotate_attributes, 0.10),
+TASKS: dict[str, Task] = {
+    "image-one-to-one": image_one_to_one,
+    "image-many-to-many": image_many_to_many,
+    "text-one-to-one": text_one_to_one,
+    "text-many-to-one": text_many_to_one,
+    "text-one-to-many": text_one_to_many,
+    "compare-attributes": compare_attributes,
+    "annotate-attributes": annotate_attributes,
 }
