@@ -1,0 +1,76 @@
+"""`python -m training build`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+HELP = "make instruction samples of a stage, to read (--show) or for other trainers (--jsonl)"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stage", type=int, choices=(1, 2, 3), required=True)
+    parser.add_argument("--count", type=int, default=20, help="samples; 0 for all that the stage has")
+    parser.add_argument("--first", type=int, default=0, help="number of the first one")
+    parser.add_argument(
+        "--data", default="synthetic", help="data sets, by commas: market1501,ltcc; synthetic needs no files"
+    )
+    parser.add_argument("--root", type=Path, help="the folder below which the data sets lie")
+    parser.add_argument(
+        "--captions", type=Path, nargs="*", default=[], help="files that `python -m training caption` wrote"
+    )
+    parser.add_argument(
+        "--dropped", type=Path, nargs="*", default=[], help="files that `python -m training filter` wrote"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--nobody", type=float, help="share of galleries without a match, instead of the stage's"
+    )
+    parser.add_argument("--show", type=Path, metavar="FILE.html", help="a page with the pictures, to read")
+    parser.add_argument("--jsonl", type=Path, metavar="FILE", help='rows {"task", "messages", "images"}')
+
+
+def run(chosen: argparse.Namespace) -> int:
+    from collections import Counter
+    from dataclasses import replace
+
+    from training.captioning.stored import prepared
+    from training.datasets.errors import DataSetError
+    from training.datasets.load import load_many
+    from training.datasets.training_records import training_records
+    from training.instructions.mixtures import STAGES
+    from training.instructions.rows import write_rows
+    from training.instructions.show import write_page
+    from training.instructions.stream import CannotBeMade, Samples
+
+    if chosen.count < 0 or chosen.first < 0:
+        print("--count and --first are 0 or more", file=sys.stderr)
+        return 2
+    try:
+        names = [name for name in chosen.data.split(",") if name]
+        datasets = prepared(load_many(names, chosen.root), chosen.root, chosen.captions, chosen.dropped)
+        mixture = STAGES[chosen.stage]
+        if chosen.nobody is not None:
+            mixture = replace(mixture, nobody=chosen.nobody)
+        stop = chosen.first + (chosen.count or mixture.samples)
+        samples = Samples(mixture, training_records(datasets), chosen.seed, stop)
+        indices = range(chosen.first, stop)
+        for line in samples.plan.report():
+            print(line)
+        if chosen.show:
+            lead = (
+                f"Samples {chosen.first} to {stop - 1} of seed {chosen.seed}, from {len(samples.records)} training "
+                f"pictures of {', '.join(samples.stream.columns.names)}."
+            )
+            write_page(samples, indices, chosen.show, f"Stage {chosen.stage}: instruction samples", lead)
+            print(f"{len(indices)} samples to read in {chosen.show}")
+        if chosen.jsonl:
+            print(f"{write_rows(samples, indices, chosen.jsonl)} rows in {chosen.jsonl}")
+        if not (chosen.show or chosen.jsonl):
+            for task, count in Counter(samples.sample(index).task for index in indices).most_common():
+                print(f"{count:8} {task}")
+    except (DataSetError, CannotBeMade, ValueError, OSError) as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    return 0
