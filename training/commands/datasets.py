@@ -6,10 +6,6 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from training.datasets.survey import Found
 
 HELP = "which data sets lie below a folder, and whether they are whole"
 
@@ -28,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> int:
     from training.datasets.errors import DataSetError
     from training.datasets.survey import as_json, survey
+    from training.datasets.table import table
 
     names = [name for name in chosen.data.split(",") if name.strip()]
     try:
@@ -38,41 +35,5 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.json:
         print(json.dumps(as_json(chosen.root, found), indent=2))
     else:
-        print("\n".join(_table(found)))
+        print("\n".join(table(found)))
     return 1 if any(item.problem for item in found) else 0
-
-
-def _table(found: list[Found]) -> list[str]:
-    from training.datasets.survey import FIELDS
-
-    heads = ("split", *FIELDS)
-    row = "  {:<14}{:>16}{:>18}{:>10}{:>18}".format
-    lines = []
-    for item in found:
-        if item.folder is None:
-            lines += [f"{item.name}: not found; looked for {', '.join(item.looked_for)}", ""]
-            continue
-        lines.append(f"{item.name}: {item.title}, {item.setting or 'broken'}, in {item.folder}")
-        if item.problem:
-            lines += [*("  " + line for line in item.problem.splitlines()), ""]
-            continue
-        differing = set(item.differing())
-        lines.append(row(*heads))
-        for split in item.splits:
-            cells = [_cell(item, split, what, (split, what) in differing) for what in FIELDS]
-            lines.append(row(split, *cells))
-        lines.append("")
-    there = sum(item.folder is not None for item in found)
-    broken = sum(bool(item.problem) for item in found)
-    lines.append(f"{there} of {len(found)} found{f', {broken} broken' if broken else ''}.")
-    if any(item.splits and item.differing() for item in found):
-        lines.append("* differs from the published count, which stands after the stroke.")
-    return lines
-
-
-def _cell(item: Found, split: str, what: str, differs: bool) -> str:
-    here = getattr(item.splits[split], what)
-    text = "-" if here is None else f"{here:,}"
-    if differs:
-        return f"{text} / {getattr(item.published[split], what):,} *"
-    return text

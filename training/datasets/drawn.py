@@ -45,10 +45,10 @@ def drawn(world: World = World()) -> DataSet:
     query: the first crop of each test person's outfit; gallery: the others. A pure function of `world`.
     """
     splits = {
-        "train": _records(world, "train", world.families),
-        "val": _records(world, "validation", world.held_out),
+        "train": _records(world, "train", world.families, ""),
+        "val": _records(world, "validation", world.held_out, "val-"),
     }
-    test = _records(world, "test", world.held_out)
+    test = _records(world, "test", world.held_out, "test-")
     splits["query"] = test[:: world.views]
     splits["gallery"] = tuple(r for number, r in enumerate(test) if number % world.views)
     return DataSet("synthetic", "standard", splits)
@@ -70,7 +70,8 @@ def parse_world(text: str) -> World:
     return World(**chosen)  # type: ignore[arg-type]
 
 
-def _records(world: World, split: str, families: int) -> tuple[Record, ...]:
+def _records(world: World, split: str, families: int, people_of: str) -> tuple[Record, ...]:
+    """people_of: put before the names, because the world numbers the families of each split from 0."""
     site = cameras(world.seed)
     crops = (
         crop
@@ -84,14 +85,14 @@ def _records(world: World, split: str, families: int) -> tuple[Record, ...]:
             infrared_share=world.infrared_share,
         )
     )
-    return tuple(_record(world, crop) for crop in crops)
+    return tuple(_record(world, crop, people_of + crop.person_id) for crop in crops)
 
 
-def _record(world: World, crop: Crop) -> Record:
+def _record(world: World, crop: Crop, person: str) -> Record:
     rng = np.random.default_rng((world.seed, crop.shot.seed, 61))
     return Record(
         crop,
-        crop.person_id,
+        person,
         crop.camera_id,
         crop.shot.infrared,
         str(crop.clothes + 1),

@@ -174,7 +174,7 @@ _SPECS = (
         # Wu et al., ICCV 2017, and the set's README.md: 296, 99 and 96 people. The 395 together have 22,258
         # visible and 11,909 infrared pictures; of the test people 3,803 are infrared.
         {
-            "": {"train": Count(296, None, 6), "val": Count(99, None, 6), "test": Count(96, None, 6)},
+            "": {"train": Count(296), "val": Count(99), "test": Count(96, None, 6)},
             TRAINVAL: {"train": Count(395, 34167, 6), "test": Count(96, None, 6)},
         },
         variants=("", TRAINVAL),
