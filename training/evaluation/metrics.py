@@ -7,7 +7,10 @@ the row, a fraction of what the row's similarities cost; a query with very many 
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +19,7 @@ from training.evaluation.relevance import Relevance
 
 BLOCK = 128  # queries looked at together
 MANY = 64  # matches of a query, from which one sort of the row is cheaper than comparing for each
+FEW = 16  # a share of the gallery, one in FEW, that is worth cutting a row down to
 
 
 @dataclass(frozen=True)
@@ -119,32 +123,56 @@ def rank(scores: np.ndarray, relevance: Relevance) -> Ranks:
     return rank_blocks(_blocks(scores), relevance)
 
 
-def rank_blocks(blocks: Iterable[np.ndarray], relevance: Relevance) -> Ranks:
+def rank_blocks(blocks: Iterable[np.ndarray], relevance: Relevance, *, threads: int | None = None) -> Ranks:
     """As `rank`, over scores that come in blocks of consecutive queries, so that (Q, G) never stands whole.
+
+    Args:
+        threads: share the queries of a block; None takes as many as there are cores, at most 8.
 
     Raises:
         ValueError: blocks that do not fit the relevance, or scores that are not finite numbers.
     """
     queries, gallery = relevance.queries, relevance.gallery
-    ap, inp = np.full(queries, np.nan), np.full(queries, np.nan)
-    first, matches = np.zeros(queries, np.int64), np.zeros(queries, np.int64)
-    beats = np.empty(gallery, bool)
+    ranks = Ranks(
+        np.full(queries, np.nan),
+        np.full(queries, np.nan),
+        np.zeros(queries, np.int64),
+        np.zeros(queries, np.int64),
+    )
+    threads = threads or min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
     done = 0
-    for block in blocks:
-        if block.ndim != 2 or block.shape[1] != gallery or done + len(block) > queries:
-            raise ValueError(f"a block of scores of shape {block.shape} does not fit {queries} x {gallery}")
-        block = _comparable(block)
-        for query, row in enumerate(block, done):
-            columns, junk = relevance.of(query)
-            ranks = _ranks(row, columns, junk, beats)
-            if len(ranks):
-                ap[query] = np.mean(np.arange(1, len(ranks) + 1) / ranks)
-                inp[query] = len(ranks) / ranks[-1]
-                first[query], matches[query] = ranks[0], len(ranks)
-        done += len(block)
+    with ThreadPoolExecutor(threads) as pool:  # comparisons of whole rows leave Python's lock
+        for block in blocks:
+            if block.ndim != 2 or block.shape[1] != gallery or done + len(block) > queries:
+                raise ValueError(f"scores of shape {block.shape} do not fit {queries - done} x {gallery}")
+            parts = [range(part, len(block), threads) for part in range(threads)]
+            list(
+                pool.map(
+                    _rank_rows,
+                    [block] * threads,
+                    parts,
+                    [done] * threads,
+                    [relevance] * threads,
+                    [ranks] * threads,
+                )
+            )
+            done += len(block)
     if done != queries:
         raise ValueError(f"scores came for {done} of {queries} queries")
-    return Ranks(ap, inp, first, matches)
+    return ranks
+
+
+def _rank_rows(block: np.ndarray, rows: range, done: int, relevance: Relevance, ranks: Ranks) -> None:
+    """Fill in what becomes of some rows of a block whose first query is number `done`."""
+    beats = np.empty(block.shape[1], bool)
+    for number in rows:
+        query = done + number
+        columns, junk = relevance.of(query)
+        found = _ranks(_comparable(block[number]), columns, junk, beats)
+        if len(found):
+            ranks.ap[query] = np.mean(np.arange(1, len(found) + 1) / found)
+            ranks.inp[query] = len(found) / found[-1]
+            ranks.first[query], ranks.matches[query] = found[0], len(found)
 
 
 def _ranks(row: np.ndarray, columns: np.ndarray, junk: np.ndarray, beats: np.ndarray) -> np.ndarray:
@@ -159,20 +187,29 @@ def _ranks(row: np.ndarray, columns: np.ndarray, junk: np.ndarray, beats: np.nda
     order = np.argsort(-row[columns], kind="stable")  # ascending columns: ties by gallery order
     columns, junk = columns[order], junk[order]
     places = columns[~junk]
-    if len(places) <= MANY:
-        better = np.empty(len(places), np.int64)
-        for number, column in enumerate(places.tolist()):
-            score = row[column]
-            np.greater_equal(row[:column], score, out=beats[:column])
-            np.greater(row[column:], score, out=beats[column:])
-            better[number] = np.count_nonzero(beats)
-    else:
-        better = _better_by_sorting(row, places)
+    count = _better_by_comparing if len(places) <= MANY else _better_by_sorting
     # The junk among those that beat a match is the junk before it in the order just made.
-    return better + 1 - np.cumsum(junk)[~junk]
+    return count(row, places, beats) + 1 - np.cumsum(junk)[~junk]
 
 
-def _better_by_sorting(row: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _better_by_comparing(row: np.ndarray, places: np.ndarray, beats: np.ndarray) -> np.ndarray:
+    """int64 (n,): how many crops beat each of `places` (best first); one comparison of the row for each."""
+    better = np.empty(len(places), np.int64)
+    for number in range(len(places) - 1, -1, -1):
+        column = places[number]
+        score = row[column]
+        np.greater_equal(row[:column], score, out=beats[:column])
+        np.greater(row[column:], score, out=beats[column:])
+        better[number] = np.count_nonzero(beats)
+        if better[number] < len(row) // FEW:
+            # Whatever beats a better match beats this one too: the others need not be looked at again.
+            near = np.flatnonzero(beats)
+            row, beats = row[near], beats[: len(near)]
+            places = np.searchsorted(near, places[:number])
+    return better
+
+
+def _better_by_sorting(row: np.ndarray, places: np.ndarray, _: object = None) -> np.ndarray:
     """int64 (n,): how many crops beat each of `places`; one sort of values, never of indices."""
     ascending = np.sort(row)
     scores = row[places]
@@ -191,14 +228,14 @@ def _blocks(scores: np.ndarray) -> Iterator[np.ndarray]:
         yield scores[start : start + BLOCK]
 
 
-def _comparable(block: np.ndarray) -> np.ndarray:
-    """The block as float32 or float64, rows contiguous, all finite."""
-    if block.dtype not in (np.float32, np.float64):
-        if block.dtype.kind not in "iufb":
-            raise ValueError(f"scores are {block.dtype}, not numbers")
-        block = block.astype(np.float32 if block.dtype == np.float16 else np.float64)
-    block = np.ascontiguousarray(block)
+def _comparable(row: np.ndarray) -> np.ndarray:
+    """The row as float32 or float64, contiguous, all finite."""
+    if row.dtype not in (np.float32, np.float64):
+        if row.dtype.kind not in "iufb":
+            raise ValueError(f"scores are {row.dtype}, not numbers")
+        row = row.astype(np.float32 if row.dtype == np.float16 else np.float64)
+    row = np.ascontiguousarray(row)
     # NaN and infinity survive into the extremes: two reductions, and no array of flags.
-    if block.size and not (np.isfinite(block.max()) and np.isfinite(block.min())):
+    if not (math.isfinite(row.max()) and math.isfinite(row.min())):
         raise ValueError("scores hold NaN or infinity")
-    return block
+    return row
