@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections import Counter
 from collections.abc import Iterable
 from html import escape
@@ -16,6 +17,8 @@ from training.instructions.sample import InstructionSample
 from training.instructions.stream import Samples
 
 HEIGHT = 200  # px of a picture on the page, at most
+_NAME = re.compile(r"Image \d+")
+_NAME_BEFORE = re.compile(r"(Image \d+):\s*$")
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -46,10 +49,13 @@ details{color:var(--dim);font-size:.9rem;margin-bottom:12px}
 article{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:16px;margin:0 0 16px}
 .head{display:flex;flex-wrap:wrap;gap:4px 12px;align-items:baseline;margin-bottom:8px;font-size:.86rem;color:var(--dim)}
 .head b{color:var(--mark);font-weight:600}
-.ask{white-space:pre-wrap;overflow-wrap:anywhere}
-figure{display:inline-block;margin:4px 6px 4px 2px;vertical-align:top;white-space:normal;width:min-content}
+.ask{display:flex;flex-wrap:wrap;gap:8px;align-items:flex-start}
+.text{white-space:pre-wrap;overflow-wrap:anywhere;max-width:68ch}
+figure{margin:0;padding:5px;border:2px solid transparent;border-radius:10px;width:min-content}
+figure.right{border-color:var(--good)}
+figure b{display:block;font-size:.78rem;font-weight:600;white-space:nowrap;margin-bottom:2px}
 figure img{display:block;height:clamp(120px,24vw,200px);width:auto;border-radius:6px;background:var(--line)}
-figcaption{font-size:.72rem;line-height:1.3;color:var(--dim);margin-top:3px;overflow-wrap:anywhere}
+figcaption{font-size:.72rem;line-height:1.3;color:var(--dim);margin-top:3px;white-space:nowrap;overflow:hidden;text-overflow:ellipsis;max-width:110px}
 .bad{display:block;height:120px;width:90px;border-radius:6px;border:1px dashed var(--dim);font-size:.7rem;padding:6px}
 .answer{margin-top:10px;padding:8px 12px;border-radius:8px;background:var(--goodbg);color:var(--good);
 font-weight:600;overflow-wrap:anywhere}
@@ -93,29 +99,40 @@ def write_page(samples: Samples, indices: Iterable[int], file: Path, title: str,
 
 def _card(samples: Samples, index: int, sample: InstructionSample) -> str:
     rows = iter(sample.pictures)
-    parts = []
+    named = set(_NAME.findall(sample.answer))
+    parts, name = [], ""
     for message in sample.messages:
         for part in message["content"]:
-            parts.append(_figure(samples, next(rows)) if part["type"] == "image" else escape(part["text"]))
-    name = samples.records.sets[sample.pictures[0]] if sample.pictures else ""
+            if part["type"] == "image":
+                parts.append(_figure(samples, next(rows), name, name in named))
+                continue
+            # A picture's name stands over it, so that galleries flow; the words are otherwise as they are.
+            text, name = part["text"], ""
+            if found := _NAME_BEFORE.search(text):
+                text, name = text[: found.start()], found.group(1)
+            if text.strip():
+                parts.append(f'<span class="text">{escape(text.strip(chr(10)))}</span>')
+    data_set = samples.records.sets[sample.pictures[0]] if sample.pictures else ""
     return (
         f'<article data-task="{escape(sample.task)}"><div class="head"><b>{escape(sample.task)}</b>'
-        f"<span>{escape(name)}</span><span>sample {index}</span></div>"
+        f"<span>{escape(data_set)}</span><span>sample {index}</span></div>"
         f'<div class="ask">{"".join(parts)}</div><div class="answer">{escape(sample.answer)}</div></article>'
     )
 
 
-def _figure(samples: Samples, row: int) -> str:
+def _figure(samples: Samples, row: int, name: str, right: bool) -> str:
     record = samples.record(row)
     known = [record.person.partition("/")[2] or record.person]
     known += [f"camera {record.camera}"] if record.camera else []
     known += [f"clothes {record.clothes}"] if record.clothes else []
     known += ["infrared"] if record.infrared else []
     try:
-        picture = f'<img alt="crop {row}" src="{_embedded(samples.picture(row))}">'
+        picture = f'<img alt="{escape(name)}" src="{_embedded(samples.picture(row))}">'
     except PictureError as problem:
         picture = f'<span class="bad">{escape(f"{record.image}: {problem.reason}")}</span>'
-    return f"<figure>{picture}<figcaption>{escape(', '.join(known))}</figcaption></figure>"
+    mark = ' class="right"' if right else ""
+    lines = "<br>".join(escape(line) for line in known)
+    return f"<figure{mark}><b>{escape(name)}</b>{picture}<figcaption>{lines}</figcaption></figure>"
 
 
 def _embedded(picture: Image.Image) -> str:
