@@ -39,11 +39,12 @@ def collate(model: Any, layouts: Sequence[PairLayout], references: Sequence[Sequ
     embed = model.get_input_embeddings()
     longest = max(len(layout.prefix_ids) for layout in layouts)
     block = layouts[0].block_ids
+    device = embed.weight.device
     rows, positions, real = [], [], []
     for layout, pictures in zip(layouts, references, strict=True):
         if not torch.equal(layout.block_ids, block):
             raise ValueError("packed questions end with the same block")
-        own = embed(layout.prefix_ids)
+        own = embed(layout.prefix_ids.to(device))
         for tokens, (start, end) in zip(pictures, layout.prefix_image_spans, strict=True):
             own = torch.cat([own[:start], tokens, own[end:]])
         short = longest - len(own)
@@ -52,10 +53,10 @@ def collate(model: Any, layouts: Sequence[PairLayout], references: Sequence[Sequ
         real.append(torch.arange(longest) < longest - short)
     return Queries(
         torch.stack(rows),
-        torch.stack(positions, 1),
-        torch.stack(real),
-        embed(block),
-        torch.stack([layout.block_positions for layout in layouts], 1),
+        torch.stack(positions, 1).to(device),
+        torch.stack(real).to(device),
+        embed(block.to(device)),
+        torch.stack([layout.block_positions for layout in layouts], 1).to(device),
     )
 
 
@@ -70,9 +71,9 @@ def scores(model: Any, queries: Queries, candidates: Tensor, yes_no: tuple[int, 
     prefix, blocks = queries.rows, block.expand(count, -1, -1, -1)
     prefix_turn = text.rotary_emb(prefix, queries.positions)
     block_turn = text.rotary_emb(prefix, queries.block_positions)
-    causal = torch.ones(length, length, dtype=torch.bool).tril()
+    causal = torch.ones(length, length, dtype=torch.bool, device=prefix.device).tril()
     see_prefix = causal[None, None] & queries.real[:, None, None]
-    see_self = torch.ones(size, size, dtype=torch.bool).tril()
+    see_self = torch.ones(size, size, dtype=torch.bool, device=prefix.device).tril()
     for layer in text.layers:
         attention = layer.self_attn
         normed = layer.input_layernorm(prefix)
@@ -102,7 +103,9 @@ def scores(model: Any, queries: Queries, candidates: Tensor, yes_no: tuple[int, 
             blocks = blocks[:, :, -1:]
         blocks = blocks + layer.mlp(layer.post_attention_layernorm(blocks))
     answer = text.norm(blocks[:, :, -1])
-    odds = F.linear(answer, model.lm_head.weight[list(yes_no)])
+    # In bfloat16 two close answers would fall together.
+    with torch.autocast(answer.device.type, enabled=False):
+        odds = F.linear(answer.float(), model.lm_head.weight[list(yes_no)].float())
     return odds[..., 0] - odds[..., 1]
 
 

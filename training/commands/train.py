@@ -1,0 +1,191 @@
+"""`python -m training train`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from training.tuning.run import Run
+
+HELP = "tune a Qwen2-VL through the paper's three stages"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--stage", type=int, choices=(1, 2, 3))
+    which.add_argument(
+        "--all", action="store_true", help="the three stages, in OUT/stage1 to OUT/stage3; skips those done"
+    )
+    parser.add_argument(
+        "--base", metavar="NAME|DIR", help="the base model, such as Qwen/Qwen2-VL-2B-Instruct"
+    )
+    parser.add_argument("--from", dest="before", metavar="DIR", help="the stage before (stages 2 and 3)")
+    parser.add_argument(
+        "--data", required=True, help="data sets, with commas: synthetic, market1501, csv:FILE, ..."
+    )
+    parser.add_argument("--root", type=Path, help="the folder below which the data sets lie")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the finished checkpoint; OUT.work until then"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the last checkpoint in OUT.work, if any"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    recipe = parser.add_argument_group("recipe (the stage's own where left out; see training/stages.py)")
+    recipe.add_argument("--samples", type=int, metavar="N", help="how many samples to learn from")
+    recipe.add_argument(
+        "--samples-per-step", type=int, metavar="N", help="between two updates of the weights"
+    )
+    recipe.add_argument("--learning-rate", type=float, metavar="X", help="peak")
+    recipe.add_argument("--max-pixels", type=int, metavar="N", help="bound of every picture")
+    recipe.add_argument(
+        "--packed",
+        type=float,
+        metavar="SHARE",
+        help="share of the steps of stages 2 and 3 that are packed lists",
+    )
+    recipe.add_argument("--no-match", type=float, metavar="SHARE", help="share of galleries without a match")
+    recipe.add_argument(
+        "--hard", type=float, metavar="SHARE", help="share of other people who are look-alikes"
+    )
+    how = parser.add_argument_group("how it runs")
+    how.add_argument(
+        "--lora",
+        type=int,
+        nargs="?",
+        const=64,
+        metavar="RANK",
+        help="tune an adapter (rank 64) instead of all weights",
+    )
+    how.add_argument("--four-bit", action="store_true", help="the base in NF4 under the adapter (QLoRA)")
+    how.add_argument("--tokens-per-batch", type=int, metavar="N", help="padded tokens of one forward pass")
+    how.add_argument("--optimizer", choices=("adamw", "adamw-8bit"), help="8-bit by default with --four-bit")
+    how.add_argument(
+        "--weights",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="precision that full weights are kept in",
+    )
+    how.add_argument("--no-gradient-checkpointing", action="store_true", help="faster, with more memory")
+    how.add_argument("--device", help="cuda where there is one, else cpu")
+    how.add_argument(
+        "--workers", type=int, help="processes that prepare samples (4 beside a GPU, none on a CPU)"
+    )
+    how.add_argument("--minutes-per-checkpoint", type=float, default=30.0, metavar="M")
+    how.add_argument(
+        "--log-every", type=int, default=0, metavar="STEPS", help="between two lines of progress"
+    )
+
+
+def run(chosen: argparse.Namespace) -> int:
+    from app.model.errors import ModelError
+    from training.datasets.errors import DataSetError
+    from training.instructions.stream import CannotBeMade
+    from training.tuning.errors import TuningError
+
+    try:
+        return _run(chosen)
+    except (ModelError, DataSetError, CannotBeMade, TuningError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from training.datasets.load import load_many
+    from training.datasets.training_records import training_records
+    from training.instructions.stream import Samples
+    from training.tuning.run import check_place, clear, is_done, run_stage
+
+    runs = [run for run in planned(chosen) if not _skipped(run, chosen)]
+    for run in runs[:1]:  # the others start from what is not there yet
+        run.origin.check(run.stage)
+        check_place(run, resume=chosen.resume or chosen.all)
+    if not runs:
+        return 0
+    names = runs[0].data
+    records = training_records(load_many(names, chosen.root))
+    for run in runs:
+        samples = Samples(run.stage.mixture, records, run.seed)
+        if _is_first_process():
+            for line in samples.plan.report():
+                print(f"stage {run.stage.number}: {line}", file=sys.stderr)
+        done = run_stage(run, samples, resume=chosen.resume or chosen.all)
+        if done is None:
+            return 130
+        if _is_first_process():
+            clear(run)
+            print(f"stage {run.stage.number} is done: {done}", flush=True)
+    assert all(is_done(run.out) for run in runs)
+    return 0
+
+
+def planned(chosen: argparse.Namespace) -> list[Run]:
+    """The runs that the arguments ask for, in order. Raises TuningError for values that make no sense."""
+    from training.stages import STAGES
+    from training.tuning.errors import TuningError
+    from training.tuning.run import Hardware, Run
+    from training.tuning.start import Origin
+
+    if chosen.all and chosen.before:
+        raise TuningError("--all begins with --base; --from belongs to --stage 2 or 3")
+    device = chosen.device or _device()
+    hardware = Hardware(
+        device=device,
+        weights=chosen.weights,
+        optimizer=chosen.optimizer or ("adamw-8bit" if chosen.four_bit else "adamw"),
+        checkpointing=not chosen.no_gradient_checkpointing,
+        workers=(4 if device.startswith("cuda") else 0) if chosen.workers is None else chosen.workers,
+        minutes_per_checkpoint=chosen.minutes_per_checkpoint,
+        log_every=chosen.log_every,
+    )
+    data = tuple(name for name in chosen.data.split(",") if name)
+    before, runs = chosen.before, []
+    for number in (1, 2, 3) if chosen.all else (chosen.stage,):
+        try:
+            stage = STAGES[number].with_(**_changes(chosen, number))
+        except ValueError as error:
+            raise TuningError(str(error)) from None
+        out = chosen.out / stage.name if chosen.all else chosen.out
+        origin = Origin(chosen.base, before, chosen.lora, chosen.four_bit)
+        runs.append(Run(stage, origin, data, out, chosen.seed, chosen.max_pixels, hardware))
+        before = str(out)
+    return runs
+
+
+def _changes(chosen: argparse.Namespace, number: int) -> dict[str, Any]:
+    rate = "learning_rate" if chosen.lora is None else "lora_rate"
+    return {
+        "samples": chosen.samples,
+        "hard": chosen.hard,
+        "nobody": chosen.no_match if number > 1 else None,
+        "samples_per_step": chosen.samples_per_step,
+        "tokens_per_batch": chosen.tokens_per_batch,
+        "packed_share": chosen.packed if number > 1 or not chosen.all else None,
+        rate: chosen.learning_rate,
+    }
+
+
+def _skipped(run: Run, chosen: argparse.Namespace) -> bool:
+    from training.tuning.run import clear, is_done
+
+    if not (chosen.all or chosen.resume) or not is_done(run.out):
+        return False
+    if _is_first_process():
+        clear(run)
+        print(f"stage {run.stage.number} is done already: {run.out}", flush=True)
+    return True
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _is_first_process() -> bool:
+    import os
+
+    return os.environ.get("RANK", "0") == "0"

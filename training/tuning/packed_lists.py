@@ -1,0 +1,223 @@
+"""Packed lists over records: questions with the candidates of one data set, look-alikes among them.
+
+An option of stages 2 and 3 that is not in the paper; training.packed says why it helps. A list asks exactly
+the pair question of run time, at run time's size of pictures. Each is a pure function of (seed, step).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from app.model.image_rules import RUN_TIME, ImageRule, apply
+from app.model.layout import PairLayout, PromptTokens, pair_layout, yes_no_ids
+from app.model.prompts import pair_prompt
+from app.model.vision import PATCH, Grid, encode_grids, pixel_patches
+from training.instructions.chance import Chance
+from training.instructions.stream import Samples
+from training.packed import collate, listwise_loss, scores
+from training.tuning.errors import TuningError
+from training.tuning.steps import Seen
+
+CANDIDATES = 24
+MOST_QUERIES = 10
+TOLD = (1, 8)  # attributes in a description
+CHANGES = (1, 3)  # attributes in what has changed
+UNKNOWN = 255  # training.instructions.source.Source.value
+
+
+@dataclass(frozen=True)
+class PackedInput:
+    """One list. layouts: a question each; references: per question, places of its pictures in `patches`;
+    patches float32 (pictures, patches, 1176), of one grid; candidates int64 (M,): places in `patches`;
+    right, ignored bool (Q, M): ignored candidates are neither right nor wrong."""
+
+    kind: str
+    layouts: tuple[PairLayout, ...]
+    references: tuple[tuple[int, ...], ...]
+    patches: Tensor
+    grid: Grid
+    candidates: Tensor
+    right: Tensor
+    ignored: Tensor
+    yes_no: tuple[int, int]
+    seen: Seen
+
+    def loss(self, model: Any, device: Any) -> Tensor:
+        """training.packed's objective for a model (bare, or with an adapter) on a device."""
+        bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+        tokens = encode_grids(bare.model.visual, self.patches.to(device), self.grid)
+        queries = collate(bare, self.layouts, [[tokens[place] for place in own] for own in self.references])
+        odds = scores(bare, queries, tokens[self.candidates.to(device)], self.yes_no)
+        return listwise_loss(odds.float(), self.right.to(device), self.ignored.to(device))
+
+
+class Lists:
+    """Draws lists over samples' records. tokens: bounds the candidates' tokens of a list."""
+
+    def __init__(self, samples: Samples, processor: Any, rule: ImageRule, *, seed: int, tokens: int) -> None:
+        if rule.fixed is None:
+            raise ValueError("a list takes pictures of one size")
+        self.samples, self.processor, self.rule, self.seed, self.tokens = (
+            samples,
+            processor,
+            rule,
+            seed,
+            tokens,
+        )
+        self.source, self.tell = samples.stream.source, samples.stream.tell
+        self.grid: Grid = (1, rule.fixed[0] // PATCH, rule.fixed[1] // PATCH)
+        self.yes_no = yes_no_ids(processor.tokenizer)
+        names = samples.stream.columns.names
+        self._sets = [place for place in range(len(names)) if self.source.most("any", place)]
+        if not self._sets:
+            raise TuningError("packed lists need people with two pictures or more, and the data have none")
+        sizes = np.bincount(samples.stream.columns.data_set, minlength=len(names))
+        self._weights = np.cumsum(sizes[self._sets] / sizes[self._sets].sum())
+
+    @classmethod
+    def of(cls, stream: Any, processor: Any, rule: ImageRule, *, seed: int, tokens: int) -> Lists:
+        """Raises TuningError for a stream without records."""
+        if not isinstance(stream, Samples):
+            raise TuningError("packed lists are drawn from records; leave --packed out for other samples")
+        return cls(stream, processor, rule, seed=seed, tokens=tokens)
+
+    def draw(self, step: int) -> PackedInput:
+        """The list of a step."""
+        chance = Chance(self.seed, step, 29)
+        data_set = self._sets[int(np.searchsorted(self._weights, chance.random(), side="right"))]
+        for kind in self._kinds(data_set, chance):
+            drawn = self._draw(kind, data_set, chance)
+            if drawn is not None:
+                return drawn
+        raise TuningError("no packed list can be drawn from these data sets; leave --packed out")
+
+    def _kinds(self, data_set: int, chance: Chance) -> list[str]:
+        """Kinds of query in the order in which they are tried: each has the first turn equally often."""
+        kinds = ["image"]
+        if self.source.told(data_set, chance) is not None:
+            kinds.append("text")
+        if self.samples.mixture.stage == 3 and self.source.most("changed", data_set):
+            kinds.append("image-plus-text")
+        chance.shuffle(kinds)
+        return kinds
+
+    def _draw(self, kind: str, data_set: int, chance: Chance) -> PackedInput | None:
+        rows = self._candidates("changed" if kind == "image-plus-text" else "any", data_set, chance)
+        asked: list[tuple[str, tuple[int, ...], list[bool], list[bool]]] = []
+        prefixes: list[int] = list(rows)
+        chance.shuffle(prefixes)
+        for row in prefixes:
+            question = self._question(kind, row, rows, chance)
+            if question is not None and any(question[2]):
+                asked.append(question)
+            if len(asked) == MOST_QUERIES:
+                break
+        if not asked:
+            return None
+        places = {row: place for place, row in enumerate(rows)}
+        layouts: list[PairLayout] = []
+        for text, references, _, _ in asked:
+            prompt = PromptTokens(self.processor, pair_prompt(text, len(references)).messages)
+            layouts.append(pair_layout(self.processor, prompt, [self.grid] * len(references), self.grid))
+        most = max(1, self.tokens // (len(rows) * len(layouts[0].block_ids)))
+        asked, layouts = asked[:most], layouts[:most]
+        patches = pixel_patches([self._picture(row) for row in rows])
+        return PackedInput(
+            kind,
+            tuple(layouts),
+            tuple(tuple(places[row] for row in references) for _, references, _, _ in asked),
+            patches.values.reshape(len(rows), -1, patches.values.shape[1]),
+            self.grid,
+            torch.arange(len(rows)),
+            torch.tensor([right for _, _, right, _ in asked]),
+            torch.tensor([ignored for _, _, _, ignored in asked]),
+            self.yes_no,
+            Seen(
+                tokens=sum(len(lay.prefix_ids) + len(rows) * len(lay.block_ids) for lay in layouts),
+                pictures=len(rows),
+                pairs=len(layouts) * len(rows),
+            ),
+        )
+
+    def _candidates(self, mode: str, data_set: int, chance: Chance) -> list[int]:
+        """Rows of a list: people with a match each, and among them their look-alikes, with matches too."""
+        rows: dict[int, None] = {}
+        for _ in range(4 * CANDIDATES):
+            row = self.source.query(mode, data_set, 1, chance)
+            if row is None or len(rows) >= CANDIDATES:
+                break
+            for one in (row, *self.source.others(row, 2, chance, hard=1.0)):
+                rows |= dict.fromkeys((one, *self.source.matches(mode, one, 1, chance)))
+        return list(rows)[:CANDIDATES]
+
+    def _question(
+        self, kind: str, row: int, rows: Sequence[int], chance: Chance
+    ) -> tuple[str, tuple[int, ...], list[bool], list[bool]] | None:
+        """(text, references, right, ignored) of a question about one of the rows, or None."""
+        person = self.source.person
+        same = [person[other] == person[row] for other in rows]
+        if kind == "image":
+            return (
+                "",
+                (row,),
+                [s and o != row for s, o in zip(same, rows, strict=True)],
+                [o == row for o in rows],
+            )
+        if kind == "text":
+            if not (self.tell.known(row) or self.source.columns.captions[row]):
+                return None
+            text = self.tell.some(row, *TOLD, chance)
+            surely = [self._says(text, row, other) for other in rows]
+            perhaps = [self.tell.about(text, other) or s for other, s in zip(rows, same, strict=True)]
+            return text.text, (), surely, [p and not s for p, s in zip(perhaps, surely, strict=True)]
+        after = next(
+            (
+                o
+                for o in rows
+                if person[o] == person[row] and self.source.outfit[o] != self.source.outfit[row]
+            ),
+            None,
+        )
+        changed = self.tell.parts(row, after) if after is not None else []
+        if after is None or not changed:
+            return None
+        chance.shuffle(changed)
+        said = tuple(sorted(changed[: chance.between(*CHANGES)]))
+        text = self.tell.compose(said, chance)
+        right = [s and o != row and self._holds(said, o) is True for s, o in zip(same, rows, strict=True)]
+        unsure = [s and (o == row or self._holds(said, o) is None) for s, o in zip(same, rows, strict=True)]
+        return text, (row,), right, unsure
+
+    def _says(self, text: Any, row: int, other: int) -> bool:
+        """Whether a text about a row is surely true of another: every attribute of it shows there, or, where
+        people wrote it, the other is the same person in the same clothes."""
+        if text.said:
+            return self._holds(text.said, other) is True
+        return self.source.outfit[other] == self.source.outfit[row]
+
+    def _holds(self, said: Sequence[tuple[int, int]], row: int) -> bool | None:
+        """Whether (kind, value) places are true of a crop; None where that does not show."""
+        own = [self.source.value(row, kind) for kind, _ in said]
+        if any(value not in (UNKNOWN, wanted) for value, (_, wanted) in zip(own, said, strict=True)):
+            return False
+        return None if UNKNOWN in own else True
+
+    def _picture(self, row: int) -> Image.Image:
+        return apply(self.rule, self.samples.picture(row))
+
+
+def list_rule(max_pixels: int | None) -> ImageRule:
+    """Run time's one size of pictures, or the largest of about its shape within max_pixels."""
+    assert RUN_TIME.fixed is not None
+    height, width = RUN_TIME.fixed
+    if max_pixels is None or height * width <= max_pixels:
+        return RUN_TIME
+    within = ImageRule("within", max_pixels=max_pixels).size(height, width)
+    return replace(RUN_TIME, name="run-time, smaller", fixed=within)
