@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,15 @@ def parse_name(text: str) -> Name:
     return Name(spec.name, _variant(spec, variant))
 
 
+def parse_names(text: str) -> tuple[str, ...]:
+    """ "market1501,synthetic:seed=3,families=20" -> its two names. Raises DataSetError as parse_name does."""
+    parts = re.split(r",(?!\s*\w+=)", text)  # a comma before a setting of the drawn world parts no names
+    names = tuple(part.strip() for part in parts if part.strip())
+    for name in names:
+        parse_name(name)
+    return names
+
+
 def load(name: str, root: Path | None = None, *, variant: str = "", check: bool = False) -> DataSet:
     """One data set. root: the folder below which the benchmarks lie (synthetic needs none).
 
@@ -72,11 +82,14 @@ def load(name: str, root: Path | None = None, *, variant: str = "", check: bool 
 
 
 def load_many(names: Iterable[str], root: Path | None = None, *, check: bool = False) -> tuple[DataSet, ...]:
-    """Several data sets, in the order given; the faults of all of them in one DataSetError."""
+    """Several data sets, in the order given; the faults of all of them in one DataSetError.
+
+    A name that was cut at the commas of the drawn world ("synthetic:seed=3", "families=20") is put together.
+    """
     loaded: list[DataSet] = []
     problems: list[str] = []
     faults: list[str] = []
-    for name in names:
+    for name in parse_names(",".join(names)):
         try:
             loaded.append(load(name, root, check=check))
         except DataSetError as problem:

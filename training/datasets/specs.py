@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from training.datasets.by_captions import by_captions
 from training.datasets.by_list import Listed, by_list
-from training.datasets.by_path import MARKET, Meaning, by_identity_lists, by_path, by_variant, either
+from training.datasets.by_path import Meaning, Reader, by_identity_lists, by_path, by_variant, either
+from training.datasets.cuhk03_splits import by_split_file
 from training.datasets.spec import Count, Spec
 
 TRAINVAL = "trainval"
@@ -34,16 +35,19 @@ MARKET_FOLDERS = {
 }
 
 
-def _cuhk03(names: tuple[str, ...]):
-    """The extracted folders of the new protocol, one group per way of cropping."""
+def _cuhk03(boxes: tuple[str, ...]) -> Reader:
+    """One way of cropping, by the folders of the new protocol, or as one folder with a split file."""
+    folders = [
+        by_path({split: (f"{name}/{place}", meaning) for split, (place, meaning) in MARKET_FOLDERS.items()})
+        for name in boxes
+    ]
+    images = tuple(f"images_{name}" for name in boxes)
+    files = [
+        f.format(name) for name in boxes for f in ("cuhk03_new_protocol_config_{}.mat", "splits_new_{}.json")
+    ]
     return either(
-        *(
-            (
-                (f"{name}/bounding_box_train",),
-                by_path({split: (f"{name}/{place}", m) for split, (place, m) in MARKET_FOLDERS.items()}),
-            )
-            for name in names
-        )
+        *(((f"{name}/bounding_box_train",), reader) for name, reader in zip(boxes, folders, strict=True)),
+        (images, by_split_file(images, files)),
     )
 
 
@@ -95,7 +99,7 @@ _SPECS = (
         "CUHK03, new protocol",
         "standard",
         ("CUHK03-NP", "cuhk03_np", "cuhk03_release", "CUHK03", "cuhk-03"),
-        ("labeled", "labelled", "detected", "cuhk-label", "cuhk-detect"),
+        ("labeled", "labelled", "detected", "cuhk-label", "cuhk-detect", "images_labeled", "images_detected"),
         by_variant(
             {
                 "": _cuhk03(("labeled", "labelled", "cuhk-label")),
@@ -267,5 +271,3 @@ _SPECS = (
 )  # fmt: skip
 
 SPECS: dict[str, Spec] = {spec.name: spec for spec in _SPECS}
-
-__all__ = ["MARKET", "SPECS", "TRAINVAL"]

@@ -18,7 +18,8 @@ FIELDS = ("identities", "images", "cameras", "captions")
 
 @dataclass(frozen=True)
 class Found:
-    """One data set. folder: None if it was not found, and then `looked_for` says what would have been taken.
+    """One data set. folder: None if it was not found, and then `looked_for` says what would have been taken;
+    also of what is drawn.
 
     splits: what is there. published: what should be. problem: what is wrong with it, "" if nothing is.
     """
@@ -31,6 +32,10 @@ class Found:
     splits: dict[str, Count] = field(default_factory=dict)
     published: dict[str, Count] = field(default_factory=dict)
     problem: str = ""
+
+    @property
+    def there(self) -> bool:
+        return self.folder is not None or bool(self.splits or self.problem)
 
     def differing(self) -> list[tuple[str, str]]:
         """(split, field) wherever a published count is another."""
@@ -73,7 +78,7 @@ def as_json(root: Path, found: Sequence[Found]) -> dict[str, Any]:
                 "name": item.name,
                 "title": item.title,
                 "setting": item.setting,
-                "found": item.folder is not None,
+                "found": item.there,
                 "folder": None if item.folder is None else str(item.folder),
                 "looked_for": list(item.looked_for),
                 "splits": {split: asdict(counted) for split, counted in item.splits.items()},
@@ -105,7 +110,7 @@ def _look(root: Path, name: Name, check: bool) -> Found:
 
 
 def _other(root: Path, name: Name, check: bool) -> Found:
-    place = Path(name.variant) if name.name == CSV else root
+    place = Path(name.variant) if name.name == CSV else None
     try:
         dataset = load(str(name), root, check=check)
     except DataSetError as problem:

@@ -12,20 +12,21 @@ def table(found: list[Found]) -> list[str]:
     row = "  {:<14}{:>16}{:>18}{:>10}{:>18}".format
     lines = []
     for item in found:
-        if item.folder is None:
+        if not item.there:
             lines += [f"{item.name}: not found; looked for {', '.join(item.looked_for)}", ""]
             continue
-        lines.append(f"{item.name}: {item.title}, {item.setting or 'broken'}, in {item.folder}")
+        where = f"in {item.folder}" if item.folder else "drawn"
+        lines.append(f"{item.name}: {item.title}, {item.setting or 'broken'}, {where}")
         if item.problem:
             lines += [*("  " + line for line in item.problem.splitlines()), ""]
             continue
         differing = set(item.differing())
-        lines.append(row(*heads))
+        lines.append(row(*(f"{head}  " if head != "split" else head for head in heads)).rstrip())
         for split in item.splits:
             cells = [_cell(item, split, what, (split, what) in differing) for what in FIELDS]
-            lines.append(row(split, *cells))
+            lines.append(row(split, *cells).rstrip())
         lines.append("")
-    there = sum(item.folder is not None for item in found)
+    there = sum(item.there for item in found)
     broken = sum(bool(item.problem) for item in found)
     lines.append(f"{there} of {len(found)} found{f', {broken} broken' if broken else ''}.")
     if any(item.splits and item.differing() for item in found):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from training.datasets.errors import SHOWN, DataSetError
@@ -86,7 +88,15 @@ def _refuse_leaks(datasets: tuple[DataSet, ...]) -> None:
 
 
 def _place(record: Record) -> object:
-    return record.image.absolute() if isinstance(record.image, Path) else id(record.image)
+    """What two records of one picture share: the true place of its file, or the drawn crop itself."""
+    if isinstance(record.image, Path):
+        return _true_folder(record.image.parent), record.image.name
+    return id(record.image)
+
+
+@lru_cache(maxsize=1 << 16)
+def _true_folder(folder: Path) -> str:
+    return os.path.realpath(folder)
 
 
 def _benchmark(name: str) -> str:
