@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from training.evaluation.results import ResultError, file_stem, write_bytes
 PLACES = 20  # kept of each ranking
 CMC_RANKS = 50
 THUMBNAIL = (128, 64)  # height, width
+SHOWN = 4  # best and worst queries of a setting, that a report has pictures of
 FOLDER = "rankings"
 PICTURES = "pictures"
 
@@ -106,19 +107,25 @@ _ARRAYS = ("top", "hits", "scores", "ap", "first", "cmc")
 
 
 def rankings(
-    scores: np.ndarray, relevance: Relevance, ranks: Ranks, queries: Side, gallery: Side
+    scores: np.ndarray | Iterable[np.ndarray],
+    relevance: Relevance,
+    ranks: Ranks,
+    queries: Side,
+    gallery: Side,
 ) -> Rankings:
-    """Cut the first places out of scores (Q, G), higher is better, ties by gallery order, junk left out."""
-    count, width = scores.shape
+    """Cut the first places out of scores (Q, G), whole or in blocks of consecutive queries.
+
+    Higher is better, ties go by gallery order, junk is left out.
+    """
+    count = relevance.queries
     top = np.full((count, PLACES), -1, np.int32)
     hits = np.zeros((count, PLACES), bool)
     kept = np.full((count, PLACES), np.nan, np.float32)
-    for query in range(count):
+    for query, row in enumerate(row for block in scores for row in np.atleast_2d(block)):
         columns, junk = relevance.of(query)
-        row = scores[query]
-        wanted = min(width, PLACES + int(junk.sum()))
+        wanted = min(len(row), PLACES + int(junk.sum()))
         # The wanted-th best score: all above it, and the earliest of those level with it.
-        floor = np.partition(row, width - wanted)[width - wanted]
+        floor = np.partition(row, len(row) - wanted)[len(row) - wanted]
         places = np.flatnonzero(row >= floor)
         places = places[np.argsort(-row[places], kind="stable")]
         places = places[~np.isin(places, columns[junk])][:PLACES]
@@ -135,6 +142,24 @@ def ranking_file(folder: Path | str, setting: str, ranker: str) -> Path:
 def picture_file(folder: Path | str, setting: str, side: str, row: int) -> Path:
     """Where the thumbnail of a query ("q") or gallery ("g") row lies."""
     return Path(folder) / PICTURES / file_stem(setting) / f"{side}{row}.jpg"
+
+
+def write_shown(
+    folder: Path | str,
+    setting: str,
+    kept: Rankings,
+    query: Callable[[int], Image.Image | None],
+    crop: Callable[[int], Image.Image],
+) -> None:
+    """Thumbnails of the best and worst queries and of their first places.
+
+    query, crop: the picture of a query row, None where it has none, and of a gallery row.
+    """
+    shown = np.unique(np.concatenate([kept.best(SHOWN), kept.worst(SHOWN)])).tolist()
+    asked = ((row, query(row)) for row in shown)
+    write_thumbnails(folder, setting, "q", ((row, picture) for row, picture in asked if picture is not None))
+    places = sorted({int(row) for row in kept.top[shown].ravel() if row >= 0})
+    write_thumbnails(folder, setting, "g", ((row, crop(row)) for row in places))
 
 
 def write_thumbnails(

@@ -79,6 +79,21 @@ class Relevance:
             self.gallery, self.offsets, self.columns, self.junk | (mine == of_gallery[self.columns])
         )
 
+    def take(self, queries: np.ndarray) -> Relevance:
+        """Of these queries only, int64 (q,), in this order."""
+        counts = np.diff(self.offsets)[queries]
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts)
+        picked = np.repeat(self.offsets[queries], counts) + within
+        return Relevance(self.gallery, offsets, self.columns[picked], self.junk[picked])
+
+    def among(self, rows: np.ndarray, queries: int) -> Relevance:
+        """These queries as the rows, int64, ascending, of `queries` many; the others have nothing right."""
+        counts = np.zeros(queries, np.int64)
+        counts[rows] = np.diff(self.offsets)
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Relevance(self.gallery, offsets, self.columns, self.junk)
+
     @classmethod
     def by_masks(cls, matches: np.ndarray, junk: np.ndarray | None = None) -> Relevance:
         """From bool masks (Q, G); junk wins where both say so. Raises ValueError for other shapes."""
