@@ -88,7 +88,7 @@ def text_plus_match(draw: Draw) -> InstructionSample | None:
         both = [pair for pair in draw.tell.known(row) if pair in draw.tell.known(match)]
         if not both:
             return None
-        said = sorted(draw.chance.some(both, draw.chance.between(*draw.rules.partial)))
+        said = draw.tell.with_things(match, draw.chance.some(both, draw.chance.between(*draw.rules.partial)))
         text = Text(draw.tell.compose(said, draw.chance), tuple(said))
     return _choose(draw, "text-plus-match", row, text, (row,), match)
 
@@ -149,7 +149,7 @@ def _told_since(draw: Draw, row: int, match: int) -> Text | None:
     """What a later crop shows otherwise, one to three things of it; or a caption that people wrote of it."""
     changed = [pair for pair in draw.tell.parts(row, match) if pair[0] in CHANGES]
     if changed:
-        said = tuple(sorted(draw.chance.some(changed, draw.chance.between(1, 3))))
+        said = tuple(draw.tell.with_things(match, draw.chance.some(changed, draw.chance.between(1, 3))))
         words = describe([Attribute(kind, value) for kind, value in named(said).items()])
         return Text(words, said)
     texts = draw.source.columns.captions[match]

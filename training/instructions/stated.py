@@ -31,6 +31,28 @@ _ABSENT = {
 }
 
 
+# A wider word is also true of what it takes in: sneakers are shoes, a cap is a hat, jeans are trousers.
+_WIDER = {
+    _place("shoes", "shoes"): ("sneakers", "boots"),
+    _place("hat", "hat"): ("cap", "beanie"),
+    _place("glasses", "glasses"): ("sunglasses",),
+    _place("lower", "trousers"): ("jeans",),
+}
+
+# DENIED_BY[kind][value]: the values of a crop of which saying `value` is not true; never UNKNOWN.
+DENIED_BY: tuple[tuple[frozenset[int], ...], ...] = tuple(
+    tuple(
+        frozenset(
+            own
+            for own in range(len(values))
+            if own != value and values[own] not in _WIDER.get((kind, value), ())
+        )
+        for value in range(len(values))
+    )
+    for kind, values in enumerate(_VALUES)
+)
+
+
 @dataclass(frozen=True)
 class Stated:
     """values: (kind, value) places of the vocabulary; colours: named of whatever thing."""
@@ -44,7 +66,7 @@ class Stated:
         known: the crop's value of each kind, UNKNOWN (255) where it is not known. A colour is otherwise where
         the crop's upper and lower colours are known and none of its things has it.
         """
-        if any(known[kind] not in (UNKNOWN, value) for kind, value in self.values):
+        if any(known[kind] in DENIED_BY[kind][value] for kind, value in self.values):
             return True
         if not self.colours or UNKNOWN in (known[_UPPER], known[_LOWER]):
             return False
@@ -65,6 +87,7 @@ def stated(text: str) -> Stated:
     place = 0
     while place < len(words):
         denied = place > 0 and words[place - 1] in _NO
+        denied |= place > 1 and words[place - 1] in ("a", "an", "any") and words[place - 2] in _NO
         for size in range(min(_LONGEST, len(words) - place), 0, -1):
             found = _PHRASES.get(words[place : place + size])
             if found is not None:

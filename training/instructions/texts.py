@@ -10,7 +10,7 @@ from app.model.vocabulary import KINDS
 from training.instructions.chance import Chance
 from training.instructions.columns import KIND_NAMES
 from training.instructions.source import Source
-from training.instructions.stated import UNKNOWN, stated
+from training.instructions.stated import DENIED_BY, UNKNOWN, stated
 from training.synthetic.captions import caption
 
 _VALUES = tuple(tuple(values) for values in KINDS.values())
@@ -24,6 +24,11 @@ _PLAIN = frozenset(
     if value in ("average", "plain")
 )
 _NONE = frozenset((number, values.index("none")) for number, values in enumerate(_VALUES) if "none" in values)
+# Without its thing the colour of these would say another thing: "a brown hat" is no beanie, "white shoes" no boots.
+_WITH_THING = {
+    KIND_NAMES.index(colour): KIND_NAMES.index(thing)
+    for colour, thing in (("hat_colour", "hat"), ("shoe_colour", "shoes"))
+}
 _SAID_NONE = 0.18  # of the absent things that could be mentioned ("no hat")
 
 
@@ -76,8 +81,21 @@ class Teller:
             keys.append((draw ** (1 / 3) if kind in _FIRST else draw, pair))
         keys.sort(reverse=True)
         said += [pair for _, pair in keys[: max(0, count - len(said))]]
-        said = sorted(said or self.known(row)[:count])
-        return Text(self.compose(said, chance), tuple(said))
+        whole = self.with_things(row, said or self.known(row)[:count])
+        return Text(self.compose(whole, chance), tuple(whole))
+
+    def with_things(self, row: int, said: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """What is said, in the vocabulary's order; the colour of a hat or of shoes comes with what they are."""
+        whole = set(said)
+        for pair in sorted(whole):
+            if pair[0] in _WITH_THING:
+                thing = _WITH_THING[pair[0]]
+                value = self.source.value(row, thing)
+                if value == UNKNOWN:
+                    whole.discard(pair)
+                else:
+                    whole.add((thing, value))
+        return sorted(whole or said)
 
     def compose(self, said: Iterable[tuple[int, int]], chance: Chance) -> str:
         # A Chance has all of a NumPy generator that the composer calls.
@@ -86,7 +104,7 @@ class Teller:
     def parts(self, row: int, other: int) -> list[tuple[int, int]]:
         """What is known of `other` and known to be otherwise of `row`."""
         value = self.source.value
-        return [(kind, own) for kind, own in self.known(other) if value(row, kind) not in (UNKNOWN, own)]
+        return [(kind, own) for kind, own in self.known(other) if value(row, kind) in DENIED_BY[kind][own]]
 
     def about(self, text: Text, row: int) -> bool:
         """Whether a text may be true of a crop that it was not written about.
@@ -97,7 +115,7 @@ class Teller:
         """
         own = self.source.attributes[row * _WIDTH : (row + 1) * _WIDTH]
         if text.said:
-            return all(own[kind] in (UNKNOWN, value) for kind, value in text.said)
+            return not any(own[kind] in DENIED_BY[kind][value] for kind, value in text.said)
         if text.text in self.source.columns.captions[row]:
             return True
         return own.count(UNKNOWN) < _WIDTH and not stated(text.text).denies(own)
