@@ -23,6 +23,7 @@ from transformers import Trainer, TrainingArguments
 
 from training.tuning.collator import IGNORED, Batch
 from training.tuning.files import read_json, sync_tree, write_json
+from training.tuning.processes import shard_on_cpus
 from training.tuning.steps import Seen, StepInput, Steps
 
 WEIGHTS = "trained.safetensors"  # the parameters that have gradients, under their own names
@@ -56,6 +57,10 @@ class StageTrainer(Trainer):
             self.seen = Seen(**read_json(resume / SEEN))
         self._losses: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         self._writing = False
+
+    def create_accelerator_and_postprocess(self) -> None:
+        shard_on_cpus()
+        super().create_accelerator_and_postprocess()
 
     # What a step is.
 
