@@ -76,8 +76,8 @@ def read(
     relevance = reading.relevance if mine.all() else reading.relevance.take(np.flatnonzero(mine))
     wanted = np.isin(asked, reading.rows)
     if not reading.by_identity:
-        return rank_blocks(_rows(blocks, wanted), relevance)
-    kept = list(_rows(blocks, wanted))
+        return rank_blocks(picked(blocks, wanted), relevance)
+    kept = list(picked(blocks, wanted))
     ranks = rank_blocks(kept, relevance)
     persons = np.unique([record.person for record in search.gallery], return_inverse=True)[1]
     first = _identities_before(np.concatenate(kept), relevance, ranks, persons)
@@ -126,7 +126,8 @@ def all_rows(count: int) -> np.ndarray:
     return np.arange(count, dtype=np.int64)
 
 
-def _rows(blocks: Iterable[np.ndarray], wanted: np.ndarray) -> Iterator[np.ndarray]:
+def picked(blocks: Iterable[np.ndarray], wanted: np.ndarray) -> Iterator[np.ndarray]:
+    """The rows of consecutive blocks that are wanted, bool. Raises ValueError where there are not as many."""
     done = 0
     for block in blocks:
         mine = wanted[done : done + len(block)]
