@@ -67,10 +67,11 @@ def image_plus_text(draw: Draw) -> InstructionSample | None:
     text = _told_since(draw, row, match)
     if text is None:
         return None
-    before = [
-        row_ for row_ in draw.source.matches("alike", row, 1, draw.chance) if not draw.tell.about(text, row_)
+    # Only words made of attributes are known to rule out the person as before.
+    before = draw.source.matches("alike", row, 1, draw.chance) if text.said else []
+    decoys = [
+        other for other in before if not draw.tell.about(text, other) and draw.chance.happens(UNCHANGED)
     ]
-    decoys = before if before and draw.chance.happens(UNCHANGED) else []
     return _choose(draw, "image-plus-text", row, text, (row,), match, decoys)
 
 
