@@ -51,6 +51,8 @@ def write_miniature(name: str, root: Path, *, people: int = 4, seed: int = 0) ->
 
     name: as in training.datasets.specs, with "msmt17:v1" for MSMT17's older layout. Returns its folder.
     """
+    if people < 2:
+        raise ValueError("a miniature has at least two people in each half: one of train's may be val's")
     folder_name, write = _WRITERS[name]
     folder = root / folder_name
     write(folder, Cast(people, seed))

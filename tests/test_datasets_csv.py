@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -170,6 +170,9 @@ ROWS = st.lists(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ROWS)
+@example(
+    [{"path": "a.png", "person": "a\u2028b", "split": "val", "camera": "c\x85d", "caption": "x", "hat": ""}]
+)
 def test_what_was_written_is_what_is_read(tmp_path, rows):
     out = io.StringIO()
     writer = csv.DictWriter(out, rows[0])

@@ -5,6 +5,8 @@ import os
 import shutil
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.miniatures import NAMES, write_miniature
 from training.datasets.errors import SHOWN, DataSetError
@@ -126,6 +128,9 @@ def test_lists_may_end_their_lines_as_windows_does(tmp_path):
         ({"captions": [3]}, "its captions are no list of texts"),
         ({"file_path": "../../secret.png"}, "it has no usable file_path"),
         ({"file_path": 7}, "it has no usable file_path"),
+        ({"split": ["train"]}, "its split is ['train']"),
+        ({"id": "9" * 5000}, "its id is '999"),
+        ({"captions": ["\ud800"]}, "it holds half a character"),
     ],
 )
 def test_a_malformed_annotation_is_named_by_its_number(tmp_path, change, said):
@@ -142,6 +147,47 @@ def test_an_annotation_that_is_none_is_told(tmp_path, text):
     file = write_miniature("rstpreid", tmp_path, people=2) / "data_captions.json"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     assert str(file) in told("rstpreid", tmp_path)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = ("split", "captions", "file_path", "img_path", "id")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(JSON, st.dictionaries(st.sampled_from(FIELDS), JSON)))
+def test_whatever_an_annotation_holds_the_error_is_ours(tmp_path, entry):
+    folder = tmp_path / "RSTPReid"
+    if not folder.exists():
+        write_miniature("rstpreid", tmp_path, people=2)
+        shutil.copy(folder / "data_captions.json", tmp_path / "kept.json")
+    entries = json.loads((tmp_path / "kept.json").read_text())
+    (folder / "data_captions.json").write_text(json.dumps([*entries, entry]))
+    told("rstpreid", tmp_path).encode()
+
+
+def test_a_name_that_is_no_unicode_can_still_be_told(tmp_path):
+    folder = write_miniature("ltcc", tmp_path, people=2)
+    try:
+        with open(os.fsencode(folder / "train") + b"/\xff\xfe.png", "wb") as out:
+            out.write(b"x")
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    assert "\\udcff" in told("ltcc", tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    write_miniature("ltcc", tmp_path, people=2)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", "/secret")
+
+    monkeypatch.setattr("training.datasets.by_path.pictures_below", refuse)
+    with pytest.raises(DataSetError, match=r"ltcc in .*: /secret cannot be read: Permission denied"):
+        load("ltcc", tmp_path)
 
 
 def test_a_picture_of_two_people_is_told(tmp_path):
@@ -217,13 +263,6 @@ def test_faults_of_several_sets_are_told_together(tmp_path):
     assert "regdb in" not in text
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_split_file_that_may_not_be_read_is_told(tmp_path):
-    file = write_miniature("msmt17", tmp_path, people=2) / "list_val.txt"
-    file.chmod(0)
-    assert "cannot be read" in told("msmt17", tmp_path)
-
-
 def test_pictures_are_checked_in_several_processes_with_the_same_result(tmp_path, monkeypatch):
     from training.datasets import check_pictures
     from training.datasets.faults import Faults
@@ -235,7 +274,9 @@ def test_pictures_are_checked_in_several_processes_with_the_same_result(tmp_path
     monkeypatch.setattr(check_pictures, "BATCH", 4)
     alone, together = Faults(), Faults()
     check_pictures.check_pictures(images, alone, workers=1)
-    check_pictures.check_pictures(images, together, workers=2)
+    steps = []
+    check_pictures.check_pictures(images, together, workers=2, progress=lambda *step: steps.append(step))
+    assert steps == [(4, 12), (8, 12), (12, 12)]
     assert alone.by_kind == together.by_kind and len(alone) == 2
 
 

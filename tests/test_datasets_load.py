@@ -244,6 +244,14 @@ def test_folders_inside_are_found_in_any_case(tmp_path):
     assert len(load("msmt17", tmp_path).splits["query"]) == 8
 
 
+def test_cameras_are_known_by_their_folders_in_any_case(tmp_path):
+    folder = write_miniature("sysu-mm01", tmp_path)
+    expected = [(r.person, r.camera, r.infrared) for r in load("sysu-mm01", tmp_path).train]
+    for camera in range(1, 7):
+        (folder / f"cam{camera}").rename(folder / f"Cam{camera}")
+    assert [(r.person, r.camera, r.infrared) for r in load("sysu-mm01", tmp_path).train] == expected
+
+
 def test_hidden_and_foreign_files_are_passed_over(tmp_path):
     folder = write_miniature("ltcc", tmp_path) / "train"
     (folder / "._000_1_c4_000000.png").write_bytes(b"mac")

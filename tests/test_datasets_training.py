@@ -90,7 +90,9 @@ def test_a_picture_is_known_by_another_road_too(tmp_path):
     (tmp_path / "road").symlink_to(tmp_path / "real")
     first = made("one", train=[shot(tmp_path / "real" / "a.jpg")])
     with pytest.raises(DataSetError, match="also in two's gallery"):
-        training_records([first, made("two", train=[shot("b.jpg")], gallery=[shot(tmp_path / "road" / "a.jpg")])])
+        training_records(
+            [first, made("two", train=[shot("b.jpg")], gallery=[shot(tmp_path / "road" / "a.jpg")])]
+        )
 
 
 def test_two_variants_of_one_benchmark_are_refused():

@@ -5,6 +5,8 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -54,19 +56,24 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         pictures = lay_out(Path(place) / "MSMT17_V2")
-        reading, taking = [], []
+        rows: dict[str, list[tuple[float, float]]] = {"read and checked": [], "training records taken": []}
         for _ in range(chosen.times):
-            start = time.perf_counter()
-            dataset = load("msmt17", Path(place))
-            reading.append(time.perf_counter() - start)
-            start = time.perf_counter()
-            training_records([dataset])
-            taking.append(time.perf_counter() - start)
-    print(f"{'pictures':<44}{pictures:>10,}")
-    print(
-        f"{'read and checked, s (median of ' + str(chosen.times) + ')':<44}{statistics.median(reading):>10.2f}"
-    )
-    print(f"{'training records taken, s':<44}{statistics.median(taking):>10.2f}")
+            with _timed(rows["read and checked"]):
+                dataset = load("msmt17", Path(place))
+            with _timed(rows["training records taken"]):
+                training_records([dataset])
+    print(f"{pictures:,} pictures; medians of {chosen.times}")
+    print(f"{'':<28}{'s':>8}{'s of CPU':>12}")
+    for what, times in rows.items():
+        wall, cpu = (statistics.median(column) for column in zip(*times, strict=True))
+        print(f"{what:<28}{wall:>8.2f}{cpu:>12.2f}")
+
+
+@contextmanager
+def _timed(into: list[tuple[float, float]]) -> Iterator[None]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield
+    into.append((time.perf_counter() - wall, time.process_time() - cpu))
 
 
 if __name__ == "__main__":

@@ -23,12 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     from training.datasets.errors import DataSetError
+    from training.datasets.load import parse_names
     from training.datasets.survey import as_json, survey
     from training.datasets.table import table
 
-    names = [name for name in chosen.data.split(",") if name.strip()]
     try:
-        found = survey(chosen.root, names, check=chosen.check_pictures)
+        found = survey(chosen.root, parse_names(chosen.data), check=chosen.check_pictures, progress=_progress)
     except DataSetError as problem:
         print(problem, file=sys.stderr)
         return 2
@@ -37,3 +37,8 @@ def run(chosen: argparse.Namespace) -> int:
     else:
         print("\n".join(table(found)))
     return 1 if any(item.problem for item in found) else 0
+
+
+def _progress(done: int, total: int) -> None:
+    end = "\n" if done == total else ""
+    print(f"\r{done:,} of {total:,} pictures decoded", end=end, file=sys.stderr, flush=True)

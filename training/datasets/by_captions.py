@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +26,8 @@ from training.datasets.files import first_inside, inside
 from training.datasets.record import Record
 
 PATH_KEYS = ("file_path", "img_path")
+_IDENTITY = re.compile(r"\d{1,12}", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def by_captions(
@@ -54,7 +57,7 @@ def by_captions(
             path = next(entry[key] for key in PATH_KEYS if key in entry)
             captions = tuple(" ".join(text.split()) for text in entry["captions"] if text.strip())
             image = images / path
-            if not image.is_file():
+            if not os.path.isfile(image):
                 for text in captions or ("(no caption)",):
                     faults.add(ORPHAN_CAPTION, f"{image}: {text[:60]!r}")
                 continue
@@ -89,7 +92,11 @@ def _put(found: dict[str, dict[str, Record]], split: str, path: str, record: Rec
 def _entries(file: Path, faults: Faults) -> list[Any]:
     try:
         entries = json.loads(file.read_text("utf-8-sig"))
-    except (OSError, ValueError) as problem:  # UnicodeDecodeError and JSONDecodeError among them
+    except (
+        OSError,
+        ValueError,
+        RecursionError,
+    ) as problem:  # UnicodeDecodeError and JSONDecodeError among them
         faults.add(BAD_FILE, f"{file}: {problem}")
         return []
     if not isinstance(entries, list):
@@ -104,11 +111,13 @@ def _problem(entry: Any, splits: Mapping[str, str]) -> str | None:
     path = next((entry[key] for key in PATH_KEYS if key in entry), None)
     if not isinstance(path, str) or not path or not is_safe(path):
         return f"it has no usable {' or '.join(PATH_KEYS)}"
-    if entry.get("split") not in splits:
+    if not isinstance(entry.get("split"), str) or entry["split"] not in splits:
         return f"its split is {entry.get('split')!r}, not one of {', '.join(splits)}"
-    if not str(entry.get("id", "")).isdecimal():
+    if not _IDENTITY.fullmatch(str(entry.get("id"))):
         return f"its id is {entry.get('id')!r}, not a number"
     captions = entry.get("captions")
     if not isinstance(captions, list) or not all(isinstance(text, str) for text in captions):
         return "its captions are no list of texts"
+    if any(_SURROGATE.search(text) for text in (path, *captions)):
+        return "it holds half a character"
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,12 +37,12 @@ def read_csv(file: Path, faults: Faults) -> dict[str, list[Record]]:
     what is wrong with single rows goes to `faults`.
     """
     try:
-        text = file.read_text("utf-8-sig")
+        text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DataSetError(f"{file} is not UTF-8 text: save it as CSV in UTF-8") from None
     except OSError as problem:
         raise DataSetError(f"{file} cannot be read: {problem.strerror or problem}") from None
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     seen: dict[Path, Row] = {}
     try:
         header = [name.strip().casefold() for name in next(reader, [])]

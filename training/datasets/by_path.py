@@ -85,8 +85,8 @@ def read_folder(folder: Path, meaning: Meaning, faults: Faults) -> list[Record]:
     return records
 
 
-def by_identity_lists(lists: Mapping[str, str], cameras: Sequence[str], meaning: Meaning) -> Reader:
-    """SYSU-MM01: split -> a file with one comma-separated line of identities; pictures in camN/PPPP/."""
+def by_identity_lists(lists: Mapping[str, str], cameras: Mapping[str, Meaning]) -> Reader:
+    """SYSU-MM01. lists: split -> a file with one comma-separated line of identities. cameras: by folder."""
 
     def read(folder: Path, variant: str, faults: Faults) -> Splits:
         split_of: dict[str, str] = {}
@@ -98,19 +98,14 @@ def by_identity_lists(lists: Mapping[str, str], cameras: Sequence[str], meaning:
                 if split_of.setdefault(person, split) != split:
                     faults.add(BAD_FILE, f"{folder / place}: {person} is also in {split_of[person]}")
         seen = set()
-        for camera in cameras:
-            there = inside(folder, camera)
+        for place, meaning in cameras.items():
+            there = inside(folder, place)
             if there is None or not there.is_dir():
-                faults.add(MISSING_FOLDER, folder / camera)
+                faults.add(MISSING_FOLDER, folder / place)
                 continue
             # Pictures of people whom no list names (SYSU-MM01 has some) are left out, as its protocol does.
-            prefix = there.name + "/"
-            compiled = re.compile(meaning.pattern, re.ASCII)
-            for place in pictures_below(there):
-                record = meaning.record(folder, prefix + place, compiled)
-                if record is None:
-                    faults.add(BAD_NAME, there / place)
-                elif record.person in split_of:
+            for record in read_folder(there, meaning, faults):
+                if record.person in split_of:
                     seen.add(record.person)
                     found[split_of[record.person]].append(record)
         for person in sorted(set(split_of) - seen):

@@ -27,7 +27,10 @@ class Faults:
         self.by_kind: dict[str, list[str]] = {}
 
     def add(self, kind: str, item: object) -> None:
-        self.by_kind.setdefault(kind, []).append(str(item))
+        # Names and captions may hold what is no Unicode: what is told must be printable everywhere.
+        self.by_kind.setdefault(kind, []).append(
+            str(item).encode("utf-8", "backslashreplace").decode("utf-8")
+        )
 
     def __len__(self) -> int:
         return sum(len(items) for items in self.by_kind.values())

@@ -69,12 +69,12 @@ def pictures_below(folder: Path) -> Iterator[str]:
         stack += reversed(folders)
 
 
-def check_files(images: Iterable[Path], faults: Faults) -> None:
+def check_files(images: Iterable[str], faults: Faults) -> None:
     """Each file is there and not empty."""
     for image in images:
         try:
             size = os.stat(image).st_size
-        except OSError:
+        except (OSError, ValueError):
             faults.add(MISSING_PICTURE, image)
             continue
         if size == 0:

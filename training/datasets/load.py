@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from training.datasets.by_csv import read_csv, setting_of
-from training.datasets.check_pictures import check_pictures
+from training.datasets.check_pictures import Progress, check_pictures
 from training.datasets.drawn import drawn, parse_world
 from training.datasets.errors import DataSetError
 from training.datasets.faults import NOBODY, SHARED, TWICE, Faults
@@ -58,17 +59,25 @@ def parse_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def load(name: str, root: Path | None = None, *, variant: str = "", check: bool = False) -> DataSet:
+def load(
+    name: str,
+    root: Path | None = None,
+    *,
+    variant: str = "",
+    check: bool = False,
+    progress: Progress | None = None,
+) -> DataSet:
     """One data set. root: the folder below which the benchmarks lie (synthetic needs none).
 
-    variant: as after the colon of `name`. check: also decode every picture, in parallel processes.
+    variant: as after the colon of `name`. check: also decode every picture, in parallel processes;
+    progress is told how many are done, of how many.
     Everything that is wrong is collected and raised as one DataSetError before anything is handed out.
     """
     chosen = parse_name(f"{name}:{variant}" if variant else name)
     if chosen.name == SYNTHETIC:
         return drawn(parse_world(chosen.variant))
     if chosen.name == CSV:
-        return _load_csv(chosen.variant, root, check)
+        return _load_csv(chosen.variant, root, check, progress)
     spec = SPECS[chosen.name]
     if root is None:
         raise DataSetError(f"{chosen} needs the folder below which it lies: --root DIR")
@@ -78,7 +87,7 @@ def load(name: str, root: Path | None = None, *, variant: str = "", check: bool 
             f"{spec.name} was not found below {root}: looked for {', '.join(spec.folders)} "
             "(docs/datasets.md shows the layout that is expected)"
         )
-    return read(spec, folder, chosen.variant, check=check)
+    return read(spec, folder, chosen.variant, check=check, progress=progress)
 
 
 def load_many(names: Iterable[str], root: Path | None = None, *, check: bool = False) -> tuple[DataSet, ...]:
@@ -107,25 +116,34 @@ def locate(spec: Spec, root: Path) -> Path | None:
     return find_folder(root, spec.folders, spec.marks)
 
 
-def read(spec: Spec, folder: Path, variant: str, *, check: bool = False) -> DataSet:
+def read(
+    spec: Spec, folder: Path, variant: str, *, check: bool = False, progress: Progress | None = None
+) -> DataSet:
     """A benchmark in its folder. Raises DataSetError."""
     faults = Faults()
     merged = variant == TRAINVAL
-    splits = spec.read(folder, "" if merged else variant, faults)
+    try:
+        splits = spec.read(folder, "" if merged else variant, faults)
+    except OSError as problem:
+        raise DataSetError(
+            f"{spec.name} in {folder}: {problem.filename or ''} cannot be read: {problem.strerror}"
+        ) from None
     if merged:
         splits["train"] = sorted(splits.get("train", []) + splits.pop("val", []), key=lambda r: str(r.image))
     _check(splits, faults, shared_val=spec.shared_val)
     usual = variant == _variant(spec, "")
     name = spec.name if usual else f"{spec.name}:{variant}"
     if check and not faults:
-        check_pictures([r.image for r in _all(splits) if isinstance(r.image, Path)], faults)
+        check_pictures(
+            [r.image for r in _all(splits) if isinstance(r.image, Path)], faults, progress=progress
+        )
     faults.raise_if_any(
         f"{name} in {folder}", "Mend or unpack it again; docs/datasets.md shows the layout that is expected."
     )
     return DataSet(name, spec.setting, {split: tuple(records) for split, records in splits.items()})
 
 
-def _load_csv(place: str, root: Path | None, check: bool) -> DataSet:
+def _load_csv(place: str, root: Path | None, check: bool, progress: Progress | None) -> DataSet:
     file = Path(place).expanduser()
     if not file.exists() and root is not None and (root / place).exists():
         file = root / place
@@ -133,20 +151,21 @@ def _load_csv(place: str, root: Path | None, check: bool) -> DataSet:
     splits = read_csv(file, faults)
     _check(splits, faults, shared_val=False)
     if check and not faults:
-        check_pictures([r.image for r in _all(splits) if isinstance(r.image, Path)], faults)
+        check_pictures(
+            [r.image for r in _all(splits) if isinstance(r.image, Path)], faults, progress=progress
+        )
     faults.raise_if_any(str(file), "Mend the rows; docs/datasets.md tells the columns.")
     setting = setting_of(_all(splits))
     return DataSet(file.stem, setting, {split: tuple(records) for split, records in splits.items()})
 
 
 def _check(splits: dict[str, list[Record]], faults: Faults, *, shared_val: bool) -> None:
-    images = [record.image for record in _all(splits) if isinstance(record.image, Path)]
+    images = [str(record.image) for record in _all(splits)]
     check_files(images, faults)
-    counted: dict[Path, int] = {}
-    for image in images:
-        counted[image] = counted.get(image, 0) + 1
-    for image in sorted(image for image, times in counted.items() if times > 1):
-        faults.add(TWICE, image)
+    if len(set(images)) < len(images):
+        for image, times in sorted(Counter(images).items()):
+            if times > 1:
+                faults.add(TWICE, image)
     for split, records in splits.items():
         if split != "gallery":
             for record in records:

@@ -25,8 +25,10 @@ PRCC_TEST = {
     camera: Meaning(r"(?P<person>\d+)/[^/]*", camera, clothes_of=PRCC_CLOTHES) for camera in PRCC_CLOTHES
 }
 
-SYSU_NAME = Meaning(r"cam(?P<camera>\d)/(?P<person>\d{4})/[^/]*", infrared=frozenset({"3", "6"}))
-SYSU_CAMERAS = tuple(f"cam{number}" for number in range(1, 7))
+SYSU_CAMERAS = {
+    f"cam{camera}": Meaning(r"(?P<person>\d{4})/[^/]*", camera, infrared=frozenset("36"))
+    for camera in "123456"
+}
 
 MARKET_FOLDERS = {
     "train": ("bounding_box_train", Meaning()),
@@ -173,7 +175,6 @@ _SPECS = (
         by_identity_lists(
             {"train": "exp/train_id.txt", "val": "exp/val_id.txt", "test": "exp/test_id.txt"},
             SYSU_CAMERAS,
-            SYSU_NAME,
         ),
         # Wu et al., ICCV 2017, and the set's README.md: 296, 99 and 96 people. The 395 together have 22,258
         # visible and 11,909 infrared pictures; of the test people 3,803 are infrared.

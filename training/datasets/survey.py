@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from training.datasets.check_pictures import Progress
 from training.datasets.errors import DataSetError
 from training.datasets.load import CSV, SYNTHETIC, Name, load, locate, parse_name, read
 from training.datasets.record import DISTRACTOR, JUNK, DataSet, Record
@@ -60,13 +61,15 @@ def count(records: Sequence[Record]) -> Count:
     )
 
 
-def survey(root: Path, names: Iterable[str] = (), *, check: bool = False) -> list[Found]:
+def survey(
+    root: Path, names: Iterable[str] = (), *, check: bool = False, progress: Progress | None = None
+) -> list[Found]:
     """The data sets named, or else all ten, each in the variants that it shows. Raises DataSetError for the root
     or a name that does not exist; what is wrong with a set stands in its `problem`."""
     chosen = [parse_name(name) for name in names]
     if not chosen:
         chosen = [Name(spec.name, variant) for spec in SPECS.values() for variant in spec.shown]
-    return [_look(root, name, check) for name in chosen]
+    return [_look(root, name, check, progress) for name in chosen]
 
 
 def as_json(root: Path, found: Sequence[Found]) -> dict[str, Any]:
@@ -91,9 +94,9 @@ def as_json(root: Path, found: Sequence[Found]) -> dict[str, Any]:
     }
 
 
-def _look(root: Path, name: Name, check: bool) -> Found:
+def _look(root: Path, name: Name, check: bool, progress: Progress | None) -> Found:
     if name.name in (CSV, SYNTHETIC):
-        return _other(root, name, check)
+        return _other(root, name, check, progress)
     spec = SPECS[name.name]
     folder = locate(spec, root)
     known = str(name) if name.variant in spec.shown[1:] or name.variant not in spec.shown else spec.name
@@ -101,7 +104,7 @@ def _look(root: Path, name: Name, check: bool) -> Found:
         return Found(known, spec.title, spec.setting, None, spec.folders)
     published = dict(spec.counts.get(name.variant, {}))
     try:
-        dataset = read(spec, folder, name.variant, check=check)
+        dataset = read(spec, folder, name.variant, check=check, progress=progress)
     except DataSetError as problem:
         return Found(
             known, spec.title, spec.setting, folder, spec.folders, published=published, problem=str(problem)
@@ -109,10 +112,10 @@ def _look(root: Path, name: Name, check: bool) -> Found:
     return Found(known, spec.title, spec.setting, folder, spec.folders, _counts(dataset), published)
 
 
-def _other(root: Path, name: Name, check: bool) -> Found:
+def _other(root: Path, name: Name, check: bool, progress: Progress | None) -> Found:
     place = Path(name.variant) if name.name == CSV else None
     try:
-        dataset = load(str(name), root, check=check)
+        dataset = load(str(name), root, check=check, progress=progress)
     except DataSetError as problem:
         return Found(str(name), name.name, "", place, problem=str(problem))
     return Found(str(name), dataset.name, dataset.setting, place, splits=_counts(dataset))

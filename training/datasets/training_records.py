@@ -90,12 +90,13 @@ def _refuse_leaks(datasets: tuple[DataSet, ...]) -> None:
 def _place(record: Record) -> object:
     """What two records of one picture share: the true place of its file, or the drawn crop itself."""
     if isinstance(record.image, Path):
-        return _true_folder(record.image.parent), record.image.name
+        folder, _, name = str(record.image).rpartition(os.sep)
+        return _true_folder(folder), name
     return id(record.image)
 
 
 @lru_cache(maxsize=1 << 16)
-def _true_folder(folder: Path) -> str:
+def _true_folder(folder: str) -> str:
     return os.path.realpath(folder)
 
 
