@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 
 # Each is a module of training.commands: HELP, add_arguments(parser), run(chosen) -> exit code.
-COMMANDS = ("build", "datasets", "demo", "evaluate", "gallery", "train")
+COMMANDS = ("build", "datasets", "demo", "evaluate", "gallery", "publish", "train")
 
 
 def main(arguments: list[str] | None = None) -> int:

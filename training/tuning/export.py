@@ -53,6 +53,8 @@ def export(trainer: StageTrainer, loaded: Loaded, done: Finished, work: Path, ou
     state = None
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         state = trainer.accelerator.get_state_dict(trainer.model)  # whole, on the first process
+        if state and model.config.get_text_config().tie_word_embeddings:
+            state.pop("lm_head.weight", None)  # the word embeddings, once more
     if trainer.args.should_save:
         partial = work / FINAL
         shutil.rmtree(partial, ignore_errors=True)
@@ -76,7 +78,7 @@ def _save_adapter(model: Any, base: str, state: Any, work: Path, partial: Path) 
     full = Path(base)
     if full.name == START and full.is_dir():
         # Weights that exist nowhere else travel with the adapter; linked where the disk allows it.
-        shutil.copytree(full, partial / START, copy_function=_link)
+        shutil.copytree(full, partial / START, copy_function=linked)
         name = START
     elif full.is_dir():
         name = str(full.resolve())
@@ -85,7 +87,8 @@ def _save_adapter(model: Any, base: str, state: Any, work: Path, partial: Path) 
     write_text(json.dumps({**config, "base_model_name_or_path": name}, indent=2, sort_keys=True) + "\n", file)
 
 
-def _link(source: str, target: str) -> None:
+def linked(source: str, target: str) -> None:
+    """A hard link, or a copy where the disk has none."""
     try:
         os.link(source, target)
     except OSError:

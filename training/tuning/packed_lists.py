@@ -190,10 +190,10 @@ class Lists:
             return None
         chance.shuffle(changed)
         said = tuple(sorted(changed[: chance.between(*CHANGES)]))
-        text = self.tell.compose(said, chance)
+        change = self.tell.compose(said, chance)
         right = [s and o != row and self._holds(said, o) is True for s, o in zip(same, rows, strict=True)]
         unsure = [s and (o == row or self._holds(said, o) is None) for s, o in zip(same, rows, strict=True)]
-        return text, (row,), right, unsure
+        return change, (row,), right, unsure
 
     def _says(self, text: Any, row: int, other: int) -> bool:
         """Whether a text about a row is surely true of another: every attribute of it shows there, or, where

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
@@ -26,6 +25,7 @@ from training.tuning.optimizer import arguments, chosen_optimizer
 from training.tuning.packed_lists import Lists, list_rule
 from training.tuning.parts import counts
 from training.tuning.progress import Progress
+from training.tuning.quiet import quiet
 from training.tuning.start import Origin, load_start
 from training.tuning.steps import Steps
 from training.tuning.trainer import StageTrainer
@@ -123,7 +123,7 @@ def run_stage(run: Run, stream: SampleStream, *, resume: bool = False) -> Path |
         TuningError, app.model.errors.ModelError: what is wrong, and what to do.
     """
     check_place(run, resume=resume)
-    _quiet()
+    quiet()
     state = PartialState(cpu=run.hardware.device == "cpu")
     if state.is_main_process:
         run.work.mkdir(parents=True, exist_ok=True)
@@ -274,15 +274,3 @@ def _differences(before: Any, now: Any, name: str = "") -> list[str]:
         keys = sorted(set(before) | set(now))
         return [d for k in keys for d in _differences(before.get(k), now.get(k), f"{name}.{k}".lstrip("."))]
     return [] if before == now else [f"{name} was {before}, now {now}"]
-
-
-def _quiet() -> None:
-    """transformers and accelerate tell at length what a run's own lines tell."""
-    import warnings
-
-    logging.getLogger("accelerate").setLevel(logging.ERROR)
-    from transformers.utils import logging as own
-
-    own.set_verbosity_error()
-    own.disable_progress_bar()
-    warnings.filterwarnings("ignore", category=FutureWarning)

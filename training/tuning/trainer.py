@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Sampler
 from transformers import Trainer, TrainingArguments
 
 from training.tuning.collator import IGNORED, Batch
+from training.tuning.errors import TuningError
 from training.tuning.files import read_json, sync_tree, write_json
 from training.tuning.processes import shard_on_cpus
 from training.tuning.steps import Seen, StepInput, Steps
@@ -49,6 +50,7 @@ class StageTrainer(Trainer):
         **more: Any,
     ) -> None:
         super().__init__(model=model, args=args, train_dataset=steps, **more)
+        self.model: Any
         self._steps, self._seed, self._resume = steps, seed, resume
         self.seen = Seen()
         self.first_step = 0
@@ -92,6 +94,10 @@ class StageTrainer(Trainer):
             total = self._packed_step(model, step.packed)
         else:
             total = self._answer_step(model, step.batches)
+        if not bool(torch.isfinite(total)):
+            raise TuningError(
+                f"the loss is no number at step {step.step + 1}; lower --learning-rate, and go on with --resume"
+            )
         self.seen = self.seen + step.seen
         return total
 
@@ -168,7 +174,7 @@ class StageTrainer(Trainer):
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Into a folder of another name, renamed when it is whole; older checkpoints go after that."""
-        run = Path(self.args.output_dir)
+        run = Path(str(self.args.output_dir))
         if self.args.should_save:
             shutil.rmtree(run / PARTIAL, ignore_errors=True)
         self.accelerator.wait_for_everyone()
