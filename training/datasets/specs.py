@@ -55,22 +55,24 @@ def _cuhk03(boxes: tuple[str, ...]) -> Reader:
 
 _SPECS = (
     Spec(
-        "market1501",
-        "Market-1501",
-        "standard",
-        ("Market-1501-v15.09.15", "market1501", "market"),
-        ("bounding_box_train", "bounding_box_test"),
-        by_path(MARKET_FOLDERS),
+        name="market1501",
+        title="Market-1501",
+        setting="standard",
+        folders=("Market-1501-v15.09.15", "market1501", "market"),
+        marks=("bounding_box_train", "bounding_box_test"),
+        read=by_path(MARKET_FOLDERS),
         # The set's readme.txt: 751 people in 12,936 pictures to train, 750 in 19,732 to test, 3,368 queries.
-        {"": {"train": Count(751, 12936, 6), "query": Count(750, 3368, 6), "gallery": Count(750, 19732, 6)}},
+        counts={
+            "": {"train": Count(751, 12936, 6), "query": Count(750, 3368, 6), "gallery": Count(750, 19732, 6)}
+        },
     ),
     Spec(
-        "msmt17",
-        "MSMT17",
-        "standard",
-        ("MSMT17_V2", "MSMT17_V1", "MSMT17", "msmt"),
-        ("list_train.txt", *MSMT17_TRAIN),
-        by_list(
+        name="msmt17",
+        title="MSMT17",
+        setting="standard",
+        folders=("MSMT17_V2", "MSMT17_V1", "MSMT17", "msmt"),
+        marks=("list_train.txt", *MSMT17_TRAIN),
+        read=by_list(
             {
                 "train": [Listed("list_train.txt", MSMT17_TRAIN, pattern=MSMT17_NAME)],
                 "val": [Listed("list_val.txt", MSMT17_TRAIN, pattern=MSMT17_NAME)],
@@ -80,7 +82,7 @@ _SPECS = (
         ),
         # Wei et al., CVPR 2018, table 2: 1,041 people in 32,621 pictures to train (30,248 and 2,373 by the
         # two lists), 3,060 people in 11,659 queries and 82,161 gallery pictures, 15 cameras.
-        {
+        counts={
             "": {
                 "train": Count(1041, 30248, 15),
                 "val": Count(None, 2373),
@@ -97,19 +99,27 @@ _SPECS = (
         shared_val=True,
     ),
     Spec(
-        "cuhk03",
-        "CUHK03, new protocol",
-        "standard",
-        ("CUHK03-NP", "cuhk03_np", "cuhk03_release", "CUHK03", "cuhk-03"),
-        ("labeled", "labelled", "detected", "cuhk-label", "cuhk-detect", "images_labeled", "images_detected"),
-        by_variant(
+        name="cuhk03",
+        title="CUHK03, new protocol",
+        setting="standard",
+        folders=("CUHK03-NP", "cuhk03_np", "cuhk03_release", "CUHK03", "cuhk-03"),
+        marks=(
+            "labeled",
+            "labelled",
+            "detected",
+            "cuhk-label",
+            "cuhk-detect",
+            "images_labeled",
+            "images_detected",
+        ),
+        read=by_variant(
             {
                 "": _cuhk03(("labeled", "labelled", "cuhk-label")),
                 "detected": _cuhk03(("detected", "cuhk-detect")),
             }
         ),
         # Zhong et al., CVPR 2017, and CUHK03-NP/README.md of their repository (person-re-ranking).
-        {
+        counts={
             "": {"train": Count(767, 7368, 2), "query": Count(700, 1400, 2), "gallery": Count(700, 5328, 2)},
             "detected": {
                 "train": Count(767, 7365, 2),
@@ -122,23 +132,25 @@ _SPECS = (
         shown=("", "detected"),
     ),
     Spec(
-        "ltcc",
-        "LTCC",
-        "clothes-changing",
-        ("LTCC_ReID", "LTCC"),
-        ("train", "test"),
-        by_path({"train": ("train", LTCC_NAME), "query": ("query", LTCC_NAME), "gallery": ("test", LTCC_NAME)}),
+        name="ltcc",
+        title="LTCC",
+        setting="clothes-changing",
+        folders=("LTCC_ReID", "LTCC"),
+        marks=("train", "test"),
+        read=by_path(
+            {"train": ("train", LTCC_NAME), "query": ("query", LTCC_NAME), "gallery": ("test", LTCC_NAME)}
+        ),
         # Qian et al., ACCV 2020, section 3: 77 people in 9,576 pictures, 75 in 493 queries and 7,050 to search;
         # 12 cameras in all.
-        {"": {"train": Count(77, 9576), "query": Count(75, 493), "gallery": Count(75, 7050)}},
+        counts={"": {"train": Count(77, 9576), "query": Count(75, 493), "gallery": Count(75, 7050)}},
     ),
     Spec(
-        "prcc",
-        "PRCC",
-        "clothes-changing",
-        ("prcc", "PRCC_ReID"),
-        ("rgb",),
-        by_path(
+        name="prcc",
+        title="PRCC",
+        setting="clothes-changing",
+        folders=("prcc", "PRCC_ReID"),
+        marks=("rgb",),
+        read=by_path(
             {
                 "train": ("rgb/train", PRCC_TRAIN),
                 "val": ("rgb/val", PRCC_TRAIN),
@@ -148,7 +160,7 @@ _SPECS = (
             }
         ),
         # Yang et al., TPAMI 2019: 221 people, 33,698 pictures, 150 people to train; per split by the folders.
-        {
+        counts={
             "": {
                 "train": Count(150, 17896, 3),
                 "val": Count(150, 5002, 3),
@@ -167,45 +179,43 @@ _SPECS = (
         shared_val=True,
     ),
     Spec(
-        "sysu-mm01",
-        "SYSU-MM01",
-        "visible-infrared",
-        ("SYSU-MM01", "sysu", "sysumm01"),
-        ("exp", "cam1"),
-        by_identity_lists(
+        name="sysu-mm01",
+        title="SYSU-MM01",
+        setting="visible-infrared",
+        folders=("SYSU-MM01", "sysu", "sysumm01"),
+        marks=("exp", "cam1"),
+        read=by_identity_lists(
             {"train": "exp/train_id.txt", "val": "exp/val_id.txt", "test": "exp/test_id.txt"},
             SYSU_CAMERAS,
         ),
         # Wu et al., ICCV 2017, and the set's README.md: 296, 99 and 96 people. The 395 together have 22,258
         # visible and 11,909 infrared pictures; of the test people 3,803 are infrared.
-        {
+        counts={
             "": {"train": Count(296), "val": Count(99), "test": Count(96, None, 6)},
             TRAINVAL: {"train": Count(395, 34167, 6), "test": Count(96, None, 6)},
         },
         variants=("", TRAINVAL),
     ),
     Spec(
-        "regdb",
-        "RegDB",
-        "visible-infrared",
-        ("RegDB", "regdb_01"),
-        ("idx", "Visible"),
-        by_list(
+        name="regdb",
+        title="RegDB",
+        setting="visible-infrared",
+        folders=("RegDB", "regdb_01"),
+        marks=("idx", "Visible"),
+        read=by_list(
             {
                 "train": [
                     Listed("idx/train_visible_{variant}.txt", camera="visible"),
                     Listed("idx/train_thermal_{variant}.txt", camera="thermal", infrared=True),
                 ],
-                "test-visible": [
-                    Listed("idx/test_visible_{variant}.txt", people="test-", camera="visible")
-                ],
+                "test-visible": [Listed("idx/test_visible_{variant}.txt", people="test-", camera="visible")],
                 "test-thermal": [
                     Listed("idx/test_thermal_{variant}.txt", people="test-", camera="thermal", infrared=True)
                 ],
             }
         ),
         # Nguyen et al., Sensors 2017: 412 people, ten pictures by each camera; halves after Ye et al., AAAI 2018.
-        {
+        counts={
             str(trial): {
                 "train": Count(206, 4120, 2),
                 "test-visible": Count(206, 2060, 1),
@@ -218,14 +228,14 @@ _SPECS = (
         shown=("1",),
     ),
     Spec(
-        "cuhk-pedes",
-        "CUHK-PEDES",
-        "text-to-image",
-        ("CUHK-PEDES",),
-        ("reid_raw.json", "caption_all.json", "imgs"),
-        by_captions(("reid_raw.json", "caption_all.json"), {"train": "", "val": "", "test": ""}),
+        name="cuhk-pedes",
+        title="CUHK-PEDES",
+        setting="text-to-image",
+        folders=("CUHK-PEDES",),
+        marks=("reid_raw.json", "caption_all.json", "imgs"),
+        read=by_captions(("reid_raw.json", "caption_all.json"), {"train": "", "val": "", "test": ""}),
         # Li et al., CVPR 2017: 13,003 people, 40,206 pictures, 80,440 captions; per split by the annotation.
-        {
+        counts={
             "": {
                 "train": Count(11003, 34054, None, 68126),
                 "val": Count(1000, 3078, None, 6158),
@@ -236,30 +246,30 @@ _SPECS = (
         variants=("", TRAINVAL),
     ),
     Spec(
-        "icfg-pedes",
-        "ICFG-PEDES",
-        "text-to-image",
-        ("ICFG-PEDES",),
-        ("ICFG-PEDES.json", "ICFG_PEDES.json", "imgs"),
-        by_captions(
+        name="icfg-pedes",
+        title="ICFG-PEDES",
+        setting="text-to-image",
+        folders=("ICFG-PEDES",),
+        marks=("ICFG-PEDES.json", "ICFG_PEDES.json", "imgs"),
+        read=by_captions(
             ("ICFG-PEDES.json", "ICFG_PEDES.json"), {"train": "", "test": "test-"}, camera=MSMT17_NAME
         ),
         # Ding et al., 2021 (arXiv 2107.12666): 3,102 people in 34,674 pictures, 1,000 in 19,848, one caption each.
-        {"": {"train": Count(3102, 34674, 15, 34674), "test": Count(1000, 19848, 15, 19848)}},
+        counts={"": {"train": Count(3102, 34674, 15, 34674), "test": Count(1000, 19848, 15, 19848)}},
     ),
     Spec(
-        "rstpreid",
-        "RSTPReid",
-        "text-to-image",
-        ("RSTPReid",),
-        ("data_captions.json", "imgs"),
-        by_captions(
+        name="rstpreid",
+        title="RSTPReid",
+        setting="text-to-image",
+        folders=("RSTPReid",),
+        marks=("data_captions.json", "imgs"),
+        read=by_captions(
             ("data_captions.json",),
             {"train": "", "val": "val-", "test": "test-"},
             camera=r"\d+_c(?P<camera>\d+)_.*",  # 0000_c14_0031.jpg
         ),
         # Zhu et al., ACM MM 2021: 4,101 people, five pictures each by different cameras, two captions a picture.
-        {
+        counts={
             "": {
                 "train": Count(3701, 18505, 15, 37010),
                 "val": Count(200, 1000, None, 2000),
@@ -269,6 +279,6 @@ _SPECS = (
         },
         variants=("", TRAINVAL),
     ),
-)  # fmt: skip
+)
 
 SPECS: dict[str, Spec] = {spec.name: spec for spec in _SPECS}
