@@ -30,7 +30,7 @@ from training.evaluation.searched import Searched, write_block
 from training.evaluation.searchers import Opened, Searchers
 
 BLOCK = 32  # queries that are searched between two writes
-__all__ = ["Ask", "HarnessError", "Searched", "index_gallery", "search_all", "show_progress"]
+__all__ = ["Ask", "HarnessError", "Searched", "index_gallery", "search_all", "show_progress", "spread"]
 
 Progress = Callable[[str, int, int], None]  # (step, done, all)
 
@@ -72,7 +72,7 @@ def search_all(
     searchers: Searchers,
     *,
     work: Path,
-    best_choice: int = 0,
+    best_choice: int | np.ndarray = 0,
     block: int = BLOCK,
     progress: Progress | None = None,
 ) -> Searched:
@@ -81,7 +81,8 @@ def search_all(
     Args:
         asks: Q queries. gallery: G crops; one that cannot be read stays in it and is never found.
         work: the folder, made where it is not there. best_choice: ask the multi-turn best choice for this
-            many queries, spread evenly over all; it costs many times a pairwise pass.
+            many queries, spread evenly over all, or for those of a bool mask (Q,); it costs many times a
+            pairwise pass.
         block: queries between two writes; changes no score. progress: default writes to stderr.
 
     Raises:
@@ -91,7 +92,9 @@ def search_all(
     if not asks or not gallery:
         raise HarnessError(f"nothing to evaluate: {len(asks)} queries over {len(gallery)} crops")
     told = progress or show_progress
-    chosen = _spread(len(asks), best_choice if searchers.models.model is not None else 0)
+    chosen = spread(len(asks), best_choice) if isinstance(best_choice, int) else np.asarray(best_choice, bool)
+    if searchers.models.model is None:
+        chosen = np.zeros(len(asks), bool)
     _agree(work, asks, gallery, searchers, chosen, block)
     ids = index_gallery(gallery, searchers.opened, work, told)
     unique = np.unique(ids[ids >= 0])
@@ -232,7 +235,7 @@ def _file(image: Path | Drawn, where: Path) -> Path:
     return where.absolute()
 
 
-def _spread(count: int, wanted: int) -> np.ndarray:
+def spread(count: int, wanted: int) -> np.ndarray:
     """bool (count,): `wanted` of them, evenly spread, the first among them."""
     chosen = np.zeros(count, bool)
     wanted = min(wanted, count)
@@ -258,7 +261,7 @@ def _agree(
         "queries": len(asks),
         "crops": len(gallery),
         "content": digest.hexdigest(),
-        "best_choice": int(chosen.sum()),
+        "best_choice": np.flatnonzero(chosen).tolist(),
         "block": block,
     }
     file = work / "plan.json"

@@ -66,12 +66,14 @@ class Searched:
         asked = [number for number, found in enumerate(self.found()) if found.chosen is not None]
         return np.array(asked, np.int64)
 
-    def recall(self, relevance: Relevance) -> float:
-        """Prefilter recall: the share of a query's true matches that the model read, mean over the queries
+    def recall(self, relevance: Relevance, start: int = 0) -> float:
+        """Prefilter recall of the relevance's queries, the first of which is number `start` here: the share of a query's true matches that the model read, mean over the queries
         that have any; no re-ranker can do more for them.
         """
         shares = []
-        for number, found in enumerate(self.found()):
+        for number, found in enumerate(self.found(), -start):
+            if not 0 <= number < relevance.queries:
+                continue
             columns, junk = relevance.of(number)
             matches = columns[~junk]
             if len(matches):

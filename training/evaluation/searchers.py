@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.settings import DEMO_CLIP, DEMO_MODEL, Settings
+from training.evaluation.results import Model
 
 if TYPE_CHECKING:
     from app.model.reid_model import ReidModel
@@ -120,6 +122,22 @@ class Opened:
             self._engines[key] = Engine(store, self.encoder, self.model, k=self.models.k, tau=self.models.tau)
         return self._engines[key]
 
+    def described(self) -> Model:
+        """Which models these are, for a result."""
+        encoder = f"{self.encoder.name}@{self.encoder.version}"
+        if self.model is None:
+            return Model(encoder=encoder, tau=self.models.tau, k=self.models.k)
+        manifest = self.model.manifest
+        return Model(
+            name=self.models.model or "",
+            base_model=manifest.base_model if manifest else self.models.model or "",
+            stages=tuple(str(stage.get("name", "")) for stage in manifest.stages) if manifest else (),
+            parameters=_parameters(Path(self.models.model or "")),
+            encoder=encoder,
+            tau=self.models.tau,
+            k=self.models.k,
+        )
+
     def close(self) -> None:
         for engine in self._engines.values():
             engine.store.close()
@@ -140,6 +158,18 @@ def _start(models: Models, threads: int) -> None:
 def _do(work: Callable[[Opened, Task], Answer], task: Task) -> Answer:
     assert _here is not None
     return work(_here, task)
+
+
+def _parameters(folder: Path) -> int:
+    """Weights of a checkpoint folder, from its files' headers; 0 for a hub name."""
+    from safetensors import safe_open
+
+    count = 0
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="np") as weights:
+            for name in weights.keys():  # noqa: SIM118 (not a mapping)
+                count += math.prod(weights.get_slice(name).get_shape())
+    return count
 
 
 def _device(wanted: str) -> str:

@@ -1,0 +1,114 @@
+"""The drawn people of the synthetic benchmark: from the "test" split, that no training and no tuning draws from.
+
+Each world is one site of six cameras. "Mixed" people are half strangers and half families of three
+look-alikes, so that most galleries hold both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from training.datasets.record import Record
+from training.synthetic.cameras import cameras
+from training.synthetic.people import Person, people
+from training.synthetic.world import DAY, Crop, crops_of, shoot
+
+SPLIT = "test"
+VIEWS = 4  # crops of each person, each by another camera
+MEMBERS = 3  # of a family of look-alikes
+DAYLIGHT = (7, 19)  # hours: no camera has turned to infrared yet
+
+
+@dataclass(frozen=True)
+class World:
+    """queries: one crop of each person, in a fixed order; gallery: the others. Where all crops are searched
+    (for words), queries is empty.
+    """
+
+    name: str
+    queries: tuple[Crop, ...]
+    gallery: tuple[Crop, ...]
+
+
+def strangers(seed: int, count: int) -> World:
+    """People who have nothing to do with one another: one crop is the query, three the gallery."""
+    return _first_asks("strangers", _strangers(seed, 1, count), seed * 10 + 1)
+
+
+def look_alikes(seed: int, count: int) -> World:
+    """Families of three who look alike: one crop is the query, three the gallery."""
+    return _first_asks("look-alikes", _families(seed, 2, count), seed * 10 + 2)
+
+
+def two_outfits(seed: int, count: int) -> World:
+    """Mixed people in two outfits, two crops of each; the first crop in the first outfit is the query."""
+    own = seed * 10 + 3
+    site = cameras(own)
+    queries, gallery = [], []
+    for person in _mixed(seed, 3, count):
+        crops = list(crops_of(person, site, VIEWS // 2, own, outfits=(0, 1), hours=DAYLIGHT))
+        queries.append(crops[0])
+        gallery += crops[1:]
+    return World("two-outfits", tuple(queries), tuple(gallery))
+
+
+def day_and_night(seed: int, count: int) -> World:
+    """Mixed people in one outfit: an infrared crop is the query, three visible ones the gallery."""
+    own = seed * 10 + 5
+    site = cameras(own)
+    queries, gallery = [], []
+    for number, person in enumerate(_mixed(seed, 5, count)):
+        rng = np.random.default_rng((own, number, 61))
+        chosen = [site[int(i)] for i in rng.permutation(len(site))[:VIEWS]]
+        crops = [shoot(person, 0, camera, DAY, view == 0, rng) for view, camera in enumerate(chosen)]
+        queries.append(crops[0])
+        gallery += crops[1:]
+    return World("day-and-night", tuple(queries), tuple(gallery))
+
+
+def one_outfit(seed: int, count: int) -> World:
+    """Mixed people over a whole day, infrared cameras at night among them: all four crops are the gallery."""
+    own = seed * 10 + 7
+    site = cameras(own)
+    crops = [crop for person in _mixed(seed, 7, count) for crop in crops_of(person, site, VIEWS, own)]
+    return World("one-outfit", (), tuple(crops))
+
+
+def record_of(crop: Crop) -> Record:
+    """A drawn crop as the data sets' crops are."""
+    return Record(
+        image=crop,
+        person=crop.person_id,
+        camera=crop.camera_id,
+        infrared=crop.shot.infrared,
+        clothes=f"{crop.person_id}-{crop.clothes}",
+        attributes=crop.visible,
+    )
+
+
+def _first_asks(name: str, who: Iterable[Person], own: int) -> World:
+    site = cameras(own)
+    queries, gallery = [], []
+    for person in who:
+        first, *others = crops_of(person, site, VIEWS, own, hours=DAYLIGHT)
+        queries.append(first)
+        gallery += others
+    return World(name, tuple(queries), tuple(gallery))
+
+
+def _strangers(seed: int, part: int, count: int) -> list[Person]:
+    return list(people(seed * 10 + part, SPLIT, count, members=1, look_alikes=False))
+
+
+def _families(seed: int, part: int, count: int) -> list[Person]:
+    families = -(-count // MEMBERS)
+    return list(islice(people(seed * 10 + part, SPLIT, families, members=MEMBERS), count))
+
+
+def _mixed(seed: int, part: int, count: int) -> list[Person]:
+    alike = _families(seed, part, count // 2)
+    return alike + _strangers(seed, part + 1, count - len(alike))

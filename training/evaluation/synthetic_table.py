@@ -1,0 +1,59 @@
+"""The synthetic benchmark's result as the table that README and docs quote: Markdown, percent, mAP / rank-1."""
+
+from __future__ import annotations
+
+from training.evaluation.results import Result
+from training.evaluation.synthetic_run import ALL_RANKERS, FIVE
+
+
+def table(result: Result) -> str:
+    """A row per setting, a column per ranker, the average of the paper's five settings, and what it means."""
+    rankers = [r for r in ALL_RANKERS if any(r in of for of in result.settings.values())]
+    rows = [
+        ["setting (mAP / rank-1)", *rankers],
+        ["---", *(["---:"] * len(rankers))],
+        *([name, *(_cell(of.get(r)) for r in rankers)] for name, of in result.settings.items()),
+    ]
+    averages = result.extra.get("averages", {})
+    if averages:
+        shares = [f"{100 * averages[r]:.1f}" if r in averages else "" for r in rankers]
+        rows.append([f"average mAP of the first {len(FIVE)}", *shares])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["| " + " | ".join(_padded(row, widths)) + " |" for row in rows]
+    world = result.world
+    lines += [
+        "",
+        f"World version {world['version']}, seed {world['seed']}, {world['identities']} identities, "
+        f"{world['views']} crops of each; {result.seconds['total']:.0f} s.",
+        *result.notes,
+    ]
+    if told := _differences(result):
+        lines += ["", "mAP difference over the queries, in points, with its 95 % interval (paired bootstrap):"]
+        lines += told
+    return "\n".join(lines)
+
+
+def _cell(figures: object) -> str:
+    if not isinstance(figures, dict):
+        return ""
+    return f"{100 * figures['mAP']:.1f} / {100 * figures['rank1']:.1f}"
+
+
+def _padded(row: list[str], widths: list[int]) -> list[str]:
+    if set(row[0]) == {"-"}:
+        ends = ["" if cell == "---" else ":" for cell in row]
+        return ["-" * (width - len(end)) + end for width, end in zip(widths, ends, strict=True)]
+    first, *others = zip(row, widths, strict=True)
+    return [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+
+
+def _differences(result: Result) -> list[str]:
+    lines = []
+    for setting, pairs in result.extra.get("differences", {}).items():
+        told = [
+            f"{pair} {100 * of['mean']:+.1f} [{100 * of['low']:+.1f}, {100 * of['high']:+.1f}]"
+            for pair, of in pairs.items()
+        ]
+        if told:
+            lines.append(f"- {setting}: " + "; ".join(told))
+    return lines
