@@ -49,9 +49,11 @@ DISTRACTOR = "0000"  # never right
 
 @dataclass(frozen=True)
 class DataSet:
-    """A benchmark, read. splits: "train" always; the others as its protocol names them ("query", "gallery", ...).
+    """A benchmark, read. splits: "train" always; the others as its protocol names them.
 
-    Only `train` is for learning: `training.instructions` takes nothing else.
+    "val"; "query" and "gallery"; of PRCC "query-same", "query-changed" and "gallery"; of RegDB "test-visible" and
+    "test-thermal"; "test" of SYSU-MM01 (all cameras) and of sets with captions (each caption is a query).
+    Only `train` is for learning: training.datasets.training_records takes nothing else.
     """
 
     name: str
