@@ -28,8 +28,10 @@ BEST_CHOICE_QUERIES = 100
 
 @dataclass(frozen=True)
 class Plan:
-    """A benchmark and the rankers to compare. best_choice: queries of each setting that the slow multi-turn best
-    choice is asked for, evenly spread; 0 for all.
+    """A benchmark and the rankers to compare.
+
+    best_choice: queries of each setting that the slow multi-turn best choice is asked for, evenly spread; 0
+    for all.
     """
 
     benchmark: Benchmark
@@ -67,10 +69,10 @@ def run_benchmark(
     told = progress or show_progress
     tally = _Tally()
     kept: set[str] = set()
+    rankers = [r for r in plan.rankers if searchers.models.model or r in (CLIP, K_RECIPROCAL)]
+    if not rankers:
+        raise HarnessError(f"without a model there are the rankers {CLIP} and {K_RECIPROCAL} only")
     planned = searches(plan.benchmark)
-    rankers = (
-        plan.rankers if searchers.models.model else [r for r in plan.rankers if r in (CLIP, K_RECIPROCAL)]
-    )
     for number, search in enumerate(planned, 1):
         label = f"[{number}/{len(planned)}] {search.name} " if len(planned) > 1 else ""
         found = search_all(
@@ -96,6 +98,8 @@ def run_benchmark(
                 if out is not None and reading.setting not in kept and len(rows) == len(reading.rows):
                     _keep(out, search, reading, ranker, blocks(), ranks)
             kept.add(reading.setting)
+    if not tally.metrics:
+        raise HarnessError(f"{K_RECIPROCAL} needs queries by pictures alone; name another ranker too")
     result = _result(plan, searchers, tally, time.perf_counter() - began)
     if out is not None:
         result.write(out)

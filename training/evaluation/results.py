@@ -101,8 +101,12 @@ class Result:
         try:
             if unknown := sorted(set(raw) - {entry.name for entry in fields(cls)}):
                 raise ValueError(f"unknown keys {', '.join(unknown)}")
-            model = Model(**{**raw.pop("model", {}), "stages": tuple(raw["model"].get("stages", ()))})
-            return cls(**{**raw, "model": model, "notes": tuple(raw.get("notes", ()))})
+            model = Model(**{**raw["model"], "stages": tuple(raw["model"]["stages"])})
+            result = cls(**{**raw, "model": model, "notes": tuple(raw["notes"])})
+            for rankers in result.settings.values():
+                for figures in rankers.values():
+                    {name: float(value) for name, value in figures.items()}
+            return result
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise ResultError(f"{path} is not an evaluation ({error}); run it again") from None
 
