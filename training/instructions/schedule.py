@@ -2,28 +2,33 @@
 
 The shares are written as whole numbers of slots in a block of `length` slots (the shortest block that holds
 them exactly, of up to MOST slots; otherwise MOST slots, rounded by largest remainders). Inside a block the
-order is a Pfair schedule (Baruah and others, 1996): the j-th turn of a name with share p falls into the slots
-[floor(j / p), ceil((j + 1) / p)), earliest deadline first, so that after every slot each name has had its
-share to within less than one turn. Each block begins even, so this holds from any block's start, and
-therefore, in any window whatever of W slots, a name's count differs from p W by less than two; from the start
-of the stream, by less than one. A window of whole blocks is exact.
+order is a random Pfair schedule (Baruah and others, 1996): the j-th turn of a name with share p falls into the
+slots [floor(j / p), ceil((j + 1) / p)), so that after every slot each name has had its share to within less
+than one turn. Each block begins even, so this holds from any block's start, and therefore, in any window
+whatever of W slots, a name's count differs from p W by less than two; from the start of the stream, by less
+than one. A window of whole blocks is exact.
 
-Blocks differ: each takes one of ORDERS orders, in which ties are broken at random, by a hash of its number.
-So no worker and no batch position meets the same task for ever, and an index is answered in constant time.
+Each slot's name is drawn by the shares among those that may have it. May have it: its window is open, and the
+others can still keep theirs. Unit jobs with whole-numbered windows can be kept exactly if, for every d, the
+turns that are due by d are no more than the slots before d (Hall's condition; later openings ask for less, as
+a steady flow of the shares keeps all windows). Blocks take turns in many such orders, by a hash of their
+number: no worker and no place in a batch meets the same task for ever. An index is answered in constant time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import lcm
+
+import numpy as np
 
 from training.instructions.chance import Chance, mixed
 
-MOST = 1000  # slots of a block
-ORDERS = 16
+MOST = 500  # slots of a block
+ORDERS, ORDERS_OF_LONG, LONG = 64, 16, 100  # orders that blocks take turns in; longer blocks have fewer
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,6 @@ class Schedule:
 
     shares: Mapping[str, float]
     seed: int = 0
-    _orders: dict[int, list[tuple[str, int]]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         wrong = [name for name, share in self.shares.items() if not 0 <= share < float("inf")]
@@ -60,14 +64,15 @@ class Schedule:
     def length(self) -> int:
         return sum(self.slots.values())
 
+    @cached_property
+    def _key(self) -> tuple[tuple[tuple[str, int], ...], int]:
+        return tuple(self.slots.items()), ORDERS if self.length <= LONG else ORDERS_OF_LONG
+
     def at(self, index: int) -> Slot:
         """The slot of an index, 0 or more."""
         block, place = divmod(index, self.length)
-        which = mixed(self.seed, block, 71) % ORDERS
-        order = self._orders.get(which)
-        if order is None:
-            order = self._orders[which] = _order(self.slots, Chance(self.seed, which, 73))
-        name, turn = order[place]
+        slots, orders = self._key
+        name, turn = _order(slots, self.seed, mixed(self.seed, block, 71) % orders)[place]
         return Slot(name, block * self.slots[name] + turn)
 
 
@@ -87,15 +92,34 @@ def _whole(shares: dict[str, float]) -> dict[str, int]:
     return slots
 
 
-def _order(slots: dict[str, int], chance: Chance) -> list[tuple[str, int]]:
-    """(name, its turn in the block) for each place of a block."""
-    length = sum(slots.values())
-    had = dict.fromkeys(slots, 0)
+@lru_cache(2048)
+def _order(slots: tuple[tuple[str, int], ...], seed: int, which: int) -> tuple[tuple[str, int], ...]:
+    """One order of a block: (name, its turn in the block) for each place."""
+    counts = np.array([count for _, count in slots])
+    places = _places(counts, Chance(seed, which, 73)) if len(slots) > 1 else [0] * slots[0][1]
+    had = [0] * len(slots)
     order = []
-    for place in range(length):
-        # Integer arithmetic: floor(j / p) = j * length // share, ceil((j + 1) / p) = -(-(j + 1) * length // share).
-        ready = [n for n, own in slots.items() if had[n] < own and had[n] * length // own <= place]
-        name = min(ready, key=lambda n: (-(-(had[n] + 1) * length // slots[n]), chance.random()))
-        order.append((name, had[name]))
+    for name in places:
+        order.append((slots[name][0], had[name]))
         had[name] += 1
-    return order
+    return tuple(order)
+
+
+def _places(counts: np.ndarray, chance: Chance) -> list[int]:
+    """Whose turn each place is, as a number of `counts`."""
+    length = int(counts.sum())
+    due = np.arange(1, length + 1)[:, None] * counts // length  # turns due by d = 1, 2, ...
+    slack = np.arange(length)
+    had, places = np.zeros(len(counts), np.int64), []
+    for place in range(length):
+        # floor(j / p) <= place: the next turn's window is open.
+        ready = np.flatnonzero((had < counts) & (had * length // counts <= place)).tolist()
+        # By share: the largest u^(1/w) first, and so on.
+        ready.sort(key=lambda name: -(chance.random() ** (1 / int(counts[name]))))
+        for name in ready:
+            had[name] += 1
+            if (np.maximum(due[place:] - had, 0).sum(1) <= slack[: length - place]).all():
+                places.append(name)
+                break
+            had[name] -= 1
+    return places
