@@ -94,6 +94,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
+    from training.captioning.stored import prepared
     from training.datasets.load import load_many
     from training.datasets.training_records import training_records
     from training.instructions.stream import Samples
@@ -105,8 +106,8 @@ def _run(chosen: argparse.Namespace) -> int:
         check_place(run, resume=chosen.resume or chosen.all)
     if not runs:
         return 0
-    names = runs[0].data
-    records = training_records(load_many(names, chosen.root))
+    found = load_many(runs[0].data, chosen.root)
+    records = training_records(prepared(found, chosen.root, chosen.captions, chosen.dropped))
     for run in runs:
         samples = Samples(run.stage.mixture, records, run.seed)
         if _is_first_process():
@@ -124,6 +125,8 @@ def _run(chosen: argparse.Namespace) -> int:
 
 def planned(chosen: argparse.Namespace) -> list[Run]:
     """The runs that the arguments ask for, in order. Raises TuningError for values that make no sense."""
+    from app.model.image_rules import MIN_PIXELS
+    from training.datasets.load import parse_names
     from training.stages import STAGES
     from training.tuning.errors import TuningError
     from training.tuning.run import Hardware, Run
@@ -141,7 +144,10 @@ def planned(chosen: argparse.Namespace) -> list[Run]:
         minutes_per_checkpoint=chosen.minutes_per_checkpoint,
         log_every=chosen.log_every,
     )
-    data = tuple(name for name in chosen.data.split(",") if name)
+    if chosen.max_pixels is not None and chosen.max_pixels < MIN_PIXELS:
+        raise TuningError(f"--max-pixels must be {MIN_PIXELS} or more, got {chosen.max_pixels}")
+    data = parse_names(chosen.data)
+    files = tuple(str(file) for file in (*chosen.captions, *chosen.dropped))
     before, runs = chosen.before, []
     for number in (1, 2, 3) if chosen.all else (chosen.stage,):
         try:
@@ -150,7 +156,7 @@ def planned(chosen: argparse.Namespace) -> list[Run]:
             raise TuningError(str(error)) from None
         out = chosen.out / stage.name if chosen.all else chosen.out
         origin = Origin(chosen.base, before, chosen.lora, chosen.four_bit)
-        runs.append(Run(stage, origin, data, out, chosen.seed, chosen.max_pixels, hardware))
+        runs.append(Run(stage, origin, data, out, files, chosen.seed, chosen.max_pixels, hardware))
         before = str(out)
     return runs
 

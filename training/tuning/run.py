@@ -54,13 +54,15 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Run:
-    """A stage on some data. data: names of data sets, as the command line has them. max_pixels: bound of every
-    picture, or None for the stage's own. out: where the finished checkpoint goes."""
+    """A stage on some data. data: names of data sets, as the command line has them; files: of captions and of
+    pictures left out. out: where the finished checkpoint goes. max_pixels: bound of every picture, or None for
+    the stage's own."""
 
     stage: Stage
     origin: Origin
     data: tuple[str, ...]
     out: Path
+    files: tuple[str, ...] = ()
     seed: int = 0
     max_pixels: int | None = None
     hardware: Hardware = Hardware()
@@ -85,6 +87,7 @@ class Run:
             "stage": self.stage.to_json(),
             "origin": asdict(self.origin),
             "data": list(self.data),
+            "files": list(self.files),
             "seed": self.seed,
             "max_pixels": self.max_pixels,
             "weights": self.hardware.weights,

@@ -1,0 +1,307 @@
+"""Ids, positions and patches are the processor's own; labels stand on the answers alone, token by token."""
+
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.model.image_rules import STAGE_1, STAGE_2, STAGE_3, ImageRule
+from app.model.prompts import annotate_prompt, pair_prompt, paper_prompt
+from tests.tiny_qwen import noise_picture, tiny_parts
+from tests.tuning import PIXELS, samples
+from training.instructions.sample import InstructionSample
+from training.tuning.batches import cut, is_list_step, step_indices
+from training.tuning.collator import IGNORED, Collator
+from training.tuning.steps import Steps
+from training.tuning.trainer import token_losses
+
+SMALL = ImageRule("small", max_pixels=PIXELS)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return tiny_parts()
+
+
+def collator(processor, rule=SMALL, longest=4096):
+    return Collator(processor, rule, longest)
+
+
+def laid_and_batch(processor, sample, seeds=(1, 2, 3, 4), rule=SMALL):
+    pictures = [noise_picture(seeds[i]) for i in range(len(sample.pictures))]
+    maker = collator(processor, rule)
+    laid = maker.lay(sample, [(p.height, p.width) for p in pictures])
+    return laid, maker.batch([laid], [pictures], [1 / laid.answer_tokens]), pictures
+
+
+# One sample of every kind of answer; words and ids are written out, so that a change of either is seen.
+GOLDEN = [
+    (
+        InstructionSample("image-one-to-one", paper_prompt("image_one_to_one", [2]), (0, 1), "Yes"),
+        ["Yes", "<|im_end|>"],
+    ),
+    (
+        InstructionSample(
+            "image-many-to-many",
+            paper_prompt("image_many_to_many", [1, 2]),
+            (0, 1, 2),
+            "Image 2 and Image 3 match the identity of the pedestrian in the query image.",
+        ),
+        [
+            "Image",
+            "2",
+            "and",
+            "Image",
+            "3",
+            "match",
+            "the",
+            "identity",
+            "of",
+            "the",
+            "pedestrian",
+            "in",
+            "the",
+            "query",
+            "image",
+            ".",
+            "<|im_end|>",
+        ],
+    ),
+    (
+        InstructionSample(
+            "text-many-to-one",
+            paper_prompt("text_many_to_one", [1], ["a man", "a woman"]),
+            (0,),
+            "The second caption",
+        ),
+        ["The", "second", "caption", "<|im_end|>"],
+    ),
+    (
+        InstructionSample("pair-question", pair_prompt("a red jacket", 1).messages, (0, 1), "No"),
+        ["No", "<|im_end|>"],
+    ),
+    (
+        InstructionSample("standard", paper_prompt("standard", [1, 2]), (0, 1, 2), "None"),
+        ["None", "<|im_end|>"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("sample", "words"), GOLDEN, ids=[sample.task for sample, _ in GOLDEN])
+def test_labels_stand_on_the_answer_and_its_end_alone(tiny, sample, words):
+    _, processor = tiny
+    laid, batch, _ = laid_and_batch(processor, sample)
+    tokenizer = processor.tokenizer
+    labels = laid.labels.tolist()
+    start = len(labels) - laid.answer_tokens
+    assert labels[:start] == [IGNORED] * start
+    assert [tokenizer.decode([label]) for label in labels[start:]] == words
+    assert laid.ids[start:].tolist() == labels[start:]
+    # The last token before the answer is the line break behind "assistant".
+    assert [tokenizer.decode([i]) for i in laid.ids[start - 3 : start]] == ["<|im_start|>", "assistant", "\n"]
+    # Each kept place is the one before the token that it answers.
+    assert batch.keep.tolist() == list(range(start - 1, len(labels) - 1))
+    assert batch.targets[0].tolist() == labels[start:]
+    assert batch.weights.sum().item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "sample", [sample for sample, _ in GOLDEN], ids=[sample.task for sample, _ in GOLDEN]
+)
+def test_inputs_are_the_processors_own(tiny, sample):
+    model, processor = tiny
+    laid, batch, pictures = laid_and_batch(processor, sample)
+    content = iter(pictures)
+    messages = [
+        {
+            **message,
+            "content": [
+                {"type": "image", "image": next(content)} if part["type"] == "image" else part
+                for part in message["content"]
+            ],
+        }
+        for message in sample.messages
+    ]
+    own = processor.apply_chat_template(
+        messages, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+    )
+    prompt = own["input_ids"].shape[1]
+    assert batch.ids[0, :prompt].tolist() == own["input_ids"][0].tolist()
+    assert batch.types[0, :prompt].tolist() == own["mm_token_type_ids"][0].tolist()
+    assert batch.grids.tolist() == own["image_grid_thw"].tolist()
+    torch.testing.assert_close(batch.patches, own["pixel_values"], atol=2e-2, rtol=0)
+    positions, _ = model.model.get_rope_index(
+        batch.ids, image_grid_thw=batch.grids, mm_token_type_ids=batch.types, attention_mask=batch.mask
+    )
+    assert torch.equal(positions, batch.positions)
+    assert laid.answer_tokens + prompt == batch.ids.shape[1]
+
+
+@torch.no_grad()
+def test_a_batch_loses_what_its_samples_lose_alone(tiny):
+    model, processor = tiny
+    maker = collator(processor)
+    stream = samples(3)
+    laid, pictures = [], []
+    for index in range(6):
+        sample = stream.sample(index)
+        own = [stream.picture(row) for row in sample.pictures]
+        laid.append(maker.lay(sample, [(p.height, p.width) for p in own]))
+        pictures.append(own)
+    together = maker.batch(laid, pictures, [1.0] * len(laid))
+    losses = token_losses(model(**together.model_inputs()).logits, together)
+    assert len({len(one) for one in laid}) > 1
+    for place, one in enumerate(laid):
+        alone = maker.batch([one], [pictures[place]], [1.0])
+        inputs = {**alone.model_inputs(), "logits_to_keep": 0}
+        logits = model(**inputs).logits[0, :-1]
+        slow = torch.nn.functional.cross_entropy(
+            logits, one.labels[1:], ignore_index=IGNORED, reduction="sum"
+        )
+        assert losses[place].sum().item() == pytest.approx(slow.item(), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("rule", "taken", "given"),
+    [
+        (STAGE_1, (128, 64), (252, 140)),
+        (STAGE_1, (512, 256), (504, 252)),
+        (STAGE_2, (512, 256), (392, 196)),
+        (STAGE_2, (200, 100), (196, 112)),
+        (STAGE_3, (512, 256), (504, 252)),
+    ],
+)
+def test_pictures_get_the_stages_sizes(tiny, rule, taken, given):
+    _, processor = tiny
+    sample = InstructionSample("annotate-attributes", annotate_prompt(), (0,), "a")
+    assert collator(processor, rule).lay(sample, [taken]).sizes == (given,)
+
+
+def test_a_sample_longer_than_a_batch_gets_smaller_pictures(tiny):
+    _, processor = tiny
+    sample = InstructionSample("standard", paper_prompt("standard", [1, 4]), (0, 1, 2, 3, 4), "Image 2")
+    size = [(512, 256)] * 5
+    whole = collator(processor, STAGE_3).lay(sample, size)
+    bounded = collator(processor, STAGE_3, longest=300).lay(sample, size)
+    assert len(whole) > 700
+    assert len(bounded) <= 300
+    assert len(set(bounded.sizes)) == 1
+
+
+@given(
+    lengths=st.lists(st.integers(1, 300), min_size=1, max_size=60),
+    budget=st.integers(1, 900),
+    parts=st.integers(1, 5),
+)
+@settings(max_examples=150, deadline=None)
+def test_passes_hold_every_sample_once_within_the_budget(lengths, budget, parts):
+    passes = cut(lengths, budget, parts)
+    assert sorted(place for one in passes for place in one) == list(range(len(lengths)))
+    assert len(passes) % parts == 0
+    for one in passes:
+        assert len(one) <= 1 or max(lengths[place] for place in one) * len(one) <= budget
+    firsts = [lengths[one[0]] for one in passes if one]
+    assert firsts == sorted(firsts, reverse=True)
+    assert cut(lengths, budget, parts) == passes
+
+
+@given(count=st.integers(1, 200), size=st.integers(1, 40))
+@settings(max_examples=50, deadline=None)
+def test_steps_hold_every_sample_once(count, size):
+    steps = -(-count // size)
+    assert [i for step in range(steps) for i in step_indices(step, size, count)] == list(range(count))
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.25, 1 / 3, 0.5, 1])
+def test_list_steps_are_spread_evenly(share):
+    marks = [is_list_step(step, share) for step in range(120)]
+    for start in range(0, 100):
+        assert abs(sum(marks[start : start + 20]) - 20 * share) <= 1
+
+
+def steps(stage, processor, **options):
+    given = {"samples_per_step": 8, "tokens_per_batch": 400, **options}
+    return Steps(samples(stage), collator(processor, longest=given["tokens_per_batch"]), **given)
+
+
+def same(one, other):
+    return (
+        one.seen == other.seen
+        and len(one.batches) == len(other.batches)
+        and all(
+            a.tasks == b.tasks and torch.equal(a.ids, b.ids) and torch.equal(a.patches, b.patches)
+            for a, b in zip(one.batches, other.batches, strict=True)
+        )
+    )
+
+
+def test_a_step_is_a_function_of_its_number(tiny):
+    _, processor = tiny
+    one, other = steps(2, processor), steps(2, processor)
+    ahead = [one[step] for step in range(3)]
+    assert all(same(ahead[step], other[step]) for step in (2, 0, 1))
+    assert not same(ahead[0], ahead[1])
+    assert len(one) == 5
+
+
+@pytest.mark.parametrize("average", ["samples", "tokens"])
+def test_devices_share_a_step_and_its_weights_add_up_to_one(tiny, average):
+    _, processor = tiny
+    whole = steps(2, processor, average=average)[1]
+    shared = [steps(2, processor, average=average, part=part, parts=3)[1] for part in range(3)]
+    assert {len(share.batches) for share in shared} == {len(shared[0].batches)}
+    for inputs in ([whole], shared):
+        assert sum(batch.weights.sum().item() for one in inputs for batch in one.batches) == pytest.approx(1)
+    tasks = Counter(
+        task
+        for share in shared
+        for batch in share.batches
+        for task, weight in zip(batch.tasks, batch.weights.sum(1).tolist(), strict=True)
+        if weight
+    )
+    assert tasks == Counter(whole.seen.samples)
+    if average == "samples":
+        for batch in whole.batches:
+            assert torch.allclose(batch.weights.sum(1), torch.tensor(1 / 8))
+
+
+def test_more_devices_than_samples_still_make_equally_many_passes(tiny):
+    _, processor = tiny
+    shares = [steps(2, processor, samples_per_step=1, part=part, parts=2)[0] for part in range(2)]
+    assert [len(share.batches) for share in shares] == [1, 1]
+    assert sum(share.batches[0].weights.sum().item() for share in shares) == pytest.approx(1)
+
+
+class Torn:
+    """A stream with one picture that cannot be opened."""
+
+    def __init__(self, stream, row):
+        self.stream, self.row = stream, row
+
+    def __len__(self):
+        return len(self.stream)
+
+    def sample(self, index):
+        return self.stream.sample(index)
+
+    def picture(self, row):
+        if row == self.row:
+            raise OSError("torn.jpg is cut off")
+        return self.stream.picture(row)
+
+
+def test_a_torn_picture_leaves_its_samples_out_and_is_told_once(tiny, capsys):
+    _, processor = tiny
+    stream = samples(1)
+    torn = Torn(stream, stream.sample(3).pictures[0])
+    made = Steps(torn, collator(processor), samples_per_step=8, tokens_per_batch=400)
+    hurt = sum(torn.row in stream.sample(i).pictures for i in range(8))
+    assert hurt >= 1
+    for _ in range(2):
+        step = made[0]
+        assert step.seen.unreadable == hurt
+        assert sum(step.seen.samples.values()) == 8 - hurt
+        assert sum(batch.weights.sum().item() for batch in step.batches) == pytest.approx(1)
+    assert capsys.readouterr().err.count("torn.jpg is cut off") == 1
