@@ -27,7 +27,7 @@ import numpy as np
 
 from training.instructions.chance import Chance, mixed
 
-MOST = 500  # slots of a block
+MOST = 240  # slots of a block
 ORDERS, ORDERS_OF_LONG, LONG = 64, 16, 100  # orders that blocks take turns in; longer blocks have fewer
 
 
@@ -72,7 +72,7 @@ class Schedule:
         """The slot of an index, 0 or more."""
         block, place = divmod(index, self.length)
         slots, orders = self._key
-        name, turn = _order(slots, self.seed, mixed(self.seed, block, 71) % orders)[place]
+        name, turn = _order(slots, mixed(self.seed, block, 71) % orders)[place]
         return Slot(name, block * self.slots[name] + turn)
 
 
@@ -93,10 +93,10 @@ def _whole(shares: dict[str, float]) -> dict[str, int]:
 
 
 @lru_cache(2048)
-def _order(slots: tuple[tuple[str, int], ...], seed: int, which: int) -> tuple[tuple[str, int], ...]:
-    """One order of a block: (name, its turn in the block) for each place."""
+def _order(slots: tuple[tuple[str, int], ...], which: int) -> tuple[tuple[str, int], ...]:
+    """One order of a block: (name, its turn in the block) for each place. The seed only says which blocks take it."""
     counts = np.array([count for _, count in slots])
-    places = _places(counts, Chance(seed, which, 73)) if len(slots) > 1 else [0] * slots[0][1]
+    places = _places(counts, Chance(which, 73)) if len(slots) > 1 else [0] * slots[0][1]
     had = [0] * len(slots)
     order = []
     for name in places:
