@@ -1,0 +1,209 @@
+"""The report's tables as plain cells, the same for Markdown and HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from training.evaluation.report.published import MAP, PARTIAL, PUBLISHED_AVERAGES, SHOWN_AS, TABLES, Table
+from training.evaluation.report.runs import Row, Run, model_label, rows_of, size_label, stages_label
+
+DASH = "–"
+PUBLISHED, OURS, FRAME = "published", "ours", "frame"
+FRAMING = ("histogram", "truth")  # floor and ceiling of the synthetic benchmark
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row. source: PUBLISHED, OURS, or FRAME (a bound, not a competitor). best: columns to set in bold."""
+
+    label: str
+    detail: str
+    source: str
+    cells: tuple[str, ...]
+    best: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table. groups: (title, how many columns); heads: below them. anchor: its id in the page."""
+
+    title: str
+    anchor: str
+    first: str
+    groups: tuple[tuple[str, int], ...]
+    heads: tuple[str, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()
+
+
+def paper_grids(runs: Sequence[Run]) -> tuple[Grid, ...]:
+    """Tables 1 to 6: what the paper prints, and ours below it."""
+    return tuple(_paper_grid(table, runs) for table in TABLES)
+
+
+def _paper_grid(table: Table, runs: Sequence[Run]) -> Grid:
+    compared = table.number not in (4, 6)
+    ours = rows_of(runs, table.columns, rankers=compared)
+    if table.number == 4:  # as the paper: a row is named by its stages
+        ours = tuple(_named(row, _stages(row)) for row in ours)
+    rows = [_Drawn(label, "", PUBLISHED, list(figures)) for label, figures in table.rows]
+    rows += [_Drawn(row.label, row.detail, OURS, list(row.figures), row.partial) for row in ours]
+    if table.number == 4:
+        for row in rows:
+            known = [figure for figure in row.figures if figure is not None]
+            whole = sum(known) / len(known) if len(known) == len(table.columns) else None
+            row.figures.append(PUBLISHED_AVERAGES[row.label] if row.source == PUBLISHED else whole)
+    lines = _lines(rows)
+    if table.number == 4:
+        groups: tuple[tuple[str, int], ...] = (
+            ("Standard", 3),
+            ("Clothes", 2),
+            ("Infrared", 2),
+            ("Text", 3),
+            ("", 1),
+        )
+        heads = (*(column.title for column in table.columns), "Avg.")
+    elif table.number == 6:
+        groups, heads = (), tuple(column.title for column in table.columns)
+    else:
+        groups = tuple((column.title, 2) for column in table.columns if column.metric == MAP)
+        heads = tuple(SHOWN_AS[column.metric] for column in table.columns)
+    first = "Parameters" if table.number == 6 else "Method"
+    title = f"Table {table.number}. {table.caption}"
+    notes = (*table.notes, PARTIAL) if any(row.partial for row in rows) else table.notes
+    return Grid(title, f"table-{table.number}", first, groups, heads, lines, notes)
+
+
+@dataclass
+class _Drawn:
+    """A row on its way into the table; figures in per cent."""
+
+    label: str
+    detail: str
+    source: str
+    figures: list[float | None]
+    partial: frozenset[int] = frozenset()
+
+    def counts(self, place: int) -> bool:
+        """Whether a column's figure may be compared."""
+        return place not in self.partial and self.figures[place] is not None
+
+
+def _stages(row: Row) -> str:
+    return next(
+        (part for part in row.detail.split(", ") if part.startswith("Stage")), "no stage of the three"
+    )
+
+
+def _named(row: Row, name: str) -> Row:
+    rest = ", ".join(part for part in row.detail.split(", ") if not part.startswith("Stage"))
+    return Row(name, f"{row.label}, {rest}", row.figures, row.partial)
+
+
+def _lines(rows: Sequence[_Drawn]) -> tuple[Line, ...]:
+    tops = [
+        max((row.figures[place] or 0.0 for row in rows if row.counts(place)), default=None)
+        for place in range(len(rows[0].figures))
+    ]
+    return tuple(
+        Line(
+            row.label,
+            row.detail,
+            row.source,
+            tuple(
+                DASH if figure is None else f"{figure:.1f}" + ("†" if place in row.partial else "")
+                for place, figure in enumerate(row.figures)
+            ),
+            frozenset(n for n, f in enumerate(row.figures) if row.counts(n) and f == tops[n]),
+        )
+        for row in rows
+    )
+
+
+def run_grid(runs: Sequence[Run]) -> Grid:
+    """What was evaluated, a line per run."""
+    lines = []
+    for run in runs:
+        result, model = run.result, run.result.model
+        queries = max(
+            (int(f.get("queries", 0)) for r in result.settings.values() for f in r.values()), default=0
+        )
+        lines.append(
+            Line(
+                f"{run.name}",
+                result.kind if result.kind != "benchmark" else "",
+                OURS,
+                (
+                    model_label(run),
+                    size_label(model.parameters) or DASH,
+                    stages_label(model.stages) or DASH,
+                    model.encoder or DASH,
+                    str(model.k) if model.k else DASH,
+                    "by kind" if model.tau is None else f"{model.tau:g}",
+                    str(queries) if queries else DASH,
+                    _duration(result.seconds.get("total", 0.0)),
+                ),
+            )
+        )
+    heads = ("Model", "Size", "Stages", "Encoder", "K", "tau", "Queries", "Time")
+    return Grid("What was evaluated", "runs", "Run", (), heads, tuple(lines))
+
+
+def setting_grids(runs: Sequence[Run]) -> tuple[Grid, ...]:
+    """Every figure of every run: a line per setting and ranker."""
+    names = {"mAP": "mAP", "rank1": "R-1", "rank5": "R-5", "rank10": "R-10", "mINP": "mINP"}
+    grids = []
+    for number, run in enumerate(runs):
+        lines = [
+            Line(
+                setting if place == 0 else "",
+                ranker,
+                FRAME if ranker in FRAMING else OURS,
+                (
+                    *(_share(figures, key) for key in names),
+                    _share(figures, "prefilter_recall"),
+                    str(int(figures["queries"])) if "queries" in figures else DASH,
+                    str(int(figures["queries_without_match"]))
+                    if "queries_without_match" in figures
+                    else DASH,
+                ),
+                _best(rankers, ranker, tuple(names)),
+            )
+            for setting, rankers in run.result.settings.items()
+            for place, (ranker, figures) in enumerate(rankers.items())
+        ]
+        if lines:
+            heads = (*names.values(), "Recall@K", "Queries", "No match")
+            notes = (*_world(run), *run.result.notes)
+            title = f"All figures: {run.name}, {model_label(run)}"
+            grids.append(Grid(title, f"run-{number}", "Setting", (), heads, tuple(lines), notes))
+    return tuple(grids)
+
+
+def _best(rankers: Mapping[str, Mapping[str, float]], ranker: str, keys: Sequence[str]) -> frozenset[int]:
+    """The columns in which a ranker is the best of its setting, bounds aside."""
+    if ranker in FRAMING or len(rankers) < 2:
+        return frozenset()
+    return frozenset(
+        place
+        for place, key in enumerate(keys)
+        if rankers[ranker].get(key) == max(f.get(key, -1.0) for r, f in rankers.items() if r not in FRAMING)
+    )
+
+
+def _share(figures: Mapping[str, float], key: str) -> str:
+    return f"{100 * figures[key]:.1f}" if key in figures else DASH
+
+
+def _world(run: Run) -> tuple[str, ...]:
+    world = run.result.world
+    if not world:
+        return ()
+    return ("Drawn people: " + ", ".join(f"{name} {value}" for name, value in world.items()) + ".",)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
