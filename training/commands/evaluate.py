@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.npz",
         help="arrays scores (Q, G; higher is better), query_ids, gallery_ids, query_cameras, gallery_cameras",
     )
+    from training.commands import evaluate_drawn
+
+    evaluate_drawn.add_arguments(what, parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object of unrounded fractions")
     parser.add_argument(
         "--max-rank", type=_positive, default=10, metavar="N", help="how far --scores prints the CMC curve"
@@ -65,6 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from training.commands import evaluate_drawn
+
+    if evaluate_drawn.wants(chosen):
+        return evaluate_drawn.run(chosen)
     return _run_scores(chosen) if chosen.scores else _run_benchmark(chosen)
 
 

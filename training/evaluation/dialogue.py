@@ -27,6 +27,7 @@ from app.chat.values import GalleryFacts, Shown
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, phrase
 from app.retrieval.engine import Engine
 from app.retrieval.values import Ranking, Reference
+from training.evaluation.harness import HarnessError
 from training.evaluation.searchers import Opened
 from training.synthetic.captions import caption, fragment
 from training.synthetic.world import DAY, Crop
@@ -47,7 +48,7 @@ class Operator:
 
     def __post_init__(self) -> None:
         if min(self.wrong, self.unsure) < 0 or self.wrong + self.unsure > 1:
-            raise ValueError(
+            raise HarnessError(
                 f"the shares of wrong ({self.wrong}) and unsure ({self.unsure}) answers are 0 or more, "
                 "and at most 1 together"
             )

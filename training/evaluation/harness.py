@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,16 @@ from training.evaluation.searched import Searched, write_block
 from training.evaluation.searchers import Opened, Searchers
 
 BLOCK = 32  # queries that are searched between two writes
-__all__ = ["Ask", "HarnessError", "Searched", "index_gallery", "search_all", "show_progress", "spread"]
+__all__ = [
+    "Ask",
+    "HarnessError",
+    "Searched",
+    "begin",
+    "index_gallery",
+    "search_all",
+    "show_progress",
+    "spread",
+]
 
 Progress = Callable[[str, int, int], None]  # (step, done, all)
 
@@ -252,7 +262,6 @@ def _agree(
     chosen: np.ndarray,
     block: int,
 ) -> None:
-    """Begin a plan in the folder, or go on with the same one. Raises HarnessError for another."""
     digest = hashlib.sha256()
     for item in (*asks, *gallery):
         digest.update(repr(item).encode())
@@ -264,13 +273,18 @@ def _agree(
         "best_choice": np.flatnonzero(chosen).tolist(),
         "block": block,
     }
+    begin(work, plan)
+
+
+def begin(work: Path, plan: dict[str, Any]) -> None:
+    """Begin a plan (JSON) in the folder, or go on with the same one. Raises HarnessError for another."""
     file = work / "plan.json"
     if file.is_file():
         try:
             before = json.loads(file.read_text("utf-8"))
         except ValueError:
             before = None
-        if before != plan:
+        if before != json.loads(json.dumps(plan)):
             raise HarnessError(
                 f"{work} holds another evaluation (other queries, crops, models or options): "
                 "choose another folder, or remove this one"

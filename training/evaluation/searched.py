@@ -67,8 +67,10 @@ class Searched:
         return np.array(asked, np.int64)
 
     def recall(self, relevance: Relevance, start: int = 0) -> float:
-        """Prefilter recall of the relevance's queries, the first of which is number `start` here: the share of a query's true matches that the model read, mean over the queries
-        that have any; no re-ranker can do more for them.
+        """Prefilter recall of the relevance's queries, the first of which is number `start` here.
+
+        The share of a query's true matches that the model read, mean over the queries that have any; no
+        re-ranker can do more for them.
         """
         shares = []
         for number, found in enumerate(self.found(), -start):

@@ -26,8 +26,8 @@ from training.evaluation.synthetic_people import World
 from training.synthetic.captions import caption, fragment
 from training.synthetic.world import Crop
 
-TOLD = 8  # attributes of a description: all that is worth telling of most crops
-FRAGMENTS = 3
+TOLD = (4, 8)  # attributes of a description
+FRAGMENTS = (3, 3)
 MOST_CHANGES = 3
 BODY = (
     "gender",
@@ -58,7 +58,7 @@ class Setting:
 
 
 def standard(seed: int, identities: int) -> Setting:
-    """Random people; the query is one crop, the gallery three of each person by other cameras in daylight.
+    """Random people; the query is one crop, the gallery three of each person by other cameras.
 
     Right: the person's crops (Market-1501's cross-camera protocol; no camera repeats, so nothing is junk).
     """
@@ -88,7 +88,7 @@ def visible_infrared(seed: int, identities: int) -> Setting:
 
 
 def text_to_image(seed: int, identities: int) -> Setting:
-    """Eight visible attributes of one crop of each person, in varied wording and as the chat reads it, over
+    """Four to eight visible attributes of one crop of each person, in varied wording and as the chat reads it, over
     all crops. A colour of a hat, a bag or shoes is told with the thing. Right: every crop that fits.
     """
     rng = np.random.default_rng((seed, 71))
@@ -148,7 +148,7 @@ def _by_words(
     name: str,
     world: World,
     rng: np.random.Generator,
-    count: int,
+    count: tuple[int, int],
     worded: Callable[[Mapping[str, str], np.random.Generator], Ask],
 ) -> Setting:
     by_person: dict[str, list[Crop]] = {}
@@ -158,10 +158,10 @@ def _by_words(
     for crops in by_person.values():
         seen = [crop for crop in crops if not crop.shot.infrared] or crops
         crop = seen[int(rng.integers(len(seen)))]
-        told = fragment(crop.visible, rng, count)
+        told = fragment(crop.visible, rng, int(rng.integers(count[0], count[1] + 1)))
         if worded is _spoken:
             told = _with_things(told, crop.visible)
-        fits, unsure = _fit(told, world.gallery)
+        fits, unsure = fit(told, world.gallery)
         asks.append(worded(told, rng))
         asked.append(crop)
         said.append(told)
@@ -183,7 +183,7 @@ def _changed(name: str, seed: int, identities: int, *, picture: bool, words: boo
         if not kinds:
             continue
         told = {kind: after[kind] for kind in TOLD_CHANGES if kind in kinds}
-        fits, unsure = _fit(told, world.gallery)
+        fits, unsure = fit(told, world.gallery)
         wanted = _wanted(told) if words else ()
         asks.append(Ask(image=query if picture else None, wanted=wanted))
         asked.append(query)
@@ -200,8 +200,8 @@ def _same(world: World) -> np.ndarray:
     return np.array([people == query.person_id for query in world.queries])
 
 
-def _fit(told: Mapping[str, str], gallery: Sequence[Crop]) -> tuple[np.ndarray, np.ndarray]:
-    """(fits, unsure), bool (G,) each."""
+def fit(told: Mapping[str, str], gallery: Sequence[Crop]) -> tuple[np.ndarray, np.ndarray]:
+    """(fits, unsure), bool (G,) each, as training.demo.sampling.satisfies has them."""
     true = np.stack([value_indices(crop.attributes) for crop in gallery])
     shown = np.stack([value_indices(crop.visible) for crop in gallery])
     fits, unsure = satisfies(value_indices(dict(told))[None], true, shown)

@@ -1,7 +1,7 @@
 """The drawn people of the synthetic benchmark: from the "test" split, that no training and no tuning draws from.
 
-Each world is one site of six cameras. "Mixed" people are half strangers and half families of three
-look-alikes, so that most galleries hold both.
+Each world is one site of six cameras over a day; two of them see in infrared from seven in the evening on.
+"Mixed" people are half strangers and half families of three look-alikes, so that most galleries hold both.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from training.synthetic.world import DAY, Crop, crops_of, shoot
 SPLIT = "test"
 VIEWS = 4  # crops of each person, each by another camera
 MEMBERS = 3  # of a family of look-alikes
-DAYLIGHT = (7, 19)  # hours: no camera has turned to infrared yet
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ def two_outfits(seed: int, count: int) -> World:
     own = seed * 10 + 3
     site = cameras(own)
     queries, gallery = [], []
-    for person in _mixed(seed, 3, count):
-        crops = list(crops_of(person, site, VIEWS // 2, own, outfits=(0, 1), hours=DAYLIGHT))
+    for person in mixed(seed, 3, count):
+        crops = list(crops_of(person, site, VIEWS // 2, own, outfits=(0, 1)))
         queries.append(crops[0])
         gallery += crops[1:]
     return World("two-outfits", tuple(queries), tuple(gallery))
@@ -61,7 +60,7 @@ def day_and_night(seed: int, count: int) -> World:
     own = seed * 10 + 5
     site = cameras(own)
     queries, gallery = [], []
-    for number, person in enumerate(_mixed(seed, 5, count)):
+    for number, person in enumerate(mixed(seed, 5, count)):
         rng = np.random.default_rng((own, number, 61))
         chosen = [site[int(i)] for i in rng.permutation(len(site))[:VIEWS]]
         crops = [shoot(person, 0, camera, DAY, view == 0, rng) for view, camera in enumerate(chosen)]
@@ -74,7 +73,7 @@ def one_outfit(seed: int, count: int) -> World:
     """Mixed people over a whole day, infrared cameras at night among them: all four crops are the gallery."""
     own = seed * 10 + 7
     site = cameras(own)
-    crops = [crop for person in _mixed(seed, 7, count) for crop in crops_of(person, site, VIEWS, own)]
+    crops = [crop for person in mixed(seed, 7, count) for crop in crops_of(person, site, VIEWS, own)]
     return World("one-outfit", (), tuple(crops))
 
 
@@ -94,7 +93,7 @@ def _first_asks(name: str, who: Iterable[Person], own: int) -> World:
     site = cameras(own)
     queries, gallery = [], []
     for person in who:
-        first, *others = crops_of(person, site, VIEWS, own, hours=DAYLIGHT)
+        first, *others = crops_of(person, site, VIEWS, own)
         queries.append(first)
         gallery += others
     return World(name, tuple(queries), tuple(gallery))
@@ -109,6 +108,7 @@ def _families(seed: int, part: int, count: int) -> list[Person]:
     return list(islice(people(seed * 10 + part, SPLIT, families, members=MEMBERS), count))
 
 
-def _mixed(seed: int, part: int, count: int) -> list[Person]:
+def mixed(seed: int, part: int, count: int) -> list[Person]:
+    """Half families of three look-alikes, half strangers. part: another one gives other people."""
     alike = _families(seed, part, count // 2)
     return alike + _strangers(seed, part + 1, count - len(alike))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from training.evaluation.bootstrap import paired_difference
-from training.evaluation.harness import Progress, search_all, spread
+from training.evaluation.harness import HarnessError, Progress, search_all, spread
 from training.evaluation.metrics import Ranks, rank
 from training.evaluation.rankers import BEST_CHOICE, CLIP, COMBINED, PAIRWISE, RANKERS
 from training.evaluation.rankings import Side, rankings, write_thumbnails
@@ -42,15 +42,15 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.seed < 0:
-            raise ValueError(f"a seed is 0 or more, not {self.seed}")
+            raise HarnessError(f"a seed is 0 or more, not {self.seed}")
         if self.identities < 6:
-            raise ValueError(f"at least 6 identities are needed, not {self.identities}")
+            raise HarnessError(f"at least 6 identities are needed, not {self.identities}")
         for given, known, thing in (
             (self.settings, tuple(SETTINGS), "setting"),
             (self.rankers, ALL_RANKERS, "ranker"),
         ):
             if unknown := [name for name in given if name not in known]:
-                raise ValueError(f"there is no {thing} {unknown[0]!r}; there are {', '.join(known)}")
+                raise HarnessError(f"there is no {thing} {unknown[0]!r}; there are {', '.join(known)}")
 
 
 @dataclass

@@ -28,7 +28,10 @@ def table(result: Result) -> str:
         *result.notes,
     ]
     if told := _differences(result):
-        lines += ["", "mAP difference over the queries, in points, with its 95 % interval (paired bootstrap):"]
+        lines += [
+            "",
+            "mAP difference over the queries, in points, with its 95 % interval (paired bootstrap):",
+        ]
         lines += told
     return "\n".join(lines)
 
