@@ -37,7 +37,7 @@ def run(chosen: argparse.Namespace) -> int:
 
     from training.captioning.stored import prepared
     from training.datasets.errors import DataSetError
-    from training.datasets.load import load_many
+    from training.datasets.load import load_many, parse_names
     from training.datasets.training_records import training_records
     from training.instructions.mixtures import STAGES
     from training.instructions.rows import write_rows
@@ -48,8 +48,8 @@ def run(chosen: argparse.Namespace) -> int:
         print("--count and --first are 0 or more", file=sys.stderr)
         return 2
     try:
-        names = [name for name in chosen.data.split(",") if name]
-        datasets = prepared(load_many(names, chosen.root), chosen.root, chosen.captions, chosen.dropped)
+        loaded = load_many(parse_names(chosen.data), chosen.root)
+        datasets = prepared(loaded, chosen.root, chosen.captions, chosen.dropped)
         mixture = STAGES[chosen.stage]
         if chosen.nobody is not None:
             mixture = replace(mixture, nobody=chosen.nobody)

@@ -1,0 +1,222 @@
+"""Who tells what pictures show: any Qwen2-VL, here, or a server that speaks as OpenAI's does (in GPT-4o's place).
+
+Each picture is asked about twice: the paper's caption question, and Figure 4's annotation question, to which a
+list of the vocabulary is added for models that were never taught its format. Answers are read by
+app.model.answers, so that whatever is not in the vocabulary is passed over.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Protocol
+
+from PIL import Image
+
+from app.model.answers import ENTRIES, parse_annotation
+from app.model.image_rules import STAGE_1, ImageRule
+from app.model.prompts import Message, annotate_prompt, caption_prompt
+from app.model.vocabulary import KINDS
+
+CAPTION_TOKENS, ANNOTATION_TOKENS = 256, 160
+AGAIN = (408, 409, 429, 500, 502, 503, 504, 529)  # answers of a server that may be better next time
+
+
+class CaptionerError(RuntimeError):
+    """What went wrong, and what to do. `picture`: it is this picture's fault, and others may go well."""
+
+    def __init__(self, text: str, *, picture: bool = False) -> None:
+        super().__init__(text)
+        self.picture = picture
+
+
+@dataclass(frozen=True)
+class Told:
+    """caption: one line of plain words. attributes: kind -> value of the vocabulary, those that were recognised."""
+
+    caption: str
+    attributes: dict[str, str]
+
+
+class Captioner(Protocol):
+    """batch: how many pictures it likes to be given at once."""
+
+    batch: int
+
+    def tell(self, pictures: Sequence[Image.Image]) -> list[Told | CaptionerError]:
+        """One answer for each RGB picture. Raises CaptionerError where no picture could go well."""
+        ...
+
+
+def annotation_question() -> list[Message]:
+    """Figure 4's question, with the entries and their words for models that do not know them."""
+    message = annotate_prompt()[0]
+    lines = [
+        f"{entry}: {' '.join('|'.join(KINDS[kind]) for kind in kinds)}" for entry, kinds in ENTRIES.items()
+    ]
+    told = (
+        '\nAnswer in one line of this form, with one word out of each group, and "unseen" where the picture does'
+        " not show it:\n" + "; ".join(lines)
+    )
+    content = [*message["content"], {"type": "text", "text": told}]
+    return [{**message, "content": content}]
+
+
+class LocalCaptioner:
+    """A Qwen2-VL folder or hub name, loaded as the app loads it: safetensors only, no remote code.
+
+    known: whether it was taught the annotation's format, so that it is asked in the plain words of the app.
+    """
+
+    def __init__(
+        self, spec: str | Path, *, device: str = "cpu", batch: int = 8, known: bool | None = None
+    ) -> None:
+        from app.model.layout import PromptTokens
+        from app.model.loading import find_checkpoint, load_model
+        from app.model.manifest import CheckpointManifest
+        from app.model.scoring import LanguageModel
+
+        checkpoint = find_checkpoint(spec)
+        manifest = CheckpointManifest.read(checkpoint.folder) if checkpoint.folder else None
+        self.rule: ImageRule = manifest.image_rule if manifest else STAGE_1
+        self.batch = batch
+        self._model, self._processor = load_model(checkpoint, device=device)
+        self._language = LanguageModel(self._model)
+        taught = manifest is not None if known is None else known
+        question = annotate_prompt() if taught else annotation_question()
+        self._caption = PromptTokens(self._processor, caption_prompt())
+        self._annotate = PromptTokens(self._processor, question)
+
+    def tell(self, pictures: Sequence[Image.Image]) -> list[Told | CaptionerError]:
+        captions = self._answers(self._caption, pictures, CAPTION_TOKENS)
+        annotations = self._answers(self._annotate, pictures, ANNOTATION_TOKENS)
+        return [told(caption, words) for caption, words in zip(captions, annotations, strict=True)]
+
+    def _answers(self, question: Any, pictures: Sequence[Image.Image], limit: int) -> list[str]:
+        import torch
+
+        from app.model.annotation import generate
+        from app.model.pictures import BoundedCache, Picture
+        from app.model.tokens import TokenReader
+
+        answers = [""] * len(pictures)
+        with torch.inference_mode():
+            reader = TokenReader(self._model.model.visual, self.rule, BoundedCache(0))
+            seen = reader.see([Picture(n, lambda p=picture: p) for n, picture in enumerate(pictures)])  # type: ignore[misc]
+            for grid in dict.fromkeys(one.grid for one in seen if one):
+                group = [(place, one) for place, one in enumerate(seen) if one and one.grid == grid]
+                found = generate(
+                    self._language, question, [one for _, one in group], batch=self.batch, limit=limit
+                )
+                for (place, _), answer in zip(group, found, strict=True):
+                    answers[place] = self._processor.tokenizer.decode(answer.ids)
+        return answers
+
+
+class RemoteCaptioner:
+    """A server at ADDRESS/chat/completions, by the standard library alone.
+
+    key: sent as a bearer token; never written anywhere. tries, wait: how often, and after how many seconds
+    (doubled each time), an answer that may be better next time is asked for again.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        model: str,
+        key: str = "",
+        *,
+        batch: int = 4,
+        tries: int = 6,
+        wait: float = 1.0,
+        timeout: float = 120.0,
+    ) -> None:
+        if not address.startswith(("http://", "https://")):
+            raise CaptionerError(f"{address!r} is no address; it begins with http:// or https://")
+        self.url = address.rstrip("/") + "/chat/completions"
+        self.model, self.key, self.batch = model, key, batch
+        self.tries, self.wait, self.timeout = tries, wait, timeout
+
+    def tell(self, pictures: Sequence[Image.Image]) -> list[Told | CaptionerError]:
+        """Pictures are asked about side by side."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(max(1, len(pictures))) as threads:
+            found = list(threads.map(self._one, pictures))
+        for answer in found:
+            if isinstance(answer, CaptionerError) and not answer.picture:
+                raise answer
+        return found
+
+    def _one(self, picture: Image.Image) -> Told | CaptionerError:
+        try:
+            caption = self._ask(caption_prompt(), picture, CAPTION_TOKENS)
+            return told(caption, self._ask(annotation_question(), picture, ANNOTATION_TOKENS))
+        except CaptionerError as problem:
+            return problem
+
+    def _ask(self, messages: list[Message], picture: Image.Image, limit: int) -> str:
+        body = {
+            "model": self.model,
+            "messages": [{"role": m["role"], "content": _parts(m, picture)} for m in messages],
+            "max_tokens": limit,
+            "temperature": 0,
+        }
+        headers = {"Content-Type": "application/json"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        data = json.dumps(body).encode()
+        for attempt in range(self.tries):
+            request = urllib.request.Request(self.url, data, headers)
+            try:
+                with urllib.request.urlopen(request, timeout=self.timeout) as reply:
+                    return _text(json.loads(reply.read()))
+            except urllib.error.HTTPError as problem:
+                reason = f"{problem.code} {problem.reason}"
+                if problem.code not in AGAIN:
+                    text = f"{self.url} answers {reason}: {_first_words(problem)}"
+                    raise CaptionerError(text, picture=problem.code in (400, 413, 422)) from None
+            except (KeyError, IndexError, TypeError, ValueError):
+                reason = "its answer is not a chat completion"
+            except (OSError, TimeoutError) as problem:  # URLError is an OSError
+                reason = str(getattr(problem, "reason", problem)) or type(problem).__name__
+            if attempt + 1 < self.tries:
+                time.sleep(self.wait * 2**attempt)
+        raise CaptionerError(
+            f"{self.url} did not answer in {self.tries} tries ({reason}); run again to go on"
+        )
+
+
+def told(caption: str, annotation: str) -> Told:
+    """The two answers, read."""
+    attributes = {attribute.kind: attribute.value for attribute in parse_annotation(annotation)}
+    return Told(" ".join(caption.split()), attributes)
+
+
+def _parts(message: Message, picture: Image.Image) -> list[dict[str, Any]]:
+    data = BytesIO()
+    picture.save(data, "JPEG", quality=92)
+    url = "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
+    image = {"type": "image_url", "image_url": {"url": url}}
+    return [image if part["type"] == "image" else dict(part) for part in message["content"]]
+
+
+def _text(reply: Any) -> str:
+    text = reply["choices"][0]["message"]["content"]
+    if not isinstance(text, str):
+        raise TypeError
+    return text
+
+
+def _first_words(problem: urllib.error.HTTPError) -> str:
+    try:
+        return " ".join(problem.read(400).decode("utf-8", "replace").split())[:200]
+    except OSError:
+        return ""
