@@ -54,6 +54,7 @@ def _paper_grid(table: Table, runs: Sequence[Run]) -> Grid:
             known = [figure for figure in row.figures if figure is not None]
             whole = sum(known) / len(known) if len(known) == len(table.columns) else None
             row.figures.append(PUBLISHED_AVERAGES[row.label] if row.source == PUBLISHED else whole)
+            row.partial |= {len(table.columns)} if row.partial else set()
     lines = _lines(rows)
     if table.number == 4:
         groups: tuple[tuple[str, int], ...] = (
