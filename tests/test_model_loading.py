@@ -20,7 +20,9 @@ def test_four_bit_runs_on_a_cpu():
     assert np.isfinite(words).all()
     with model._ready() as loaded:
         kinds = {type(module).__name__ for module in loaded.language.text.modules()}
+        seeing = {type(module).__name__ for module in loaded.language.model.model.visual.modules()}
     assert "Linear4bit" in kinds
+    assert "Linear" in seeing and "Linear4bit" not in seeing  # small differences are read there
     full = ReidModel.load(tiny_folder()).words("a woman in a red jacket", [], [picture(1), picture(2)])
     assert np.abs(words - full).max() > 0  # the weights really are rounded
 

@@ -113,7 +113,7 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu", four_bit: bool = 
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_compute_dtype=dtype,
-            llm_int8_skip_modules=["visual", "lm_head"],
+            llm_int8_skip_modules=["model.visual", "lm_head"],
         )
     try:
         model: Any = Qwen2VLForConditionalGeneration.from_pretrained(checkpoint.base, **options)

@@ -28,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--root", type=Path, help="the folder below which the data sets lie")
     parser.add_argument(
+        "--captions", type=Path, nargs="*", default=[], help="files that `python -m training caption` wrote"
+    )
+    parser.add_argument(
+        "--dropped", type=Path, nargs="*", default=[], help="files that `python -m training filter` wrote"
+    )
+    parser.add_argument(
         "--out", type=Path, required=True, help="the finished checkpoint; OUT.work until then"
     )
     parser.add_argument(

@@ -25,15 +25,13 @@ TARGETS = (
 )
 # What NF4 leaves in the base's own precision (as app.model.loading does): small differences between people are
 # read in the encoder.
-UNQUANTIZED = ["visual", "lm_head"]
+UNQUANTIZED = ["model.visual", "lm_head"]
 
 
 def with_lora(model: Any, rank: int, *, seed: int, dropout: float = 0.0) -> Any:
-    """The model with a fresh adapter, which changes nothing yet. Raises ValueError for a rank under 1."""
+    """The model with a fresh adapter, which changes nothing yet."""
     from peft import LoraConfig, get_peft_model
 
-    if rank < 1:
-        raise ValueError(f"--lora takes a rank of 1 or more, not {rank}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return get_peft_model(

@@ -71,7 +71,7 @@ def arguments(
         "per_device_train_batch_size": 1,
         "learning_rate": stage.lora_rate if lora else stage.learning_rate,
         "lr_scheduler_type": stage.schedule,
-        "warmup_steps": max(1, round(stage.steps * stage.warmup)),
+        "warmup_steps": round(stage.steps * stage.warmup),
         "weight_decay": stage.weight_decay,
         "max_grad_norm": 1.0,
         "optim": optimizer,

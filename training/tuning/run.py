@@ -224,7 +224,7 @@ def _tuned(run: Run, stream: SampleStream, state: PartialState) -> Path | None:
         run.max_pixels,
         parameters=parts,
         optimizer=optimizer,
-        dtype=str(dtype).removeprefix("torch."),
+        dtype=("NF4, the rest " if run.origin.four_bit else "") + str(dtype).removeprefix("torch."),
         seconds=progress.seconds,
         processes=state.num_processes,
     )

@@ -41,6 +41,8 @@ class Origin:
             )
         if stage.number == 1 and self.before is not None:
             raise ModelError("stage 1 starts from --base alone; --from is for stages 2 and 3")
+        if self.lora is not None and self.lora < 1:
+            raise ModelError(f"--lora takes a rank of 1 or more, not {self.lora}")
         if self.four_bit and self.lora is None:
             raise ModelError(
                 "4-bit weights cannot be trained themselves; add --lora, or leave --four-bit out"
