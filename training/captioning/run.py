@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from gallery_store.decoding import PictureError
 from training.captioning.captioners import Captioner, CaptionerError
-from training.captioning.stored import json_lines, path_key
+from training.captioning.stored import is_row, json_lines, path_key
 from training.datasets.record import Record
 
 Progress = Callable[[int, int], None]
@@ -72,18 +72,22 @@ def tell_all(
 
 
 def open_for_lines(file: Path) -> IO[bytes]:
-    """Opens a file of lines to append to; a line that a kill cut off is taken away first."""
+    """Opens a file of lines to append to; a line that a kill cut off is taken away first.
+
+    A last line that is whole but for its newline counts (as for training.captioning.stored.json_lines) and gets it.
+    """
     out = file.open("ab+")
-    end = out.seek(0, os.SEEK_END)
-    while end > 0:  # back to behind the last newline, by blocks
-        start = max(0, end - 4096)
+    end = start = out.seek(0, os.SEEK_END)
+    tail = b""
+    while start > 0 and b"\n" not in tail:  # back to the last newline, by blocks
+        start = max(0, end - len(tail) - 4096)
         out.seek(start)
-        found = out.read(end - start).rfind(b"\n")
-        if found >= 0:
-            end = start + found + 1
-            break
-        end = start
-    out.truncate(end)
+        tail = out.read(end - start - len(tail)) + tail
+    tail = tail.rpartition(b"\n")[2]
+    if tail and is_row(tail):
+        out.write(b"\n")
+    else:
+        out.truncate(end - len(tail))
     out.seek(0, os.SEEK_END)
     return out
 

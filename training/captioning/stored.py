@@ -48,15 +48,19 @@ def json_lines(file: Path) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        try:
-            found = json.loads(line)
-            if not isinstance(found, dict) or not isinstance(found.get("path"), str):
-                raise ValueError
-        except ValueError:
-            if number == len(lines):  # what follows the last newline
-                continue
-            raise DataSetError(f'{file}, line {number}: not a JSON object with a "path"') from None
-        yield found
+        if is_row(line):
+            yield json.loads(line)
+        elif number < len(lines):  # not what follows the last newline
+            raise DataSetError(f'{file}, line {number}: not a JSON object with a "path"')
+
+
+def is_row(line: str | bytes) -> bool:
+    """Whether a line is a JSON object with a "path"."""
+    try:
+        found = json.loads(line)
+    except ValueError:  # among them bytes that are no UTF-8
+        return False
+    return isinstance(found, dict) and isinstance(found.get("path"), str)
 
 
 def read_captions(file: Path) -> dict[str, Captioned]:

@@ -1,0 +1,388 @@
+"""Captioners, the files that they write, and the filters: with a server of our own and a toy Qwen2-VL."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFilter
+
+from app.model.vocabulary import KINDS
+from tests.tiny_qwen import noise_picture, tiny_folder
+from training.__main__ import main
+from training.captioning.captioners import (
+    CaptionerError,
+    LocalCaptioner,
+    RemoteCaptioner,
+    annotation_question,
+)
+from training.captioning.filters import Limits, Quality, laplacian_variance, measure, why_dropped
+from training.captioning.run import open_for_lines, tell_all
+from training.captioning.stored import json_lines, path_key, prepared, read_captions, read_dropped
+from training.datasets.errors import DataSetError
+from training.datasets.record import DataSet, Record
+
+CAPTION = "A man in a red\n coat."
+ANNOTATION = "gender: man; upper: red coat; lower: tartan kilt; hat: none"
+TOLD = {"gender": "man", "upper": "coat", "upper_colour": "red", "hat": "none"}
+
+
+@contextmanager
+def server(answer):
+    """A chat server; answer(number of the request, body, headers) -> (status, JSON object)."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append((self.path, dict(self.headers), body))
+            status, reply = answer(len(asked), body, self.headers)
+            data = json.dumps(reply).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_):
+            pass
+
+    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=served.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{served.server_port}/v1", asked
+    finally:
+        served.shutdown()
+        served.server_close()
+
+
+def completion(text):
+    return 200, {"choices": [{"message": {"role": "assistant", "content": text}}]}
+
+
+def honest(number, body, headers):
+    words = "".join(part.get("text", "") for part in body["messages"][0]["content"])
+    return completion(ANNOTATION if "attribute annotations" in words else CAPTION)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in range(5):
+        noise_picture(name).save(tmp_path / f"{name}.png")
+    return tmp_path
+
+
+def crops(folder, count=5):
+    return [Record(folder / f"{name}.png", str(name)) for name in range(count)]
+
+
+def test_a_server_is_asked_as_openai_s_is(folder):
+    with server(honest) as (address, asked):
+        found = tell_all(crops(folder), folder, RemoteCaptioner(address, "m", "secret"), folder / "c.jsonl")
+    assert (found.told, found.before, found.refused) == (5, 0, ())
+    told = read_captions(folder / "c.jsonl")
+    assert sorted(told) == [f"{name}.png" for name in range(5)]
+    assert told["0.png"].caption == "A man in a red coat."
+    assert told["0.png"].attributes == TOLD
+    path, headers, body = asked[0]
+    assert path == "/v1/chat/completions"
+    assert headers["Authorization"] == "Bearer secret"
+    assert body["model"] == "m" and body["temperature"] == 0
+    images = [part for part in body["messages"][0]["content"] if part["type"] == "image_url"]
+    assert len(images) == 1 and images[0]["image_url"]["url"].startswith("data:image/jpeg;base64,")
+    assert "secret" not in (folder / "c.jsonl").read_text()
+
+
+def test_a_run_goes_on_behind_the_last_whole_line(folder):
+    file = folder / "c.jsonl"
+    with server(honest) as (address, asked):
+        tell_all(crops(folder, 3), folder, RemoteCaptioner(address, "m"), file)
+        whole = file.read_bytes()
+        for cut in (len(whole) - 1, len(whole) - 20):  # killed in the midst of a line
+            file.write_bytes(whole[:cut])
+            asked.clear()
+            found = tell_all(crops(folder, 3), folder, RemoteCaptioner(address, "m"), file)
+            # A line that lacks its newline alone is whole.
+            assert (found.told, found.before) == ((0, 3) if cut == len(whole) - 1 else (1, 2))
+            assert sorted(file.read_text().splitlines()) == sorted(whole.decode().splitlines())
+        asked.clear()
+        assert tell_all(crops(folder, 3), folder, RemoteCaptioner(address, "m"), file).told == 0
+        assert not asked
+
+
+def test_a_server_that_is_busy_is_asked_again(folder):
+    def busy_first(number, body, headers):
+        return (503, {}) if number < 3 else honest(number, body, headers)
+
+    with server(busy_first) as (address, asked):
+        captioner = RemoteCaptioner(address, "m", wait=0.01, batch=1)
+        assert tell_all(crops(folder, 1), folder, captioner, folder / "c.jsonl").told == 1
+        assert len(asked) == 4
+
+
+def test_what_cannot_go_on_is_said_and_nothing_is_lost(folder):
+    def refuses(number, body, headers):
+        return honest(number, body, headers) if number <= 4 else (401, {"error": "bad key"})
+
+    with server(refuses) as (address, _):
+        captioner = RemoteCaptioner(address, "m", wait=0.01, batch=2)
+        with pytest.raises(CaptionerError, match=r"answers 401 Unauthorized: .*bad key"):
+            tell_all(crops(folder), folder, captioner, folder / "c.jsonl")
+    assert len(read_captions(folder / "c.jsonl")) == 2
+    captioner = RemoteCaptioner("http://127.0.0.1:9", "m", wait=0.001, tries=2)
+    with pytest.raises(CaptionerError, match="did not answer in 2 tries"):
+        tell_all(crops(folder), folder, captioner, folder / "c.jsonl")
+    with pytest.raises(CaptionerError, match="is no address"):
+        RemoteCaptioner("ftp://x", "m")
+
+
+def test_a_picture_that_is_refused_or_unreadable_is_named_and_the_rest_goes_on(folder):
+    (folder / "1.png").write_bytes(b"no picture")
+    first = {}
+
+    def refuses_one(number, body, headers):
+        url = next(p["image_url"]["url"] for p in body["messages"][0]["content"] if p["type"] == "image_url")
+        return (
+            (400, {"error": "policy"})
+            if url == first.setdefault("url", url)
+            else honest(number, body, headers)
+        )
+
+    with server(refuses_one) as (address, _):
+        captioner = RemoteCaptioner(address, "m", batch=1)
+        found = tell_all(crops(folder), folder, captioner, folder / "c.jsonl")
+    assert found.told == 3
+    assert [name for name, _ in found.refused] == ["0.png"]
+    assert [name for name, _ in found.unreadable] == ["1.png"]
+
+    with server(lambda *_: (400, {})) as (address, _):
+        captioner = RemoteCaptioner(address, "m", batch=4)
+        with pytest.raises(CaptionerError, match="pictures were all refused"):
+            tell_all(crops(folder) + more(folder), folder, captioner, folder / "d.jsonl")
+
+
+def more(folder):
+    for name in range(5, 12):
+        noise_picture(name).save(folder / f"{name}.png")
+    return crops(folder, 12)[5:]
+
+
+def test_a_local_qwen2_vl_tells_too(folder, monkeypatch):
+    monkeypatch.setattr("training.captioning.captioners.CAPTION_TOKENS", 12)
+    monkeypatch.setattr("training.captioning.captioners.ANNOTATION_TOKENS", 12)
+    noise_picture(9, 140, 84).save(folder / "4.png")  # another size than the rest of its batch
+    captioner = LocalCaptioner(tiny_folder(), batch=3)
+    found = tell_all(crops(folder), folder, captioner, folder / "c.jsonl")
+    assert found.told == 5
+    for row in json_lines(folder / "c.jsonl"):
+        assert "\n" not in row["caption"]
+        assert all(value in KINDS[kind] for kind, value in row["attributes"].items())
+    alone = captioner.tell([noise_picture(2)])[0]
+    together = captioner.tell([noise_picture(name) for name in range(3)])[2]
+    assert alone == together
+
+
+def test_the_annotation_question_lists_the_vocabulary():
+    text = "".join(part.get("text", "") for part in annotation_question()[0]["content"])
+    assert all(value in text for values in KINDS.values() for value in values)
+
+
+def test_a_kill_in_the_midst_leaves_whole_lines(folder):
+    script = f"""
+import sys, time
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from pathlib import Path
+from training.captioning.captioners import Told
+from training.captioning.run import tell_all
+from training.datasets.record import Record
+class Slow:
+    batch = 1
+    def tell(self, pictures):
+        time.sleep(0.2)
+        return [Told("x" * 50, {{}}) for _ in pictures]
+folder = Path({str(folder)!r})
+tell_all([Record(folder / f"{{n}}.png", str(n)) for n in range(5)], folder, Slow(), folder / "c.jsonl")
+"""
+    process = subprocess.Popen([sys.executable, "-c", script])
+    file = folder / "c.jsonl"
+    for _ in range(300):
+        if file.exists() and file.read_bytes().count(b"\n") >= 2:
+            break
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = len(read_captions(file))
+    assert 2 <= before < 5
+    with server(honest) as (address, _):
+        found = tell_all(crops(folder), folder, RemoteCaptioner(address, "m"), file)
+    assert (found.before, found.told) == (before, 5 - before)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.binary(max_size=9000), st.booleans())
+def test_opening_for_lines_keeps_all_whole_lines(tmp_path_factory, data, newline):
+    file = tmp_path_factory.mktemp("lines") / "f"
+    file.write_bytes(data + b"\n" * newline)
+    with open_for_lines(file) as out:
+        out.write(b"more\n")
+    kept = file.read_bytes()
+    whole = (data + b"\n" * newline).rpartition(b"\n")
+    assert kept == whole[0] + whole[1] + b"more\n"
+
+
+def test_a_damaged_file_is_named_with_its_line(tmp_path):
+    file = tmp_path / "c.jsonl"
+    file.write_text('{"path": "a"}\nrubbish\n{"path": "b"}\n')
+    with pytest.raises(DataSetError, match="line 2"):
+        read_captions(file)
+    with pytest.raises(DataSetError, match="cannot be read"):
+        read_captions(tmp_path / "none.jsonl")
+    file.write_text('{"path": "a", "caption": "x", "attributes": {"hat": "crown", "bag": "none"}}\n{"pa')
+    assert read_captions(file)["a"].attributes == {"bag": "none"}
+
+
+def test_captions_fill_in_what_is_not_there_in_training_splits_alone(tmp_path):
+    names = ("bare", "captioned", "annotated", "dropped")
+    rows = {name: Record(tmp_path / f"{name}.png", "1") for name in names}
+    rows["captioned"] = replace(rows["captioned"], captions=("by people",))
+    rows["annotated"] = replace(rows["annotated"], attributes={"hat": "cap"})
+    dataset = DataSet("d", "standard", {"train": tuple(rows.values()), "query": (rows["bare"],)})
+    captions, dropped = tmp_path / "c.jsonl", tmp_path / "d.jsonl"
+    lines = [{"path": f"{name}.png", "caption": "by a model", "attributes": TOLD} for name in names]
+    captions.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    dropped.write_text('{"path": "dropped.png", "dropped": true}\n{"path": "bare.png", "dropped": false}\n')
+    (made,) = prepared([dataset], tmp_path, [captions], [dropped])
+    assert made.splits["query"] == dataset.splits["query"]
+    bare, captioned, annotated = made.train
+    assert (bare.captions, bare.attributes) == (("by a model",), TOLD)
+    assert (captioned.captions, captioned.attributes) == (("by people",), TOLD)
+    assert (annotated.captions, annotated.attributes) == ((), {"hat": "cap"})
+    assert prepared([dataset], tmp_path) == (dataset,)
+    assert path_key(Path("/elsewhere/a.png"), tmp_path) == "/elsewhere/a.png"
+
+
+def slow_variance(grey):
+    values = []
+    for y in range(1, grey.shape[0] - 1):
+        for x in range(1, grey.shape[1] - 1):
+            around = [grey[y - 1, x], grey[y + 1, x], grey[y, x - 1], grey[y, x + 1]]
+            values.append(4 * float(grey[y, x]) - sum(map(float, around)))
+    mean = sum(values) / len(values) if values else 0
+    return sum((v - mean) ** 2 for v in values) / len(values) if values else 0.0
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 99))
+def test_the_laplacians_variance_matches_a_slow_count(height, width, seed):
+    grey = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
+    assert laplacian_variance(grey) == pytest.approx(slow_variance(grey), rel=1e-5)
+
+
+def test_blurring_and_shrinking_are_seen():
+    picture = noise_picture(0)
+    blurred = picture.filter(ImageFilter.GaussianBlur(4))
+    assert measure(blurred).blur < measure(picture).blur / 20
+    assert why_dropped(measure(picture), None, Limits()) == ""
+    assert why_dropped(measure(blurred), None, Limits(blur=50)) == "blurred"
+    assert why_dropped(measure(picture.resize((20, 60))), None, Limits()) == "small"
+    assert why_dropped(measure(picture), {"gender": "man", "bag": "none"}, Limits()) == "occluded"
+    assert why_dropped(measure(picture), {"lower_colour": "red"}, Limits()) == ""
+    assert why_dropped(Quality(0, 0, 0.0, "cut off"), None, Limits()) == "unreadable"
+    with pytest.raises(ValueError, match="1 px or more"):
+        Limits(height=0)
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A data set by CSV: eight people with three pictures each, some of them poor."""
+    (tmp_path / "pictures").mkdir()
+    lines = ["path,person,camera,split"]
+    for person in range(8):
+        for view in range(3):
+            name = f"pictures/{person}_{view}.png"
+            noise_picture(person * 3 + view).save(tmp_path / name)
+            lines.append(f"{name},{person},{view},train")
+    noise_picture(0, 40, 20).save(tmp_path / "pictures/0_0.png")
+    Image.new("RGB", (56, 112), (90, 90, 90)).save(tmp_path / "pictures/1_1.png")
+    (tmp_path / "shop.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def test_the_commands_from_pictures_to_samples(shop, capsys, monkeypatch):
+    data = ["--data", "csv:shop.csv", "--root", str(shop)]
+    captions, dropped, sheet = shop / "c.jsonl", shop / "d.jsonl", shop / "s.png"
+
+    def occluded_second(number, body, headers):
+        words = "".join(part.get("text", "") for part in body["messages"][0]["content"])
+        seen = "gender: man" if number == 2 * 7 else ANNOTATION  # of the seventh picture
+        return completion(seen if "attribute annotations" in words else CAPTION)
+
+    monkeypatch.setenv("SHOP_KEY", "secret")
+    with server(occluded_second) as (address, asked):
+        given = ["--captioner", address, "--out", str(captions), "--key-variable", "SHOP_KEY", "--batch", "1"]
+        assert main(["caption", *data, *given]) == 0
+        assert asked[0][1]["Authorization"] == "Bearer secret"
+        assert main(["caption", *data, *given]) == 0
+    out = capsys.readouterr().out
+    assert "24 told now, 0 before" in out and "0 told now, 24 before" in out
+
+    filters = ["filter", *data, "--out", str(dropped), "--sheet", str(sheet), "--captions", str(captions)]
+    assert main(filters) == 0
+    out = capsys.readouterr().out
+    assert [line.split() for line in out.splitlines()[:5]] == [
+        ["0", "unreadable"],
+        ["1", "small"],
+        ["1", "blurred"],
+        ["1", "occluded"],
+        ["21", "of", "24", "kept;", "written", "to", str(dropped)],
+    ]
+    assert read_dropped(dropped) == {"pictures/0_0.png", "pictures/1_1.png", "pictures/2_0.png"}
+    with Image.open(sheet) as image:
+        assert image.width > 900 and image.height > 300
+    # Other limits decide anew without a second look at the pictures.
+    with monkeypatch.context() as patch:
+        patch.setattr("training.captioning.sift.open_picture", None)
+        assert main([*filters, "--min-height", "200"]) == 0
+    assert "24 small" in capsys.readouterr().out
+
+    assert main([*filters]) == 0
+    rows = shop / "rows.jsonl"
+    built = ["build", "--stage", "2", *data, "--count", "40", "--captions", str(captions)]
+    assert main([*built, "--dropped", str(dropped), "--jsonl", str(rows)]) == 0
+    written = [json.loads(line) for line in rows.read_text().splitlines()]
+    # Everybody is told to wear the same: no text could be untrue of anybody else.
+    assert {row["task"] for row in written} == {
+        "image-one-to-one",
+        "image-many-to-many",
+        "compare-attributes",
+        "annotate-attributes",
+    }
+    assert "text-one-to-one cannot be made" in capsys.readouterr().out
+    used = {Path(image).name for row in written for image in row["images"]}
+    assert used and not used & {"0_0.png", "1_1.png", "2_0.png"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["caption", "--data", "nope", "--captioner", "x/y", "--out", "o"], "no data set 'nope'"),
+        (["filter", "--data", "synthetic", "--out", "o", "--min-height", "0"], "1 px or more"),
+        (["build", "--stage", "2", "--data", "market1501"], "--root DIR"),
+        (["build", "--stage", "2", "--count", "-1"], "0 or more"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert words in capsys.readouterr().err
