@@ -53,7 +53,7 @@ def export(trainer: StageTrainer, loaded: Loaded, done: Finished, work: Path, ou
     state = None
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         state = trainer.accelerator.get_state_dict(trainer.model)  # whole, on the first process
-        if state and model.config.get_text_config().tie_word_embeddings:
+        if state and model.config.tie_word_embeddings:
             state.pop("lm_head.weight", None)  # the word embeddings, once more
     if trainer.args.should_save:
         partial = work / FINAL
@@ -148,6 +148,7 @@ def stage_entry(trainer: StageTrainer, done: Finished, rows: list[dict[str, Any]
         "peak_memory_gb": round(peak_memory_gb(), 3),
         "device": device_name(),
         "processes": done.processes,
+        "sharing": str(trainer.accelerator.distributed_type.value),
     }
 
 
