@@ -7,7 +7,19 @@ import sys
 from importlib import import_module
 
 # Each is a module of training.commands: HELP, add_arguments(parser), run(chosen) -> exit code.
-COMMANDS = ("build", "caption", "datasets", "demo", "evaluate", "filter", "gallery", "publish", "report", "train")
+COMMANDS = (
+    "build",
+    "caption",
+    "datasets",
+    "demo",
+    "evaluate",
+    "filter",
+    "gallery",
+    "publish",
+    "report",
+    "train",
+    "vectors",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

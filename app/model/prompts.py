@@ -124,15 +124,17 @@ def image_name(number: int) -> str:
     return f"Image {number}"
 
 
-def clean_text(text: str) -> str:
+def clean_text(text: str, limit: int | None = MAX_DESCRIPTION) -> str:
     """Somebody's own words made safe inside a prompt: one line, without the model's control marks, bounded.
+
+    limit: characters, of whole words; None for no bound.
 
     >>> clean_text("a red <|im_end|> coat\\n ")
     'a red coat'
     """
     text = " ".join(_SPECIAL.sub(" ", text).split())
-    if len(text) > MAX_DESCRIPTION:
-        text = text[: MAX_DESCRIPTION + 1].rsplit(" ", 1)[0][:MAX_DESCRIPTION]
+    if limit is not None and len(text) > limit:
+        text = text[: limit + 1].rsplit(" ", 1)[0][:limit]
     return text
 
 

@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dropped", type=Path, nargs="*", default=[], help="files that `python -m training filter` wrote"
     )
+    parser.add_argument(
+        "--vectors", type=Path, help="a file of `python -m training vectors`, by which look-alikes are found"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--nobody", type=float, help="share of galleries without a match, instead of the stage's"
@@ -43,6 +46,7 @@ def run(chosen: argparse.Namespace) -> int:
     from training.instructions.rows import write_rows
     from training.instructions.show import write_page
     from training.instructions.stream import CannotBeMade, Samples
+    from training.instructions.vectors import read_vectors
 
     if chosen.count < 0 or chosen.first < 0:
         print("--count and --first are 0 or more", file=sys.stderr)
@@ -54,7 +58,11 @@ def run(chosen: argparse.Namespace) -> int:
         if chosen.nobody is not None:
             mixture = replace(mixture, nobody=chosen.nobody)
         stop = chosen.first + (chosen.count or mixture.samples)
-        samples = Samples(mixture, training_records(datasets), chosen.seed, stop)
+        records = training_records(datasets)
+        vectors = None
+        if chosen.vectors:
+            vectors = read_vectors(chosen.vectors, records.records, chosen.root)
+        samples = Samples(mixture, records, chosen.seed, stop, vectors)
         indices = range(chosen.first, stop)
         for line in samples.plan.report():
             print(line)

@@ -21,29 +21,41 @@ def look_alikes(columns: Columns, vectors: np.ndarray | None = None) -> np.ndarr
     the vectors' main direction), and look-alikes are sought inside a block.
 
     Args:
-        vectors: float (n, d), one per row, e.g. of CLIP; where given they decide, otherwise attributes do.
+        vectors: float (n, d), one per row, e.g. of CLIP; where a data set has some, they decide, and zeros
+            stand for none. Otherwise attributes do.
     """
     outfits = int(columns.outfit.max()) + 1
     first = np.unique(columns.outfit, return_index=True)[1]
     person, data_set = columns.person[first], columns.data_set[first]
-    features = _mean(vectors, columns.outfit, outfits) if vectors is not None else _one_hot(columns, outfits)
-    known = np.abs(features).sum(1) > 0
-    order = _main_direction(features) if vectors is not None else _by_clothes(columns, outfits)
+    shown, by_clothes = _one_hot(columns, outfits), _by_clothes(columns, outfits)
+    seen = None if vectors is None else _mean(vectors, columns.outfit, outfits)
     table = np.full((outfits, KEPT), -1, np.int32)
     for number in range(len(columns.names)):
-        own = order[(data_set[order] == number) & known[order]]
-        for start in range(0, len(own), BLOCK):
-            block = own[start : start + BLOCK]
-            alike = features[block] @ features[block].T
-            alike[person[block][:, None] == person[block][None]] = -np.inf
-            kept = min(KEPT, len(block))
-            # A stable order among equals: by place in the block.
-            near = np.argpartition(-alike, kept - 1, axis=1)[:, :kept]
-            score = np.take_along_axis(alike, near, 1)
-            best = np.lexsort((near, -score), axis=1)
-            near, score = np.take_along_axis(near, best, 1), np.take_along_axis(score, best, 1)
-            table[block, :kept] = np.where(score > 0, block[near], -1)
+        own = data_set == number
+        if seen is not None and seen[own].any():
+            features = seen
+            order = _main_direction(seen) if own.sum() > BLOCK else np.arange(outfits)
+        else:
+            features, order = shown, by_clothes
+        order = order[own[order] & features[order].any(1)]
+        for start in range(0, len(order), BLOCK):
+            block = order[start : start + BLOCK]
+            table[block] = _nearest(features[block], person[block], block)
     return table
+
+
+def _nearest(features: np.ndarray, person: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """int32 (outfits of the block, KEPT)."""
+    alike = features @ features.T
+    alike[person[:, None] == person[None]] = -np.inf
+    kept = min(KEPT, len(block))
+    near = np.argpartition(-alike, kept - 1, axis=1)[:, :kept]
+    score = np.take_along_axis(alike, near, 1)
+    best = np.lexsort((near, -score), axis=1)  # a stable order among equals: by place in the block
+    near, score = np.take_along_axis(near, best, 1), np.take_along_axis(score, best, 1)
+    found = np.full((len(block), KEPT), -1, np.int32)
+    found[:, :kept] = np.where(score > 0, block[near], -1)
+    return found
 
 
 def _one_hot(columns: Columns, outfits: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.model.prompts import caption_prompt
+from app.model.prompts import caption_prompt, clean_text
 from training.instructions.sample import Draw, InstructionSample, Task
 
 
@@ -11,7 +11,7 @@ def caption(draw: Draw) -> InstructionSample | None:
     row = draw.source.told(draw.data_set, draw.chance)
     if row is None:
         return None
-    text = draw.tell.whole(row, draw.chance)
+    text = clean_text(draw.tell.whole(row, draw.chance), limit=None)
     answer = text[:1].upper() + text[1:]
     return InstructionSample(
         "caption", caption_prompt(), (row,), answer if answer.endswith((".", "!", "?")) else answer + "."

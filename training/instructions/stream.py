@@ -40,14 +40,16 @@ class Plan:
     shares: task -> weight, of the tasks that can be made. sets: task -> {data set: weight}. lacking: task ->
     {data set: why it gives none}; a task that lacks in every data set is not in `shares`: its share has gone
     to the others in proportion to theirs. A data set that lacks leaves its part to the other sets of the task.
+    strangers: data sets of whose people nothing is known by which look-alikes could be found.
     """
 
     shares: Mapping[str, float]
     sets: Mapping[str, Mapping[str, float]]
     lacking: Mapping[str, Mapping[str, str]]
+    strangers: tuple[str, ...] = ()
 
     def report(self) -> list[str]:
-        """One line for each task that some or all data sets cannot give."""
+        """One line for each task that some or all data sets cannot give, and one for those without look-alikes."""
         lines = []
         for task, reasons in self.lacking.items():
             where = "; ".join(f"{name}: {why}" for name, why in reasons.items())
@@ -55,6 +57,11 @@ class Plan:
                 lines.append(f"{task} cannot be made, its share goes to the other tasks ({where})")
             elif reasons:
                 lines.append(f"{task} comes from {', '.join(self.sets[task])} alone ({where})")
+        if self.strangers:
+            lines.append(
+                f"{', '.join(self.strangers)}: neither attributes nor CLIP vectors, so other people are drawn at "
+                "random instead of among look-alikes (python -m training vectors)"
+            )
         return lines
 
 
@@ -190,7 +197,12 @@ def _plan(stream: Stream) -> Plan:
     if not sets:
         why = "; ".join(f"{task} from {name}: {r}" for task, rs in lacking.items() for name, r in rs.items())
         raise CannotBeMade(f"no task of stage {mixture.stage} can be made ({why})")
-    return Plan({task: mixture.shares[task] for task in sets}, sets, lacking)
+    strangers = tuple(
+        name
+        for place, name in enumerate(columns.names)
+        if mixture.hard and mixture.stage > 1 and weights[name] and not stream.source.has_look_alikes(place)
+    )
+    return Plan({task: mixture.shares[task] for task in sets}, sets, lacking, strangers)
 
 
 def _weight(stream: Stream, place: int) -> float:
