@@ -39,6 +39,7 @@ def run_dialogue(
             f"{rounds}, {identities} and {seed}"
         )
     began = time.perf_counter()
+    searchers.opened  # noqa: B018 (models that cannot be had are refused before anything is drawn)
     told = progress or show_progress
     world = one_outfit(seed, identities)
     begin(

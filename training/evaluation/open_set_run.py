@@ -37,6 +37,7 @@ def run_open_set(
             f"the open set needs 6 identities or more and a seed of 0 or more, not {identities} and {seed}"
         )
     began = time.perf_counter()
+    searchers.opened  # noqa: B018 (models that cannot be had are refused before anything is drawn)
     world = open_world(seed, identities)
     records = [record_of(crop) for crop in world.gallery]
     found = search_all(world.asks, records, searchers, work=work, progress=progress)

@@ -129,7 +129,7 @@ class Opened:
             return Model(encoder=encoder, tau=self.models.tau, k=self.models.k)
         manifest = self.model.manifest
         return Model(
-            name=self.models.model or "",
+            name="demo" if self.models.model == str(DEMO_MODEL) else self.models.model or "",
             base_model=manifest.base_model if manifest else self.models.model or "",
             stages=tuple(str(stage.get("name", "")) for stage in manifest.stages) if manifest else (),
             parameters=_parameters(Path(self.models.model or "")),

@@ -80,6 +80,7 @@ def run_synthetic(
         HarnessError: `work` holds another evaluation. EncoderError, ModelError: models that cannot be had.
     """
     began = time.perf_counter()
+    searchers.opened  # noqa: B018 (models that cannot be had are refused before anything is drawn)
     tally = _Tally()
     asked_model = [r for r in plan.rankers if r in RANKERS]
     made = [SETTINGS[name](plan.seed, plan.identities) for name in plan.settings]
