@@ -15,6 +15,7 @@ COMMANDS = (
     "evaluate",
     "filter",
     "gallery",
+    "memory",
     "publish",
     "report",
     "train",

@@ -68,7 +68,10 @@ def _stage(stage: Mapping[str, Any]) -> list[str]:
         ("tokens seen", f"{stage['tokens']:,}, of them {stage['answer_tokens']:,} with a loss"),
         ("pictures seen", f"{stage['pictures']:,}; {stage['unreadable']:,} samples left out as unreadable"),
         ("learning rate", f"{rate:g}, {recipe['schedule']}, {recipe['samples_per_step']} samples a step"),
-        ("time", f"{told_time(60 * stage['minutes'])} on {stage['processes']} x {stage['device']}{_shared(stage)}"),
+        (
+            "time",
+            f"{told_time(60 * stage['minutes'])} on {stage['processes']} x {stage['device']}{_shared(stage)}",
+        ),
         ("peak memory", f"{stage['peak_memory_gb']:.1f} GB"),
     ]
     if stage["pairs_in_lists"]:

@@ -1,0 +1,86 @@
+"""Two CPU processes share a stage by FSDP, through `accelerate launch`; configurations of FSDP and DeepSpeed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from app.model.manifest import CheckpointManifest
+from tests.tiny_qwen import tiny_folder
+from tests.tuning import SMALL, train, weights
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = ROOT / "training" / "tuning" / "configs"
+
+
+def two_cpus(folder: Path) -> Path:
+    """The FSDP configuration of the repository, for two processes on a CPU."""
+    config = yaml.safe_load((CONFIGS / "fsdp.yaml").read_text())
+    config |= {"use_cpu": True, "num_processes": 2, "mixed_precision": "no", "main_process_port": 0}
+    file = folder / "two.yaml"
+    file.write_text(yaml.safe_dump(config))
+    return file
+
+
+def test_two_processes_with_fsdp_learn_what_one_learns(tmp_path):
+    options = ["--stage", "2", "--samples", "8", "--learning-rate", "1e-3"]
+    assert train(tmp_path / "one", *options) == 0
+    # `accelerate launch` itself; its command-line entry also imports what a CPU-only torch may lack.
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(two_cpus(tmp_path))]
+    arguments = ["train", "--out", str(tmp_path / "two"), "--base", str(tiny_folder()), *SMALL, *options]
+    done = subprocess.run(
+        [*launch, "-m", "training", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.stdout.count("stage 2 is done") == 1
+    one, two = (CheckpointManifest.read(tmp_path / name).stages[-1] for name in ("one", "two"))
+    assert (two["processes"], two["sharing"], one["sharing"]) == (2, "FSDP", "NO")
+    for key in ("samples", "tokens", "answer_tokens", "pictures", "steps", "parameters"):
+        assert one[key] == two[key]
+    alone, shared = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert set(alone) == set(shared)
+    start = weights(tiny_folder())
+    for name, value in alone.items():
+        torch.testing.assert_close(shared[name], value, atol=2e-5, rtol=0)
+    assert max((value - start[name]).abs().max().item() for name, value in alone.items()) > 1e-3
+    logs = [
+        [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    ]
+    for one_row, two_row in zip(*logs, strict=True):
+        assert two_row["losses"] == pytest.approx(one_row["losses"], abs=1e-4)
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_deepspeed_configurations_are_valid(stage):
+    from accelerate.utils.deepspeed import HfDeepSpeedConfig
+
+    config = HfDeepSpeedConfig(str(CONFIGS / f"deepspeed-zero{stage}.json"))
+    assert config.is_zero3() == (stage == 3)
+    assert config.is_zero2() == (stage == 2)
+    # One pass is one micro-batch to DeepSpeed: the trainer adds passes up itself.
+    assert config.get_value("gradient_accumulation_steps") == 1
+    assert config.get_value("train_micro_batch_size_per_gpu") == "auto"
+    known = {"stage", "overlap_comm", "contiguous_gradients", "reduce_scatter", "reduce_bucket_size"}
+    known |= {"stage3_prefetch_bucket_size", "stage3_param_persistence_threshold"}
+    known |= {"stage3_gather_16bit_weights_on_model_save"}
+    assert set(config.get_value("zero_optimization")) <= known
+
+
+def test_the_fsdp_configuration_wraps_this_models_layers():
+    from transformers.models.qwen2_vl import modeling_qwen2_vl
+
+    config = yaml.safe_load((CONFIGS / "fsdp.yaml").read_text())["fsdp_config"]
+    assert config["fsdp_version"] == 2
+    for name in config["fsdp_transformer_layer_cls_to_wrap"].split(","):
+        assert hasattr(modeling_qwen2_vl, name)
