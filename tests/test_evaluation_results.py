@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from training.evaluation.metrics import rank
-from training.evaluation.rankings import PLACES, Rankings, Side, picture_file, rankings, write_shown
+from training.evaluation.rankings import PLACES, SHOWN, Rankings, Side, picture_file, rankings, write_shown
 from training.evaluation.relevance import Relevance
 from training.evaluation.results import Model, Result, ResultError, file_stem, write_bytes
 
@@ -138,7 +138,7 @@ def test_thumbnails_of_what_is_shown_and_of_nothing_else(tmp_path):
         return Image.new("RGB", (20, 50), (row, 0, 0))
 
     write_shown(tmp_path, "standard", kept, lambda row: None, picture)
-    shown = set(kept.best(4).tolist()) | set(kept.worst(4).tolist())
+    shown = set(kept.best(SHOWN).tolist()) | set(kept.worst(SHOWN).tolist())
     assert sorted(opened) == sorted({int(g) for query in shown for g in kept.top[query]})
     with Image.open(picture_file(tmp_path, "standard", "g", opened[0])) as thumbnail:
         assert thumbnail.size == (64, 128)

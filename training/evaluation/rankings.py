@@ -18,7 +18,7 @@ from training.evaluation.results import ResultError, file_stem, write_bytes
 PLACES = 20  # kept of each ranking
 CMC_RANKS = 50
 THUMBNAIL = (128, 64)  # height, width
-SHOWN = 4  # best and worst queries of a setting, that a report has pictures of
+SHOWN = 3  # best and worst queries of a setting, that a report has pictures of
 FOLDER = "rankings"
 PICTURES = "pictures"
 

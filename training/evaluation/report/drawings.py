@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from html import escape
 
@@ -20,6 +21,8 @@ STROKES = (
 )
 ORDER = ("clip", "pairwise", "best-choice", "combined", "k-reciprocal")
 RANKS = 20
+UNDER = 'stroke-width="5" stroke-opacity=".45"'  # the others often run exactly along CLIP's line
+OVER = 'stroke-width="2"'
 
 
 def stroke_of(ranker: str) -> tuple[str, str]:
@@ -31,7 +34,7 @@ def cmc_chart(curves: Mapping[str, np.ndarray]) -> str:
     """ranker -> fractions (R,) at ranks 1.. -> an SVG of the first RANKS of them."""
     width, height, left, right, top, bottom = 420, 262, 40, 92, 12, 34
     lowest = min((float(curve[0]) for curve in curves.values()), default=0.0)
-    floor = max(0, int(lowest * 10) / 10 - 0.1) if lowest > 0.3 else 0.0
+    floor = 0.8 if lowest > 0.85 else 0.6 if lowest > 0.65 else 0.4 if lowest > 0.45 else 0.0
     ranks = min(RANKS, max((len(curve) for curve in curves.values()), default=1))
 
     def x(rank: float) -> float:
@@ -41,7 +44,7 @@ def cmc_chart(curves: Mapping[str, np.ndarray]) -> str:
         return top + (1 - share) * (height - top - bottom) / (1 - floor)
 
     parts = [_open(width, height, "CMC curves: " + ", ".join(curves))]
-    step = 0.1 if 1 - floor <= 0.5 else 0.2
+    step = (1 - floor) / (4 if floor in (0.8, 0.6) else 5 if floor == 0 else 3)
     for share in np.arange(1, floor - 1e-9, -step):
         parts.append(
             f'<line x1="{left}" x2="{width - right}" y1="{y(share):.1f}" y2="{y(share):.1f}" class="grid"/>'
@@ -55,8 +58,8 @@ def cmc_chart(curves: Mapping[str, np.ndarray]) -> str:
         colour, dashes = stroke_of(name)
         points = " ".join(f"{x(r):.1f},{y(float(s)):.1f}" for r, s in enumerate(curve[:ranks], 1))
         parts.append(
-            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"'
-            f' stroke-dasharray="{dashes}" stroke-linejoin="round"/>'
+            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-dasharray="{dashes}"'
+            f' stroke-linejoin="round" {UNDER if name == "clip" else OVER}/>'
             f'<text x="{width - right + 7}" y="{ends[name] + 4:.1f}" fill="{colour}" class="name">'
             f"{escape(name)}</text>"
         )
@@ -80,8 +83,8 @@ def cameras_chart(kept: Rankings) -> str:
             counts[int(kept.hits[query, 0]), row, answers.index(camera)] += 1
     size, left, top = 46, 58, 44
     width, height = left + size * len(answers) + 4, top + size * len(asked) + 4
-    parts = [_open(max(width, 220), height, "First answers by camera of query and answer")]
-    parts.append(f'<text x="{left}" y="14" class="tick">answered by camera</text>')
+    parts = [_open(max(width, 250), height, "First answers by camera of query and answer")]
+    parts.append(f'<text x="{left}" y="14" class="tick">crop that came first, by camera</text>')
     for column, camera in enumerate(answers):
         parts.append(
             f'<text x="{left + size * (column + 0.5):.0f}" y="36" class="tick mid">{escape(camera)}</text>'
@@ -95,16 +98,23 @@ def cameras_chart(kept: Rankings) -> str:
     return "".join([*parts, "</svg>"])
 
 
+def reliability_chart(svg: object) -> str:
+    """A plot that an open-set run keeps, as a picture, so that nothing in it could run; "" where there is none."""
+    if not isinstance(svg, str) or not svg.startswith("<svg"):
+        return ""
+    data = base64.b64encode(svg.encode()).decode()
+    return f'<img class="plot" src="data:image/svg+xml;base64,{data}" alt="Reliability of the confidences">'
+
+
 def _cell(x: int, y: int, size: int, wrong: int, right: int) -> str:
     total = wrong + right
     if not total:
         return f'<rect x="{x + 1}" y="{y + 1}" width="{size - 2}" height="{size - 2}" rx="4" class="none"/>'
     share = wrong / total
-    fill = f"rgb({_mix(232, 213, share)},{_mix(243, 94, share)},{_mix(236, 64, share)})"
-    ink = "#fff" if share > 0.6 else "#1b2430"
+    fill = f"rgb({_mix(229, 240, share)},{_mix(242, 146, share)},{_mix(234, 122, share)})"
     return (
         f'<rect x="{x + 1}" y="{y + 1}" width="{size - 2}" height="{size - 2}" rx="4" fill="{fill}"/>'
-        f'<text x="{x + size / 2:.0f}" y="{y + size / 2 + 4:.0f}" class="tick mid" style="fill:{ink}">'
+        f'<text x="{x + size / 2:.0f}" y="{y + size / 2 + 4:.0f}" class="cell">'
         f"{right}/{total}</text>"
     )
 

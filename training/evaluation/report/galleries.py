@@ -21,7 +21,7 @@ def rank_gallery(run: Run, setting: str, kept: Rankings) -> str:
         f'<div class="ranked"><h4>{title}</h4>'
         + "".join(_query(run.folder, setting, kept, int(query)) for query in queries)
         + "</div>"
-        for title, queries in (("Best queries", best), ("Worst queries", np.setdiff1d(worst, best)))
+        for title, queries in (("Best queries", best), ("Worst queries", worst[~np.isin(worst, best)]))
         if len(queries)
     ]
     return "".join(parts)
@@ -61,4 +61,4 @@ def _picture(file: Path, said: str) -> str:
         data = base64.b64encode(file.read_bytes()).decode()
     except OSError:
         return "" if said.startswith("query") else '<span class="gone"></span>'
-    return f'<img src="data:image/jpeg;base64,{data}" width="64" height="128" alt="{escape(said)}" loading="lazy">'
+    return f'<img src="data:image/jpeg;base64,{data}" width="64" height="128" alt="{escape(said)}">'

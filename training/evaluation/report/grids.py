@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from training.evaluation.report.published import MAP, PARTIAL, PUBLISHED_AVERAGES, SHOWN_AS, TABLES, Table
 from training.evaluation.report.runs import Row, Run, model_label, rows_of, size_label, stages_label
 
 DASH = "–"
 PUBLISHED, OURS, FRAME = "published", "ours", "frame"
-FRAMING = ("histogram", "truth")  # floor and ceiling of the synthetic benchmark
+SHORT = {"SYSU-MM01": "MM01", "CUHK-PEDES": "CUHK", "ICFG-PEDES": "ICFG"}  # as the paper's Table 4
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Grid:
     heads: tuple[str, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
+    words: int = 0  # leading columns that hold words, not figures
 
 
 def paper_grids(runs: Sequence[Run]) -> tuple[Grid, ...]:
@@ -45,8 +46,10 @@ def paper_grids(runs: Sequence[Run]) -> tuple[Grid, ...]:
 def _paper_grid(table: Table, runs: Sequence[Run]) -> Grid:
     compared = table.number not in (4, 6)
     ours = rows_of(runs, table.columns, rankers=compared)
-    if table.number == 4:  # as the paper: a row is named by its stages
-        ours = tuple(_named(row, _stages(row)) for row in ours)
+    if table.number == 4:  # as in the paper, a row is named by its stages, or by its size
+        ours = tuple(_named(row, row.stages or "none of the stages") for row in ours)
+    if table.number == 6:
+        ours = tuple(_named(row, row.size or "size unknown") for row in ours)
     rows = [_Drawn(label, "", PUBLISHED, list(figures)) for label, figures in table.rows]
     rows += [_Drawn(row.label, row.detail, OURS, list(row.figures), row.partial) for row in ours]
     if table.number == 4:
@@ -64,7 +67,7 @@ def _paper_grid(table: Table, runs: Sequence[Run]) -> Grid:
             ("Text", 3),
             ("", 1),
         )
-        heads = (*(column.title for column in table.columns), "Avg.")
+        heads = (*(SHORT.get(column.title, column.title) for column in table.columns), "Avg.")
     elif table.number == 6:
         groups, heads = (), tuple(column.title for column in table.columns)
     else:
@@ -91,15 +94,10 @@ class _Drawn:
         return place not in self.partial and self.figures[place] is not None
 
 
-def _stages(row: Row) -> str:
-    return next(
-        (part for part in row.detail.split(", ") if part.startswith("Stage")), "no stage of the three"
-    )
-
-
 def _named(row: Row, name: str) -> Row:
-    rest = ", ".join(part for part in row.detail.split(", ") if not part.startswith("Stage"))
-    return Row(name, f"{row.label}, {rest}", row.figures, row.partial)
+    """The row under another name; its own goes to the detail."""
+    rest = [part for part in row.detail.split(", ") if part != name]
+    return replace(row, label=name, detail=", ".join([row.label, *rest]))
 
 
 def _lines(rows: Sequence[_Drawn]) -> tuple[Line, ...]:
@@ -133,7 +131,7 @@ def run_grid(runs: Sequence[Run]) -> Grid:
         lines.append(
             Line(
                 f"{run.name}",
-                result.kind if result.kind != "benchmark" else "",
+                result.kind if result.kind not in ("benchmark", "synthetic") else "",
                 OURS,
                 (
                     model_label(run),
@@ -147,61 +145,8 @@ def run_grid(runs: Sequence[Run]) -> Grid:
                 ),
             )
         )
-    heads = ("Model", "Size", "Stages", "Encoder", "K", "tau", "Queries", "Time")
-    return Grid("What was evaluated", "runs", "Run", (), heads, tuple(lines))
-
-
-def setting_grids(runs: Sequence[Run]) -> tuple[Grid, ...]:
-    """Every figure of every run: a line per setting and ranker."""
-    names = {"mAP": "mAP", "rank1": "R-1", "rank5": "R-5", "rank10": "R-10", "mINP": "mINP"}
-    grids = []
-    for number, run in enumerate(runs):
-        lines = [
-            Line(
-                setting if place == 0 else "",
-                ranker,
-                FRAME if ranker in FRAMING else OURS,
-                (
-                    *(_share(figures, key) for key in names),
-                    _share(figures, "prefilter_recall"),
-                    str(int(figures["queries"])) if "queries" in figures else DASH,
-                    str(int(figures["queries_without_match"]))
-                    if "queries_without_match" in figures
-                    else DASH,
-                ),
-                _best(rankers, ranker, tuple(names)),
-            )
-            for setting, rankers in run.result.settings.items()
-            for place, (ranker, figures) in enumerate(rankers.items())
-        ]
-        if lines:
-            heads = (*names.values(), "Recall@K", "Queries", "No match")
-            notes = (*_world(run), *run.result.notes)
-            title = f"All figures: {run.name}, {model_label(run)}"
-            grids.append(Grid(title, f"run-{number}", "Setting", (), heads, tuple(lines), notes))
-    return tuple(grids)
-
-
-def _best(rankers: Mapping[str, Mapping[str, float]], ranker: str, keys: Sequence[str]) -> frozenset[int]:
-    """The columns in which a ranker is the best of its setting, bounds aside."""
-    if ranker in FRAMING or len(rankers) < 2:
-        return frozenset()
-    return frozenset(
-        place
-        for place, key in enumerate(keys)
-        if rankers[ranker].get(key) == max(f.get(key, -1.0) for r, f in rankers.items() if r not in FRAMING)
-    )
-
-
-def _share(figures: Mapping[str, float], key: str) -> str:
-    return f"{100 * figures[key]:.1f}" if key in figures else DASH
-
-
-def _world(run: Run) -> tuple[str, ...]:
-    world = run.result.world
-    if not world:
-        return ()
-    return ("Drawn people: " + ", ".join(f"{name} {value}" for name, value in world.items()) + ".",)
+    heads = ("Model", "Size", "Stages", "Encoder", "K", "τ", "Queries", "Time")
+    return Grid("What was evaluated", "runs", "Run", (), heads, tuple(lines), words=4)
 
 
 def _duration(seconds: float) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from training.evaluation.report.grids import OURS, PUBLISHED, Grid, Line, paper_grids, run_grid, setting_grids
-from training.evaluation.report.page import ABSENT, LEAD, TITLE
+from training.evaluation.report.figures import setting_grids
+from training.evaluation.report.grids import OURS, PUBLISHED, Grid, Line, paper_grids, run_grid
 from training.evaluation.report.runs import Run
+from training.evaluation.report.wording import ABSENT, LEAD, TITLE
 
 
 def markdown(runs: Sequence[Run]) -> str:
@@ -29,7 +30,7 @@ def _table(grid: Grid) -> str:
     if len(grid.groups) == 5:  # Table 4's heads are names already
         heads = list(grid.heads)
     mixed = any(line.source == PUBLISHED for line in grid.lines)
-    rows = [[grid.first, *heads], ["---", *(["---:"] * len(heads))]]
+    rows = [[grid.first, *heads], ["---", *(["---"] * grid.words), *(["---:"] * (len(heads) - grid.words))]]
     rows += [[_first(line, mixed), *_cells(line)] for line in grid.lines]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
 

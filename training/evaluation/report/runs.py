@@ -26,6 +26,11 @@ class Run:
         result = self.result
         return f"{result.benchmark}:{result.variant}" if result.variant else result.benchmark
 
+    def titled(self, among: Sequence[Run]) -> str:
+        """Its name, with the model's where others of the report had another one."""
+        known = {(m.name, m.stages, m.encoder) for m in (run.result.model for run in among)}
+        return self.name if len(known) == 1 else f"{self.name}, {model_label(self)}"
+
     def shown(self, setting: str) -> str:
         """The ranker that stands for a setting; "" where it has none."""
         rankers = self.result.settings.get(setting, {})
@@ -34,15 +39,18 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """Ours in a table: a label, what is not usual about it, and a figure per column in per cent, or None.
+    """Ours in a table: who, by what, and a figure per column in per cent, or None.
 
-    partial: columns measured on another number of queries than the benchmark has.
+    size, stages: as they are printed, "" where unknown. partial: columns measured on another number of
+    queries than the benchmark has.
     """
 
     label: str
     detail: str
     figures: tuple[float | None, ...]
     partial: frozenset[int] = frozenset()
+    size: str = ""
+    stages: str = ""
 
 
 def read_runs(folders: Iterable[Path | str]) -> tuple[Run, ...]:
@@ -85,6 +93,7 @@ def rows_of(runs: Sequence[Run], columns: Sequence[Column], *, rankers: bool = T
     rows: dict[tuple[object, ...], dict[int, float]] = {}
     labels: dict[tuple[object, ...], tuple[str, str]] = {}
     partial: dict[tuple[object, ...], set[int]] = {}
+    known: dict[tuple[object, ...], tuple[str, str]] = {}
     for run in runs:
         model = run.result.model
         for place, column in enumerate(columns):
@@ -98,12 +107,14 @@ def rows_of(runs: Sequence[Run], columns: Sequence[Column], *, rankers: bool = T
                 rows.setdefault(key, {})[place] = 100 * float(figures[column.metric])
                 whole = int(figures.get("queries", 0)) == QUERIES[column.benchmark]
                 partial.setdefault(key, set()).update(() if whole else {place})
+                known[key] = (size_label(model.parameters), stages_label(model.stages))
                 labels[key] = (model_label(run), _detail(run, ranker))
     return tuple(
         Row(
             *labels[key],
             tuple(found.get(place) for place in range(len(columns))),
             frozenset(partial[key]),
+            *known[key],
         )
         for key, found in rows.items()
     )
