@@ -95,15 +95,20 @@ def test_pictures_come_with_their_rows(records):
     assert np.array_equal(made.picture(row), made.record(row).picture())
 
 
-@pytest.mark.parametrize("task", [task for task in TASKS if task not in ("attributes", "best-choice")])
-def test_the_papers_words_are_used(columns, task):
-    wording = {
+WORDINGS = {
+    task: {
         "clothes-changing": "cloth_changing",
         "compare-attributes": "compare",
         "annotate-attributes": "annotate",
     }.get(task, task.replace("-", "_"))
-    if wording not in PAPER_PROMPTS:
-        pytest.skip("a wording of the app's own")
+    for task in TASKS
+}
+
+
+@pytest.mark.parametrize(
+    ("task", "wording"), [(task, wording) for task, wording in WORDINGS.items() if wording in PAPER_PROMPTS]
+)
+def test_the_papers_words_are_used(columns, task, wording):
     asked = prompt_of(alone(task, columns).sample(0))
     for words in re.split(
         r'<\[ \]>|\{[^}]*\}|"\.\.\."|: ?\.? The third.*|The second.*', PAPER_PROMPTS[wording]
@@ -148,6 +153,18 @@ def test_a_stated_share_of_galleries_has_no_match(columns, task):
         made = alone(task, columns, nobody=share, gallery_of_one=0.0)
         none = sum(made.sample(index).answer == NONE_OF_THEM for index in range(400)) / 400
         assert none == pytest.approx(share, abs=0.08) and (none == 0) == (share == 0)
+
+
+def test_every_wording_of_the_paper_has_its_task():
+    assert set(PAPER_PROMPTS) <= set(WORDINGS.values())
+
+
+def test_long_galleries_are_made_and_best_choices_keep_to_one_digit():
+    columns = made_up(60, (10, 20))
+    sizes = {len(alone("standard", columns, gallery=(20, 30)).sample(i).pictures) - 1 for i in range(200)}
+    assert sizes == set(range(20, 31))
+    made = alone("best-choice", columns, gallery=(20, 30), gallery_of_one=0)
+    assert {len(made.sample(i).pictures) for i in range(100)} == {9}
 
 
 def test_galleries_of_one_are_asked_too(columns):

@@ -181,7 +181,7 @@ def test_the_three_stages_are_the_papers():
     ("changes", "words"),
     [
         ({"positive": 1.5}, "positive must lie in 0..1, got 1.5"),
-        ({"gallery": (4, 3)}, "gallery must be two numbers in 2..9, the smaller first, got 4, 3"),
+        ({"gallery": (4, 3)}, "gallery must be two numbers in 2..99, the smaller first, got 4, 3"),
         ({"gallery": (1, 3)}, "gallery must be"),
         ({"law": "zipf"}, "no law 'zipf'; there are equation-1, uniform"),
         ({"samples": 0}, "one sample or more, got 0"),

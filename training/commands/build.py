@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> int:
     from collections import Counter
     from dataclasses import replace
+    from functools import partial
 
     from training.captioning.stored import prepared
     from training.datasets.errors import DataSetError
@@ -74,7 +75,8 @@ def run(chosen: argparse.Namespace) -> int:
             write_page(samples, indices, chosen.show, f"Stage {chosen.stage}: instruction samples", lead)
             print(f"{len(indices)} samples to read in {chosen.show}")
         if chosen.jsonl:
-            print(f"{write_rows(samples, indices, chosen.jsonl)} rows in {chosen.jsonl}")
+            progress = partial(_progress, len(indices))
+            print(f"{write_rows(samples, indices, chosen.jsonl, progress)} rows in {chosen.jsonl}")
         if not (chosen.show or chosen.jsonl):
             for task, count in Counter(samples.sample(index).task for index in indices).most_common():
                 print(f"{count:8} {task}")
@@ -82,3 +84,9 @@ def run(chosen: argparse.Namespace) -> int:
         print(problem, file=sys.stderr)
         return 2
     return 0
+
+
+def _progress(total: int, done: int) -> None:
+    if done % 1000 == 0 or done == total:
+        end = "\n" if done == total else ""
+        print(f"\r{done:,} of {total:,} rows", end=end, file=sys.stderr, flush=True)

@@ -13,7 +13,8 @@ class StageMixture:
     """One stage's samples. All shares and probabilities are fractions, 0..1.
 
     samples: how many the stage has. shares: task -> weight, in any unit; see training.instructions.tasks.
-    gallery: a, b of N ~ Uniform(a, b), in pictures; 8 and the query keep picture numbers to one digit.
+    gallery: a, b of N ~ Uniform(a, b), in pictures, the query not counted. The paper does not state them. With 8
+    and a query, picture numbers keep to one digit; best choices always do, as at run time.
     law, single: of the number of matches, see training.instructions.sizes.
     captions: fewest and most captions to choose from (Figure 4 shows three).
     told: fewest and most attributes in a description made of attributes. partial: the same for fragments.
@@ -50,7 +51,7 @@ class StageMixture:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"stage {self.stage}: {name} must lie in 0..1, got {getattr(self, name)}")
         for name, lowest, highest in (
-            ("gallery", 2, 9),
+            ("gallery", 2, 99),
             ("captions", 2, 10),
             ("told", 1, 99),
             ("partial", 1, 99),

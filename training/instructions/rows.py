@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,12 @@ def flat(message: Message) -> str:
     )
 
 
-def write_rows(samples: Samples, indices: Iterable[int], file: Path) -> int:
+def write_rows(
+    samples: Samples, indices: Iterable[int], file: Path, progress: Callable[[int], None] | None = None
+) -> int:
     """Writes the rows of these indices and returns how many; a file of that name is replaced when all is there.
+
+    progress: told after each row how many there are.
 
     Pictures that are files are named where they lie, by absolute path; drawn ones go to FILE.images/.
     """
@@ -53,6 +57,8 @@ def write_rows(samples: Samples, indices: Iterable[int], file: Path) -> int:
             images = [places[number] for number in sample.pictures]
             out.write(json.dumps(row(sample, images), ensure_ascii=False) + "\n")
             count += 1
+            if progress is not None:
+                progress(count)
         out.flush()
         os.fsync(out.fileno())
     partial.replace(file)

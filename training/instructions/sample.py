@@ -39,9 +39,9 @@ class Draw:
     positive: bool
     chance: Chance
 
-    def size(self, references: int = 0) -> int:
-        """N, uniform; with more references than one it is bounded, so that names keep to one digit."""
-        return min(self.chance.between(*self.rules.gallery), 9 - references)
+    def size(self) -> int:
+        """N, uniform."""
+        return self.chance.between(*self.rules.gallery)
 
     def matches(self, mode: str, size: int) -> tuple[int, list[int]] | None:
         """A query and its n matches in a gallery of `size`: n first, then an identity that has as many.

@@ -26,7 +26,7 @@ def image_one_to_one(draw: Draw) -> InstructionSample | None:
 
 def image_many_to_many(draw: Draw) -> InstructionSample | None:
     """All pictures of the query's person in a gallery; N and n by training.instructions.sizes."""
-    size = draw.size(1)
+    size = draw.size()
     found = draw.matches("any", size)
     if found is None:
         return None

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.model.prompts import NO, NONE_OF_THEM, YES, best_choice_prompt, pair_prompt, paper_prompt
+from app.model.reid_model import LONGEST_LIST
 from app.model.vocabulary import Attribute, describe
 from training.instructions.sample import Draw, InstructionSample, Task, listed
 from training.instructions.stage2 import draw_pair, untrue
@@ -158,7 +159,7 @@ def _told_since(draw: Draw, row: int, match: int) -> Text | None:
 
 
 def _retrieve(draw: Draw, task: str, prompt: str, mode: str) -> InstructionSample | None:
-    size = draw.size(1)
+    size = draw.size()
     found = draw.matches(mode, size)
     if found is None:
         return None
@@ -188,7 +189,8 @@ def _choose(
     decoys: crops of the query's person that the text rules out. With a picture in the query other people are
     wrong whatever they wear; without one, the text must not be true of them.
     """
-    size, empty = draw.size(len(references)), draw.chance.happens(draw.rules.nobody)
+    size = min(draw.size(), LONGEST_LIST - len(references))
+    empty = draw.chance.happens(draw.rules.nobody)
     if draw.chance.happens(draw.rules.gallery_of_one):
         size, empty = 1, draw.chance.happens(0.5)
     right = [] if empty else [match]
