@@ -142,6 +142,19 @@ def test_the_engine_without_a_manifest_is_the_pairwise_ranker(found, asks, galle
         assert other.chosen().tolist() == []
 
 
+def test_clip_alone_ranks_by_clip(found, asks, gallery, models, tmp_path):
+    with Searchers(replace(models, model=None)) as alone:
+        other = search_all(asks[4:6], gallery, alone, work=tmp_path / "work", best_choice=2)
+        for ranker in ("clip", "pairwise", "combined"):
+            assert np.array_equal(other.scores(ranker), found.scores("clip")[4:6])
+        assert other.scores("best-choice").shape == (0, len(gallery))
+        engine = alone.opened.engine(tmp_path / "work" / "gallery.db")
+        told = engine.find(Query(wanted=WORDS))
+        assert choose(engine, told).tolist() == told.found.ids.tolist()
+        with pytest.raises(ValueError, match="nothing to compare"):
+            engine.find(Query())
+
+
 def test_any_block_and_batch_give_the_same(found, asks, gallery, searchers, models, tmp_path, monkeypatch):
     whole = search_all(asks, gallery, searchers, work=tmp_path / "whole", block=100, best_choice=3)
     assert len(whole.files) == 1

@@ -60,7 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--best-choice",
         type=int,
         metavar="N",
-        help="queries of each setting that the slow best choice is asked for; 0 for all (default: 100)",
+        help="queries of each setting that the slow best choice is asked for; 0 for all (default: 100; drawn "
+        "people: 20)",
     )
     run.add_argument("--workers", type=_positive, default=1, help="processes that search")
     run.add_argument("--out", type=Path, metavar="DIR", help="keep the result there, for the report")

@@ -61,6 +61,7 @@ class _Tally:
     differences: dict[str, dict[str, Any]] = field(default_factory=dict)
     on_sample: dict[str, dict[str, float]] = field(default_factory=dict)
     ap: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    seconds: list[dict[str, float]] = field(default_factory=list)
 
 
 def run_synthetic(
@@ -99,6 +100,7 @@ def run_synthetic(
                 best_choice=np.concatenate([spread(len(s.asks), sample) for s in settings]),
                 progress=progress,
             )
+            tally.seconds.append(found.seconds())
         for setting in settings:
             rows = slice(start, start + len(setting.asks))
             start = rows.stop
@@ -109,7 +111,7 @@ def run_synthetic(
         settings={name: tally.settings[name] for name in plan.settings},
         model=searchers.opened.described(),
         world={"version": WORLD_VERSION, "seed": plan.seed, "identities": plan.identities, "views": VIEWS},
-        seconds={"total": time.perf_counter() - began},
+        seconds={"total": time.perf_counter() - began, **_per_query(tally)},
         notes=_notes(plan),
         extra={
             "differences": {**tally.differences, **_overall(plan, tally)},
@@ -120,6 +122,11 @@ def run_synthetic(
     if out is not None:
         result.write(out)
     return result
+
+
+def _per_query(tally: _Tally) -> dict[str, float]:
+    parts = tally.seconds[0] if tally.seconds else {}
+    return {f"{part} per query": float(np.mean([of[part] for of in tally.seconds])) for part in parts}
 
 
 def averages(settings: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:

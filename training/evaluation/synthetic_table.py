@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from training.evaluation.results import Result
+from collections.abc import Mapping
+
+from training.evaluation.results import Figures, Result
 from training.evaluation.synthetic_run import ALL_RANKERS, FIVE
 
 
@@ -10,14 +12,14 @@ def table(result: Result) -> str:
     """A row per setting, a column per ranker, the average of the paper's five settings, and what it means."""
     rankers = [r for r in ALL_RANKERS if any(r in of for of in result.settings.values())]
     rows = [
-        ["setting (mAP / rank-1)", *rankers],
-        ["---", *(["---:"] * len(rankers))],
-        *([name, *(_cell(of.get(r)) for r in rankers)] for name, of in result.settings.items()),
+        ["setting (mAP / rank-1)", *rankers, "recall"],
+        ["---", *(["---:"] * (len(rankers) + 1))],
+        *([name, *(_cell(of.get(r)) for r in rankers), _recall(of)] for name, of in result.settings.items()),
     ]
     averages = result.extra.get("averages", {})
     if averages:
         shares = [f"{100 * averages[r]:.1f}" if r in averages else "" for r in rankers]
-        rows.append([f"average mAP of the first {len(FIVE)}", *shares])
+        rows.append([f"average mAP of the first {len(FIVE)}", *shares, ""])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["| " + " | ".join(_padded(row, widths)) + " |" for row in rows]
     world = result.world
@@ -25,6 +27,7 @@ def table(result: Result) -> str:
         "",
         f"World version {world['version']}, seed {world['seed']}, {world['identities']} identities, "
         f"{world['views']} crops of each; {result.seconds['total']:.0f} s.",
+        *_per_query(result),
         *result.notes,
     ]
     if told := _differences(result):
@@ -40,6 +43,18 @@ def _cell(figures: object) -> str:
     if not isinstance(figures, dict):
         return ""
     return f"{100 * figures['mAP']:.1f} / {100 * figures['rank1']:.1f}"
+
+
+def _recall(rankers: Mapping[str, Figures]) -> str:
+    """The prefilter's, the same for every ranker that searches."""
+    shares = [of["prefilter_recall"] for of in rankers.values() if "prefilter_recall" in of]
+    return f"{100 * shares[0]:.1f}" if shares else ""
+
+
+def _per_query(result: Result) -> list[str]:
+    told = [f"{part} {1000 * seconds:.0f} ms" for part, seconds in result.seconds.items() if part != "total"]
+    recall = "recall: the prefilter's, the share of right crops among the candidates."
+    return [recall, ", ".join(told) + "."] if told else []
 
 
 def _padded(row: list[str], widths: list[int]) -> list[str]:
