@@ -24,7 +24,9 @@ def run(chosen: argparse.Namespace) -> int:
 
     from training.stages import STAGES
     from training.tuning.memory import GB, qwen2_vl_2b, sizes, table
+    from training.tuning.quiet import quiet
 
+    quiet()
     own = sizes(qwen2_vl_2b())
     flops = chosen.tflops * 1e12 * chosen.utilisation
     print(

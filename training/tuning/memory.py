@@ -133,7 +133,10 @@ def estimate(own: Sizes, stage: Stage, tuning: Tuning, tokens: int) -> Estimate:
         weights = 2.0 * (own.encoder + own.decoder_rest) + linear * own.decoder_linear
         weights += 4.0 * (own.encoder_adapter + own.decoder_adapter)
         gradients, optimizer = 4.0 * adapter, (2.0 if tuning == "qlora" else 8.0) * adapter
-    return Estimate(weights, gradients, optimizer, activations(own, tokens, trains_encoder, tuning == "full"))
+    active = activations(own, tokens, trains_encoder, tuning == "full")
+    if tuning == "full":
+        active += 2.0 * (own.encoder + own.decoder_linear)  # autocast's half-precision copies
+    return Estimate(weights, gradients, optimizer, active)
 
 
 def activations(own: Sizes, tokens: int, trains_encoder: bool, wide: bool) -> float:
