@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dropped", type=Path, nargs="*", default=[], help="files that `python -m training filter` wrote"
     )
     parser.add_argument(
+        "--vectors", type=Path, help="a file of `python -m training vectors`, by which look-alikes are found"
+    )
+    parser.add_argument(
         "--out", type=Path, required=True, help="the finished checkpoint; OUT.work until then"
     )
     parser.add_argument(
@@ -104,6 +107,7 @@ def _run(chosen: argparse.Namespace) -> int:
     from training.datasets.load import load_many
     from training.datasets.training_records import training_records
     from training.instructions.stream import Samples
+    from training.instructions.vectors import read_vectors
     from training.tuning.run import check_place, clear, is_done, run_stage
 
     runs = [run for run in planned(chosen) if not _skipped(run, chosen)]
@@ -114,8 +118,9 @@ def _run(chosen: argparse.Namespace) -> int:
         return 0
     found = load_many(runs[0].data, chosen.root)
     records = training_records(prepared(found, chosen.root, chosen.captions, chosen.dropped))
+    vectors = read_vectors(chosen.vectors, records.records, chosen.root) if chosen.vectors else None
     for run in runs:
-        samples = Samples(run.stage.mixture, records, run.seed)
+        samples = Samples(run.stage.mixture, records, run.seed, vectors=vectors)
         if _is_first_process():
             for line in samples.plan.report():
                 print(f"stage {run.stage.number}: {line}", file=sys.stderr)
@@ -153,7 +158,7 @@ def planned(chosen: argparse.Namespace) -> list[Run]:
     if chosen.max_pixels is not None and chosen.max_pixels < MIN_PIXELS:
         raise TuningError(f"--max-pixels must be {MIN_PIXELS} or more, got {chosen.max_pixels}")
     data = parse_names(chosen.data)
-    files = tuple(str(file) for file in (*chosen.captions, *chosen.dropped))
+    files = tuple(str(file) for file in (*chosen.captions, *chosen.dropped, chosen.vectors) if file)
     before, runs = chosen.before, []
     for number in (1, 2, 3) if chosen.all else (chosen.stage,):
         try:
