@@ -1,6 +1,7 @@
 """The report: the paper's figures as printed, ours beside them, right and wrong told by more than colour."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,6 +12,7 @@ from training.__main__ import main
 from training.evaluation.metrics import rank
 from training.evaluation.rankings import Side, rankings, write_shown
 from training.evaluation.relevance import Relevance
+from training.evaluation.report.ablation import ablation_grids
 from training.evaluation.report.drawings import cameras_chart, cmc_chart
 from training.evaluation.report.grids import OURS, PUBLISHED, paper_grids
 from training.evaluation.report.published import PUBLISHED_AVERAGES, QUERIES, TABLES
@@ -155,6 +157,25 @@ def full_run(folder):
             lambda row: Image.new("RGB", (9, 9)),
         )
     return run
+
+
+def test_runs_on_drawn_people_stand_side_by_side_by_their_stages(tmp_path):
+    five = ("standard", "look-alikes", "clothes-changing", "visible-infrared", "text-to-image")
+    runs = []
+    for stages, share in ((("tower", "stage3"), 0.2), (STAGES, 0.6)):
+        settings = {name: {"combined": share + place / 100, "truth": 1.0} for place, name in enumerate(five)}
+        run = run_of(tmp_path / str(share), "synthetic", settings, stages=stages)
+        made = replace(run.result, kind="synthetic", world={"version": 1, "seed": 5})
+        runs.append(Run(run.folder, made))
+    (grid,) = ablation_grids(runs)
+    assert "seed 5" in grid.title
+    assert [(line.label, line.cells[-1], bool(line.best)) for line in grid.lines] == [
+        ("Stage 3", "22.0", False),
+        ("Stages 1 to 3", "62.0", True),
+        ("truth", "100.0", False),
+    ]
+    other = Run(runs[0].folder, replace(runs[0].result, world={"version": 1, "seed": 6}))
+    assert len(ablation_grids([*runs, other])) == 2  # other people: not comparable, another table
 
 
 class Page(HTMLParser):

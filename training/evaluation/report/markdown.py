@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from training.evaluation.report.ablation import ablation_grids
 from training.evaluation.report.figures import setting_grids
 from training.evaluation.report.grids import OURS, PUBLISHED, Grid, Line, paper_grids, run_grid
 from training.evaluation.report.runs import Run
@@ -15,6 +16,10 @@ def markdown(runs: Sequence[Run]) -> str:
     parts = [f"# {TITLE}", LEAD, "## What was evaluated", _table(run_grid(runs)), "## The paper's tables"]
     for grid in paper_grids(runs):
         parts += [f"### {grid.title}", _table(grid), *_notes(grid)]
+    if drawn := ablation_grids(runs):
+        parts.append("## Drawn people")
+        for grid in drawn:
+            parts += [f"### {grid.title}", _table(grid), *_notes(grid)]
     parts.append("## All figures")
     for grid in setting_grids(runs):
         parts += [f"### {grid.title}", _table(grid), *_notes(grid)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from training.evaluation.rankings import Rankings
+from training.evaluation.report.ablation import ablation_grids
 from training.evaluation.report.drawings import cameras_chart, cmc_chart, reliability_chart
 from training.evaluation.report.figures import setting_grids
 from training.evaluation.report.galleries import rank_gallery
@@ -27,6 +28,7 @@ def page(runs: Sequence[Run]) -> str:
     sections = [
         ("runs", "What was evaluated", [table(run_grid(runs), titled=False)]),
         ("paper", "The paper's tables", [table(grid) for grid in paper_grids(runs)]),
+        ("drawn", "Drawn people", [table(grid) for grid in ablation_grids(runs)]),
         ("figures", "All figures", [table(grid) for grid in setting_grids(runs)]),
         ("cmc", "CMC curves", _charts(_curves(kept), CURVES)),
         ("cameras", "Cameras", _charts(_cameras(kept), CAMERAS, small=True)),
