@@ -11,13 +11,14 @@ import pytest
 from app.model.vocabulary import Attribute
 from training.__main__ import main
 from training.evaluation.bootstrap import paired_difference
+from training.evaluation.harness import HarnessError
 from training.evaluation.metrics import rank
 from training.evaluation.rankings import Rankings
 from training.evaluation.results import Result
 from training.evaluation.synthetic import BODY, SETTINGS
 from training.evaluation.synthetic_frame import histogram_scores, truth_scores
 from training.evaluation.synthetic_people import VIEWS, mixed
-from training.evaluation.synthetic_run import ALL_RANKERS, averages
+from training.evaluation.synthetic_run import ALL_RANKERS, Plan, averages
 from training.evaluation.synthetic_table import table
 from training.synthetic.people import WORLD_VERSION, split_of
 
@@ -189,6 +190,11 @@ def test_averages_are_of_the_five_settings_of_the_paper():
     assert averages(rows) == {}
 
 
+def test_a_plan_refuses_nonsense():
+    with pytest.raises(HarnessError, match="0 or more, not -1"):
+        Plan(-1)
+
+
 # mAP of seed 41, 20 identities, on the shipped weights, less a margin of several points: weights that are
 # replaced by better ones pass; prompts, image rules or a calibration that do not belong to them do not.
 BOUNDS = {
@@ -253,7 +259,6 @@ def test_the_result_is_whole(slice_of_it, capsys):
         (["--settings", "standard,moon"], "no setting 'moon'"),
         (["--rankers", "oracle"], "no ranker 'oracle'"),
         (["--identities", "2"], "at least 6 identities"),
-        (["--seed", "-1"], "seed is 0 or more"),
         (["--model", "/nowhere/at/all"], "/nowhere/at/all"),
     ],
 )
