@@ -39,18 +39,8 @@ def clip(tmp_path_factory):
 
 
 def evaluate(capsys, clip, *more, model=None):
-    code = main(
-        [
-            "evaluate",
-            "--model",
-            str(model or tiny_folder()),
-            "--clip",
-            str(clip),
-            "--device",
-            "cpu",
-            *map(str, more),
-        ]
-    )
+    models = ["--model", str(model or tiny_folder()), "--clip", str(clip), "--device", "cpu"]
+    code = main(["evaluate", *models, *map(str, more)])
     out, err = capsys.readouterr()
     return code, out, err
 
@@ -159,12 +149,23 @@ def test_our_own_protocols_on_a_csv(root, clip, capsys, tmp_path):
         (["--benchmark", "market1501", "--root", "ROOT", "--protocol", "attributes"], "no attributes"),
         (["--benchmark", "market1501", "--root", "ROOT", "--model", "/nowhere"], "/nowhere"),
         (["--benchmark", "market1501", "--root", "ROOT", "--clip", "/nowhere"], "/nowhere"),
+        (["--benchmark", "market1501", "--root", "ROOT", "--tau", "2"], "a cosine lies between -1 and 1"),
+        (["--benchmark", "market1501", "--root", "ROOT", "--device", "gpu"], "--device is 'gpu'"),
     ],
 )
 def test_what_cannot_be_evaluated_is_told_in_one_sentence(root, clip, capsys, arguments, said):
     named = [str(root) if argument == "ROOT" else argument for argument in arguments]
     code, out, err = evaluate(capsys, clip, *named)
     assert (code, out) == (2, "") and said in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--k", "0"], ["--seed", "-1"], ["--trials", "x"], ["--max-rank", "0"]]
+)
+def test_numbers_that_are_none_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", "--benchmark", "market1501", *arguments])
+    assert f"{arguments[1]} is not a whole number" in capsys.readouterr().err
 
 
 def test_one_of_scores_and_benchmark_is_needed(capsys):

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument("--trials", type=_positive, default=10, help="of protocols that draw galleries")
     data.add_argument("--max-queries", type=_positive, metavar="N", help="of each setting, evenly spread")
-    data.add_argument("--seed", type=int, default=0)
+    data.add_argument("--seed", type=_whole, default=0, help="of all that is drawn")
     models = parser.add_argument_group("the models, by default the shipped ones and the app's settings")
     models.add_argument(
         "--model", default="demo", help='checkpoint, hub name, "demo", or "none" for CLIP alone'
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--k-reciprocal", action="store_true", help="k-reciprocal re-ranking of CLIP as well")
     run.add_argument(
         "--best-choice",
-        type=int,
+        type=_whole,
         metavar="N",
         help="queries of each setting that the slow best choice is asked for; 0 for all (default: 100; drawn "
         "people: 20)",
@@ -133,18 +133,20 @@ def _run_benchmark(chosen: argparse.Namespace) -> int:
 
 
 def models_of(chosen: argparse.Namespace) -> Models:
-    """Which models the command line names."""
-    from app.settings import DEMO_CLIP, DEMO_MODEL
+    """Which models the command line names. Raises SettingsError for what the app would refuse too."""
+    from app.settings import Settings
     from training.evaluation.searchers import Models
 
-    named = {"demo": str(DEMO_MODEL), "none": None}
+    given = {name: getattr(chosen, name) for name in ("k", "tau", "device", "four_bit")}
+    given |= {name: getattr(chosen, name) for name in ("model", "clip") if getattr(chosen, name) != "demo"}
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
     return Models(
-        clip=str(DEMO_CLIP) if chosen.clip == "demo" else chosen.clip,
-        model=named.get(chosen.model, chosen.model),
-        k=chosen.k or Models.k,
-        tau=chosen.tau,
-        device=chosen.device,
-        four_bit=chosen.four_bit,
+        clip=settings.clip,
+        model=None if settings.model == "none" else settings.model,
+        k=settings.k,
+        tau=settings.tau,
+        device=settings.device,
+        four_bit=settings.four_bit,
     )
 
 
@@ -174,13 +176,15 @@ def errors() -> tuple[type[Exception], ...]:
     """What an evaluation refuses in one sentence."""
     from app.model.errors import ModelError
     from app.retrieval.errors import RetrievalError
+    from app.settings import SettingsError
     from gallery_store.encoder import EncoderError
     from gallery_store.errors import GalleryError
     from training.datasets.errors import DataSetError
     from training.evaluation.harness import HarnessError
     from training.evaluation.protocols import ProtocolError
 
-    return (DataSetError, ProtocolError, HarnessError, ModelError, EncoderError, RetrievalError, GalleryError)
+    of_data = (DataSetError, ProtocolError, HarnessError)
+    return (*of_data, SettingsError, ModelError, EncoderError, RetrievalError, GalleryError)
 
 
 def refused(error: Exception) -> int:
@@ -190,10 +194,12 @@ def refused(error: Exception) -> int:
 
 
 def _positive(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
+    if (value := _whole(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of 1 or more")
     return value
+
+
+def _whole(text: str) -> int:
+    if not text.strip().isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of 0 or more")
+    return int(text)
