@@ -15,14 +15,12 @@ from hypothesis import strategies as st
 
 from app.model.prompts import NO, NONE_OF_THEM, PAPER_PROMPTS, YES
 from tests.instruction_columns import made_up
-from tests.instruction_truth import CHECKS, check, contradicts, prompt_of
+from tests.instruction_truth import CHECKS, check, prompt_of
 from tests.tiny_pool import tiny_pool
 from training.datasets.drawn import World, drawn
 from training.datasets.training_records import training_records
-from training.instructions.columns import Columns
 from training.instructions.look_alikes import look_alikes
 from training.instructions.mixtures import STAGE2, STAGE3, STAGES
-from training.instructions.stated import stated
 from training.instructions.stream import TASKS, CannotBeMade, Samples, Stream
 
 
@@ -198,42 +196,6 @@ def test_a_share_of_the_other_people_are_look_alikes(columns):
     assert np.mean([family[first_of[a]] == family[first_of[int(b)]] for a, b in nearest]) > 0.6
 
 
-def test_look_alikes_by_attributes_match_a_slow_count():
-    columns = made_up(40, (1, 4), sets=2, unknown=0.3)
-    fast = look_alikes(columns)
-    outfits = range(columns.outfit.max() + 1)
-    shows = [
-        {
-            (k, v)
-            for r in np.flatnonzero(columns.outfit == o)
-            for k, v in enumerate(columns.attributes[r])
-            if v >= 0
-        }
-        for o in outfits
-    ]
-    row = [int(np.flatnonzero(columns.outfit == o)[0]) for o in outfits]
-    for outfit in outfits:
-        scores = {
-            other: len(shows[outfit] & shows[other])
-            for other in outfits
-            if columns.person[row[other]] != columns.person[row[outfit]]
-            and columns.data_set[row[other]] == columns.data_set[row[outfit]]
-        }
-        best = sorted((score for score in scores.values() if score), reverse=True)[: fast.shape[1]]
-        assert [scores[int(other)] for other in fast[outfit] if other >= 0] == best
-
-
-def test_look_alikes_by_vectors_are_the_nearest():
-    columns = made_up(30, (1, 1))
-    vectors = np.random.default_rng(0).normal(size=(30, 8))
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    cosines = unit @ unit.T
-    np.fill_diagonal(cosines, -2)
-    rows = np.argsort(columns.outfit)
-    nearest = columns.outfit[cosines.argmax(1)]
-    assert (look_alikes(columns, vectors)[:, 0] == nearest[rows]).all()
-
-
 @settings(deadline=None, max_examples=40)
 @given(
     seed=st.integers(0, 999),
@@ -285,54 +247,3 @@ def test_data_sets_weigh_as_the_stage_says():
     assert counts(infrared=1.0, data_sets={"set0": 0.75, "set2": 0}) == {0: 300, 1: 400}
     with pytest.raises(ValueError, match="weighs set9, but the data sets are set0, set1, set2"):
         counts(data_sets={"set9": 1})
-
-
-def test_captions_by_people_are_used_where_there_are_some(records):
-    made = Samples(replace(STAGES[1], shares={"caption": 1}), records, 0, 50)
-    for sample in made:
-        told = {text.rstrip(".").lower() for text in made.record(sample.pictures[0]).captions}
-        assert sample.answer.rstrip(".").lower() in told
-
-
-def test_a_caption_by_people_is_no_wrong_answer_where_it_is_true(records):
-    made = Samples(replace(STAGE2, shares={"text-many-to-one": 1}), records, 0, 60)
-    wrong = 0
-    for sample in made:
-        texts = re.findall(r'"([^"]*)"', prompt_of(sample))
-        row = sample.pictures[0]
-        wrong += sum(not contradicts(made.stream.columns, row, text) for text in texts)
-    # One true caption each; "understand" and the scan of phrases may differ over a word or two.
-    assert 60 <= wrong <= 66
-
-
-@pytest.mark.parametrize(
-    ("text", "values", "colours"),
-    [
-        ("A woman with a red t-shirt, no bag.", {"gender=woman", "upper=t-shirt", "bag=none"}, {"red"}),
-        (
-            "he carries a school bag and wears dark glasses",
-            {"gender=man", "bag=backpack", "glasses=sunglasses"},
-            set(),
-        ),
-        ("a man behind a woman", set(), set()),
-        ("without an umbrella", {"umbrella=none"}, set()),
-        ("solid old dress shoes in navy", {"upper=dress", "shoes=shoes"}, {"blue"}),
-        ("", set(), set()),
-    ],
-)
-def test_what_a_caption_states(text, values, colours):
-    from training.instructions.texts import named
-
-    found = stated(text)
-    assert {f"{k}={v}" for k, v in named(found.values).items()} == values
-    assert found.colours == colours
-
-
-def test_an_unknown_attribute_value_is_named():
-    from training.datasets.errors import DataSetError
-
-    dataset = drawn(World(families=1, held_out=1))
-    record = replace(dataset.train[0], attributes={"hat": "crown"})
-    broken = replace(dataset, splits={"train": (record,)})
-    with pytest.raises(DataSetError, match="no attribute value 'crown'"):
-        Columns.of(training_records([broken]))

@@ -82,6 +82,42 @@ def test_look_alikes_come_from_vectors_where_nobody_annotated_attributes(records
         Samples(rules, trained, 0, 10, np.zeros((3, 4)))
 
 
+def test_look_alikes_by_attributes_match_a_slow_count():
+    columns = made_up(40, (1, 4), sets=2, unknown=0.3)
+    fast = look_alikes(columns)
+    outfits = range(columns.outfit.max() + 1)
+    shows = [
+        {
+            (k, v)
+            for r in np.flatnonzero(columns.outfit == o)
+            for k, v in enumerate(columns.attributes[r])
+            if v >= 0
+        }
+        for o in outfits
+    ]
+    row = [int(np.flatnonzero(columns.outfit == o)[0]) for o in outfits]
+    for outfit in outfits:
+        scores = {
+            other: len(shows[outfit] & shows[other])
+            for other in outfits
+            if columns.person[row[other]] != columns.person[row[outfit]]
+            and columns.data_set[row[other]] == columns.data_set[row[outfit]]
+        }
+        best = sorted((score for score in scores.values() if score), reverse=True)[: fast.shape[1]]
+        assert [scores[int(other)] for other in fast[outfit] if other >= 0] == best
+
+
+def test_look_alikes_by_vectors_are_the_nearest():
+    columns = made_up(30, (1, 1))
+    vectors = np.random.default_rng(0).normal(size=(30, 8))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = unit @ unit.T
+    np.fill_diagonal(cosines, -2)
+    rows = np.argsort(columns.outfit)
+    nearest = columns.outfit[cosines.argmax(1)]
+    assert (look_alikes(columns, vectors)[:, 0] == nearest[rows]).all()
+
+
 def test_a_set_without_vectors_keeps_to_attributes():
     columns = made_up(20, (2, 3), sets=2)
     vectors = np.random.default_rng(0).normal(size=(len(columns), 8))
