@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from app.model.vocabulary import Attribute
+from tests.benchmarks import shipped_words
 from training.__main__ import main
 from training.evaluation.bootstrap import paired_difference
 from training.evaluation.harness import HarnessError
@@ -225,6 +226,18 @@ def test_the_shipped_weights_hold_what_they_promised(slice_of_it):
         assert found["truth"]["mAP"] >= found["combined"]["mAP"] - 0.05
         assert found["best-choice"]["queries"] == 1
         assert found["combined"]["prefilter_recall"] > 0.9
+
+
+def test_the_shipped_model_says_what_it_said():
+    kept = json.loads(shipped_words.KEPT.read_text("utf-8"))
+    assert kept["weights"] == shipped_words.weights(), (
+        "the shipped weights are new: run `make evaluate-demo`, look at its table, and then renew the words "
+        "with `python -m tests.benchmarks.shipped_words`"
+    )
+    for kind, words in shipped_words.words().items():
+        assert words == pytest.approx(kept["words"][kind], abs=0.01), (
+            f"{kind}: prompts, image rules, tokenizer or scoring have drifted from the shipped weights"
+        )
 
 
 @pytest.mark.slow
