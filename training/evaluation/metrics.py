@@ -196,7 +196,7 @@ def _better_by_comparing(row: np.ndarray, places: np.ndarray, beats: np.ndarray)
     """int64 (n,): how many crops beat each of `places` (best first); one comparison of the row for each."""
     better = np.empty(len(places), np.int64)
     for number in range(len(places) - 1, -1, -1):
-        column = places[number]
+        column = int(places[number])
         score = row[column]
         np.greater_equal(row[:column], score, out=beats[:column])
         np.greater(row[column:], score, out=beats[column:])

@@ -31,7 +31,7 @@ def cross_camera(data: DataSet) -> tuple[Search, ...]:
     700 identities with fixed queries (Zhong et al., CVPR 2017).
     """
     queries, gallery = people(split(data, "query")), people(split(data, "gallery"), distractors=True)
-    relevance = Relevance.by_identity(*_persons(queries, gallery), *_cameras(queries, gallery))
+    relevance = Relevance.by_identity(*_persons(queries, gallery), *cameras(queries, gallery))
     reading = Reading("standard", all_rows(len(queries)), relevance)
     return (Search("standard", pictures(queries), queries, gallery, (reading,)),)
 
@@ -44,7 +44,7 @@ def ltcc(data: DataSet) -> tuple[Search, ...]:
     nothing in the gallery have no match and are left out.
     """
     queries, gallery = people(split(data, "query")), people(split(data, "gallery"), distractors=True)
-    standard = Relevance.by_identity(*_persons(queries, gallery), *_cameras(queries, gallery))
+    standard = Relevance.by_identity(*_persons(queries, gallery), *cameras(queries, gallery))
     changing = standard.with_junk_where_equal(labels(queries, "clothes"), labels(gallery, "clothes"))
     rows = all_rows(len(queries))
     readings = (Reading("clothes-changing", rows, changing), Reading("standard", rows, standard))
@@ -108,8 +108,8 @@ def _persons(queries: Sequence[Record], gallery: Sequence[Record]) -> tuple[np.n
     return labels(queries, "person"), labels(gallery, "person")
 
 
-def _cameras(queries: Sequence[Record], gallery: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
-    """Of both; a record without a camera shares it with nobody, so that nothing is junk by it."""
+def cameras(queries: Sequence[Record], gallery: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
+    """str (Q,) and (G,); a record without a camera shares it with nobody, so that nothing is junk by it."""
     of_queries, of_gallery = labels(queries, "camera"), labels(gallery, "camera")
     of_queries[of_queries == ""] = "?"
     return of_queries, of_gallery

@@ -6,13 +6,14 @@ The paper names both and leaves their protocols to an unpublished supplement; do
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from app.model.vocabulary import KINDS, Attribute
 from training.datasets.record import DataSet, Record
 from training.evaluation.harness import Ask
-from training.evaluation.protocols import ProtocolError, split
+from training.evaluation.protocols import ProtocolError, cameras, split
 from training.evaluation.relevance import Relevance
 from training.evaluation.search import Reading, Search, all_rows, labels, people
 
@@ -114,11 +115,13 @@ def _witnesses(query: Record, captioned: Sequence[int], gallery: Sequence[Record
 
 
 def _without(queries: Sequence[Record], gallery: Sequence[Record], sources: Sequence[int]) -> Relevance:
-    same = labels(queries, "person")[:, None] == labels(gallery, "person")
-    cameras = labels(queries, "camera")[:, None]
-    junk = same & (cameras != "") & (cameras == labels(gallery, "camera"))
-    junk[np.arange(len(queries)), sources] = True
-    for row, record in enumerate(queries):
-        own = [g for g in np.flatnonzero(same[row]).tolist() if gallery[g].image == record.image]
-        junk[row, own] = True
-    return Relevance.by_masks(same & ~junk, junk)
+    """Who is right and what is junk; sources: the gallery rows whose captions were told."""
+    persons = labels(queries, "person"), labels(gallery, "person")
+    relevance = Relevance.by_identity(*persons, *cameras(queries, gallery))
+    rows = np.repeat(np.arange(len(queries)), np.diff(relevance.offsets))
+    told = relevance.columns == np.asarray(sources)[rows]
+    own = [
+        gallery[column].image == queries[row].image
+        for row, column in zip(rows.tolist(), relevance.columns.tolist(), strict=True)
+    ]
+    return replace(relevance, junk=relevance.junk | told | np.array(own, bool))

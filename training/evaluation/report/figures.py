@@ -47,7 +47,7 @@ def setting_grids(runs: Sequence[Run]) -> tuple[Grid, ...]:
             for place, (ranker, figures) in enumerate(rankers.items())
         ]
         heads = ("Ranker", *(KNOWN[key][0] for key in keys))
-        notes = (*_world(run), *run.result.notes, *_differences(run), *_dialogue(run))
+        notes = (*_world(run), *run.result.notes, *_parts(run), *_differences(run), *_dialogue(run))
         title = run.titled(runs) + (
             "" if run.result.kind in ("benchmark", "synthetic") else f", {run.result.kind}"
         )
@@ -78,6 +78,16 @@ def _cell(figures: Mapping[str, float], key: str) -> str:
 def _world(run: Run) -> Iterable[str]:
     if world := run.result.world:
         yield "Drawn people: " + ", ".join(f"{name} {value}" for name, value in world.items()) + "."
+
+
+def _parts(run: Run) -> Iterable[str]:
+    spent = {
+        part.removesuffix(" per query"): s
+        for part, s in run.result.seconds.items()
+        if part.endswith("per query")
+    }
+    if spent:
+        yield "Seconds per query: " + ", ".join(f"{part} {s:.3f}" for part, s in spent.items() if s) + "."
 
 
 def _differences(run: Run) -> Iterable[str]:

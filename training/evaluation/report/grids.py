@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from training.evaluation.report.published import MAP, PARTIAL, PUBLISHED_AVERAGES, SHOWN_AS, TABLES, Table
@@ -141,12 +141,19 @@ def run_grid(runs: Sequence[Run]) -> Grid:
                     str(model.k) if model.k else DASH,
                     "by kind" if model.tau is None else f"{model.tau:g}",
                     str(queries) if queries else DASH,
+                    _per_query(result.seconds),
                     _duration(result.seconds.get("total", 0.0)),
                 ),
             )
         )
-    heads = ("Model", "Size", "Stages", "Encoder", "K", "τ", "Queries", "Time")
+    heads = ("Model", "Size", "Stages", "Encoder", "K", "τ", "Queries", "Per query", "In all")
     return Grid("What was evaluated", "runs", "Run", (), heads, tuple(lines), words=4)
+
+
+def _per_query(seconds: Mapping[str, float]) -> str:
+    """Of a search, without the best choice, which few queries are asked."""
+    parts = [spent for part, spent in seconds.items() if part.endswith("per query") and "choice" not in part]
+    return f"{sum(parts):.2f} s" if parts else DASH
 
 
 def _duration(seconds: float) -> str:
