@@ -95,11 +95,15 @@ def _differences(run: Run) -> Iterable[str]:
     told = run.result.extra.get("differences")
     for setting, pairs in told.items() if isinstance(told, dict) else ():
         parts = [
-            f"{pair.replace(' - ', ' − ')} {100 * d['mean']:+.1f} [{100 * d['low']:+.1f}, {100 * d['high']:+.1f}]"
+            f"{pair.replace(' - ', ' − ')} {_signed(d['mean'])} [{_signed(d['low'])}, {_signed(d['high'])}]"
             for pair, d in pairs.items()
         ]
         if parts:
-            yield f"{setting}: mAP in points with its 95 % interval: {'; '.join(parts)}."
+            yield f"{setting}, mAP in points with its 95 % interval: {'; '.join(parts)}."
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.1f}".replace("-", "−")
 
 
 def _dialogue(run: Run) -> Iterable[str]:

@@ -31,8 +31,8 @@ def page(runs: Sequence[Run]) -> str:
         ("drawn", "Drawn people", [table(grid) for grid in ablation_grids(runs)]),
         ("figures", "All figures", [table(grid) for grid in setting_grids(runs)]),
         ("cmc", "CMC curves", _charts(_curves(kept), CURVES)),
-        ("cameras", "Cameras", _charts(_cameras(kept), CAMERAS, small=True)),
-        ("confidence", "Confidence", _charts(_reliability(runs), RELIABILITY)),
+        ("cameras", "Cameras", _charts(_cameras(kept), CAMERAS, "small")),
+        ("confidence", "Confidence", _charts(_reliability(runs), RELIABILITY, "whole")),
         ("queries", "Best and worst queries", list(_galleries(kept))),
     ]
     shown = [(anchor, title, parts) for anchor, title, parts in sections if parts]
@@ -94,10 +94,10 @@ def _galleries(kept: Sequence[_Kept]) -> Iterable[str]:
             legend = ""
 
 
-def _charts(drawn: Iterable[tuple[str, str]], legend: str, *, small: bool = False) -> list[str]:
+def _charts(drawn: Iterable[tuple[str, str]], legend: str, width: str = "") -> list[str]:
     figures = [
         f'<figure><figcaption>{escape(title)}</figcaption><div class="scroll">{svg}</div></figure>'
         for title, svg in drawn
     ]
-    kind = "charts small" if small else "charts"
+    kind = f"charts {width}".strip()
     return [f'<p class="legend">{legend}</p><div class="{kind}">{"".join(figures)}</div>'] if figures else []

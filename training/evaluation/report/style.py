@@ -31,7 +31,7 @@ tbody tr.ours:not(.source) > * { background: var(--tint); }
 tbody tr.source th { font-size: 12.5px; color: var(--soft); padding-top: 9px; padding-bottom: 2px; }
 tbody tr.source.ours > * { border-top: 1px solid var(--line); }
 tbody tr.first > * { border-top: 1px solid var(--line); }
-tbody tr.frame { color: var(--soft); }
+tbody tr.frame td, tbody tr.frame:not(.first) { color: var(--soft); }
 tbody th { font-weight: 400; } tbody th b, tbody tr.source th { font-weight: 600; }
 th.word, td.word { text-align: left; } thead th.word { text-align: left; }
 .detail { color: var(--soft); font-size: 13px; margin-left: 8px; }
@@ -41,13 +41,15 @@ table.wide .detail { display: block; margin: 0; }
 .best { font-weight: 700; }
 .notes { font-size: 13.5px; margin: 6px 0 0; padding-left: 18px; max-width: 82ch; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)); gap: 24px 40px; }
+.charts.whole { grid-template-columns: minmax(0, 1fr); }
 .charts.small { grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); }
 .charts figure { margin: 0; min-width: 0; } .charts figcaption { font-size: 13.5px; font-weight: 600; margin: 0 0 6px; }
 .charts .scroll { margin: 0; }
 svg { max-width: 100%; height: auto; display: block; font-family: inherit; }
 svg .grid { stroke: var(--line); } svg .none { fill: #f5f7f9; }
 svg .tick { font-size: 12px; fill: var(--soft); } svg .name { font-size: 12.5px; font-weight: 600; }
-svg .cell { font-size: 12px; fill: var(--ink); text-anchor: middle; } .plot { max-width: 100%; }
+svg .cell { font-size: 12px; fill: var(--ink); text-anchor: middle; }
+.plot { width: 100%; min-width: 760px; display: block; }
 svg .mid { text-anchor: middle; } svg .end { text-anchor: end; }
 .row { display: grid; grid-template-columns: 128px minmax(0, 1fr); gap: 14px; padding: 10px 0;
   border-top: 1px solid var(--line); align-items: start; }
@@ -79,7 +81,8 @@ svg .mid { text-anchor: middle; } svg .end { text-anchor: end; }
 }
 @media print {
   main { max-width: none; padding: 0; } nav { display: none; } .scroll { overflow: visible; }
-  table, .row, .charts.small { grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); }
+  table, .row, .charts.whole { grid-template-columns: minmax(0, 1fr); }
+.charts.small { grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); }
 .charts figure { break-inside: avoid; } h2, h3, h4 { break-after: avoid; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }

@@ -8,7 +8,7 @@ from training.evaluation.report.grids import FRAME, OURS, PUBLISHED, Grid, Line
 from training.evaluation.report.wording import ABSENT
 
 SOURCES = {PUBLISHED: "Published", OURS: "Ours"}
-WIDE = 9  # figures, from which a table is set closer
+WIDE = 11  # columns, words twice, from which a table is set closer
 
 
 def table(grid: Grid, *, titled: bool = True) -> str:
@@ -24,7 +24,7 @@ def table(grid: Grid, *, titled: bool = True) -> str:
         notes = [ABSENT, *notes]
     told = f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in notes)}</ul>' if notes else ""
     title = f'<h3 id="{grid.anchor}">{escape(grid.title)}</h3>' if titled else ""
-    kind = ' class="wide"' if len(grid.heads) - grid.words > WIDE else ""
+    kind = ' class="wide"' if len(grid.heads) + grid.words >= WIDE else ""
     return (
         f'{title}<div class="scroll"><table{kind}><thead>{above}<tr><th>{escape(grid.first)}</th>{heads}</tr></thead>'
         f"<tbody>{_body(grid)}</tbody></table></div>{told}"
