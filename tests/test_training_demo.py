@@ -1,6 +1,7 @@
 """The demo recipe's parts, at toy size: they learn, they resume, and they freeze what they say."""
 
 import json
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import torch
 
 from tests.tiny_pool import tiny_pool
 from tests.tiny_qwen import build_tiny
-from training.demo.language import Lists, Stage, train_stage
+from training.demo.language import Stage, train_stage
+from training.demo.lists import Lists
+from training.demo.muon import orthogonal
 from training.demo.pool import PoolSpec, load_pool
 from training.demo.progress import Log, atomic_save, learning_rate
 from training.demo.recipe import load, take_decoder
@@ -33,7 +36,7 @@ def changed(before, module):
 def stage(**options):
     given = {
         "name": "t",
-        "minutes": 0.05,
+        "steps": 3,
         "rate": 1e-3,
         "mixture": STAGE2,
         "plain": 2,
@@ -48,7 +51,7 @@ def test_a_frozen_tower_does_not_move_and_a_tuned_one_does(tiny, tmp_path):
     before, language = weights(model.model.visual), weights(model.model.language_model)
     lists = {"image-plus-text": 1.0}
     frozen = stage(name="frozen", tower_rate=0, mixture=STAGE3, lists=lists)
-    assert train_stage(model, processor, frozen, tiny_pool(), tmp_path, seed=0, log=Log(tmp_path / "log")) > 0
+    train_stage(model, processor, frozen, tiny_pool(), tmp_path, seed=0, log=Log(tmp_path / "log"))
     assert not changed(before, model.model.visual)
     assert changed(language, model.model.language_model)
     train_stage(model, processor, stage(), tiny_pool(), tmp_path, seed=0, log=Log(tmp_path / "log"))
@@ -66,20 +69,17 @@ def test_stage_2_carries_the_encoder_over_and_takes_a_fresh_decoder(tiny, tmp_pa
 
 def test_a_stage_that_is_done_is_not_run_again(tiny, tmp_path):
     model, processor = tiny
-    first = train_stage(model, processor, stage(), tiny_pool(), tmp_path, seed=0, log=Log(tmp_path / "log"))
+    train_stage(model, processor, stage(), tiny_pool(), tmp_path, seed=0, log=Log(tmp_path / "log"))
     after = weights(model)
     again, _ = load(build_tiny(tmp_path / "again"))
-    assert (
-        train_stage(again, processor, stage(), tiny_pool(), tmp_path, seed=0, log=Log(tmp_path / "log"))
-        == first
-    )
+    train_stage(again, processor, stage(), tiny_pool(), tmp_path, seed=0, log=Log(tmp_path / "log"))
     assert not changed(after, again)
 
 
 def test_the_tower_learns_who_is_who(tiny, tmp_path):
     model, _ = tiny
     log = Log(tmp_path / "log.jsonl")
-    warm_tower(model, tiny_pool(), tmp_path, minutes=0.25, seed=0, log=log)
+    warm_tower(model, tiny_pool(), tmp_path, steps=130, seed=0, log=log)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert rows[-1]["attributes"] < 1.45
 
@@ -122,3 +122,40 @@ def test_the_learning_rate_rises_then_falls():
 def test_a_save_leaves_no_half_file(tmp_path):
     atomic_save({"a": torch.ones(2)}, tmp_path / "x.pt")
     assert [p.name for p in tmp_path.iterdir()] == ["x.pt"]
+
+
+def test_a_run_that_was_stopped_reaches_the_same_weights(tmp_path):
+    """Six steps at once, and six with a stop after the third."""
+    once, processor = load(build_tiny(tmp_path / "tiny"))
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    six = stage(steps=6)
+    train_stage(once, processor, six, tiny_pool(), whole, seed=0, log=Log(tmp_path / "log"))
+
+    class Stopped(Exception):
+        pass
+
+    class Cut(Log):
+        def write(self, **figures):
+            raise Stopped
+
+    twice, _ = load(build_tiny(tmp_path / "again"))
+    with mock.patch.multiple("training.demo.learning", KEEP=3, TELL=4), pytest.raises(Stopped):
+        train_stage(twice, processor, six, tiny_pool(), half, seed=0, log=Cut(tmp_path / "cut"))
+    fresh, _ = load(build_tiny(tmp_path / "fresh"))
+    train_stage(fresh, processor, six, tiny_pool(), half, seed=0, log=Log(tmp_path / "log"))
+    assert not changed(weights(once), fresh)
+
+
+def test_descriptions_begin_long_and_end_as_told():
+    long = stage(told=(1, 12), long_first=True)
+    assert [long.told_at(done) for done in (0.0, 0.25, 0.5, 1.0)] == [(10, 12), (5, 12), (1, 12), (1, 12)]
+    assert stage(told=(2, 4)).told_at(0.0) == (2, 4)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (6, 24), (24, 6)])
+def test_muons_update_is_nearly_orthogonal(shape):
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    found = torch.linalg.svdvals(orthogonal(matrix))
+    assert float(found.min()) > 0.5 and float(found.max()) < 1.4
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    assert float((orthogonal(matrix) * (left @ right)).sum() / min(shape)) > 0.8

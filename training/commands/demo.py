@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/demo"), help="checkpoints, pools, log.jsonl")
     parser.add_argument("--assets", type=Path, default=ASSETS, help="where the finished models go")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scale", type=float, default=1.0, help="times the recipe's minutes")
+    parser.add_argument("--scale", type=float, default=1.0, help="times the recipe's steps")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--only", nargs="*", help="steps to run, of: pools clip tower language stage1 stage2 stage3 export"
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> int:
     import torch
 
-    from training.demo.recipe import STEPS, Minutes, train_demo
+    from training.demo.recipe import STEPS, Course, train_demo
 
     only = chosen.only or STEPS
     if unknown := sorted(set(only) - set(STEPS)):
@@ -34,7 +34,7 @@ def run(chosen: argparse.Namespace) -> int:
     train_demo(
         chosen.work,
         chosen.assets,
-        minutes=Minutes().scaled(chosen.scale),
+        course=Course().scaled(chosen.scale),
         seed=chosen.seed,
         workers=2,
         only=only,

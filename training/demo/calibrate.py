@@ -19,7 +19,7 @@ from app.model.vocabulary import Attribute
 from app.retrieval.calibration import clip_log_odds, fit, fit_threshold, log_odds, sigmoid
 from app.retrieval.evidence import AttributeEvidence, text_similarity
 from gallery_store.encoder import ClipEncoder
-from training.demo.language import TOLD_CHANGES
+from training.demo.lists import TOLD_CHANGES
 from training.demo.pool import Pool, value_indices
 from training.demo.progress import Log
 from training.demo.sampling import satisfies

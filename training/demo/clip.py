@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,9 @@ from torch.nn import functional as F
 from gallery_store.encoder import ClipEncoder, save_clip_folder
 from gallery_store.torchvision_mend import mend_torchvision
 from training.demo.attribute_heads import AttributeHeads
+from training.demo.learning import learn
 from training.demo.pool import CLIP_SIZE, Pool, value_indices
-from training.demo.progress import Log, atomic_save, learning_rate
+from training.demo.progress import Log
 from training.demo.sampling import Batches, BatchRule, augmented, descriptions, satisfies
 from training.demo.tokenizer import build_tokenizer
 from training.synthetic.captions import caption, fragment
@@ -76,48 +76,32 @@ def build_clip(seed: int) -> tuple[Any, dict[str, Any], Any]:
     return model, config, tokenizer
 
 
-def train_clip(
-    pool: Pool, folder: Path, work: Path, *, minutes: float, seed: int, log: Log, name: str
-) -> None:
-    """Trains for `minutes` of wall clock in all, resuming from `work`, and writes the folder `ClipEncoder` reads."""
+def train_clip(pool: Pool, folder: Path, work: Path, *, steps: int, seed: int, log: Log, name: str) -> None:
+    """Takes `steps` steps in all, resuming from `work`, and writes the folder that `ClipEncoder` reads."""
     model, config, tokenizer = build_clip(seed)
     batches = Batches(pool, BatchRule(families=10), seed)
     torch.manual_seed(seed)
     heads = AttributeHeads(config["embed_dim"])
     model.visual.to(memory_format=torch.channels_last)
-    learnt = [*model.parameters(), *heads.parameters()]
     sight = {id(p) for p in model.visual.parameters()}
+    others = [p for p in (*model.parameters(), *heads.parameters()) if id(p) not in sight]
     groups = [
         {"params": list(model.visual.parameters()), "peak": SIGHT_RATE},
-        {"params": [p for p in learnt if id(p) not in sight], "peak": RATE},
+        {"params": others, "peak": RATE},
     ]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.05, betas=(0.9, 0.98))
-    state = work / "clip.pt"
-    step, spent = 0, 0.0
-    if state.is_file():
-        saved = torch.load(state, weights_only=True)
-        model.load_state_dict(saved["model"])
-        heads.load_state_dict(saved["heads"])
-        optimizer.load_state_dict(saved["optimizer"])
-        step, spent = saved["step"], saved["spent"]
     mean = torch.tensor(PREPROCESS["mean"]).view(1, 3, 1, 1) * 255
     std = torch.tensor(PREPROCESS["std"]).view(1, 3, 1, 1) * 255
-    started = time.monotonic()
 
-    def save(seconds: float) -> None:
-        kept = {"model": model.state_dict(), "heads": heads.state_dict(), "optimizer": optimizer.state_dict()}
-        atomic_save({**kept, "step": step, "spent": seconds}, state)
-        save_clip_folder(model, config, PREPROCESS, tokenizer, folder, name=name)
-
-    while (done := (spent + time.monotonic() - started) / (60 * minutes)) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(group["peak"], step, done, warmup=200)
+    def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
+        with torch.no_grad():
+            model.logit_scale.clamp_(0, math.log(60))
         rng = np.random.default_rng((seed, step, 7))
         rows = batches.batch(step)
         pictures = augmented(pool.large[rows], rng)
         pixels = (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - mean) / std
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        told = descriptions(pool, rows, rng, 9, canonical=0.75)
+        told = descriptions(pool, rows, rng, (1, 9), canonical=0.75)
         tokens = tokenizer(
             told.texts, padding=True, truncation=True, max_length=CONTEXT, return_tensors="pt"
         )["input_ids"]
@@ -125,32 +109,32 @@ def train_clip(
         images = F.normalize(raw, dim=1)
         words = F.normalize(encode_short_texts(model, tokens), dim=1)
         fits, unsure = satisfies(told.fragments, pool.attributes[rows], pool.visible[rows], told.refused)
-        loss_text = text_loss(
+        by_text = text_loss(
             images, words, torch.from_numpy(fits), torch.from_numpy(unsure), model.logit_scale.exp()
         )
-        loss_person = person_loss(images, torch.from_numpy(pool.person[rows]))
-        loss_kinds = heads.loss(raw, pool.visible[rows])
-        loss = loss_person + 1.5 * loss_text + 2 * loss_kinds
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learnt, 1.0)
-        optimizer.step()
-        with torch.no_grad():
-            model.logit_scale.clamp_(0, math.log(60))
-        step += 1
-        if step % 50 == 0:
-            log.write(
-                stage="clip",
-                step=step,
-                done=done,
-                person=loss_person.item(),
-                text=loss_text.item(),
-                attributes=loss_kinds.item(),
-            )
-        if step % 500 == 0:
-            save(spent + time.monotonic() - started)
-    save(60 * minutes)
-    log.write(stage="clip", step=step, done=1.0)
+        by_person = person_loss(images, torch.from_numpy(pool.person[rows]))
+        by_kind = heads.loss(raw, pool.visible[rows])
+        return by_person + 1.5 * by_text + 2 * by_kind, {
+            "person": by_person,
+            "text": by_text,
+            "attributes": by_kind,
+        }
+
+    def write() -> None:
+        save_clip_folder(model, config, PREPROCESS, tokenizer, folder, name=name)
+
+    learn(
+        take,
+        {"model": model, "heads": heads},
+        [optimizer],
+        steps=steps,
+        state=work / "clip.pt",
+        log=log,
+        stage="clip",
+        kept=write,
+    )
+    if not folder.is_dir():
+        write()
 
 
 def encode_short_texts(model: Any, tokens: Tensor) -> Tensor:

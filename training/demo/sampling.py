@@ -95,18 +95,28 @@ class Descriptions:
 
 
 def descriptions(
-    pool: Pool, rows: np.ndarray, rng: np.random.Generator, most: int, canonical: float
+    pool: Pool,
+    rows: np.ndarray,
+    rng: np.random.Generator,
+    told: tuple[int, int],
+    canonical: float,
+    plain: float = 0.0,
 ) -> Descriptions:
-    """One description of 1 to `most` visible attributes per row; one in seven also rules something out."""
+    """One description of told[0] to told[1] visible attributes per row; one in seven also rules something out.
+
+    canonical: the share of the vocabulary's own words in them; plain: the share of descriptions that are
+    worded as the app words a query.
+    """
     texts, fragments, refused = [], [], []
     for row in rows:
         seen = pool.seen(int(row))
-        said = fragment(seen, rng, int(rng.integers(1, most + 1)))
+        said = fragment(seen, rng, int(rng.integers(told[0], told[1] + 1)))
         no = refusal(seen, pool.seen(int(rng.choice(rows))), rng) if rng.random() < 0.15 else None
-        if no is None:
+        if no is None and not (plain and rng.random() < plain):
             texts.append(caption(said, rng, canonical))
         else:
-            texts.append(query_description([Attribute(k, v) for k, v in said.items()], [no]))
+            refusals = [no] if no else []
+            texts.append(query_description([Attribute(k, v) for k, v in said.items()], refusals))
         fragments.append(value_indices(said))
         refused.append(value_indices({no.kind: no.value} if no else {}))
     return Descriptions(texts, np.stack(fragments), np.stack(refused))

@@ -11,7 +11,6 @@ are thrown away afterwards.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,12 @@ from torch.nn import functional as F
 from app.model.vision import encode_grids, pixel_patches
 from training.demo.attribute_heads import AttributeHeads
 from training.demo.clip import person_loss
+from training.demo.learning import learn
 from training.demo.pool import KIND_NAMES, Pool
-from training.demo.progress import Log, atomic_save, learning_rate
+from training.demo.progress import Log
 from training.demo.sampling import Batches, BatchRule, augmented
+
+RATE = 1.5e-3
 
 
 class WarmUp(nn.Module):
@@ -70,57 +72,30 @@ def late_interaction(tokens: Tensor, person: Tensor, temperature: float = 0.07) 
     return -(log_share * positive).sum(1).div(positive.sum(1).clamp(min=1)).mean()
 
 
-def warm_tower(model: Any, pool: Pool, work: Path, *, minutes: float, seed: int, log: Log) -> WarmUp:
-    """Teaches `model.model.visual` in place for `minutes` of wall clock in all; resumes from `work`."""
+def warm_tower(model: Any, pool: Pool, work: Path, *, steps: int, seed: int, log: Log) -> WarmUp:
+    """Teaches `model.model.visual` in place for `steps` steps in all; resumes from `work`."""
     torch.manual_seed(seed)
     warm = WarmUp(model.model.visual, model.config.text_config.hidden_size)
     batches = Batches(pool, BatchRule(families=10), seed + 1)
-    optimizer = torch.optim.AdamW(warm.parameters(), lr=1.5e-3, weight_decay=0.05)
-    state, step, spent = work / "tower.pt", 0, 0.0
-    if state.is_file():
-        saved = torch.load(state, weights_only=True)
-        warm.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        step, spent = saved["step"], saved["spent"]
-    started = time.monotonic()
+    optimizer = torch.optim.AdamW([{"params": list(warm.parameters()), "peak": RATE}], weight_decay=0.05)
 
-    def save(seconds: float) -> None:
-        atomic_save(
-            {"model": warm.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": seconds},
-            state,
-        )
-
-    while (done := (spent + time.monotonic() - started) / (60 * minutes)) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(1.5e-3, step, done, warmup=200)
-        rng = np.random.default_rng((seed, step, 8))
+    def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
         rows = batches.batch(step)
-        tokens = warm(augmented(pool.pictures[rows], rng))
+        tokens = warm(augmented(pool.pictures[rows], np.random.default_rng((seed, step, 8))))
         person = torch.from_numpy(pool.person[rows])
         vectors = warm.vectors(tokens)
         by_whole = person_loss(F.normalize(vectors, dim=1), person)
         by_mean = person_loss(F.normalize(warm.person(tokens.mean(1)), dim=1), person)
         by_token = late_interaction(warm.tokens(tokens), person)
         by_kind = warm.attributes.loss(vectors, pool.visible[rows])
-        loss = by_whole + 0.5 * by_mean + 0.25 * by_token + 2 * by_kind
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(warm.parameters(), 1.0)
-        optimizer.step()
-        step += 1
-        if step % 50 == 0:
-            log.write(
-                stage="0-tower",
-                step=step,
-                done=done,
-                person=by_whole.item(),
-                mean=by_mean.item(),
-                late=by_token.item(),
-                attributes=by_kind.item(),
-            )
-        if step % 500 == 0:
-            save(spent + time.monotonic() - started)
-    save(60 * minutes)
+        return by_whole + 0.5 * by_mean + 0.25 * by_token + 2 * by_kind, {
+            "person": by_whole,
+            "mean": by_mean,
+            "late": by_token,
+            "attributes": by_kind,
+        }
+
+    learn(take, {"model": warm}, [optimizer], steps=steps, state=work / "tower.pt", log=log, stage="0-tower")
     return warm
 
 

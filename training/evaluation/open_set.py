@@ -22,7 +22,7 @@ import numpy as np
 from app.model.manifest import Calibration
 from app.model.vocabulary import Attribute
 from app.retrieval.rerank import rerank
-from training.demo.language import TOLD_CHANGES
+from training.demo.lists import TOLD_CHANGES
 from training.evaluation.harness import Ask
 from training.evaluation.rankers import Found
 from training.evaluation.synthetic import MOST_CHANGES, fit

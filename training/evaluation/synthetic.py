@@ -16,7 +16,7 @@ import numpy as np
 from app.chat.conversation import Conversation, say, to_query
 from app.chat.values import GalleryFacts
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute
-from training.demo.language import TOLD_CHANGES
+from training.demo.lists import TOLD_CHANGES
 from training.demo.pool import value_indices
 from training.demo.sampling import satisfies
 from training.evaluation import synthetic_people as drawn
