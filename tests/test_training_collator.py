@@ -1,20 +1,28 @@
 """Ids, positions and patches are the processor's own; labels stand on the answers alone, token by token."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from app.model.image_rules import STAGE_1, STAGE_2, STAGE_3, ImageRule
 from app.model.prompts import annotate_prompt, pair_prompt, paper_prompt
+from gallery_store.decoding import open_picture
 from tests.tiny_qwen import noise_picture, tiny_parts
-from tests.tuning import PIXELS, samples
+from tests.tuning import PIXELS, records, samples
+from training.datasets.load import load_many
+from training.datasets.training_records import training_records
 from training.instructions.sample import InstructionSample
+from training.instructions.stream import Samples
+from training.stages import STAGES
 from training.tuning.batches import cut, is_list_step, step_indices
 from training.tuning.collator import IGNORED, Collator
-from training.tuning.steps import Steps
+from training.tuning.errors import TuningError
+from training.tuning.steps import Steps, header_size
 from training.tuning.trainer import token_losses
 
 SMALL = ImageRule("small", max_pixels=PIXELS)
@@ -274,8 +282,65 @@ def test_more_devices_than_samples_still_make_equally_many_passes(tiny):
     assert sum(share.batches[0].weights.sum().item() for share in shares) == pytest.approx(1)
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A CSV of drawn people as files: some lie on their side with a mark that says so."""
+    folder = tmp_path_factory.mktemp("files")
+    lines = ["path,person,camera,split,upper_colour,gender"]
+    for place, record in enumerate(records().records[:24]):
+        image, exif = record.picture(), Image.Exif()
+        if place % 3 == 0:
+            image, exif[0x0112] = image.transpose(Image.Transpose.ROTATE_90), 6  # shown turned back
+        image.save(folder / f"{place:02}.jpg", exif=exif)
+        shown = [record.attributes.get(kind, "") for kind in ("upper_colour", "gender")]
+        lines.append(f"{folder}/{place:02}.jpg,{record.person},{record.camera},train,{','.join(shown)}")
+    (folder / "people.csv").write_text("\n".join(lines))
+    return folder
+
+
+def file_steps(files, processor, **options):
+    found = training_records(load_many([f"csv:{files}/people.csv"]))
+    stream = Samples(replace(STAGES[2].mixture, samples=24), found)
+    return Steps(stream, collator(processor), samples_per_step=8, tokens_per_batch=900, **options)
+
+
+def test_sizes_read_from_headers_are_those_of_the_pictures(tiny, files):
+    _, processor = tiny
+    for file in sorted(files.glob("*.jpg")):
+        with open_picture(file) as picture:
+            assert header_size(file) == (picture.height, picture.width)
+    whole = file_steps(files, processor)[0]
+    shared = [file_steps(files, processor, part=part, parts=2)[0] for part in range(2)]
+    assert shared[0].seen == shared[1].seen == whole.seen
+    assert sum(batch.weights.sum().item() for one in shared for batch in one.batches) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_torn_file_is_named_and_the_rest_goes_on(tiny, files, tmp_path, capsys, parts):
+    _, processor = tiny
+    torn = next(iter(file_steps(files, processor).stream.sample(0).pictures))
+    file = files / f"{torn:02}.jpg"
+    before = file.read_bytes()
+    try:
+        file.write_bytes(before[: len(before) * 2 // 3])
+        shares = [file_steps(files, processor, part=part, parts=parts)[0] for part in range(parts)]
+    finally:
+        file.write_bytes(before)
+    assert str(file) in capsys.readouterr().err
+    weight = sum(batch.weights.sum().item() for one in shares for batch in one.batches)
+    assert weight == pytest.approx(1) if parts == 1 else 0 < weight < 1
+
+
+def test_a_step_without_any_picture_says_how_to_find_them(tiny):
+    _, processor = tiny
+    stream = samples(1)
+    torn = Torn(stream, None)
+    with pytest.raises(TuningError, match="no sample of step 1 can be used"):
+        Steps(torn, collator(processor), samples_per_step=2, tokens_per_batch=400)[0]
+
+
 class Torn:
-    """A stream with one picture that cannot be opened."""
+    """A stream with one picture that cannot be opened, or none that can."""
 
     def __init__(self, stream, row):
         self.stream, self.row = stream, row
@@ -287,7 +352,7 @@ class Torn:
         return self.stream.sample(index)
 
     def picture(self, row):
-        if row == self.row:
+        if self.row in (row, None):
             raise OSError("torn.jpg is cut off")
         return self.stream.picture(row)
 

@@ -6,6 +6,7 @@ the pair question of run time, at run time's size of pictures. Each is a pure fu
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -109,7 +110,9 @@ class Lists:
         return kinds
 
     def _draw(self, kind: str, data_set: int, chance: Chance) -> PackedInput | None:
-        rows = self._candidates("changed" if kind == "image-plus-text" else "any", data_set, chance)
+        drawn = self._candidates("changed" if kind == "image-plus-text" else "any", data_set, chance)
+        pictures = self._pictures(drawn)
+        rows = list(pictures)
         asked: list[tuple[str, tuple[int, ...], list[bool], list[bool]]] = []
         prefixes: list[int] = list(rows)
         chance.shuffle(prefixes)
@@ -128,7 +131,7 @@ class Lists:
             layouts.append(pair_layout(self.processor, prompt, [self.grid] * len(references), self.grid))
         most = max(1, self.tokens // (len(rows) * len(layouts[0].block_ids)))
         asked, layouts = asked[:most], layouts[:most]
-        patches = pixel_patches([self._picture(row) for row in rows])
+        patches = pixel_patches(list(pictures.values()))
         return PackedInput(
             kind,
             tuple(layouts),
@@ -209,8 +212,19 @@ class Lists:
             return False
         return None if UNKNOWN in own else True
 
-    def _picture(self, row: int) -> Image.Image:
-        return apply(self.rule, self.samples.picture(row))
+    def _pictures(self, rows: Sequence[int]) -> dict[int, Image.Image]:
+        """Of the rows whose picture can be opened, in their order."""
+        found = {}
+        for row in rows:
+            try:
+                found[row] = apply(self.rule, self.samples.picture(row))
+            except (OSError, ValueError) as error:
+                print(
+                    f"left out of a list: {self.samples.record(row).image}: {error}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+        return found
 
 
 def list_rule(max_pixels: int | None) -> ImageRule:

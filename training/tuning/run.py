@@ -134,6 +134,11 @@ def run_stage(run: Run, stream: SampleStream, *, resume: bool = False) -> Path |
     state.wait_for_everyone()
     try:
         return _tuned(run, stream, state)
+    except TuningError as error:
+        # From a process that prepares samples it comes with that process's traceback before it.
+        raise TuningError(
+            str(error).strip().splitlines()[-1].partition("TuningError: ")[2] or str(error)
+        ) from error
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
             raise TuningError(

@@ -6,14 +6,17 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import ExifTags, Image
 from torch.utils.data import Dataset
 
+from training.instructions.sample import InstructionSample
 from training.stages import Average
 from training.tuning.batches import cut, is_list_step, step_indices
 from training.tuning.collator import Batch, Collator, Laid, SampleStream
+from training.tuning.errors import TuningError
 
 
 @dataclass(frozen=True)
@@ -86,13 +89,7 @@ class Steps(Dataset[StepInput]):
         for places in passes[self.part :: self.parts]:
             # A device without samples of its own goes through the motions with one that weighs nothing.
             used, own = (places, weights) if places else ([len(laid) - 1], [0.0] * len(laid))
-            batches.append(
-                self.collator.batch(
-                    [laid[i] for i in used],
-                    [self._pictures(laid[i], taken) for i in used],
-                    [own[i] for i in used],
-                )
-            )
+            batches.append(self._batch([laid[i] for i in used], [own[i] for i in used], taken))
         seen = Seen(
             dict(Counter(one.sample.task for one in laid)),
             sum(len(one) for one in laid),
@@ -113,28 +110,61 @@ class Steps(Dataset[StepInput]):
                 sizes = [self._size(row, taken) for row in sample.pictures]
             except (OSError, ValueError) as error:
                 unreadable += 1
-                self._tell(str(error))
+                self._tell(sample, error)
                 continue
             laid.append(self.collator.lay(sample, sizes))
         if not laid:
-            raise OSError(
-                f"none of the samples of step {step} can be used: their pictures cannot be opened;"
+            raise TuningError(
+                f"no sample of step {step + 1} can be used: their pictures cannot be opened;"
                 " `python -m training datasets --check-pictures` names them"
             )
         return laid, taken, unreadable
 
     def _size(self, row: int, taken: dict[int, Image.Image]) -> tuple[int, int]:
+        """(height, width). One of several devices reads what is not its own only as far as that."""
+        file = self._file(row)
+        if self.parts > 1 and file is not None:
+            return header_size(file)
         if row not in taken:
             taken[row] = self.stream.picture(row)
         return taken[row].height, taken[row].width
 
-    def _pictures(self, one: Laid, taken: Mapping[int, Image.Image]) -> list[Image.Image]:
-        return [taken[row] for row in one.sample.pictures]
+    def _batch(self, laid: list[Laid], weights: list[float], taken: dict[int, Image.Image]) -> Batch:
+        pictures = []
+        for place, one in enumerate(laid):
+            try:
+                own = [taken.get(row) or self.stream.picture(row) for row in one.sample.pictures]
+            except (OSError, ValueError) as error:  # its header was whole
+                self._tell(one.sample, error)
+                own = [Image.new("RGB", (width, height)) for height, width in one.sizes]
+                weights[place] = 0.0
+            pictures.append(own)
+        return self.collator.batch(laid, pictures, weights)
 
-    def _tell(self, sentence: str) -> None:
-        if sentence not in self._told and self.part == 0:
+    def _file(self, row: int) -> Path | None:
+        record = getattr(self.stream, "record", None)
+        image = record(row).image if record is not None else None
+        return image if isinstance(image, Path) else None
+
+    def _tell(self, sample: InstructionSample, error: Exception) -> None:
+        files = [str(file) for row in sample.pictures if (file := self._file(row)) is not None]
+        sentence = f"a sample is left out, since a picture of it cannot be used: {error}"
+        if files:
+            sentence += f" (one of {', '.join(files)})" if len(files) > 1 else f" ({files[0]})"
+        if sentence not in self._told:
             self._told.add(sentence)
-            print(f"left out: {sentence}", file=sys.stderr, flush=True)
+            print(sentence, file=sys.stderr, flush=True)
+
+
+def header_size(file: Path) -> tuple[int, int]:
+    """(height, width) in pixels of a picture as it will be shown upright, without decoding it.
+
+    Raises OSError, or ValueError for what is no picture.
+    """
+    with Image.open(file, formats=("JPEG", "PNG", "WEBP", "BMP", "TIFF")) as image:
+        width, height = image.size
+        turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    return (width, height) if turned else (height, width)
 
 
 def _weights(laid: Sequence[Laid], average: Average) -> list[float]:
