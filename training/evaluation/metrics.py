@@ -18,7 +18,7 @@ import numpy as np
 from training.evaluation.relevance import Relevance
 
 BLOCK = 128  # queries looked at together
-MANY = 64  # matches of a query, from which one sort of the row is cheaper than comparing for each
+MANY = 32  # matches of a query, from which one sort of the row is cheaper than comparing for each
 FEW = 16  # a share of the gallery, one in FEW, that is worth cutting a row down to
 
 
