@@ -1,11 +1,14 @@
 """Two CPU processes share a stage by FSDP, through `accelerate launch`; configurations of FSDP and DeepSpeed."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import yaml
@@ -13,6 +16,7 @@ import yaml
 from app.model.manifest import CheckpointManifest
 from tests.tiny_qwen import tiny_folder
 from tests.tuning import SMALL, train, weights
+from training.tuning.run import last_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "training" / "tuning" / "configs"
@@ -27,22 +31,44 @@ def two_cpus(folder: Path) -> Path:
     return file
 
 
-def test_two_processes_with_fsdp_learn_what_one_learns(tmp_path):
-    options = ["--stage", "2", "--samples", "8", "--learning-rate", "1e-3"]
-    assert train(tmp_path / "one", *options) == 0
-    # `accelerate launch` itself; its command-line entry also imports what a CPU-only torch may lack.
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(two_cpus(tmp_path))]
-    arguments = ["train", "--out", str(tmp_path / "two"), "--base", str(tiny_folder()), *SMALL, *options]
-    done = subprocess.run(
-        [*launch, "-m", "training", *arguments],
+def launched(folder: Path, arguments: list[str]) -> subprocess.Popen[str]:
+    """`accelerate launch` itself; its command-line entry also imports what a CPU-only torch may lack."""
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(two_cpus(folder))]
+    return subprocess.Popen(
+        [*launch, "-m", "training", "train", *arguments],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
     )
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert done.stdout.count("stage 2 is done") == 1
+
+
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """SIGKILL to the launcher and to what it launched."""
+    every = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    for one in every:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    process.communicate()
+
+
+def test_two_processes_with_fsdp_learn_what_one_learns_also_after_a_kill(tmp_path):
+    options = ["--stage", "2", "--samples", "12", "--learning-rate", "1e-3"]
+    assert train(tmp_path / "one", *options) == 0
+    arguments = ["--out", str(tmp_path / "two"), "--base", str(tiny_folder()), *SMALL, *options]
+    killed = launched(tmp_path, [*arguments, "--minutes-per-checkpoint", "0"])
+    until = time.monotonic() + 240
+    while last_checkpoint(tmp_path / "two.work") is None and killed.poll() is None:
+        assert time.monotonic() < until, "no checkpoint"
+        time.sleep(0.02)
+    assert killed.poll() is None, killed.communicate()[1][-4000:]
+    kill_all(killed)
+    assert not (tmp_path / "two").exists()
+    done = launched(tmp_path, [*arguments, "--resume"])
+    out, error = done.communicate(timeout=300)
+    assert done.returncode == 0, error[-4000:]
+    assert out.count("going on after step") == out.count("stage 2 is done") == 1
     one, two = (CheckpointManifest.read(tmp_path / name).stages[-1] for name in ("one", "two"))
     assert (two["processes"], two["sharing"], one["sharing"]) == (2, "FSDP", "NO")
     for key in ("samples", "tokens", "answer_tokens", "pictures", "steps", "parameters"):
