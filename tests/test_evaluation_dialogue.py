@@ -121,7 +121,7 @@ def test_untold_things_are_told_one_by_one():
 
 @pytest.mark.slow
 def test_the_command_end_to_end(tmp_path, capsys):
-    chosen = ["evaluate", "--dialogue", "--seed", "41", "--identities", "6", "--rounds", "2"]
+    chosen = ["evaluate", "--dialogue", "--seed", "41", "--identities", "4", "--rounds", "2"]
     out = tmp_path / "out"
     assert main([*chosen, "--out", str(out)]) == 0
     text = capsys.readouterr().out
@@ -134,7 +134,7 @@ def test_the_command_end_to_end(tmp_path, capsys):
     assert len(extra["example"]) == 3
     # A killed run has some of its conversations on disk: only the others are held again.
     talks = sorted((out / "work" / "talks").iterdir())
-    assert len(talks) == 6
+    assert len(talks) == 4
     kept = {talk: talk.stat().st_mtime_ns for talk in talks[:-1]}
     talks[-1].unlink()
     assert main([*chosen, "--work", str(out / "work"), "--json"]) == 0

@@ -143,7 +143,7 @@ def test_an_answer_is_the_apps():
 @pytest.mark.slow
 def test_the_command_end_to_end(tmp_path, capsys):
     out = tmp_path / "out"
-    assert main(["evaluate", "--open-set", "--seed", "41", "--identities", "8", "--out", str(out)]) == 0
+    assert main(["evaluate", "--open-set", "--seed", "41", "--identities", "6", "--out", str(out)]) == 0
     result = Result.read(out)
     assert result.kind == "open-set"
     assert set(result.settings) == {*KINDS, "all"}

@@ -114,14 +114,18 @@ def run_synthetic(
         seconds={"total": time.perf_counter() - began, **_per_query(tally)},
         notes=_notes(plan),
         extra={
-            "differences": {**tally.differences, **_overall(plan, tally)},
-            "best_choice_sample": tally.on_sample,
+            "differences": {**_in_order(plan, tally.differences), **_overall(plan, tally)},
+            "best_choice_sample": _in_order(plan, tally.on_sample),
             "averages": averages(tally.settings),
         },
     )
     if out is not None:
         result.write(out)
     return result
+
+
+def _in_order(plan: Plan, by_setting: dict[str, Any]) -> dict[str, Any]:
+    return {name: by_setting[name] for name in plan.settings if name in by_setting}
 
 
 def _per_query(tally: _Tally) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from training.evaluation.rankers import BEST_CHOICE
 from training.evaluation.results import Figures, Result
 from training.evaluation.synthetic_run import ALL_RANKERS, FIVE
 
@@ -12,7 +13,7 @@ def table(result: Result) -> str:
     """A row per setting, a column per ranker, the average of the paper's five settings, and what it means."""
     rankers = [r for r in ALL_RANKERS if any(r in of for of in result.settings.values())]
     rows = [
-        ["setting (mAP / rank-1)", *rankers, "recall"],
+        ["setting (mAP / rank-1)", *(_heading(result, r) for r in rankers), "recall"],
         ["---", *(["---:"] * (len(rankers) + 1))],
         *([name, *(_cell(of.get(r)) for r in rankers), _recall(of)] for name, of in result.settings.items()),
     ]
@@ -43,6 +44,14 @@ def _cell(figures: object) -> str:
     if not isinstance(figures, dict):
         return ""
     return f"{100 * figures['mAP']:.1f} / {100 * figures['rank1']:.1f}"
+
+
+def _heading(result: Result, ranker: str) -> str:
+    """ "best-choice (20)": with the number of queries where only a sample was asked."""
+    if ranker != BEST_CHOICE:
+        return ranker
+    counts = {of[ranker]["queries"] for of in result.settings.values() if ranker in of}
+    return f"{ranker} ({max(counts):.0f})"
 
 
 def _recall(rankers: Mapping[str, Figures]) -> str:
