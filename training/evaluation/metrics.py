@@ -19,7 +19,7 @@ from training.evaluation.relevance import Relevance
 
 BLOCK = 128  # queries looked at together
 MANY = 32  # matches of a query, from which one sort of the row is cheaper than comparing for each
-FEW = 16  # a share of the gallery, one in FEW, that is worth cutting a row down to
+CUT = (2, 12)  # in looks at a crop: what cutting a row down costs for each crop, and for each that is kept
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def _better_by_comparing(row: np.ndarray, places: np.ndarray, beats: np.ndarray)
         np.greater_equal(row[:column], score, out=beats[:column])
         np.greater(row[column:], score, out=beats[column:])
         better[number] = np.count_nonzero(beats)
-        if better[number] < len(row) // FEW:
+        if number * (len(row) - better[number]) > CUT[0] * len(row) + CUT[1] * better[number]:
             # Whatever beats a better match beats this one too: the others need not be looked at again.
             near = np.flatnonzero(beats)
             row, beats = row[near], beats[: len(near)]
