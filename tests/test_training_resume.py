@@ -8,12 +8,14 @@ import sys
 import time
 
 import pytest
+import torch
 
 from app.model.manifest import CheckpointManifest
 from tests.tiny_qwen import tiny_folder
 from tests.tuning import SMALL, changed, train, weights
 from training.tuning.progress import Progress
 from training.tuning.run import last_checkpoint
+from training.tuning.trainer import StageTrainer
 
 PATIENCE = 240  # seconds
 
@@ -114,6 +116,28 @@ def test_an_interrupted_adapter_goes_on(tmp_path, monkeypatch, capsys):
     assert train(stopped, *options, "--resume") == 0
     assert "going on after step 2" in capsys.readouterr().out
     assert not changed(weights(whole), weights(stopped))
+
+
+def test_after_running_out_of_memory_it_goes_on_with_fewer_tokens_a_pass(tmp_path, monkeypatch, capsys):
+    options = ["--stage", "2", "--samples", "16", "--learning-rate", "1e-3"]
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert train(whole, *options) == 0
+    before = StageTrainer._answer_step
+
+    def full(self, model, batches):
+        if self.state.global_step == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return before(self, model, batches)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StageTrainer, "_answer_step", full)
+        assert train(out, *options, "--minutes-per-checkpoint", "0") == 2
+    assert "--resume goes on from the last checkpoint" in capsys.readouterr().err
+    assert train(out, *options, "--resume", "--tokens-per-batch", "512") == 0
+    assert "going on after step 2" in capsys.readouterr().out
+    after = weights(out)
+    for name, value in weights(whole).items():
+        torch.testing.assert_close(after[name], value, atol=2e-5, rtol=0)
 
 
 def test_checkpoints_keep_to_what_is_trained_and_only_the_last_stays(tmp_path, monkeypatch):

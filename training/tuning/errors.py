@@ -41,5 +41,5 @@ def out_of_memory(
         ways.append("or a lower rank for --lora")
     return (
         f"{device} is out of memory; lower {', '.join(ways)}; `python -m training memory` estimates what fits."
-        " The run goes on from its last checkpoint with --resume"
+        " With fewer tokens a pass, --resume goes on from the last checkpoint"
     )

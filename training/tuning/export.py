@@ -20,6 +20,7 @@ from app.model.manifest import CheckpointManifest
 from training.stages import Stage
 from training.tuning.card import model_card
 from training.tuning.files import read_rows, sync_tree, write_text
+from training.tuning.optimizer import BOARD
 from training.tuning.packed_lists import list_rule
 from training.tuning.progress import CURVES, LOG, peak_memory_gb
 from training.tuning.start import START, Loaded, Origin, base_name
@@ -117,6 +118,8 @@ def _describe(trainer: StageTrainer, done: Finished, work: Path, partial: Path, 
     for file in (LOG, CURVES):
         if (work / file).is_file():
             shutil.copy2(work / file, partial / file)
+    if (work / BOARD).is_dir():
+        shutil.copytree(work / BOARD, partial / BOARD)
     manifest.write(partial)
 
 

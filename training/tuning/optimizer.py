@@ -16,6 +16,7 @@ from training.tuning.errors import TuningError
 
 NAMES = {"adamw": "adamw_torch", "adamw-8bit": "adamw_bnb_8bit"}
 LINES = 50  # of progress in a run
+BOARD = "tensorboard"  # folder of a run
 
 
 def chosen_optimizer(wanted: str, device: str) -> str:
@@ -62,9 +63,9 @@ def arguments(
     """transformers' arguments: bf16 arithmetic where the device has it, in float32 on a CPU."""
     cuda = device.startswith("cuda")
     bf16 = cuda and torch.cuda.is_bf16_supported()
-    board = importlib.util.find_spec("tensorboard") is not None
+    board = importlib.util.find_spec(BOARD) is not None
     if board:
-        os.environ["TENSORBOARD_LOGGING_DIR"] = str(work / "tensorboard")
+        os.environ["TENSORBOARD_LOGGING_DIR"] = str(work / BOARD)
     options: dict[str, Any] = {
         "output_dir": str(work),
         "max_steps": stage.steps,
@@ -85,7 +86,7 @@ def arguments(
         "logging_strategy": "steps",
         "logging_steps": log_every or max(1, min(50, stage.steps // LINES)),
         "logging_nan_inf_filter": False,
-        "report_to": ["tensorboard"] if board else [],
+        "report_to": [BOARD] if board else [],
         "disable_tqdm": True,
         "remove_unused_columns": False,
         "ignore_data_skip": True,  # the steps begin where the checkpoint ends

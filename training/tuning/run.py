@@ -82,9 +82,14 @@ class Run:
         )
 
     def settings(self) -> dict[str, Any]:
-        """What a resumed run must share with the run that it goes on from."""
+        """What a resumed run must share with the run that it goes on from.
+
+        Not the tokens of a pass: after running out of memory a run goes on with fewer.
+        """
+        stage = self.stage.to_json()
+        del stage["tokens_per_batch"]
         return {
-            "stage": self.stage.to_json(),
+            "stage": stage,
             "origin": asdict(self.origin),
             "data": list(self.data),
             "files": list(self.files),
