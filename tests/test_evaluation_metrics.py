@@ -148,6 +148,19 @@ def test_comparing_and_sorting_agree(seed, levels):
     assert metrics._better_by_sorting(row, places).tolist() == slow
 
 
+@pytest.mark.parametrize("levels", [5, 40, 100_000])
+def test_cutting_rows_down_changes_nothing(levels, monkeypatch):
+    rng = np.random.default_rng(levels)
+    places = np.sort(rng.choice(3000, 20, replace=False))
+    row = rng.integers(0, levels, 3000).astype(np.float32)
+    row[places] += rng.integers(levels // 2, levels, 20)  # near the top, where cutting pays
+    places = places[np.argsort(-row[places], kind="stable")]
+    cut = metrics._better_by_comparing(row, places, np.empty(3000, bool))
+    monkeypatch.setattr(metrics, "CUT", (1e9, 0))
+    whole = metrics._better_by_comparing(row, places, np.empty(3000, bool))
+    assert cut.tolist() == whole.tolist() == metrics._better_by_sorting(row, places).tolist()
+
+
 def test_many_matches_take_the_sorted_path_and_agree_with_the_oracle():
     rng = np.random.default_rng(3)
     scores = rng.integers(0, 20, (3, 400)).astype(np.float32)
