@@ -14,7 +14,8 @@ from tests.tuning import DATA, SMALL, changed, other_base, parts, train, weights
 from training.__main__ import main
 from training.stages import STAGES
 from training.tuning.curves import ALL, draw_curves, series
-from training.tuning.errors import is_out_of_memory, out_of_memory
+from training.tuning.errors import TuningError, is_out_of_memory, out_of_memory
+from training.tuning.optimizer import chosen_optimizer
 from training.tuning.progress import told_time
 from training.tuning.start import Origin, load_start
 
@@ -121,6 +122,26 @@ def test_packed_lists_are_learnt_from_in_their_share(tmp_path):
     assert sum(stage["samples"].values()) == 8
     assert stage["pairs_in_lists"] > 0
     assert [name for name in stage["losses"] if name.startswith("list of ")]
+
+
+def test_half_precision_weights_and_8_bit_states(tmp_path):
+    out = tmp_path / "out"
+    options = ("--weights", "bfloat16", "--optimizer", "adamw-8bit", "--learning-rate", "1e-2")
+    assert train(out, "--stage", "2", "--samples", "8", *options) == 0
+    after = weights(out)
+    assert {value.dtype for value in after.values()} == {torch.bfloat16}
+    stage = CheckpointManifest.read(out).stages[-1]
+    assert (stage["weights"], stage["optimizer"]) == ("bfloat16", "adamw_bnb_8bit")
+    before = {name: value.bfloat16() for name, value in weights(tiny_folder()).items()}
+    assert len(changed(before, after)) > 0.9 * len(before)
+
+
+def test_without_8_bit_kernels_a_sentence_says_so(capsys):
+    assert chosen_optimizer("adamw-8bit", "meta") == "adamw_torch"
+    assert "8-bit AdamW is left out" in capsys.readouterr().err
+    assert chosen_optimizer("adamw-8bit", "cpu") == "adamw_bnb_8bit"
+    with pytest.raises(TuningError, match="no optimizer 'sgd'"):
+        chosen_optimizer("sgd", "cpu")
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,8 @@ def draw_curves(rows: Sequence[Mapping[str, Any]], file: Path, title: str) -> No
         y = place(0, top * part / 5)[1]
         draw.line([(PLOT[0], y), (PLOT[2], y)], PALE)
         draw.text((PLOT[0] - 8, y), f"{top * part / 5:.3g}", INK, small, anchor="rm")
-        x = place(last * part / 5, 0)[0]
-        draw.text((x, PLOT[3] + 8), f"{last * part / 5:,.0f}", INK, small, anchor="ma")
+    for step in sorted({round(last * part / 5) for part in range(6)}):
+        draw.text((place(step, 0)[0], PLOT[3] + 8), f"{step:,}", INK, small, anchor="ma")
     draw.text(((PLOT[0] + PLOT[2]) / 2, PLOT[3] + 32), "step", INK, small, anchor="ma")
     # The whole is drawn last, above the tasks; the legend names it first.
     for number, (task, curve) in reversed(list(enumerate(curves.items()))):

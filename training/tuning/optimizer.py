@@ -43,9 +43,10 @@ def _without_8bit(device: str) -> str:
         weight = torch.nn.Parameter(torch.zeros(4096, device=device))
         weight.grad = torch.ones_like(weight)
         AdamW8bit([weight]).step()
+        stepped = bool((weight != 0).all())
     except Exception as error:  # a missing kernel raises whatever its layer raises
         return f"bitsandbytes has no kernel of it for {device} ({type(error).__name__})"
-    return "" if bool((weight != 0).all()) else f"bitsandbytes does not step on {device}"
+    return "" if stepped else f"bitsandbytes does not step on {device}"
 
 
 def arguments(

@@ -161,14 +161,7 @@ def run_stage(run: Run, stream: SampleStream, *, resume: bool = False) -> Path |
 def _tuned(run: Run, stream: SampleStream, state: PartialState) -> Path | None:
     stage, hardware = run.stage, run.hardware
     lora = run.origin.lora is not None
-    half = hardware.device != "cpu" and (lora or hardware.weights == "bfloat16")
-    dtype = (
-        torch.bfloat16
-        if half and torch.cuda.is_bf16_supported()
-        else torch.float16
-        if half
-        else torch.float32
-    )
+    dtype = _precision(hardware, lora)
     # One process at a time would write work/start; the others then find it.
     with state.main_process_first():
         loaded = load_start(stage, run.origin, run.work, dtype=dtype, seed=run.seed, device=str(state.device))
@@ -240,6 +233,15 @@ def _tuned(run: Run, stream: SampleStream, state: PartialState) -> Path | None:
     )
     export(trainer, loaded, done, run.work, run.out)
     return run.out
+
+
+def _precision(hardware: Hardware, lora: bool) -> torch.dtype:
+    """Of the weights that are loaded. An adapter's own are always float32."""
+    if hardware.device == "cpu":
+        return torch.bfloat16 if hardware.weights == "bfloat16" else torch.float32
+    if not lora and hardware.weights == "float32":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
 def last_checkpoint(work: Path) -> Path | None:
