@@ -159,6 +159,8 @@ def test_without_8_bit_kernels_a_sentence_says_so(capsys):
         (["--stage", "1", "--base", "TINY", "--data", "market1502"], "market1502"),
         (["--all", "--base", "TINY", "--from", "TINY"], "--all begins with --base"),
         (["--stage", "3", "--base", "TINY", "--lora", "0"], "rank of 1 or more"),
+        (["--stage", "3", "--base", "TINY", "--minutes-per-checkpoint", "-1"], "0 or more"),
+        (["--stage", "3", "--base", "TINY", "--data", "synthetic:families=0"], "at least one"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(tmp_path, capsys, options, said):
@@ -172,6 +174,12 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(tmp_path, capsys, o
     assert said in error
     assert "Traceback" not in error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_said(tmp_path, capsys):
+    assert train(tmp_path / "out", "--stage", "1", "--samples", "4", "--device", "cuda") == 2
+    assert "no CUDA device" in capsys.readouterr().err
 
 
 def test_a_folder_in_use_is_not_overwritten(tmp_path, capsys):

@@ -30,7 +30,7 @@ def run(chosen: argparse.Namespace) -> int:
     quiet()
     try:
         out = publish(chosen.source, chosen.out, dtype=chosen.dtype, merge=chosen.merge, name=chosen.name)
-    except (ModelError, TuningError) as error:
+    except (ModelError, TuningError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{out}: open it with `python app.py --model {out}`")

@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="precision that full weights are kept in",
     )
     how.add_argument("--no-gradient-checkpointing", action="store_true", help="faster, with more memory")
-    how.add_argument("--device", help="cuda where there is one, else cpu")
+    how.add_argument("--device", choices=("cuda", "cpu"), help="cuda where there is one, else cpu")
     how.add_argument(
         "--workers", type=int, help="processes that prepare samples (4 beside a GPU, none on a CPU)"
     )
@@ -97,7 +97,7 @@ def run(chosen: argparse.Namespace) -> int:
 
     try:
         return _run(chosen)
-    except (ModelError, DataSetError, CannotBeMade, TuningError) as error:
+    except (ModelError, DataSetError, CannotBeMade, TuningError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
 
@@ -146,6 +146,10 @@ def planned(chosen: argparse.Namespace) -> list[Run]:
     if chosen.all and chosen.before:
         raise TuningError("--all begins with --base; --from belongs to --stage 2 or 3")
     device = chosen.device or _device()
+    if device == "cuda" and _device() != "cuda":
+        raise TuningError("torch sees no CUDA device here; leave --device out")
+    if chosen.minutes_per_checkpoint < 0 or chosen.log_every < 0:
+        raise TuningError("--minutes-per-checkpoint and --log-every are 0 or more")
     hardware = Hardware(
         device=device,
         weights=chosen.weights,
