@@ -9,7 +9,7 @@ from training.demo.sampling import Batches, BatchRule, augmented, descriptions, 
 def test_descriptions_fit_their_own_crop():
     pool, rng = tiny_pool(), np.random.default_rng(0)
     rows = np.arange(60)
-    told = descriptions(pool, rows, rng, 8, canonical=0.5)
+    told = descriptions(pool, rows, rng, (1, 8), canonical=0.5)
     fits, unsure = satisfies(told.fragments, pool.attributes[rows], pool.visible[rows], told.refused)
     assert fits.diagonal().all()
     assert not unsure.diagonal().any()
@@ -35,3 +35,21 @@ def test_augmentation_keeps_shape_and_type():
     assert changed.shape == pictures.shape
     assert changed.dtype == np.uint8
     assert (changed != pictures).any()
+
+
+def test_batches_pair_daylight_with_infrared_where_they_are_told_to():
+    pool = tiny_pool()
+    pairs = [Batches(pool, BatchRule(4, 3, 2, 0.0, share), 0).batch(5).reshape(-1, 2) for share in (0.0, 1.0)]
+    mixed = [int((pool.infrared[p[:, 0]] != pool.infrared[p[:, 1]]).sum()) for p in pairs]
+    assert mixed[1] > mixed[0]
+    for one in pairs[1]:
+        own = pool.infrared[pool.clothes == pool.clothes[one[0]]]
+        if own.any() and not own.all():
+            assert pool.infrared[one].tolist() == [False, True]
+
+
+def test_a_description_has_as_many_attributes_as_it_is_told():
+    pool, rows = tiny_pool(), np.arange(80)
+    told = descriptions(pool, rows, np.random.default_rng(0), (4, 4), canonical=1.0, plain=0.5)
+    said = (told.fragments >= 0).sum(1)
+    assert (said <= 4).all() and (said == 4).mean() > 0.9

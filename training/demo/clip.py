@@ -79,7 +79,7 @@ def build_clip(seed: int) -> tuple[Any, dict[str, Any], Any]:
 def train_clip(pool: Pool, folder: Path, work: Path, *, steps: int, seed: int, log: Log, name: str) -> None:
     """Takes `steps` steps in all, resuming from `work`, and writes the folder that `ClipEncoder` reads."""
     model, config, tokenizer = build_clip(seed)
-    batches = Batches(pool, BatchRule(families=10), seed)
+    batches = Batches(pool, BatchRule(families=10, changed_clothes=0.3, infrared=0.5), seed)
     torch.manual_seed(seed)
     heads = AttributeHeads(config["embed_dim"])
     model.visual.to(memory_format=torch.channels_last)

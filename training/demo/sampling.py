@@ -14,12 +14,17 @@ from training.synthetic.captions import caption, fragment, refusal
 
 @dataclass(frozen=True)
 class BatchRule:
-    """families x members people with `views` crops each; the share of people seen in two outfits."""
+    """families x members people with `views` crops each.
+
+    changed_clothes: the share of people seen in two outfits. infrared: the share of the others seen by day
+    and in infrared, where they have been.
+    """
 
     families: int = 16
     members: int = 3
     views: int = 2
     changed_clothes: float = 0.25
+    infrared: float = 0.0
 
 
 class Batches:
@@ -48,19 +53,25 @@ class Batches:
         return np.concatenate(chosen)
 
     def _views(self, person: int, rng: np.random.Generator) -> np.ndarray:
-        rows = self._by_person[person]
+        rows, views = self._by_person[person], self.rule.views
         clothes = np.unique(self.pool.clothes[rows])
         if len(clothes) > 1 and rng.random() < self.rule.changed_clothes:
             first, second = rng.permutation(clothes)[:2]
-            half = self.rule.views // 2
-            parts = [(first, self.rule.views - half), (second, half)]
-        else:
-            parts = [(rng.choice(clothes), self.rule.views)]
-        picked = []
-        for outfit, count in parts:
-            own = rows[self.pool.clothes[rows] == outfit]
-            picked.append(rng.choice(own, count, replace=len(own) < count))
-        return np.concatenate(picked)
+            worn = self.pool.clothes[rows]
+            return _halves(rows[worn == first], rows[worn == second], views, rng)
+        own = rows[self.pool.clothes[rows] == rng.choice(clothes)]
+        if self.rule.infrared and rng.random() < self.rule.infrared:
+            dark = self.pool.infrared[own]
+            if dark.any() and not dark.all():
+                return _halves(own[~dark], own[dark], views, rng)
+        return rng.choice(own, views, replace=len(own) < views)
+
+
+def _halves(first: np.ndarray, second: np.ndarray, views: int, rng: np.random.Generator) -> np.ndarray:
+    """Half of the views from each, the odd one from the first."""
+    half = views // 2
+    parts = ((first, views - half), (second, half))
+    return np.concatenate([rng.choice(rows, count, replace=len(rows) < count) for rows, count in parts])
 
 
 def satisfies(

@@ -76,7 +76,7 @@ def warm_tower(model: Any, pool: Pool, work: Path, *, steps: int, seed: int, log
     """Teaches `model.model.visual` in place for `steps` steps in all; resumes from `work`."""
     torch.manual_seed(seed)
     warm = WarmUp(model.model.visual, model.config.text_config.hidden_size)
-    batches = Batches(pool, BatchRule(families=10), seed + 1)
+    batches = Batches(pool, BatchRule(families=10, changed_clothes=0.3, infrared=0.5), seed + 1)
     optimizer = torch.optim.AdamW([{"params": list(warm.parameters()), "peak": RATE}], weight_decay=0.05)
 
     def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
