@@ -74,33 +74,34 @@ def scores(model: Any, queries: Queries, candidates: Tensor, yes_no: tuple[int, 
     causal = torch.ones(length, length, dtype=torch.bool, device=prefix.device).tril()
     see_prefix = causal[None, None] & queries.real[:, None, None]
     see_self = torch.ones(size, size, dtype=torch.bool, device=prefix.device).tril()
+    hidden = prefix.new_zeros(count, 1, 1, length).masked_fill(~queries.real[:, None, None], -1e4)
+    ahead = prefix.new_zeros(size, size).masked_fill(~see_self, -1e4)
     for layer in text.layers:
-        attention = layer.self_attn
+        attention, last = layer.self_attn, layer is text.layers[-1]
         normed = layer.input_layernorm(prefix)
         q, k, v = _project(attention, normed)
         q, k = _turn(q, prefix_turn), _turn(k, prefix_turn)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=see_prefix, scale=attention.scaling)
-        prefix = prefix + attention.o_proj(mixed.transpose(1, 2).reshape(count, length, -1))
-        prefix = prefix + layer.mlp(layer.post_attention_layernorm(prefix))
+        if not last:
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=see_prefix, scale=attention.scaling)
+            prefix = prefix + attention.o_proj(mixed.transpose(1, 2).reshape(count, length, -1))
+            prefix = prefix + layer.mlp(layer.post_attention_layernorm(prefix))
 
         normed = layer.input_layernorm(blocks)
         bq, bk, bv = _project(attention, normed.reshape(count, many * size, width))
         heads, head = bq.shape[1], bq.shape[3]
         turn = tuple(part.repeat(1, many, 1) for part in block_turn)
-        bq, bk = _turn(bq, turn), _turn(bk, turn)
-        to_prefix = bq @ k.transpose(2, 3) * attention.scaling
-        to_prefix = to_prefix.masked_fill(~queries.real[:, None, None], -1e4).view(
-            count, heads, many, size, length
-        )
+        bq, bk = _turn(bq, turn) * attention.scaling, _turn(bk, turn)
         bq, bk, bv = (part.view(count, heads, many, size, head) for part in (bq, bk, bv))
-        to_self = (bq @ bk.transpose(3, 4) * attention.scaling).masked_fill(~see_self, -1e4)
-        share = torch.cat([to_prefix, to_self], 4).softmax(4)
-        from_prefix = share[..., :length].reshape(count, heads, many * size, length) @ v
-        mixed = from_prefix.view(count, heads, many, size, head) + share[..., length:] @ bv
-        mixed = mixed.permute(0, 2, 3, 1, 4).reshape(count, many, size, heads * head)
+        asked = size
+        if last:  # nothing but the answer's place is read
+            bq, blocks, asked = bq[:, :, :, -1:], blocks[:, :, -1:], 1
+        to_prefix = bq.reshape(count, heads, many * asked, head) @ k.transpose(2, 3) + hidden
+        to_self = bq @ bk.transpose(3, 4) + ahead[-asked:]
+        share = torch.cat([to_prefix.view(count, heads, many, asked, length), to_self], 4).softmax(4)
+        from_prefix = share[..., :length].reshape(count, heads, many * asked, length) @ v
+        mixed = from_prefix.view(count, heads, many, asked, head) + share[..., length:] @ bv
+        mixed = mixed.permute(0, 2, 3, 1, 4).reshape(count, many, asked, heads * head)
         blocks = blocks + attention.o_proj(mixed)
-        if layer is text.layers[-1]:
-            blocks = blocks[:, :, -1:]
         blocks = blocks + layer.mlp(layer.post_attention_layernorm(blocks))
     answer = text.norm(blocks[:, :, -1])
     # In bfloat16 two close answers would fall together.
