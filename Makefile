@@ -41,6 +41,9 @@ benchmarks: setup
 	$(BIN)/python -m tests.benchmarks.drawing
 	$(BIN)/python -m tests.benchmarks.find_people
 	$(BIN)/python -m tests.benchmarks.first_answer
+	$(BIN)/python -m tests.benchmarks.samples
+	$(BIN)/python -m tests.benchmarks.datasets
+	$(BIN)/python -m tests.benchmarks.metrics
 
 clean:
 	rm -rf $(VENV) data .pytest_cache .mypy_cache .ruff_cache
