@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from training.commands.sources import add_side_files, add_sources
+
 HELP = "make instruction samples of a stage, to read (--show) or for other trainers (--jsonl)"
 
 
@@ -13,19 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", type=int, choices=(1, 2, 3), required=True)
     parser.add_argument("--count", type=int, default=20, help="samples; 0 for all that the stage has")
     parser.add_argument("--first", type=int, default=0, help="number of the first one")
-    parser.add_argument(
-        "--data", default="synthetic", help="data sets, by commas: market1501,ltcc; synthetic needs no files"
-    )
-    parser.add_argument("--root", type=Path, help="the folder below which the data sets lie")
-    parser.add_argument(
-        "--captions", type=Path, nargs="*", default=[], help="files that `python -m training caption` wrote"
-    )
-    parser.add_argument(
-        "--dropped", type=Path, nargs="*", default=[], help="files that `python -m training filter` wrote"
-    )
-    parser.add_argument(
-        "--vectors", type=Path, help="a file of `python -m training vectors`, by which look-alikes are found"
-    )
+    add_sources(parser, default="synthetic")
+    add_side_files(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--nobody", type=float, help="share of galleries without a match, instead of the stage's"

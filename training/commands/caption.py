@@ -7,12 +7,13 @@ import os
 import sys
 from pathlib import Path
 
+from training.commands.sources import add_sources
+
 HELP = "tell what training pictures show, by a Qwen2-VL or an OpenAI-compatible server; a stopped run goes on"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", required=True, help="data sets, with commas: market1501,msmt17,csv:FILE")
-    parser.add_argument("--root", type=Path, help="the folder below which they lie")
+    add_sources(parser)
     parser.add_argument(
         "--captioner", required=True, help="a Qwen2-VL folder or hub name, or an address: https://host/v1"
     )

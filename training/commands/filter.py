@@ -6,12 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from training.commands.sources import add_sources
+
 HELP = "which training pictures are too small, too blurred or occluded, with counts and a contact sheet"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", required=True, help="data sets, with commas: market1501,msmt17,csv:FILE")
-    parser.add_argument("--root", type=Path, help="the folder below which they lie")
+    add_sources(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FILE.jsonl", help="a line for each picture"
     )

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from training.tuning.run import Run
 
+from training.commands.sources import add_side_files, add_sources
+
 HELP = "tune a Qwen2-VL through the paper's three stages"
 
 
@@ -23,19 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--base", metavar="NAME|DIR", help="the base model, such as Qwen/Qwen2-VL-2B-Instruct"
     )
     parser.add_argument("--from", dest="before", metavar="DIR", help="the stage before (stages 2 and 3)")
-    parser.add_argument(
-        "--data", required=True, help="data sets, with commas: synthetic, market1501, csv:FILE, ..."
-    )
-    parser.add_argument("--root", type=Path, help="the folder below which the data sets lie")
-    parser.add_argument(
-        "--captions", type=Path, nargs="*", default=[], help="files that `python -m training caption` wrote"
-    )
-    parser.add_argument(
-        "--dropped", type=Path, nargs="*", default=[], help="files that `python -m training filter` wrote"
-    )
-    parser.add_argument(
-        "--vectors", type=Path, help="a file of `python -m training vectors`, by which look-alikes are found"
-    )
+    add_sources(parser)
+    add_side_files(parser)
     parser.add_argument(
         "--out", type=Path, required=True, help="the finished checkpoint; OUT.work until then"
     )

@@ -6,12 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from training.commands.sources import add_sources
+
 HELP = "CLIP vectors of training pictures, by which look-alikes are found; a stopped run goes on"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", required=True, help="data sets, with commas: market1501,msmt17,csv:FILE")
-    parser.add_argument("--root", type=Path, help="the folder below which they lie")
+    add_sources(parser)
     parser.add_argument("--clip", required=True, help="a CLIP folder, or an open_clip name: ViT-B-16")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1")
