@@ -75,15 +75,17 @@ def _pick(
     common = 0
     while all(len(name) > common + 1 and name[common] == names[0][common] for name in names):
         common += 1
-    first = language.logits(last_hidden(language, sequence, pictures))
-    if int(names[0][0]) != int(none[0]) and first[none[0]] > first[names[0][0]]:
-        return None
-    # "Image" is common to all names: put it behind the prompt, and compare what follows.
+    # "Image" is common to all names: it stands behind the prompt already, so that one pass answers both whether
+    # any fits (before it) and which (after it).
     extra = torch.tensor(names[0][:common], dtype=torch.long)
     last = int(sequence.positions.max()) + 1
     steps = torch.arange(last, last + common).expand(3, -1)
     longer = Sequence3(
         torch.cat([sequence.ids, extra]), torch.cat([sequence.positions, steps], 1), sequence.image_spans
     )
-    logits = language.logits(last_hidden(language, longer, pictures), [name[common] for name in names])
-    return int(logits.argmax())
+    hidden = last_hidden(language, longer, pictures, common + 1)
+    if int(names[0][0]) != int(none[0]):
+        some, nobody = language.logits(hidden[0], [names[0][0], none[0]])
+        if nobody > some:
+            return None
+    return int(language.logits(hidden[-1], [name[common] for name in names]).argmax())

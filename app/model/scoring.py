@@ -128,8 +128,8 @@ def score_blocks(
     return logits[:, 0] - logits[:, 1]
 
 
-def last_hidden(language: LanguageModel, sequence: Sequence3, pictures: Sequence[Seen]) -> Tensor:
-    """(width,): the hidden state at the last token of one whole sequence."""
+def last_hidden(language: LanguageModel, sequence: Sequence3, pictures: Sequence[Seen], count: int) -> Tensor:
+    """(count, width): the hidden states at the last `count` tokens of one whole sequence."""
     empty = Prefix((), 0)
     rows = language.embeddings(sequence.ids, pictures, sequence.image_spans)[None]
-    return language.extend(empty, rows, sequence.positions)[0][0, -1]
+    return language.extend(empty, rows, sequence.positions)[0][0, -count:]
