@@ -102,3 +102,16 @@ def test_the_threshold_tells_present_from_absent():
     with pytest.raises(ValueError, match="with and without"):
         fit_threshold(np.array([0.5]), np.array([]))
     assert sigmoid(np.array([-1e4, 0, 1e4])).tolist() == [0, 0.5, 1]
+
+
+def test_a_stated_share_fixes_the_order_and_is_still_calibrated():
+    rng = np.random.default_rng(3)
+    same = rng.random(4000) < 0.2
+    words = 2.0 * same + rng.normal(0, 1.5, 4000)
+    similarities = 0.2 * same + rng.normal(0, 0.2, 4000)
+    for share in (0.0, 0.3, 1.0):
+        found = fit(words, similarities, same, word_share=share)
+        parts = found.word * words.std(), found.similarity * similarities.std()
+        assert parts[0] == pytest.approx(share * sum(parts))
+        chances = sigmoid(log_odds(found, words, similarities))
+        assert chances.mean() == pytest.approx(same.mean(), abs=0.01)

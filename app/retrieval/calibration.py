@@ -12,7 +12,7 @@ import numpy as np
 
 from app.model.manifest import Calibration
 
-__all__ = ["Calibration", "clip_log_odds", "fit", "fit_threshold", "log_odds", "sigmoid"]
+__all__ = ["Calibration", "clip_log_odds", "fit", "fit_threshold", "log_odds", "mix", "sigmoid"]
 
 _RIDGE = 1e-3  # on standardized figures: keeps separable data from infinite weights
 _STEPS = 100
@@ -44,6 +44,7 @@ def fit(
     recall: float = 0.99,
     threshold: float = 0.5,
     text_weight: float = 0.5,
+    word_share: float | None = None,
 ) -> Calibration:
     """Logistic regression of `same` on (word, similarity), and on the similarity alone.
 
@@ -53,6 +54,8 @@ def fit(
             a search are not the pairs of a training batch: say what share of them is expected to be true.
         recall: tau is set so that this share of the true pairs has a greater similarity.
         threshold, text_weight: passed on.
+        word_share: of the word in their sum, each in units of its spread, 0..1: what ranks best is not
+            always what the likelihood of all pairs together prefers. None leaves it to the likelihood.
 
     Raises:
         ValueError: lengths differ, figures that are not finite, or not both kinds of pairs.
@@ -72,7 +75,14 @@ def fit(
     if prior is not None:
         importance[same] = prior / same.mean()
         importance[~same] = (1 - prior) / (1 - same.mean())
-    both, bias = _fit_monotone(np.stack([words, similarities], 1), same, importance)
+    if word_share is None:
+        both, bias = _fit_monotone(np.stack([words, similarities], 1), same, importance)
+    else:
+        parts = np.array(mix(words, similarities, word_share))
+        (scale,), bias = _fit_monotone(
+            (np.stack([words, similarities], 1) @ parts)[:, None], same, importance
+        )
+        both = (scale * parts).tolist()
     alone, clip_bias = _fit_monotone(similarities[:, None], same, importance)
     tau = float(np.quantile(similarities[same], 1 - recall, method="lower"))
     return Calibration(
@@ -84,6 +94,14 @@ def fit(
         tau=float(np.clip(np.nextafter(tau, -2), -1, 1)),  # strictly below, since tau itself does not pass
         threshold=threshold,
         text_weight=text_weight,
+    )
+
+
+def mix(words: np.ndarray, similarities: np.ndarray, word_share: float) -> tuple[float, float]:
+    """Weights of word and similarity: word_share and the rest, over their spreads."""
+    return (
+        word_share / max(float(np.std(words)), 1e-12),
+        (1 - word_share) / max(float(np.std(similarities)), 1e-12),
     )
 
 

@@ -16,7 +16,7 @@ from app.model.manifest import Calibration, CheckpointManifest, encoder_key
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import Attribute
-from app.retrieval.calibration import clip_log_odds, fit, fit_threshold, log_odds, sigmoid
+from app.retrieval.calibration import clip_log_odds, fit, fit_threshold, log_odds, mix, sigmoid
 from app.retrieval.evidence import AttributeEvidence, text_similarity
 from gallery_store.encoder import ClipEncoder
 from training.demo.lists import TOLD_CHANGES
@@ -75,7 +75,13 @@ def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
         there = _ask(model, searched, pictures, present, weight)
         gone = _ask(model, searched, pictures, absent, weight)
         sure = ~there.unsure
-        found = fit(there.words[sure], there.similarities[sure], there.same[sure], text_weight=weight)
+        found = fit(
+            there.words[sure],
+            there.similarities[sure],
+            there.same[sure],
+            text_weight=weight,
+            word_share=_word_share(there),
+        )
         tau = float(np.quantile(there.true_similarities, 0.01)) - 1e-6
         best_there = _best(found, there)
         threshold = min(
@@ -173,6 +179,18 @@ def _text_weight(gallery: Gallery, searches: list[Search]) -> float:
         for weight in weights
     ]
     return weights[int(np.argmax(scores))]
+
+
+def _word_share(pairs: Pairs) -> float:
+    """The word's share with which the candidates are ranked best; of several, the smallest."""
+    shares = np.linspace(0, 1, 21)
+    figures = []
+    for share in shares:
+        word, similarity = mix(pairs.words, pairs.similarities, float(share))
+        both = word * pairs.words + similarity * pairs.similarities
+        found = [_ap(s, t, u) for s, t, u in zip(both, pairs.same, pairs.unsure, strict=True)]
+        figures.append(float(np.nanmean(found)))
+    return float(shares[int(np.argmax(figures))])
 
 
 def _ask(
