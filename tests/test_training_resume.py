@@ -20,6 +20,15 @@ from training.tuning.trainer import StageTrainer
 PATIENCE = 240  # seconds
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Sums come out alike to the bit only over the same number of threads, here and in the killed process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def killed_after(work, step, arguments):
     """Run the command in a process of its own and kill it with SIGKILL once a checkpoint of `step` is there."""
     command = [sys.executable, "-m", "training", "train", *arguments]
