@@ -41,7 +41,7 @@ def on_a_desk(browser: Browser, served: Served) -> None:
     page, _ = opened(browser, served, viewport=DESK)
     take(page, "start")
     say(page, "I'm looking for a woman in an orange jacket with a backpack")
-    choose(page, 5)  # the first with a backpack
+    choose(page, 0)
     page.wait_for_timeout(500)
     take(page, "search")
     with answering(page):
