@@ -45,7 +45,9 @@ def test_queries_without_a_match_are_counted_and_left_out():
     assert nobody.metrics().mAP == 0.0 and nobody.cmc(2).tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("scores", [np.zeros((2, 3)), np.full((1, 3), np.nan), np.zeros((1, 0))])
+@pytest.mark.parametrize(
+    "scores", [np.zeros((2, 3)), np.full((1, 3), np.nan), np.zeros((1, 0)), np.zeros((1, 3), complex)]
+)
 def test_wrong_input_is_refused(scores):
     with pytest.raises(ValueError, match="scores"):
         evaluate(scores, np.array([1]), np.arange(scores.shape[1] if scores.shape[0] == 1 else 4))
@@ -138,27 +140,39 @@ def test_any_masks_against_the_oracle(seed, gallery, levels):
     assert np.array_equal(relevance.masks(), [matches & ~junk, junk])
 
 
-@settings(max_examples=30)
-@given(seed=st.integers(0, 2**32 - 1), levels=st.sampled_from([1, 4, 100_000]))
-def test_comparing_and_sorting_agree(seed, levels):
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    gallery=st.sampled_from(
+        [1, 63, 64, 65, 300, 31 * 64, 3000]
+    ),  # of one cell, several, all full, and longer ones
+    levels=st.sampled_from([1, 4, 40, 100_000]),  # 1: ties across every border
+    dtype=st.sampled_from([np.float32, np.float64, np.int32]),
+)
+def test_comparing_and_sorting_agree_with_looking_at_each_pair(seed, gallery, levels, dtype):
     rng = np.random.default_rng(seed)
-    row = rng.integers(0, levels, 300).astype(np.float32)
-    places = np.sort(rng.choice(300, metrics.MANY + 20, replace=False))
-    slow = [sum(row[o] > row[p] or (row[o] == row[p] and o < p) for o in range(300)) for p in places.tolist()]
-    assert metrics._better_by_sorting(row, places).tolist() == slow
+    row = (rng.integers(0, levels, gallery) - levels // 2).astype(dtype)
+    places = rng.choice(gallery, min(gallery, metrics.MANY), replace=False)
+    places[-1] = gallery - 1 if gallery - 1 not in places else places[-1]
+    other, columns = row[None], np.arange(gallery)
+    mine = row[places, None]
+    slow = ((other > mine) | ((other == mine) & (columns < places[:, None]))).sum(axis=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metrics, "CELL", 64)
+        room = metrics._Room.of(row[None])
+    room.take(row)
+    assert metrics._better_by_comparing(room, places).tolist() == slow.tolist()
+    assert metrics._better_by_sorting(room, places).tolist() == slow.tolist()
 
 
-@pytest.mark.parametrize("levels", [5, 40, 100_000])
-def test_cutting_rows_down_changes_nothing(levels, monkeypatch):
-    rng = np.random.default_rng(levels)
-    places = np.sort(rng.choice(3000, 20, replace=False))
-    row = rng.integers(0, levels, 3000).astype(np.float32)
-    row[places] += rng.integers(levels // 2, levels, 20)  # near the top, where cutting pays
-    places = places[np.argsort(-row[places], kind="stable")]
-    cut = metrics._better_by_comparing(row, places, np.empty(3000, bool))
-    monkeypatch.setattr(metrics, "CUT", (1e9, 0))
-    whole = metrics._better_by_comparing(row, places, np.empty(3000, bool))
-    assert cut.tolist() == whole.tolist() == metrics._better_by_sorting(row, places).tolist()
+def test_the_borders_of_a_type_and_both_zeros():
+    most = np.finfo(np.float32).max
+    scores = np.array([[0.0, -0.0, most, -most, most, 0.0, -most]], np.float32)
+    relevance = Relevance.by_masks(np.ones((1, 7), bool))
+    assert rank(scores, relevance).ap[0] == 1.0
+    for column, place in enumerate([3, 4, 1, 6, 2, 5, 7]):
+        alone = Relevance.by_masks(np.arange(7)[None] == column)
+        assert rank(scores, alone).first.tolist() == [place]
 
 
 def test_many_matches_take_the_sorted_path_and_agree_with_the_oracle():
@@ -175,8 +189,10 @@ def test_blocks_of_any_size_give_the_same_numbers():
     relevance = Relevance.by_identity(rng.integers(0, 9, 150), rng.integers(0, 9, 40))
     whole = rank(scores, relevance)
     for size in (1, 7, 128, 200):
-        blocks = (scores[start : start + size] for start in range(0, 150, size))
-        assert np.array_equal(rank_blocks(blocks, relevance).ap, whole.ap, equal_nan=True)
+        for threads in (1, 3):
+            blocks = (scores[start : start + size] for start in range(0, 150, size))
+            ap = rank_blocks(blocks, relevance, threads=threads).ap
+            assert np.array_equal(ap, whole.ap, equal_nan=True)
     assert np.array_equal(rank(np.asfortranarray(scores), relevance).ap, whole.ap, equal_nan=True)
 
 

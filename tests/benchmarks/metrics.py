@@ -4,7 +4,7 @@
 
 Scores are made for 1,024 queries at a time and ranked as they come, so that 3.8 GB of them never stand whole; the
 two are timed in turn in the same run, so that a busy machine slows both. Vectors of people are ranked as a
-model's would be; random ones are the worst case, with a person's crops all over the ranking.
+model's would be; with random ones a person's crops are all over the ranking.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Rank-k, CMC, mAP and mINP, fast: nothing is sorted to find where the true matches stand.
 
 A match's rank is one more than the crops that beat it: those before it in the gallery with a score as high
-or higher, those after it with a higher one (ties go by gallery order). Counting them is one comparison of
-the row, a fraction of what the row's similarities cost; a query with very many matches sorts its row once.
+or higher, those after it with a higher one (ties go by gallery order). One comparison of the row for each match
+finds them; a query with very many matches sorts its row once.
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from training.evaluation.relevance import Relevance
 
-BLOCK = 128  # queries looked at together
-MANY = 32  # matches of a query, from which one sort of the row is cheaper than comparing for each
-CUT = (2, 12)  # in looks at a crop: what cutting a row down costs for each crop, and for each that is kept
+BLOCK = 128  # queries whose scores come together
+MANY = 48  # matches of a query, from which one sort of the row is cheaper than comparing for each
+CELL = 6144  # a row is compared in cells of at least so many crops; below 4,096 NumPy copies as it goes
+FOLD = 8
+MOST_CELLS = 255 // FOLD  # what a byte can count, so a longer row has longer cells
 
 
 @dataclass(frozen=True)
@@ -133,84 +136,122 @@ def rank_blocks(blocks: Iterable[np.ndarray], relevance: Relevance, *, threads: 
         ValueError: blocks that do not fit the relevance, or scores that are not finite numbers.
     """
     queries, gallery = relevance.queries, relevance.gallery
-    ranks = Ranks(
-        np.full(queries, np.nan),
-        np.full(queries, np.nan),
-        np.zeros(queries, np.int64),
-        np.zeros(queries, np.int64),
-    )
+    scores, better = np.empty(len(relevance.columns)), np.zeros(len(relevance.columns), np.int64)
     threads = threads or min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
     done = 0
     with ThreadPoolExecutor(threads) as pool:  # comparisons of whole rows leave Python's lock
         for block in blocks:
             if block.ndim != 2 or block.shape[1] != gallery or done + len(block) > queries:
                 raise ValueError(f"scores of shape {block.shape} do not fit {queries - done} x {gallery}")
+            if block.dtype.kind not in "iufb":
+                raise ValueError(f"scores are {block.dtype}, not numbers")
             parts = [range(part, len(block), threads) for part in range(threads)]
-            list(
-                pool.map(
-                    _rank_rows,
-                    [block] * threads,
-                    parts,
-                    [done] * threads,
-                    [relevance] * threads,
-                    [ranks] * threads,
-                )
-            )
+            list(pool.map(partial(_look, block, done, relevance, scores, better), parts))
             done += len(block)
     if done != queries:
         raise ValueError(f"scores came for {done} of {queries} queries")
-    return ranks
+    return _ranks(relevance, scores, better)
 
 
-def _rank_rows(block: np.ndarray, rows: range, done: int, relevance: Relevance, ranks: Ranks) -> None:
-    """Fill in what becomes of some rows of a block whose first query is number `done`."""
-    beats = np.empty(block.shape[1], bool)
-    for number in rows:
-        query = done + number
-        columns, junk = relevance.of(query)
-        found = _ranks(_comparable(block[number]), columns, junk, beats)
-        if len(found):
-            ranks.ap[query] = np.mean(np.arange(1, len(found) + 1) / found)
-            ranks.inp[query] = len(found) / found[-1]
-            ranks.first[query], ranks.matches[query] = found[0], len(found)
-
-
-def _ranks(row: np.ndarray, columns: np.ndarray, junk: np.ndarray, beats: np.ndarray) -> np.ndarray:
-    """int64, ascending: the ranks of the columns that are matches, with the junk taken out.
+def _ranks(relevance: Relevance, scores: np.ndarray, better: np.ndarray) -> Ranks:
+    """How all queries fared.
 
     Args:
-        row: (G,) scores. columns: int64 (n,), ascending, matches and junk. junk: bool (n,).
-        beats: bool (G,), room to compare in.
+        scores: float64 (n,), of the relevance's columns. better: int64 (n,), where a column is a match, how many
+            crops beat it.
     """
-    if junk.all():
-        return np.empty(0, np.int64)
-    order = np.argsort(-row[columns], kind="stable")  # ascending columns: ties by gallery order
-    columns, junk = columns[order], junk[order]
-    places = columns[~junk]
-    count = _better_by_comparing if len(places) <= MANY else _better_by_sorting
-    # The junk among those that beat a match is the junk before it in the order just made.
-    return count(row, places, beats) + 1 - np.cumsum(junk)[~junk]
+    owner = np.repeat(np.arange(relevance.queries), np.diff(relevance.offsets))
+    order = np.lexsort((-scores, owner))  # stable, and columns ascend: ties by gallery order
+    junk = relevance.junk[order]
+    # Junk is taken out of the ranking; what is before a match of the same query no longer beats it.
+    out = np.cumsum(np.concatenate([[0], junk]))
+    rank = (better[order] + 1 - out[1:] + out[relevance.offsets[owner]])[~junk]
+    owner = owner[~junk]
+    matches = np.bincount(owner, minlength=relevance.queries)
+    ends = np.cumsum(matches)
+    number = np.arange(1, len(rank) + 1) - (ends - matches)[owner]
+    ap, inp = np.full((2, len(matches)), np.nan)
+    first, valid = np.zeros(len(matches), np.int64), matches > 0
+    ap[valid] = np.bincount(owner, number / rank, minlength=len(matches))[valid] / matches[valid]
+    inp[valid] = matches[valid] / rank[ends[valid] - 1]
+    first[valid] = rank[(ends - matches)[valid]]
+    return Ranks(ap, inp, first, matches)
 
 
-def _better_by_comparing(row: np.ndarray, places: np.ndarray, beats: np.ndarray) -> np.ndarray:
-    """int64 (n,): how many crops beat each of `places` (best first); one comparison of the row for each."""
-    better = np.empty(len(places), np.int64)
-    for number in range(len(places) - 1, -1, -1):
-        column = int(places[number])
-        score = row[column]
-        np.greater_equal(row[:column], score, out=beats[:column])
-        np.greater(row[column:], score, out=beats[column:])
-        better[number] = np.count_nonzero(beats)
-        if number * (len(row) - better[number]) > CUT[0] * len(row) + CUT[1] * better[number]:
-            # Whatever beats a better match beats this one too: the others need not be looked at again.
-            near = np.flatnonzero(beats)
-            row, beats = row[near], beats[: len(near)]
-            places = np.searchsorted(near, places[:number])
+def _look(
+    block: np.ndarray, done: int, relevance: Relevance, scores: np.ndarray, better: np.ndarray, rows: range
+) -> None:
+    """Fill in what `_ranks` reads, for some rows of a block whose first query is number `done`."""
+    room = _Room.of(block)
+    for number in rows:
+        columns, junk = relevance.of(done + number)
+        mine = slice(relevance.offsets[done + number], relevance.offsets[done + number + 1])
+        room.take(block[number])
+        scores[mine] = room.row[columns]
+        if len(places := columns[~junk]):
+            count = _better_by_comparing if len(places) <= MANY else _better_by_sorting
+            better[mine][~junk] = count(room, places)
+
+
+@dataclass(frozen=True)
+class _Room:
+    """Where a thread keeps a row and compares it: new memory for each row would cost as much as the comparing.
+
+    row: float32 or float64 (G,), the start of cells. cells: (c, w), filled up with -infinity, which beats nothing.
+    beats: bool (MANY, c, w).
+    """
+
+    row: np.ndarray
+    cells: np.ndarray
+    beats: np.ndarray
+
+    @classmethod
+    def of(cls, block: np.ndarray) -> _Room:
+        """For the rows of a block, (b, G), numbers of any kind."""
+        gallery = block.shape[1]
+        count = max(1, min(gallery // CELL, MOST_CELLS))
+        width = -(-gallery // (count * FOLD * 8)) * FOLD * 8
+        dtype = np.float32 if block.dtype in (np.float16, np.float32) else np.float64
+        cells = np.full((count, width), -np.inf, dtype)
+        return cls(cells.reshape(-1)[:gallery], cells, np.empty((MANY, count, width), bool))
+
+    def take(self, row: np.ndarray) -> None:
+        """Hold this row, (G,). Raises ValueError unless all of it is finite."""
+        self.row[:] = row
+        # NaN and infinity survive into the extremes: two reductions, and no array of flags.
+        if not (math.isfinite(self.row.max()) and math.isfinite(self.row.min())):
+            raise ValueError("scores hold NaN or infinity")
+
+
+def _better_by_comparing(room: _Room, places: np.ndarray) -> np.ndarray:
+    """int64 (n,), n <= MANY: how many crops beat each of `places`; one comparison of the row for each.
+
+    In few, long calls, for Python's lock is free meanwhile: all cells against all places at once.
+    """
+    scores, beats = room.row[places, None], room.beats[: len(places)]
+    half, within = np.divmod(places, room.cells.shape[1] // 2)
+    late = half % 2 == 1
+    # A tie goes to the earlier crop: cells before a place's own win it, those after do not. The own cell wins where
+    # the place is in its second half, so that one half is right; the half that the place is in is put right below.
+    wins_ties = np.arange(len(room.cells)) < ((half + 1) // 2)[:, None]
+    with np.errstate(over="ignore"):  # nothing is above a type's highest number but infinity
+        least = np.where(wins_ties, scores, np.nextafter(scores, np.inf))
+    np.greater_equal(room.cells, least[:, :, None], out=beats)
+    # Bytes of 0 and 1 are added as words of eight; no byte can overflow into the next.
+    words = np.add.reduce(beats.view(np.uint64), axis=1)
+    words = np.add.reduce(words.reshape(len(places), FOLD, -1), axis=1)
+    better = words.view(np.uint8).sum(axis=1, dtype=np.int64) - late
+    level = room.cells.reshape(2 * len(room.cells), -1)[half] == scores
+    if np.count_nonzero(level) > len(places):  # more than each place itself
+        column, within = np.arange(level.shape[1]), within[:, None]
+        better += (level & (column < within) & ~late[:, None]).sum(axis=1)
+        better -= (level & (column > within) & late[:, None]).sum(axis=1)
     return better
 
 
-def _better_by_sorting(row: np.ndarray, places: np.ndarray, _: object = None) -> np.ndarray:
+def _better_by_sorting(room: _Room, places: np.ndarray) -> np.ndarray:
     """int64 (n,): how many crops beat each of `places`; one sort of values, never of indices."""
+    row = room.row
     ascending = np.sort(row)
     scores = row[places]
     higher = len(row) - np.searchsorted(ascending, scores, side="right")
@@ -226,16 +267,3 @@ def _better_by_sorting(row: np.ndarray, places: np.ndarray, _: object = None) ->
 def _blocks(scores: np.ndarray) -> Iterator[np.ndarray]:
     for start in range(0, len(scores), BLOCK):
         yield scores[start : start + BLOCK]
-
-
-def _comparable(row: np.ndarray) -> np.ndarray:
-    """The row as float32 or float64, contiguous, all finite."""
-    if row.dtype not in (np.float32, np.float64):
-        if row.dtype.kind not in "iufb":
-            raise ValueError(f"scores are {row.dtype}, not numbers")
-        row = row.astype(np.float32 if row.dtype == np.float16 else np.float64)
-    row = np.ascontiguousarray(row)
-    # NaN and infinity survive into the extremes: two reductions, and no array of flags.
-    if not (math.isfinite(row.max()) and math.isfinite(row.min())):
-        raise ValueError("scores hold NaN or infinity")
-    return row
