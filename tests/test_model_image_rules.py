@@ -28,7 +28,7 @@ def test_section_3_3():
     assert STAGE_2.size(140, 56) == (140, 56)
     assert STAGE_3.size(560, 280) == (560, 280)
     assert RUN_TIME.size(37, 1000) == (252, 140)
-    assert DEMO.size(900, 900) == (112, 56)
+    assert DEMO.size(900, 900) == (168, 84)
 
 
 @settings(max_examples=300, deadline=None)
@@ -46,8 +46,8 @@ def test_every_size_fits_the_model(rule, height, width):
 def test_pictures_come_out_rgb_at_the_rules_size():
     for mode in ("L", "RGBA", "P", "RGB"):
         image = apply(DEMO, Image.new(mode, (33, 77)))
-        assert (image.mode, image.size) == ("RGB", (56, 112))
-    ready = Image.new("RGB", (56, 112))
+        assert (image.mode, image.size) == ("RGB", (84, 168))
+    ready = Image.new("RGB", (84, 168))
     assert apply(DEMO, ready) is ready
 
 

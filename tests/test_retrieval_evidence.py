@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from app.model.vocabulary import KINDS, Attribute, describe
-from app.retrieval.evidence import SHARE, SHARPNESS, AttributeEvidence, text_similarity
+from app.retrieval.evidence import (
+    SHARE,
+    SHARPNESS,
+    AttributeEvidence,
+    picture_similarity,
+    text_similarity,
+)
 
 
 class Words:
@@ -52,3 +58,26 @@ def test_a_similarity_stays_within_its_range(crops):
     found = text_similarity(AttributeEvidence(Words()), lambda rows: rows @ crops.T, described, wanted, [])
     assert found.min() >= -1
     assert found.dtype == np.float32
+
+
+def test_two_pictures_are_alike_by_the_chance_that_each_kind_shows_one_value(crops):
+    found = AttributeEvidence(Words()).alike(lambda rows: rows @ crops.T, crops[:2])
+    logs = []
+    for kind, values in KINDS.items():
+        shares = np.stack([plain(crops, Attribute(kind, value)) for value in values])
+        own = (shares[:, 0] + shares[:, 1]) / 2
+        logs.append(np.log(np.clip(own @ shares, 1e-2, 1)))
+    expected = 1 - 2 * np.mean(logs, axis=0) / np.log(1e-2)
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert found.dtype == np.float32 and (np.abs(found) <= 1).all()
+
+
+def test_a_pictures_similarity_is_a_share_of_cosine_and_attributes(crops):
+    def cosines(rows):
+        return rows @ crops.T
+
+    evidence = AttributeEvidence(Words())
+    mean = crops[:2].mean(0) / np.linalg.norm(crops[:2].mean(0))
+    assert picture_similarity(evidence, cosines, crops[:2], 0) == pytest.approx(crops @ mean, abs=1e-6)
+    mixed = picture_similarity(evidence, cosines, crops[:2], 0.25)
+    assert mixed == pytest.approx(0.75 * crops @ mean + 0.25 * evidence.alike(cosines, crops[:2]), abs=1e-6)

@@ -11,7 +11,7 @@ from tests.tiny_pool import tiny_pool
 from tests.tiny_qwen import build_tiny
 from training.demo.language import Stage, train_stage
 from training.demo.lists import Lists
-from training.demo.muon import orthogonal
+from training.demo.muon import muon_and_adamw, orthogonal
 from training.demo.pool import PoolSpec, load_pool
 from training.demo.progress import Log, atomic_save, learning_rate
 from training.demo.recipe import load, take_decoder
@@ -82,6 +82,20 @@ def test_the_tower_learns_who_is_who(tiny, tmp_path):
     warm_tower(model, tiny_pool(), tmp_path, steps=130, seed=0, log=log)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert rows[-1]["attributes"] < 1.45
+
+
+@pytest.mark.parametrize("kind", ["image", "text", "image-plus-text"])
+def test_right_candidates_differ_in_nothing_and_wrong_ones_by_what_shows(tiny, kind):
+    _, processor = tiny
+    pool = tiny_pool()
+    drawn = Lists(pool, processor, 0).draw(kind, 3)
+    assert not drawn.wrong[drawn.right].any()
+    assert drawn.wrong[~drawn.right & ~drawn.ignored].any()
+    if kind == "image":
+        query, candidate = map(int, np.argwhere(~drawn.right & ~drawn.ignored)[0])
+        ours, theirs = pool.seen(drawn.references[query][0]), pool.seen(int(drawn.rows[candidate]))
+        expected = sum(ours[k] != theirs[k] for k in set(ours) & set(theirs))
+        assert drawn.wrong[query, candidate] == expected
 
 
 @pytest.mark.parametrize("kind", ["image", "text", "image-plus-text"])
@@ -159,3 +173,55 @@ def test_muons_update_is_nearly_orthogonal(shape):
     assert float(found.min()) > 0.5 and float(found.max()) < 1.4
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
     assert float((orthogonal(matrix) * (left @ right)).sum() / min(shape)) > 0.8
+
+
+def test_muon_takes_filters_and_leaves_vectors_and_depthwise_filters_to_adamw():
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(4, 8, 3), torch.nn.Conv2d(8, 8, 3, groups=8), torch.nn.Linear(8, 8)
+    )
+    muon, adamw = muon_and_adamw(net.parameters(), net.parameters(), 0.1)
+    assert [tuple(p.shape) for p in muon.param_groups[0]["params"]] == [(8, 4, 3, 3), (8, 8)]
+    assert len(adamw.param_groups[0]["params"]) == 4
+    before = net[0].weight.detach().clone()
+    net[2](net[1](net[0](torch.ones(1, 4, 5, 5))).flatten(1)).sum().backward()
+    for group in muon.param_groups:
+        group["lr"] = group["peak"]
+    muon.step()
+    assert net[0].weight.shape == before.shape and not torch.equal(net[0].weight, before)
+
+
+def _share_a_run(number, folder):
+    import torch.distributed as dist
+
+    from training.demo import learning
+
+    dist.init_process_group("gloo", init_method=f"file://{folder}/place", rank=number, world_size=2)
+    _toy_run(folder, lambda step: [float(10 * learning.rank() + step)])
+    dist.destroy_process_group()
+
+
+def _toy_run(folder, inputs):
+    """Three steps of plain gradient descent on the mean of what a weight makes of the inputs."""
+    from training.demo.learning import learn
+
+    net = torch.nn.Linear(1, 1)
+    torch.nn.init.ones_(net.weight)
+    torch.nn.init.zeros_(net.bias)
+    descent = torch.optim.SGD([{"params": list(net.parameters()), "peak": 0.01}])
+
+    def take(step, done):
+        loss = net(torch.tensor([[x] for x in inputs(step)])).square().mean() / 100
+        return loss, {"loss": loss}
+
+    state = folder / "state.pt"
+    learn(take, {"net": net}, [descent], steps=3, state=state, log=Log(folder / "log"), stage="toy", warmup=1)
+
+
+def test_two_processes_learn_what_one_learns_from_both_their_samples(tmp_path):
+    (tmp_path / "two").mkdir()
+    (tmp_path / "one").mkdir()
+    torch.multiprocessing.spawn(_share_a_run, (tmp_path / "two",), nprocs=2)
+    _toy_run(tmp_path / "one", lambda step: [float(step), float(10 + step)])
+    both = [torch.load(tmp_path / name / "state.pt", weights_only=True)["net"] for name in ("one", "two")]
+    assert torch.allclose(both[0]["weight"], both[1]["weight"], rtol=1e-6)
+    assert len((tmp_path / "two" / "log").read_text().splitlines()) == 1

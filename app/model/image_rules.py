@@ -73,8 +73,8 @@ STAGE_2 = ImageRule("stage-2", at_most=(384, 192))
 STAGE_3 = ImageRule("stage-3")
 # At run time all crops get one size, so that they can be scored in batches: 45 tokens each.
 RUN_TIME = ImageRule("run-time", fixed=(252, 140))
-# The demo model's: 8 tokens each.
-DEMO = ImageRule("demo", fixed=(112, 56))
+# The demo model's: 18 tokens each.
+DEMO = ImageRule("demo", fixed=(168, 84))
 
 
 def apply(rule: ImageRule, image: Image.Image) -> Image.Image:

@@ -32,6 +32,7 @@ class Calibration:
     tau: crops of a similarity up to this are not worth asking about, -1..1.
     threshold: when no candidate's P reaches it, nobody fits; candidates under it are weak, 0..1.
     text_weight: share of the text's cosine in an image-plus-text similarity, 0..1.
+    attributes: share of the attributes in a picture's similarity, beside the cosine, 0..1.
     """
 
     word: float
@@ -42,12 +43,13 @@ class Calibration:
     tau: float
     threshold: float
     text_weight: float = 0.5
+    attributes: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.word, self.similarity, self.clip_similarity) < 0:
             raise ValueError("a calibration's weights are never negative")
-        if not (0 <= self.threshold <= 1 and 0 <= self.text_weight <= 1):
-            raise ValueError("a calibration's threshold and text_weight lie in 0..1")
+        if not all(0 <= share <= 1 for share in (self.threshold, self.text_weight, self.attributes)):
+            raise ValueError("a calibration's threshold, text_weight and attributes lie in 0..1")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.retrieval.comparison import Comparison, compare_readings
 from app.retrieval.errors import RetrievalError
-from app.retrieval.evidence import AttributeEvidence, surer, text_similarity
+from app.retrieval.evidence import AttributeEvidence, picture_similarity, surer, text_similarity
 from app.retrieval.findings import Findings
 from app.retrieval.listing import list_by_time
 from app.retrieval.prefilter import prefilter
@@ -171,17 +171,17 @@ class Engine:
         ids: np.ndarray,
     ) -> np.ndarray:
         """float32 (len(ids),), -1..1: by the words, by the pictures, or a share of each."""
+
+        def cosines(rows: np.ndarray) -> np.ndarray:
+            return self.store.similarities(rows, ids)
+
         parts = []
         if described is not None:
-
-            def cosines(rows: np.ndarray) -> np.ndarray:
-                return self.store.similarities(rows, ids)
-
             parts.append(text_similarity(self.evidence, cosines, described, query.wanted, query.unwanted))
         if references:
-            mean = np.mean([reference.vector for reference in references], axis=0)
-            mean = mean / max(float(np.linalg.norm(mean)), 1e-12)
-            parts.append(self.store.similarities(mean[None].astype(np.float32), ids)[0])
+            vectors = np.stack([reference.vector for reference in references]).astype(np.float32)
+            share = calibration.attributes if calibration else 0.0
+            parts.append(picture_similarity(self.evidence, cosines, vectors, share))
         if len(parts) == 1:
             return parts[0].astype(np.float32)
         weight = calibration.text_weight if calibration else TEXT_WEIGHT

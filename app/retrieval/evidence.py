@@ -1,12 +1,13 @@
-"""What CLIP says attribute by attribute, beside what it says of the whole description.
+"""What CLIP says attribute by attribute, beside what it says of a whole description or picture.
 
 One vector for a whole description blurs five attributes into one another; each attribute against the other
-values of its kind ("a red top" against "a blue top", ...) tells them apart. Measured on the demo gallery by
-`python -m tests.benchmarks.find_people`.
+values of its kind ("a red top" against "a blue top", ...) tells them apart. In the same way two pictures
+are compared kind by kind. Measured on the demo gallery by `python -m tests.benchmarks.find_people`.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 
@@ -17,8 +18,9 @@ from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, describe
 from gallery_store.encoder import ClipEncoder
 
 SHARPNESS = 30.0  # of the softmax over a kind's values, per unit of cosine
-SHARE = 1 / 21  # of the summed log-shares, beside the description's cosine
+SHARE = 1 / 12  # of the summed log-shares, beside the description's cosine
 _LEAST = 1e-4  # a share below this counts as this: one attribute never decides alone
+_LEAST_ALIKE = 1e-2  # the same for the chance that two pictures show one value
 
 Cosines = Callable[[np.ndarray], np.ndarray]  # unit rows (q, dim) -> (q, n)
 
@@ -44,6 +46,18 @@ class AttributeEvidence:
             share = shares[kind][KINDS[kind].index(attribute.value)]
             total = total + np.log(np.clip(share if sign > 0 else 1 - share, _LEAST, 1))
         return np.asarray(SHARE * total, np.float32)
+
+    def alike(self, cosines: Cosines, vectors: np.ndarray) -> np.ndarray:
+        """float32 (n,), -1..1: how far crops show the same attributes as the pictures of one person.
+
+        1 where every kind certainly shows one value in both, -1 where none does: the mean over the kinds of the
+        logarithm of that chance. vectors: unit rows (r, dim) of the pictures; their shares are averaged.
+        """
+        total: np.ndarray | float = 0.0
+        for kind in KINDS:
+            own = self._shares(lambda rows: rows @ vectors.T, kind).mean(1)
+            total = total + np.log(np.clip(own @ self._shares(cosines, kind), _LEAST_ALIKE, 1))
+        return np.asarray(1 - 2 * total / (len(KINDS) * math.log(_LEAST_ALIKE)), np.float32)
 
     def read(self, vector: np.ndarray) -> tuple[AttributeReading, ...]:
         """The likeliest value of each kind for a crop's unit vector (dim,), with its share among the values."""
@@ -96,3 +110,17 @@ def text_similarity(
     """float32 (n,), -1..1: the description's cosine (its unit row is (dim,)) and the attributes' evidence."""
     whole = cosines(description[None])[0]
     return np.clip(whole + evidence(cosines, wanted, unwanted), -1, 1).astype(np.float32)
+
+
+def picture_similarity(
+    evidence: AttributeEvidence, cosines: Cosines, vectors: np.ndarray, share: float
+) -> np.ndarray:
+    """float32 (n,), -1..1: the cosine to the mean of the pictures' unit rows (r, dim), and a share of the attributes.
+
+    share: 0..1, of the attributes; 0 asks for none.
+    """
+    mean = vectors.mean(axis=0)
+    whole = cosines((mean / max(float(np.linalg.norm(mean)), 1e-12))[None])[0]
+    if not share:
+        return whole.astype(np.float32)
+    return ((1 - share) * whole + share * evidence.alike(cosines, vectors)).astype(np.float32)

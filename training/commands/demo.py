@@ -15,7 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--assets", type=Path, default=ASSETS, help="where the finished models go")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scale", type=float, default=1.0, help="times the recipe's steps")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--processes", type=int, default=1, help="of one thread each; they share the steps that teach"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="of one process")
     parser.add_argument(
         "--only", nargs="*", help="steps to run, of: pools clip tower language stage1 stage2 stage3 export"
     )
@@ -37,6 +40,7 @@ def run(chosen: argparse.Namespace) -> int:
         course=Course().scaled(chosen.scale),
         seed=chosen.seed,
         workers=2,
+        processes=chosen.processes,
         only=only,
     )
     return 0

@@ -1,6 +1,8 @@
-"""One linear head per kind of attribute: a dense signal while a tower is young, thrown away afterwards."""
+"""What reads the visible attributes off a tower: a dense signal while it is young, thrown away afterwards."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,28 +13,75 @@ from app.model.vocabulary import KINDS
 
 
 class AttributeHeads(nn.Module):
-    """Reads the visible attributes off a vector per crop."""
+    """One linear head per kind, off one vector per crop."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.heads = nn.ModuleList(nn.Linear(width, len(values)) for values in KINDS.values())
 
-    def loss(self, vectors: Tensor, visible: np.ndarray) -> Tensor:
-        """Mean cross-entropy over the kinds; vectors (n, width), visible int8 (n, kinds), -1 where hidden."""
-        truth = torch.from_numpy(visible.astype(np.int64))
-        losses = [
-            F.cross_entropy(head(vectors), truth[:, kind], ignore_index=-1)
-            for kind, head in enumerate(self.heads)
-            if bool((truth[:, kind] >= 0).any())
-        ]
-        return torch.stack(losses).mean()
+    def forward(self, vectors: Tensor) -> list[Tensor]:
+        """(n, width) -> per kind, logits (n, values)."""
+        return [head(vectors) for head in self.heads]
 
-    @torch.no_grad()
-    def accuracy(self, vectors: Tensor, visible: np.ndarray) -> list[float]:
-        """The share read rightly, kind by kind, where the attribute shows."""
-        found = []
-        for kind, head in enumerate(self.heads):
-            shown = visible[:, kind] >= 0
-            guess = head(vectors[torch.from_numpy(shown)]).argmax(1).numpy()
-            found.append(float((guess == visible[shown, kind]).mean()))
-        return found
+
+class AttributeLooks(nn.Module):
+    """Per kind, a look over a crop's tokens (one softmax of attention), and a linear head on what it finds.
+
+    A bag hangs anywhere: whoever reads one vector per crop has to carry every place's bag in it.
+    """
+
+    def __init__(self, width: int, tokens: int, inner: int = 128) -> None:
+        super().__init__()
+        self.keys, self.values = nn.Linear(width, inner), nn.Linear(width, inner)
+        self.places = nn.Parameter(torch.zeros(tokens, inner))
+        self.asks = nn.Parameter(torch.randn(len(KINDS), inner) * 0.1)
+        self.heads = AttributeHeads(inner)
+        self.scale = 4 / inner**0.5
+
+    def forward(self, tokens: Tensor) -> list[Tensor]:
+        """(n, tokens, width) -> per kind, logits (n, values)."""
+        keys = self.keys(tokens) + self.places
+        looks = torch.einsum("btd,kd->bkt", keys, self.asks) * self.scale
+        found = looks.softmax(2) @ self.values(tokens)
+        return [head(found[:, kind]) for kind, head in enumerate(self.heads.heads)]
+
+
+def attribute_loss(logits: Sequence[Tensor], visible: np.ndarray) -> Tensor:
+    """Mean cross-entropy over the kinds; logits (n, values) each, visible int8 (n, kinds), -1 where hidden."""
+    truth = torch.from_numpy(visible.astype(np.int64))
+    losses = [
+        F.cross_entropy(own, truth[:, kind], ignore_index=-1)
+        for kind, own in enumerate(logits)
+        if bool((truth[:, kind] >= 0).any())
+    ]
+    return torch.stack(losses).mean()
+
+
+def usual_values(visible: np.ndarray) -> list[Tensor]:
+    """Per kind, float32 (values,): how often each value is what shows."""
+    counts = [
+        np.bincount(column[column >= 0], minlength=len(values))
+        for column, values in zip(visible.T, KINDS.values(), strict=True)
+    ]
+    return [torch.from_numpy(count / max(1, count.sum())).float() for count in counts]
+
+
+def hidden_loss(logits: Sequence[Tensor], visible: np.ndarray, usual: Sequence[Tensor]) -> Tensor:
+    """Mean divergence from the usual values where a kind does not show: what is not seen is not made up."""
+    losses = []
+    for kind, own in enumerate(logits):
+        hidden = torch.from_numpy(visible[:, kind] < 0)
+        if bool(hidden.any()):
+            log_shares = own[hidden].log_softmax(1)
+            losses.append(F.kl_div(log_shares, usual[kind].expand_as(log_shares), reduction="batchmean"))
+    return torch.stack(losses).mean() if losses else logits[0].sum() * 0
+
+
+def attribute_accuracy(logits: Sequence[Tensor], visible: np.ndarray) -> list[float]:
+    """The share read rightly, kind by kind, where the attribute shows; NaN where it never does."""
+    found = []
+    for kind, own in enumerate(logits):
+        shown = visible[:, kind] >= 0
+        right = own.argmax(1).numpy()[shown] == visible[shown, kind]
+        found.append(float(right.mean()) if shown.any() else float("nan"))
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import Attribute
 from app.retrieval.calibration import clip_log_odds, fit, fit_threshold, log_odds, mix, sigmoid
-from app.retrieval.evidence import AttributeEvidence, text_similarity
+from app.retrieval.evidence import AttributeEvidence, picture_similarity, text_similarity
 from gallery_store.encoder import ClipEncoder
 from training.demo.lists import TOLD_CHANGES
 from training.demo.pool import Pool, value_indices
@@ -71,15 +72,15 @@ def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
     for kind, make in (("text", _by_text), ("image", _by_image), ("image-plus-text", _by_both)):
         present = _searches(make, pool, gallery, gallery, rng, QUERIES)
         absent = _searches(make, pool, np.flatnonzero(~inside), gallery, rng, QUERIES // 2)
-        weight = _text_weight(searched, present) if kind == "image-plus-text" else 0.5
-        there = _ask(model, searched, pictures, present, weight)
-        gone = _ask(model, searched, pictures, absent, weight)
+        shares = _shares(kind, searched, present)
+        there = _ask(model, searched, pictures, present, shares)
+        gone = _ask(model, searched, pictures, absent, shares)
         sure = ~there.unsure
         found = fit(
             there.words[sure],
             there.similarities[sure],
             there.same[sure],
-            text_weight=weight,
+            text_weight=shares[0],
             word_share=_word_share(there),
         )
         tau = float(np.quantile(there.true_similarities, 0.01)) - 1e-6
@@ -87,7 +88,7 @@ def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
         threshold = min(
             fit_threshold(best_there, _best(found, gone)), float(np.quantile(best_there, FALSE_ALARMS))
         )
-        fitted[kind] = replace(found, tau=max(-1.0, tau), threshold=threshold)
+        fitted[kind] = replace(found, tau=max(-1.0, tau), threshold=threshold, attributes=shares[1])
         figures[kind] = {
             **_mean_ap(found, there),
             "false_alarms": float((best_there < threshold).mean()),
@@ -160,25 +161,27 @@ class Gallery:
     def cosines(self, queries: np.ndarray) -> np.ndarray:
         return queries @ self.vectors[self.rows].T
 
-    def similarities(self, search: Search, weight: float) -> np.ndarray:
+    def similarities(self, search: Search, weight: float, attributes: float) -> np.ndarray:
         """As the engine's: by the words, by the picture, or a share of each."""
         parts = []
         if search.wanted:
             words = self.encoder.encode_texts([query_description(search.wanted)])[0]
             parts.append(text_similarity(self.evidence, self.cosines, words, search.wanted, ()))
         if search.reference is not None:
-            parts.append(self.cosines(self.vectors[search.reference][None])[0])
+            own = self.vectors[search.reference][None]
+            parts.append(picture_similarity(self.evidence, self.cosines, own, attributes))
         return parts[0] if len(parts) == 1 else weight * parts[0] + (1 - weight) * parts[1]
 
 
-def _text_weight(gallery: Gallery, searches: list[Search]) -> float:
-    """The share of the text's similarity with which CLIP alone ranks best."""
-    weights = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
-    scores = [
-        np.mean([_ap(gallery.similarities(s, weight), s.same, s.unsure) for s in searches])
-        for weight in weights
-    ]
-    return weights[int(np.argmax(scores))]
+def _shares(kind: str, gallery: Gallery, searches: list[Search]) -> tuple[float, float]:
+    """The share of the text, and that of the attributes in a picture's similarity, with which CLIP ranks best."""
+    texts = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8) if kind == "image-plus-text" else (0.5,)
+    attributes = (0.0,) if kind == "text" else (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8)
+
+    def mean_ap(shares: tuple[float, float]) -> float:
+        return float(np.nanmean([_ap(gallery.similarities(s, *shares), s.same, s.unsure) for s in searches]))
+
+    return max(product(texts, attributes), key=mean_ap)
 
 
 def _word_share(pairs: Pairs) -> float:
@@ -194,12 +197,16 @@ def _word_share(pairs: Pairs) -> float:
 
 
 def _ask(
-    model: ReidModel, gallery: Gallery, pictures: list[Picture], searches: list[Search], weight: float
+    model: ReidModel,
+    gallery: Gallery,
+    pictures: list[Picture],
+    searches: list[Search],
+    shares: tuple[float, float],
 ) -> Pairs:
     words, near, same, unsure, true = [], [], [], [], []
     clip_ap = []
     for search in searches:
-        similar = gallery.similarities(search, weight)
+        similar = gallery.similarities(search, *shares)
         clip_ap.append(_ap(similar, search.same, search.unsure))
         true.append(similar[search.same])
         own = -1 if search.reference is None else search.reference

@@ -1,8 +1,9 @@
 """Teaches the demo CLIP: a small open_clip model, from nothing, on drawn people.
 
-Two losses on one embedding: crops of one person come together against look-alikes (supervised
-contrastive, Khosla et al. 2020), and crops and descriptions that fit come together, whichever crop a
-description was written for. A description that is true of a crop but does not show in it counts as neither.
+Three losses on one embedding: crops of one person come together against look-alikes (supervised
+contrastive, Khosla et al. 2020), crops and descriptions that fit come together, whichever crop a
+description was written for, and so do crops and the words for each single attribute, against the other
+values of its kind. A description that is true of a crop but does not show in it counts as neither.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from typing import Any
 import numpy as np
 import torch
 from tokenizers.processors import TemplateProcessing
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from app.model.vocabulary import KINDS, Attribute, describe
+from app.retrieval.evidence import SHARPNESS
 from gallery_store.encoder import ClipEncoder, save_clip_folder
 from gallery_store.torchvision_mend import mend_torchvision
-from training.demo.attribute_heads import AttributeHeads
-from training.demo.learning import learn
+from training.demo.attribute_heads import AttributeHeads, attribute_loss, hidden_loss, usual_values
+from training.demo.learning import learn, rank
+from training.demo.muon import muon_and_adamw
 from training.demo.pool import CLIP_SIZE, Pool, value_indices
 from training.demo.progress import Log
 from training.demo.sampling import Batches, BatchRule, augmented, descriptions, satisfies
@@ -29,7 +33,8 @@ from training.demo.tokenizer import build_tokenizer
 from training.synthetic.captions import caption, fragment
 
 CONTEXT = 64
-RATE, SIGHT_RATE = 1.2e-3, 3e-3
+RATE = 2e-3
+SHARPEST = 100  # of the softmax over descriptions, per unit of cosine
 PREPROCESS = {
     "size": list(CLIP_SIZE),
     "mode": "RGB",
@@ -79,24 +84,24 @@ def build_clip(seed: int) -> tuple[Any, dict[str, Any], Any]:
 def train_clip(pool: Pool, folder: Path, work: Path, *, steps: int, seed: int, log: Log, name: str) -> None:
     """Takes `steps` steps in all, resuming from `work`, and writes the folder that `ClipEncoder` reads."""
     model, config, tokenizer = build_clip(seed)
-    batches = Batches(pool, BatchRule(families=10, changed_clothes=0.3, infrared=0.5), seed)
+    batches = Batches(pool, BatchRule(families=10, changed_clothes=0.3, infrared=0.4), seed + 1000 * rank())
     torch.manual_seed(seed)
     heads = AttributeHeads(config["embed_dim"])
     model.visual.to(memory_format=torch.channels_last)
-    sight = {id(p) for p in model.visual.parameters()}
-    others = [p for p in (*model.parameters(), *heads.parameters()) if id(p) not in sight]
-    groups = [
-        {"params": list(model.visual.parameters()), "peak": SIGHT_RATE},
-        {"params": others, "peak": RATE},
-    ]
-    optimizer = torch.optim.AdamW(groups, weight_decay=0.05, betas=(0.9, 0.98))
+    filters = [m.weight for m in model.visual.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    inside = [*filters, *model.transformer.parameters()]
+    optimizers = muon_and_adamw(inside, (*model.parameters(), *heads.parameters()), RATE)
+    named = [describe((Attribute(kind, value),)) for kind, values in KINDS.items() for value in values]
+    value_tokens = tokenizer(named, padding=True, return_tensors="pt")["input_ids"]
+    sizes = [len(values) for values in KINDS.values()]
+    usual = usual_values(pool.visible)
     mean = torch.tensor(PREPROCESS["mean"]).view(1, 3, 1, 1) * 255
     std = torch.tensor(PREPROCESS["std"]).view(1, 3, 1, 1) * 255
 
     def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
         with torch.no_grad():
-            model.logit_scale.clamp_(0, math.log(60))
-        rng = np.random.default_rng((seed, step, 7))
+            model.logit_scale.clamp_(0, math.log(SHARPEST))
+        rng = np.random.default_rng((seed, step, 7, rank()))
         rows = batches.batch(step)
         pictures = augmented(pool.large[rows], rng)
         pixels = (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - mean) / std
@@ -113,12 +118,16 @@ def train_clip(pool: Pool, folder: Path, work: Path, *, steps: int, seed: int, l
             images, words, torch.from_numpy(fits), torch.from_numpy(unsure), model.logit_scale.exp()
         )
         by_person = person_loss(images, torch.from_numpy(pool.person[rows]))
-        by_kind = heads.loss(raw, pool.visible[rows])
-        return by_person + 1.5 * by_text + 2 * by_kind, {
-            "person": by_person,
-            "text": by_text,
-            "attributes": by_kind,
-        }
+        by_kind = attribute_loss(heads(raw), pool.visible[rows])
+        figures = {"person": by_person, "text": by_text, "attributes": by_kind}
+        loss = by_person + 1.5 * by_text + 2 * by_kind
+        if step % 3 == 0:  # the words for each value against the other values', as the engine asks them
+            values = F.normalize(encode_short_texts(model, value_tokens), dim=1)
+            logits = (images @ values.T * SHARPNESS).split(sizes, 1)
+            figures["values"] = attribute_loss(logits, pool.visible[rows])
+            figures["hidden"] = hidden_loss(logits, pool.visible[rows], usual)
+            loss = loss + 3 * figures["values"] + figures["hidden"]
+        return loss, figures
 
     def write() -> None:
         save_clip_folder(model, config, PREPROCESS, tokenizer, folder, name=name)
@@ -126,14 +135,14 @@ def train_clip(pool: Pool, folder: Path, work: Path, *, steps: int, seed: int, l
     learn(
         take,
         {"model": model, "heads": heads},
-        [optimizer],
+        optimizers,
         steps=steps,
         state=work / "clip.pt",
         log=log,
         stage="clip",
         kept=write,
     )
-    if not folder.is_dir():
+    if not folder.is_dir() and not rank():
         write()
 
 

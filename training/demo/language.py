@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from app.model.layout import PromptTokens, yes_no_ids
 from app.model.vision import encode_grids, pixel_patches
-from training.demo.learning import learn
+from training.demo.learning import learn, rank
 from training.demo.lists import Lists, PackedList
 from training.demo.muon import muon_and_adamw
 from training.demo.pool import Pool
@@ -44,7 +44,8 @@ class Stage:
     starts from the base's again, the encoder is carried over (the paper's stage 2).
     told: fewest and most attributes in a description of a list. long_first: descriptions start at LONG
     attributes and more and reach `told` at half time; many attributes fit fewer crops, and are easier.
-    teacher: weight of the warm embedding's own ranking at the start; it fades to nothing by half time.
+    graded: weight at the start, fading to nothing at the end, of the ranking by how many attributes of a
+    candidate are wrong: whoever must learn a description word by word is told which candidates nearly fit.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Stage:
     fresh_decoder: bool = False
     told: tuple[int, int] = (1, 12)
     long_first: bool = False
-    teacher: float = 0.0
+    graded: float = 1.0
 
     def told_at(self, done: float) -> tuple[int, int]:
         """Fewest and most attributes at a share of the stage, 0..1."""
@@ -104,28 +105,30 @@ def train_stage(
     *,
     seed: int,
     log: Log,
-    teacher: Any = None,
 ) -> None:
-    """Runs a stage in place, resuming from `work`. teacher: a WarmUp, or None."""
+    """Runs a stage in place, resuming from `work`."""
     torch.manual_seed(seed)
     tower = list(model.model.visual.parameters())
     for parameter in tower:
         parameter.requires_grad_(stage.tower_rate > 0)
     inside = {id(p) for p in tower}
     optimizers = muon_and_adamw(
-        model.model.language_model, (p for p in model.parameters() if id(p) not in inside), stage.rate
+        model.model.language_model.layers.parameters(),
+        (p for p in model.parameters() if id(p) not in inside),
+        stage.rate,
     )
     if stage.tower_rate:
         peak = stage.rate * stage.tower_rate
         optimizers.append(torch.optim.AdamW([{"params": tower, "peak": peak}], weight_decay=0.02))
-    sight, stream = Sight(model, pool, stage.tower_rate == 0), Stream(stage.mixture, pool.columns(), seed)
-    lists, yes_no = Lists(pool, processor, seed), yes_no_ids(processor.tokenizer)
+    own = seed + 1000 * rank()
+    sight, stream = Sight(model, pool, stage.tower_rate == 0), Stream(stage.mixture, pool.columns(), own)
+    lists, yes_no = Lists(pool, processor, own), yes_no_ids(processor.tokenizer)
     kinds = list(stage.lists)
     weights = np.array(list(stage.lists.values())) / max(1e-9, sum(stage.lists.values()))
     every = 2 if kinds else 1
 
     def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
-        rng = np.random.default_rng((seed, step, 43))
+        rng = np.random.default_rng((seed, step, 43))  # all processes take one kind of list: equal work
         packed = lists.draw(str(rng.choice(kinds, p=weights)), step, stage.told_at(done)) if kinds else None
         plain = []
         if step % every == 0:
@@ -142,9 +145,8 @@ def train_stage(
             right, ignored = torch.from_numpy(packed.right), torch.from_numpy(packed.ignored)
             figures[packed.kind] = listwise_loss(odds, right, ignored)
             loss = loss + figures[packed.kind]
-            weight = stage.teacher * max(0.0, 1 - 2 * done)
-            if teacher is not None and weight and packed.kind == "image":
-                loss = loss + weight * _follow(odds, packed, seen, teacher)
+            figures["graded"] = _graded_loss(odds, packed)
+            loss = loss + stage.graded * (1 - done) * figures["graded"]
         if plain:
             figures["answers"] = _answer_loss(model, processor, plain, seen, lists.grid)
             loss = loss + figures["answers"]
@@ -167,13 +169,10 @@ def _odds(model: Any, packed: PackedList, seen: dict[int, Tensor], yes_no: tuple
     return scores(model, queries, torch.stack([seen[int(r)] for r in packed.rows]), yes_no)
 
 
-def _follow(odds: Tensor, packed: PackedList, seen: dict[int, Tensor], teacher: Any) -> Tensor:
-    """KL to the warm embedding's ranking at temperature 0.05."""
-    with torch.no_grad():
-        gallery = teacher.embed(torch.stack([seen[int(r)] for r in packed.rows]))
-        query = teacher.embed(torch.stack([seen[refs[0]] for refs in packed.references]))
-        ignored = torch.from_numpy(packed.ignored)
-        target = (query @ gallery.T / 0.05).masked_fill(ignored, -1e4).softmax(1)
+def _graded_loss(odds: Tensor, packed: PackedList) -> Tensor:
+    """KL from the softmax of the odds to one in which each wrong attribute takes one off."""
+    ignored = torch.from_numpy(packed.ignored)
+    target = (-torch.from_numpy(packed.wrong).float()).masked_fill(ignored, -1e4).softmax(1)
     return F.kl_div(odds.masked_fill(ignored, -1e4).log_softmax(1), target, reduction="batchmean")
 
 

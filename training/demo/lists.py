@@ -11,7 +11,7 @@ from app.model.description import query_description
 from app.model.layout import PairLayout, pair_layout
 from app.model.prompts import pair_prompt
 from app.model.vocabulary import Attribute
-from training.demo.pool import Pool, value_indices
+from training.demo.pool import KIND_NAMES, Pool, value_indices
 from training.demo.sampling import Batches, BatchRule, descriptions, satisfies
 
 QUERIES = 10  # of a list; smaller steps, more of them
@@ -27,16 +27,23 @@ TOLD_CHANGES = (
 )
 
 
+BODY = [
+    KIND_NAMES.index(kind) for kind in ("gender", "age", "build", "hair", "hair_colour", "beard", "glasses")
+]
+
+
 @dataclass(frozen=True)
 class PackedList:
     """Queries with their candidates. references: per query, rows of the pool; rows (M,): the candidates';
-    right, ignored bool (Q, M)."""
+    right, ignored bool (Q, M). wrong: int (Q, M), in how many attributes a candidate is seen to differ from
+    what is sought; 0 for the right ones."""
 
     layouts: list[PairLayout]
     references: list[list[int]]
     rows: np.ndarray
     right: np.ndarray
     ignored: np.ndarray
+    wrong: np.ndarray
     kind: str
 
 
@@ -45,7 +52,7 @@ class Lists:
 
     def __init__(self, pool: Pool, processor: Any, seed: int) -> None:
         self.pool, self.processor, self.seed = pool, processor, seed
-        self._plain = Batches(pool, BatchRule(6, 3, 2, 0.25), seed)
+        self._plain = Batches(pool, BatchRule(6, 3, 2, changed_clothes=0.25, infrared=0.4), seed)
         self._changed = Batches(pool, BatchRule(4, 3, 3, 1.0), seed)
         height, width = pool.pictures.shape[1:3]
         self.grid = (1, height // 14, width // 14)
@@ -65,7 +72,8 @@ class Lists:
         own = rows[queries][:, None] == rows[None]
         layout = pair_layout(self.processor, pair_prompt("", 1), [self.grid], self.grid)
         references = [[int(r)] for r in rows[queries]]
-        return PackedList([layout] * len(queries), references, rows, right & ~own, own, "image")
+        wrong = np.where(right, 0, self._differ(self.pool.visible[rows[queries]], rows))
+        return PackedList([layout] * len(queries), references, rows, right & ~own, own, wrong, "image")
 
     def _by_text(self, rows: np.ndarray, rng: np.random.Generator, told: tuple[int, int]) -> PackedList:
         about = rng.permutation(rows)[:QUERIES]
@@ -75,11 +83,15 @@ class Lists:
         )
         layouts = [pair_layout(self.processor, pair_prompt(text), [], self.grid) for text in said.texts]
         right, ignored = (fits & ~unsure).T, unsure.T
-        return PackedList(layouts, [[] for _ in layouts], rows, right, ignored, "text")
+        wrong = self._differ(said.fragments, rows)
+        wrong += (
+            (said.refused[:, None] >= 0) & (self.pool.visible[rows][None] == said.refused[:, None])
+        ).sum(2)
+        return PackedList(layouts, [[] for _ in layouts], rows, right, ignored, wrong, "text")
 
     def _by_both(self, rows: np.ndarray, rng: np.random.Generator) -> PackedList:
         """Of each person's three crops the first is the reference and the last wears other clothes."""
-        layouts, references, right, ignored = [], [], [], []
+        layouts, references, right, ignored, wrong = [], [], [], [], []
         for place in range(0, len(rows), 3):
             before, after = self.pool.seen(int(rows[place])), self.pool.seen(int(rows[place + 2]))
             changed = [k for k in TOLD_CHANGES if k in after and after[k] != before.get(k)]
@@ -96,4 +108,14 @@ class Lists:
             same = self.pool.person[rows] == self.pool.person[rows[place]]
             right.append(same & fits[:, 0] & ~unsure[:, 0])
             ignored.append((same & unsure[:, 0]) | (rows == rows[place]))
-        return PackedList(layouts, references, rows, np.stack(right), np.stack(ignored), "image-plus-text")
+            sought = value_indices(said)
+            sought[BODY] = self.pool.visible[rows[place]][BODY]
+            wrong.append(np.where(right[-1], 0, self._differ(sought[None], rows)[0]))
+        return PackedList(
+            layouts, references, rows, np.stack(right), np.stack(ignored), np.stack(wrong), "image-plus-text"
+        )
+
+    def _differ(self, sought: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """int (Q, M): of the attributes sought, int8 (Q, kinds), how many a crop shows otherwise."""
+        shown = self.pool.visible[rows][None]
+        return ((sought[:, None] >= 0) & (shown >= 0) & (sought[:, None] != shown)).sum(2)

@@ -19,7 +19,10 @@ MOMENTUM, ROUNDS = 0.95, 5
 
 
 class Muon(Optimizer):
-    """For 2-D weights inside a network; everything else belongs to AdamW (see `muon_and_adamw`)."""
+    """For matrices and filters inside a network; a filter counts as the matrix (outputs, all its inputs).
+
+    Everything else belongs to AdamW (see `muon_and_adamw`).
+    """
 
     def __init__(self, params: Iterable[Any], lr: float = 2e-3, weight_decay: float = 0.05) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
@@ -32,9 +35,9 @@ class Muon(Optimizer):
                     continue
                 momentum = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
                 momentum.lerp_(weight.grad, 1 - MOMENTUM)
-                update = orthogonal(weight.grad.lerp(momentum, MOMENTUM))
+                update = orthogonal(weight.grad.lerp(momentum, MOMENTUM).flatten(1))
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.add_(update, alpha=-group["lr"] * 0.2 * max(weight.shape) ** 0.5)
+                weight.add_(update.view_as(weight), alpha=-group["lr"] * 0.2 * max(update.shape) ** 0.5)
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
@@ -47,14 +50,15 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return (found if wide is matrix else found.T).to(matrix.dtype)
 
 
-def muon_and_adamw(language: torch.nn.Module, rest: Iterable[Tensor], peak: float) -> list[Optimizer]:
-    """Muon for the matrices of a language model's layers, AdamW at 0.6 of its rate for the rest of `rest`.
+def muon_and_adamw(inside: Iterable[Tensor], every: Iterable[Tensor], peak: float) -> list[Optimizer]:
+    """Muon for the matrices and filters among `inside`, AdamW at 0.6 of its rate for the rest of `every`.
 
-    Groups carry "peak" for `training.demo.learning.learn`.
+    Frozen parameters and filters of a single channel (depthwise) are not for Muon. Groups carry "peak" for
+    `training.demo.learning.learn`.
     """
-    matrices = [p for p in language.layers.parameters() if p.ndim == 2 and p.requires_grad]  # type: ignore[union-attr]
-    inside = {id(p) for p in matrices}
-    others = [p for p in rest if p.requires_grad and id(p) not in inside]
+    matrices = [p for p in inside if p.requires_grad and p.ndim >= 2 and p.shape[1] > 1]
+    taken = {id(p) for p in matrices}
+    others = [p for p in every if p.requires_grad and id(p) not in taken]
     return [
         Muon([{"params": matrices, "peak": peak}]),
         AdamW([{"params": others, "peak": 0.6 * peak}], betas=(0.9, 0.98), weight_decay=0.01),

@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -26,6 +27,7 @@ from training.synthetic.world import Crop, crops_of
 KIND_NAMES = tuple(KINDS)
 VALUE_INDEX = {kind: {value: i for i, value in enumerate(values)} for kind, values in KINDS.items()}
 CLIP_SIZE = (224, 112)  # px, height and width
+SIZES = {"pictures": DEMO.fixed or (168, 84), "large": CLIP_SIZE}
 SITES = 40  # sets of six cameras, so that no camera is learnt by heart
 
 
@@ -100,7 +102,7 @@ class Pool:
 def load_pool(folder: Path, spec: PoolSpec, workers: int = 2) -> Pool:
     """The pool of this description, drawn first where it is not there."""
     stamp = folder / "done.json"
-    if not stamp.is_file() or json.loads(stamp.read_text()) != asdict(spec):
+    if not stamp.is_file() or json.loads(stamp.read_text()) != _described(spec):
         _draw(folder, spec, workers)
     with np.load(folder / "labels.npz") as labels:
         pictures, large = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("pictures", "large"))
@@ -134,16 +136,19 @@ def both_sizes(crop: Crop) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(apply(DEMO, picture)), np.asarray(large)
 
 
+def _described(spec: PoolSpec) -> dict[str, Any]:
+    return {**asdict(spec), "sizes": {name: list(size) for name, size in SIZES.items()}}
+
+
 def _draw(folder: Path, spec: PoolSpec, workers: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "done.json").unlink(missing_ok=True)
     all_crops = list(crops(spec))
-    sizes = {"pictures": DEMO.fixed or (112, 56), "large": CLIP_SIZE}
     pictures, large = (
         np.lib.format.open_memmap(
             folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(all_crops), *size, 3)
         )
-        for name, size in sizes.items()
+        for name, size in SIZES.items()
     )
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as executor:
         for index, drawn in enumerate(executor.map(both_sizes, all_crops, chunksize=128)):
@@ -164,4 +169,4 @@ def _draw(folder: Path, spec: PoolSpec, workers: int) -> None:
         attributes=np.stack([value_indices(c.attributes) for c in all_crops]),
         visible=np.stack([value_indices(c.visible) for c in all_crops]),
     )
-    (folder / "done.json").write_text(json.dumps(asdict(spec)))
+    (folder / "done.json").write_text(json.dumps(_described(spec)))

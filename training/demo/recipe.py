@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
+from torch.multiprocessing import spawn
 
 from app.model.image_rules import DEMO
 from app.model.manifest import CheckpointManifest
@@ -23,15 +26,16 @@ from training.demo.calibrate import calibrate
 from training.demo.clip import measure as measure_clip
 from training.demo.clip import train_clip
 from training.demo.language import Stage, train_stage
+from training.demo.learning import rank
 from training.demo.pool import Pool, PoolSpec, load_pool
 from training.demo.progress import Log
-from training.demo.stage0 import WarmUp, measure_tower, warm_tower
+from training.demo.stage0 import measure_tower, warm_tower
 from training.instructions.mixtures import STAGE1, STAGE2, STAGE3, StageMixture
 from training.synthetic.people import WORLD_VERSION
 
 CLIP_NAME = "chatreid-demo-clip"
 MODEL_NAME = "chatreid-demo"
-TRAIN = PoolSpec(1, "train", families=2200, views=3)
+TRAIN = PoolSpec(1, "train", families=4200, views=3, infrared_share=0.2)
 VALIDATION = PoolSpec(2, "validation", families=120, views=4)
 SIZES: dict[str, Any] = {
     "text_width": 192,
@@ -42,6 +46,7 @@ SIZES: dict[str, Any] = {
     "vision_depth": 4,
 }
 STEPS = ("pools", "clip", "tower", "language", "stage1", "stage2", "stage3", "export")
+TAUGHT = STEPS[1:7]  # what several processes can share
 KNOWS = "drawn people only"
 
 
@@ -81,7 +86,6 @@ def stages(course: Course) -> dict[str, Stage]:
             pairs,
             tower_rate=0,
             long_first=True,
-            teacher=0.5,
         ),
         "stage1": Stage("stage1", course.stage1, 1e-3, tell, 20, {}, tower_rate=0.1),
         "stage2": Stage(
@@ -107,18 +111,29 @@ def _small(mixture: StageMixture) -> StageMixture:
 class Run:
     """One training of the demo models in a work folder; each step is skipped when its mark is there."""
 
-    def __init__(self, work: Path, assets: Path, course: Course, seed: int, workers: int) -> None:
+    def __init__(
+        self, work: Path, assets: Path, course: Course, seed: int, workers: int, processes: int = 1
+    ) -> None:
         self.work, self.assets, self.course, self.seed, self.workers = work, assets, course, seed, workers
+        self.processes = processes
         self.log = Log(work / "log.jsonl")
         work.mkdir(parents=True, exist_ok=True)
 
     def step(self, name: str) -> None:
         """Runs one of STEPS if it is not done."""
-        mark = self.work / f"{name}.done.json"
-        if mark.is_file():
+        if (self.work / f"{name}.done.json").is_file():
             return
+        if self.processes > 1 and name in TAUGHT:
+            with tempfile.TemporaryDirectory() as meeting:
+                spawn(_join, (self, name, f"file://{meeting}/place"), nprocs=self.processes)
+        else:
+            self.take(name)
+
+    def take(self, name: str) -> None:
+        """What `step` does, in each process of several; the first one writes."""
         figures = getattr(self, f"_{name}")()
-        mark.write_text(json.dumps(figures or {}, indent=2))
+        if not rank():
+            (self.work / f"{name}.done.json").write_text(json.dumps(figures or {}, indent=2))
 
     def figures(self, name: str) -> dict[str, Any]:
         """What a step that is done left behind."""
@@ -142,15 +157,18 @@ class Run:
             log=self.log,
             name=CLIP_NAME,
         )
+        if rank():
+            return {}
         return measure_clip(folder, self._pool(VALIDATION))
 
     def _tower(self) -> dict[str, Any]:
-        if not (self.work / "base" / "config.json").is_file():
-            build_base(self.work / "base", seed=self.seed, **SIZES)
-        model, processor = load(self.work / "base")
+        with tempfile.TemporaryDirectory() as base:
+            model, processor = load(build_base(base, seed=self.seed, **SIZES))
         warm = warm_tower(
             model, self._pool(TRAIN), self.work, steps=self.course.tower, seed=self.seed, log=self.log
         )
+        if rank():
+            return {}
         save(model, processor, self.work / "tower")
         return measure_tower(warm, self._pool(VALIDATION))
 
@@ -172,7 +190,6 @@ class Run:
         if stage.fresh_decoder:
             base, _ = load(self.work / "language")
             take_decoder(model, base)
-        teacher = self._teacher(model) if stage.teacher else None
         train_stage(
             model,
             processor,
@@ -181,15 +198,10 @@ class Run:
             self.work,
             seed=self.seed + len(name),
             log=self.log,
-            teacher=teacher,
         )
-        save(model, processor, self.work / name)
+        if not rank():
+            save(model, processor, self.work / name)
         return {"steps": stage.steps, "rate": stage.rate, "lists": stage.lists}
-
-    def _teacher(self, model: Any) -> WarmUp:
-        teacher = WarmUp(model.model.visual, model.config.text_config.hidden_size)
-        teacher.load_state_dict(torch.load(self.work / "tower.pt", weights_only=True)["model"])
-        return teacher.requires_grad_(False)
 
     def _export(self) -> dict[str, Any]:
         folder, clip = self.assets / "demo_qwen2vl", self.assets / "demo_clip"
@@ -214,13 +226,28 @@ class Run:
 
 
 def train_demo(
-    work: Path, assets: Path, *, course: Course, seed: int, workers: int, only: Sequence[str] = STEPS
+    work: Path,
+    assets: Path,
+    *,
+    course: Course,
+    seed: int,
+    workers: int,
+    processes: int = 1,
+    only: Sequence[str] = STEPS,
 ) -> None:
-    """Runs the steps that are asked for and not done yet."""
-    run = Run(work, assets, course, seed, workers)
+    """Runs the steps that are asked for and not done yet; `processes` share the steps that teach."""
+    run = Run(work, assets, course, seed, workers, processes)
     for name in STEPS:
         if name in only:
             run.step(name)
+
+
+def _join(number: int, run: Run, name: str, meeting: str) -> None:
+    """One process of several: they meet, take a step of the recipe together, and part."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=meeting, rank=number, world_size=run.processes)
+    run.take(name)
+    dist.destroy_process_group()
 
 
 def load(folder: Path) -> tuple[Any, Any]:

@@ -2,8 +2,8 @@
 
 From random weights and captions alone, nothing is learnt in affordable time: the pictures are ignored.
 Here the merger's tokens, laid side by side, are taught by a supervised contrastive loss against look-alikes
-and by one linear head per kind of visible attribute; beside them their *mean*, which a language model's
-attention can read off, by the same contrastive loss, and each token by a late-interaction loss (as in
+and by one look over the tokens per kind of visible attribute; beside them their *mean*, which a language
+model's attention can read off, by the same contrastive loss, and each token by a late-interaction loss (as in
 ColBERT, Khattab and Zaharia 2020). The tower knows places only relative to each other (rotary positions),
 so a head over the mean alone cannot ask for "the colour up there": it learnt ten times slower. The heads
 are thrown away afterwards.
@@ -19,27 +19,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from app.model.vision import encode_grids, pixel_patches
-from training.demo.attribute_heads import AttributeHeads
+from app.model.vision import PATCH, encode_grids, pixel_patches, token_count
+from training.demo.attribute_heads import AttributeLooks, attribute_accuracy, attribute_loss
 from training.demo.clip import person_loss
-from training.demo.learning import learn
+from training.demo.learning import learn, rank
+from training.demo.muon import muon_and_adamw
 from training.demo.pool import KIND_NAMES, Pool
 from training.demo.progress import Log
 from training.demo.sampling import Batches, BatchRule, augmented
 
-RATE = 1.5e-3
+RATE = 2e-3
 
 
 class WarmUp(nn.Module):
     """The tower with the heads that teach it."""
 
-    def __init__(self, visual: Any, width: int, tokens: int = 8, embedding: int = 256) -> None:
+    def __init__(self, visual: Any, width: int, tokens: int, embedding: int = 256) -> None:
         super().__init__()
         self.visual = visual
         self.whole = nn.Linear(tokens * width, embedding)
         self.person = nn.Linear(width, embedding, bias=False)
         self.tokens = nn.Linear(width, 64, bias=False)
-        self.attributes = AttributeHeads(embedding)
+        self.attributes = AttributeLooks(width, tokens)
 
     def forward(self, pictures: np.ndarray) -> Tensor:
         """uint8 (n, h, w, 3) -> (n, tokens, width)."""
@@ -49,13 +50,19 @@ class WarmUp(nn.Module):
             self.visual, patches.values.view(len(pictures), -1, patches.values.shape[1]), grid
         )
 
-    def vectors(self, tokens: Tensor) -> Tensor:
-        """(n, tokens, width) -> (n, embedding), of all tokens in their places."""
-        return self.whole(tokens.flatten(1))
-
     def embed(self, tokens: Tensor) -> Tensor:
-        """(n, tokens, width) -> unit rows (n, embedding)."""
-        return F.normalize(self.vectors(tokens), dim=1)
+        """(n, tokens, width) -> unit rows (n, embedding), of all tokens in their places."""
+        return F.normalize(self.whole(tokens.flatten(1)), dim=1)
+
+
+def warm_up(model: Any, pool: Pool) -> WarmUp:
+    """Fresh heads around a model's tower, for the pool's size of picture."""
+    height, width = pool.pictures.shape[1:3]
+    return WarmUp(
+        model.model.visual,
+        model.config.text_config.hidden_size,
+        token_count((1, height // PATCH, width // PATCH)),
+    )
 
 
 def late_interaction(tokens: Tensor, person: Tensor, temperature: float = 0.07) -> Tensor:
@@ -75,27 +82,28 @@ def late_interaction(tokens: Tensor, person: Tensor, temperature: float = 0.07) 
 def warm_tower(model: Any, pool: Pool, work: Path, *, steps: int, seed: int, log: Log) -> WarmUp:
     """Teaches `model.model.visual` in place for `steps` steps in all; resumes from `work`."""
     torch.manual_seed(seed)
-    warm = WarmUp(model.model.visual, model.config.text_config.hidden_size)
-    batches = Batches(pool, BatchRule(families=10, changed_clothes=0.3, infrared=0.5), seed + 1)
-    optimizer = torch.optim.AdamW([{"params": list(warm.parameters()), "peak": RATE}], weight_decay=0.05)
+    warm = warm_up(model, pool)
+    batches = Batches(
+        pool, BatchRule(families=10, changed_clothes=0.3, infrared=0.4), seed + 1 + 1000 * rank()
+    )
+    optimizers = muon_and_adamw(warm.visual.parameters(), warm.parameters(), RATE)
 
     def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
         rows = batches.batch(step)
-        tokens = warm(augmented(pool.pictures[rows], np.random.default_rng((seed, step, 8))))
+        tokens = warm(augmented(pool.pictures[rows], np.random.default_rng((seed, step, 8, rank()))))
         person = torch.from_numpy(pool.person[rows])
-        vectors = warm.vectors(tokens)
-        by_whole = person_loss(F.normalize(vectors, dim=1), person)
+        by_whole = person_loss(warm.embed(tokens), person)
         by_mean = person_loss(F.normalize(warm.person(tokens.mean(1)), dim=1), person)
         by_token = late_interaction(warm.tokens(tokens), person)
-        by_kind = warm.attributes.loss(vectors, pool.visible[rows])
-        return by_whole + 0.5 * by_mean + 0.25 * by_token + 2 * by_kind, {
+        by_kind = attribute_loss(warm.attributes(tokens), pool.visible[rows])
+        return by_whole + 0.5 * by_mean + 0.25 * by_token + 4 * by_kind, {
             "person": by_whole,
             "mean": by_mean,
             "late": by_token,
             "attributes": by_kind,
         }
 
-    learn(take, {"model": warm}, [optimizer], steps=steps, state=work / "tower.pt", log=log, stage="0-tower")
+    learn(take, {"model": warm}, optimizers, steps=steps, state=work / "tower.pt", log=log, stage="0-tower")
     return warm
 
 
@@ -114,6 +122,6 @@ def measure_tower(warm: WarmUp, pool: Pool) -> dict[str, float]:
     other_clothes = pool.clothes[queries][:, None] != pool.clothes[None]
     scores[(pool.person[queries][:, None] == pool.person[None]) & other_clothes] = -2
     found = evaluate(scores, pool.clothes[queries], pool.clothes, pool.camera[queries], pool.camera)
-    right = warm.attributes.accuracy(warm.vectors(tokens), pool.visible)
+    right = attribute_accuracy(warm.attributes(tokens), pool.visible)
     figures = {"image_mAP": found.mAP, "image_rank1": found.rank1, "attributes": float(np.mean(right))}
     return figures | {f"attribute_{kind}": value for kind, value in zip(KIND_NAMES, right, strict=True)}
