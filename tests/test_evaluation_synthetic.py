@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from app.model.vocabulary import Attribute
+from app.model.vocabulary import LASTING, Attribute
 from tests.benchmarks import shipped_words
 from training.__main__ import main
 from training.evaluation.bootstrap import paired_difference
@@ -16,7 +16,7 @@ from training.evaluation.harness import HarnessError
 from training.evaluation.metrics import rank
 from training.evaluation.rankings import Rankings
 from training.evaluation.results import Result
-from training.evaluation.synthetic import BODY, SETTINGS
+from training.evaluation.synthetic import SETTINGS
 from training.evaluation.synthetic_frame import histogram_scores, truth_scores
 from training.evaluation.synthetic_people import VIEWS, mixed
 from training.evaluation.synthetic_run import ALL_RANKERS, Plan, averages
@@ -156,7 +156,7 @@ def test_truth_looks_at_the_body_alone_where_clothes_change(made):
     scores = truth_scores(setting)
     for query, row in zip(setting.asked, scores, strict=True):
         for crop, score in zip(setting.world.gallery, row, strict=True):
-            both = [k for k in BODY if k in query.visible and k in crop.visible]
+            both = [k for k in LASTING if k in query.visible and k in crop.visible]
             apart = [k for k in both if query.visible[k] != crop.visible[k]]
             sunglasses = "sunglasses" in (query.visible.get("glasses"), crop.visible.get("glasses"))
             if sunglasses and "glasses" in apart:

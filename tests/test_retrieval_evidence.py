@@ -5,11 +5,12 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from app.model.vocabulary import KINDS, Attribute, describe
+from app.model.vocabulary import KINDS, LASTING, Attribute, describe
 from app.retrieval.evidence import (
     SHARE,
     SHARPNESS,
     AttributeEvidence,
+    comparable,
     picture_similarity,
     text_similarity,
 )
@@ -81,3 +82,32 @@ def test_a_pictures_similarity_is_a_share_of_cosine_and_attributes(crops):
     assert picture_similarity(evidence, cosines, crops[:2], 0) == pytest.approx(crops @ mean, abs=1e-6)
     mixed = picture_similarity(evidence, cosines, crops[:2], 0.25)
     assert mixed == pytest.approx(0.75 * crops @ mean + 0.25 * evidence.alike(cosines, crops[:2]), abs=1e-6)
+
+
+def test_in_a_large_gallery_the_nearest_are_compared_and_stay_in_front(crops, monkeypatch):
+    def cosines(rows):
+        return rows @ crops.T
+
+    def among(places):
+        return lambda rows: rows @ crops[places].T
+
+    evidence = AttributeEvidence(Words())
+    every = picture_similarity(evidence, cosines, crops[:1], 0.5, among=among)
+    monkeypatch.setattr("app.retrieval.evidence.MOST_COMPARED", 3)
+    some = picture_similarity(evidence, cosines, crops[:1], 0.5, among=among)
+    near = np.argsort(-(crops @ crops[0]))[:3]
+    far = np.setdiff1d(np.arange(len(crops)), near)
+    assert some[near] == pytest.approx(every[near], abs=1e-6)
+    assert some[far] == pytest.approx(0.5 * (crops @ crops[0])[far] - 0.5, abs=1e-6)
+    assert some[near].min() > some[far].max()
+
+
+def test_beside_words_a_picture_is_compared_in_what_outlasts_clothes_and_is_not_told_anew():
+    assert comparable([]) == tuple(KINDS)
+    assert comparable([Attribute("upper", "coat")]) == LASTING
+    assert set(LASTING) - set(comparable([Attribute("glasses", "none")])) == {"glasses"}
+
+
+def test_with_nothing_to_compare_no_crop_is_more_alike(crops):
+    found = AttributeEvidence(Words()).alike(lambda rows: rows @ crops.T, crops[:1], ())
+    assert found.shape == (len(crops),) and not found.any()

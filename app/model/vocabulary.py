@@ -63,6 +63,9 @@ KINDS: dict[str, tuple[str, ...]] = {
     "umbrella": ("none", "umbrella"),
 }
 
+# What outlasts a change of clothes.
+LASTING: tuple[str, ...] = ("gender", "age", "build", "hair", "hair_colour", "beard", "glasses")
+
 # The colour of a thing, by the kind of the thing.
 COLOUR_OF: dict[str, str] = {
     "hair": "hair_colour",

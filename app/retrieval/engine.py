@@ -15,7 +15,14 @@ from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.retrieval.comparison import Comparison, compare_readings
 from app.retrieval.errors import RetrievalError
-from app.retrieval.evidence import AttributeEvidence, picture_similarity, surer, text_similarity
+from app.retrieval.evidence import (
+    AttributeEvidence,
+    Cosines,
+    comparable,
+    picture_similarity,
+    surer,
+    text_similarity,
+)
 from app.retrieval.findings import Findings
 from app.retrieval.listing import list_by_time
 from app.retrieval.prefilter import prefilter
@@ -175,13 +182,17 @@ class Engine:
         def cosines(rows: np.ndarray) -> np.ndarray:
             return self.store.similarities(rows, ids)
 
+        def among(places: np.ndarray) -> Cosines:
+            return lambda rows: self.store.similarities(rows, ids[places])
+
         parts = []
         if described is not None:
             parts.append(text_similarity(self.evidence, cosines, described, query.wanted, query.unwanted))
         if references:
             vectors = np.stack([reference.vector for reference in references]).astype(np.float32)
             share = calibration.attributes if calibration else 0.0
-            parts.append(picture_similarity(self.evidence, cosines, vectors, share))
+            kinds = comparable(query.wanted)
+            parts.append(picture_similarity(self.evidence, cosines, vectors, share, kinds=kinds, among=among))
         if len(parts) == 1:
             return parts[0].astype(np.float32)
         weight = calibration.text_weight if calibration else TEXT_WEIGHT

@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from app.model.annotation import AttributeReading
-from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, describe
+from app.model.vocabulary import COLOUR_OF, KINDS, LASTING, Attribute, describe
 from gallery_store.encoder import ClipEncoder
 
 SHARPNESS = 30.0  # of the softmax over a kind's values, per unit of cosine
 SHARE = 1 / 12  # of the summed log-shares, beside the description's cosine
+MOST_COMPARED = 4096  # crops: a hundred values against each of a million would take seconds
 _LEAST = 1e-4  # a share below this counts as this: one attribute never decides alone
 _LEAST_ALIKE = 1e-2  # the same for the chance that two pictures show one value
 
@@ -47,17 +48,19 @@ class AttributeEvidence:
             total = total + np.log(np.clip(share if sign > 0 else 1 - share, _LEAST, 1))
         return np.asarray(SHARE * total, np.float32)
 
-    def alike(self, cosines: Cosines, vectors: np.ndarray) -> np.ndarray:
+    def alike(self, cosines: Cosines, vectors: np.ndarray, kinds: Sequence[str] = tuple(KINDS)) -> np.ndarray:
         """float32 (n,), -1..1: how far crops show the same attributes as the pictures of one person.
 
         1 where every kind certainly shows one value in both, -1 where none does: the mean over the kinds of the
         logarithm of that chance. vectors: unit rows (r, dim) of the pictures; their shares are averaged.
         """
         total: np.ndarray | float = 0.0
-        for kind in KINDS:
+        if not kinds:
+            return np.zeros(cosines(vectors[:1]).shape[1], np.float32)
+        for kind in kinds:
             own = self._shares(lambda rows: rows @ vectors.T, kind).mean(1)
             total = total + np.log(np.clip(own @ self._shares(cosines, kind), _LEAST_ALIKE, 1))
-        return np.asarray(1 - 2 * total / (len(KINDS) * math.log(_LEAST_ALIKE)), np.float32)
+        return np.asarray(1 - 2 * total / (len(kinds) * math.log(_LEAST_ALIKE)), np.float32)
 
     def read(self, vector: np.ndarray) -> tuple[AttributeReading, ...]:
         """The likeliest value of each kind for a crop's unit vector (dim,), with its share among the values."""
@@ -80,6 +83,15 @@ class AttributeEvidence:
                 texts = [describe((Attribute(kind, value),)) for value in KINDS[kind]]
                 self._rows[kind] = self._encoder.encode_texts(texts)
             return self._rows[kind]
+
+
+def comparable(told: Sequence[Attribute]) -> tuple[str, ...]:
+    """The kinds in which a picture is compared beside such words.
+
+    Words beside a picture mostly tell of other clothes: then only what outlasts them, and is not told anew.
+    """
+    said = {attribute.kind for attribute in told}
+    return tuple(kind for kind in LASTING if kind not in said) if told else tuple(KINDS)
 
 
 def surer(
@@ -113,14 +125,29 @@ def text_similarity(
 
 
 def picture_similarity(
-    evidence: AttributeEvidence, cosines: Cosines, vectors: np.ndarray, share: float
+    evidence: AttributeEvidence,
+    cosines: Cosines,
+    vectors: np.ndarray,
+    share: float,
+    *,
+    kinds: Sequence[str] = tuple(KINDS),
+    among: Callable[[np.ndarray], Cosines] | None = None,
 ) -> np.ndarray:
     """float32 (n,), -1..1: the cosine to the mean of the pictures' unit rows (r, dim), and a share of the attributes.
 
-    share: 0..1, of the attributes; 0 asks for none.
+    Args:
+        share: 0..1, of the attributes; 0 asks for none. kinds: of attributes, to compare.
+        among: the cosines to some crops alone, by their places. With it the attributes of no more than the
+            MOST_COMPARED nearest crops are compared; the others count as unlike, and stay behind them.
     """
     mean = vectors.mean(axis=0)
     whole = cosines((mean / max(float(np.linalg.norm(mean)), 1e-12))[None])[0]
     if not share:
         return whole.astype(np.float32)
-    return ((1 - share) * whole + share * evidence.alike(cosines, vectors)).astype(np.float32)
+    if among is None or len(whole) <= MOST_COMPARED:
+        alike = evidence.alike(cosines, vectors, kinds)
+    else:
+        near = np.sort(np.argpartition(-whole, MOST_COMPARED)[:MOST_COMPARED])
+        alike = np.full(len(whole), -1, np.float32)
+        alike[near] = evidence.alike(among(near), vectors, kinds)
+    return ((1 - share) * whole + share * alike).astype(np.float32)

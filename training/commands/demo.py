@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scale", type=float, default=1.0, help="times the recipe's steps")
     parser.add_argument(
-        "--processes", type=int, default=1, help="of one thread each; they share the steps that teach"
+        "--processes", type=int, default=2, help="of one thread each; they share the steps that teach"
     )
     parser.add_argument("--threads", type=int, default=1, help="of one process")
     parser.add_argument(

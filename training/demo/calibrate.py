@@ -18,7 +18,7 @@ from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import Attribute
 from app.retrieval.calibration import clip_log_odds, fit, fit_threshold, log_odds, mix, sigmoid
-from app.retrieval.evidence import AttributeEvidence, picture_similarity, text_similarity
+from app.retrieval.evidence import AttributeEvidence, comparable, picture_similarity, text_similarity
 from gallery_store.encoder import ClipEncoder
 from training.demo.lists import TOLD_CHANGES
 from training.demo.pool import Pool, value_indices
@@ -169,7 +169,8 @@ class Gallery:
             parts.append(text_similarity(self.evidence, self.cosines, words, search.wanted, ()))
         if search.reference is not None:
             own = self.vectors[search.reference][None]
-            parts.append(picture_similarity(self.evidence, self.cosines, own, attributes))
+            kinds = comparable(search.wanted)
+            parts.append(picture_similarity(self.evidence, self.cosines, own, attributes, kinds=kinds))
         return parts[0] if len(parts) == 1 else weight * parts[0] + (1 - weight) * parts[1]
 
 

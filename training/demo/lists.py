@@ -10,7 +10,7 @@ import numpy as np
 from app.model.description import query_description
 from app.model.layout import PairLayout, pair_layout
 from app.model.prompts import pair_prompt
-from app.model.vocabulary import Attribute
+from app.model.vocabulary import LASTING, Attribute
 from training.demo.pool import KIND_NAMES, Pool, value_indices
 from training.demo.sampling import Batches, BatchRule, descriptions, satisfies
 
@@ -27,9 +27,7 @@ TOLD_CHANGES = (
 )
 
 
-BODY = [
-    KIND_NAMES.index(kind) for kind in ("gender", "age", "build", "hair", "hair_colour", "beard", "glasses")
-]
+LASTS = [KIND_NAMES.index(kind) for kind in LASTING]
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class Lists:
             right.append(same & fits[:, 0] & ~unsure[:, 0])
             ignored.append((same & unsure[:, 0]) | (rows == rows[place]))
             sought = value_indices(said)
-            sought[BODY] = self.pool.visible[rows[place]][BODY]
+            sought[LASTS] = self.pool.visible[rows[place]][LASTS]
             wrong.append(np.where(right[-1], 0, self._differ(sought[None], rows)[0]))
         return PackedList(
             layouts, references, rows, np.stack(right), np.stack(ignored), np.stack(wrong), "image-plus-text"

@@ -52,14 +52,14 @@ KNOWS = "drawn people only"
 
 @dataclass(frozen=True)
 class Course:
-    """Steps of each part. One core takes about 1.6 of CLIP, 3 of the tower and 1.1 of the others a second."""
+    """Steps of each part, for two processes: each step then learns from two batches."""
 
-    clip: int = 9000
-    tower: int = 7000
-    language: int = 1500
-    stage1: int = 400
-    stage2: int = 1500
-    stage3: int = 5000
+    clip: int = 5000
+    tower: int = 4000
+    language: int = 600
+    stage1: int = 200
+    stage2: int = 600
+    stage3: int = 1800
 
     def scaled(self, factor: float) -> Course:
         """At least one step each."""
@@ -75,7 +75,7 @@ def stages(course: Course) -> dict[str, Stage]:
         _small(STAGE3), shares={**dict.fromkeys(STAGE3.shares, 0.05), "annotate-attributes": 0.55}
     )
     pairs = {"image": 0.5, "text": 0.5}
-    every = {"image": 0.5, "text": 0.38, "image-plus-text": 0.12}
+    every = {"image": 0.45, "text": 0.4, "image-plus-text": 0.15}
     return {
         "language": Stage(
             "stage0-language",

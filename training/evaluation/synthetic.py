@@ -29,15 +29,6 @@ from training.synthetic.world import Crop
 TOLD = (4, 8)  # attributes of a description
 FRAGMENTS = (3, 3)
 MOST_CHANGES = 3
-BODY = (
-    "gender",
-    "age",
-    "build",
-    "hair",
-    "hair_colour",
-    "beard",
-    "glasses",
-)  # what outlasts a change of clothes
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import KINDS, LASTING
 from training.evaluation.histogram import histograms
-from training.evaluation.synthetic import BODY, Setting
+from training.evaluation.synthetic import Setting
 from training.synthetic.world import Crop
 
 HISTOGRAM, TRUTH = "histogram", "truth"
@@ -39,7 +39,7 @@ def truth_scores(setting: Setting) -> np.ndarray:
     """
     gallery = setting.world.gallery
     rarity = _rarity(gallery)
-    kinds = tuple(KINDS) if setting.stays else BODY
+    kinds = tuple(KINDS) if setting.stays else LASTING
     rows = []
     for ask, asked, said in zip(setting.asks, setting.asked, setting.said, strict=True):
         shown = {k: v for k, v in asked.visible.items() if k in kinds} if ask.image is not None else {}
