@@ -9,10 +9,17 @@ import torch
 
 from tests.tiny_pool import tiny_pool
 from tests.tiny_qwen import build_tiny
+from training.demo.attribute_heads import (
+    AttributeLooks,
+    attribute_accuracy,
+    attribute_loss,
+    hidden_loss,
+    usual_values,
+)
 from training.demo.language import Stage, train_stage
 from training.demo.lists import Lists
 from training.demo.muon import muon_and_adamw, orthogonal
-from training.demo.pool import PoolSpec, load_pool
+from training.demo.pool import KIND_NAMES, PoolSpec, load_pool
 from training.demo.progress import Log, atomic_save, learning_rate
 from training.demo.recipe import load, take_decoder
 from training.demo.stage0 import warm_tower
@@ -225,3 +232,37 @@ def test_two_processes_learn_what_one_learns_from_both_their_samples(tmp_path):
     both = [torch.load(tmp_path / name / "state.pt", weights_only=True)["net"] for name in ("one", "two")]
     assert torch.allclose(both[0]["weight"], both[1]["weight"], rtol=1e-6)
     assert len((tmp_path / "two" / "log").read_text().splitlines()) == 1
+
+
+def test_what_does_not_show_costs_nothing_where_the_usual_is_read():
+    visible = tiny_pool().visible
+    usual = usual_values(visible)
+    beard = KIND_NAMES.index("beard")
+    shown = visible[:, beard]
+    assert float(usual[beard][1]) == pytest.approx((shown == 1).sum() / (shown >= 0).sum())
+    prior = [row.clamp(min=1e-6).log().expand(len(visible), -1) for row in usual]
+    assert float(hidden_loss(prior, visible, usual)) == pytest.approx(0, abs=1e-4)
+    sure = [row.clone().index_fill(1, torch.tensor([0]), 20.0) for row in prior]
+    assert float(hidden_loss(sure, visible, usual)) > 0.5
+    assert float(hidden_loss(prior, np.zeros_like(visible), usual)) == 0
+
+
+def test_a_look_finds_a_value_in_whichever_token_it_is():
+    torch.manual_seed(0)
+    looks = AttributeLooks(8, 4)
+    colour = KIND_NAMES.index("bag_colour")
+    rng = np.random.default_rng(0)
+    optimizer = torch.optim.Adam(looks.parameters(), 1e-2)
+    for _ in range(150):
+        values, place = rng.integers(0, 5, 64), rng.integers(0, 4, 64)
+        tokens = torch.zeros(64, 4, 8)
+        tokens[np.arange(64), place, values] = 3
+        visible = np.full((64, len(KIND_NAMES)), -1, np.int8)
+        visible[:, colour] = values
+        logits = looks(tokens)
+        right = attribute_accuracy(logits, visible)
+        optimizer.zero_grad()
+        attribute_loss(logits, visible).backward()
+        optimizer.step()
+    assert right[colour] > 0.95
+    assert np.isnan(right[0])
