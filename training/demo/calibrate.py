@@ -28,20 +28,32 @@ from training.synthetic.captions import fragment
 
 QUERIES, CANDIDATES = 200, 64
 FALSE_ALARMS = 0.05  # the share of searches whose person is there that may be told "nobody fits"
-PRESENT_SHARE = 0.25  # of the people: the gallery; searches for the others are searches for the absent
+PRESENT_SHARE = 0.5  # of the people: the gallery; searches for the others are searches for the absent
+VIEWS = 2  # of an outfit in the gallery: a person who is there is often seen once or twice, not four times
 
 
 @dataclass(frozen=True)
 class Search:
     """One query: what CLIP and the model are asked, and the truth over the gallery's rows.
 
-    wanted, reference: as far as there are; same, unsure: bool (gallery,).
+    wanted, reference: as far as there are; same, unsure: bool (gallery,). changed: bool (gallery,), where a
+    picture's person wears other clothes than in it; None where that makes no difference.
     """
 
     wanted: tuple[Attribute, ...]
     reference: int | None
     same: np.ndarray
     unsure: np.ndarray
+    changed: np.ndarray | None = None
+
+    def ap(self, scores: np.ndarray) -> float:
+        """Average precision over the gallery; that in the same clothes and that in others count alike, however
+        many crops there are of each."""
+        if self.changed is None:
+            return _ap(scores, self.same, self.unsure)
+        parts = (self.same & self.changed, self.same & ~self.changed)
+        found = [_ap(scores, part, self.unsure | (self.same & ~part)) for part in parts]
+        return float(np.mean([ap for ap in found if np.isfinite(ap)] or [np.nan]))
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,8 @@ def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
     pictures = [Picture(("pool", i), partial(images.__getitem__, i)) for i in range(len(pool))]
     people = np.unique(pool.family)
     inside = np.isin(pool.family, people[: int(len(people) * PRESENT_SHARE)])
-    gallery = np.flatnonzero(inside)
+    view = np.arange(len(pool)) - np.searchsorted(pool.clothes, pool.clothes)  # crops come outfit by outfit
+    gallery = np.flatnonzero(inside & (view < VIEWS))
     searched = Gallery(encoder, AttributeEvidence(encoder), vectors, gallery)
     rng = np.random.default_rng(0)
     fitted: dict[str, Calibration] = {}
@@ -130,7 +143,8 @@ def _by_text(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator
 
 def _by_image(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search:
     own = gallery == row
-    return Search((), row, (pool.person[gallery] == pool.person[row]) & ~own, own)
+    same = (pool.person[gallery] == pool.person[row]) & ~own
+    return Search((), row, same, own, pool.clothes[gallery] != pool.clothes[row])
 
 
 def _by_both(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search | None:
@@ -161,17 +175,35 @@ class Gallery:
     def cosines(self, queries: np.ndarray) -> np.ndarray:
         return queries @ self.vectors[self.rows].T
 
-    def similarities(self, search: Search, weight: float, attributes: float) -> np.ndarray:
-        """As the engine's: by the words, by the picture, or a share of each."""
-        parts = []
+    def parts(self, search: Search) -> Parts:
+        """What the engine's similarity is made of."""
+        words = cosine = alike = None
         if search.wanted:
-            words = self.encoder.encode_texts([query_description(search.wanted)])[0]
-            parts.append(text_similarity(self.evidence, self.cosines, words, search.wanted, ()))
+            told = self.encoder.encode_texts([query_description(search.wanted)])[0]
+            words = text_similarity(self.evidence, self.cosines, told, search.wanted, ())
         if search.reference is not None:
-            own = self.vectors[search.reference][None]
-            kinds = comparable(search.wanted)
-            parts.append(picture_similarity(self.evidence, self.cosines, own, attributes, kinds=kinds))
-        return parts[0] if len(parts) == 1 else weight * parts[0] + (1 - weight) * parts[1]
+            own, kinds = self.vectors[search.reference][None], comparable(search.wanted)
+            cosine, alike = (
+                picture_similarity(self.evidence, self.cosines, own, share, kinds=kinds) for share in (0, 1)
+            )
+        return Parts(words, cosine, alike)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Float (gallery,) each, None where the search has no words or no picture."""
+
+    words: np.ndarray | None
+    cosine: np.ndarray | None
+    alike: np.ndarray | None
+
+    def similarity(self, text: float, attributes: float) -> np.ndarray:
+        """As the engine's: by the words, by the picture, or a share of each."""
+        if self.cosine is None or self.alike is None:
+            assert self.words is not None
+            return self.words
+        picture = (1 - attributes) * self.cosine + attributes * self.alike
+        return picture if self.words is None else text * self.words + (1 - text) * picture
 
 
 def _shares(kind: str, gallery: Gallery, searches: list[Search]) -> tuple[float, float]:
@@ -179,22 +211,30 @@ def _shares(kind: str, gallery: Gallery, searches: list[Search]) -> tuple[float,
     texts = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8) if kind == "image-plus-text" else (0.5,)
     attributes = (0.0,) if kind == "text" else (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8)
 
+    parts = [gallery.parts(search) for search in searches]
+
     def mean_ap(shares: tuple[float, float]) -> float:
-        return float(np.nanmean([_ap(gallery.similarities(s, *shares), s.same, s.unsure) for s in searches]))
+        return float(np.nanmean([s.ap(p.similarity(*shares)) for p, s in zip(parts, searches, strict=True)]))
 
     return max(product(texts, attributes), key=mean_ap)
 
 
 def _word_share(pairs: Pairs) -> float:
-    """The word's share with which the candidates are ranked best; of several, the smallest."""
+    """The word's share with which the candidates are ranked best; 0 where it does not clearly help.
+
+    Of 21 shares one is the best by chance alone: its gain must be twice its standard error.
+    """
     shares = np.linspace(0, 1, 21)
-    figures = []
+    found = []
     for share in shares:
         word, similarity = mix(pairs.words, pairs.similarities, float(share))
         both = word * pairs.words + similarity * pairs.similarities
-        found = [_ap(s, t, u) for s, t, u in zip(both, pairs.same, pairs.unsure, strict=True)]
-        figures.append(float(np.nanmean(found)))
-    return float(shares[int(np.argmax(figures))])
+        found.append([_ap(s, t, u) for s, t, u in zip(both, pairs.same, pairs.unsure, strict=True)])
+    gains = np.array(found) - found[0]
+    gains = gains[:, np.isfinite(gains[0])]
+    best = int(gains.mean(1).argmax())
+    error = gains[best].std() / max(1, gains.shape[1]) ** 0.5
+    return float(shares[best]) if gains[best].mean() > 2 * error else 0.0
 
 
 def _ask(
@@ -207,7 +247,7 @@ def _ask(
     words, near, same, unsure, true = [], [], [], [], []
     clip_ap = []
     for search in searches:
-        similar = gallery.similarities(search, *shares)
+        similar = gallery.parts(search).similarity(*shares)
         clip_ap.append(_ap(similar, search.same, search.unsure))
         true.append(similar[search.same])
         own = -1 if search.reference is None else search.reference
