@@ -114,14 +114,14 @@ def test_annotation_equals_the_stock_greedy_generation(tmp_path):
     model = with_rule(tmp_path / "demo", DEMO)
     stock, processor = tiny_parts()
     text = processor.apply_chat_template(annotate_prompt(), tokenize=False, add_generation_prompt=True)
-    inputs = processor(text=[text], images=[noise_picture(5)], return_tensors="pt")
+    inputs = processor(text=[text], images=[noise_picture(5, 168, 84)], return_tensors="pt")
     with torch.no_grad():
         out = stock.generate(**inputs, max_new_tokens=12, do_sample=False)
     expected = out[0, inputs["input_ids"].shape[1] :].tolist()
     from app.model.annotation import annotation_tokens, generate
 
     with model._ready() as loaded:
-        seen = loaded.reader.see([picture(4), picture(5), picture(6)])
+        seen = loaded.reader.see([picture(4), picture(5, 168, 84), picture(6)])
         tokens = annotation_tokens(loaded.processor)
         answers = generate(loaded.language, tokens, seen, batch=32, limit=12)
     assert list(answers[1].ids) == expected
@@ -181,7 +181,7 @@ def test_the_rule_of_the_manifest_is_the_rule_in_use(tmp_path):
     demo = with_rule(tmp_path / "demo", DEMO)
     with demo._ready() as loaded:
         seen = loaded.reader.see([picture(1, 300, 111)])[0]
-    assert seen.grid == (1, 8, 4)
+    assert seen.grid == (1, 12, 6)
     assert ReidModel.load(tiny_folder()).rule.fixed == (252, 140)  # no manifest: the rule of run time
 
 
