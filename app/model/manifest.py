@@ -27,8 +27,8 @@ KINDS_OF_QUERY = ("text", "image", "image-plus-text")
 class Calibration:
     """How one kind of query's figures become a probability, with one encoder.
 
-    P = sigmoid(word * w + similarity * s + bias) where the model was asked (w: log-odds of its "Yes", s: CLIP
-    cosine), P = sigmoid(clip_similarity * s + clip_bias) where it was not. Weights are never negative.
+    P = sigmoid(word * w + similarity * s + bias) where the model was asked (w: log-odds of its "Yes", s: CLIP's
+    similarity), P = sigmoid(clip_similarity * s + clip_bias) where it was not. Weights are never negative.
     tau: crops of a similarity up to this are not worth asking about, -1..1.
     threshold: when no candidate's P reaches it, nobody fits; candidates under it are weak, 0..1.
     text_weight: share of the text's cosine in an image-plus-text similarity, 0..1.

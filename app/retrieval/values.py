@@ -64,7 +64,7 @@ class Candidate:
     """A crop that may show the person sought. Never an identity."""
 
     image_id: int
-    similarity: float  # CLIP cosine to the query, -1..1
+    similarity: float  # CLIP's, cosine and attributes, to the query, -1..1
     word: float | None  # the model's raw P(yes), 0..1; None where the model was not asked
     probability: float  # calibrated P(same person), 0..1; never rises down a ranking
     weak: bool = False  # below what usually fits: listed, but not as an answer
