@@ -154,15 +154,31 @@ def test_comparing_and_sorting_agree_with_looking_at_each_pair(seed, gallery, le
     row = (rng.integers(0, levels, gallery) - levels // 2).astype(dtype)
     places = rng.choice(gallery, min(gallery, metrics.MANY), replace=False)
     places[-1] = gallery - 1 if gallery - 1 not in places else places[-1]
+    places = places[np.argsort(-row[places].astype(float), kind="stable")]
     other, columns = row[None], np.arange(gallery)
     mine = row[places, None]
     slow = ((other > mine) | ((other == mine) & (columns < places[:, None]))).sum(axis=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metrics, "CELL", 64)
-        room = metrics._Room.of(row[None])
-    room.take(row)
-    assert metrics._better_by_comparing(room, places).tolist() == slow.tolist()
-    assert metrics._better_by_sorting(room, places).tolist() == slow.tolist()
+        floats = row.astype(np.float32 if dtype == np.float32 else np.float64)
+        room = metrics._Room.of(gallery, floats.dtype)
+        rows, owner = np.stack([floats, floats]), np.repeat([0, 1], len(places))
+        twice = metrics._better(room, rows, owner, np.tile(places, 2), floats[np.tile(places, 2)])
+    assert twice.tolist() == 2 * slow.tolist()
+    assert metrics._better_by_sorting(row, places).tolist() == slow.tolist()
+
+
+@pytest.mark.parametrize("levels", [40, 1000])  # with ties, with few
+def test_a_good_models_scores_are_ranked_within_the_crops_near_the_top(levels, monkeypatch):
+    used = []
+    near = metrics._Room.near
+    monkeypatch.setattr(metrics._Room, "near", lambda *of: used.append(near(*of)) or used[-1])
+    rng = np.random.default_rng(levels)
+    arrays = [np.arange(6), rng.integers(0, 80, 900), rng.integers(0, 3, 6), rng.integers(0, 3, 900)]
+    scores = rng.integers(0, levels, (6, 900)) + 0.9 * levels * (arrays[1] == arrays[0][:, None])
+    scores = np.floor(scores).astype(np.float32)
+    assert asdict(evaluate(scores, *arrays)) == pytest.approx(oracle(scores, *cross_camera(arrays)))
+    assert any(found is not None for found in used)
 
 
 def test_the_borders_of_a_type_and_both_zeros():
