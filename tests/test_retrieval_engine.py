@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import time
 
 import numpy as np
@@ -17,6 +18,7 @@ from app.model.vocabulary import KINDS, Attribute, describe
 from app.retrieval.comparison import compare_readings
 from app.retrieval.engine import Engine, RetrievalError
 from app.retrieval.evidence import SHARE, SHARPNESS
+from app.retrieval.shares import reading
 from app.retrieval.values import Query, Reference
 from gallery_store.crops import Filters
 from gallery_store.decoding import open_picture
@@ -151,6 +153,30 @@ def test_image_and_image_plus_text(full, encoder, tuned):
         assert candidate.similarity == pytest.approx(float(expected), abs=1e-4)
     said = {c.image_id: c.word for c in image.candidates}
     assert any(abs(said[c.image_id] - c.word) > 1e-3 for c in mixed.candidates)
+
+
+def test_what_the_model_reads_off_pictures_is_part_of_its_word(full, encoder, tuned):
+    reads = replace(CALIBRATION, reading=0.2)
+    kinds = dict.fromkeys(("text", "image", "image-plus-text"), reads)
+    key = encoder_key(encoder.name, encoder.version)
+    with_reading = ReidModel(tuned._checkpoint, replace(tuned.manifest, calibrations={key: kinds}))
+    for query in (
+        Query(wanted=RED_JACKET, unwanted=(Attribute("hat", "cap"),)),
+        Query(references=(Reference(image_id=3), Reference(image_id=5))),
+        Query(wanted=RED_JACKET, references=(Reference(image_id=3),)),
+    ):
+        plain = Engine(full, encoder, tuned, k=8).find(query)
+        found = Engine(full, encoder, with_reading, k=8).find(query)
+        assert found.found.ids.tolist() == plain.found.ids.tolist()
+        crops = {crop.id: crop for crop in full.crops(found.found.ids.tolist() + [3, 5])}
+
+        def shares(ids, crops=crops):
+            return tuned.shares([Picture(i, lambda i=i: open_picture(crops[i].file)) for i in ids])
+
+        own = shares([r.image_id for r in query.references]) if query.references else None
+        told = reading(shares(found.found.ids[:8].tolist()), own, query.wanted, query.unwanted)
+        np.testing.assert_allclose(found.words, plain.words + 0.2 * told, atol=1e-4)
+        assert np.ptp(told) > 1e-3
 
 
 def test_several_references_average_words_and_vectors(full, encoder, tuned):
@@ -312,3 +338,11 @@ def test_reading_comparing_and_warming_up(full, encoder, tuned):
     assert engine.compare(Reference(image_id=1), Reference(image_id=2)) == compare_readings(one, other)
     same = engine.compare(Reference(image_id=1), Reference(image_id=1))
     assert same.only_first == same.only_second == ()
+    reads = {k: replace(c, reading=0.2) for k, c in next(iter(tuned.manifest.calibrations.values())).items()}
+    key = encoder_key(encoder.name, encoder.version)
+    shares_first = ReidModel(tuned._checkpoint, replace(tuned.manifest, calibrations={key: reads}))
+    (read,) = Engine(full, encoder, shares_first).read([Reference(image_id=1)])
+    assert all(0 < said.confidence <= 1 for said in read)
+    gone = Reference(file=full.media / "gone.png")
+    with pytest.raises(RetrievalError, match=r"gone\.png"):
+        Engine(full, encoder, shares_first).read([gone])

@@ -5,12 +5,11 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from app.model.vocabulary import KINDS, LASTING, Attribute, describe
+from app.model.vocabulary import KINDS, Attribute, describe
 from app.retrieval.evidence import (
     SHARE,
     SHARPNESS,
     AttributeEvidence,
-    comparable,
     picture_similarity,
     text_similarity,
 )
@@ -100,12 +99,6 @@ def test_in_a_large_gallery_the_nearest_are_compared_and_stay_in_front(crops, mo
     assert some[near] == pytest.approx(every[near], abs=1e-6)
     assert some[far] == pytest.approx(0.5 * (crops @ crops[0])[far] - 0.5, abs=1e-6)
     assert some[near].min() > some[far].max()
-
-
-def test_beside_words_a_picture_is_compared_in_what_outlasts_clothes_and_is_not_told_anew():
-    assert comparable([]) == tuple(KINDS)
-    assert comparable([Attribute("upper", "coat")]) == LASTING
-    assert set(LASTING) - set(comparable([Attribute("glasses", "none")])) == {"glasses"}
 
 
 def test_with_nothing_to_compare_no_crop_is_more_alike(crops):

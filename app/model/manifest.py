@@ -27,12 +27,14 @@ KINDS_OF_QUERY = ("text", "image", "image-plus-text")
 class Calibration:
     """How one kind of query's figures become a probability, with one encoder.
 
-    P = sigmoid(word * w + similarity * s + bias) where the model was asked (w: log-odds of its "Yes", s: CLIP's
-    similarity), P = sigmoid(clip_similarity * s + clip_bias) where it was not. Weights are never negative.
+    P = sigmoid(word * w + similarity * s + bias) where the model was asked (w: its word, s: CLIP's similarity),
+    P = sigmoid(clip_similarity * s + clip_bias) where it was not. Weights are never negative.
     tau: crops of a similarity up to this are not worth asking about, -1..1.
     threshold: when no candidate's P reaches it, nobody fits; candidates under it are weak, 0..1.
     text_weight: share of the text's cosine in an image-plus-text similarity, 0..1.
     attributes: share of the attributes in a picture's similarity, beside the cosine, 0..1.
+    reading: weight of what the model reads off a picture kind by kind (app.model.form), beside the log-odds of its
+    "Yes", in its word, 0 or more; with 0 it is not asked to.
     """
 
     word: float
@@ -44,9 +46,10 @@ class Calibration:
     threshold: float
     text_weight: float = 0.5
     attributes: float = 0.0
+    reading: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.word, self.similarity, self.clip_similarity) < 0:
+        if min(self.word, self.similarity, self.clip_similarity, self.reading) < 0:
             raise ValueError("a calibration's weights are never negative")
         if not all(0 <= share <= 1 for share in (self.threshold, self.text_weight, self.attributes)):
             raise ValueError("a calibration's threshold, text_weight and attributes lie in 0..1")

@@ -17,16 +17,19 @@ from app.model.loading import Checkpoint, find_checkpoint, load_model
 from app.model.manifest import CheckpointManifest
 from app.model.pictures import BoundedCache, Picture
 from app.model.prompts import pair_prompt
+from app.model.vocabulary import KINDS
 
 if TYPE_CHECKING:
     from app.model.annotation import AttributeReading
     from app.model.choice import Choice
+    from app.model.form import Form
     from app.model.scoring import LanguageModel
     from app.model.tokens import Seen, TokenReader
 
 BATCH = 32
 TOKEN_BUDGET = 512 << 20  # bytes of vision tokens kept; 140 KB a picture at 2B, 6 KB in the demo model
 READINGS_KEPT = 4096
+SHARES_KEPT = 65_536  # pictures, of 430 bytes each
 LONGEST_LIST = 9  # pictures in one best-choice question: their numbers stay single tokens everywhere
 
 Stop = Callable[[], bool]
@@ -66,6 +69,8 @@ class ReidModel:
         self._four_bit = four_bit
         self._tokens: BoundedCache[Seen] = BoundedCache(token_budget)
         self._read: BoundedCache[tuple[AttributeReading, ...]] = BoundedCache(READINGS_KEPT)
+        self._shares: BoundedCache[np.ndarray] = BoundedCache(SHARES_KEPT)
+        self._forms: dict[Any, Form] = {}
         self._prompts: dict[tuple[str, int], Any] = {}
         self._lock = threading.RLock()
         self._loaded: _Loaded | None = None
@@ -169,6 +174,47 @@ class ReidModel:
                 stop=stop,
                 progress=progress,
             )
+
+    def shares(self, pictures: Sequence[Picture], *, stop: Stop | None = None) -> np.ndarray:
+        """What the model reads off each picture kind by kind: float32 (n, all values), see app.model.form.
+
+        Remembered by the picture's key. NaN for pictures that cannot be opened, and those that `stop` came before.
+
+        Raises:
+            ModelError: the model cannot be loaded, or its tokenizer does not tell the values apart.
+        """
+        known = {picture.key: self._shares.get(picture.key) for picture in pictures}
+        missing = list({p.key: p for p in pictures if known[p.key] is None}.values())
+        if missing:
+            with self._ready() as loaded:
+                known |= self._fill_forms(loaded, missing, stop or (lambda: False))
+        nothing = np.full(sum(map(len, KINDS.values())), np.nan, np.float32)
+        rows = [row if (row := known[picture.key]) is not None else nothing for picture in pictures]
+        return np.stack(rows) if rows else np.empty((0, len(nothing)), np.float32)
+
+    def _fill_forms(
+        self, loaded: _Loaded, pictures: Sequence[Picture], stop: Stop
+    ) -> dict[Any, np.ndarray | None]:
+        from app.model.form import form, form_shares
+
+        found: dict[Any, np.ndarray | None] = {}
+        for start in range(0, len(pictures), BATCH):
+            if stop():
+                break
+            batch = pictures[start : start + BATCH]
+            seen = loaded.reader.see(batch, skip_unreadable=True)
+            for grid in dict.fromkeys(own.grid for own in seen if own is not None):
+                if grid not in self._forms:
+                    try:
+                        self._forms[grid] = form(loaded.processor, grid)
+                    except ValueError as error:
+                        raise ModelError(f"{self.name}: {error}") from None
+                group = [(p, own) for p, own in zip(batch, seen, strict=True) if own and own.grid == grid]
+                rows = form_shares(loaded.language, self._forms[grid], [own for _, own in group], BATCH)
+                for (picture, _), row in zip(group, rows, strict=True):
+                    self._shares.put(picture.key, row.copy(), 1)
+                    found[picture.key] = row
+        return found
 
     def annotate(self, pictures: Sequence[Picture]) -> list[tuple[AttributeReading, ...]]:
         """What the model reads off each picture, in the vocabulary's order; remembered by the picture's key.

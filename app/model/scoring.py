@@ -53,13 +53,20 @@ class LanguageModel:
         return Prefix(tuple((layer.keys, layer.values) for layer in layers), len(ids))
 
     def extend(
-        self, prefix: Prefix, rows: Tensor, positions: Tensor, *, keep: bool = False
+        self,
+        prefix: Prefix,
+        rows: Tensor,
+        positions: Tensor,
+        *,
+        keep: bool = False,
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
         """Go on from one prefix with a batch.
 
         Args:
             rows: (b, n, width) embeddings; positions: (3, n), the same for all.
             keep: also return the cache, to be continued by `step`.
+            mask: bool (n, prefix + n), who sees whom; None for everything before.
 
         Returns:
             hidden states (b, n, width), and the cache or None.
@@ -71,7 +78,7 @@ class LanguageModel:
             (key.expand(count, -1, -1, -1), value.expand(count, -1, -1, -1)) for key, value in prefix.layers
         ]
         cache = DynamicCache(shared)
-        hidden = self._forward(rows, positions[:, None].expand(-1, count, -1), cache)
+        hidden = self._forward(rows, positions[:, None].expand(-1, count, -1), cache, mask)
         return hidden, cache if keep else None
 
     def step(self, ids: Tensor, position: int, cache: Any) -> Tensor:
@@ -79,10 +86,12 @@ class LanguageModel:
         positions = torch.full((3, len(ids), 1), position)
         return self._forward(self.embed(ids.to(self.device))[:, None], positions, cache)[:, -1]
 
-    def _forward(self, rows: Tensor, positions: Tensor, cache: Any) -> Tensor:
+    def _forward(self, rows: Tensor, positions: Tensor, cache: Any, sees: Tensor | None = None) -> Tensor:
         done, new = cache.get_seq_length(), rows.shape[1]
-        place = torch.arange(done, done + new, device=self.device)
-        mask = (torch.arange(done + new, device=self.device)[None, :] <= place[:, None])[None, None]
+        if sees is None:
+            place = torch.arange(done, done + new, device=self.device)
+            sees = torch.arange(done + new, device=self.device)[None, :] <= place[:, None]
+        mask = sees.to(self.device)[None, None]
         if self._additive:
             mask = torch.zeros(mask.shape, dtype=rows.dtype, device=self.device).masked_fill(
                 ~mask, torch.finfo(rows.dtype).min

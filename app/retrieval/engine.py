@@ -18,8 +18,8 @@ from app.retrieval.errors import RetrievalError
 from app.retrieval.evidence import (
     AttributeEvidence,
     Cosines,
-    comparable,
     picture_similarity,
+    readings,
     surer,
     text_similarity,
 )
@@ -35,6 +35,7 @@ from app.retrieval.references import (
     reference_picture,
 )
 from app.retrieval.rerank import rerank
+from app.retrieval.shares import comparable, reading
 from app.retrieval.values import Query, Ranking, Reference, Timings
 from gallery_store.encoder import ClipEncoder
 from gallery_store.store import GalleryStore
@@ -164,7 +165,10 @@ class Engine:
         filtered = time.perf_counter()
 
         stopped = _Stop(stop)
-        words = self._words(description, references, found.ids[: found.asked], progress, stopped)
+        pictures = [crop_picture(crop) for crop in self.store.crops(found.ids[: found.asked].tolist())]
+        words = self._words(description, references, pictures, progress, stopped)
+        if calibration and calibration.reading:
+            words += calibration.reading * self._reading(query, references, pictures, stopped)
         ended = time.perf_counter()
         spent = Timings(encoded - began, filtered - encoded, ended - filtered, ended - began)
         return Findings(found, words, calibration, description, tuple(references), total, spent, stopped.said)
@@ -202,22 +206,21 @@ class Engine:
         self,
         description: str,
         references: Sequence[OpenReference],
-        ids: np.ndarray,
+        pictures: Sequence[Picture],
         progress: Progress,
         stop: _Stop,
     ) -> np.ndarray:
-        """float64 (len(ids),): the word, averaged over the latest references; NaN where there is none."""
-        none = np.full(len(ids), np.nan)
-        if self.model is None or not len(ids) or stop():
+        """float64 (n,): log-odds of "Yes", averaged over the latest references; NaN where there is none."""
+        none = np.full(len(pictures), np.nan)
+        if self.model is None or not pictures or stop():
             return none
-        pictures = [crop_picture(crop) for crop in self.store.crops(ids.tolist())]
         asked = [[reference.picture] for reference in references[-MOST_REFERENCES:]] or [[]]
         heard: list[np.ndarray] = []
         for number, query_pictures in enumerate(asked):
-            done = number * len(ids)
+            done = number * len(pictures)
 
             def report(batch: int, _: int, done: int = done) -> None:
-                progress("rerank", done + batch, len(asked) * len(ids))
+                progress("rerank", done + batch, len(asked) * len(pictures))
 
             try:
                 words = self.model.words(description, query_pictures, pictures, stop=stop, progress=report)
@@ -231,6 +234,16 @@ class Engine:
             if stop.said:
                 break
         return np.stack(heard).astype(np.float64).mean(axis=0) if heard else none
+
+    def _reading(
+        self, query: Query, references: Sequence[OpenReference], pictures: Sequence[Picture], stop: _Stop
+    ) -> np.ndarray:
+        """float64 (n,), 0 or less: how well pictures fit by what the model reads off them; NaN where it does not."""
+        assert self.model is not None
+        own = self.model.shares([reference.picture for reference in references], stop=stop)
+        own = own[np.isfinite(own).all(1)]  # a reference whose file has vanished; its vector still counts
+        rows = self.model.shares(pictures, stop=stop)
+        return reading(rows, own if len(own) else None, query.wanted, query.unwanted)
 
     def _calibration(self, query: Query) -> Calibration | None:
         manifest = self.model.manifest if self.model else None
@@ -252,16 +265,22 @@ class Engine:
         pictures = [reference_picture(reference, self.store) for reference in references]
         if self.model is None:
             return [() for _ in pictures]
+        manifest = self.model.manifest
+        name, version = self.encoder.name, self.encoder.version
+        tuned = manifest.calibration(name, version, "text") if manifest else None
         try:
-            read = self.model.annotate(pictures)
+            shares = self.model.shares(pictures) if tuned and tuned.reading else None
+            if shares is not None and np.isfinite(shares).all():
+                read = [readings(row) for row in shares]
+            else:  # says so where a picture cannot be opened
+                read = self.model.annotate(pictures)
         except (OSError, ValueError) as error:
             if not _is_picture_error(error):
                 raise
             raise RetrievalError(
                 f"a picture cannot be read: {error}; `python -m gallery_store verify` lists all such"
             ) from None
-        manifest = self.model.manifest
-        if manifest is None or manifest.calibration(self.encoder.name, self.encoder.version, "text") is None:
+        if tuned is None:
             return read
         opened = [open_reference(reference, self.store, self.encoder) for reference in references]
         return [

@@ -14,14 +14,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from app.model.annotation import AttributeReading
-from app.model.vocabulary import COLOUR_OF, KINDS, LASTING, Attribute, describe
+from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, describe
+from app.retrieval.shares import LEAST_ALIKE, likeliest, log_alike, log_stated
 from gallery_store.encoder import ClipEncoder
 
 SHARPNESS = 30.0  # of the softmax over a kind's values, per unit of cosine
 SHARE = 1 / 12  # of the summed log-shares, beside the description's cosine
 MOST_COMPARED = 4096  # crops: a hundred values against each of a million would take seconds
-_LEAST = 1e-4  # a share below this counts as this: one attribute never decides alone
-_LEAST_ALIKE = 1e-2  # the same for the chance that two pictures show one value
 
 Cosines = Callable[[np.ndarray], np.ndarray]  # unit rows (q, dim) -> (q, n)
 
@@ -38,14 +37,7 @@ class AttributeEvidence:
         self, cosines: Cosines, wanted: Sequence[Attribute], unwanted: Sequence[Attribute]
     ) -> np.ndarray:
         """float32 (n,), 0 or less: what the attributes add to the description's cosine; a plain 0 without any."""
-        total: np.ndarray | float = 0.0
-        shares: dict[str, np.ndarray] = {}
-        for attribute, sign in [*((a, 1) for a in wanted), *((a, -1) for a in dict.fromkeys(unwanted))]:
-            kind = attribute.kind
-            if kind not in shares:
-                shares[kind] = self._shares(cosines, kind)
-            share = shares[kind][KINDS[kind].index(attribute.value)]
-            total = total + np.log(np.clip(share if sign > 0 else 1 - share, _LEAST, 1))
+        total = log_stated(lambda kind: self._shares(cosines, kind), wanted, unwanted)
         return np.asarray(SHARE * total, np.float32)
 
     def alike(self, cosines: Cosines, vectors: np.ndarray, kinds: Sequence[str] = tuple(KINDS)) -> np.ndarray:
@@ -54,22 +46,19 @@ class AttributeEvidence:
         1 where every kind certainly shows one value in both, -1 where none does: the mean over the kinds of the
         logarithm of that chance. vectors: unit rows (r, dim) of the pictures; their shares are averaged.
         """
-        total: np.ndarray | float = 0.0
         if not kinds:
             return np.zeros(cosines(vectors[:1]).shape[1], np.float32)
-        for kind in kinds:
-            own = self._shares(lambda rows: rows @ vectors.T, kind).mean(1)
-            total = total + np.log(np.clip(own @ self._shares(cosines, kind), _LEAST_ALIKE, 1))
-        return np.asarray(1 - 2 * total / (len(kinds) * math.log(_LEAST_ALIKE)), np.float32)
+        total = log_alike(
+            lambda kind: self._shares(lambda rows: rows @ vectors.T, kind),
+            lambda kind: self._shares(cosines, kind),
+            kinds,
+        )
+        return np.asarray(1 - 2 * total / (len(kinds) * math.log(LEAST_ALIKE)), np.float32)
 
     def read(self, vector: np.ndarray) -> tuple[AttributeReading, ...]:
         """The likeliest value of each kind for a crop's unit vector (dim,), with its share among the values."""
-        found = []
-        for kind, values in KINDS.items():
-            shares = self._shares(lambda rows: rows @ vector[:, None], kind)[:, 0]
-            best = int(shares.argmax())
-            found.append(AttributeReading(Attribute(kind, values[best]), float(shares[best])))
-        return tuple(found)
+        shares = [self._shares(lambda rows: rows @ vector[:, None], kind)[:, 0] for kind in KINDS]
+        return readings(np.concatenate(shares))
 
     def _shares(self, cosines: Cosines, kind: str) -> np.ndarray:
         """float64 (values, n): the softmax over a kind's values, crop by crop."""
@@ -85,13 +74,9 @@ class AttributeEvidence:
             return self._rows[kind]
 
 
-def comparable(told: Sequence[Attribute]) -> tuple[str, ...]:
-    """The kinds in which a picture is compared beside such words.
-
-    Words beside a picture mostly tell of other clothes: then only what outlasts them, and is not told anew.
-    """
-    said = {attribute.kind for attribute in told}
-    return tuple(kind for kind in LASTING if kind not in said) if told else tuple(KINDS)
+def readings(shares: np.ndarray) -> tuple[AttributeReading, ...]:
+    """The likeliest value of each kind by one crop's shares, float (all values,)."""
+    return tuple(AttributeReading(attribute, share) for attribute, share in likeliest(shares))
 
 
 def surer(

@@ -65,7 +65,7 @@ class Candidate:
 
     image_id: int
     similarity: float  # CLIP's, cosine and attributes, to the query, -1..1
-    word: float | None  # the model's raw P(yes), 0..1; None where the model was not asked
+    word: float | None  # the model's own, as a raw probability; None where the model was not asked
     probability: float  # calibrated P(same person), 0..1; never rises down a ranking
     weak: bool = False  # below what usually fits: listed, but not as an answer
 

@@ -18,7 +18,8 @@ from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import Attribute
 from app.retrieval.calibration import clip_log_odds, fit, fit_threshold, log_odds, mix, sigmoid
-from app.retrieval.evidence import AttributeEvidence, comparable, picture_similarity, text_similarity
+from app.retrieval.evidence import AttributeEvidence, picture_similarity, text_similarity
+from app.retrieval.shares import comparable, reading
 from gallery_store.encoder import ClipEncoder
 from training.demo.lists import TOLD_CHANGES
 from training.demo.pool import Pool, value_indices
@@ -29,6 +30,8 @@ from training.synthetic.captions import fragment
 QUERIES, CANDIDATES = 200, 64
 FALSE_ALARMS = 0.05  # the share of searches whose person is there that may be told "nobody fits"
 PRESENT_SHARE = 0.5  # of the people: the gallery; searches for the others are searches for the absent
+WORD_SHARES = np.linspace(0, 1, 21)
+READING_SHARES = WORD_SHARES[:-1]  # some "Yes" stays: it is what the reading is weighed against
 VIEWS = 2  # of an outfit in the gallery: a person who is there is often seen once or twice, not four times
 
 
@@ -58,9 +61,13 @@ class Search:
 
 @dataclass(frozen=True)
 class Pairs:
-    """What was found for one kind of query: arrays (queries, CANDIDATES), and CLIP's over the whole gallery."""
+    """What was found for one kind of query: arrays (queries, CANDIDATES), and CLIP's over the whole gallery.
+
+    words: log-odds of "Yes". readings: how well the attributes fit that the model reads.
+    """
 
     words: np.ndarray
+    readings: np.ndarray
     similarities: np.ndarray
     same: np.ndarray
     unsure: np.ndarray
@@ -88,20 +95,25 @@ def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
         shares = _shares(kind, searched, present)
         there = _ask(model, searched, pictures, present, shares)
         gone = _ask(model, searched, pictures, absent, shares)
+        read = _best_share(there, there.readings, there.words, READING_SHARES)
+        ratio = np.divide(*mix(there.readings, there.words, read))
+        there, gone = (replace(p, words=p.words + ratio * p.readings) for p in (there, gone))
         sure = ~there.unsure
         found = fit(
             there.words[sure],
             there.similarities[sure],
             there.same[sure],
             text_weight=shares[0],
-            word_share=_word_share(there),
+            word_share=_best_share(there, there.words, there.similarities, WORD_SHARES),
         )
         tau = float(np.quantile(there.true_similarities, 0.01)) - 1e-6
         best_there = _best(found, there)
         threshold = min(
             fit_threshold(best_there, _best(found, gone)), float(np.quantile(best_there, FALSE_ALARMS))
         )
-        fitted[kind] = replace(found, tau=max(-1.0, tau), threshold=threshold, attributes=shares[1])
+        fitted[kind] = replace(
+            found, tau=max(-1.0, tau), threshold=threshold, attributes=shares[1], reading=float(ratio)
+        )
         figures[kind] = {
             **_mean_ap(found, there),
             "false_alarms": float((best_there < threshold).mean()),
@@ -219,16 +231,16 @@ def _shares(kind: str, gallery: Gallery, searches: list[Search]) -> tuple[float,
     return max(product(texts, attributes), key=mean_ap)
 
 
-def _word_share(pairs: Pairs) -> float:
-    """The word's share with which the candidates are ranked best; 0 where it does not clearly help.
+def _best_share(pairs: Pairs, first: np.ndarray, second: np.ndarray, shares: np.ndarray) -> float:
+    """Of these shares of `first`, ascending from 0, the one that ranks the candidates best with the rest of `second`.
 
-    Of 21 shares one is the best by chance alone: its gain must be twice its standard error.
+    0 where it does not clearly help: of twenty shares one is the best by chance alone, so its gain must be twice
+    its standard error.
     """
-    shares = np.linspace(0, 1, 21)
     found = []
     for share in shares:
-        word, similarity = mix(pairs.words, pairs.similarities, float(share))
-        both = word * pairs.words + similarity * pairs.similarities
+        one, other = mix(first, second, float(share))
+        both = one * first + other * second
         found.append([_ap(s, t, u) for s, t, u in zip(both, pairs.same, pairs.unsure, strict=True)])
     gains = np.array(found) - found[0]
     gains = gains[:, np.isfinite(gains[0])]
@@ -244,7 +256,7 @@ def _ask(
     searches: list[Search],
     shares: tuple[float, float],
 ) -> Pairs:
-    words, near, same, unsure, true = [], [], [], [], []
+    words, read, near, same, unsure, true = [], [], [], [], [], []
     clip_ap = []
     for search in searches:
         similar = gallery.parts(search).similarity(*shares)
@@ -254,12 +266,16 @@ def _ask(
         top = np.argsort(-np.where(gallery.rows == own, -2, similar), kind="stable")[:CANDIDATES]
         references = [] if search.reference is None else [pictures[search.reference]]
         text = query_description(search.wanted) if search.wanted else ""
-        words.append(model.words(text, references, [pictures[i] for i in gallery.rows[top]]))
+        asked = [pictures[i] for i in gallery.rows[top]]
+        words.append(model.words(text, references, asked))
+        told = model.shares(references) if references else None
+        read.append(reading(model.shares(asked), told, search.wanted, ()))
         near.append(similar[top])
         same.append(search.same[top])
         unsure.append(search.unsure[top])
     return Pairs(
         np.stack(words),
+        np.stack(read),
         np.stack(near),
         np.stack(same),
         np.stack(unsure),

@@ -1,7 +1,7 @@
 """Teaches the demo Qwen2-VL its word: the language half of stage 0, and the paper's three stages.
 
-A step is one packed list (one kind of query, look-alikes as candidates) and a few plain instruction
-samples, with cross-entropy on the answers alone.
+A step is one packed list (one kind of query, look-alikes as candidates), a few plain instruction samples with
+cross-entropy on the answers alone, and pictures that are read kind by kind.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from app.model.form import form, form_logits
 from app.model.layout import PromptTokens, yes_no_ids
+from app.model.scoring import LanguageModel
 from app.model.vision import encode_grids, pixel_patches
+from training.demo.attribute_heads import attribute_loss, hidden_loss, usual_values
 from training.demo.learning import learn, rank
 from training.demo.lists import Lists, PackedList
 from training.demo.muon import muon_and_adamw
@@ -30,6 +33,7 @@ from training.instructions.stream import Stream
 from training.packed import collate, listwise_loss, scores
 
 LONG = 10  # attributes
+HIDDEN = 0.3  # weight of "what does not show is as usual" beside the reading of what shows
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Stage:
     attributes and more and reach `told` at half time; many attributes fit fewer crops, and are easier.
     graded: weight at the start, fading to nothing at the end, of the ranking by how many attributes of a
     candidate are wrong: whoever must learn a description word by word is told which candidates nearly fit.
+    forms: pictures in each step that are read kind by kind (app.model.form). lists_every: so many steps have
+    one list.
     """
 
     name: str
@@ -59,6 +65,8 @@ class Stage:
     told: tuple[int, int] = (1, 12)
     long_first: bool = False
     graded: float = 1.0
+    forms: int = 0
+    lists_every: int = 1
 
     def told_at(self, done: float) -> tuple[int, int]:
         """Fewest and most attributes at a share of the stage, 0..1."""
@@ -126,18 +134,22 @@ def train_stage(
     kinds = list(stage.lists)
     weights = np.array(list(stage.lists.values())) / max(1e-9, sum(stage.lists.values()))
     every = 2 if kinds else 1
+    form_of, usual = form(processor, lists.grid), usual_values(pool.visible)
 
     def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
         rng = np.random.default_rng((seed, step, 43))  # all processes take one kind of list: equal work
-        packed = lists.draw(str(rng.choice(kinds, p=weights)), step, stage.told_at(done)) if kinds else None
+        packed = None
+        if kinds and step % stage.lists_every == 0:
+            packed = lists.draw(str(rng.choice(kinds, p=weights)), step, stage.told_at(done))
         plain = []
-        if step % every == 0:
+        if step % every == every - 1:
             first = step // every * stage.plain
             plain = [stream.sample(first + i) for i in range(stage.plain)]
         rows = [r for sample in plain for r in sample.pictures]
         if packed is not None:
             rows += [int(r) for r in packed.rows] + [r for refs in packed.references for r in refs]
-        seen = sight(rows, rng)
+        read = np.random.default_rng((own, step, 47)).choice(len(pool), stage.forms, replace=False).tolist()
+        seen = sight(rows + read, rng)
         figures: dict[str, Tensor] = {}
         loss = torch.zeros(())
         if packed is not None:
@@ -150,6 +162,11 @@ def train_stage(
         if plain:
             figures["answers"] = _answer_loss(model, processor, plain, seen, lists.grid)
             loss = loss + figures["answers"]
+        if read:
+            tokens = torch.stack([seen[row] for row in read])
+            logits, visible = form_logits(LanguageModel(model), form_of, tokens), pool.visible[read]
+            figures["forms"] = attribute_loss(logits, visible)
+            loss = loss + figures["forms"] + HIDDEN * hidden_loss(logits, visible, usual)
         return loss, figures
 
     learn(

@@ -1,0 +1,82 @@
+"""From the shares of each kind's values to how well crops fit what is said, and how alike they are.
+
+Whoever reads the attributes, CLIP or the model, says for each kind how likely each of its values is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from app.model.vocabulary import KINDS, LASTING, Attribute
+
+LEAST = 1e-4  # a share below this counts as this: one attribute never decides alone
+LEAST_ALIKE = 1e-2  # the same for the chance that two pictures show one value
+
+Shares = Callable[[str], np.ndarray]  # kind -> float (values, n), of n crops
+
+
+def split(rows: np.ndarray) -> Shares:
+    """Shares in rows, float (n, all values), kinds in the vocabulary's order."""
+    ends = np.cumsum([len(values) for values in KINDS.values()])
+    parts = dict(zip(KINDS, np.split(rows.T, ends[:-1]), strict=True))
+    return parts.__getitem__
+
+
+def log_stated(
+    shares: Shares, wanted: Sequence[Attribute], unwanted: Sequence[Attribute]
+) -> np.ndarray | float:
+    """float (n,), 0 or less: the summed logarithms of the chances that crops show this and not that."""
+    total: np.ndarray | float = 0.0
+    known: dict[str, np.ndarray] = {}
+    for attribute, sign in [*((a, 1) for a in wanted), *((a, -1) for a in dict.fromkeys(unwanted))]:
+        kind = attribute.kind
+        if kind not in known:
+            known[kind] = shares(kind)
+        share = known[kind][KINDS[kind].index(attribute.value)]
+        total = total + np.log(np.clip(share if sign > 0 else 1 - share, LEAST, 1))
+    return total
+
+
+def log_alike(own: Shares, shares: Shares, kinds: Sequence[str]) -> np.ndarray | float:
+    """float (n,), 0 or less: the summed logarithms of the chances that crops show what pictures of one person do.
+
+    own: of those pictures; their shares are averaged.
+    """
+    total: np.ndarray | float = 0.0
+    for kind in kinds:
+        total = total + np.log(np.clip(own(kind).mean(1) @ shares(kind), LEAST_ALIKE, 1))
+    return total
+
+
+def comparable(told: Sequence[Attribute]) -> tuple[str, ...]:
+    """The kinds in which a picture is compared beside such words.
+
+    Words beside a picture mostly tell of other clothes: then only what outlasts them, and is not told anew.
+    """
+    said = {attribute.kind for attribute in told}
+    return tuple(kind for kind in LASTING if kind not in said) if told else tuple(KINDS)
+
+
+def reading(
+    rows: np.ndarray, own: np.ndarray | None, wanted: Sequence[Attribute], unwanted: Sequence[Attribute]
+) -> np.ndarray:
+    """float64 (n,), 0 or less: how well crops fit a query by what was read off them; NaN where nothing was.
+
+    Args:
+        rows: float (n, all values), shares of the crops. own: (r, all values), of the query's pictures; None
+            without any. wanted, unwanted: what the query says.
+    """
+    total = np.zeros(len(rows)) + log_stated(split(rows), wanted, unwanted)
+    return total if own is None else total + log_alike(split(own), split(rows), comparable(wanted))
+
+
+def likeliest(rows: np.ndarray) -> list[tuple[Attribute, float]]:
+    """The likeliest value of each kind, with its share, of one crop's shares (all values,)."""
+    shares = split(rows[None])
+    found = []
+    for kind, values in KINDS.items():
+        best = int(shares(kind)[:, 0].argmax())
+        found.append((Attribute(kind, values[best]), float(shares(kind)[best, 0])))
+    return found

@@ -1,0 +1,96 @@
+"""What is read off crops, kind by kind, against what is said: by hand, and against sums over each value."""
+
+import math
+
+import numpy as np
+import pytest
+
+from app.model.vocabulary import KINDS, LASTING, Attribute
+from app.retrieval.shares import (
+    LEAST,
+    LEAST_ALIKE,
+    comparable,
+    likeliest,
+    log_alike,
+    log_stated,
+    reading,
+    split,
+)
+
+WIDTH = sum(map(len, KINDS.values()))
+
+
+def rows(count, seed=0):
+    """Shares of `count` crops, each kind's adding up to 1."""
+    rng = np.random.default_rng(seed)
+    return np.concatenate([rng.dirichlet(np.ones(len(values)), count) for values in KINDS.values()], 1)
+
+
+def place(kind, value):
+    before = 0
+    for other, values in KINDS.items():
+        if other == kind:
+            return before + values.index(value)
+        before += len(values)
+    raise KeyError(kind)
+
+
+def test_what_is_stated_adds_up_and_what_is_unwanted_is_taken_from_one():
+    found = rows(5)
+    wanted = (Attribute("upper_colour", "red"), Attribute("gender", "man"))
+    unwanted = (Attribute("hat", "cap"), Attribute("hat", "cap"))
+    expected = [
+        math.log(max(row[place("upper_colour", "red")], LEAST))
+        + math.log(max(row[place("gender", "man")], LEAST))
+        + math.log(max(1 - row[place("hat", "cap")], LEAST))
+        for row in found
+    ]
+    np.testing.assert_allclose(log_stated(split(found), wanted, unwanted), expected)
+    assert log_stated(split(found), (), ()) == 0
+
+
+def test_one_share_of_nothing_counts_as_the_least():
+    found = np.zeros((1, WIDTH))
+    assert log_stated(split(found), (Attribute("hat", "cap"),), ()) == pytest.approx(math.log(LEAST))
+    assert log_alike(split(found), split(found), ["hat"]) == pytest.approx(math.log(LEAST_ALIKE))
+
+
+def test_alike_is_the_chance_of_one_value_over_the_kinds():
+    own, found = rows(2, 1), rows(4)
+    expected = np.zeros(4)
+    for kind in ("hat", "bag_colour"):
+        for crop in range(4):
+            chance = sum(
+                own[:, place(kind, value)].mean() * found[crop, place(kind, value)] for value in KINDS[kind]
+            )
+            expected[crop] += math.log(max(chance, LEAST_ALIKE))
+    np.testing.assert_allclose(log_alike(split(own), split(found), ["hat", "bag_colour"]), expected)
+
+
+def test_a_query_of_words_and_pictures_reads_both_and_only_what_lasts_of_the_picture():
+    own, found = rows(1, 1), rows(3)
+    said = (Attribute("upper", "coat"), Attribute("hair", "long"))
+    kinds = [kind for kind in LASTING if kind != "hair"]
+    assert comparable(said) == tuple(kinds)
+    expected = log_stated(split(found), said, ()) + log_alike(split(own), split(found), kinds)
+    np.testing.assert_allclose(reading(found, own, said, ()), expected)
+    by_picture = reading(found, own, (), ())
+    np.testing.assert_allclose(by_picture, log_alike(split(own), split(found), list(KINDS)))
+    found[1] = np.nan
+    assert np.isnan(reading(found, None, said, ())).tolist() == [False, True, False]
+    assert reading(found, None, (), ()).tolist() == [0, 0, 0]
+
+
+def test_the_likeliest_values():
+    (row,) = rows(1, 3)
+    best = likeliest(row)
+    assert [attribute.kind for attribute, _ in best] == list(KINDS)
+    for attribute, share in best:
+        own = [row[place(attribute.kind, value)] for value in KINDS[attribute.kind]]
+        assert share == max(own) == row[place(attribute.kind, attribute.value)]
+
+
+def test_beside_words_a_picture_is_compared_in_what_outlasts_clothes_and_is_not_told_anew():
+    assert comparable([]) == tuple(KINDS)
+    assert comparable([Attribute("upper", "coat")]) == LASTING
+    assert set(LASTING) - set(comparable([Attribute("glasses", "none")])) == {"glasses"}
