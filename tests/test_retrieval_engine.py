@@ -168,7 +168,7 @@ def test_what_the_model_reads_off_pictures_is_part_of_its_word(full, encoder, tu
         plain = Engine(full, encoder, tuned, k=8).find(query)
         found = Engine(full, encoder, with_reading, k=8).find(query)
         assert found.found.ids.tolist() == plain.found.ids.tolist()
-        crops = {crop.id: crop for crop in full.crops(found.found.ids.tolist() + [3, 5])}
+        crops = {crop.id: crop for crop in full.crops([*found.found.ids.tolist(), 3, 5])}
 
         def shares(ids, crops=crops):
             return tuned.shares([Picture(i, lambda i=i: open_picture(crops[i].file)) for i in ids])

@@ -152,7 +152,7 @@ class Engine:
         progress("encode", 0, 1)
         description = query_description(query.wanted, query.unwanted, query.text)
         references = [open_reference(r, self.store, self.encoder) for r in query.references]
-        calibration = self._calibration(query)
+        calibration = self._calibration(query.kind)
         described = self.encoder.encode_texts([description])[0] if description else None
         encoded = time.perf_counter()
 
@@ -245,14 +245,12 @@ class Engine:
         rows = self.model.shares(pictures, stop=stop)
         return reading(rows, own if len(own) else None, query.wanted, query.unwanted)
 
-    def _calibration(self, query: Query) -> Calibration | None:
+    def _calibration(self, kind: str) -> Calibration | None:
         manifest = self.model.manifest if self.model else None
-        if manifest is None:
-            return None
-        return manifest.calibration(self.encoder.name, self.encoder.version, query.kind)
+        return manifest.calibration(self.encoder.name, self.encoder.version, kind) if manifest else None
 
     def _calibrated(self, query: Query) -> bool:
-        return self._calibration(query) is not None
+        return self._calibration(query.kind) is not None
 
     def read(self, references: Sequence[Reference]) -> list[tuple[AttributeReading, ...]]:
         """What is read off each picture; nothing where there is no model.
@@ -265,9 +263,7 @@ class Engine:
         pictures = [reference_picture(reference, self.store) for reference in references]
         if self.model is None:
             return [() for _ in pictures]
-        manifest = self.model.manifest
-        name, version = self.encoder.name, self.encoder.version
-        tuned = manifest.calibration(name, version, "text") if manifest else None
+        tuned = self._calibration("text")
         try:
             shares = self.model.shares(pictures) if tuned and tuned.reading else None
             if shares is not None and np.isfinite(shares).all():
@@ -300,6 +296,10 @@ class Engine:
             grey = Picture("warm-up", lambda: Image.new("RGB", (56, 112), (128, 128, 128)))
             self.model.words("a person", [], [grey])
             self.model.words("", [grey], [grey])
+            if (tuned := self._calibration("text")) and tuned.reading:
+                self.model.shares([grey])
+            if (tuned := self._calibration("text")) and tuned.reading:
+                self.model.shares([grey])
 
 
 class _Stop:

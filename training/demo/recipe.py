@@ -59,7 +59,7 @@ class Course:
     language: int = 600
     stage1: int = 200
     stage2: int = 600
-    stage3: int = 1800
+    stage3: int = 3600
 
     def scaled(self, factor: float) -> Course:
         """At least one step each."""
@@ -98,8 +98,20 @@ def stages(course: Course) -> dict[str, Stage]:
             tower_rate=0.1,
             fresh_decoder=True,
             long_first=True,
+            forms=16,
         ),
-        "stage3": Stage("stage3", course.stage3, 2e-3, reason, 4, every, tower_rate=0, long_first=True),
+        "stage3": Stage(
+            "stage3",
+            course.stage3,
+            2e-3,
+            reason,
+            4,
+            every,
+            tower_rate=0,
+            long_first=True,
+            forms=32,
+            lists_every=2,
+        ),
     }
 
 
