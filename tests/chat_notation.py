@@ -26,7 +26,8 @@ RED_JACKET = Known(
 def notation(said: Understood) -> set[str]:
     """upper=jacket wanted, -bag=backpack excluded, -hat every hat excluded, x:hat and x:bag=backpack taken
     back, 'tattoo' free words, ?tall unused, @3 and @!3 cameras, @14:00- and @-09:00 times, @2026-05-12 days,
-    bakpack>backpack mended, BACK refers back, !help an intent without a search.
+    bakpack>backpack mended, BACK refers back, OTHER-CLOTHES than in the pictures, SAME-CLOTHES, !help an intent
+    without a search.
     """
     parts = set() if said.intent == "search" else {f"!{said.intent}"}
     parts |= {f"{a.kind}={a.value}" for a in said.wanted}
@@ -43,4 +44,7 @@ def notation(said: Understood) -> set[str]:
         after = f"{filters.after:%H:%M}" if filters.after is not None else ""
         before = f"{filters.before:%H:%M}" if filters.before is not None else ""
         parts.add(f"@{after}-{before}")
+    parts |= (
+        set() if said.other_clothes is None else {"OTHER-CLOTHES" if said.other_clothes else "SAME-CLOTHES"}
+    )
     return parts | ({"BACK"} if said.refers_back else set())

@@ -114,6 +114,22 @@ def test_words_add_replace_exclude_and_go(messages: list[str], expected: list[st
     assert labels(talk(OPENING, *messages)) == expected
 
 
+def test_clothes_may_have_changed_until_the_chip_is_taken_away_or_it_is_denied():
+    conversation = talk("they may have changed clothes", start=search_with(Conversation(), 7))
+    assert labels(conversation) == ["crop 7", "perhaps other clothes"]
+    assert to_query(conversation) == Query(references=(Reference(image_id=7),), other_clothes=True)
+    assert to_query(conversation).kind == "image-other-clothes"
+    assert to_query(talk("only camera 3", start=conversation)).other_clothes
+    assert not to_query(talk("they have not changed clothes", start=conversation)).other_clothes
+    chip = next(chip for chip in chips(conversation) if chip.label == "perhaps other clothes")
+    assert not to_query(remove_chip(conversation, chip.key)).other_clothes
+    assert from_json(to_json(conversation)) == conversation
+    alone = talk("they may have changed clothes")
+    assert alone.last.understood.notes == (
+        "Once there is a picture of the person, I compare in it only what outlasts clothes.",
+    )
+
+
 def test_red_or_orange_is_said_honestly():
     conversation = talk("a red or orange jacket")
     assert labels(conversation) == ["red jacket", "“orange jacket”"]

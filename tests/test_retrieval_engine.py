@@ -163,6 +163,7 @@ def test_what_the_model_reads_off_pictures_is_part_of_its_word(full, encoder, tu
     for query in (
         Query(wanted=RED_JACKET, unwanted=(Attribute("hat", "cap"),)),
         Query(references=(Reference(image_id=3), Reference(image_id=5))),
+        Query(references=(Reference(image_id=3),), other_clothes=True),
         Query(wanted=RED_JACKET, references=(Reference(image_id=3),)),
     ):
         plain = Engine(full, encoder, tuned, k=8).find(query)
@@ -174,7 +175,8 @@ def test_what_the_model_reads_off_pictures_is_part_of_its_word(full, encoder, tu
             return tuned.shares([Picture(i, lambda i=i: open_picture(crops[i].file)) for i in ids])
 
         own = shares([r.image_id for r in query.references]) if query.references else None
-        told = reading(shares(found.found.ids[:8].tolist()), own, query.wanted, query.unwanted)
+        rows = shares(found.found.ids[:8].tolist())
+        told = reading(rows, own, query.wanted, query.unwanted, query.other_clothes)
         np.testing.assert_allclose(found.words, plain.words + 0.2 * told, atol=1e-4)
         assert np.ptp(told) > 1e-3
 

@@ -92,5 +92,5 @@ def test_the_likeliest_values():
 
 def test_beside_words_a_picture_is_compared_in_what_outlasts_clothes_and_is_not_told_anew():
     assert comparable([]) == tuple(KINDS)
-    assert comparable([Attribute("upper", "coat")]) == LASTING
+    assert comparable([Attribute("upper", "coat")]) == comparable([], True) == LASTING
     assert set(LASTING) - set(comparable([Attribute("glasses", "none")])) == {"glasses"}

@@ -52,6 +52,7 @@ def apply(known: Known, message: Understood, photos: Sequence[Reference] = ()) -
         text=_text(known.text, message),
         references=references[-MAX_REFERENCES:],
         filters=message.filters,
+        other_clothes=known.other_clothes if message.other_clothes is None else message.other_clothes,
     )
 
 

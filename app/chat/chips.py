@@ -15,6 +15,7 @@ from app.chat.values import Known, parts_of, thing_of
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, article, phrase
 from app.retrieval.values import Reference
 
+OTHER_CLOTHES = "clothes:other"
 _NOUNS = {"upper": "top", "lower": "bottoms", "hair": "hair"}
 
 
@@ -33,6 +34,8 @@ def chips_of(known: Known) -> tuple[Chip, ...]:
         Chip(_reference_key(reference), _reference_label(reference), "reference")
         for reference in known.references
     ]
+    if known.other_clothes:
+        chips.append(Chip(OTHER_CLOTHES, "perhaps other clothes", "wanted"))
     chips += [
         Chip(f"wanted:{thing}", thing_label(thing, parts), "wanted")
         for thing, parts in things_in(known.wanted)
@@ -55,6 +58,8 @@ def without_chip(known: Known, key: str) -> Known | None:
             references=tuple(reference for reference in known.references if reference != gone),
             confirmed=tuple(image for image in known.confirmed if image != gone.image_id),
         )
+    if key == OTHER_CLOTHES:
+        return replace(known, other_clothes=False)
     if role == "wanted":
         return replace(known, wanted=tuple(a for a in known.wanted if a.kind not in parts_of(name)))
     if role == "unwanted":

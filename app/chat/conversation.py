@@ -167,6 +167,7 @@ def to_query(conversation: Conversation) -> Query:
         filters=known.filters,
         rejected=frozenset(known.rejected),
         confirmed=frozenset(known.confirmed),
+        other_clothes=known.other_clothes,
     )
 
 

@@ -81,6 +81,8 @@ def sought(known: Known) -> str:
             picture = f"the person in crop {crops[0].image_id}"
         else:
             picture = "the person in your photo"
+        if known.other_clothes and not words:
+            picture += ", perhaps in other clothes"
         words = f"{picture}, now {_change(words)}" if words else picture
     elif not words:
         words = "a person" if known.unwanted or known.text else ""

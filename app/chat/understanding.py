@@ -16,6 +16,7 @@ from app.chat.days import read_days
 from app.chat.leftovers import Leftovers, leftovers
 from app.chat.lexicon import Item, correct_tokens, items_of
 from app.chat.modes import assign_modes
+from app.chat.outfits import read_outfits
 from app.chat.taking import Taking
 from app.chat.times import read_times
 from app.chat.tokens import MAX_CHARACTERS, tokenise
@@ -47,6 +48,7 @@ def understand(
     filters = read_cameras(taking, known.filters, gallery)
     filters = read_days(taking, filters, gallery)
     filters = read_times(taking, filters, gallery)
+    other_clothes = read_outfits(taking)
     items = items_of(taking.rest())
     assign_modes(items)
     bound = bind(items, known, asked)
@@ -62,6 +64,8 @@ def understand(
             found.wanted.pop("gender", None)
     notes += [note for attribute, note in bound.only_colours if attribute in found.unwanted]
     notes += _notes_on(left, found, known)
+    if other_clothes and not (known.references or with_photo):
+        notes.append("Once there is a picture of the person, I compare in it only what outlasts clothes.")
     changed = filters != known.filters or (any(taking.taken) and not taking.notes)
     intent = _intent(said, found, left, changed, items, about_identity, with_photo)
     if intent == "off-topic":
@@ -80,6 +84,7 @@ def understand(
         filters=filters,
         filters_changed=filters != known.filters,
         refers_back=any(item.role == "back" for item in items) or intents.speaks_of_change(said),
+        other_clothes=other_clothes,
         adds_photos=with_photo and bool({"also", "another", "too", "second", "more"} & set(said.split())),
         unused=_once([*left.unjudged, *left.origins, *bound.unused, *left.names, *left.numbers, *left.text]),
         corrections=corrections,

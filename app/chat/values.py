@@ -35,6 +35,7 @@ class Known:
     filters: Filters = field(default_factory=Filters)
     rejected: tuple[int, ...] = ()  # image ids, in the order of rejection
     confirmed: tuple[int, ...] = ()
+    other_clothes: bool = False  # the person may wear others than in the pictures
 
     def value(self, kind: str) -> str | None:
         """The wanted value of a kind, or None."""
@@ -58,7 +59,8 @@ class Understood:
     words.
     filters: those that hold after the message. unused: words it cannot use. corrections: (typed, read).
     notes: whole sentences on how words were taken. refers_back: "the same person, but now ...".
-    adds_photos: the photos of this message join the earlier ones.
+    adds_photos: the photos of this message join the earlier ones. other_clothes: whether the person may wear others
+    than in the pictures; None where it says nothing of that.
     """
 
     intent: str = "search"
@@ -73,6 +75,7 @@ class Understood:
     filters_changed: bool = False
     refers_back: bool = False
     adds_photos: bool = False
+    other_clothes: bool | None = None
     unused: tuple[str, ...] = ()
     corrections: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ from app.model.vocabulary import VOCABULARY_VERSION
 
 SCHEMA = 1
 FILE_NAME = "chatreid.json"
-KINDS_OF_QUERY = ("text", "image", "image-plus-text")
+KINDS_OF_QUERY = ("text", "image", "image-plus-text", "image-other-clothes")
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,12 @@ class CheckpointManifest:
     schema: int = SCHEMA
 
     def calibration(self, encoder_name: str, encoder_version: str, kind: str) -> Calibration | None:
-        """The calibration for this encoder and kind of query; None where none was fitted."""
-        return self.calibrations.get(encoder_key(encoder_name, encoder_version), {}).get(kind)
+        """The calibration for this encoder and kind of query; None where none was fitted.
+
+        Where none knows of other clothes, a picture's holds for them too.
+        """
+        kinds = self.calibrations.get(encoder_key(encoder_name, encoder_version), {})
+        return kinds.get("image") if kind not in kinds and kind == "image-other-clothes" else kinds.get(kind)
 
     @classmethod
     def read(cls, folder: Path | str) -> CheckpointManifest | None:

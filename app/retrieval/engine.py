@@ -195,7 +195,7 @@ class Engine:
         if references:
             vectors = np.stack([reference.vector for reference in references]).astype(np.float32)
             share = calibration.attributes if calibration else 0.0
-            kinds = comparable(query.wanted)
+            kinds = comparable(query.wanted, query.other_clothes)
             parts.append(picture_similarity(self.evidence, cosines, vectors, share, kinds=kinds, among=among))
         if len(parts) == 1:
             return parts[0].astype(np.float32)
@@ -243,7 +243,8 @@ class Engine:
         own = self.model.shares([reference.picture for reference in references], stop=stop)
         own = own[np.isfinite(own).all(1)]  # a reference whose file has vanished; its vector still counts
         rows = self.model.shares(pictures, stop=stop)
-        return reading(rows, own if len(own) else None, query.wanted, query.unwanted)
+        told = (query.wanted, query.unwanted, query.other_clothes)
+        return reading(rows, own if len(own) else None, *told)
 
     def _calibration(self, kind: str) -> Calibration | None:
         manifest = self.model.manifest if self.model else None

@@ -50,26 +50,32 @@ def log_alike(own: Shares, shares: Shares, kinds: Sequence[str]) -> np.ndarray |
     return total
 
 
-def comparable(told: Sequence[Attribute]) -> tuple[str, ...]:
+def comparable(told: Sequence[Attribute], other_clothes: bool = False) -> tuple[str, ...]:
     """The kinds in which a picture is compared beside such words.
 
     Words beside a picture mostly tell of other clothes: then only what outlasts them, and is not told anew.
     """
     said = {attribute.kind for attribute in told}
-    return tuple(kind for kind in LASTING if kind not in said) if told else tuple(KINDS)
+    return tuple(kind for kind in LASTING if kind not in said) if told or other_clothes else tuple(KINDS)
 
 
 def reading(
-    rows: np.ndarray, own: np.ndarray | None, wanted: Sequence[Attribute], unwanted: Sequence[Attribute]
+    rows: np.ndarray,
+    own: np.ndarray | None,
+    wanted: Sequence[Attribute],
+    unwanted: Sequence[Attribute],
+    other_clothes: bool = False,
 ) -> np.ndarray:
     """float64 (n,), 0 or less: how well crops fit a query by what was read off them; NaN where nothing was.
 
     Args:
         rows: float (n, all values), shares of the crops. own: (r, all values), of the query's pictures; None
-            without any. wanted, unwanted: what the query says.
+            without any. wanted, unwanted, other_clothes: what the query says.
     """
     total = np.zeros(len(rows)) + log_stated(split(rows), wanted, unwanted)
-    return total if own is None else total + log_alike(split(own), split(rows), comparable(wanted))
+    if own is None:
+        return total
+    return total + log_alike(split(own), split(rows), comparable(wanted, other_clothes))
 
 
 def likeliest(rows: np.ndarray) -> list[tuple[Attribute, float]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from app.model.vocabulary import Attribute
 from gallery_store.crops import Filters
 
-KINDS_OF_QUERY = ("text", "image", "image-plus-text")
+KINDS_OF_QUERY = ("text", "image", "image-plus-text", "image-other-clothes")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Query:
     filters: Filters = field(default_factory=Filters)
     rejected: frozenset[int] = frozenset()  # image ids
     confirmed: frozenset[int] = frozenset()  # image ids; also among the references
+    other_clothes: bool = False  # the person may wear others than in the pictures
 
     @property
     def has_text(self) -> bool:
@@ -51,7 +52,9 @@ class Query:
         """One of KINDS_OF_QUERY. Without text and picture, filters alone list crops: "text"."""
         if not self.references:
             return "text"
-        return "image-plus-text" if self.has_text else "image"
+        if self.has_text:
+            return "image-plus-text"
+        return "image-other-clothes" if self.other_clothes else "image"
 
     @property
     def is_empty(self) -> bool:

@@ -8,7 +8,8 @@ from app.retrieval.values import Query
 
 
 def query_json(query: Query) -> dict[str, Any]:
-    """kind; wanted (kind -> value); unwanted (kind -> values); text; references; filters; rejected; confirmed.
+    """kind; wanted (kind -> value); unwanted (kind -> values); text; references; filters; rejected; confirmed;
+    other_clothes.
 
     Times of day are "14:00", days "2026-05-12".
     """
@@ -35,4 +36,5 @@ def query_json(query: Query) -> dict[str, Any]:
         },
         "rejected": sorted(query.rejected),
         "confirmed": sorted(query.confirmed),
+        "other_clothes": query.other_clothes,
     }

@@ -40,7 +40,8 @@ class Search:
     """One query: what CLIP and the model are asked, and the truth over the gallery's rows.
 
     wanted, reference: as far as there are; same, unsure: bool (gallery,). changed: bool (gallery,), where a
-    picture's person wears other clothes than in it; None where that makes no difference.
+    picture's person wears other clothes than in it; None where that makes no difference. other_clothes: the query says
+    that clothes may be others.
     """
 
     wanted: tuple[Attribute, ...]
@@ -48,6 +49,7 @@ class Search:
     same: np.ndarray
     unsure: np.ndarray
     changed: np.ndarray | None = None
+    other_clothes: bool = False
 
     def ap(self, scores: np.ndarray) -> float:
         """Average precision over the gallery; that in the same clothes and that in others count alike, however
@@ -89,7 +91,7 @@ def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     fitted: dict[str, Calibration] = {}
     figures: dict[str, Any] = {"gallery": len(gallery)}
-    for kind, make in (("text", _by_text), ("image", _by_image), ("image-plus-text", _by_both)):
+    for kind, make in MAKES.items():
         present = _searches(make, pool, gallery, gallery, rng, QUERIES)
         absent = _searches(make, pool, np.flatnonzero(~inside), gallery, rng, QUERIES // 2)
         shares = _shares(kind, searched, present)
@@ -159,6 +161,13 @@ def _by_image(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generato
     return Search((), row, same, own, pool.clothes[gallery] != pool.clothes[row])
 
 
+def _by_picture_in_other_clothes(
+    pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator
+) -> Search:
+    person, clothes = pool.person[gallery] == pool.person[row], pool.clothes[gallery] == pool.clothes[row]
+    return Search((), row, person & ~clothes, (person & clothes) | (gallery == row), other_clothes=True)
+
+
 def _by_both(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search | None:
     person = np.flatnonzero((pool.person == pool.person[row]) & (pool.clothes != pool.clothes[row]))
     before, after = pool.seen(row), pool.seen(int(rng.choice(person)))
@@ -169,6 +178,14 @@ def _by_both(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator
     fits, unsure = satisfies(value_indices(said)[None], pool.attributes[gallery], pool.visible[gallery])
     same = pool.person[gallery] == pool.person[row]
     return Search(_attributes(said), row, same & fits[:, 0], (same & unsure[:, 0]) | (gallery == row))
+
+
+MAKES: dict[str, Make] = {
+    "text": _by_text,
+    "image": _by_image,
+    "image-plus-text": _by_both,
+    "image-other-clothes": _by_picture_in_other_clothes,
+}
 
 
 def _attributes(said: dict[str, str]) -> tuple[Attribute, ...]:
@@ -194,7 +211,8 @@ class Gallery:
             told = self.encoder.encode_texts([query_description(search.wanted)])[0]
             words = text_similarity(self.evidence, self.cosines, told, search.wanted, ())
         if search.reference is not None:
-            own, kinds = self.vectors[search.reference][None], comparable(search.wanted)
+            own = self.vectors[search.reference][None]
+            kinds = comparable(search.wanted, search.other_clothes)
             cosine, alike = (
                 picture_similarity(self.evidence, self.cosines, own, share, kinds=kinds) for share in (0, 1)
             )
@@ -221,7 +239,7 @@ class Parts:
 def _shares(kind: str, gallery: Gallery, searches: list[Search]) -> tuple[float, float]:
     """The share of the text, and that of the attributes in a picture's similarity, with which CLIP ranks best."""
     texts = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8) if kind == "image-plus-text" else (0.5,)
-    attributes = (0.0,) if kind == "text" else (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8)
+    attributes = (0.0,) if kind == "text" else (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
     parts = [gallery.parts(search) for search in searches]
 
@@ -269,7 +287,7 @@ def _ask(
         asked = [pictures[i] for i in gallery.rows[top]]
         words.append(model.words(text, references, asked))
         told = model.shares(references) if references else None
-        read.append(reading(model.shares(asked), told, search.wanted, ()))
+        read.append(reading(model.shares(asked), told, search.wanted, (), search.other_clothes))
         near.append(similar[top])
         same.append(search.same[top])
         unsure.append(search.unsure[top])

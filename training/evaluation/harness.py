@@ -53,13 +53,14 @@ class HarnessError(ValueError):
 class Ask:
     """One query: a picture of the person, words about them, or both.
 
-    image: a file, or a drawn crop. wanted, unwanted, text: as app.retrieval.values.Query has them.
+    image: a file, or a drawn crop. wanted, unwanted, text, other_clothes: as app.retrieval.values.Query has them.
     """
 
     image: Path | Drawn | None = None
     wanted: tuple[Attribute, ...] = ()
     unwanted: tuple[Attribute, ...] = ()
     text: str = ""
+    other_clothes: bool = False
 
     def __post_init__(self) -> None:
         if self.image is None and not (self.wanted or self.unwanted or self.text.strip()):
@@ -231,7 +232,7 @@ def _query(ask: Ask, number: int, work: Path) -> Query:
     references: tuple[Reference, ...] = ()
     if ask.image is not None:
         references = (Reference(file=_file(ask.image, work / "pictures" / f"q{number:06d}.jpg")),)
-    return Query(ask.wanted, ask.unwanted, ask.text, references)
+    return Query(ask.wanted, ask.unwanted, ask.text, references, other_clothes=ask.other_clothes)
 
 
 def _file(image: Path | Drawn, where: Path) -> Path:

@@ -8,7 +8,7 @@ is true but does not show are junk: neither right nor wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -63,14 +63,16 @@ def look_alikes(seed: int, identities: int) -> Setting:
 
 def clothes_changing(seed: int, identities: int) -> Setting:
     """The query wears the first outfit. Right: the person in the second outfit, by another camera; the
-    person in the query's clothes, or by its camera, is junk (LTCC's clothes-changing protocol).
+    person in the query's clothes, or by its camera, is junk (LTCC's clothes-changing protocol). The query says that
+    clothes may be others, as the paper's prompt for such people does.
     """
     world = drawn.two_outfits(seed, identities)
     same = _same(world)
     clothes = np.array([[q.clothes == g.clothes for g in world.gallery] for q in world.queries])
     camera = np.array([[q.camera_id == g.camera_id for g in world.gallery] for q in world.queries])
     junk = same & (clothes | camera)
-    return _setting("clothes-changing", world, same & ~junk, junk, stays=False)
+    setting = _setting("clothes-changing", world, same & ~junk, junk, stays=False)
+    return replace(setting, asks=tuple(replace(ask, other_clothes=True) for ask in setting.asks))
 
 
 def visible_infrared(seed: int, identities: int) -> Setting:
