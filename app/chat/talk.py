@@ -67,5 +67,6 @@ def _help(gallery: GalleryFacts) -> str:
         f"hair”*, "
         "*“no, the jacket is orange”*, *“without a hat”*, *“forget the backpack”*, *“only camera 3 after "
         "14:00”*. Drop a photo, or select a candidate and search with it: *“the same person, but now in a "
-        f"green coat”*.{has} Every result is a candidate with a confidence, never an identity."
+        "green coat”*, or *“they may have changed clothes”*."
+        f"{has} Every result is a candidate with a confidence, never an identity."
     )
