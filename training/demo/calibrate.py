@@ -31,7 +31,7 @@ QUERIES, CANDIDATES = 200, 64
 FALSE_ALARMS = 0.05  # the share of searches whose person is there that may be told "nobody fits"
 PRESENT_SHARE = 0.5  # of the people: the gallery; searches for the others are searches for the absent
 WORD_SHARES = np.linspace(0, 1, 21)
-READING_SHARES = np.append(WORD_SHARES[:-1], 0.99)  # a trace of "Yes" stays: the reading is weighed against it
+READING_SHARES = np.append(WORD_SHARES[:-1], 0.99)  # a trace of "Yes" stays, to be weighed against
 VIEWS = 2  # of an outfit in the gallery: a person who is there is often seen once or twice, not four times
 
 
