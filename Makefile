@@ -44,6 +44,7 @@ benchmarks: setup
 	$(BIN)/python -m tests.benchmarks.samples
 	$(BIN)/python -m tests.benchmarks.datasets
 	$(BIN)/python -m tests.benchmarks.metrics
+	$(BIN)/python -m tests.benchmarks.attributes
 
 clean:
 	rm -rf $(VENV) data .pytest_cache .mypy_cache .ruff_cache

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.evaluation import metrics
+from training.evaluation import beaten
 from training.evaluation.metrics import evaluate, rank, rank_blocks
 from training.evaluation.relevance import Relevance
 
@@ -152,27 +152,27 @@ def test_any_masks_against_the_oracle(seed, gallery, levels):
 def test_comparing_and_sorting_agree_with_looking_at_each_pair(seed, gallery, levels, dtype):
     rng = np.random.default_rng(seed)
     row = (rng.integers(0, levels, gallery) - levels // 2).astype(dtype)
-    places = rng.choice(gallery, min(gallery, metrics.MANY), replace=False)
+    places = rng.choice(gallery, min(gallery, beaten.MANY), replace=False)
     places[-1] = gallery - 1 if gallery - 1 not in places else places[-1]
     places = places[np.argsort(-row[places].astype(float), kind="stable")]
     other, columns = row[None], np.arange(gallery)
     mine = row[places, None]
     slow = ((other > mine) | ((other == mine) & (columns < places[:, None]))).sum(axis=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metrics, "CELL", 64)
+        patch.setattr(beaten, "CELL", 64)
         floats = row.astype(np.float32 if dtype == np.float32 else np.float64)
-        room = metrics._Room.of(gallery, floats.dtype)
+        room = beaten.Room.of(gallery, floats.dtype)
         rows, owner = np.stack([floats, floats]), np.repeat([0, 1], len(places))
-        twice = metrics._better(room, rows, owner, np.tile(places, 2), floats[np.tile(places, 2)])
+        twice = beaten.better_than(room, rows, owner, np.tile(places, 2), floats[np.tile(places, 2)])
     assert twice.tolist() == 2 * slow.tolist()
-    assert metrics._better_by_sorting(row, places).tolist() == slow.tolist()
+    assert beaten._better_by_sorting(row, places).tolist() == slow.tolist()
 
 
 @pytest.mark.parametrize("levels", [40, 1000])  # with ties, with few
 def test_a_good_models_scores_are_ranked_within_the_crops_near_the_top(levels, monkeypatch):
     used = []
-    near = metrics._Room.near
-    monkeypatch.setattr(metrics._Room, "near", lambda *of: used.append(near(*of)) or used[-1])
+    near = beaten.Room.near
+    monkeypatch.setattr(beaten.Room, "near", lambda *of: used.append(near(*of)) or used[-1])
     rng = np.random.default_rng(levels)
     arrays = [np.arange(6), rng.integers(0, 80, 900), rng.integers(0, 3, 6), rng.integers(0, 3, 900)]
     scores = rng.integers(0, levels, (6, 900)) + 0.9 * levels * (arrays[1] == arrays[0][:, None])
@@ -195,7 +195,7 @@ def test_many_matches_take_the_sorted_path_and_agree_with_the_oracle():
     rng = np.random.default_rng(3)
     scores = rng.integers(0, 20, (3, 400)).astype(np.float32)
     arrays = [np.zeros(3, int), rng.integers(0, 2, 400), rng.integers(0, 3, 3), rng.integers(0, 3, 400)]
-    assert (rank(scores, Relevance.by_identity(*arrays)).matches > metrics.MANY).all()
+    assert (rank(scores, Relevance.by_identity(*arrays)).matches > beaten.MANY).all()
     assert asdict(evaluate(scores, *arrays)) == pytest.approx(oracle(scores, *cross_camera(arrays)))
 
 

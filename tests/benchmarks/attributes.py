@@ -1,0 +1,68 @@
+"""How well the demo models read attributes off drawn people of the test split: `python -m tests.benchmarks.attributes`.
+
+The model's reading kind by kind, CLIP's, and what the screen says (the surer of both), over what is visible in each
+crop; the prior always says the commonest value.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.model.annotation import AttributeReading
+from app.model.pictures import Picture
+from app.model.reid_model import ReidModel
+from app.model.vocabulary import KINDS
+from app.retrieval.evidence import AttributeEvidence, readings, surer
+from app.settings import DEMO_CLIP, DEMO_MODEL
+from gallery_store.encoder import ClipEncoder
+from training.evaluation.synthetic_people import one_outfit
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=7001)
+    parser.add_argument("--identities", type=int, default=150)
+    chosen = parser.parse_args()
+    crops = one_outfit(chosen.seed, chosen.identities).gallery
+    encoder = ClipEncoder.load(DEMO_CLIP)
+    evidence = AttributeEvidence(encoder)
+    shares = ReidModel.load(DEMO_MODEL).shares([Picture(n, crop.picture) for n, crop in enumerate(crops)])
+    model = [readings(row) for row in shares]
+    clip = [evidence.read(vector) for vector in encoder.encode_images([crop.picture() for crop in crops])]
+    screen = [surer(first, second) for first, second in zip(model, clip, strict=True)]
+    visible = [crop.visible for crop in crops]
+    table = {
+        "model": _right(model, visible),
+        "CLIP": _right(clip, visible),
+        "screen": _right(screen, visible),
+    }
+    table["prior"] = [_commonest([seen[kind] for seen in visible if kind in seen]) for kind in KINDS]
+    print(f"{len(crops)} crops of {chosen.identities} people, seed {chosen.seed}; per cent read rightly")
+    print(f"{'':14}" + "".join(f"{name:>8}" for name in table))
+    for place, kind in enumerate(KINDS):
+        print(f"{kind:14}" + "".join(f"{100 * row[place]:8.1f}" for row in table.values()))
+    colours = [place for place, kind in enumerate(KINDS) if kind.endswith("_colour")]
+    print(
+        f"{'colours':14}" + "".join(f"{100 * np.mean([r[c] for c in colours]):8.1f}" for r in table.values())
+    )
+    print(f"{'all kinds':14}" + "".join(f"{100 * np.mean(row):8.1f}" for row in table.values()))
+
+
+def _right(read: Sequence[Sequence[AttributeReading]], visible: Sequence[dict[str, str]]) -> list[float]:
+    """Kind by kind, the share read rightly where the kind is visible."""
+    said = [{one.attribute.kind: one.attribute.value for one in own} for own in read]
+    return [
+        float(np.mean([s.get(kind) == v[kind] for s, v in zip(said, visible, strict=True) if kind in v]))
+        for kind in KINDS
+    ]
+
+
+def _commonest(values: Sequence[str]) -> float:
+    return max(values.count(value) for value in set(values)) / len(values)
+
+
+if __name__ == "__main__":
+    main()
