@@ -267,12 +267,14 @@ def test_rankers_by_the_rules(data, similarities):
     asked = data.draw(st.integers(0, len(near)))
     odds = st.lists(st.sampled_from([math.nan, -2.0, 0.0, 3.0]), min_size=asked, max_size=asked)
     words = data.draw(odds)
+    read = data.draw(st.lists(st.sampled_from([-0.5, 0.1, 0.7]), min_size=asked, max_size=asked))
     chosen = data.draw(st.permutations(range(asked)))
     one = Found(
         ids=np.arange(len(similarities)) * 3 + 5,
         similarities=np.array(similarities, np.float32),
         asked=asked,
         words=np.array(words),
+        near=np.array(read, np.float32),
         passed=True,
         chosen=np.array(chosen, np.int64),
         kind="text",
@@ -288,7 +290,7 @@ def test_rankers_by_the_rules(data, similarities):
         "clip": near,
         "pairwise": by(lambda p: words[p]),
         "best-choice": [near[p] for p in chosen] + near[asked:],
-        "combined": by(lambda p: 0.5 * words[p] + 4 * float(np.float32(similarities[near[p]])) - 1),
+        "combined": by(lambda p: 0.5 * words[p] + 4 * float(np.float32(read[p])) - 1),
     }
     for ranker in RANKERS:
         assert one.order(ranker, CALIBRATION).tolist() == expected[ranker]

@@ -116,6 +116,7 @@ def test_an_answer_is_the_apps():
             similarities,
             len(words),
             np.array(words, float),
+            similarities[: len(words)],
             passed,
             None,
             "image",

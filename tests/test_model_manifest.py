@@ -9,6 +9,7 @@ from app.model.errors import ModelError
 from app.model.image_rules import DEMO
 from app.model.manifest import FILE_NAME, Calibration, CheckpointManifest, encoder_key
 from app.model.reid_model import ReidModel
+from app.model.vocabulary import KINDS
 from tests.tiny_qwen import tiny_folder
 
 CALIBRATION = Calibration(
@@ -23,6 +24,7 @@ def manifest():
         stages=({"name": "stage-1", "steps": 10}, {"name": "stage-2", "steps": 20}),
         image_rule=DEMO,
         calibrations={encoder_key("demo-clip", "abc"): {"image": CALIBRATION}},
+        readers={encoder_key("demo-clip", "abc"): dict.fromkeys(KINDS, (30.0, 0.25))},
         data={"synthetic": {"world": 1, "people": 100}},
         figures={"rank-1": 0.9},
         knows="Knows drawn people only.",
@@ -38,6 +40,8 @@ def test_there_and_back(tmp_path):
     assert found.calibration("demo-clip", "abc", "image") == CALIBRATION
     assert found.calibration("demo-clip", "abc", "text") is None
     assert found.calibration("demo-clip", "abd", "image") is None
+    assert found.readers_with("demo-clip", "abc")["hat"] == (30.0, 0.25)
+    assert found.readers_with("demo-clip", "abd") is None
 
 
 @pytest.mark.parametrize("key", ["schema", "prompt_version", "vocabulary_version"])
@@ -98,3 +102,19 @@ def test_a_model_with_an_unknown_manifest_is_refused_before_its_weights_are_read
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2}))
     with pytest.raises(ModelError, match="update ChatReID"):
         ReidModel.load(tmp_path)
+
+
+def test_readers_are_weighed_in_every_kind_and_never_negatively(tmp_path):
+    path = manifest().write(tmp_path)
+    key = encoder_key("demo-clip", "abc")
+    for change in ({"hat": [1, -1]}, {"hat": [float("inf"), 1]}, {"shoe size": [1, 1]}):
+        raw = json.loads(path.read_text())
+        raw["readers"][key].update(change)
+        (tmp_path / "bad").mkdir(exist_ok=True)
+        (tmp_path / "bad" / FILE_NAME).write_text(json.dumps(raw))
+        with pytest.raises(ModelError, match="not a manifest"):
+            CheckpointManifest.read(tmp_path / "bad")
+    del raw["readers"][key]["hat"]
+    (tmp_path / "bad" / FILE_NAME).write_text(json.dumps(raw))
+    with pytest.raises(ModelError, match="every kind of attribute"):
+        CheckpointManifest.read(tmp_path / "bad")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.retrieval.calibration import clip_log_odds, fit, fit_threshold, log_odds, sigmoid
+from app.retrieval.calibration import clip_log_odds, fit, fit_threshold, log_odds, mix, sigmoid
 
 
 def drawn(count=4000, seed=0, word=0.8, similarity=6.0, bias=-2.0):
@@ -110,7 +110,7 @@ def test_a_stated_share_fixes_the_order_and_is_still_calibrated():
     words = 2.0 * same + rng.normal(0, 1.5, 4000)
     similarities = 0.2 * same + rng.normal(0, 0.2, 4000)
     for share in (0.0, 0.3, 1.0):
-        found = fit(words, similarities, same, word_share=share)
+        found = fit(words, similarities, same, parts=mix(words, similarities, share))
         parts = found.word * words.std(), found.similarity * similarities.std()
         assert parts[0] == pytest.approx(share * sum(parts))
         chances = sigmoid(log_odds(found, words, similarities))

@@ -17,7 +17,15 @@ from app.model.reid_model import ReidModel
 from app.model.vocabulary import KINDS, Attribute, describe
 from app.retrieval.comparison import compare_readings
 from app.retrieval.engine import Engine, RetrievalError
-from app.retrieval.evidence import SHARE, SHARPNESS
+from app.retrieval.evidence import (
+    SHARE,
+    SHARPNESS,
+    AttributeEvidence,
+    SecondReader,
+    picture_similarity,
+    sensible,
+    text_similarity,
+)
 from app.retrieval.shares import reading
 from app.retrieval.values import Query, Reference
 from gallery_store.crops import Filters
@@ -181,6 +189,49 @@ def test_what_the_model_reads_off_pictures_is_part_of_its_word(full, encoder, tu
         assert np.ptp(told) > 1e-3
 
 
+def test_what_both_read_decides_among_the_candidates(full, encoder, tuned):
+    """The similarity of the candidates that the model read is that of both readers; the prefilter's is CLIP's."""
+    key = encoder_key(encoder.name, encoder.version)
+    kinds = dict.fromkeys(("text", "image"), replace(CALIBRATION, attributes=0.5))
+    readers = dict.fromkeys(KINDS, (5.0, 0.8))
+    manifest = replace(tuned.manifest, calibrations={key: kinds})
+    alone = ReidModel(tuned._checkpoint, manifest)
+    together = ReidModel(tuned._checkpoint, replace(manifest, readers={key: readers}))
+    for query in (
+        Query(wanted=RED_JACKET, unwanted=(Attribute("hat", "cap"),)),
+        Query(references=(Reference(image_id=3), Reference(image_id=5))),
+    ):
+        plain = Engine(full, encoder, alone, k=8).find(query)
+        engine = Engine(full, encoder, together, k=8)
+        found = engine.find(query)
+        np.testing.assert_array_equal(found.found.similarities, plain.found.similarities)
+        np.testing.assert_allclose(found.words, plain.words, atol=1e-5)
+        np.testing.assert_array_equal(plain.near, plain.found.similarities[:8])
+        ids = found.found.ids[:8].tolist()
+        crops = {crop.id: crop for crop in full.crops([*ids, 3, 5])}
+
+        def shares(wanted, crops=crops):
+            return tuned.shares([Picture(i, lambda i=i: open_picture(crops[i].file)) for i in wanted])
+
+        def cosines(rows, ids=ids):
+            return rows @ full.vectors(ids).T
+
+        own = [r.image_id for r in query.references]
+        second = SecondReader(shares(ids), shares(own), readers)
+        if own:
+            near = picture_similarity(engine.evidence, cosines, full.vectors(own), 0.5, second=second)
+        else:
+            told = encoder.encode_texts([found.description])[0]
+            near = text_similarity(engine.evidence, cosines, told, query.wanted, query.unwanted, second)
+        np.testing.assert_allclose(found.near, near, atol=1e-4)
+        assert np.abs(found.near - found.found.similarities[:8]).max() > 1e-3
+        odds = 0.5 * found.words + 4 * found.near - 1
+        ranked = engine.search(query).candidates[:8]
+        assert [c.image_id for c in ranked] == [ids[i] for i in np.argsort(-odds, kind="stable")]
+        assert ranked[0].probability == pytest.approx(1 / (1 + np.exp(-odds.max())), abs=1e-4)
+        assert ranked[0].similarity in found.found.similarities
+
+
 def test_several_references_average_words_and_vectors(full, encoder, tuned):
     engine = Engine(full, encoder, tuned)
     references = tuple(Reference(image_id=number) for number in (1, 2, 3, 4))
@@ -340,11 +391,16 @@ def test_reading_comparing_and_warming_up(full, encoder, tuned):
     assert engine.compare(Reference(image_id=1), Reference(image_id=2)) == compare_readings(one, other)
     same = engine.compare(Reference(image_id=1), Reference(image_id=1))
     assert same.only_first == same.only_second == ()
-    reads = {k: replace(c, reading=0.2) for k, c in next(iter(tuned.manifest.calibrations.values())).items()}
     key = encoder_key(encoder.name, encoder.version)
-    shares_first = ReidModel(tuned._checkpoint, replace(tuned.manifest, calibrations={key: reads}))
-    (read,) = Engine(full, encoder, shares_first).read([Reference(image_id=1)])
-    assert all(0 < said.confidence <= 1 for said in read)
+    readers = dict.fromkeys(KINDS, (5.0, 0.8))
+    reads = ReidModel(tuned._checkpoint, replace(tuned.manifest, readers={key: readers}))
+    (read,) = Engine(full, encoder, reads).read([Reference(image_id=1)])
+    (crop,) = full.crops([1])
+    (row,) = reads.shares([Picture(1, lambda: open_picture(crop.file))])
+    expected = sensible(AttributeEvidence(encoder).read(full.vectors([1])[0], row, readers))
+    assert [r.attribute for r in read] == [r.attribute for r in expected]
+    assert [r.confidence for r in read] == pytest.approx([r.confidence for r in expected], abs=1e-4)
+    Engine(full, encoder, reads).warm_up()
     gone = Reference(file=full.media / "gone.png")
     with pytest.raises(RetrievalError, match=r"gone\.png"):
-        Engine(full, encoder, shares_first).read([gone])
+        Engine(full, encoder, reads).read([gone])

@@ -5,12 +5,15 @@ from zlib import crc32
 import numpy as np
 import pytest
 
+from app.model.annotation import AttributeReading
 from app.model.vocabulary import KINDS, Attribute, describe
 from app.retrieval.evidence import (
     SHARE,
     SHARPNESS,
     AttributeEvidence,
+    SecondReader,
     picture_similarity,
+    sensible,
     text_similarity,
 )
 
@@ -104,3 +107,54 @@ def test_in_a_large_gallery_the_nearest_are_compared_and_stay_in_front(crops, mo
 def test_with_nothing_to_compare_no_crop_is_more_alike(crops):
     found = AttributeEvidence(Words()).alike(lambda rows: rows @ crops.T, crops[:1], ())
     assert found.shape == (len(crops),) and not found.any()
+
+
+def both(crops, read, readers, attribute):
+    """As `plain`, by both readers."""
+    kind, values = attribute.kind, KINDS[attribute.kind]
+    texts = Words().encode_texts([describe((Attribute(kind, value),)) for value in values])
+    first = [k for k in KINDS for _ in KINDS[k]].index(kind)
+    clip, model = readers[kind]
+    weights = np.exp(clip * crops @ texts.T) * read[:, first : first + len(values)] ** model
+    return (weights / weights.sum(1, keepdims=True))[:, values.index(attribute.value)]
+
+
+def test_what_the_model_reads_counts_beside_clip(crops):
+    rng = np.random.default_rng(2)
+    read = np.concatenate([rng.dirichlet(np.ones(len(values)), 7) for values in KINDS.values()], 1)
+    readers = {kind: (float(rng.uniform(1, 9)), float(rng.uniform(0, 1))) for kind in KINDS}
+    second, evidence = SecondReader(read, read[:2], readers), AttributeEvidence(Words())
+
+    def cosines(rows):
+        return rows @ crops.T
+
+    red, hat = Attribute("upper_colour", "red"), Attribute("hat", "cap")
+    described = Words().encode_texts(["a person"])[0]
+    found = text_similarity(evidence, cosines, described, [red], [hat], second)
+    stated = np.log(both(crops, read, readers, red)) + np.log(1 - both(crops, read, readers, hat))
+    assert found == pytest.approx(np.clip(crops @ described + SHARE * stated, -1, 1), abs=1e-5)
+    kinds = ("bag", "hat")
+    logs = []
+    for kind in kinds:
+        shares = np.stack([both(crops, read, readers, Attribute(kind, value)) for value in KINDS[kind]])
+        logs.append(np.log(np.clip(shares[:, :2].mean(1) @ shares, 1e-2, 1)))
+    alike = picture_similarity(evidence, cosines, crops[:2], 1, kinds=kinds, second=second)
+    assert alike == pytest.approx(1 - np.mean(logs, axis=0) / np.log(0.1), abs=1e-5)
+    for said in evidence.read(crops[3], read[3], readers):
+        values = KINDS[said.attribute.kind]
+        shares = [both(crops, read, readers, Attribute(said.attribute.kind, v))[3] for v in values]
+        assert said.confidence == pytest.approx(max(shares), abs=1e-5)
+        assert said.attribute.value == values[int(np.argmax(shares))]
+
+
+def test_nobody_is_told_the_colour_of_what_is_not_there():
+    read = [
+        AttributeReading(Attribute(kind, value), 0.9)
+        for kind, value in (
+            ("hat", "none"),
+            ("hat_colour", "red"),
+            ("bag", "backpack"),
+            ("bag_colour", "blue"),
+        )
+    ]
+    assert [said.attribute.kind for said in sensible(read)] == ["hat", "bag", "bag_colour"]

@@ -46,14 +46,17 @@ def test_rerank_by_the_rules(values, data, calibrated, limit):
         )
     )
     calibration = CALIBRATION if calibrated else None
-    ranked = rerank(found, words, calibration, limit=limit)
+    near = data.draw(
+        st.none() | st.lists(st.sampled_from([0.2, 0.9]), min_size=len(words), max_size=len(words))
+    )
+    ranked = rerank(found, words, calibration, limit=limit, near=None if near is None else np.array(near))
     rows = []  # (0 scored / 1 rest, -log-odds, place in CLIP's order, id)
     for place, image_id in enumerate(found.ids.tolist()):
         word = words[place] if place < found.asked else math.nan
         if math.isnan(word):
             rows.append((1, 0.0, place, image_id))
             continue
-        similarity = float(found.similarities[place])
+        similarity = near[place] if near else float(found.similarities[place])
         odds = 0.7 * word + 5 * similarity - 2 if calibrated else word
         rows.append((0, -odds, place, image_id))
     expected = [image_id for *_, image_id in sorted(rows)][:limit]

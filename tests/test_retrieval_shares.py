@@ -10,6 +10,7 @@ from app.retrieval.shares import (
     LEAST,
     LEAST_ALIKE,
     comparable,
+    joint,
     likeliest,
     log_alike,
     log_stated,
@@ -94,3 +95,23 @@ def test_beside_words_a_picture_is_compared_in_what_outlasts_clothes_and_is_not_
     assert comparable([]) == tuple(KINDS)
     assert comparable([Attribute("upper", "coat")]) == comparable([], True) == LASTING
     assert set(LASTING) - set(comparable([Attribute("glasses", "none")])) == {"glasses"}
+
+
+def test_two_readers_weigh_in_where_they_are_to_be_trusted():
+    read = rows(3)
+    cosines = {
+        kind: np.random.default_rng(7).normal(0, 0.3, (len(values), 3)) for kind, values in KINDS.items()
+    }
+    readers = dict.fromkeys(KINDS, (20.0, 0.5)) | {"hat": (10.0, 0.0), "bag": (0.0, 1.0)}
+    read[2] = np.nan
+    found = joint(cosines.__getitem__, read, readers)
+    for kind, values in KINDS.items():
+        clip, model = readers[kind]
+        for crop in range(3):
+            weights = [
+                math.exp(clip * cosines[kind][v, crop])
+                * (1 if crop == 2 else read[crop, place(kind, value)] ** model)
+                for v, value in enumerate(values)
+            ]
+            np.testing.assert_allclose(found(kind)[:, crop], np.array(weights) / sum(weights), rtol=1e-6)
+    np.testing.assert_allclose(found("bag")[:, :2], split(read)("bag")[:, :2])

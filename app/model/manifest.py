@@ -16,7 +16,7 @@ from typing import Any
 from app.model.errors import ModelError
 from app.model.image_rules import RUN_TIME, ImageRule
 from app.model.prompts import PROMPT_VERSION
-from app.model.vocabulary import VOCABULARY_VERSION
+from app.model.vocabulary import KINDS, VOCABULARY_VERSION
 
 SCHEMA = 1
 FILE_NAME = "chatreid.json"
@@ -27,8 +27,9 @@ KINDS_OF_QUERY = ("text", "image", "image-plus-text", "image-other-clothes")
 class Calibration:
     """How one kind of query's figures become a probability, with one encoder.
 
-    P = sigmoid(word * w + similarity * s + bias) where the model was asked (w: its word, s: CLIP's similarity),
-    P = sigmoid(clip_similarity * s + clip_bias) where it was not. Weights are never negative.
+    P = sigmoid(word * w + similarity * s + bias) where the model was asked: w is its word, s the similarity, in
+    which the attributes are those that CLIP and the model read together, where the manifest has readers.
+    P = sigmoid(clip_similarity * s + clip_bias) where it was not: s is CLIP's. Weights are never negative.
     tau: crops of a similarity up to this are not worth asking about, -1..1.
     threshold: when no candidate's P reaches it, nobody fits; candidates under it are weak, 0..1.
     text_weight: share of the text's cosine in an image-plus-text similarity, 0..1.
@@ -60,8 +61,9 @@ class CheckpointManifest:
     """All that `chatreid.json` says.
 
     stages: one dict per stage done, with its name and recipe. calibrations: encoder ("name@version") ->
-    kind of query -> Calibration. data: what it saw. figures: what was measured, by name.
-    knows: a sentence for the screen, e.g. "Knows drawn people only."
+    kind of query -> Calibration. readers: encoder -> kind of attribute -> the weights of CLIP's cosine and of the
+    logarithm of the model's share, where both read (app.retrieval.shares.joint). data: what it saw.
+    figures: what was measured, by name. knows: a sentence for the screen, e.g. "Knows drawn people only."
     """
 
     name: str
@@ -71,6 +73,7 @@ class CheckpointManifest:
     vocabulary_version: int = VOCABULARY_VERSION
     image_rule: ImageRule = RUN_TIME
     calibrations: Mapping[str, Mapping[str, Calibration]] = field(default_factory=dict)
+    readers: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
     knows: str = ""
@@ -83,6 +86,12 @@ class CheckpointManifest:
         """
         kinds = self.calibrations.get(encoder_key(encoder_name, encoder_version), {})
         return kinds.get("image") if kind not in kinds and kind == "image-other-clothes" else kinds.get(kind)
+
+    def readers_with(
+        self, encoder_name: str, encoder_version: str
+    ) -> Mapping[str, tuple[float, float]] | None:
+        """How CLIP and the model are weighed where both read; None where that was not fitted."""
+        return self.readers.get(encoder_key(encoder_name, encoder_version))
 
     @classmethod
     def read(cls, folder: Path | str) -> CheckpointManifest | None:
@@ -134,10 +143,12 @@ class CheckpointManifest:
             encoder: {_kind(kind): Calibration(**values) for kind, values in kinds.items()}
             for encoder, kinds in raw.get("calibrations", {}).items()
         }
+        readers = {encoder: _weights(kinds) for encoder, kinds in raw.get("readers", {}).items()}
         rule = ImageRule.from_json(raw["image_rule"]) if "image_rule" in raw else RUN_TIME
         rest = {
             **raw,
             "calibrations": calibrations,
+            "readers": readers,
             "image_rule": rule,
             "stages": tuple(raw.get("stages", ())),
         }
@@ -168,3 +179,15 @@ def _kind(kind: str) -> str:
     if kind not in KINDS_OF_QUERY:
         raise ValueError(f"unknown kind of query {kind!r}")
     return kind
+
+
+def _weights(kinds: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Of the two readers, for every kind of attribute."""
+    if set(kinds) != set(KINDS):
+        raise ValueError("readers are weighed in every kind of attribute, and in no other")
+    found = {}
+    for kind, (clip, model) in kinds.items():
+        if not (0 <= clip < float("inf") and 0 <= model < float("inf")):
+            raise ValueError(f"weights of readers are 0 or more, not {clip} and {model} ({kind})")
+        found[kind] = (float(clip), float(model))
+    return found

@@ -44,7 +44,7 @@ def fit(
     recall: float = 0.99,
     threshold: float = 0.5,
     text_weight: float = 0.5,
-    word_share: float | None = None,
+    parts: tuple[float, float] | None = None,
 ) -> Calibration:
     """Logistic regression of `same` on (word, similarity), and on the similarity alone.
 
@@ -54,8 +54,8 @@ def fit(
             a search are not the pairs of a training batch: say what share of them is expected to be true.
         recall: tau is set so that this share of the true pairs has a greater similarity.
         threshold, text_weight: passed on.
-        word_share: of the word in their sum, each in units of its spread, 0..1: what ranks best is not
-            always what the likelihood of all pairs together prefers. None leaves it to the likelihood.
+        parts: weights of word and similarity in their sum, up to a scale: what ranks best is not always what the
+            likelihood of all pairs together prefers. None leaves them to the likelihood.
 
     Raises:
         ValueError: lengths differ, figures that are not finite, or not both kinds of pairs.
@@ -75,14 +75,12 @@ def fit(
     if prior is not None:
         importance[same] = prior / same.mean()
         importance[~same] = (1 - prior) / (1 - same.mean())
-    if word_share is None:
+    if parts is None:
         both, bias = _fit_monotone(np.stack([words, similarities], 1), same, importance)
     else:
-        parts = np.array(mix(words, similarities, word_share))
-        (scale,), bias = _fit_monotone(
-            (np.stack([words, similarities], 1) @ parts)[:, None], same, importance
-        )
-        both = (scale * parts).tolist()
+        summed = parts[0] * words + parts[1] * similarities
+        (scale,), bias = _fit_monotone(summed[:, None], same, importance)
+        both = [scale * part for part in parts]
     alone, clip_bias = _fit_monotone(similarities[:, None], same, importance)
     tau = float(np.quantile(similarities[same], 1 - recall, method="lower"))
     return Calibration(

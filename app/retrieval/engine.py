@@ -18,9 +18,9 @@ from app.retrieval.errors import RetrievalError
 from app.retrieval.evidence import (
     AttributeEvidence,
     Cosines,
+    SecondReader,
     picture_similarity,
-    readings,
-    surer,
+    sensible,
     text_similarity,
 )
 from app.retrieval.findings import Findings
@@ -35,7 +35,7 @@ from app.retrieval.references import (
     reference_picture,
 )
 from app.retrieval.rerank import rerank
-from app.retrieval.shares import comparable, reading
+from app.retrieval.shares import Readers, comparable, reading
 from app.retrieval.values import Query, Ranking, Reference, Timings
 from gallery_store.encoder import ClipEncoder
 from gallery_store.store import GalleryStore
@@ -113,7 +113,7 @@ class Engine:
             calibrated = self._calibrated(query)
             return Ranking(candidates, self.store.count(), len(ids), 0, False, spent, calibrated)
         told = self._find(query, progress, stop)
-        ranked = rerank(told.found, told.words, told.calibration, limit=limit)
+        ranked = rerank(told.found, told.words, told.calibration, limit=limit, near=told.near)
         total = time.perf_counter() - began
         encode, prefilter = told.timings.encode, told.timings.prefilter
         return Ranking(
@@ -167,11 +167,21 @@ class Engine:
         stopped = _Stop(stop)
         pictures = [crop_picture(crop) for crop in self.store.crops(found.ids[: found.asked].tolist())]
         words = self._words(description, references, pictures, progress, stopped)
-        if calibration and calibration.reading:
-            words += calibration.reading * self._reading(query, references, pictures, stopped)
+        near = found.similarities[: found.asked]
+        readers = self._readers() if calibration else None
+        if calibration and (calibration.reading or readers):
+            own, read = self._shares(references, pictures, stopped)
+            if calibration.reading:
+                words += calibration.reading * self._reading(query, own, read)
+            if readers:
+                second = SecondReader(read, own, readers)
+                asked = found.ids[: found.asked]
+                near = self._similarities(query, described, references, calibration, asked, second)
         ended = time.perf_counter()
         spent = Timings(encoded - began, filtered - encoded, ended - filtered, ended - began)
-        return Findings(found, words, calibration, description, tuple(references), total, spent, stopped.said)
+        return Findings(
+            found, words, near, calibration, description, tuple(references), total, spent, stopped.said
+        )
 
     def _similarities(
         self,
@@ -180,6 +190,7 @@ class Engine:
         references: Sequence[OpenReference],
         calibration: Calibration | None,
         ids: np.ndarray,
+        second: SecondReader | None = None,
     ) -> np.ndarray:
         """float32 (len(ids),), -1..1: by the words, by the pictures, or a share of each."""
 
@@ -191,12 +202,17 @@ class Engine:
 
         parts = []
         if described is not None:
-            parts.append(text_similarity(self.evidence, cosines, described, query.wanted, query.unwanted))
+            told = (query.wanted, query.unwanted)
+            parts.append(text_similarity(self.evidence, cosines, described, *told, second))
         if references:
             vectors = np.stack([reference.vector for reference in references]).astype(np.float32)
             share = calibration.attributes if calibration else 0.0
             kinds = comparable(query.wanted, query.other_clothes)
-            parts.append(picture_similarity(self.evidence, cosines, vectors, share, kinds=kinds, among=among))
+            parts.append(
+                picture_similarity(
+                    self.evidence, cosines, vectors, share, kinds=kinds, among=among, second=second
+                )
+            )
         if len(parts) == 1:
             return parts[0].astype(np.float32)
         weight = calibration.text_weight if calibration else TEXT_WEIGHT
@@ -235,14 +251,17 @@ class Engine:
                 break
         return np.stack(heard).astype(np.float64).mean(axis=0) if heard else none
 
-    def _reading(
-        self, query: Query, references: Sequence[OpenReference], pictures: Sequence[Picture], stop: _Stop
-    ) -> np.ndarray:
-        """float64 (n,), 0 or less: how well pictures fit by what the model reads off them; NaN where it does not."""
+    def _shares(
+        self, references: Sequence[OpenReference], pictures: Sequence[Picture], stop: _Stop
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the model reads off the query's pictures and the crops: float (., all values), NaN where it does not."""
         assert self.model is not None
         own = self.model.shares([reference.picture for reference in references], stop=stop)
+        return own, self.model.shares(pictures, stop=stop)
+
+    def _reading(self, query: Query, own: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """float64 (n,), 0 or less: how well crops fit by what the model reads off them; NaN where it does not."""
         own = own[np.isfinite(own).all(1)]  # a reference whose file has vanished; its vector still counts
-        rows = self.model.shares(pictures, stop=stop)
         told = (query.wanted, query.unwanted, query.other_clothes)
         return reading(rows, own if len(own) else None, *told)
 
@@ -250,13 +269,17 @@ class Engine:
         manifest = self.model.manifest if self.model else None
         return manifest.calibration(self.encoder.name, self.encoder.version, kind) if manifest else None
 
+    def _readers(self) -> Readers | None:
+        manifest = self.model.manifest if self.model else None
+        return manifest.readers_with(self.encoder.name, self.encoder.version) if manifest else None
+
     def _calibrated(self, query: Query) -> bool:
         return self._calibration(query.kind) is not None
 
     def read(self, references: Sequence[Reference]) -> list[tuple[AttributeReading, ...]]:
         """What is read off each picture; nothing where there is no model.
 
-        A model that was tuned together with this encoder reads with it: kind by kind, the surer one speaks.
+        A model that was tuned together with this encoder reads with it.
 
         Raises:
             RetrievalError: a reference that is gone or cannot be read.
@@ -264,26 +287,20 @@ class Engine:
         pictures = [reference_picture(reference, self.store) for reference in references]
         if self.model is None:
             return [() for _ in pictures]
-        tuned = self._calibration("text")
         try:
-            shares = self.model.shares(pictures) if tuned and tuned.reading else None
-            if shares is not None and np.isfinite(shares).all():
-                read = [readings(row) for row in shares]
-            else:  # says so where a picture cannot be opened
-                read = self.model.annotate(pictures)
+            if (readers := self._readers()) is not None:
+                rows = self.model.shares(pictures)
+                if np.isfinite(rows).all():
+                    opened = [open_reference(r, self.store, self.encoder) for r in references]
+                    told = zip(opened, rows, strict=True)
+                    return [sensible(self.evidence.read(o.vector, row, readers)) for o, row in told]
+            return self.model.annotate(pictures)  # says so where a picture cannot be opened
         except (OSError, ValueError) as error:
             if not _is_picture_error(error):
                 raise
             raise RetrievalError(
                 f"a picture cannot be read: {error}; `python -m gallery_store verify` lists all such"
             ) from None
-        if tuned is None:
-            return read
-        opened = [open_reference(reference, self.store, self.encoder) for reference in references]
-        return [
-            surer(own, self.evidence.read(reference.vector))
-            for own, reference in zip(read, opened, strict=True)
-        ]
 
     def compare(self, first: Reference, second: Reference) -> Comparison:
         """What two pictures have in common, by the model's readings. Raises RetrievalError."""
@@ -297,9 +314,7 @@ class Engine:
             grey = Picture("warm-up", lambda: Image.new("RGB", (56, 112), (128, 128, 128)))
             self.model.words("a person", [], [grey])
             self.model.words("", [grey], [grey])
-            if (tuned := self._calibration("text")) and tuned.reading:
-                self.model.shares([grey])
-            if (tuned := self._calibration("text")) and tuned.reading:
+            if self._readers():
                 self.model.shares([grey])
 
 

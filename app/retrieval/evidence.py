@@ -1,8 +1,11 @@
-"""What CLIP says attribute by attribute, beside what it says of a whole description or picture.
+"""What CLIP and the model say attribute by attribute, beside what CLIP says of a whole description or picture.
 
 One vector for a whole description blurs five attributes into one another; each attribute against the other
 values of its kind ("a red top" against "a blue top", ...) tells them apart. In the same way two pictures
 are compared kind by kind. Measured on the demo gallery by `python -m tests.benchmarks.find_people`.
+
+Of the crops that the model reads too, each kind's shares are those of both readers together, each weighed by
+how far it is to be trusted in that kind: one sees the colour of a bag better, the other the build.
 """
 
 from __future__ import annotations
@@ -10,12 +13,22 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from app.model.annotation import AttributeReading
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, describe
-from app.retrieval.shares import LEAST_ALIKE, likeliest, log_alike, log_stated
+from app.retrieval.shares import (
+    LEAST_ALIKE,
+    Readers,
+    Shares,
+    joint,
+    likeliest,
+    log_alike,
+    log_stated,
+    softmax,
+)
 from gallery_store.encoder import ClipEncoder
 
 SHARPNESS = 30.0  # of the softmax over a kind's values, per unit of cosine
@@ -23,6 +36,27 @@ SHARE = 1 / 12  # of the summed log-shares, beside the description's cosine
 MOST_COMPARED = 4096  # crops: a hundred values against each of a million would take seconds
 
 Cosines = Callable[[np.ndarray], np.ndarray]  # unit rows (q, dim) -> (q, n)
+
+
+@dataclass(frozen=True)
+class SecondReader:
+    """What the model read, beside CLIP.
+
+    crops: float (n, all values), its shares of the crops compared; own: (r, all values), of the query's pictures.
+    NaN rows where it did not read. readers: how the two are weighed.
+    """
+
+    crops: np.ndarray
+    own: np.ndarray
+    readers: Readers
+
+    @property
+    def of_crops(self) -> tuple[np.ndarray, Readers]:
+        return self.crops, self.readers
+
+    @property
+    def of_own(self) -> tuple[np.ndarray, Readers]:
+        return self.own, self.readers
 
 
 class AttributeEvidence:
@@ -34,13 +68,23 @@ class AttributeEvidence:
         self._lock = threading.Lock()
 
     def __call__(
-        self, cosines: Cosines, wanted: Sequence[Attribute], unwanted: Sequence[Attribute]
+        self,
+        cosines: Cosines,
+        wanted: Sequence[Attribute],
+        unwanted: Sequence[Attribute],
+        second: SecondReader | None = None,
     ) -> np.ndarray:
         """float32 (n,), 0 or less: what the attributes add to the description's cosine; a plain 0 without any."""
-        total = log_stated(lambda kind: self._shares(cosines, kind), wanted, unwanted)
-        return np.asarray(SHARE * total, np.float32)
+        shares = self.shares(cosines, *(second.of_crops if second else ()))
+        return np.asarray(SHARE * log_stated(shares, wanted, unwanted), np.float32)
 
-    def alike(self, cosines: Cosines, vectors: np.ndarray, kinds: Sequence[str] = tuple(KINDS)) -> np.ndarray:
+    def alike(
+        self,
+        cosines: Cosines,
+        vectors: np.ndarray,
+        kinds: Sequence[str] = tuple(KINDS),
+        second: SecondReader | None = None,
+    ) -> np.ndarray:
         """float32 (n,), -1..1: how far crops show the same attributes as the pictures of one person.
 
         1 where every kind certainly shows one value in both, -1 where none does: the mean over the kinds of the
@@ -49,22 +93,33 @@ class AttributeEvidence:
         if not kinds:
             return np.zeros(cosines(vectors[:1]).shape[1], np.float32)
         total = log_alike(
-            lambda kind: self._shares(lambda rows: rows @ vectors.T, kind),
-            lambda kind: self._shares(cosines, kind),
+            self.shares(lambda rows: rows @ vectors.T, *(second.of_own if second else ())),
+            self.shares(cosines, *(second.of_crops if second else ())),
             kinds,
         )
         return np.asarray(1 - 2 * total / (len(kinds) * math.log(LEAST_ALIKE)), np.float32)
 
-    def read(self, vector: np.ndarray) -> tuple[AttributeReading, ...]:
-        """The likeliest value of each kind for a crop's unit vector (dim,), with its share among the values."""
-        shares = [self._shares(lambda rows: rows @ vector[:, None], kind)[:, 0] for kind in KINDS]
-        return readings(np.concatenate(shares))
+    def shares(
+        self, cosines: Cosines, read: np.ndarray | None = None, readers: Readers | None = None
+    ) -> Shares:
+        """Each kind's shares of n crops, float64 (values, n): CLIP's, or with the model's rows `read` both readers'."""
 
-    def _shares(self, cosines: Cosines, kind: str) -> np.ndarray:
-        """float64 (values, n): the softmax over a kind's values, crop by crop."""
-        logits = cosines(self._vectors(kind)).astype(np.float64) * SHARPNESS
-        logits = np.exp(logits - logits.max(0, keepdims=True))
-        return logits / logits.sum(0, keepdims=True)
+        if read is None or readers is None:
+            return lambda kind: softmax(self.cosines(cosines, kind).astype(np.float64) * SHARPNESS)
+        return joint(lambda kind: self.cosines(cosines, kind), read, readers)
+
+    def cosines(self, cosines: Cosines, kind: str) -> np.ndarray:
+        """float32 (values, n): of crops to the words for each of a kind's values."""
+        return cosines(self._vectors(kind))
+
+    def read(
+        self, vector: np.ndarray, read: np.ndarray | None = None, readers: Readers | None = None
+    ) -> tuple[AttributeReading, ...]:
+        """The likeliest value of each kind, with its share, for a crop's unit vector (dim,): by CLIP, or with the
+        model's shares (all values,) by both readers."""
+        rows = None if read is None else read[None]
+        shares = self.shares(lambda texts: texts @ vector[:, None], rows, readers)
+        return readings(np.concatenate([shares(kind)[:, 0] for kind in KINDS]))
 
     def _vectors(self, kind: str) -> np.ndarray:
         with self._lock:
@@ -79,22 +134,11 @@ def readings(shares: np.ndarray) -> tuple[AttributeReading, ...]:
     return tuple(AttributeReading(attribute, share) for attribute, share in likeliest(shares))
 
 
-def surer(
-    first: Sequence[AttributeReading], second: Sequence[AttributeReading]
-) -> tuple[AttributeReading, ...]:
-    """Of two readings of one picture, kind by kind the more confident; in the vocabulary's order.
-
-    Colours of a thing that is not there, or of hair that is not, are left out.
-    """
-    best: dict[str, AttributeReading] = {}
-    for reading in [*first, *second]:
-        kind = reading.attribute.kind
-        if kind not in best or reading.confidence > best[kind].confidence:
-            best[kind] = reading
-    for thing, colour in COLOUR_OF.items():
-        if thing in best and best[thing].attribute.value in ("none", "bald"):
-            best.pop(colour, None)
-    return tuple(best[kind] for kind in KINDS if kind in best)
+def sensible(read: Sequence[AttributeReading]) -> tuple[AttributeReading, ...]:
+    """Without the colours of a thing that is not there, or of hair that is not."""
+    said = {one.attribute.kind: one.attribute.value for one in read}
+    gone = {colour for thing, colour in COLOUR_OF.items() if said.get(thing) in ("none", "bald")}
+    return tuple(one for one in read if one.attribute.kind not in gone)
 
 
 def text_similarity(
@@ -103,10 +147,11 @@ def text_similarity(
     description: np.ndarray,
     wanted: Sequence[Attribute],
     unwanted: Sequence[Attribute],
+    second: SecondReader | None = None,
 ) -> np.ndarray:
     """float32 (n,), -1..1: the description's cosine (its unit row is (dim,)) and the attributes' evidence."""
     whole = cosines(description[None])[0]
-    return np.clip(whole + evidence(cosines, wanted, unwanted), -1, 1).astype(np.float32)
+    return np.clip(whole + evidence(cosines, wanted, unwanted, second), -1, 1).astype(np.float32)
 
 
 def picture_similarity(
@@ -117,6 +162,7 @@ def picture_similarity(
     *,
     kinds: Sequence[str] = tuple(KINDS),
     among: Callable[[np.ndarray], Cosines] | None = None,
+    second: SecondReader | None = None,
 ) -> np.ndarray:
     """float32 (n,), -1..1: the cosine to the mean of the pictures' unit rows (r, dim), and a share of the attributes.
 
@@ -124,13 +170,14 @@ def picture_similarity(
         share: 0..1, of the attributes; 0 asks for none. kinds: of attributes, to compare.
         among: the cosines to some crops alone, by their places. With it the attributes of no more than the
             MOST_COMPARED nearest crops are compared; the others count as unlike, and stay behind them.
+        second: of all these crops, few enough to be compared.
     """
     mean = vectors.mean(axis=0)
     whole = cosines((mean / max(float(np.linalg.norm(mean)), 1e-12))[None])[0]
     if not share:
         return whole.astype(np.float32)
     if among is None or len(whole) <= MOST_COMPARED:
-        alike = evidence.alike(cosines, vectors, kinds)
+        alike = evidence.alike(cosines, vectors, kinds, second)
     else:
         near = np.sort(np.argpartition(-whole, MOST_COMPARED)[:MOST_COMPARED])
         alike = np.full(len(whole), -1, np.float32)

@@ -17,12 +17,14 @@ class Findings:
     """One query's prefiltered candidates and the model's word on them; every ranker reads the same ones.
 
     found: all searched crops in CLIP's order. words: float64 (found.asked,), log-odds of "Yes", NaN where the
-    model gave none. calibration: of this kind of query; None for a model without one. description,
+    model gave none. near: float32 (found.asked,), their similarity with what the model reads too; CLIP's where it
+    does not. calibration: of this kind of query; None for a model without one. description,
     references: as CLIP and the model were asked. total: crops in the gallery. timings: `rerank` is the words'.
     """
 
     found: Prefiltered
     words: np.ndarray
+    near: np.ndarray
     calibration: Calibration | None
     description: str
     references: tuple[OpenReference, ...]

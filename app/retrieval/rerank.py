@@ -24,9 +24,12 @@ class Reranked:
 
 
 def order_head(
-    found: Prefiltered, words: np.ndarray, calibration: Calibration | None
+    found: Prefiltered,
+    words: np.ndarray,
+    calibration: Calibration | None,
+    near: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The candidates that the model read, best first.
+    """The candidates that the model read, best first. near: float (found.asked,), as in Findings; None for CLIP's.
 
     Returns:
         places int64 (n,) in `found`, and their log-odds float64 (n,): calibrated, or without a calibration
@@ -34,12 +37,20 @@ def order_head(
     """
     asked = np.arange(found.asked)[np.isfinite(words)]
     words = np.asarray(words, np.float64)[asked]
-    odds = words if calibration is None else log_odds(calibration, words, found.similarities[asked])
+    similar = (found.similarities if near is None else near)[asked]
+    odds = words if calibration is None else log_odds(calibration, words, similar)
     best = np.argsort(-odds, kind="stable")
     return asked[best], odds[best]
 
 
-def rerank(found: Prefiltered, words: np.ndarray, calibration: Calibration | None, *, limit: int) -> Reranked:
+def rerank(
+    found: Prefiltered,
+    words: np.ndarray,
+    calibration: Calibration | None,
+    *,
+    limit: int,
+    near: np.ndarray | None = None,
+) -> Reranked:
     """Put the words on the prefiltered candidates.
 
     Args:
@@ -47,8 +58,9 @@ def rerank(found: Prefiltered, words: np.ndarray, calibration: Calibration | Non
         words: float (found.asked,) log-odds of "Yes"; NaN where the model gave none.
         calibration: None orders by the word alone and takes its P(yes) for the probability.
         limit: how many candidates to return.
+        near: float (found.asked,), their similarity with what the model reads too; None for CLIP's.
     """
-    head, odds = order_head(found, words, calibration)
+    head, odds = order_head(found, words, calibration, near)
     words = np.asarray(words, np.float64)[head]
     if calibration is not None:
         rest_of = sigmoid(clip_log_odds(calibration, found.similarities))

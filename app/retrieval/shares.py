@@ -5,7 +5,7 @@ Whoever reads the attributes, CLIP or the model, says for each kind how likely e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -13,8 +13,10 @@ from app.model.vocabulary import KINDS, LASTING, Attribute
 
 LEAST = 1e-4  # a share below this counts as this: one attribute never decides alone
 LEAST_ALIKE = 1e-2  # the same for the chance that two pictures show one value
+LEAST_READ = 1e-6  # of the model's, before it is weighed against CLIP's
 
 Shares = Callable[[str], np.ndarray]  # kind -> float (values, n), of n crops
+Readers = Mapping[str, tuple[float, float]]  # kind -> weights of CLIP's cosine and of the model's log-share
 
 
 def split(rows: np.ndarray) -> Shares:
@@ -22,6 +24,29 @@ def split(rows: np.ndarray) -> Shares:
     ends = np.cumsum([len(values) for values in KINDS.values()])
     parts = dict(zip(KINDS, np.split(rows.T, ends[:-1]), strict=True))
     return parts.__getitem__
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """float64 (values, n), each column adding up to 1."""
+    powers = np.exp(logits - logits.max(0, keepdims=True))
+    return powers / powers.sum(0, keepdims=True)
+
+
+def joint(cosines: Callable[[str], np.ndarray], rows: np.ndarray, readers: Readers) -> Shares:
+    """The shares by both readers: each kind's logits are CLIP's cosines and the model's log-shares, weighed.
+
+    Args:
+        cosines: kind -> float (values, n), of the crops to each value's words. rows: float (n, all values), the
+            model's shares; NaN where it did not read: there CLIP speaks alone.
+    """
+    read = split(rows)
+
+    def shares(kind: str) -> np.ndarray:
+        clip, model = readers[kind]
+        told = np.nan_to_num(np.log(np.clip(read(kind).astype(np.float64), LEAST_READ, 1)))
+        return softmax(clip * cosines(kind).astype(np.float64) + model * told)
+
+    return shares
 
 
 def log_stated(

@@ -1,7 +1,7 @@
 """How well the demo models read attributes off drawn people of the test split: `python -m tests.benchmarks.attributes`.
 
-The model's reading kind by kind, CLIP's, and what the screen says (the surer of both), over what is visible in each
-crop; the prior always says the commonest value.
+The model's reading kind by kind, CLIP's, and what the screen says (both together, weighed as the manifest has it), over
+what is visible in each crop; the prior always says the commonest value.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from app.model.annotation import AttributeReading
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import KINDS
-from app.retrieval.evidence import AttributeEvidence, readings, surer
+from app.retrieval.evidence import AttributeEvidence, readings, sensible
 from app.settings import DEMO_CLIP, DEMO_MODEL
 from gallery_store.encoder import ClipEncoder
 from training.evaluation.synthetic_people import one_outfit
@@ -29,10 +29,13 @@ def main() -> None:
     crops = one_outfit(chosen.seed, chosen.identities).gallery
     encoder = ClipEncoder.load(DEMO_CLIP)
     evidence = AttributeEvidence(encoder)
-    shares = ReidModel.load(DEMO_MODEL).shares([Picture(n, crop.picture) for n, crop in enumerate(crops)])
+    tuned = ReidModel.load(DEMO_MODEL)
+    shares = tuned.shares([Picture(n, crop.picture) for n, crop in enumerate(crops)])
+    readers = tuned.manifest.readers_with(encoder.name, encoder.version) if tuned.manifest else None
     model = [readings(row) for row in shares]
-    clip = [evidence.read(vector) for vector in encoder.encode_images([crop.picture() for crop in crops])]
-    screen = [surer(first, second) for first, second in zip(model, clip, strict=True)]
+    vectors = encoder.encode_images([crop.picture() for crop in crops])
+    clip = [evidence.read(vector) for vector in vectors]
+    screen = [sensible(evidence.read(v, row, readers)) for v, row in zip(vectors, shares, strict=True)]
     visible = [crop.visible for crop in crops]
     table = {
         "model": _right(model, visible),

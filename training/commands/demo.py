@@ -22,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only", nargs="*", help="steps to run, of: pools clip tower language stage1 stage2 stage3 export"
     )
+    parser.add_argument(
+        "--ablate",
+        type=int,
+        metavar="STEPS",
+        help="in place of the recipe Table 4's ablation: so many steps a stage, three seeds, on work's tower",
+    )
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -34,6 +40,8 @@ def run(chosen: argparse.Namespace) -> int:
         print(f"there is no step {', '.join(unknown)}; the steps are {', '.join(STEPS)}", file=sys.stderr)
         return 2
     torch.set_num_threads(chosen.threads)
+    if chosen.ablate is not None:
+        return _ablate(chosen.work, chosen.ablate)
     train_demo(
         chosen.work,
         chosen.assets,
@@ -43,4 +51,28 @@ def run(chosen: argparse.Namespace) -> int:
         processes=chosen.processes,
         only=only,
     )
+    return 0
+
+
+def _ablate(work: Path, steps: int) -> int:
+    from training.demo.ablation import Measure, ablate, ablation_table
+    from training.demo.pool import load_pool
+    from training.demo.progress import Log
+    from training.demo.recipe import VALIDATION
+
+    if steps < 1:
+        print(f"a stage has one step or more, not {steps}", file=sys.stderr)
+        return 2
+    if missing := [name for name in ("tower", "demo_clip") if not (work / name).is_dir()]:
+        needed = " and ".join(missing)
+        print(
+            f"{work} has no {needed} yet: `python -m training demo --only pools clip tower` makes them",
+            file=sys.stderr,
+        )
+        return 2
+    measure = Measure.over(load_pool(work / "pool-validation", VALIDATION, 2), work / "demo_clip")
+    found = ablate(
+        work, steps, lambda spec: load_pool(work / "pool-ablation", spec, 2), measure, Log(work / "log.jsonl")
+    )
+    print(ablation_table(found, steps))
     return 0

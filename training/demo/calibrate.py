@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -16,61 +16,36 @@ from app.model.description import query_description
 from app.model.manifest import Calibration, CheckpointManifest, encoder_key
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
-from app.model.vocabulary import Attribute
 from app.retrieval.calibration import clip_log_odds, fit, fit_threshold, log_odds, mix, sigmoid
-from app.retrieval.evidence import AttributeEvidence, picture_similarity, text_similarity
-from app.retrieval.shares import comparable, reading
+from app.retrieval.evidence import AttributeEvidence, SecondReader, picture_similarity, text_similarity
+from app.retrieval.shares import Readers, comparable, reading
 from gallery_store.encoder import ClipEncoder
-from training.demo.lists import TOLD_CHANGES
-from training.demo.pool import Pool, value_indices
+from training.demo.pool import Pool
 from training.demo.progress import Log
-from training.demo.sampling import satisfies
-from training.synthetic.captions import fragment
+from training.demo.readers import fit_readers
+from training.demo.searches import MAKES, Search, average_precision, searches, split
 
-QUERIES, CANDIDATES = 200, 64
+QUERIES, CANDIDATES = 400, 64
+SHOWN = 12  # the first page: where a confidence is looked at, it shall be right
 FALSE_ALARMS = 0.05  # the share of searches whose person is there that may be told "nobody fits"
-PRESENT_SHARE = 0.5  # of the people: the gallery; searches for the others are searches for the absent
+CHANCE = 0.05  # that so few false alarms come about at a greater share
+PRESENT_SHARE = 0.5  # of the families: the gallery; searches for the others are searches for the absent
 WORD_SHARES = np.linspace(0, 1, 21)
 READING_SHARES = np.append(WORD_SHARES[:-1], 0.99)  # a trace of "Yes" stays, to be weighed against
-VIEWS = 2  # of an outfit in the gallery: a person who is there is often seen once or twice, not four times
-
-
-@dataclass(frozen=True)
-class Search:
-    """One query: what CLIP and the model are asked, and the truth over the gallery's rows.
-
-    wanted, reference: as far as there are; same, unsure: bool (gallery,). changed: bool (gallery,), where a
-    picture's person wears other clothes than in it; None where that makes no difference. other_clothes: the query says
-    that clothes may be others.
-    """
-
-    wanted: tuple[Attribute, ...]
-    reference: int | None
-    same: np.ndarray
-    unsure: np.ndarray
-    changed: np.ndarray | None = None
-    other_clothes: bool = False
-
-    def ap(self, scores: np.ndarray) -> float:
-        """Average precision over the gallery; that in the same clothes and that in others count alike, however
-        many crops there are of each."""
-        if self.changed is None:
-            return _ap(scores, self.same, self.unsure)
-        parts = (self.same & self.changed, self.same & ~self.changed)
-        found = [_ap(scores, part, self.unsure | (self.same & ~part)) for part in parts]
-        return float(np.mean([ap for ap in found if np.isfinite(ap)] or [np.nan]))
 
 
 @dataclass(frozen=True)
 class Pairs:
     """What was found for one kind of query: arrays (queries, CANDIDATES), and CLIP's over the whole gallery.
 
-    words: log-odds of "Yes". readings: how well the attributes fit that the model reads.
+    words: log-odds of "Yes". readings: how well the attributes fit that the model reads. similarities: CLIP's;
+    near: with what the model reads too.
     """
 
     words: np.ndarray
     readings: np.ndarray
     similarities: np.ndarray
+    near: np.ndarray
     same: np.ndarray
     unsure: np.ndarray
     true_similarities: np.ndarray
@@ -78,145 +53,85 @@ class Pairs:
 
 
 def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
-    """Fits the three kinds of query, writes them into the folder's manifest, and returns the figures."""
+    """Fits each kind of query and the readers, writes them into the folder's manifest, and returns the figures.
+
+    The readers are fitted on people whom no search that is calibrated on can find.
+    """
     encoder, model = ClipEncoder.load(clip), ReidModel.load(folder)
-    images = [Image.fromarray(picture) for picture in pool.pictures]
     vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
+    images = [Image.fromarray(picture) for picture in pool.pictures]
     pictures = [Picture(("pool", i), partial(images.__getitem__, i)) for i in range(len(pool))]
-    people = np.unique(pool.family)
-    inside = np.isin(pool.family, people[: int(len(people) * PRESENT_SHARE)])
-    view = np.arange(len(pool)) - np.searchsorted(pool.clothes, pool.clothes)  # crops come outfit by outfit
-    gallery = np.flatnonzero(inside & (view < VIEWS))
-    searched = Gallery(encoder, AttributeEvidence(encoder), vectors, gallery)
+    read = model.shares(pictures)
+    gallery, away = split(pool, PRESENT_SHARE)
+    evidence = AttributeEvidence(encoder)
+    readers = fit_readers(
+        lambda kind: evidence.cosines(lambda texts: texts @ vectors[away].T, kind),
+        read[away],
+        pool.visible[away],
+    )
+    searched = Gallery(encoder, evidence, vectors, gallery, read, readers)
     rng = np.random.default_rng(0)
     fitted: dict[str, Calibration] = {}
     figures: dict[str, Any] = {"gallery": len(gallery)}
     for kind, make in MAKES.items():
-        present = _searches(make, pool, gallery, gallery, rng, QUERIES)
-        absent = _searches(make, pool, np.flatnonzero(~inside), gallery, rng, QUERIES // 2)
+        present = searches(make, pool, gallery, gallery, rng, QUERIES)
+        absent = searches(make, pool, away, gallery, rng, QUERIES // 2)
         shares = _shares(kind, searched, present)
         there = _ask(model, searched, pictures, present, shares)
         gone = _ask(model, searched, pictures, absent, shares)
-        read = _best_share(there, there.readings, there.words, READING_SHARES)
-        ratio = np.divide(*mix(there.readings, there.words, read))
-        there, gone = (replace(p, words=p.words + ratio * p.readings) for p in (there, gone))
-        sure = ~there.unsure
-        found = fit(
-            there.words[sure],
-            there.similarities[sure],
-            there.same[sure],
-            text_weight=shares[0],
-            word_share=_best_share(there, there.words, there.similarities, WORD_SHARES),
-        )
-        tau = float(np.quantile(there.true_similarities, 0.01)) - 1e-6
-        best_there = _best(found, there)
-        threshold = min(
-            fit_threshold(best_there, _best(found, gone)), float(np.quantile(best_there, FALSE_ALARMS))
-        )
-        fitted[kind] = replace(
-            found, tau=max(-1.0, tau), threshold=threshold, attributes=shares[1], reading=float(ratio)
-        )
-        figures[kind] = {
-            **_mean_ap(found, there),
-            "false_alarms": float((best_there < threshold).mean()),
-            "absent_found": float((_best(found, gone) < threshold).mean()),
-        }
+        fitted[kind], figures[kind] = _fit_kind(there, gone, shares)
         log.write(stage="calibrate", kind=kind, **figures[kind])
     manifest = CheckpointManifest.read(folder)
     assert manifest is not None
-    calibrations = {**manifest.calibrations, encoder_key(encoder.name, encoder.version): fitted}
-    replace(manifest, calibrations=calibrations, figures={**manifest.figures, "validation": figures}).write(
-        folder
-    )
+    key = encoder_key(encoder.name, encoder.version)
+    replace(
+        manifest,
+        calibrations={**manifest.calibrations, key: fitted},
+        readers={**manifest.readers, key: readers},
+        figures={**manifest.figures, "validation": figures},
+    ).write(folder)
     return figures
-
-
-Make = Callable[[Pool, int, np.ndarray, np.random.Generator], "Search | None"]
-
-
-def _searches(
-    make: Make, pool: Pool, about: np.ndarray, gallery: np.ndarray, rng: np.random.Generator, count: int
-) -> list[Search]:
-    """Queries about rows of `about`; over the gallery itself each has a match, over others it has none."""
-    searches: list[Search] = []
-    wanted = about is gallery
-    for row in rng.permutation(about):
-        search = make(pool, int(row), gallery, rng)
-        if search is not None and bool(search.same.any()) == wanted:
-            searches.append(search)
-        if len(searches) == count:
-            break
-    return searches
-
-
-def _by_text(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search:
-    said = fragment(pool.seen(row), rng, int(rng.integers(2, 7)))
-    fits, unsure = satisfies(value_indices(said)[None], pool.attributes[gallery], pool.visible[gallery])
-    return Search(_attributes(said), None, fits[:, 0], unsure[:, 0])
-
-
-def _by_image(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search:
-    own = gallery == row
-    same = (pool.person[gallery] == pool.person[row]) & ~own
-    return Search((), row, same, own, pool.clothes[gallery] != pool.clothes[row])
-
-
-def _by_picture_in_other_clothes(
-    pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator
-) -> Search:
-    person, clothes = pool.person[gallery] == pool.person[row], pool.clothes[gallery] == pool.clothes[row]
-    return Search((), row, person & ~clothes, (person & clothes) | (gallery == row), other_clothes=True)
-
-
-def _by_both(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search | None:
-    person = np.flatnonzero((pool.person == pool.person[row]) & (pool.clothes != pool.clothes[row]))
-    before, after = pool.seen(row), pool.seen(int(rng.choice(person)))
-    changed = [k for k in TOLD_CHANGES if k in after and after[k] != before.get(k)]
-    if not changed:
-        return None
-    said = {k: after[k] for k in rng.permutation(changed)[: int(rng.integers(1, 4))]}
-    fits, unsure = satisfies(value_indices(said)[None], pool.attributes[gallery], pool.visible[gallery])
-    same = pool.person[gallery] == pool.person[row]
-    return Search(_attributes(said), row, same & fits[:, 0], (same & unsure[:, 0]) | (gallery == row))
-
-
-MAKES: dict[str, Make] = {
-    "text": _by_text,
-    "image": _by_image,
-    "image-plus-text": _by_both,
-    "image-other-clothes": _by_picture_in_other_clothes,
-}
-
-
-def _attributes(said: dict[str, str]) -> tuple[Attribute, ...]:
-    return tuple(Attribute(kind, value) for kind, value in said.items())
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """rows of the pool that are searched, with every row's CLIP vector."""
+    """rows of the pool that are searched, with every row's CLIP vector, and what the model read off it."""
 
     encoder: ClipEncoder
     evidence: AttributeEvidence
     vectors: np.ndarray
     rows: np.ndarray
+    read: np.ndarray | None = None
+    readers: Readers | None = None
 
-    def cosines(self, queries: np.ndarray) -> np.ndarray:
-        return queries @ self.vectors[self.rows].T
+    def parts(self, search: Search, among: np.ndarray | None = None) -> Parts:
+        """What the engine's similarity is made of; by both readers for some rows of the pool, int64 (n,)."""
+        rows, second = self.rows, None
+        if among is not None:
+            assert self.read is not None and self.readers is not None
+            own = self.read[[] if search.reference is None else [search.reference]]
+            rows, second = among, SecondReader(self.read[among], own, self.readers)
 
-    def parts(self, search: Search) -> Parts:
-        """What the engine's similarity is made of."""
+        def cosines(queries: np.ndarray) -> np.ndarray:
+            return queries @ self.vectors[rows].T
+
         words = cosine = alike = None
         if search.wanted:
             told = self.encoder.encode_texts([query_description(search.wanted)])[0]
-            words = text_similarity(self.evidence, self.cosines, told, search.wanted, ())
+            words = text_similarity(self.evidence, cosines, told, search.wanted, (), second)
         if search.reference is not None:
-            own = self.vectors[search.reference][None]
+            vector = self.vectors[search.reference][None]
             kinds = comparable(search.wanted, search.other_clothes)
             cosine, alike = (
-                picture_similarity(self.evidence, self.cosines, own, share, kinds=kinds) for share in (0, 1)
+                picture_similarity(self.evidence, cosines, vector, share, kinds=kinds, second=second)
+                for share in (0, 1)
             )
         return Parts(words, cosine, alike)
+
+    def nearest(self, search: Search, similarities: np.ndarray) -> np.ndarray:
+        """int64 (gallery,): places, most similar first, the query's own picture last."""
+        own = -1 if search.reference is None else search.reference
+        return np.argsort(-np.where(self.rows == own, -2, similarities), kind="stable")
 
 
 @dataclass(frozen=True)
@@ -236,17 +151,82 @@ class Parts:
         return picture if self.words is None else text * self.words + (1 - text) * picture
 
 
-def _shares(kind: str, gallery: Gallery, searches: list[Search]) -> tuple[float, float]:
+def _shares(kind: str, gallery: Gallery, present: list[Search]) -> tuple[float, float]:
     """The share of the text, and that of the attributes in a picture's similarity, with which CLIP ranks best."""
     texts = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8) if kind == "image-plus-text" else (0.5,)
     attributes = (0.0,) if kind == "text" else (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
-    parts = [gallery.parts(search) for search in searches]
+    parts = [gallery.parts(search) for search in present]
 
     def mean_ap(shares: tuple[float, float]) -> float:
-        return float(np.nanmean([s.ap(p.similarity(*shares)) for p, s in zip(parts, searches, strict=True)]))
+        return float(np.nanmean([s.ap(p.similarity(*shares)) for p, s in zip(parts, present, strict=True)]))
 
     return max(product(texts, attributes), key=mean_ap)
+
+
+def _ask(
+    model: ReidModel,
+    gallery: Gallery,
+    pictures: list[Picture],
+    asked: list[Search],
+    shares: tuple[float, float],
+) -> Pairs:
+    found: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("words", "readings", "similarities", "near", "same", "unsure")
+    }
+    true, clip_ap = [], []
+    assert gallery.read is not None
+    for search in asked:
+        similar = gallery.parts(search).similarity(*shares)
+        clip_ap.append(average_precision(similar, search.same, search.unsure))
+        true.append(similar[search.same])
+        top = gallery.nearest(search, similar)[:CANDIDATES]
+        rows = gallery.rows[top]
+        references = [] if search.reference is None else [pictures[search.reference]]
+        text = query_description(search.wanted) if search.wanted else ""
+        told = None if search.reference is None else gallery.read[[search.reference]]
+        found["words"].append(model.words(text, references, [pictures[i] for i in rows]))
+        found["readings"].append(reading(gallery.read[rows], told, search.wanted, (), search.other_clothes))
+        found["similarities"].append(similar[top])
+        found["near"].append(gallery.parts(search, rows).similarity(*shares))
+        found["same"].append(search.same[top])
+        found["unsure"].append(search.unsure[top])
+    return Pairs(
+        **{name: np.stack(arrays) for name, arrays in found.items()},
+        true_similarities=np.concatenate(true),
+        mAP={"clip_gallery_mAP": float(np.nanmean(clip_ap)) if np.isfinite(clip_ap).any() else 0.0},
+    )
+
+
+def _fit_kind(there: Pairs, gone: Pairs, shares: tuple[float, float]) -> tuple[Calibration, dict[str, float]]:
+    """The calibration of one kind of query, and what it comes to. shares: of the text and of the attributes."""
+    read = _best_share(there, there.readings, there.words, READING_SHARES)
+    ratio = np.divide(*mix(there.readings, there.words, read))
+    there, gone = (replace(p, words=p.words + ratio * p.readings) for p in (there, gone))
+    parts = mix(there.words, there.near, _best_share(there, there.words, there.near, WORD_SHARES))
+    sure = ~there.unsure
+    by_clip = fit(there.words[sure], there.similarities[sure], there.same[sure], parts=(0.0, 1.0))
+    order = np.argsort(-(parts[0] * there.words + parts[1] * there.near), axis=1, kind="stable")[:, :SHOWN]
+    words, near, same, known = (
+        np.take_along_axis(array, order, 1) for array in (there.words, there.near, there.same, sure)
+    )
+    shown = fit(words[known], near[known], same[known], parts=parts)
+    found = replace(
+        shown,
+        clip_similarity=by_clip.clip_similarity,
+        clip_bias=by_clip.clip_bias,
+        tau=max(-1.0, float(np.quantile(there.true_similarities, 0.01)) - 1e-6),
+        text_weight=shares[0],
+        attributes=shares[1],
+        reading=float(ratio),
+    )
+    best_there, best_gone = _best(found, there), _best(found, gone)
+    threshold = min(fit_threshold(best_there, best_gone), _least_alarming(best_there))
+    return replace(found, threshold=threshold), {
+        **_mean_ap(found, there),
+        "false_alarms": float((best_there < threshold).mean()),
+        "absent_found": float((best_gone < threshold).mean()),
+    }
 
 
 def _best_share(pairs: Pairs, first: np.ndarray, second: np.ndarray, shares: np.ndarray) -> float:
@@ -259,7 +239,7 @@ def _best_share(pairs: Pairs, first: np.ndarray, second: np.ndarray, shares: np.
     for share in shares:
         one, other = mix(first, second, float(share))
         both = one * first + other * second
-        found.append([_ap(s, t, u) for s, t, u in zip(both, pairs.same, pairs.unsure, strict=True)])
+        found.append(_ap_of_each(both, pairs))
     gains = np.array(found) - found[0]
     gains = gains[:, np.isfinite(gains[0])]
     best = int(gains.mean(1).argmax())
@@ -267,65 +247,38 @@ def _best_share(pairs: Pairs, first: np.ndarray, second: np.ndarray, shares: np.
     return float(shares[best]) if gains[best].mean() > 2 * error else 0.0
 
 
-def _ask(
-    model: ReidModel,
-    gallery: Gallery,
-    pictures: list[Picture],
-    searches: list[Search],
-    shares: tuple[float, float],
-) -> Pairs:
-    words, read, near, same, unsure, true = [], [], [], [], [], []
-    clip_ap = []
-    for search in searches:
-        similar = gallery.parts(search).similarity(*shares)
-        clip_ap.append(_ap(similar, search.same, search.unsure))
-        true.append(similar[search.same])
-        own = -1 if search.reference is None else search.reference
-        top = np.argsort(-np.where(gallery.rows == own, -2, similar), kind="stable")[:CANDIDATES]
-        references = [] if search.reference is None else [pictures[search.reference]]
-        text = query_description(search.wanted) if search.wanted else ""
-        asked = [pictures[i] for i in gallery.rows[top]]
-        words.append(model.words(text, references, asked))
-        told = model.shares(references) if references else None
-        read.append(reading(model.shares(asked), told, search.wanted, (), search.other_clothes))
-        near.append(similar[top])
-        same.append(search.same[top])
-        unsure.append(search.unsure[top])
-    return Pairs(
-        np.stack(words),
-        np.stack(read),
-        np.stack(near),
-        np.stack(same),
-        np.stack(unsure),
-        np.concatenate(true),
-        {"clip_gallery_mAP": float(np.nanmean(clip_ap)) if np.isfinite(clip_ap).any() else 0.0},
-    )
+def _least_alarming(best: np.ndarray) -> float:
+    """The greatest threshold with so few searches below it that more than FALSE_ALARMS of all would be unlikely.
+
+    best: the first candidate's probability of searches whose person is there. By the binomial distribution.
+    """
+    count, cumulated, allowed = len(best), 0.0, 0
+    for below in range(count):
+        cumulated += math.comb(count, below) * FALSE_ALARMS**below * (1 - FALSE_ALARMS) ** (count - below)
+        if cumulated > CHANCE:
+            break
+        allowed = below
+    return float(np.sort(best)[allowed])
 
 
 def _best(calibration: Calibration, pairs: Pairs) -> np.ndarray:
     """The best candidate's probability of each search."""
-    return (
-        sigmoid(log_odds(calibration, pairs.words.ravel(), pairs.similarities.ravel()))
-        .reshape(pairs.words.shape)
-        .max(1)
-    )
+    return sigmoid(log_odds(calibration, pairs.words, pairs.near)).max(1)
 
 
 def _mean_ap(calibration: Calibration, pairs: Pairs) -> dict[str, float]:
-    """Mean AP within the candidates, by CLIP, by the word and by both together."""
-    both = log_odds(calibration, pairs.words.ravel(), pairs.similarities.ravel()).reshape(pairs.words.shape)
-    clip = clip_log_odds(calibration, pairs.similarities)
-    rows = {"clip": clip, "word": pairs.words, "combined": both}
-    return {
-        f"{name}_mAP": float(
-            np.nanmean([_ap(s, t, u) for s, t, u in zip(scores, pairs.same, pairs.unsure, strict=True)])
-        )
-        for name, scores in rows.items()
-    } | pairs.mAP
+    """Mean AP within the candidates, by CLIP, by the word, by both readers without it, and as the app ranks."""
+    rows = {
+        "clip": clip_log_odds(calibration, pairs.similarities),
+        "word": pairs.words,
+        "readers": pairs.near,
+        "combined": log_odds(calibration, pairs.words, pairs.near),
+    }
+    return {f"{name}_mAP": float(np.nanmean(_ap_of_each(s, pairs))) for name, s in rows.items()} | pairs.mAP
 
 
-def _ap(scores: np.ndarray, same: np.ndarray, unsure: np.ndarray) -> float:
-    """Average precision without the unsure; NaN where nothing matches."""
-    hits = same[~unsure][np.argsort(-scores[~unsure], kind="stable")]
-    ranks = np.flatnonzero(hits) + 1
-    return float(np.mean(np.arange(1, len(ranks) + 1) / ranks)) if len(ranks) else float("nan")
+def _ap_of_each(scores: np.ndarray, pairs: Pairs) -> list[float]:
+    return [
+        average_precision(s, same, unsure)
+        for s, same, unsure in zip(scores, pairs.same, pairs.unsure, strict=True)
+    ]

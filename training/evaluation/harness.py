@@ -30,6 +30,7 @@ from training.evaluation.results import write_bytes
 from training.evaluation.searched import Searched, write_block
 from training.evaluation.searchers import Opened, Searchers
 
+BLOCKS_VERSION = 2  # of what a block holds
 BLOCK = 32  # queries that are searched between two writes
 __all__ = [
     "Ask",
@@ -224,7 +225,15 @@ def _search(opened: Opened, engine: object, query: Query, choose_too: bool) -> F
         chosen = np.array([place[int(crop)] for crop in order], np.int64)
     seconds = np.array([told.timings.encode, told.timings.prefilter, told.timings.rerank, spent])
     return Found(
-        ids, similarities, told.found.asked, told.words, told.found.passed, chosen, query.kind, seconds
+        ids,
+        similarities,
+        told.found.asked,
+        told.words,
+        told.near,
+        told.found.passed,
+        chosen,
+        query.kind,
+        seconds,
     )
 
 
@@ -267,6 +276,7 @@ def _agree(
     for item in (*asks, *gallery):
         digest.update(repr(item).encode())
     plan = {
+        "blocks": BLOCKS_VERSION,
         "models": searchers.models.fingerprint(),
         "queries": len(asks),
         "crops": len(gallery),

@@ -19,7 +19,7 @@ RANKERS_IN_WORDS = {
     CLIP: "CLIP's similarity alone",
     PAIRWISE: "the model's word alone, within the prefilter's candidates",
     BEST_CHOICE: "multi-turn best choice (section 3.3), within the prefilter's candidates",
-    COMBINED: "word and similarity, calibrated: what the app ships",
+    COMBINED: "word and similarity, with what both models read, calibrated: what the app ships",
 }
 
 
@@ -29,8 +29,9 @@ class Found:
 
     ids: int64 (U,). similarities: float32 (U,), NaN for crops that were not searched (the query's own
     picture). asked: how many of the nearest went to the model; words: float64 (asked,), nearest first, NaN
-    where it gave none. passed: whether any crop is more similar than tau. chosen: int64 (asked,), places
-    among the nearest in the order of best choice, or None where that was not asked. kind: of the query.
+    where it gave none; near: float32 (asked,), their similarity with what the model reads too. passed: whether
+    any crop is more similar than tau. chosen: int64 (asked,), places among the nearest in the order of best
+    choice, or None where that was not asked. kind: of the query.
     seconds: float64 (4,): encoding, prefilter, words, best choice.
     """
 
@@ -38,6 +39,7 @@ class Found:
     similarities: np.ndarray
     asked: int
     words: np.ndarray
+    near: np.ndarray
     passed: bool
     chosen: np.ndarray | None
     kind: str
@@ -65,7 +67,7 @@ class Found:
                 raise ValueError("best choice was not asked in this search")
             head = self.chosen
         elif ranker in (PAIRWISE, COMBINED):
-            head, _ = order_head(found, self.words, calibration if ranker == COMBINED else None)
+            head, _ = order_head(found, self.words, calibration if ranker == COMBINED else None, self.near)
         else:
             raise ValueError(f"no ranker {ranker!r}; there are {', '.join(RANKERS)}")
         rest = np.ones(len(columns), bool)

@@ -109,9 +109,11 @@ def write_block(file: Path, found: Sequence[Found]) -> None:
     """Whole or not at all."""
     widest = max(one.asked for one in found)
     words = np.full((len(found), widest), np.nan)
+    near = np.full((len(found), widest), np.nan, np.float32)
     chosen = np.full((len(found), widest), -1, np.int64)
     for row, one in enumerate(found):
         words[row, : one.asked] = one.words
+        near[row, : one.asked] = one.near
         if one.chosen is not None:
             chosen[row, : one.asked] = one.chosen
     held = io.BytesIO()
@@ -120,6 +122,7 @@ def write_block(file: Path, found: Sequence[Found]) -> None:
         similarities=np.stack([one.similarities for one in found]),
         asked=np.array([one.asked for one in found]),
         words=words,
+        near=near,
         passed=np.array([one.passed for one in found]),
         chosen=chosen,
         has_chosen=np.array([one.chosen is not None for one in found]),
@@ -139,6 +142,7 @@ def read_block(file: Path, unique: np.ndarray) -> list[Found]:
             block["similarities"][row],
             asked := int(block["asked"][row]),
             block["words"][row, :asked],
+            block["near"][row, :asked],
             bool(block["passed"][row]),
             block["chosen"][row, :asked] if block["has_chosen"][row] else None,
             KINDS_OF_QUERY[int(block["kind"][row])],

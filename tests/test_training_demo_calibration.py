@@ -1,0 +1,106 @@
+"""What the demo models are calibrated on, and how the two readers are weighed."""
+
+import math
+
+import numpy as np
+import pytest
+
+from app.model.vocabulary import KINDS
+from app.retrieval.shares import joint
+from app.retrieval.shares import split as split_shares
+from tests.tiny_pool import tiny_pool
+from training.demo.calibrate import CHANCE, FALSE_ALARMS, _least_alarming
+from training.demo.readers import fit_readers
+from training.demo.searches import MAKES, VIEWS, searches, split
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return tiny_pool()
+
+
+def read_by(rng, visible, kinds_read):
+    """A reader's logits for each kind: the truth shines through in some kinds, the others are noise."""
+    found = {}
+    for place, (kind, values) in enumerate(KINDS.items()):
+        found[kind] = rng.normal(0, 1, (len(values), len(visible)))
+        if kind in kinds_read:
+            found[kind][visible[:, place], np.arange(len(visible))] += 2
+    return found
+
+
+def test_readers_are_trusted_where_they_are_right():
+    rng = np.random.default_rng(0)
+    visible = np.stack([rng.integers(0, len(values), 3000) for values in KINDS.values()], 1)
+    kinds = list(KINDS)
+    clip = read_by(rng, visible, kinds[:10])
+    model = read_by(rng, visible, kinds[5:15])
+    cosines = {kind: logits / 30 for kind, logits in clip.items()}
+    shares = [np.exp(logits) / np.exp(logits).sum(0) for logits in model.values()]
+    rows = np.concatenate(shares).T
+    visible[:500] = -1  # does not show: no matter what it would be
+    found = fit_readers(cosines.__getitem__, rows, visible)
+    assert all(clip >= 0 and model >= 0 for clip, model in found.values())
+    for place, kind in enumerate(kinds):
+        first, second = found[kind]
+        assert (first > 15) == (place < 10), kind
+        assert (second > 0.5) == (5 <= place < 15), kind
+    both = joint(cosines.__getitem__, rows, found)
+    truth, seen = visible[500:], np.arange(500, 3000)
+    for place, kind in enumerate(kinds[5:10], 5):
+
+        def right(logits, place=place):
+            return (logits[:, seen].argmax(0) == truth[:, place]).mean()
+
+        assert right(both(kind)) > max(right(clip[kind]), right(split_shares(rows)(kind))) + 0.02
+
+
+def test_a_kind_that_never_shows_is_left_to_clip():
+    visible = np.full((4, len(KINDS)), -1)
+    rows = np.concatenate([np.full((4, len(v)), 1 / len(v)) for v in KINDS.values()], 1)
+    found = fit_readers(lambda kind: np.zeros((len(KINDS[kind]), 4)), rows, visible)
+    assert set(found.values()) == {(30.0, 0.0)}
+
+
+def test_half_of_a_gallerys_families_have_look_alikes_in_it(pool):
+    gallery, away = split(pool, 0.5)
+    assert not set(pool.family[gallery]) & set(pool.family[away])
+    assert not set(pool.person[gallery]) & set(pool.person[away])
+    families = np.unique(pool.family)
+    inside = np.unique(pool.family[gallery])
+    assert inside.tolist() == families[: len(families) // 2].tolist()
+    for place, family in enumerate(inside):
+        everybody = np.unique(pool.person[pool.family == family])
+        there = np.unique(pool.person[gallery][pool.family[gallery] == family])
+        assert there.tolist() == (everybody.tolist() if place % 2 == 0 else everybody[:1].tolist())
+    for clothes in np.unique(pool.clothes[gallery]):
+        assert 1 <= (pool.clothes[gallery] == clothes).sum() <= VIEWS
+
+
+@pytest.mark.parametrize("kind", MAKES)
+def test_whoever_is_searched_for_is_there_or_is_not(pool, kind):
+    gallery, away = split(pool, 0.5)
+    rng = np.random.default_rng(0)
+    present = searches(MAKES[kind], pool, gallery, gallery, rng, 8)
+    absent = searches(MAKES[kind], pool, away, gallery, rng, 8)
+    assert present and all(search.same.any() for search in present)
+    assert not any(search.same.any() for search in absent)
+    for search in present:
+        right = search.ap(search.same.astype(float))
+        assert right == 1 and search.ap(-search.same.astype(float)) < 1
+
+
+@pytest.mark.parametrize("count", [1, 20, 59, 150, 400])
+def test_few_enough_are_alarmed_falsely(count):
+    best = np.random.default_rng(count).permutation(np.linspace(0.1, 0.9, count))
+    below = int((best < _least_alarming(best)).sum())
+
+    def chance(most):
+        """Of so few alarms or fewer, where FALSE_ALARMS of the searches are."""
+        return sum(
+            math.comb(count, k) * FALSE_ALARMS**k * (1 - FALSE_ALARMS) ** (count - k) for k in range(most + 1)
+        )
+
+    assert below == 0 or chance(below) <= CHANCE
+    assert chance(below + 1) > CHANCE or below == count - 1
+    assert below / count <= FALSE_ALARMS

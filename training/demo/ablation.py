@@ -1,0 +1,182 @@
+"""Table 4 of the paper on the demo's scale: stage 3 alone, 2+3 and 1+2+3, from one briefly warmed base.
+
+`python -m training demo --ablate 100` needs the work folder's tower and CLIP, goes on where it was stopped, and prints
+the table. Every stage has the same number of steps, each seed the same data in another order. What is measured is the
+word alone on people of the validation split, over the candidates that CLIP finds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from app.model.description import query_description
+from app.model.image_rules import DEMO
+from app.model.manifest import CheckpointManifest
+from app.model.pictures import Picture
+from app.model.reid_model import ReidModel
+from app.model.vocabulary import KINDS
+from app.retrieval.evidence import AttributeEvidence
+from app.retrieval.shares import split as split_shares
+from gallery_store.encoder import ClipEncoder
+from training.demo.calibrate import CANDIDATES, PRESENT_SHARE, Gallery
+from training.demo.language import train_stage
+from training.demo.pool import Pool, PoolSpec
+from training.demo.progress import Log
+from training.demo.recipe import KNOWS, MODEL_NAME, Course, load, save, stages, take_decoder
+from training.demo.searches import MAKES, Search, average_precision, searches, split
+
+ARMS = {
+    "stage 3": ("stage3",),
+    "stage 2+3": ("stage2", "stage3"),
+    "stage 1+2+3": ("stage1", "stage2", "stage3"),
+}
+TRAIN = PoolSpec(4, "train", families=300, views=3, infrared_share=0.2)
+SEEDS = (0, 1, 2)
+ASKED = {"text": 100, "image": 100}  # searches
+FIGURES = (*ASKED, "attributes")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """mAP of a model's word over each kind's searches, and the share of attributes that it reads rightly, 0..1."""
+
+    pool: Pool
+    gallery: Gallery
+    asked: dict[str, list[tuple[Search, np.ndarray]]]  # with the candidates' places in the gallery
+
+    @classmethod
+    def over(cls, pool: Pool, clip: Path) -> Measure:
+        encoder = ClipEncoder.load(clip)
+        vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
+        rows, _ = split(pool, PRESENT_SHARE)
+        gallery, rng, asked = (
+            Gallery(encoder, AttributeEvidence(encoder), vectors, rows),
+            np.random.default_rng(0),
+            {},
+        )
+        for kind, count in ASKED.items():
+            asked[kind] = [
+                (search, gallery.nearest(search, gallery.parts(search).similarity(0.5, 0.0))[:CANDIDATES])
+                for search in searches(MAKES[kind], pool, rows, rows, rng, count)
+            ]
+        return cls(pool, gallery, asked)
+
+    def clip(self) -> dict[str, float]:
+        """CLIP's own mAP over the same candidates."""
+        return self._mean_ap(lambda search, places: self.gallery.parts(search).similarity(0.5, 0.0)[places])
+
+    def __call__(self, model: ReidModel) -> dict[str, float]:
+        images = [Image.fromarray(picture) for picture in self.pool.pictures]
+        pictures = [Picture(("pool", i), partial(images.__getitem__, i)) for i in range(len(self.pool))]
+
+        def word(search: Search, places: np.ndarray) -> np.ndarray:
+            own = [] if search.reference is None else [pictures[search.reference]]
+            text = query_description(search.wanted) if search.wanted else ""
+            return model.words(text, own, [pictures[i] for i in self.gallery.rows[places]])
+
+        read = split_shares(model.shares([pictures[i] for i in self.gallery.rows]))
+        right = [
+            (read(kind).argmax(0) == truth)[truth >= 0].mean()
+            for kind, truth in zip(KINDS, self.pool.visible[self.gallery.rows].T, strict=True)
+            if (truth >= 0).any()
+        ]
+        return {**self._mean_ap(word), "attributes": float(np.mean(right))}
+
+    def _mean_ap(self, scores: Callable[[Search, np.ndarray], np.ndarray]) -> dict[str, float]:
+        return {
+            kind: float(
+                np.nanmean(
+                    [average_precision(scores(s, at), s.same[at], s.unsure[at]) for s, at in self.asked[kind]]
+                )
+            )
+            for kind in self.asked
+        }
+
+
+def ablate(
+    work: Path,
+    steps: int,
+    pool: Callable[[PoolSpec], Pool],
+    measure: Measure,
+    log: Log,
+    seeds: Sequence[int] = SEEDS,
+) -> dict[str, Any]:
+    """Teaches every arm with every seed and measures it; -> "CLIP", "base" and each arm: figures, a list for seeds.
+
+    work: holds `tower`; what is taught goes to `work/ablation`. steps: of the base's language and of each stage.
+    """
+    place = work / "ablation" / str(steps)
+    course = Course(**dict.fromkeys(("clip", "tower", "language", "stage1", "stage2", "stage3"), steps))
+    base = _taught(place / "base", "language", course, work / "tower", None, pool, 0, log)
+    found: dict[str, Any] = {"CLIP": [measure.clip()], "base": [_measured(base, measure)]}
+    for seed in seeds:
+        for arm, names in ARMS.items():
+            folder = base
+            for number, name in enumerate(names):
+                # The first stages of two arms are one training.
+                own = place / f"seed{seed}" / "-".join(names[: number + 1])
+                folder = _taught(own, name, course, folder, base, pool, seed, log)
+            found.setdefault(arm, []).append(_measured(folder, measure))
+            log.write(stage="ablation", arm=arm, seed=seed, **found[arm][-1])
+    return found
+
+
+def _taught(
+    folder: Path,
+    name: str,
+    course: Course,
+    start: Path,
+    base: Path | None,
+    pool: Callable[[PoolSpec], Pool],
+    seed: int,
+    log: Log,
+) -> Path:
+    """The checkpoint of one stage, taught if it is not there yet."""
+    done = folder / "model"
+    if not (folder / "done").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        model, processor = load(start)
+        stage = stages(course)[name]
+        if stage.fresh_decoder and base is not None and start != base:
+            take_decoder(model, load(base)[0])
+        train_stage(
+            model, processor, replace(stage, name=name), pool(TRAIN), folder, seed=1000 + seed, log=log
+        )
+        save(model, processor, done)
+        CheckpointManifest(f"{MODEL_NAME}, {folder.name}", str(start), image_rule=DEMO, knows=KNOWS).write(
+            done
+        )
+        (folder / "done").touch()
+    return done
+
+
+def _measured(folder: Path, measure: Measure) -> dict[str, float]:
+    file = folder.parent / "figures.json"
+    if not file.is_file():
+        figures = measure(ReidModel.load(folder))
+        file.write_text(json.dumps(figures))
+    return dict(json.loads(file.read_text()))
+
+
+def ablation_table(found: dict[str, Any], steps: int) -> str:
+    """Markdown: means over the seeds, with their standard deviation where there are several; per cent."""
+    lines = [
+        f"| {steps} steps a stage | " + " | ".join(f"{name}" for name in FIGURES) + " |",
+        "| --- |" + " ---: |" * len(FIGURES),
+    ]
+    for arm, of_seeds in found.items():
+        cells = []
+        for name in FIGURES:
+            values = 100 * np.array([figures[name] for figures in of_seeds if name in figures])
+            spread = f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
+            cells.append(f"{values.mean():.1f}{spread}" if len(values) else "")
+        lines.append(f"| {arm} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
