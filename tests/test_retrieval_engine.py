@@ -184,7 +184,9 @@ def test_what_the_model_reads_off_pictures_is_part_of_its_word(full, encoder, tu
 
         own = shares([r.image_id for r in query.references]) if query.references else None
         rows = shares(found.found.ids[:8].tolist())
-        told = reading(rows, own, query.wanted, query.unwanted, query.other_clothes)
+        everybody = full.vectors(np.sort(found.found.ids))
+        usual = AttributeEvidence(encoder).usual(lambda texts, v=everybody: texts @ v.T)
+        told = reading(rows, own, query.wanted, query.unwanted, query.other_clothes, usual)
         np.testing.assert_allclose(found.words, plain.words + 0.2 * told, atol=1e-4)
         assert np.ptp(told) > 1e-3
 
@@ -219,7 +221,10 @@ def test_what_both_read_decides_among_the_candidates(full, encoder, tuned):
         own = [r.image_id for r in query.references]
         second = SecondReader(shares(ids), shares(own), readers)
         if own:
-            near = picture_similarity(engine.evidence, cosines, full.vectors(own), 0.5, second=second)
+            everybody = full.vectors(found.found.ids)
+            usual = engine.evidence.usual(lambda rows, v=everybody: rows @ v.T)
+            vectors = full.vectors(own)
+            near = picture_similarity(engine.evidence, cosines, vectors, 0.5, second=second, usual=usual)
         else:
             told = encoder.encode_texts([found.description])[0]
             near = text_similarity(engine.evidence, cosines, told, query.wanted, query.unwanted, second)

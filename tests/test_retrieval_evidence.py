@@ -16,6 +16,7 @@ from app.retrieval.evidence import (
     sensible,
     text_similarity,
 )
+from app.retrieval.shares import MOST_ALIKE
 
 
 class Words:
@@ -69,8 +70,9 @@ def test_two_pictures_are_alike_by_the_chance_that_each_kind_shows_one_value(cro
     for kind, values in KINDS.items():
         shares = np.stack([plain(crops, Attribute(kind, value)) for value in values])
         own = (shares[:, 0] + shares[:, 1]) / 2
-        logs.append(np.log(np.clip(own @ shares, 1e-2, 1)))
-    expected = 1 - 2 * np.mean(logs, axis=0) / np.log(1e-2)
+        usual = (shares.sum(1) + 1 / len(values)) / 8
+        logs.append(np.clip(np.log((own / usual) @ shares), -MOST_ALIKE, MOST_ALIKE))
+    expected = np.mean(logs, axis=0) / MOST_ALIKE
     assert found == pytest.approx(expected, abs=1e-5)
     assert found.dtype == np.float32 and (np.abs(found) <= 1).all()
 
@@ -94,9 +96,10 @@ def test_in_a_large_gallery_the_nearest_are_compared_and_stay_in_front(crops, mo
         return lambda rows: rows @ crops[places].T
 
     evidence = AttributeEvidence(Words())
+    usual = evidence.usual(cosines)
     every = picture_similarity(evidence, cosines, crops[:1], 0.5, among=among)
     monkeypatch.setattr("app.retrieval.evidence.MOST_COMPARED", 3)
-    some = picture_similarity(evidence, cosines, crops[:1], 0.5, among=among)
+    some = picture_similarity(evidence, cosines, crops[:1], 0.5, among=among, usual=usual)
     near = np.argsort(-(crops @ crops[0]))[:3]
     far = np.setdiff1d(np.arange(len(crops)), near)
     assert some[near] == pytest.approx(every[near], abs=1e-6)
@@ -134,12 +137,14 @@ def test_what_the_model_reads_counts_beside_clip(crops):
     stated = np.log(both(crops, read, readers, red)) + np.log(1 - both(crops, read, readers, hat))
     assert found == pytest.approx(np.clip(crops @ described + SHARE * stated, -1, 1), abs=1e-5)
     kinds = ("bag", "hat")
+    usual = evidence.usual(cosines)
     logs = []
     for kind in kinds:
         shares = np.stack([both(crops, read, readers, Attribute(kind, value)) for value in KINDS[kind]])
-        logs.append(np.log(np.clip(shares[:, :2].mean(1) @ shares, 1e-2, 1)))
-    alike = picture_similarity(evidence, cosines, crops[:2], 1, kinds=kinds, second=second)
-    assert alike == pytest.approx(1 - np.mean(logs, axis=0) / np.log(0.1), abs=1e-5)
+        ratios = (shares[:, :2].mean(1) / usual(kind)) @ shares
+        logs.append(np.clip(np.log(ratios), -MOST_ALIKE, MOST_ALIKE))
+    alike = picture_similarity(evidence, cosines, crops[:2], 1, kinds=kinds, second=second, usual=usual)
+    assert alike == pytest.approx(np.mean(logs, axis=0) / MOST_ALIKE, abs=1e-5)
     for said in evidence.read(crops[3], read[3], readers):
         values = KINDS[said.attribute.kind]
         shares = [both(crops, read, readers, Attribute(said.attribute.kind, v))[3] for v in values]

@@ -8,7 +8,7 @@ import pytest
 from app.model.vocabulary import KINDS, LASTING, Attribute
 from app.retrieval.shares import (
     LEAST,
-    LEAST_ALIKE,
+    MOST_ALIKE,
     comparable,
     joint,
     likeliest,
@@ -16,6 +16,7 @@ from app.retrieval.shares import (
     log_stated,
     reading,
     split,
+    usual_shares,
 )
 
 WIDTH = sum(map(len, KINDS.values()))
@@ -53,19 +54,40 @@ def test_what_is_stated_adds_up_and_what_is_unwanted_is_taken_from_one():
 def test_one_share_of_nothing_counts_as_the_least():
     found = np.zeros((1, WIDTH))
     assert log_stated(split(found), (Attribute("hat", "cap"),), ()) == pytest.approx(math.log(LEAST))
-    assert log_alike(split(found), split(found), ["hat"]) == pytest.approx(math.log(LEAST_ALIKE))
+    usual = usual_shares(split(rows(5)))
+    assert log_alike(split(found), split(found), ["hat"], usual) == pytest.approx(-MOST_ALIKE)
 
 
-def test_alike_is_the_chance_of_one_value_over_the_kinds():
-    own, found = rows(2, 1), rows(4)
+def test_alike_is_the_chance_of_one_value_against_that_of_any_over_the_kinds():
+    own, found, gallery = rows(2, 1), rows(4), rows(9, 2)
     expected = np.zeros(4)
     for kind in ("hat", "bag_colour"):
         for crop in range(4):
             chance = sum(
-                own[:, place(kind, value)].mean() * found[crop, place(kind, value)] for value in KINDS[kind]
+                own[:, place(kind, value)].mean()
+                * found[crop, place(kind, value)]
+                / ((gallery[:, place(kind, value)].sum() + 1 / len(KINDS[kind])) / 10)
+                for value in KINDS[kind]
             )
-            expected[crop] += math.log(max(chance, LEAST_ALIKE))
-    np.testing.assert_allclose(log_alike(split(own), split(found), ["hat", "bag_colour"]), expected)
+            expected[crop] += np.clip(math.log(chance), -MOST_ALIKE, MOST_ALIKE)
+    usual = usual_shares(split(gallery))
+    np.testing.assert_allclose(log_alike(split(own), split(found), ["hat", "bag_colour"], usual), expected)
+
+
+def test_what_is_rare_says_more_and_what_does_not_show_says_nothing():
+    gallery = np.zeros((100, WIDTH))
+    for kind, values in KINDS.items():
+        gallery[:95, place(kind, values[0])] = gallery[95:, place(kind, values[1])] = 1
+    usual = usual_shares(split(gallery))
+    common, rare, hidden = gallery[:1], gallery[-1:], gallery.mean(0)[None]
+
+    def alike(one, other):
+        return float(log_alike(split(one), split(other), ["hat"], usual)[0])
+
+    assert alike(rare, rare) > 2 > alike(common, common) > 0
+    assert alike(rare, common) == -MOST_ALIKE
+    assert alike(hidden, rare) == pytest.approx(0, abs=0.2)
+    assert alike(hidden, common) == pytest.approx(0, abs=0.02)
 
 
 def test_a_query_of_words_and_pictures_reads_both_and_only_what_lasts_of_the_picture():
@@ -73,10 +95,13 @@ def test_a_query_of_words_and_pictures_reads_both_and_only_what_lasts_of_the_pic
     said = (Attribute("upper", "coat"), Attribute("hair", "long"))
     kinds = [kind for kind in LASTING if kind != "hair"]
     assert comparable(said) == tuple(kinds)
-    expected = log_stated(split(found), said, ()) + log_alike(split(own), split(found), kinds)
-    np.testing.assert_allclose(reading(found, own, said, ()), expected)
-    by_picture = reading(found, own, (), ())
-    np.testing.assert_allclose(by_picture, log_alike(split(own), split(found), list(KINDS)))
+    usual = usual_shares(split(rows(7, 5)))
+    expected = log_stated(split(found), said, ()) + log_alike(split(own), split(found), kinds, usual)
+    np.testing.assert_allclose(reading(found, own, said, (), usual=usual), expected)
+    by_picture = reading(found, own, (), (), usual=usual)
+    np.testing.assert_allclose(by_picture, log_alike(split(own), split(found), list(KINDS), usual))
+    among_themselves = log_alike(split(own), split(found), list(KINDS), usual_shares(split(found)))
+    np.testing.assert_allclose(reading(found, own, (), ()), among_themselves)
     found[1] = np.nan
     assert np.isnan(reading(found, None, said, ())).tolist() == [False, True, False]
     assert reading(found, None, (), ()).tolist() == [0, 0, 0]

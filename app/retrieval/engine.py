@@ -35,7 +35,7 @@ from app.retrieval.references import (
     reference_picture,
 )
 from app.retrieval.rerank import rerank
-from app.retrieval.shares import Readers, comparable, reading
+from app.retrieval.shares import Readers, Usual, comparable, reading
 from app.retrieval.values import Query, Ranking, Reference, Timings
 from gallery_store.encoder import ClipEncoder
 from gallery_store.store import GalleryStore
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "Engine", "RetrievalError"]
 
 TEXT_WEIGHT = 0.5  # without a calibration
+SAMPLED = 1024  # crops that tell how common a value is
 NO_TAU = -1.0  # without a calibration: every crop is worth asking about, up to k
 
 Progress = Callable[[str, int, int], None]
@@ -159,7 +160,8 @@ class Engine:
         progress("prefilter", 0, len(ids))
         if copies := copies_of(references, ids, self.store):
             ids = ids[~np.isin(ids, list(copies))]
-        similarities = self._similarities(query, described, references, calibration, ids)
+        usual = self._usual(ids) if references else None
+        similarities = self._similarities(query, described, references, calibration, ids, usual)
         tau = self.tau if self.tau is not None else calibration.tau if calibration else NO_TAU
         found = prefilter(ids, similarities, tau=tau, k=self.k)
         filtered = time.perf_counter()
@@ -172,11 +174,11 @@ class Engine:
         if calibration and (calibration.reading or readers):
             own, read = self._shares(references, pictures, stopped)
             if calibration.reading:
-                words += calibration.reading * self._reading(query, own, read)
+                words += calibration.reading * self._reading(query, own, read, usual)
             if readers:
                 second = SecondReader(read, own, readers)
                 asked = found.ids[: found.asked]
-                near = self._similarities(query, described, references, calibration, asked, second)
+                near = self._similarities(query, described, references, calibration, asked, usual, second)
         ended = time.perf_counter()
         spent = Timings(encoded - began, filtered - encoded, ended - filtered, ended - began)
         return Findings(
@@ -190,6 +192,7 @@ class Engine:
         references: Sequence[OpenReference],
         calibration: Calibration | None,
         ids: np.ndarray,
+        usual: Usual | None,
         second: SecondReader | None = None,
     ) -> np.ndarray:
         """float32 (len(ids),), -1..1: by the words, by the pictures, or a share of each."""
@@ -210,7 +213,14 @@ class Engine:
             kinds = comparable(query.wanted, query.other_clothes)
             parts.append(
                 picture_similarity(
-                    self.evidence, cosines, vectors, share, kinds=kinds, among=among, second=second
+                    self.evidence,
+                    cosines,
+                    vectors,
+                    share,
+                    kinds=kinds,
+                    among=among,
+                    second=second,
+                    usual=usual,
                 )
             )
         if len(parts) == 1:
@@ -259,11 +269,16 @@ class Engine:
         own = self.model.shares([reference.picture for reference in references], stop=stop)
         return own, self.model.shares(pictures, stop=stop)
 
-    def _reading(self, query: Query, own: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """float64 (n,), 0 or less: how well crops fit by what the model reads off them; NaN where it does not."""
+    def _usual(self, ids: np.ndarray) -> Usual:
+        """How common each value is among the crops searched, or among SAMPLED of them, evenly spread."""
+        sample = ids[np.linspace(0, len(ids) - 1, SAMPLED).astype(np.int64)] if len(ids) > SAMPLED else ids
+        return self.evidence.usual(lambda rows: self.store.similarities(rows, sample))
+
+    def _reading(self, query: Query, own: np.ndarray, rows: np.ndarray, usual: Usual | None) -> np.ndarray:
+        """float64 (n,): how well crops fit by what the model reads off them; NaN where it does not."""
         own = own[np.isfinite(own).all(1)]  # a reference whose file has vanished; its vector still counts
         told = (query.wanted, query.unwanted, query.other_clothes)
-        return reading(rows, own if len(own) else None, *told)
+        return reading(rows, own if len(own) else None, *told, usual)
 
     def _calibration(self, kind: str) -> Calibration | None:
         manifest = self.model.manifest if self.model else None

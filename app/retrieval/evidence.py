@@ -10,7 +10,6 @@ how far it is to be trusted in that kind: one sees the colour of a bag better, t
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,14 +19,16 @@ import numpy as np
 from app.model.annotation import AttributeReading
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, describe
 from app.retrieval.shares import (
-    LEAST_ALIKE,
+    MOST_ALIKE,
     Readers,
     Shares,
+    Usual,
     joint,
     likeliest,
     log_alike,
     log_stated,
     softmax,
+    usual_shares,
 )
 from gallery_store.encoder import ClipEncoder
 
@@ -84,11 +85,13 @@ class AttributeEvidence:
         vectors: np.ndarray,
         kinds: Sequence[str] = tuple(KINDS),
         second: SecondReader | None = None,
+        usual: Usual | None = None,
     ) -> np.ndarray:
         """float32 (n,), -1..1: how far crops show the same attributes as the pictures of one person.
 
-        1 where every kind certainly shows one value in both, -1 where none does: the mean over the kinds of the
-        logarithm of that chance. vectors: unit rows (r, dim) of the pictures; their shares are averaged.
+        The mean over the kinds of the log-ratio to chance, in units of the greatest that counts; 0 where nothing
+        speaks for or against. vectors: unit rows (r, dim) of the pictures; their shares are averaged. usual: of the
+        gallery; None takes that of these crops.
         """
         if not kinds:
             return np.zeros(cosines(vectors[:1]).shape[1], np.float32)
@@ -96,8 +99,13 @@ class AttributeEvidence:
             self.shares(lambda rows: rows @ vectors.T, *(second.of_own if second else ())),
             self.shares(cosines, *(second.of_crops if second else ())),
             kinds,
+            usual or self.usual(cosines),
         )
-        return np.asarray(1 - 2 * total / (len(kinds) * math.log(LEAST_ALIKE)), np.float32)
+        return np.asarray(total / (len(kinds) * MOST_ALIKE), np.float32)
+
+    def usual(self, cosines: Cosines) -> Usual:
+        """How common each value is among crops, by CLIP."""
+        return usual_shares(self.shares(cosines))
 
     def shares(
         self, cosines: Cosines, read: np.ndarray | None = None, readers: Readers | None = None
@@ -163,6 +171,7 @@ def picture_similarity(
     kinds: Sequence[str] = tuple(KINDS),
     among: Callable[[np.ndarray], Cosines] | None = None,
     second: SecondReader | None = None,
+    usual: Usual | None = None,
 ) -> np.ndarray:
     """float32 (n,), -1..1: the cosine to the mean of the pictures' unit rows (r, dim), and a share of the attributes.
 
@@ -170,16 +179,17 @@ def picture_similarity(
         share: 0..1, of the attributes; 0 asks for none. kinds: of attributes, to compare.
         among: the cosines to some crops alone, by their places. With it the attributes of no more than the
             MOST_COMPARED nearest crops are compared; the others count as unlike, and stay behind them.
-        second: of all these crops, few enough to be compared.
+        second: of all these crops, few enough to be compared. usual: of the gallery; None takes that of the crops
+            compared.
     """
     mean = vectors.mean(axis=0)
     whole = cosines((mean / max(float(np.linalg.norm(mean)), 1e-12))[None])[0]
     if not share:
         return whole.astype(np.float32)
     if among is None or len(whole) <= MOST_COMPARED:
-        alike = evidence.alike(cosines, vectors, kinds, second)
+        alike = evidence.alike(cosines, vectors, kinds, second, usual)
     else:
         near = np.sort(np.argpartition(-whole, MOST_COMPARED)[:MOST_COMPARED])
         alike = np.full(len(whole), -1, np.float32)
-        alike[near] = evidence.alike(among(near), vectors, kinds)
+        alike[near] = evidence.alike(among(near), vectors, kinds, usual=usual)
     return ((1 - share) * whole + share * alike).astype(np.float32)

@@ -5,6 +5,7 @@ Whoever reads the attributes, CLIP or the model, says for each kind how likely e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -12,10 +13,11 @@ import numpy as np
 from app.model.vocabulary import KINDS, LASTING, Attribute
 
 LEAST = 1e-4  # a share below this counts as this: one attribute never decides alone
-LEAST_ALIKE = 1e-2  # the same for the chance that two pictures show one value
+MOST_ALIKE = 6.0  # of a kind's log-ratio either way: one rare value never decides alone
 LEAST_READ = 1e-6  # of the model's, before it is weighed against CLIP's
 
 Shares = Callable[[str], np.ndarray]  # kind -> float (values, n), of n crops
+Usual = Callable[[str], np.ndarray]  # kind -> float (values,), adding up to 1: how common each value is
 Readers = Mapping[str, tuple[float, float]]  # kind -> weights of CLIP's cosine and of the model's log-share
 
 
@@ -64,15 +66,33 @@ def log_stated(
     return total
 
 
-def log_alike(own: Shares, shares: Shares, kinds: Sequence[str]) -> np.ndarray | float:
-    """float (n,), 0 or less: the summed logarithms of the chances that crops show what pictures of one person do.
+def log_alike(own: Shares, shares: Shares, kinds: Sequence[str], usual: Usual) -> np.ndarray | float:
+    """float (n,): the summed log-ratios of crops showing what pictures of one person do, to showing it by chance.
 
-    own: of those pictures; their shares are averaged.
+    A kind's ratio is the sum over its values of (own share) * (crop's share) / (usual share): a value that both show
+    says the more the rarer it is, and a kind that does not show (read as the usual values) says nothing.
+
+    Args:
+        own: of those pictures; their shares are averaged. usual: of the gallery.
     """
     total: np.ndarray | float = 0.0
     for kind in kinds:
-        total = total + np.log(np.clip(own(kind).mean(1) @ shares(kind), LEAST_ALIKE, 1))
+        ratio = (own(kind).mean(1) / usual(kind)) @ shares(kind)
+        total = total + np.log(np.clip(ratio, math.exp(-MOST_ALIKE), math.exp(MOST_ALIKE)))
     return total
+
+
+def usual_shares(shares: Shares) -> Usual:
+    """How common each value is among n crops; one crop more counts, that shows all values alike."""
+    known: dict[str, np.ndarray] = {}
+
+    def usual(kind: str) -> np.ndarray:
+        if kind not in known:
+            found = shares(kind)
+            known[kind] = (found.sum(1) + 1 / len(found)) / (found.shape[1] + 1)
+        return known[kind]
+
+    return usual
 
 
 def comparable(told: Sequence[Attribute], other_clothes: bool = False) -> tuple[str, ...]:
@@ -90,17 +110,21 @@ def reading(
     wanted: Sequence[Attribute],
     unwanted: Sequence[Attribute],
     other_clothes: bool = False,
+    usual: Usual | None = None,
 ) -> np.ndarray:
-    """float64 (n,), 0 or less: how well crops fit a query by what was read off them; NaN where nothing was.
+    """float64 (n,): how well crops fit a query by what was read off them; NaN where nothing was.
 
     Args:
         rows: float (n, all values), shares of the crops. own: (r, all values), of the query's pictures; None
-            without any. wanted, unwanted, other_clothes: what the query says.
+            without any. wanted, unwanted, other_clothes: what the query says. usual: of the gallery, where there are
+            pictures; None takes that of these crops.
     """
     total = np.zeros(len(rows)) + log_stated(split(rows), wanted, unwanted)
     if own is None:
         return total
-    return total + log_alike(split(own), split(rows), comparable(wanted, other_clothes))
+    kinds = comparable(wanted, other_clothes)
+    usual = usual or usual_shares(split(rows[np.isfinite(rows).all(1)]))
+    return total + log_alike(split(own), split(rows), kinds, usual)
 
 
 def likeliest(rows: np.ndarray) -> list[tuple[Attribute, float]]:

@@ -40,6 +40,7 @@ ARMS = {
 }
 TRAIN = PoolSpec(4, "train", families=300, views=3, infrared_share=0.2)
 SEEDS = (0, 1, 2)
+WARM = 5  # times a stage's steps: the base's language, which all arms share
 ASKED = {"text": 100, "image": 100}  # searches
 FIGURES = (*ASKED, "attributes")
 
@@ -57,10 +58,9 @@ class Measure:
         encoder = ClipEncoder.load(clip)
         vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
         rows, _ = split(pool, PRESENT_SHARE)
-        gallery, rng, asked = (
-            Gallery(encoder, AttributeEvidence(encoder), vectors, rows),
-            np.random.default_rng(0),
-            {},
+        evidence, rng, asked = AttributeEvidence(encoder), np.random.default_rng(0), {}
+        gallery = Gallery(
+            encoder, evidence, vectors, rows, evidence.usual(lambda texts: texts @ vectors[rows].T)
         )
         for kind, count in ASKED.items():
             asked[kind] = [
@@ -111,10 +111,10 @@ def ablate(
 ) -> dict[str, Any]:
     """Teaches every arm with every seed and measures it; -> "CLIP", "base" and each arm: figures, a list for seeds.
 
-    work: holds `tower`; what is taught goes to `work/ablation`. steps: of the base's language and of each stage.
+    work: holds `tower`; what is taught goes to `work/ablation`. steps: of each stage.
     """
     place = work / "ablation" / str(steps)
-    course = Course(**dict.fromkeys(("clip", "tower", "language", "stage1", "stage2", "stage3"), steps))
+    course = replace(Course(), language=WARM * steps, stage1=steps, stage2=steps, stage3=steps)
     base = _taught(place / "base", "language", course, work / "tower", None, pool, 0, log)
     found: dict[str, Any] = {"CLIP": [measure.clip()], "base": [_measured(base, measure)]}
     for seed in seeds:

@@ -18,7 +18,7 @@ from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.retrieval.calibration import clip_log_odds, fit, fit_threshold, log_odds, mix, sigmoid
 from app.retrieval.evidence import AttributeEvidence, SecondReader, picture_similarity, text_similarity
-from app.retrieval.shares import Readers, comparable, reading
+from app.retrieval.shares import Readers, Usual, comparable, reading
 from gallery_store.encoder import ClipEncoder
 from training.demo.pool import Pool
 from training.demo.progress import Log
@@ -69,7 +69,8 @@ def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
         read[away],
         pool.visible[away],
     )
-    searched = Gallery(encoder, evidence, vectors, gallery, read, readers)
+    usual = evidence.usual(lambda texts: texts @ vectors[gallery].T)
+    searched = Gallery(encoder, evidence, vectors, gallery, usual, read, readers)
     rng = np.random.default_rng(0)
     fitted: dict[str, Calibration] = {}
     figures: dict[str, Any] = {"gallery": len(gallery)}
@@ -101,6 +102,7 @@ class Gallery:
     evidence: AttributeEvidence
     vectors: np.ndarray
     rows: np.ndarray
+    usual: Usual
     read: np.ndarray | None = None
     readers: Readers | None = None
 
@@ -123,7 +125,9 @@ class Gallery:
             vector = self.vectors[search.reference][None]
             kinds = comparable(search.wanted, search.other_clothes)
             cosine, alike = (
-                picture_similarity(self.evidence, cosines, vector, share, kinds=kinds, second=second)
+                picture_similarity(
+                    self.evidence, cosines, vector, share, kinds=kinds, second=second, usual=self.usual
+                )
                 for share in (0, 1)
             )
         return Parts(words, cosine, alike)
@@ -154,7 +158,7 @@ class Parts:
 def _shares(kind: str, gallery: Gallery, present: list[Search]) -> tuple[float, float]:
     """The share of the text, and that of the attributes in a picture's similarity, with which CLIP ranks best."""
     texts = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8) if kind == "image-plus-text" else (0.5,)
-    attributes = (0.0,) if kind == "text" else (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    attributes = (0.0,) if kind == "text" else (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
 
     parts = [gallery.parts(search) for search in present]
 
@@ -186,7 +190,9 @@ def _ask(
         text = query_description(search.wanted) if search.wanted else ""
         told = None if search.reference is None else gallery.read[[search.reference]]
         found["words"].append(model.words(text, references, [pictures[i] for i in rows]))
-        found["readings"].append(reading(gallery.read[rows], told, search.wanted, (), search.other_clothes))
+        found["readings"].append(
+            reading(gallery.read[rows], told, search.wanted, (), search.other_clothes, gallery.usual)
+        )
         found["similarities"].append(similar[top])
         found["near"].append(gallery.parts(search, rows).similarity(*shares))
         found["same"].append(search.same[top])
