@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from app.model.vocabulary import KINDS
+from app.retrieval.calibration import log_odds, sigmoid
 from app.retrieval.shares import joint
 from app.retrieval.shares import split as split_shares
 from tests.tiny_pool import tiny_pool
-from training.demo.calibrate import CHANCE, FALSE_ALARMS, _least_alarming
+from training.demo.calibrate import CHANCE, FALSE_ALARMS, SHOWN, Pairs, _fit_kind, _least_alarming
 from training.demo.readers import fit_readers
 from training.demo.searches import MAKES, VIEWS, searches, split
 
@@ -104,3 +105,53 @@ def test_few_enough_are_alarmed_falsely(count):
     assert below == 0 or chance(below) <= CHANCE
     assert chance(below + 1) > CHANCE or below == count - 1
     assert below / count <= FALSE_ALARMS
+
+
+def pairs(rng, there, trust):
+    """300 searches over 64 candidates, three right ones where somebody is there. Each figure is the truth times
+    its trust, with noise."""
+    same = np.zeros((300, 64), bool)
+    if there:
+        same[:, rng.choice(64, 3, replace=False)] = True
+
+    def figure(name):
+        return trust[name] * same + rng.normal(0, 1, same.shape)
+
+    return Pairs(
+        figure("words"),
+        figure("readings"),
+        figure("similarities") / 10,
+        figure("near") / 10,
+        same,
+        np.zeros_like(same),
+        np.linspace(-1, 1, 100),
+        {"clip_gallery_mAP": 0.5},
+    )
+
+
+@pytest.mark.parametrize(
+    "trust",
+    [
+        {"words": 0.0, "readings": 0.0, "similarities": 2.0, "near": 3.0},
+        {"words": 2.5, "readings": 0.0, "similarities": 2.0, "near": 2.5},
+        {"words": 1.0, "readings": 2.0, "similarities": 2.0, "near": 2.5},
+    ],
+)
+def test_what_helps_gets_weight_and_the_first_page_is_calibrated(trust):
+    rng = np.random.default_rng(5)
+    there, gone, more = (pairs(rng, present, trust) for present in (True, False, True))
+    found, figures = _fit_kind(there, gone, (0.4, 0.8))
+    assert (found.text_weight, found.attributes) == (0.4, 0.8)
+    assert (found.reading > 0.1) == (trust["readings"] > 0)
+    assert (found.word > 0) == (trust["words"] > 0)
+    assert found.similarity > 0 and found.clip_similarity > 0
+    assert figures["combined_mAP"] >= max(figures["readers_mAP"], figures["word_mAP"]) - 0.01
+    assert figures["readers_mAP"] > figures["clip_mAP"]
+    assert 0 < figures["absent_found"] <= 1 and figures["false_alarms"] <= FALSE_ALARMS
+    chances = sigmoid(log_odds(found, more.words + found.reading * more.readings, more.near))
+    first = np.argsort(-chances, axis=1)[:, :SHOWN]
+    shown, right = (np.take_along_axis(a, first, 1) for a in (chances, more.same))
+    assert shown.mean() == pytest.approx(right.mean(), abs=0.02)
+    for low, high in ((0, 0.2), (0.2, 0.6), (0.6, 1)):
+        inside = (shown >= low) & (shown < high)
+        assert shown[inside].mean() == pytest.approx(right[inside].mean(), abs=0.1)
