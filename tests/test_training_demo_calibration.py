@@ -6,11 +6,20 @@ import numpy as np
 import pytest
 
 from app.model.vocabulary import KINDS
-from app.retrieval.calibration import log_odds, sigmoid
+from app.retrieval.calibration import clip_log_odds, fit, log_odds, sigmoid
 from app.retrieval.shares import joint
 from app.retrieval.shares import split as split_shares
 from tests.tiny_pool import tiny_pool
-from training.demo.calibrate import CHANCE, FALSE_ALARMS, SHOWN, Pairs, _fit_kind, _least_alarming
+from training.demo.calibrate import (
+    CHANCE,
+    FALSE_ALARMS,
+    HOPELESS,
+    SHOWN,
+    Pairs,
+    _fit_kind,
+    _least_alarming,
+    _worth_asking,
+)
 from training.demo.readers import fit_readers
 from training.demo.searches import MAKES, VIEWS, searches, split
 
@@ -155,3 +164,15 @@ def test_what_helps_gets_weight_and_the_first_page_is_calibrated(trust):
     for low, high in ((0, 0.2), (0.2, 0.6), (0.6, 1)):
         inside = (shown >= low) & (shown < high)
         assert shown[inside].mean() == pytest.approx(right[inside].mean(), abs=0.1)
+
+
+def test_no_crop_is_left_unasked_that_clip_gives_a_chance():
+    rng = np.random.default_rng(1)
+    same = rng.random(5000) < 0.1
+    for gap in (0.1, 0.6):  # the kinds overlap, or lie far apart
+        similarities = gap * same + rng.normal(0, 0.1, 5000)
+        by_clip = fit(np.zeros(5000), similarities, same, parts=(0.0, 1.0))
+        tau = _worth_asking(by_clip, similarities[same])
+        assert (similarities[same] > tau).mean() >= 0.99
+        unasked = sigmoid(clip_log_odds(by_clip, similarities[similarities <= tau]))
+        assert unasked.max(initial=0) <= HOPELESS + 1e-6

@@ -29,6 +29,8 @@ QUERIES, CANDIDATES = 400, 64
 SHOWN = 12  # the first page: where a confidence is looked at, it shall be right
 FALSE_ALARMS = 0.05  # the share of searches whose person is there that may be told "nobody fits"
 CHANCE = 0.05  # that so few false alarms come about at a greater share
+MISSED = 0.01  # of the true crops, by a tau at most this high
+HOPELESS = 0.001  # a chance of a match, by CLIP alone: below it a crop is not worth asking about
 PRESENT_SHARE = 0.5  # of the families: the gallery; searches for the others are searches for the absent
 WORD_SHARES = np.linspace(0, 1, 21)
 READING_SHARES = np.append(WORD_SHARES[:-1], 0.99)  # a trace of "Yes" stays, to be weighed against
@@ -221,7 +223,7 @@ def _fit_kind(there: Pairs, gone: Pairs, shares: tuple[float, float]) -> tuple[C
         shown,
         clip_similarity=by_clip.clip_similarity,
         clip_bias=by_clip.clip_bias,
-        tau=max(-1.0, float(np.quantile(there.true_similarities, 0.01)) - 1e-6),
+        tau=_worth_asking(by_clip, there.true_similarities),
         text_weight=shares[0],
         attributes=shares[1],
         reading=float(ratio),
@@ -251,6 +253,14 @@ def _best_share(pairs: Pairs, first: np.ndarray, second: np.ndarray, shares: np.
     best = int(gains.mean(1).argmax())
     error = gains[best].std() / max(1, gains.shape[1]) ** 0.5
     return float(shares[best]) if gains[best].mean() > 2 * error else 0.0
+
+
+def _worth_asking(by_clip: Calibration, true_similarities: np.ndarray) -> float:
+    """tau, -1..1: few true crops are missed, and none that CLIP gives a chance; those in infrared are few here, and
+    the least similar."""
+    hopeless = (math.log(HOPELESS / (1 - HOPELESS)) - by_clip.clip_bias) / max(by_clip.clip_similarity, 1e-9)
+    tau = min(float(np.quantile(true_similarities, MISSED)), hopeless) - 1e-6
+    return float(np.clip(tau, -1, 1))
 
 
 def _least_alarming(best: np.ndarray) -> float:

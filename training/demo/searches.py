@@ -37,26 +37,19 @@ def split(pool: Pool, present: float) -> tuple[np.ndarray, np.ndarray]:
 class Search:
     """One query: what CLIP and the model are asked, and the truth over the gallery's rows.
 
-    wanted, reference: as far as there are; same, unsure: bool (gallery,). changed: bool (gallery,), where a
-    picture's person wears other clothes than in it; None where that makes no difference. other_clothes: the query says
-    that clothes may be others.
+    wanted, reference: as far as there are; same, unsure: bool (gallery,). other_clothes: the query says that
+    clothes may be others.
     """
 
     wanted: tuple[Attribute, ...]
     reference: int | None
     same: np.ndarray
     unsure: np.ndarray
-    changed: np.ndarray | None = None
     other_clothes: bool = False
 
     def ap(self, scores: np.ndarray) -> float:
-        """Average precision over the gallery; that in the same clothes and that in others count alike, however
-        many crops there are of each."""
-        if self.changed is None:
-            return average_precision(scores, self.same, self.unsure)
-        parts = (self.same & self.changed, self.same & ~self.changed)
-        found = [average_precision(scores, part, self.unsure | (self.same & ~part)) for part in parts]
-        return float(np.mean([ap for ap in found if np.isfinite(ap)] or [np.nan]))
+        """Average precision over the gallery."""
+        return average_precision(scores, self.same, self.unsure)
 
 
 Make = Callable[[Pool, int, np.ndarray, np.random.Generator], "Search | None"]
@@ -84,9 +77,10 @@ def _by_text(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator
 
 
 def _by_image(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search:
-    own = gallery == row
-    same = (pool.person[gallery] == pool.person[row]) & ~own
-    return Search((), row, same, own, pool.clothes[gallery] != pool.clothes[row])
+    """As the person is seen; in other clothes they are right too, and asked for by saying so."""
+    own, clothes = gallery == row, pool.clothes[gallery] == pool.clothes[row]
+    person = pool.person[gallery] == pool.person[row]
+    return Search((), row, clothes & ~own, own | (person & ~clothes))
 
 
 def _by_picture_in_other_clothes(
