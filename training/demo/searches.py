@@ -71,9 +71,11 @@ def searches(
 
 
 def _by_text(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search:
+    """As somebody tells who saw the person: the very crop that is told of is not what is looked for."""
     said = fragment(pool.seen(row), rng, int(rng.integers(2, 7)))
     fits, unsure = satisfies(value_indices(said)[None], pool.attributes[gallery], pool.visible[gallery])
-    return Search(_attributes(said), None, fits[:, 0], unsure[:, 0])
+    own = gallery == row
+    return Search(_attributes(said), None, fits[:, 0] & ~own, unsure[:, 0] | own)
 
 
 def _by_image(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search:
