@@ -75,7 +75,8 @@ def _by_text(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator
     said = fragment(pool.seen(row), rng, int(rng.integers(2, 7)))
     fits, unsure = satisfies(value_indices(said)[None], pool.attributes[gallery], pool.visible[gallery])
     own = gallery == row
-    return Search(_attributes(said), None, fits[:, 0] & ~own, unsure[:, 0] | own)
+    unsure = unsure[:, 0] | own
+    return Search(_attributes(said), None, fits[:, 0] & ~unsure, unsure)
 
 
 def _by_image(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search:
