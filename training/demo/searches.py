@@ -102,7 +102,8 @@ def _by_both(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator
     said = {k: after[k] for k in rng.permutation(changed)[: int(rng.integers(1, 4))]}
     fits, unsure = satisfies(value_indices(said)[None], pool.attributes[gallery], pool.visible[gallery])
     same = pool.person[gallery] == pool.person[row]
-    return Search(_attributes(said), row, same & fits[:, 0], (same & unsure[:, 0]) | (gallery == row))
+    right, unsure = same & fits[:, 0], (same & unsure[:, 0]) | (gallery == row)
+    return Search(_attributes(said), row, right & ~unsure, unsure)
 
 
 MAKES: dict[str, Make] = {
