@@ -35,7 +35,7 @@ class Calibration:
     text_weight: share of the text's cosine in an image-plus-text similarity, 0..1.
     attributes: share of the attributes in a picture's similarity, beside the cosine, 0..1.
     reading: weight of what the model reads off a picture kind by kind (app.model.form), beside the log-odds of its
-    "Yes", in its word, 0 or more; with 0 it is not asked to.
+    "Yes", in its word, 0 or more.
     """
 
     word: float

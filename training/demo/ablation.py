@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from PIL import Image
 from app.model.description import query_description
 from app.model.image_rules import DEMO
 from app.model.manifest import CheckpointManifest
-from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import KINDS
 from app.retrieval.evidence import AttributeEvidence
@@ -32,6 +30,7 @@ from training.demo.pool import Pool, PoolSpec
 from training.demo.progress import Log
 from training.demo.recipe import KNOWS, MODEL_NAME, Course, load, save, stages, take_decoder
 from training.demo.searches import MAKES, Search, average_precision, searches, split
+from training.evaluation.results import write_bytes
 
 ARMS = {
     "stage 3": ("stage3",),
@@ -74,8 +73,7 @@ class Measure:
         return self._mean_ap(lambda search, places: self.gallery.parts(search).similarity(0.5, 0.0)[places])
 
     def __call__(self, model: ReidModel) -> dict[str, float]:
-        images = [Image.fromarray(picture) for picture in self.pool.pictures]
-        pictures = [Picture(("pool", i), partial(images.__getitem__, i)) for i in range(len(self.pool))]
+        pictures = self.pool.for_model()
 
         def word(search: Search, places: np.ndarray) -> np.ndarray:
             own = [] if search.reference is None else [pictures[search.reference]]
@@ -162,14 +160,14 @@ def _measured(folder: Path, measure: Measure) -> dict[str, float]:
     file = folder.parent / "figures.json"
     if not file.is_file():
         figures = measure(ReidModel.load(folder))
-        file.write_text(json.dumps(figures))
+        write_bytes(file, json.dumps(figures).encode())
     return dict(json.loads(file.read_text()))
 
 
 def ablation_table(found: dict[str, Any], steps: int) -> str:
     """Markdown: means over the seeds, with their standard deviation where there are several; per cent."""
     lines = [
-        f"| {steps} steps a stage | " + " | ".join(f"{name}" for name in FIGURES) + " |",
+        f"| {steps} steps a stage | " + " | ".join(FIGURES) + " |",
         "| --- |" + " ---: |" * len(FIGURES),
     ]
     for arm, of_seeds in found.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -61,8 +60,7 @@ def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
     """
     encoder, model = ClipEncoder.load(clip), ReidModel.load(folder)
     vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
-    images = [Image.fromarray(picture) for picture in pool.pictures]
-    pictures = [Picture(("pool", i), partial(images.__getitem__, i)) for i in range(len(pool))]
+    pictures = pool.for_model()
     read = model.shares(pictures)
     gallery, away = split(pool, PRESENT_SHARE)
     evidence = AttributeEvidence(encoder)

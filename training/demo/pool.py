@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from app.model.image_rules import DEMO, apply
+from app.model.pictures import Picture
 from app.model.vocabulary import KINDS
 from training.instructions.columns import Columns
 from training.synthetic.cameras import cameras
@@ -83,6 +85,13 @@ class Pool:
             for kind, value in zip(KIND_NAMES, self.attributes[index], strict=True)
             if value >= 0
         }
+
+    def for_model(self) -> list[Picture]:
+        """Every crop as ReidModel takes pictures."""
+        return [
+            Picture(("pool", row), partial(Image.fromarray, picture))
+            for row, picture in enumerate(self.pictures)
+        ]
 
     def columns(self) -> Columns:
         """The crops as instruction samples are drawn from them: what shows, by person, clothes and camera."""
