@@ -7,7 +7,7 @@ import pytest
 
 from app.model.errors import ModelError
 from app.model.image_rules import DEMO
-from app.model.manifest import FILE_NAME, Calibration, CheckpointManifest, encoder_key
+from app.model.manifest import FILE_NAME, Calibration, CheckpointManifest, Kin, encoder_key
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import KINDS
 from tests.tiny_qwen import tiny_folder
@@ -25,6 +25,7 @@ def manifest():
         image_rule=DEMO,
         calibrations={encoder_key("demo-clip", "abc"): {"image": CALIBRATION}},
         readers={encoder_key("demo-clip", "abc"): dict.fromkeys(KINDS, (30.0, 0.25))},
+        kin={encoder_key("demo-clip", "abc"): {"both": Kin(1.0, 20.0, -5.0), "model": Kin(0.0, 30.0, -4.0)}},
         data={"synthetic": {"world": 1, "people": 100}},
         figures={"rank-1": 0.9},
         knows="Knows drawn people only.",
@@ -42,6 +43,8 @@ def test_there_and_back(tmp_path):
     assert found.calibration("demo-clip", "abd", "image") is None
     assert found.readers_with("demo-clip", "abc")["hat"] == (30.0, 0.25)
     assert found.readers_with("demo-clip", "abd") is None
+    assert found.kin_with("demo-clip", "abc", "model") == Kin(0.0, 30.0, -4.0)
+    assert found.kin_with("demo-clip", "abd", "both") is None
 
 
 @pytest.mark.parametrize("key", ["schema", "prompt_version", "vocabulary_version"])
@@ -118,3 +121,20 @@ def test_readers_are_weighed_in_every_kind_and_never_negatively(tmp_path):
     (tmp_path / "bad" / FILE_NAME).write_text(json.dumps(raw))
     with pytest.raises(ModelError, match="every kind of attribute"):
         CheckpointManifest.read(tmp_path / "bad")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"both": {"cosine": -1, "alike": 1, "bias": 0}}, "0 or more"),
+        ({"both": {"cosine": 1, "bias": 0}}, "alike"),
+        ({"nobody": {"cosine": 1, "alike": 1, "bias": 0}}, "nobody"),
+    ],
+)
+def test_kin_is_seen_by_both_readers_or_by_the_model_and_never_negatively(tmp_path, change, says):
+    path = manifest().write(tmp_path)
+    raw = json.loads(path.read_text())
+    raw["kin"][encoder_key("demo-clip", "abc")] = change
+    path.write_text(json.dumps(raw))
+    with pytest.raises(ModelError, match=says):
+        CheckpointManifest.read(tmp_path)

@@ -115,3 +115,15 @@ def test_a_stated_share_fixes_the_order_and_is_still_calibrated():
         assert parts[0] == pytest.approx(share * sum(parts))
         chances = sigmoid(log_odds(found, words, similarities))
         assert chances.mean() == pytest.approx(same.mean(), abs=0.01)
+
+
+def test_what_is_told_raises_every_chance_alike():
+    rng = np.random.default_rng(9)
+    same, told = rng.random(4000) < 0.3, rng.integers(0, 6, 4000).astype(float)
+    similarities = same + rng.normal(0, 0.3, 4000) - 0.4 * told
+    found = fit(np.zeros(4000), similarities, same, rarity=told)
+    assert found.rarity == pytest.approx(0.4 * found.similarity, rel=0.1)
+    plain = log_odds(found, np.zeros(3), np.array([0.1, 0.2, 0.3]))
+    np.testing.assert_allclose(
+        log_odds(found, np.zeros(3), np.array([0.1, 0.2, 0.3]), 2.0), plain + 2 * found.rarity
+    )

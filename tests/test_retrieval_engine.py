@@ -11,22 +11,16 @@ import numpy as np
 import pytest
 
 from app.model.image_rules import DEMO
-from app.model.manifest import Calibration, CheckpointManifest, encoder_key
+from app.model.manifest import Calibration, CheckpointManifest, Kin, encoder_key
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import KINDS, Attribute, describe
 from app.retrieval.comparison import compare_readings
 from app.retrieval.engine import Engine, RetrievalError
-from app.retrieval.evidence import (
-    SHARE,
-    SHARPNESS,
-    AttributeEvidence,
-    SecondReader,
-    picture_similarity,
-    sensible,
-    text_similarity,
-)
-from app.retrieval.shares import reading
+from app.retrieval.evidence import SHARPNESS, AttributeEvidence, sensible
+from app.retrieval.kin import together, together_read
+from app.retrieval.shares import comparable, reading, split
+from app.retrieval.similarity import SHARE, picture_similarity, text_similarity
 from app.retrieval.values import Query, Reference
 from gallery_store.crops import Filters
 from gallery_store.decoding import open_picture
@@ -186,7 +180,8 @@ def test_what_the_model_reads_off_pictures_is_part_of_its_word(full, encoder, tu
         rows = shares(found.found.ids[:8].tolist())
         everybody = full.vectors(np.sort(found.found.ids))
         usual = AttributeEvidence(encoder).usual(lambda texts, v=everybody: texts @ v.T)
-        told = reading(rows, own, query.wanted, query.unwanted, query.other_clothes, usual)
+        own = split(own) if own is not None else None
+        told = reading(split(rows), own, query.wanted, query.unwanted, query.other_clothes, usual)
         np.testing.assert_allclose(found.words, plain.words + 0.2 * told, atol=1e-4)
         assert np.ptp(told) > 1e-3
 
@@ -215,19 +210,16 @@ def test_what_both_read_decides_among_the_candidates(full, encoder, tuned):
         def shares(wanted, crops=crops):
             return tuned.shares([Picture(i, lambda i=i: open_picture(crops[i].file)) for i in wanted])
 
-        def cosines(rows, ids=ids):
-            return rows @ full.vectors(ids).T
-
         own = [r.image_id for r in query.references]
-        second = SecondReader(shares(ids), shares(own), readers)
+        looks = engine.evidence.looks(full.vectors(ids), shares(ids), readers)
         if own:
             everybody = full.vectors(found.found.ids)
             usual = engine.evidence.usual(lambda rows, v=everybody: rows @ v.T)
-            vectors = full.vectors(own)
-            near = picture_similarity(engine.evidence, cosines, vectors, 0.5, second=second, usual=usual)
+            theirs = engine.evidence.looks(full.vectors(own), shares(own), readers)
+            near = picture_similarity(theirs, looks.seen, 0.5, usual)
         else:
             told = encoder.encode_texts([found.description])[0]
-            near = text_similarity(engine.evidence, cosines, told, query.wanted, query.unwanted, second)
+            near = text_similarity(looks.seen, told, query.wanted, query.unwanted)
         np.testing.assert_allclose(found.near, near, atol=1e-4)
         assert np.abs(found.near - found.found.similarities[:8]).max() > 1e-3
         odds = 0.5 * found.words + 4 * found.near - 1
@@ -235,6 +227,60 @@ def test_what_both_read_decides_among_the_candidates(full, encoder, tuned):
         assert [c.image_id for c in ranked] == [ids[i] for i in np.argsort(-odds, kind="stable")]
         assert ranked[0].probability == pytest.approx(1 / (1 + np.exp(-odds.max())), abs=1e-4)
         assert ranked[0].similarity in found.found.similarities
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(wanted=RED_JACKET),
+        Query(references=(Reference(image_id=3),)),
+        Query(references=(Reference(image_id=3),), other_clothes=True),
+        Query(references=(Reference(image_id=3), Reference(image_id=5)), wanted=RED_JACKET),
+    ],
+    ids=lambda query: query.kind,
+)
+def test_candidates_are_judged_together_with_their_kin(full, encoder, tuned, query):
+    """The query's own pictures too, where other clothes than theirs are sought."""
+    key = encoder_key(encoder.name, encoder.version)
+    fitted = replace(CALIBRATION, attributes=0.5, reading=0.2)
+    kin = {"both": Kin(cosine=1, alike=2, bias=-1), "model": Kin(cosine=0, alike=3, bias=-2)}
+    readers = dict.fromkeys(KINDS, (5.0, 0.8))
+    kinds = dict.fromkeys(("text", "image", "image-plus-text"), fitted)
+    manifest = replace(tuned.manifest, calibrations={key: kinds}, readers={key: readers})
+    alone = Engine(full, encoder, ReidModel(tuned._checkpoint, manifest), k=8)
+    engine = Engine(full, encoder, ReidModel(tuned._checkpoint, replace(manifest, kin={key: kin})), k=8)
+    plain, found = alone.find(query), engine.find(query)
+    np.testing.assert_array_equal(found.found.ids, plain.found.ids)
+
+    ids, own = found.found.ids[:8].tolist(), [r.image_id for r in query.references]
+    crops = {crop.id: crop for crop in full.crops([*ids, *own])}
+    shares = {i: tuned.shares([Picture(i, lambda i=i: open_picture(crops[i].file))]) for i in crops}
+    rows = np.concatenate([shares[i] for i in ids])
+    everybody = full.vectors(found.found.ids)
+    usual = engine.evidence.usual(lambda texts: texts @ everybody.T)
+    looks = engine.evidence.looks(full.vectors(ids), rows, readers)
+    parts, theirs, told = [], None, None
+    if own:
+        told = np.concatenate([shares[i] for i in own])
+        theirs = engine.evidence.looks(full.vectors(own), told, readers)
+    looks, joined = together(
+        looks, theirs if query.wanted or query.other_clothes else None, kin["both"], usual
+    )
+    if query.wanted:
+        described = encoder.encode_texts([found.description])[0]
+        parts.append(text_similarity(looks.seen, described, query.wanted, ()))
+    if theirs is not None:
+        compared = comparable(query.wanted, query.other_clothes)
+        parts.append(picture_similarity(joined or theirs, looks.seen, 0.5, usual, kinds=compared))
+    near = parts[0] if len(parts) == 1 else 0.25 * parts[0] + 0.75 * parts[1]
+    np.testing.assert_allclose(found.near, near, atol=1e-4)
+    assert np.abs(found.near - plain.near).max() > 1e-3
+
+    asked = (query.wanted, (), query.other_clothes, usual)
+    told = split(told) if told is not None else None
+    pooled = split(together_read(rows, kin["model"], usual))
+    change = reading(pooled, told, *asked) - reading(split(rows), told, *asked)
+    np.testing.assert_allclose(found.words - plain.words, 0.2 * change, atol=1e-4)
 
 
 def test_several_references_average_words_and_vectors(full, encoder, tuned):

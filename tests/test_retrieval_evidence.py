@@ -7,16 +7,9 @@ import pytest
 
 from app.model.annotation import AttributeReading
 from app.model.vocabulary import KINDS, Attribute, describe
-from app.retrieval.evidence import (
-    SHARE,
-    SHARPNESS,
-    AttributeEvidence,
-    SecondReader,
-    picture_similarity,
-    sensible,
-    text_similarity,
-)
+from app.retrieval.evidence import SHARPNESS, AttributeEvidence, sensible
 from app.retrieval.shares import MOST_ALIKE
+from app.retrieval.similarity import SHARE, alike, picture_similarity, text_similarity
 
 
 class Words:
@@ -42,64 +35,68 @@ def plain(crops, attribute):
     return np.array(shares)
 
 
+def seen(crops):
+    """By CLIP."""
+    return AttributeEvidence(Words()).looks(crops).seen
+
+
 def test_it_is_the_sum_of_log_shares(crops):
     red, hat = Attribute("upper_colour", "red"), Attribute("hat", "cap")
-    found = AttributeEvidence(Words())(lambda rows: rows @ crops.T, [red], [hat])
+    described = np.zeros(16, np.float32)
+    found = text_similarity(seen(crops), described, [red], [hat])
     expected = np.log(np.clip(plain(crops, red), 1e-4, 1)) + np.log(np.clip(1 - plain(crops, hat), 1e-4, 1))
-    assert found == pytest.approx(SHARE * expected, abs=1e-5)
+    assert found == pytest.approx(np.clip(SHARE * expected, -1, 1), abs=1e-5)
     assert (found <= 0).all()
 
 
 def test_without_attributes_the_cosine_stands(crops):
     described = Words().encode_texts(["somebody limping"])[0]
-    found = text_similarity(AttributeEvidence(Words()), lambda rows: rows @ crops.T, described, [], [])
-    assert found == pytest.approx(crops @ described, abs=1e-6)
+    assert text_similarity(seen(crops), described, [], []) == pytest.approx(crops @ described, abs=1e-6)
 
 
 def test_a_similarity_stays_within_its_range(crops):
     wanted = [Attribute(kind, values[0]) for kind, values in KINDS.items()]
-    described = -crops[0]
-    found = text_similarity(AttributeEvidence(Words()), lambda rows: rows @ crops.T, described, wanted, [])
+    found = text_similarity(seen(crops), -crops[0], wanted, [])
     assert found.min() >= -1
     assert found.dtype == np.float32
 
 
 def test_two_pictures_are_alike_by_the_chance_that_each_kind_shows_one_value(crops):
-    found = AttributeEvidence(Words()).alike(lambda rows: rows @ crops.T, crops[:2])
+    evidence = AttributeEvidence(Words())
+    usual = evidence.usual(lambda rows: rows @ crops.T)
+    found = alike(seen(crops[:2]).shares, seen(crops).shares, tuple(KINDS), usual, len(crops))
     logs = []
     for kind, values in KINDS.items():
         shares = np.stack([plain(crops, Attribute(kind, value)) for value in values])
         own = (shares[:, 0] + shares[:, 1]) / 2
-        usual = (shares.sum(1) + 1 / len(values)) / 8
-        logs.append(np.clip(np.log((own / usual) @ shares), -MOST_ALIKE, MOST_ALIKE))
+        common = (shares.sum(1) + 1 / len(values)) / 8
+        logs.append(np.clip(np.log((own / common) @ shares), -MOST_ALIKE, MOST_ALIKE))
     expected = np.mean(logs, axis=0) / MOST_ALIKE
     assert found == pytest.approx(expected, abs=1e-5)
-    assert found.dtype == np.float32 and (np.abs(found) <= 1).all()
+    assert (np.abs(found) <= 1).all()
 
 
 def test_a_pictures_similarity_is_a_share_of_cosine_and_attributes(crops):
-    def cosines(rows):
-        return rows @ crops.T
-
     evidence = AttributeEvidence(Words())
+    usual, own = evidence.usual(lambda rows: rows @ crops.T), evidence.looks(crops[:2])
     mean = crops[:2].mean(0) / np.linalg.norm(crops[:2].mean(0))
-    assert picture_similarity(evidence, cosines, crops[:2], 0) == pytest.approx(crops @ mean, abs=1e-6)
-    mixed = picture_similarity(evidence, cosines, crops[:2], 0.25)
-    assert mixed == pytest.approx(0.75 * crops @ mean + 0.25 * evidence.alike(cosines, crops[:2]), abs=1e-6)
+    assert picture_similarity(own, seen(crops), 0, usual) == pytest.approx(crops @ mean, abs=1e-6)
+    mixed = picture_similarity(own, seen(crops), 0.25, usual)
+    how = alike(own.shares, seen(crops).shares, tuple(KINDS), usual, len(crops))
+    assert mixed == pytest.approx(0.75 * crops @ mean + 0.25 * how, abs=1e-6)
+    assert mixed.dtype == np.float32
 
 
 def test_in_a_large_gallery_the_nearest_are_compared_and_stay_in_front(crops, monkeypatch):
-    def cosines(rows):
-        return rows @ crops.T
+    evidence = AttributeEvidence(Words())
+    usual, own = evidence.usual(lambda rows: rows @ crops.T), evidence.looks(crops[:1])
 
     def among(places):
-        return lambda rows: rows @ crops[places].T
+        return seen(crops[places])
 
-    evidence = AttributeEvidence(Words())
-    usual = evidence.usual(cosines)
-    every = picture_similarity(evidence, cosines, crops[:1], 0.5, among=among)
-    monkeypatch.setattr("app.retrieval.evidence.MOST_COMPARED", 3)
-    some = picture_similarity(evidence, cosines, crops[:1], 0.5, among=among, usual=usual)
+    every = picture_similarity(own, seen(crops), 0.5, usual, among=among)
+    monkeypatch.setattr("app.retrieval.similarity.MOST_COMPARED", 3)
+    some = picture_similarity(own, seen(crops), 0.5, usual, among=among)
     near = np.argsort(-(crops @ crops[0]))[:3]
     far = np.setdiff1d(np.arange(len(crops)), near)
     assert some[near] == pytest.approx(every[near], abs=1e-6)
@@ -108,7 +105,8 @@ def test_in_a_large_gallery_the_nearest_are_compared_and_stay_in_front(crops, mo
 
 
 def test_with_nothing_to_compare_no_crop_is_more_alike(crops):
-    found = AttributeEvidence(Words()).alike(lambda rows: rows @ crops.T, crops[:1], ())
+    usual = AttributeEvidence(Words()).usual(lambda rows: rows @ crops.T)
+    found = alike(seen(crops[:1]).shares, seen(crops).shares, (), usual, len(crops))
     assert found.shape == (len(crops),) and not found.any()
 
 
@@ -126,25 +124,22 @@ def test_what_the_model_reads_counts_beside_clip(crops):
     rng = np.random.default_rng(2)
     read = np.concatenate([rng.dirichlet(np.ones(len(values)), 7) for values in KINDS.values()], 1)
     readers = {kind: (float(rng.uniform(1, 9)), float(rng.uniform(0, 1))) for kind in KINDS}
-    second, evidence = SecondReader(read, read[:2], readers), AttributeEvidence(Words())
-
-    def cosines(rows):
-        return rows @ crops.T
-
+    evidence = AttributeEvidence(Words())
+    looks, own = evidence.looks(crops, read, readers), evidence.looks(crops[:2], read[:2], readers)
     red, hat = Attribute("upper_colour", "red"), Attribute("hat", "cap")
     described = Words().encode_texts(["a person"])[0]
-    found = text_similarity(evidence, cosines, described, [red], [hat], second)
+    found = text_similarity(looks.seen, described, [red], [hat])
     stated = np.log(both(crops, read, readers, red)) + np.log(1 - both(crops, read, readers, hat))
     assert found == pytest.approx(np.clip(crops @ described + SHARE * stated, -1, 1), abs=1e-5)
     kinds = ("bag", "hat")
-    usual = evidence.usual(cosines)
+    usual = evidence.usual(lambda rows: rows @ crops.T)
     logs = []
     for kind in kinds:
         shares = np.stack([both(crops, read, readers, Attribute(kind, value)) for value in KINDS[kind]])
         ratios = (shares[:, :2].mean(1) / usual(kind)) @ shares
         logs.append(np.clip(np.log(ratios), -MOST_ALIKE, MOST_ALIKE))
-    alike = picture_similarity(evidence, cosines, crops[:2], 1, kinds=kinds, second=second, usual=usual)
-    assert alike == pytest.approx(np.mean(logs, axis=0) / MOST_ALIKE, abs=1e-5)
+    found = picture_similarity(own, looks.seen, 1, usual, kinds=kinds)
+    assert found == pytest.approx(np.mean(logs, axis=0) / MOST_ALIKE, abs=1e-5)
     for said in evidence.read(crops[3], read[3], readers):
         values = KINDS[said.attribute.kind]
         shares = [both(crops, read, readers, Attribute(said.attribute.kind, v))[3] for v in values]

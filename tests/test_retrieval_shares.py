@@ -13,7 +13,9 @@ from app.retrieval.shares import (
     joint,
     likeliest,
     log_alike,
+    log_ratios,
     log_stated,
+    rarity,
     reading,
     split,
     usual_shares,
@@ -97,14 +99,23 @@ def test_a_query_of_words_and_pictures_reads_both_and_only_what_lasts_of_the_pic
     assert comparable(said) == tuple(kinds)
     usual = usual_shares(split(rows(7, 5)))
     expected = log_stated(split(found), said, ()) + log_alike(split(own), split(found), kinds, usual)
-    np.testing.assert_allclose(reading(found, own, said, (), usual=usual), expected)
-    by_picture = reading(found, own, (), (), usual=usual)
+    np.testing.assert_allclose(reading(split(found), split(own), said, (), False, usual), expected)
+    by_picture = reading(split(found), split(own), (), (), False, usual)
     np.testing.assert_allclose(by_picture, log_alike(split(own), split(found), list(KINDS), usual))
-    among_themselves = log_alike(split(own), split(found), list(KINDS), usual_shares(split(found)))
-    np.testing.assert_allclose(reading(found, own, (), ()), among_themselves)
+    in_others = reading(split(found), split(own), (), (), True, usual)
+    np.testing.assert_allclose(in_others, log_alike(split(own), split(found), LASTING, usual))
     found[1] = np.nan
-    assert np.isnan(reading(found, None, said, ())).tolist() == [False, True, False]
-    assert reading(found, None, (), ()).tolist() == [0, 0, 0]
+    assert np.isnan(reading(split(found), None, said, (), False, usual)).tolist() == [False, True, False]
+    assert reading(split(found), None, (), (), False, usual) == 0
+
+
+def test_ratios_of_several_pictures_are_those_of_each():
+    own, found = rows(3, 1), rows(4)
+    usual = usual_shares(split(rows(9, 2)))
+    every = log_ratios(split(own), split(found), ("hat", "bag"), usual)
+    for picture, row in zip(own, every, strict=True):
+        alone = log_alike(split(picture[None]), split(found), ("hat", "bag"), usual)
+        np.testing.assert_allclose(row, alone)
 
 
 def test_the_likeliest_values():
@@ -140,3 +151,12 @@ def test_two_readers_weigh_in_where_they_are_to_be_trusted():
             ]
             np.testing.assert_allclose(found(kind)[:, crop], np.array(weights) / sum(weights), rtol=1e-6)
     np.testing.assert_allclose(found("bag")[:, :2], split(read)("bag")[:, :2])
+
+
+def test_rarity_is_the_chance_that_a_crop_of_the_gallery_shows_it_all():
+    usual = usual_shares(split(rows(20)))
+    red, hat = Attribute("upper_colour", "red"), Attribute("hat", "cap")
+    red_at, cap_at = (KINDS[one.kind].index(one.value) for one in (red, hat))
+    chance = usual("upper_colour")[red_at] * (1 - usual("hat")[cap_at])
+    assert rarity(usual, (red,), (hat,)) == pytest.approx(-math.log(chance))
+    assert rarity(usual, (), ()) == 0

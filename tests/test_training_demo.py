@@ -6,9 +6,14 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from app.model.vocabulary import KINDS
+from gallery_store.encoder import WEIGHTS_FILE
 from tests.tiny_pool import tiny_pool
 from tests.tiny_qwen import build_tiny
+from training.__main__ import main
+from training.commands.demo import ASSETS
 from training.demo.attribute_heads import (
     AttributeLooks,
     attribute_accuracy,
@@ -21,7 +26,7 @@ from training.demo.lists import Lists
 from training.demo.muon import muon_and_adamw, orthogonal
 from training.demo.pool import KIND_NAMES, PoolSpec, load_pool
 from training.demo.progress import Log, atomic_save, learning_rate
-from training.demo.recipe import load, take_decoder
+from training.demo.recipe import Course, load, take_decoder, train_demo
 from training.demo.stage0 import warm_tower
 from training.instructions.mixtures import STAGE2, STAGE3
 
@@ -266,3 +271,55 @@ def test_a_look_finds_a_value_in_whichever_token_it_is():
         optimizer.step()
     assert right[colour] > 0.95
     assert np.isnan(right[0])
+
+
+def test_some_kinds_can_weigh_more():
+    pool = tiny_pool()
+    rng = torch.Generator().manual_seed(0)
+    logits = [torch.randn(len(pool), len(values), generator=rng) for values in KINDS.values()]
+    each = [
+        torch.nn.functional.cross_entropy(
+            own, torch.from_numpy(pool.visible[:, place].astype(np.int64)), ignore_index=-1
+        )
+        for place, own in enumerate(logits)
+    ]
+    weights = [3.0 if kind == "age" else 1.0 for kind in KINDS]
+    expected = sum(w * one for w, one in zip(weights, each, strict=True)) / sum(weights)
+    torch.testing.assert_close(attribute_loss(logits, pool.visible, {"age": 3.0}), expected)
+    torch.testing.assert_close(attribute_loss(logits, pool.visible), torch.stack(each).mean())
+
+
+def test_finished_models_are_taught_further(tmp_path, monkeypatch):
+    """From their weights, not from new ones, on other people for another seed; the encoder stays as it is."""
+    specs = []
+
+    def pool(folder, spec, workers):
+        specs.append(spec)
+        return tiny_pool()
+
+    monkeypatch.setattr("training.demo.recipe.load_pool", pool)
+    monkeypatch.setattr("training.demo.recipe.measure_clip", lambda folder, pool: {})
+    train_demo(
+        tmp_path,
+        tmp_path / "assets",
+        course=Course(clip=1, stage3=1),
+        seed=5,
+        workers=1,
+        only=("clip", "stage3"),
+        start=ASSETS,
+    )
+    assert {spec.seed for spec in specs if spec.split == "train"} == {6}
+    before = load_file(ASSETS / "demo_clip" / WEIGHTS_FILE)
+    after = load_file(tmp_path / "demo_clip" / WEIGHTS_FILE)
+    moved = [float((after[n] - old).abs().max()) for n, old in before.items() if old.is_floating_point()]
+    assert 0 < max(moved) < 0.05
+    old, new = load(ASSETS / "demo_qwen2vl")[0], load(tmp_path / "stage3")[0]
+    assert not changed(weights(old.model.visual), new.model.visual)
+    assert changed(weights(old.model.language_model), new.model.language_model)
+
+
+def test_going_on_says_what_it_needs(tmp_path, capsys):
+    assert main(["demo", "--start", str(tmp_path), "--work", str(tmp_path)]) == 2
+    assert "demo_clip and no demo_qwen2vl" in capsys.readouterr().err
+    assert main(["demo", "--start", str(ASSETS), "--only", "tower", "--work", str(tmp_path)]) == 2
+    assert "not by tower" in capsys.readouterr().err

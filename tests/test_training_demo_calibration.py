@@ -1,6 +1,7 @@
 """What the demo models are calibrated on, and how the two readers are weighed."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from training.demo.calibrate import (
     _least_alarming,
     _worth_asking,
 )
-from training.demo.readers import fit_readers
+from training.demo.readers import fit_kin, fit_readers
 from training.demo.searches import MAKES, VIEWS, searches, split
 
 
@@ -70,6 +71,26 @@ def test_a_kind_that_never_shows_is_left_to_clip():
     rows = np.concatenate([np.full((4, len(v)), 1 / len(v)) for v in KINDS.values()], 1)
     found = fit_readers(lambda kind: np.zeros((len(KINDS[kind]), 4)), rows, visible)
     assert set(found.values()) == {(30.0, 0.0)}
+
+
+@pytest.mark.parametrize("told", ["cosines", "likeness"])
+def test_kin_are_told_by_what_tells_them(told):
+    """Outfits of three crops each, told apart by one of the two figures; the other is noise."""
+    rng = np.random.default_rng(0)
+    clothes = np.repeat(np.arange(40), 3)
+    same = clothes[:, None] == clothes[None]
+    figures = {name: rng.normal(0, 0.1, same.shape) for name in ("cosines", "likeness")}
+    figures[told] += 0.6 * same
+    kin = fit_kin(**figures, clothes=clothes, nearest=64)
+    weight, other = (kin.cosine, kin.alike) if told == "cosines" else (kin.alike, kin.cosine)
+    assert weight > 10 > 2 > other
+    chance = sigmoid(kin.cosine * figures["cosines"] + kin.alike * figures["likeness"] + kin.bias)
+    others = ~np.eye(len(clothes), dtype=bool)
+    assert chance[same & others].mean() > 0.8 > 0.05 > chance[~same].mean()
+    alone = fit_kin(
+        np.zeros(()), figures["likeness"], clothes, 500
+    )  # a gallery smaller than what is asked for
+    assert alone.cosine == 0
 
 
 def test_half_of_a_gallerys_families_have_look_alikes_in_it(pool):
@@ -127,15 +148,33 @@ def pairs(rng, there, trust):
         return trust[name] * same + rng.normal(0, 1, same.shape)
 
     return Pairs(
-        figure("words"),
-        figure("readings"),
-        figure("similarities") / 10,
-        figure("near") / 10,
-        same,
-        np.zeros_like(same),
-        np.linspace(-1, 1, 100),
-        {"clip_gallery_mAP": 0.5},
+        words=figure("words"),
+        readings=figure("readings"),
+        similarities=figure("similarities") / 10,
+        near=figure("near") / 10,
+        rarity=np.zeros(same.shape),
+        same=same,
+        unsure=np.zeros_like(same),
+        true_similarities=np.linspace(-1, 1, 100),
+        mAP={"clip_gallery_mAP": 0.5},
     )
+
+
+def test_who_is_told_of_in_many_words_is_not_said_to_be_absent_for_it():
+    """Each attribute told takes as much off every crop's similarity, the right ones' too."""
+    rng = np.random.default_rng(3)
+    trust = {"words": 0.0, "readings": 0.0, "similarities": 3.0, "near": 4.0}
+    there, gone = (pairs(rng, present, trust) for present in (True, False))
+    told = rng.integers(1, 7, 300)[:, None]
+    there, gone = (
+        replace(one, near=one.near - 0.3 * told, rarity=2.0 * told + np.zeros(one.near.shape))
+        for one in (there, gone)
+    )
+    found, figures = _fit_kind(there, gone, (0.5, 0.0))
+    assert found.rarity == pytest.approx(found.similarity * 0.15, rel=0.1)
+    blind, without = _fit_kind(*(replace(one, rarity=0 * one.rarity) for one in (there, gone)), (0.5, 0.0))
+    assert blind.rarity == 0
+    assert figures["absent_found"] > without["absent_found"] + 0.2
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,17 @@ from app.model.vocabulary import KINDS, VOCABULARY_VERSION
 SCHEMA = 1
 FILE_NAME = "chatreid.json"
 KINDS_OF_QUERY = ("text", "image", "image-plus-text", "image-other-clothes")
+READERS = ("both", "model")
 
 
 @dataclass(frozen=True)
 class Calibration:
     """How one kind of query's figures become a probability, with one encoder.
 
-    P = sigmoid(word * w + similarity * s + bias) where the model was asked: w is its word, s the similarity, in
-    which the attributes are those that CLIP and the model read together, where the manifest has readers.
+    P = sigmoid(word * w + similarity * s + rarity * r + bias) where the model was asked: w is its word, s the
+    similarity, in which the attributes are those that CLIP and the model read together, where the manifest has
+    readers; r says how rare in the gallery is what the query's words tell (app.retrieval.shares.rarity). The more
+    is told, the less similar is even the right crop, and the less likely is another that fits by chance.
     P = sigmoid(clip_similarity * s + clip_bias) where it was not: s is CLIP's. Weights are never negative.
     tau: crops of a similarity up to this are not worth asking about, -1..1.
     threshold: when no candidate's P reaches it, nobody fits; candidates under it are weak, 0..1.
@@ -48,12 +51,30 @@ class Calibration:
     text_weight: float = 0.5
     attributes: float = 0.0
     reading: float = 0.0
+    rarity: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.word, self.similarity, self.clip_similarity, self.reading) < 0:
+        if min(self.word, self.similarity, self.clip_similarity, self.reading, self.rarity) < 0:
             raise ValueError("a calibration's weights are never negative")
         if not all(0 <= share <= 1 for share in (self.threshold, self.text_weight, self.attributes)):
             raise ValueError("a calibration's threshold, text_weight and attributes lie in 0..1")
+
+
+@dataclass(frozen=True)
+class Kin:
+    """How alike two crops of one person in the same clothes are (app.retrieval.kin).
+
+    P = sigmoid(cosine * c + alike * a + bias) of their vectors' cosine c and of how far they show the same
+    attributes, a in -1..1. Weights are never negative.
+    """
+
+    cosine: float
+    alike: float
+    bias: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.cosine < float("inf") and 0 <= self.alike < float("inf")):
+            raise ValueError("the weights by which crops are kin are 0 or more")
 
 
 @dataclass(frozen=True)
@@ -62,7 +83,8 @@ class CheckpointManifest:
 
     stages: one dict per stage done, with its name and recipe. calibrations: encoder ("name@version") ->
     kind of query -> Calibration. readers: encoder -> kind of attribute -> the weights of CLIP's cosine and of the
-    logarithm of the model's share, where both read (app.retrieval.shares.joint). data: what it saw.
+    logarithm of the model's share, where both read (app.retrieval.shares.joint). kin: encoder -> by whom crops are
+    seen, "both" readers or the "model" alone -> when they are kin; none leaves every crop to itself. data: what it saw.
     figures: what was measured, by name. knows: a sentence for the screen, e.g. "Knows drawn people only."
     """
 
@@ -74,6 +96,7 @@ class CheckpointManifest:
     image_rule: ImageRule = RUN_TIME
     calibrations: Mapping[str, Mapping[str, Calibration]] = field(default_factory=dict)
     readers: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    kin: Mapping[str, Mapping[str, Kin]] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
     knows: str = ""
@@ -92,6 +115,10 @@ class CheckpointManifest:
     ) -> Mapping[str, tuple[float, float]] | None:
         """How CLIP and the model are weighed where both read; None where that was not fitted."""
         return self.readers.get(encoder_key(encoder_name, encoder_version))
+
+    def kin_with(self, encoder_name: str, encoder_version: str, who: str) -> Kin | None:
+        """When crops are kin by "both" readers or by the "model" alone; None where that was not fitted."""
+        return self.kin.get(encoder_key(encoder_name, encoder_version), {}).get(who)
 
     @classmethod
     def read(cls, folder: Path | str) -> CheckpointManifest | None:
@@ -144,11 +171,16 @@ class CheckpointManifest:
             for encoder, kinds in raw.get("calibrations", {}).items()
         }
         readers = {encoder: _weights(kinds) for encoder, kinds in raw.get("readers", {}).items()}
+        kin = {
+            encoder: {_reader(who): Kin(**values) for who, values in found.items()}
+            for encoder, found in raw.get("kin", {}).items()
+        }
         rule = ImageRule.from_json(raw["image_rule"]) if "image_rule" in raw else RUN_TIME
         rest = {
             **raw,
             "calibrations": calibrations,
             "readers": readers,
+            "kin": kin,
             "image_rule": rule,
             "stages": tuple(raw.get("stages", ())),
         }
@@ -179,6 +211,12 @@ def _kind(kind: str) -> str:
     if kind not in KINDS_OF_QUERY:
         raise ValueError(f"unknown kind of query {kind!r}")
     return kind
+
+
+def _reader(who: str) -> str:
+    if who not in READERS:
+        raise ValueError(f"crops are seen by {' or '.join(READERS)}, not by {who!r}")
+    return who
 
 
 def _weights(kinds: Mapping[str, Any]) -> dict[str, tuple[float, float]]:

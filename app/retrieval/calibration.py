@@ -24,10 +24,13 @@ def sigmoid(log_odds: np.ndarray) -> np.ndarray:
     return (1 + half) / 2
 
 
-def log_odds(calibration: Calibration, words: np.ndarray, similarities: np.ndarray) -> np.ndarray:
-    """float64 (n,) of P(same person) for candidates that the model was asked about."""
+def log_odds(
+    calibration: Calibration, words: np.ndarray, similarities: np.ndarray, rarity: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """float64 (n,) of P(same person) for candidates that the model was asked about. rarity: of what is told."""
     words, similarities = np.asarray(words, np.float64), np.asarray(similarities, np.float64)
-    return calibration.word * words + calibration.similarity * similarities + calibration.bias
+    told = calibration.rarity * np.asarray(rarity, np.float64)
+    return calibration.word * words + calibration.similarity * similarities + told + calibration.bias
 
 
 def clip_log_odds(calibration: Calibration, similarities: np.ndarray) -> np.ndarray:
@@ -45,6 +48,7 @@ def fit(
     threshold: float = 0.5,
     text_weight: float = 0.5,
     parts: tuple[float, float] | None = None,
+    rarity: np.ndarray | None = None,
 ) -> Calibration:
     """Logistic regression of `same` on (word, similarity), and on the similarity alone.
 
@@ -56,6 +60,7 @@ def fit(
         threshold, text_weight: passed on.
         parts: weights of word and similarity in their sum, up to a scale: what ranks best is not always what the
             likelihood of all pairs together prefers. None leaves them to the likelihood.
+        rarity: (n,) of what each pair's query tells; one query's pairs share it. None leaves it out.
 
     Raises:
         ValueError: lengths differ, figures that are not finite, or not both kinds of pairs.
@@ -75,11 +80,14 @@ def fit(
     if prior is not None:
         importance[same] = prior / same.mean()
         importance[~same] = (1 - prior) / (1 - same.mean())
+    told = (
+        np.zeros(len(same)) if rarity is None else np.asarray(rarity, np.float64)
+    )  # a constant gets no weight
     if parts is None:
-        both, bias = _fit_monotone(np.stack([words, similarities], 1), same, importance)
+        (*both, rare), bias = _fit_monotone(np.stack([words, similarities, told], 1), same, importance)
     else:
         summed = parts[0] * words + parts[1] * similarities
-        (scale,), bias = _fit_monotone(summed[:, None], same, importance)
+        (scale, rare), bias = _fit_monotone(np.stack([summed, told], 1), same, importance)
         both = [scale * part for part in parts]
     alone, clip_bias = _fit_monotone(similarities[:, None], same, importance)
     tau = float(np.quantile(similarities[same], 1 - recall, method="lower"))
@@ -92,6 +100,7 @@ def fit(
         tau=float(np.clip(np.nextafter(tau, -2), -1, 1)),  # strictly below, since tau itself does not pass
         threshold=threshold,
         text_weight=text_weight,
+        rarity=rare,
     )
 
 

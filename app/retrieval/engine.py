@@ -10,20 +10,14 @@ import numpy as np
 from PIL import Image
 
 from app.model.description import query_description
-from app.model.manifest import Calibration
+from app.model.manifest import Calibration, Kin
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.retrieval.comparison import Comparison, compare_readings
 from app.retrieval.errors import RetrievalError
-from app.retrieval.evidence import (
-    AttributeEvidence,
-    Cosines,
-    SecondReader,
-    picture_similarity,
-    sensible,
-    text_similarity,
-)
+from app.retrieval.evidence import AttributeEvidence, Looks, Seen, sensible
 from app.retrieval.findings import Findings
+from app.retrieval.kin import together, together_read
 from app.retrieval.listing import list_by_time
 from app.retrieval.prefilter import prefilter
 from app.retrieval.references import (
@@ -35,7 +29,9 @@ from app.retrieval.references import (
     reference_picture,
 )
 from app.retrieval.rerank import rerank
-from app.retrieval.shares import Readers, Usual, comparable, reading
+from app.retrieval.shares import Readers, Usual, comparable, rarity, reading
+from app.retrieval.shares import split as split_shares
+from app.retrieval.similarity import picture_similarity, text_similarity
 from app.retrieval.values import Query, Ranking, Reference, Timings
 from gallery_store.encoder import ClipEncoder
 from gallery_store.store import GalleryStore
@@ -114,7 +110,9 @@ class Engine:
             calibrated = self._calibrated(query)
             return Ranking(candidates, self.store.count(), len(ids), 0, False, spent, calibrated)
         told = self._find(query, progress, stop)
-        ranked = rerank(told.found, told.words, told.calibration, limit=limit, near=told.near)
+        ranked = rerank(
+            told.found, told.words, told.calibration, limit=limit, near=told.near, rarity=told.rarity
+        )
         total = time.perf_counter() - began
         encode, prefilter = told.timings.encode, told.timings.prefilter
         return Ranking(
@@ -160,69 +158,87 @@ class Engine:
         progress("prefilter", 0, len(ids))
         if copies := copies_of(references, ids, self.store):
             ids = ids[~np.isin(ids, list(copies))]
-        usual = self._usual(ids) if references else None
-        similarities = self._similarities(query, described, references, calibration, ids, usual)
+        usual, own = self._usual(ids), self._looks(references)
+
+        def some(places: np.ndarray | slice) -> Seen:
+            return self.evidence.seen(lambda rows: self.store.similarities(rows, ids[places]))
+
+        everyone = some(slice(None))
+        similarities = self._similarities(query, described, own, calibration, everyone, usual, some)
         tau = self.tau if self.tau is not None else calibration.tau if calibration else NO_TAU
         found = prefilter(ids, similarities, tau=tau, k=self.k)
         filtered = time.perf_counter()
 
-        stopped = _Stop(stop)
-        pictures = [crop_picture(crop) for crop in self.store.crops(found.ids[: found.asked].tolist())]
+        stopped, asked = _Stop(stop), found.ids[: found.asked]
+        pictures = [crop_picture(crop) for crop in self.store.crops(asked.tolist())]
         words = self._words(description, references, pictures, progress, stopped)
         near = found.similarities[: found.asked]
         readers = self._readers() if calibration else None
-        if calibration and (calibration.reading or readers):
-            own, read = self._shares(references, pictures, stopped)
+        if calibration and pictures and (calibration.reading or readers):
+            told, read = self._shares(references, pictures, stopped)
             if calibration.reading:
-                words += calibration.reading * self._reading(query, own, read, usual)
+                words += calibration.reading * self._reading(query, told, read, usual)
             if readers:
-                second = SecondReader(read, own, readers)
-                asked = found.ids[: found.asked]
-                near = self._similarities(query, described, references, calibration, asked, usual, second)
+                crops = self.evidence.looks(self.store.vectors(asked), read, readers)
+                own = self._looks(references, told, readers)
+                crops, own = self._with_kin(query, crops, own, usual)
+                near = self._similarities(query, described, own, calibration, crops.seen, usual)
         ended = time.perf_counter()
         spent = Timings(encoded - began, filtered - encoded, ended - filtered, ended - began)
         return Findings(
-            found, words, near, calibration, description, tuple(references), total, spent, stopped.said
+            found=found,
+            words=words,
+            near=near,
+            calibration=calibration,
+            description=description,
+            references=tuple(references),
+            rarity=rarity(usual, query.wanted, query.unwanted),
+            total=total,
+            timings=spent,
+            stopped=stopped.said,
         )
+
+    def _looks(
+        self,
+        references: Sequence[OpenReference],
+        told: np.ndarray | None = None,
+        readers: Readers | None = None,
+    ) -> Looks | None:
+        """The query's pictures by CLIP, or with the rows that the model read by both; None without any."""
+        if not references:
+            return None
+        vectors = np.stack([reference.vector for reference in references]).astype(np.float32)
+        return self.evidence.looks(vectors, told, readers)
+
+    def _with_kin(
+        self, query: Query, crops: Looks, own: Looks | None, usual: Usual
+    ) -> tuple[Looks, Looks | None]:
+        """Candidates together with their kin; the query's pictures too, where other clothes are sought."""
+        kin = self._kin("both")
+        if kin is None:
+            return crops, own
+        others = own if query.wanted or query.other_clothes else None
+        crops, joined = together(crops, others, kin, usual)
+        return crops, joined or own
 
     def _similarities(
         self,
         query: Query,
         described: np.ndarray | None,
-        references: Sequence[OpenReference],
+        own: Looks | None,
         calibration: Calibration | None,
-        ids: np.ndarray,
-        usual: Usual | None,
-        second: SecondReader | None = None,
+        crops: Seen,
+        usual: Usual,
+        among: Callable[[np.ndarray], Seen] | None = None,
     ) -> np.ndarray:
-        """float32 (len(ids),), -1..1: by the words, by the pictures, or a share of each."""
-
-        def cosines(rows: np.ndarray) -> np.ndarray:
-            return self.store.similarities(rows, ids)
-
-        def among(places: np.ndarray) -> Cosines:
-            return lambda rows: self.store.similarities(rows, ids[places])
-
+        """float32 (n,), -1..1: by the words, by the pictures, or a share of each."""
         parts = []
         if described is not None:
-            told = (query.wanted, query.unwanted)
-            parts.append(text_similarity(self.evidence, cosines, described, *told, second))
-        if references:
-            vectors = np.stack([reference.vector for reference in references]).astype(np.float32)
+            parts.append(text_similarity(crops, described, query.wanted, query.unwanted))
+        if own is not None:
             share = calibration.attributes if calibration else 0.0
             kinds = comparable(query.wanted, query.other_clothes)
-            parts.append(
-                picture_similarity(
-                    self.evidence,
-                    cosines,
-                    vectors,
-                    share,
-                    kinds=kinds,
-                    among=among,
-                    second=second,
-                    usual=usual,
-                )
-            )
+            parts.append(picture_similarity(own, crops, share, usual, kinds=kinds, among=among))
         if len(parts) == 1:
             return parts[0].astype(np.float32)
         weight = calibration.text_weight if calibration else TEXT_WEIGHT
@@ -274,11 +290,14 @@ class Engine:
         sample = ids[np.linspace(0, len(ids) - 1, SAMPLED).astype(np.int64)] if len(ids) > SAMPLED else ids
         return self.evidence.usual(lambda rows: self.store.similarities(rows, sample))
 
-    def _reading(self, query: Query, own: np.ndarray, rows: np.ndarray, usual: Usual | None) -> np.ndarray:
+    def _reading(self, query: Query, told: np.ndarray, rows: np.ndarray, usual: Usual) -> np.ndarray:
         """float64 (n,): how well crops fit by what the model reads off them; NaN where it does not."""
-        own = own[np.isfinite(own).all(1)]  # a reference whose file has vanished; its vector still counts
-        told = (query.wanted, query.unwanted, query.other_clothes)
-        return reading(rows, own if len(own) else None, *told, usual)
+        if kin := self._kin("model"):
+            rows = together_read(rows, kin, usual)
+        told = told[np.isfinite(told).all(1)]  # a reference whose file has vanished; its vector still counts
+        own = split_shares(told) if len(told) else None
+        asked = (query.wanted, query.unwanted, query.other_clothes)
+        return np.zeros(len(rows)) + reading(split_shares(rows), own, *asked, usual)
 
     def _calibration(self, kind: str) -> Calibration | None:
         manifest = self.model.manifest if self.model else None
@@ -287,6 +306,10 @@ class Engine:
     def _readers(self) -> Readers | None:
         manifest = self.model.manifest if self.model else None
         return manifest.readers_with(self.encoder.name, self.encoder.version) if manifest else None
+
+    def _kin(self, who: str) -> Kin | None:
+        manifest = self.model.manifest if self.model else None
+        return manifest.kin_with(self.encoder.name, self.encoder.version, who) if manifest else None
 
     def _calibrated(self, query: Query) -> bool:
         return self._calibration(query.kind) is not None

@@ -17,9 +17,10 @@ class Findings:
     """One query's prefiltered candidates and the model's word on them; every ranker reads the same ones.
 
     found: all searched crops in CLIP's order. words: float64 (found.asked,), log-odds of "Yes", NaN where the
-    model gave none. near: float32 (found.asked,), their similarity with what the model reads too; CLIP's where it
-    does not. calibration: of this kind of query; None for a model without one. description,
-    references: as CLIP and the model were asked. total: crops in the gallery. timings: `rerank` is the words'.
+    model gave none. near: float32 (found.asked,), their similarity with what the model reads too, and together with
+    their kin; CLIP's where it does not. calibration: of this kind of query; None for a model without one.
+    description, references: as CLIP and the model were asked. rarity: of what the words tell, in this gallery.
+    total: crops in the gallery. timings: `rerank` is the words'.
     """
 
     found: Prefiltered
@@ -28,6 +29,7 @@ class Findings:
     calibration: Calibration | None
     description: str
     references: tuple[OpenReference, ...]
+    rarity: float
     total: int
     timings: Timings
     stopped: bool

@@ -28,8 +28,9 @@ def order_head(
     words: np.ndarray,
     calibration: Calibration | None,
     near: np.ndarray | None = None,
+    rarity: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The candidates that the model read, best first. near: float (found.asked,), as in Findings; None for CLIP's.
+    """The candidates that the model read, best first. near, rarity: as in Findings; None takes CLIP's similarity.
 
     Returns:
         places int64 (n,) in `found`, and their log-odds float64 (n,): calibrated, or without a calibration
@@ -38,7 +39,7 @@ def order_head(
     asked = np.arange(found.asked)[np.isfinite(words)]
     words = np.asarray(words, np.float64)[asked]
     similar = (found.similarities if near is None else near)[asked]
-    odds = words if calibration is None else log_odds(calibration, words, similar)
+    odds = words if calibration is None else log_odds(calibration, words, similar, rarity)
     best = np.argsort(-odds, kind="stable")
     return asked[best], odds[best]
 
@@ -50,6 +51,7 @@ def rerank(
     *,
     limit: int,
     near: np.ndarray | None = None,
+    rarity: float = 0.0,
 ) -> Reranked:
     """Put the words on the prefiltered candidates.
 
@@ -59,8 +61,9 @@ def rerank(
         calibration: None orders by the word alone and takes its P(yes) for the probability.
         limit: how many candidates to return.
         near: float (found.asked,), their similarity with what the model reads too; None for CLIP's.
+        rarity: of what the query's words tell, in this gallery.
     """
-    head, odds = order_head(found, words, calibration, near)
+    head, odds = order_head(found, words, calibration, near, rarity)
     words = np.asarray(words, np.float64)[head]
     if calibration is not None:
         rest_of = sigmoid(clip_log_odds(calibration, found.similarities))

@@ -67,19 +67,24 @@ def log_stated(
 
 
 def log_alike(own: Shares, shares: Shares, kinds: Sequence[str], usual: Usual) -> np.ndarray | float:
-    """float (n,): the summed log-ratios of crops showing what pictures of one person do, to showing it by chance.
+    """float (n,): the log-ratios of `log_ratios` for pictures of one person, whose shares are averaged."""
+    if not kinds:
+        return 0.0
+    return log_ratios(lambda kind: own(kind).mean(1, keepdims=True), shares, kinds, usual)[0]
+
+
+def log_ratios(own: Shares, shares: Shares, kinds: Sequence[str], usual: Usual) -> np.ndarray:
+    """float (m, n): the summed log-ratios of n crops showing what each of m pictures does, to showing it by chance.
 
     A kind's ratio is the sum over its values of (own share) * (crop's share) / (usual share): a value that both show
     says the more the rarer it is, and a kind that does not show (read as the usual values) says nothing.
 
     Args:
-        own: of those pictures; their shares are averaged. usual: of the gallery.
+        kinds: one at least. usual: of the gallery.
     """
-    total: np.ndarray | float = 0.0
-    for kind in kinds:
-        ratio = (own(kind).mean(1) / usual(kind)) @ shares(kind)
-        total = total + np.log(np.clip(ratio, math.exp(-MOST_ALIKE), math.exp(MOST_ALIKE)))
-    return total
+    each = (((own(kind).T / usual(kind)) @ shares(kind)) for kind in kinds)
+    most = math.exp(MOST_ALIKE)
+    return np.sum([np.log(np.clip(ratio, 1 / most, most)) for ratio in each], axis=0)
 
 
 def usual_shares(shares: Shares) -> Usual:
@@ -95,6 +100,12 @@ def usual_shares(shares: Shares) -> Usual:
     return usual
 
 
+def rarity(usual: Usual, wanted: Sequence[Attribute], unwanted: Sequence[Attribute]) -> float:
+    """0 or more: how rare in the gallery is what is told, the logarithm of one crop in so many; 0 without any."""
+    common = log_stated(lambda kind: usual(kind)[:, None], wanted, unwanted)
+    return -float(np.sum(common))
+
+
 def comparable(told: Sequence[Attribute], other_clothes: bool = False) -> tuple[str, ...]:
     """The kinds in which a picture is compared beside such words.
 
@@ -105,26 +116,21 @@ def comparable(told: Sequence[Attribute], other_clothes: bool = False) -> tuple[
 
 
 def reading(
-    rows: np.ndarray,
-    own: np.ndarray | None,
+    shares: Shares,
+    own: Shares | None,
     wanted: Sequence[Attribute],
     unwanted: Sequence[Attribute],
-    other_clothes: bool = False,
-    usual: Usual | None = None,
-) -> np.ndarray:
-    """float64 (n,): how well crops fit a query by what was read off them; NaN where nothing was.
+    other_clothes: bool,
+    usual: Usual,
+) -> np.ndarray | float:
+    """float64 (n,): how well crops fit a query by what was read off them.
 
     Args:
-        rows: float (n, all values), shares of the crops. own: (r, all values), of the query's pictures; None
-            without any. wanted, unwanted, other_clothes: what the query says. usual: of the gallery, where there are
-            pictures; None takes that of these crops.
+        shares: of the crops. own: of the query's pictures; None without any. wanted, unwanted, other_clothes: what
+            the query says. usual: of the gallery.
     """
-    total = np.zeros(len(rows)) + log_stated(split(rows), wanted, unwanted)
-    if own is None:
-        return total
-    kinds = comparable(wanted, other_clothes)
-    usual = usual or usual_shares(split(rows[np.isfinite(rows).all(1)]))
-    return total + log_alike(split(own), split(rows), kinds, usual)
+    total = log_stated(shares, wanted, unwanted)
+    return total if own is None else total + log_alike(own, shares, comparable(wanted, other_clothes), usual)
 
 
 def likeliest(rows: np.ndarray) -> list[tuple[Attribute, float]]:

@@ -20,6 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", type=int, default=1, help="of one process")
     parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="FOLDER",
+        help="teach a folder's two models, such as assets, further: CLIP and stage 3, with another --seed on others",
+    )
+    parser.add_argument(
         "--only", nargs="*", help="steps to run, of: pools clip tower language stage1 stage2 stage3 export"
     )
     parser.add_argument(
@@ -33,11 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> int:
     import torch
 
-    from training.demo.recipe import STEPS, Course, train_demo
+    from training.demo.recipe import FURTHER, STEPS, Course, train_demo
 
-    only = chosen.only or STEPS
+    only = chosen.only or (FURTHER if chosen.start else STEPS)
     if unknown := sorted(set(only) - set(STEPS)):
         print(f"there is no step {', '.join(unknown)}; the steps are {', '.join(STEPS)}", file=sys.stderr)
+        return 2
+    if chosen.start and (wrong := [name for name in only if name not in FURTHER]):
+        print(f"--start teaches further by {', '.join(FURTHER)}, not by {', '.join(wrong)}", file=sys.stderr)
+        return 2
+    if chosen.start and (
+        missing := [n for n in ("demo_clip", "demo_qwen2vl") if not (chosen.start / n).is_dir()]
+    ):
+        print(f"{chosen.start} has no {' and no '.join(missing)} to go on from", file=sys.stderr)
         return 2
     torch.set_num_threads(chosen.threads)
     if chosen.ablate is not None:
@@ -50,6 +64,7 @@ def run(chosen: argparse.Namespace) -> int:
         workers=2,
         processes=chosen.processes,
         only=only,
+        start=chosen.start,
     )
     return 0
 

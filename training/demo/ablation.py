@@ -24,11 +24,12 @@ from app.model.vocabulary import KINDS
 from app.retrieval.evidence import AttributeEvidence
 from app.retrieval.shares import split as split_shares
 from gallery_store.encoder import ClipEncoder
-from training.demo.calibrate import CANDIDATES, PRESENT_SHARE, Gallery
+from training.demo.calibrate import CANDIDATES, PRESENT_SHARE
 from training.demo.language import train_stage
 from training.demo.pool import Pool, PoolSpec
 from training.demo.progress import Log
 from training.demo.recipe import KNOWS, MODEL_NAME, Course, load, save, stages, take_decoder
+from training.demo.searched_pool import Gallery
 from training.demo.searches import MAKES, Search, average_precision, searches, split
 from training.evaluation.results import write_bytes
 

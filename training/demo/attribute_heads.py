@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -46,15 +46,20 @@ class AttributeLooks(nn.Module):
         return [head(found[:, kind]) for kind, head in enumerate(self.heads.heads)]
 
 
-def attribute_loss(logits: Sequence[Tensor], visible: np.ndarray) -> Tensor:
-    """Mean cross-entropy over the kinds; logits (n, values) each, visible int8 (n, kinds), -1 where hidden."""
+def attribute_loss(
+    logits: Sequence[Tensor], visible: np.ndarray, weights: Mapping[str, float] | None = None
+) -> Tensor:
+    """Mean cross-entropy over the kinds; logits (n, values) each, visible int8 (n, kinds), -1 where hidden.
+
+    weights: of some kinds, by name; the others weigh 1.
+    """
     truth = torch.from_numpy(visible.astype(np.int64))
-    losses = [
-        F.cross_entropy(own, truth[:, kind], ignore_index=-1)
-        for kind, own in enumerate(logits)
-        if bool((truth[:, kind] >= 0).any())
-    ]
-    return torch.stack(losses).mean()
+    losses, shares = [], []
+    for place, (kind, own) in enumerate(zip(KINDS, logits, strict=True)):
+        if bool((truth[:, place] >= 0).any()):
+            losses.append(F.cross_entropy(own, truth[:, place], ignore_index=-1))
+            shares.append((weights or {}).get(kind, 1.0))
+    return (torch.stack(losses) * torch.tensor(shares)).sum() / sum(shares)
 
 
 def usual_values(visible: np.ndarray) -> list[Tensor]:

@@ -12,16 +12,19 @@ import numpy as np
 from PIL import Image
 
 from app.model.description import query_description
-from app.model.manifest import Calibration, CheckpointManifest, encoder_key
+from app.model.manifest import Calibration, CheckpointManifest, Kin, encoder_key
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.retrieval.calibration import clip_log_odds, fit, fit_threshold, log_odds, mix, sigmoid
-from app.retrieval.evidence import AttributeEvidence, SecondReader, picture_similarity, text_similarity
-from app.retrieval.shares import Readers, Usual, comparable, reading
+from app.retrieval.evidence import AttributeEvidence
+from app.retrieval.kin import likeness
+from app.retrieval.shares import rarity
+from app.retrieval.shares import split as split_shares
 from gallery_store.encoder import ClipEncoder
 from training.demo.pool import Pool
 from training.demo.progress import Log
-from training.demo.readers import fit_readers
+from training.demo.readers import fit_kin, fit_readers
+from training.demo.searched_pool import Gallery
 from training.demo.searches import MAKES, Search, average_precision, searches, split
 
 QUERIES, CANDIDATES = 400, 64
@@ -40,13 +43,15 @@ class Pairs:
     """What was found for one kind of query: arrays (queries, CANDIDATES), and CLIP's over the whole gallery.
 
     words: log-odds of "Yes". readings: how well the attributes fit that the model reads. similarities: CLIP's;
-    near: with what the model reads too.
+    near: with what the model reads too, and together with the crops' kin. rarity: of what each query's words tell, the
+    same for all of its candidates.
     """
 
     words: np.ndarray
     readings: np.ndarray
     similarities: np.ndarray
     near: np.ndarray
+    rarity: np.ndarray
     same: np.ndarray
     unsure: np.ndarray
     true_similarities: np.ndarray
@@ -71,6 +76,7 @@ def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
     )
     usual = evidence.usual(lambda texts: texts @ vectors[gallery].T)
     searched = Gallery(encoder, evidence, vectors, gallery, usual, read, readers)
+    searched = replace(searched, kin=_kin(searched, pool.clothes[gallery]))
     rng = np.random.default_rng(0)
     fitted: dict[str, Calibration] = {}
     figures: dict[str, Any] = {"gallery": len(gallery)}
@@ -89,70 +95,26 @@ def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
         manifest,
         calibrations={**manifest.calibrations, key: fitted},
         readers={**manifest.readers, key: readers},
+        kin={**manifest.kin, key: searched.kin},
         figures={**manifest.figures, "validation": figures},
     ).write(folder)
     return figures
 
 
-@dataclass(frozen=True)
-class Gallery:
-    """rows of the pool that are searched, with every row's CLIP vector, and what the model read off it."""
-
-    encoder: ClipEncoder
-    evidence: AttributeEvidence
-    vectors: np.ndarray
-    rows: np.ndarray
-    usual: Usual
-    read: np.ndarray | None = None
-    readers: Readers | None = None
-
-    def parts(self, search: Search, among: np.ndarray | None = None) -> Parts:
-        """What the engine's similarity is made of; by both readers for some rows of the pool, int64 (n,)."""
-        rows, second = self.rows, None
-        if among is not None:
-            assert self.read is not None and self.readers is not None
-            own = self.read[[] if search.reference is None else [search.reference]]
-            rows, second = among, SecondReader(self.read[among], own, self.readers)
-
-        def cosines(queries: np.ndarray) -> np.ndarray:
-            return queries @ self.vectors[rows].T
-
-        words = cosine = alike = None
-        if search.wanted:
-            told = self.encoder.encode_texts([query_description(search.wanted)])[0]
-            words = text_similarity(self.evidence, cosines, told, search.wanted, (), second)
-        if search.reference is not None:
-            vector = self.vectors[search.reference][None]
-            kinds = comparable(search.wanted, search.other_clothes)
-            cosine, alike = (
-                picture_similarity(
-                    self.evidence, cosines, vector, share, kinds=kinds, second=second, usual=self.usual
-                )
-                for share in (0, 1)
-            )
-        return Parts(words, cosine, alike)
-
-    def nearest(self, search: Search, similarities: np.ndarray) -> np.ndarray:
-        """int64 (gallery,): places, most similar first, the query's own picture last."""
-        own = -1 if search.reference is None else search.reference
-        return np.argsort(-np.where(self.rows == own, -2, similarities), kind="stable")
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Float (gallery,) each, None where the search has no words or no picture."""
-
-    words: np.ndarray | None
-    cosine: np.ndarray | None
-    alike: np.ndarray | None
-
-    def similarity(self, text: float, attributes: float) -> np.ndarray:
-        """As the engine's: by the words, by the picture, or a share of each."""
-        if self.cosine is None or self.alike is None:
-            assert self.words is not None
-            return self.words
-        picture = (1 - attributes) * self.cosine + attributes * self.alike
-        return picture if self.words is None else text * self.words + (1 - text) * picture
+def _kin(gallery: Gallery, clothes: np.ndarray) -> dict[str, Kin]:
+    """When the gallery's crops are kin, by both readers and by the model alone."""
+    both = gallery.looks(gallery.rows, True)
+    assert gallery.read is not None
+    model = split_shares(gallery.read[gallery.rows])
+    return {
+        "both": fit_kin(
+            both.vectors @ both.vectors.T,
+            likeness(both.shares, both.shares, gallery.usual),
+            clothes,
+            CANDIDATES,
+        ),
+        "model": fit_kin(np.zeros(()), likeness(model, model, gallery.usual), clothes, CANDIDATES),
+    }
 
 
 def _shares(kind: str, gallery: Gallery, present: list[Search]) -> tuple[float, float]:
@@ -176,10 +138,9 @@ def _ask(
     shares: tuple[float, float],
 ) -> Pairs:
     found: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("words", "readings", "similarities", "near", "same", "unsure")
+        name: [] for name in ("words", "readings", "similarities", "near", "rarity", "same", "unsure")
     }
     true, clip_ap = [], []
-    assert gallery.read is not None
     for search in asked:
         similar = gallery.parts(search).similarity(*shares)
         clip_ap.append(average_precision(similar, search.same, search.unsure))
@@ -188,13 +149,11 @@ def _ask(
         rows = gallery.rows[top]
         references = [] if search.reference is None else [pictures[search.reference]]
         text = query_description(search.wanted) if search.wanted else ""
-        told = None if search.reference is None else gallery.read[[search.reference]]
         found["words"].append(model.words(text, references, [pictures[i] for i in rows]))
-        found["readings"].append(
-            reading(gallery.read[rows], told, search.wanted, (), search.other_clothes, gallery.usual)
-        )
+        found["readings"].append(gallery.reading(search, rows))
         found["similarities"].append(similar[top])
         found["near"].append(gallery.parts(search, rows).similarity(*shares))
+        found["rarity"].append(np.full(len(top), rarity(gallery.usual, search.wanted, ())))
         found["same"].append(search.same[top])
         found["unsure"].append(search.unsure[top])
     return Pairs(
@@ -213,10 +172,11 @@ def _fit_kind(there: Pairs, gone: Pairs, shares: tuple[float, float]) -> tuple[C
     sure = ~there.unsure
     by_clip = fit(there.words[sure], there.similarities[sure], there.same[sure], parts=(0.0, 1.0))
     order = np.argsort(-(parts[0] * there.words + parts[1] * there.near), axis=1, kind="stable")[:, :SHOWN]
-    words, near, same, known = (
-        np.take_along_axis(array, order, 1) for array in (there.words, there.near, there.same, sure)
+    words, near, rare, same, known = (
+        np.take_along_axis(array, order, 1)
+        for array in (there.words, there.near, there.rarity, there.same, sure)
     )
-    shown = fit(words[known], near[known], same[known], parts=parts)
+    shown = fit(words[known], near[known], same[known], parts=parts, rarity=rare[known])
     found = replace(
         shown,
         clip_similarity=by_clip.clip_similarity,
@@ -277,7 +237,7 @@ def _least_alarming(best: np.ndarray) -> float:
 
 def _best(calibration: Calibration, pairs: Pairs) -> np.ndarray:
     """The best candidate's probability of each search."""
-    return sigmoid(log_odds(calibration, pairs.words, pairs.near)).max(1)
+    return sigmoid(log_odds(calibration, pairs.words, pairs.near, pairs.rarity)).max(1)
 
 
 def _mean_ap(calibration: Calibration, pairs: Pairs) -> dict[str, float]:

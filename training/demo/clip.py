@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from app.model.vocabulary import KINDS, Attribute, describe
+from app.model.vocabulary import KINDS, LASTING, Attribute, describe
 from app.retrieval.evidence import SHARPNESS
-from gallery_store.encoder import ClipEncoder, save_clip_folder
+from gallery_store.encoder import WEIGHTS_FILE, ClipEncoder, save_clip_folder
 from gallery_store.torchvision_mend import mend_torchvision
 from training.demo.attribute_heads import AttributeHeads, attribute_loss, hidden_loss, usual_values
 from training.demo.learning import learn, rank
@@ -34,6 +35,7 @@ from training.synthetic.captions import caption, fragment
 
 CONTEXT = 64
 RATE = 2e-3
+LASTING_WEIGHT = 2.0  # of what outlasts clothes, among the kinds to be read: it is small in a picture
 SHARPEST = 100  # of the softmax over descriptions, per unit of cosine
 PREPROCESS = {
     "size": list(CLIP_SIZE),
@@ -81,9 +83,24 @@ def build_clip(seed: int) -> tuple[Any, dict[str, Any], Any]:
     return model, config, tokenizer
 
 
-def train_clip(pool: Pool, folder: Path, work: Path, *, steps: int, seed: int, log: Log, name: str) -> None:
-    """Takes `steps` steps in all, resuming from `work`, and writes the folder that `ClipEncoder` reads."""
+def train_clip(
+    pool: Pool,
+    folder: Path,
+    work: Path,
+    *,
+    steps: int,
+    seed: int,
+    log: Log,
+    name: str,
+    start: Path | None = None,
+) -> None:
+    """Takes `steps` steps in all, resuming from `work`, and writes the folder that `ClipEncoder` reads.
+
+    start: a folder written so, whose weights are taught further; None begins with random ones.
+    """
     model, config, tokenizer = build_clip(seed)
+    if start is not None:
+        model.load_state_dict(load_file(start / WEIGHTS_FILE))
     batches = Batches(pool, BatchRule(families=10, changed_clothes=0.3, infrared=0.4), seed + 1000 * rank())
     torch.manual_seed(seed)
     heads = AttributeHeads(config["embed_dim"])
@@ -94,7 +111,7 @@ def train_clip(pool: Pool, folder: Path, work: Path, *, steps: int, seed: int, l
     named = [describe((Attribute(kind, value),)) for kind, values in KINDS.items() for value in values]
     value_tokens = tokenizer(named, padding=True, return_tensors="pt")["input_ids"]
     sizes = [len(values) for values in KINDS.values()]
-    usual = usual_values(pool.visible)
+    usual, lasting = usual_values(pool.visible), dict.fromkeys(LASTING, LASTING_WEIGHT)
     mean = torch.tensor(PREPROCESS["mean"]).view(1, 3, 1, 1) * 255
     std = torch.tensor(PREPROCESS["std"]).view(1, 3, 1, 1) * 255
 
@@ -118,13 +135,13 @@ def train_clip(pool: Pool, folder: Path, work: Path, *, steps: int, seed: int, l
             images, words, torch.from_numpy(fits), torch.from_numpy(unsure), model.logit_scale.exp()
         )
         by_person = person_loss(images, torch.from_numpy(pool.person[rows]))
-        by_kind = attribute_loss(heads(raw), pool.visible[rows])
+        by_kind = attribute_loss(heads(raw), pool.visible[rows], lasting)
         figures = {"person": by_person, "text": by_text, "attributes": by_kind}
         loss = by_person + 1.5 * by_text + 2 * by_kind
         if step % 3 == 0:  # the words for each value against the other values', as the engine asks them
             values = F.normalize(encode_short_texts(model, value_tokens), dim=1)
             logits = (images @ values.T * SHARPNESS).split(sizes, 1)
-            figures["values"] = attribute_loss(logits, pool.visible[rows])
+            figures["values"] = attribute_loss(logits, pool.visible[rows], lasting)
             figures["hidden"] = hidden_loss(logits, pool.visible[rows], usual)
             loss = loss + 3 * figures["values"] + figures["hidden"]
         return loss, figures

@@ -1,4 +1,5 @@
-"""How far CLIP and the language model are to be trusted, kind of attribute by kind: fitted where the truth is known."""
+"""How far CLIP and the language model are to be trusted, kind of attribute by kind, and when crops are kin by them:
+fitted where the truth is known."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from app.model.manifest import Kin
 from app.model.vocabulary import KINDS
+from app.retrieval.calibration import fit
 from app.retrieval.evidence import SHARPNESS
 from app.retrieval.shares import LEAST_READ, split
 
@@ -49,3 +52,21 @@ def _fit(clip: torch.Tensor, model: torch.Tensor, truth: torch.Tensor) -> tuple[
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     one, other = (roots.detach() ** 2).tolist()
     return SHARPNESS * one, other
+
+
+def fit_kin(cosines: np.ndarray, likeness: np.ndarray, clothes: np.ndarray, nearest: int) -> Kin:
+    """When two crops show one person in the same clothes.
+
+    Args:
+        cosines, likeness: float (n, n) between crops of a gallery; a plain 0 for cosines leaves them out.
+        clothes: int (n,), one number for a person in an outfit. nearest: crops that each is paired with, as among
+            the candidates of a search.
+    """
+    count = len(clothes)
+    cosines = np.broadcast_to(cosines, likeness.shape)
+    summed = np.where(np.eye(count, dtype=bool), -np.inf, cosines + likeness)
+    near = np.argsort(-summed, axis=1, kind="stable")[:, : min(nearest, count - 1)]
+    pairs = [np.take_along_axis(figures, near, 1).ravel() for figures in (cosines, likeness)]
+    same = clothes[near] == clothes[:, None]
+    found = fit(pairs[1], pairs[0], same.ravel())
+    return Kin(cosine=found.similarity, alike=found.word, bias=found.bias)

@@ -1,7 +1,8 @@
 """The demo models from nothing, in one resumable command: `python -m training demo`.
 
 Order: draw the people; CLIP; stage 0 (tower, then language), which stands in for a pre-trained base; the
-paper's three stages; calibration on validation people; fp16 into assets/.
+paper's three stages; calibration on validation people; fp16 into assets/. A run can also go on from finished models:
+then CLIP and stage 3, whose encoder is frozen, are taught further, on other people.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ SIZES: dict[str, Any] = {
 }
 STEPS = ("pools", "clip", "tower", "language", "stage1", "stage2", "stage3", "export")
 TAUGHT = STEPS[1:7]  # what several processes can share
+FURTHER = ("pools", "clip", "stage3", "export")  # of a run that goes on from finished models
 KNOWS = "drawn people only"
 
 
@@ -124,10 +126,18 @@ class Run:
     """One training of the demo models in a work folder; each step is skipped when its mark is there."""
 
     def __init__(
-        self, work: Path, assets: Path, course: Course, seed: int, workers: int, processes: int = 1
+        self,
+        work: Path,
+        assets: Path,
+        course: Course,
+        seed: int,
+        workers: int,
+        processes: int = 1,
+        start: Path | None = None,
     ) -> None:
         self.work, self.assets, self.course, self.seed, self.workers = work, assets, course, seed, workers
-        self.processes = processes
+        self.processes, self.start = processes, start
+        self.train = replace(TRAIN, seed=TRAIN.seed + seed)  # another seed, other people
         self.log = Log(work / "log.jsonl")
         work.mkdir(parents=True, exist_ok=True)
 
@@ -156,18 +166,19 @@ class Run:
         return load_pool(self.work / f"pool-{spec.split}", spec, self.workers)
 
     def _pools(self) -> dict[str, Any]:
-        return {spec.split: len(self._pool(spec)) for spec in (TRAIN, VALIDATION)}
+        return {spec.split: len(self._pool(spec)) for spec in (self.train, VALIDATION)}
 
     def _clip(self) -> dict[str, Any]:
         folder = self.work / "demo_clip"
         train_clip(
-            self._pool(TRAIN),
+            self._pool(self.train),
             folder,
             self.work,
             steps=self.course.clip,
             seed=self.seed,
             log=self.log,
             name=CLIP_NAME,
+            start=self.start and self.start / "demo_clip",
         )
         if rank():
             return {}
@@ -177,7 +188,7 @@ class Run:
         with tempfile.TemporaryDirectory() as base:
             model, processor = load(build_base(base, seed=self.seed, **SIZES))
         warm = warm_tower(
-            model, self._pool(TRAIN), self.work, steps=self.course.tower, seed=self.seed, log=self.log
+            model, self._pool(self.train), self.work, steps=self.course.tower, seed=self.seed, log=self.log
         )
         if rank():
             return {}
@@ -194,7 +205,7 @@ class Run:
         return self._stage("stage2", self.work / "stage1")
 
     def _stage3(self) -> dict[str, Any]:
-        return self._stage("stage3", self.work / "stage2")
+        return self._stage("stage3", self.start / "demo_qwen2vl" if self.start else self.work / "stage2")
 
     def _stage(self, name: str, start: Path) -> dict[str, Any]:
         stage = stages(self.course)[name]
@@ -206,7 +217,7 @@ class Run:
             model,
             processor,
             stage,
-            self._pool(TRAIN),
+            self._pool(self.train),
             self.work,
             seed=self.seed + len(name),
             log=self.log,
@@ -228,7 +239,7 @@ class Run:
             base_model="random weights of the Qwen2-VL architecture, warmed by stage 0",
             stages=tuple({"name": name, **self.figures(name)} for name in STEPS[2:7]),
             image_rule=DEMO,
-            data={"world": WORLD_VERSION, "pools": [asdict(TRAIN), asdict(VALIDATION)]},
+            data={"world": WORLD_VERSION, "pools": [asdict(self.train), asdict(VALIDATION)]},
             knows=KNOWS,
         )
         manifest.write(partial)
@@ -246,9 +257,13 @@ def train_demo(
     workers: int,
     processes: int = 1,
     only: Sequence[str] = STEPS,
+    start: Path | None = None,
 ) -> None:
-    """Runs the steps that are asked for and not done yet; `processes` share the steps that teach."""
-    run = Run(work, assets, course, seed, workers, processes)
+    """Runs the steps that are asked for and not done yet; `processes` share the steps that teach.
+
+    start: a folder with `demo_clip` and `demo_qwen2vl`, to go on from by the steps FURTHER; None begins with nothing.
+    """
+    run = Run(work, assets, course, seed, workers, processes, start)
     for name in STEPS:
         if name in only:
             run.step(name)

@@ -1,0 +1,87 @@
+"""Crops of one person in the same clothes speak for one another.
+
+A bag that is hidden in one crop is plain in the next, and a crop from behind shows no face. So each candidate is
+judged by all candidates that look like it, each weighed by the chance that the two show one person in the same
+clothes. The thought is that of database-side augmentation (Arandjelovic and Zisserman, CVPR 2012) and of
+k-reciprocal re-ranking (Zhong et al., CVPR 2017); the chances, and not a number of neighbours, say how far it goes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from app.model.manifest import Kin
+from app.model.vocabulary import KINDS
+from app.retrieval.calibration import sigmoid
+from app.retrieval.evidence import Looks
+from app.retrieval.shares import MOST_ALIKE, Shares, Usual, log_ratios, softmax
+from app.retrieval.shares import split as split_shares
+
+LEAST_SHARE = 1e-9  # before its logarithm
+
+
+def chances(kin: Kin, cosines: np.ndarray | float, likeness: np.ndarray) -> np.ndarray:
+    """float64 (m, n): of two pictures each showing one person in the same clothes.
+
+    cosines, likeness: (m, n), of their vectors and of their attributes (`likeness`).
+    """
+    return sigmoid(kin.cosine * np.asarray(cosines, np.float64) + kin.alike * likeness + kin.bias)
+
+
+def likeness(first: Shares, second: Shares, usual: Usual) -> np.ndarray:
+    """float64 (m, n), -1..1: how far each two pictures show the same attributes, over all kinds."""
+    return log_ratios(first, second, tuple(KINDS), usual) / (len(KINDS) * MOST_ALIKE)
+
+
+def together(crops: Looks, own: Looks | None, kin: Kin, usual: Usual) -> tuple[Looks, Looks | None]:
+    """The crops, each seen together with its kin among them; and the query's pictures with theirs.
+
+    own: None leaves the query's pictures as they are. Together with its kin a picture is told from people in
+    the same clothes no better, since those kin are what it is compared with; it is where other clothes are sought.
+    """
+    weights = chances(kin, crops.vectors @ crops.vectors.T, likeness(crops.shares, crops.shares, usual))
+    np.fill_diagonal(weights, 1)
+    joined = _joined(crops, weights)
+    if own is None:
+        return joined, None
+    theirs = chances(kin, own.vectors @ crops.vectors.T, likeness(own.shares, crops.shares, usual))
+    everyone = Looks(
+        np.concatenate([own.vectors, crops.vectors]),
+        lambda kind: np.concatenate([own.shares(kind), crops.shares(kind)], 1),
+    )
+    return joined, _joined(everyone, np.concatenate([np.eye(len(own.vectors)), theirs], 1))
+
+
+def together_read(rows: np.ndarray, kin: Kin, usual: Usual) -> np.ndarray:
+    """float64 (n, all values): the shares that a model read off crops, each together with its kin's.
+
+    rows: NaN where it did not read: such crops stay so, and speak for nobody.
+    """
+    found = np.array(rows, np.float64)
+    known = np.isfinite(found).all(1)
+    if known.any():
+        shares = split_shares(found[known])
+        weights = chances(kin, 0.0, likeness(shares, shares, usual))
+        np.fill_diagonal(weights, 1)
+        pooled = _pooled(shares, weights)
+        found[known] = np.concatenate([pooled(kind) for kind in KINDS]).T
+    return found
+
+
+def _joined(looks: Looks, weights: np.ndarray) -> Looks:
+    vectors = weights @ looks.vectors
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return Looks(vectors.astype(np.float32), _pooled(looks.shares, weights))
+
+
+def _pooled(shares: Shares, weights: np.ndarray) -> Shares:
+    """Means of the log-shares, by weights (m, n), as shares again: (values, m) for each kind."""
+    part = (weights / weights.sum(1, keepdims=True)).T
+    known: dict[str, np.ndarray] = {}
+
+    def pooled(kind: str) -> np.ndarray:
+        if kind not in known:
+            known[kind] = softmax(np.log(np.clip(shares(kind), LEAST_SHARE, 1)) @ part)
+        return known[kind]
+
+    return pooled
