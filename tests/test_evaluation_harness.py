@@ -275,6 +275,7 @@ def test_rankers_by_the_rules(data, similarities):
         asked=asked,
         words=np.array(words),
         near=np.array(read, np.float32),
+        rarity=3.0,
         passed=True,
         chosen=np.array(chosen, np.int64),
         kind="text",

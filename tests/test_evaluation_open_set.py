@@ -1,5 +1,6 @@
 """Open set and calibration: figures against slow oracles, the protocol against a plain reading of it."""
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -109,7 +110,7 @@ def test_an_answer_is_the_apps():
         word=1, similarity=0, bias=0, clip_similarity=0, clip_bias=-9, tau=0, threshold=0.6
     )
 
-    def found(words, passed=True):
+    def found(words, passed=True, rarity=0.0):
         similarities = np.linspace(0.9, 0.1, 20).astype(np.float32)
         return Found(
             np.arange(100, 120),
@@ -117,6 +118,7 @@ def test_an_answer_is_the_apps():
             len(words),
             np.array(words, float),
             similarities[: len(words)],
+            rarity,
             passed,
             None,
             "image",
@@ -128,6 +130,8 @@ def test_an_answer_is_the_apps():
     assert not sure.nobody
     assert sure.shown.tolist()[:3] == [1, 0, 2]
     assert len(sure.shown) == len(sure.confidences) == SHOWN
+    told = answer(found([0.0, 2.0, -1.0], rarity=4.0), replace(calibration, rarity=0.5))
+    assert told.belief == pytest.approx(1 / (1 + np.exp(-2 - 2)))
     weak = answer(found([0.0, 0.1, -1.0]), calibration)
     assert weak.nobody
     assert 0 < weak.belief < 0.6

@@ -18,7 +18,7 @@ from app.model.vocabulary import KINDS, Attribute, describe
 from app.retrieval.comparison import compare_readings
 from app.retrieval.engine import Engine, RetrievalError
 from app.retrieval.evidence import SHARPNESS, AttributeEvidence, sensible
-from app.retrieval.kin import together, together_read
+from app.retrieval.kin import kinship, own_together, together, together_read
 from app.retrieval.shares import comparable, reading, split
 from app.retrieval.similarity import SHARE, picture_similarity, text_similarity
 from app.retrieval.values import Query, Reference
@@ -263,18 +263,21 @@ def test_candidates_are_judged_together_with_their_kin(full, encoder, tuned, que
     if own:
         told = np.concatenate([shares[i] for i in own])
         theirs = engine.evidence.looks(full.vectors(own), told, readers)
-    looks, joined = together(
-        looks, theirs if query.wanted or query.other_clothes else None, kin["both"], usual
-    )
+    if theirs is not None and (query.wanted or query.other_clothes):
+        theirs = own_together(theirs, looks, kin["both"], usual)
+    related = kinship(looks, kin["both"], usual)
+    looks = together(looks, related)
     if query.wanted:
         described = encoder.encode_texts([found.description])[0]
         parts.append(text_similarity(looks.seen, described, query.wanted, ()))
     if theirs is not None:
         compared = comparable(query.wanted, query.other_clothes)
-        parts.append(picture_similarity(joined or theirs, looks.seen, 0.5, usual, kinds=compared))
+        parts.append(picture_similarity(theirs, looks.seen, 0.5, usual, kinds=compared))
     near = parts[0] if len(parts) == 1 else 0.25 * parts[0] + 0.75 * parts[1]
     np.testing.assert_allclose(found.near, near, atol=1e-4)
     assert np.abs(found.near - plain.near).max() > 1e-3
+    np.testing.assert_allclose(found.kinship, related, atol=1e-5)
+    assert plain.kinship is None
 
     asked = (query.wanted, (), query.other_clothes, usual)
     told = split(told) if told is not None else None

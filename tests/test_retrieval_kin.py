@@ -8,7 +8,7 @@ import pytest
 from app.model.manifest import Kin
 from app.model.vocabulary import KINDS
 from app.retrieval.evidence import Looks
-from app.retrieval.kin import chances, likeness, together, together_read
+from app.retrieval.kin import chances, kinship, likeness, own_together, together, together_read
 from app.retrieval.shares import MOST_ALIKE, split, usual_shares
 
 KIN = Kin(cosine=2.0, alike=6.0, bias=-2.0)
@@ -54,7 +54,8 @@ def plain_mean(vectors, shares, weights):
 def test_each_crop_is_the_mean_of_its_kin_by_the_chances_that_they_are():
     crops, own = looks(5), looks(2, 1)
     usual = usual_shares(split(rows(20, 2)))
-    found, joined = together(crops, own, KIN, usual)
+    found = together(crops, kinship(crops, KIN, usual))
+    joined = own_together(own, crops, KIN, usual)
     shares = [{kind: crops.shares(kind)[:, i] for kind in KINDS} for i in range(5)]
     for i in range(5):
         weights = [1 if i == j else plain_chance(crops, crops, i, j, usual) for j in range(5)]
@@ -74,12 +75,12 @@ def test_each_crop_is_the_mean_of_its_kin_by_the_chances_that_they_are():
 def test_strangers_stay_as_they_are():
     crops, own = looks(4), looks(1, 1)
     usual = usual_shares(crops.shares)
-    found, joined = together(crops, own, STRANGERS, usual)
+    found = together(crops, kinship(crops, STRANGERS, usual))
+    joined = own_together(own, crops, STRANGERS, usual)
     for before, after in ((crops, found), (own, joined)):
         np.testing.assert_allclose(after.vectors, before.vectors, atol=1e-6)
         for kind in KINDS:
             np.testing.assert_allclose(after.shares(kind), before.shares(kind), atol=1e-8)
-    assert together(crops, None, STRANGERS, usual)[1] is None
     read = rows(4, 3)
     np.testing.assert_allclose(together_read(read, STRANGERS, usual), read, atol=1e-8)
 
@@ -116,7 +117,7 @@ def test_the_order_of_the_crops_does_not_matter():
     crops = looks(6, 7)
     usual, order = usual_shares(crops.shares), np.random.default_rng(0).permutation(6)
     mixed = Looks(crops.vectors[order], lambda kind: crops.shares(kind)[:, order])
-    found, shuffled = together(crops, None, KIN, usual)[0], together(mixed, None, KIN, usual)[0]
+    found, shuffled = (together(one, kinship(one, KIN, usual)) for one in (crops, mixed))
     np.testing.assert_allclose(shuffled.vectors, found.vectors[order], atol=1e-6)
     np.testing.assert_allclose(shuffled.shares("hat"), found.shares("hat")[:, order])
 

@@ -94,3 +94,13 @@ def test_clip_alone_believes_nothing():
     assert rerank(
         prefilter(np.zeros(0, int), np.zeros(0), tau=0, k=4), np.zeros(0), None, limit=5
     ).nobody_fits
+
+
+def test_a_candidate_names_its_likely_kin_among_those_that_were_read():
+    found = prefilter(
+        np.array([10, 11, 12, 13], np.int64), np.array([0.9, 0.8, 0.7, 0.6], np.float32), tau=-1, k=3
+    )
+    kinship = np.array([[1, 0.9, 0.5], [0.9, 1, 0.4], [0.5, 0.4, 1]])
+    ranked = rerank(found, np.zeros(3), CALIBRATION, limit=4, kinship=kinship)
+    assert {c.image_id: c.kin for c in ranked.candidates} == {10: (11, 12), 11: (10,), 12: (10,), 13: ()}
+    assert all(not c.kin for c in rerank(found, np.zeros(3), CALIBRATION, limit=4).candidates)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,20 @@ def test_selecting_shows_the_candidate_beside_the_query(desk: Desk) -> None:
     assert f"crops/{card.image_id}.jpg" in page[3] and 'aria-pressed="true"' in page[2]
     desk.say(session, "with a hat", [])
     assert session.selected is None
+
+
+def test_the_selected_candidates_kin_are_shown_as_far_as_they_are_there(desk: Desk) -> None:
+    session = Session("ann")
+    desk.say(session, "a man in a white shirt", [])
+    assert desk.kin(session) == ()
+    assert session.ranking is not None
+    first, second, *rest = session.ranking.candidates
+    gone = replace(second, image_id=10_000)  # was deleted after the search
+    told = replace(first, kin=(gone.image_id, second.image_id, 20_000))  # the last is not listed
+    session.ranking = replace(session.ranking, candidates=(told, second, *rest, gone))
+    desk.select(session, first.image_id)
+    assert [card.image_id for card in desk.kin(session)] == [second.image_id]
+    assert "Judged together with" in full_view(desk, session)[3]
 
 
 def test_a_vanished_picture_costs_only_its_own_reading(desk: Desk, engine: Engine) -> None:

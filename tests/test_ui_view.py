@@ -53,11 +53,20 @@ def test_text_never_becomes_markup(first: str, second: str) -> None:
         grid_html([card(camera=first, thumbnail=second)], ranking(), None, 3),
         selected_html(card(camera=first), Sought((second,), first), Comparison()),
         selected_html(card(), Sought((), second), Comparison()),
+        selected_html(card(), Sought(), Comparison(), [card(camera=first, thumbnail=second)]),
         chips_html([(first, second, "text")]),
     ]
     for page in pages:
         tags = re.sub(r'"[^"]*"', '""', page)  # what stands inside attributes is quoted
         assert "onerror" not in "".join(re.findall(r"<[^>]*>", tags))
+
+
+def test_the_selected_panel_shows_what_was_judged_together() -> None:
+    kin = [card(image_id=8, thumbnail="crops/8.jpg?v=cd")]
+    page = selected_html(card(), Sought(), Comparison(), kin)
+    assert "Judged together with" in page
+    assert '<img src="crops/8.jpg?v=cd" alt="Crop 8" loading="lazy"><span>camera 3, 14:05:06</span>' in page
+    assert "Judged together with" not in selected_html(card(), Sought(), Comparison())
 
 
 def test_a_card_names_place_time_and_confidence() -> None:

@@ -13,15 +13,15 @@ from app.model.description import query_description
 from app.model.manifest import Calibration, Kin
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
+from app.retrieval.asking import Progress, Stop, StopOnce, ask_words, is_picture_error
 from app.retrieval.comparison import Comparison, compare_readings
 from app.retrieval.errors import RetrievalError
 from app.retrieval.evidence import AttributeEvidence, Looks, Seen, sensible
 from app.retrieval.findings import Findings
-from app.retrieval.kin import together, together_read
+from app.retrieval.kin import kinship, own_together, together, together_read
 from app.retrieval.listing import list_by_time
 from app.retrieval.prefilter import prefilter
 from app.retrieval.references import (
-    MOST_REFERENCES,
     OpenReference,
     copies_of,
     crop_picture,
@@ -44,9 +44,6 @@ __all__ = ["Comparison", "Engine", "RetrievalError"]
 TEXT_WEIGHT = 0.5  # without a calibration
 SAMPLED = 1024  # crops that tell how common a value is
 NO_TAU = -1.0  # without a calibration: every crop is worth asking about, up to k
-
-Progress = Callable[[str, int, int], None]
-Stop = Callable[[], bool]
 
 
 class Engine:
@@ -111,7 +108,13 @@ class Engine:
             return Ranking(candidates, self.store.count(), len(ids), 0, False, spent, calibrated)
         told = self._find(query, progress, stop)
         ranked = rerank(
-            told.found, told.words, told.calibration, limit=limit, near=told.near, rarity=told.rarity
+            told.found,
+            told.words,
+            told.calibration,
+            limit=limit,
+            near=told.near,
+            rarity=told.rarity,
+            kinship=told.kinship,
         )
         total = time.perf_counter() - began
         encode, prefilter = told.timings.encode, told.timings.prefilter
@@ -169,19 +172,25 @@ class Engine:
         found = prefilter(ids, similarities, tau=tau, k=self.k)
         filtered = time.perf_counter()
 
-        stopped, asked = _Stop(stop), found.ids[: found.asked]
+        stopped, asked = StopOnce(stop), found.ids[: found.asked]
         pictures = [crop_picture(crop) for crop in self.store.crops(asked.tolist())]
-        words = self._words(description, references, pictures, progress, stopped)
-        near = found.similarities[: found.asked]
+        words = ask_words(self.model, description, references, pictures, progress, stopped)
+        near, related = found.similarities[: found.asked], None
         readers = self._readers() if calibration else None
         if calibration and pictures and (calibration.reading or readers):
-            told, read = self._shares(references, pictures, stopped)
+            assert self.model is not None  # whose calibration else
+            told = self.model.shares([reference.picture for reference in references], stop=stopped)
+            read = self.model.shares(pictures, stop=stopped)
             if calibration.reading:
                 words += calibration.reading * self._reading(query, told, read, usual)
             if readers:
                 crops = self.evidence.looks(self.store.vectors(asked), read, readers)
                 own = self._looks(references, told, readers)
-                crops, own = self._with_kin(query, crops, own, usual)
+                if (kin := self._kin("both")) is not None:
+                    if own is not None and (query.wanted or query.other_clothes):
+                        own = own_together(own, crops, kin, usual)
+                    related = kinship(crops, kin, usual)
+                    crops = together(crops, related)
                 near = self._similarities(query, described, own, calibration, crops.seen, usual)
         ended = time.perf_counter()
         spent = Timings(encoded - began, filtered - encoded, ended - filtered, ended - began)
@@ -189,6 +198,7 @@ class Engine:
             found=found,
             words=words,
             near=near,
+            kinship=related,
             calibration=calibration,
             description=description,
             references=tuple(references),
@@ -209,17 +219,6 @@ class Engine:
             return None
         vectors = np.stack([reference.vector for reference in references]).astype(np.float32)
         return self.evidence.looks(vectors, told, readers)
-
-    def _with_kin(
-        self, query: Query, crops: Looks, own: Looks | None, usual: Usual
-    ) -> tuple[Looks, Looks | None]:
-        """Candidates together with their kin; the query's pictures too, where other clothes are sought."""
-        kin = self._kin("both")
-        if kin is None:
-            return crops, own
-        others = own if query.wanted or query.other_clothes else None
-        crops, joined = together(crops, others, kin, usual)
-        return crops, joined or own
 
     def _similarities(
         self,
@@ -243,47 +242,6 @@ class Engine:
             return parts[0].astype(np.float32)
         weight = calibration.text_weight if calibration else TEXT_WEIGHT
         return (weight * parts[0] + (1 - weight) * parts[1]).astype(np.float32)
-
-    def _words(
-        self,
-        description: str,
-        references: Sequence[OpenReference],
-        pictures: Sequence[Picture],
-        progress: Progress,
-        stop: _Stop,
-    ) -> np.ndarray:
-        """float64 (n,): log-odds of "Yes", averaged over the latest references; NaN where there is none."""
-        none = np.full(len(pictures), np.nan)
-        if self.model is None or not pictures or stop():
-            return none
-        asked = [[reference.picture] for reference in references[-MOST_REFERENCES:]] or [[]]
-        heard: list[np.ndarray] = []
-        for number, query_pictures in enumerate(asked):
-            done = number * len(pictures)
-
-            def report(batch: int, _: int, done: int = done) -> None:
-                progress("rerank", done + batch, len(asked) * len(pictures))
-
-            try:
-                words = self.model.words(description, query_pictures, pictures, stop=stop, progress=report)
-            except (OSError, ValueError) as error:
-                if not _is_picture_error(error):
-                    raise
-                continue  # this reference's file has vanished; its vector still counts
-            if stop.said and heard:
-                break  # some candidates were asked with one reference more: not comparable
-            heard.append(words)
-            if stop.said:
-                break
-        return np.stack(heard).astype(np.float64).mean(axis=0) if heard else none
-
-    def _shares(
-        self, references: Sequence[OpenReference], pictures: Sequence[Picture], stop: _Stop
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """What the model reads off the query's pictures and the crops: float (., all values), NaN where it does not."""
-        assert self.model is not None
-        own = self.model.shares([reference.picture for reference in references], stop=stop)
-        return own, self.model.shares(pictures, stop=stop)
 
     def _usual(self, ids: np.ndarray) -> Usual:
         """How common each value is among the crops searched, or among SAMPLED of them, evenly spread."""
@@ -334,7 +292,7 @@ class Engine:
                     return [sensible(self.evidence.read(o.vector, row, readers)) for o, row in told]
             return self.model.annotate(pictures)  # says so where a picture cannot be opened
         except (OSError, ValueError) as error:
-            if not _is_picture_error(error):
+            if not is_picture_error(error):
                 raise
             raise RetrievalError(
                 f"a picture cannot be read: {error}; `python -m gallery_store verify` lists all such"
@@ -354,25 +312,6 @@ class Engine:
             self.model.words("", [grey], [grey])
             if self._readers():
                 self.model.shares([grey])
-
-
-class _Stop:
-    """Asks the caller's stop and remembers a yes."""
-
-    def __init__(self, ask: Stop) -> None:
-        self._ask = ask
-        self.said = False
-
-    def __call__(self) -> bool:
-        self.said = self.said or self._ask()
-        return self.said
-
-
-def _is_picture_error(error: Exception) -> bool:
-    from app.model.errors import ModelError
-    from gallery_store.decoding import PictureError
-
-    return isinstance(error, (OSError, PictureError)) and not isinstance(error, ModelError)
 
 
 def _silent(step: str, done: int, everything: int) -> None:

@@ -33,23 +33,31 @@ def likeness(first: Shares, second: Shares, usual: Usual) -> np.ndarray:
     return log_ratios(first, second, tuple(KINDS), usual) / (len(KINDS) * MOST_ALIKE)
 
 
-def together(crops: Looks, own: Looks | None, kin: Kin, usual: Usual) -> tuple[Looks, Looks | None]:
-    """The crops, each seen together with its kin among them; and the query's pictures with theirs.
+def kinship(crops: Looks, kin: Kin, usual: Usual) -> np.ndarray:
+    """float64 (n, n): the chances that the crops show one person in the same clothes; 1 of each with itself."""
+    found = chances(kin, crops.vectors @ crops.vectors.T, likeness(crops.shares, crops.shares, usual))
+    np.fill_diagonal(found, 1)
+    return found
 
-    own: None leaves the query's pictures as they are. Together with its kin a picture is told from people in
-    the same clothes no better, since those kin are what it is compared with; it is where other clothes are sought.
+
+def together(crops: Looks, kinship: np.ndarray) -> Looks:
+    """The crops, each seen together with its kin: means by their kinship (n, n)."""
+    return Looks(_means(crops.vectors, kinship), _pooled(crops.shares, kinship))
+
+
+def own_together(own: Looks, crops: Looks, kin: Kin, usual: Usual) -> Looks:
+    """The query's pictures, each seen together with its kin among the crops: where other clothes are sought.
+
+    Where the same clothes are, it would be told from look-alikes no better: those kin are what it is compared with.
     """
-    weights = chances(kin, crops.vectors @ crops.vectors.T, likeness(crops.shares, crops.shares, usual))
-    np.fill_diagonal(weights, 1)
-    joined = _joined(crops, weights)
-    if own is None:
-        return joined, None
     theirs = chances(kin, own.vectors @ crops.vectors.T, likeness(own.shares, crops.shares, usual))
-    everyone = Looks(
-        np.concatenate([own.vectors, crops.vectors]),
-        lambda kind: np.concatenate([own.shares(kind), crops.shares(kind)], 1),
-    )
-    return joined, _joined(everyone, np.concatenate([np.eye(len(own.vectors)), theirs], 1))
+    weights = np.concatenate([np.eye(len(own.vectors)), theirs], 1)
+    vectors = np.concatenate([own.vectors, crops.vectors])
+
+    def shares(kind: str) -> np.ndarray:
+        return np.concatenate([own.shares(kind), crops.shares(kind)], 1)
+
+    return Looks(_means(vectors, weights), _pooled(shares, weights))
 
 
 def together_read(rows: np.ndarray, kin: Kin, usual: Usual) -> np.ndarray:
@@ -68,10 +76,10 @@ def together_read(rows: np.ndarray, kin: Kin, usual: Usual) -> np.ndarray:
     return found
 
 
-def _joined(looks: Looks, weights: np.ndarray) -> Looks:
-    vectors = weights @ looks.vectors
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return Looks(vectors.astype(np.float32), _pooled(looks.shares, weights))
+def _means(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Unit rows (m, dim): the means of rows (n, dim) by weights (m, n)."""
+    rows = weights @ vectors
+    return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
 def _pooled(shares: Shares, weights: np.ndarray) -> Shares:

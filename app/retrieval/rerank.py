@@ -11,6 +11,8 @@ from app.retrieval.calibration import clip_log_odds, log_odds, sigmoid
 from app.retrieval.prefilter import Prefiltered
 from app.retrieval.values import Candidate
 
+LIKELY_KIN = 0.5  # from this chance on a crop is named as a candidate's kin
+MOST_KIN = 6
 UNCALIBRATED_THRESHOLD = 0.5  # of a model's own P(yes)
 
 
@@ -52,6 +54,7 @@ def rerank(
     limit: int,
     near: np.ndarray | None = None,
     rarity: float = 0.0,
+    kinship: np.ndarray | None = None,
 ) -> Reranked:
     """Put the words on the prefiltered candidates.
 
@@ -62,6 +65,7 @@ def rerank(
         limit: how many candidates to return.
         near: float (found.asked,), their similarity with what the model reads too; None for CLIP's.
         rarity: of what the query's words tell, in this gallery.
+        kinship: float (found.asked, found.asked), as in Findings; None where nobody tells.
     """
     head, odds = order_head(found, words, calibration, near, rarity)
     words = np.asarray(words, np.float64)[head]
@@ -87,8 +91,18 @@ def rerank(
             word=None if np.isnan(word) else float(word),
             probability=float(chance),
             weak=bool(faint),
+            kin=_kin_of(int(place), found, kinship),
         )
         for place, word, chance, faint in zip(places, says, chances, weak, strict=True)
     )
     nobody = not candidates or not found.passed or bool(believes and chances[0] < threshold)
     return Reranked(candidates, len(head), nobody)
+
+
+def _kin_of(place: int, found: Prefiltered, kinship: np.ndarray | None) -> tuple[int, ...]:
+    """Image ids of a candidate's likely kin, the likeliest first."""
+    if kinship is None or place >= len(kinship):
+        return ()
+    order = np.argsort(-kinship[place], kind="stable")
+    likely = [other for other in order if other != place and kinship[place, other] >= LIKELY_KIN]
+    return tuple(int(found.ids[other]) for other in likely[:MOST_KIN])

@@ -71,6 +71,9 @@ class Candidate:
     word: float | None  # the model's own, as a raw probability; None where the model was not asked
     probability: float  # calibrated P(same person), 0..1; never rises down a ranking
     weak: bool = False  # below what usually fits: listed, but not as an answer
+    kin: tuple[
+        int, ...
+    ] = ()  # candidates that likely show one person in the same clothes; they were judged together
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,21 @@ class Desk:
                 session.selected, session.compared = card, compared
             return compare_text(compared, "the query", f"crop {crop_id}")
 
+    def kin(self, session: Session) -> tuple[Card, ...]:
+        """The candidates that the selected one was judged together with, as far as they are still there."""
+        if session.selected is None or session.ranking is None:
+            return ()
+        by_id = {candidate.image_id: candidate for candidate in session.ranking.candidates}
+        found = []
+        for image_id in by_id[session.selected.image_id].kin:
+            if (candidate := by_id.get(image_id)) is None:
+                continue  # beyond what is listed
+            try:
+                found += make_cards([candidate], self.store.crops([image_id]), self.store.zone)
+            except KeyError:
+                continue  # deleted since the search
+        return tuple(found)
+
     def show_more(self, session: Session) -> None:
         """The next 12 candidates of the last search."""
         with session.lock:

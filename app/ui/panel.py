@@ -19,8 +19,8 @@ class Sought:
     words: str = ""
 
 
-def selected_html(card: Card | None, sought: Sought, compared: Comparison) -> str:
-    """The selected panel. `card` None: a hint what the panel is for."""
+def selected_html(card: Card | None, sought: Sought, compared: Comparison, kin: Sequence[Card] = ()) -> str:
+    """The selected panel. `card` None: a hint what the panel is for. kin: what it was judged together with."""
     if card is None:
         return (
             '<div class="cr-empty"><p><b>Nothing selected</b></p>'
@@ -32,7 +32,8 @@ def selected_html(card: Card | None, sought: Sought, compared: Comparison) -> st
         f"<figcaption><b>Candidate</b> {percent(card.probability)}{weak}<br>{escape(card.place)}</figcaption>"
         "</figure>"
     )
-    return f'<div class="cr-pair">{candidate}{_sought_html(sought)}</div>{_compared_html(compared)}'
+    pair = f'<div class="cr-pair">{candidate}{_sought_html(sought)}</div>'
+    return pair + _compared_html(compared) + _kin_html(kin)
 
 
 def _sought_html(sought: Sought) -> str:
@@ -59,6 +60,22 @@ def _compared_html(compared: Comparison) -> str:
         return '<p class="cr-note">The model read no attributes to compare.</p>'
     note = '<p class="cr-note">As the model reads them; it can be wrong.</p>'
     return f'<dl class="cr-compared">{shown}</dl>{note}'
+
+
+def _kin_html(kin: Sequence[Card]) -> str:
+    if not kin:
+        return ""
+    shown = "".join(
+        f'<li><img src="{escape(one.thumbnail)}" alt="Crop {one.image_id}" loading="lazy">'
+        f"<span>{escape(one.place)}</span></li>"
+        for one in kin
+    )
+    return (
+        '<section class="cr-kin" aria-labelledby="cr-kin-title"><h3 id="cr-kin-title">Judged together with</h3>'
+        f"<ul>{shown}</ul>"
+        '<p class="cr-note">Probably the same person in the same clothes: what one crop hides, another may show.</p>'
+        "</section>"
+    )
 
 
 def _tags(words: Sequence[str], kind: str) -> str:

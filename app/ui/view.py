@@ -29,7 +29,7 @@ def full_view(desk: Desk, session: Session) -> Updates:
         history(desk, session),
         chips_html([(chip.key, chip.label, chip.kind) for chip in chat.chips(session.conversation)]),
         grid_html(session.cards, ranking, selected.image_id if selected else None, more),
-        selected_html(selected, sought(desk, session), session.compared),
+        selected_html(selected, sought(desk, session), session.compared, desk.kin(session)),
         chosen,
         chosen,
         chosen,

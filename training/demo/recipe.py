@@ -209,6 +209,8 @@ class Run:
 
     def _stage(self, name: str, start: Path) -> dict[str, Any]:
         stage = stages(self.course)[name]
+        if self.start:
+            stage = replace(stage, long_first=False)  # it knows descriptions already
         model, processor = load(start)
         if stage.fresh_decoder:
             base, _ = load(self.work / "language")

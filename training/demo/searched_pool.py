@@ -10,7 +10,7 @@ import numpy as np
 from app.model.description import query_description
 from app.model.manifest import Kin
 from app.retrieval.evidence import AttributeEvidence, Looks
-from app.retrieval.kin import together, together_read
+from app.retrieval.kin import kinship, own_together, together, together_read
 from app.retrieval.shares import Readers, Usual, comparable, reading
 from app.retrieval.shares import split as split_shares
 from app.retrieval.similarity import picture_similarity, text_similarity
@@ -44,9 +44,10 @@ class Gallery:
         crops = self.looks(self.rows if among is None else among, among is not None)
         own = None if search.reference is None else self.looks([search.reference], among is not None)
         if among is not None and "both" in self.kin:
-            others = own if search.wanted or search.other_clothes else None
-            crops, joined = together(crops, others, self.kin["both"], self.usual)
-            own = joined or own
+            kin = self.kin["both"]
+            if own is not None and (search.wanted or search.other_clothes):
+                own = own_together(own, crops, kin, self.usual)
+            crops = together(crops, kinship(crops, kin, self.usual))
         words = cosine = alike = None
         if search.wanted:
             told = self.encoder.encode_texts([query_description(search.wanted)])[0]

@@ -30,7 +30,7 @@ from training.evaluation.results import write_bytes
 from training.evaluation.searched import Searched, write_block
 from training.evaluation.searchers import Opened, Searchers
 
-BLOCKS_VERSION = 2  # of what a block holds
+BLOCKS_VERSION = 3  # of what a block holds
 BLOCK = 32  # queries that are searched between two writes
 __all__ = [
     "Ask",
@@ -230,6 +230,7 @@ def _search(opened: Opened, engine: object, query: Query, choose_too: bool) -> F
         told.found.asked,
         told.words,
         told.near,
+        told.rarity,
         told.found.passed,
         chosen,
         query.kind,

@@ -112,7 +112,7 @@ class Answer:
 def answer(found: Found, calibration: Calibration | None) -> Answer:
     """As the app answers: the same function orders and judges the candidates."""
     candidates, _ = found.prefiltered()
-    ranked = rerank(candidates, found.words, calibration, limit=SHOWN, near=found.near)
+    ranked = rerank(candidates, found.words, calibration, limit=SHOWN, near=found.near, rarity=found.rarity)
     shown = np.searchsorted(found.ids, [c.image_id for c in ranked.candidates])
     confidences = np.array([c.probability for c in ranked.candidates])
     # Where nothing passes tau the app says "nobody" whatever the confidence: less belief than any other.

@@ -29,9 +29,9 @@ class Found:
 
     ids: int64 (U,). similarities: float32 (U,), NaN for crops that were not searched (the query's own
     picture). asked: how many of the nearest went to the model; words: float64 (asked,), nearest first, NaN
-    where it gave none; near: float32 (asked,), their similarity with what the model reads too. passed: whether
-    any crop is more similar than tau. chosen: int64 (asked,), places among the nearest in the order of best
-    choice, or None where that was not asked. kind: of the query.
+    where it gave none; near: float32 (asked,), their similarity with what the model reads too. rarity: of what the
+    query's words tell. passed: whether any crop is more similar than tau. chosen: int64 (asked,), places among the
+    nearest in the order of best choice, or None where that was not asked. kind: of the query.
     seconds: float64 (4,): encoding, prefilter, words, best choice.
     """
 
@@ -40,6 +40,7 @@ class Found:
     asked: int
     words: np.ndarray
     near: np.ndarray
+    rarity: float
     passed: bool
     chosen: np.ndarray | None
     kind: str
