@@ -45,6 +45,7 @@ benchmarks: setup
 	$(BIN)/python -m tests.benchmarks.datasets
 	$(BIN)/python -m tests.benchmarks.metrics
 	$(BIN)/python -m tests.benchmarks.attributes
+	$(BIN)/python -m tests.benchmarks.kin
 
 clean:
 	rm -rf $(VENV) data .pytest_cache .mypy_cache .ruff_cache

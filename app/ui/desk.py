@@ -154,7 +154,7 @@ class Desk:
         if session.selected is None or session.ranking is None:
             return ()
         by_id = {candidate.image_id: candidate for candidate in session.ranking.candidates}
-        found = []
+        found: list[Card] = []
         for image_id in by_id[session.selected.image_id].kin:
             if (candidate := by_id.get(image_id)) is None:
                 continue  # beyond what is listed
