@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from app.model.errors import ModelError
+from app.model.four_bit import mend_four_bit
 from app.model.manifest import CheckpointManifest
 from app.model.reid_model import ReidModel
 from app.model.tokens import fixed_batch
@@ -25,6 +26,18 @@ def test_four_bit_runs_on_a_cpu():
     assert "Linear" in seeing and "Linear4bit" not in seeing  # small differences are read there
     full = ReidModel.load(tiny_folder()).words("a woman in a red jacket", [], [picture(1), picture(2)])
     assert np.abs(words - full).max() > 0  # the weights really are rounded
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside", "packs"), [(128, 64, True), (160, 64, False), (128, 48, False)]
+)
+def test_four_bit_layers_that_bitsandbytes_cannot_pack_stay_unpacked(inside, outside, packs):
+    from bitsandbytes.nn import Linear4bit
+
+    layer = Linear4bit(inside, outside)
+    layer.support_avx512bf16_for_cpu = True  # as on a CPU that has it
+    mend_four_bit(torch.nn.Sequential(layer))
+    assert layer.support_avx512bf16_for_cpu == packs
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.model.errors import ModelError
+from app.model.four_bit import mend_four_bit
 from gallery_store.torchvision_mend import mend_torchvision
 
 MODEL_TYPE = "qwen2_vl"
@@ -117,6 +118,8 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu", four_bit: bool = 
         )
     try:
         model: Any = Qwen2VLForConditionalGeneration.from_pretrained(checkpoint.base, **options)
+        if four_bit:
+            mend_four_bit(model)
         processor = AutoProcessor.from_pretrained(checkpoint.base, trust_remote_code=False)
         if checkpoint.adapter:
             model = _with_adapter(model, checkpoint.adapter, merge=not four_bit)
