@@ -18,7 +18,7 @@ from app.model.vocabulary import KINDS, Attribute, describe
 from app.retrieval.comparison import compare_readings
 from app.retrieval.engine import Engine, RetrievalError
 from app.retrieval.evidence import SHARPNESS, AttributeEvidence, sensible
-from app.retrieval.kin import kinship, own_together, together, together_read
+from app.retrieval.kin import kinship, log_apart, own_together, together, together_read
 from app.retrieval.shares import comparable, reading, split
 from app.retrieval.similarity import SHARE, picture_similarity, text_similarity
 from app.retrieval.values import Query, Reference
@@ -284,6 +284,35 @@ def test_candidates_are_judged_together_with_their_kin(full, encoder, tuned, que
     pooled = split(together_read(rows, kin["model"], usual))
     change = reading(pooled, told, *asked) - reading(split(rows), told, *asked)
     np.testing.assert_allclose(found.words - plain.words, 0.2 * change, atol=1e-4)
+
+
+def test_who_was_rejected_puts_back_who_looks_the_same(full, encoder, tuned):
+    key = encoder_key(encoder.name, encoder.version)
+    kin = {"both": Kin(cosine=1, alike=2, bias=1)}
+    readers = dict.fromkeys(KINDS, (5.0, 0.8))
+    manifest = replace(tuned.manifest, readers={key: readers}, kin={key: kin})
+    engine = Engine(full, encoder, ReidModel(tuned._checkpoint, manifest), k=8)
+    plain = engine.find(Query(wanted=RED_JACKET))
+    assert plain.apart is None
+    rejected = [plain.found.ids[0], plain.found.ids[3]]
+    query = Query(wanted=RED_JACKET, rejected=frozenset([*map(int, rejected), 9999]))  # one was deleted
+    found = engine.find(query)
+    ids = found.found.ids[:8].tolist()
+    assert not set(ids) & set(query.rejected)
+    crops = {crop.id: crop for crop in full.crops([*ids, *map(int, rejected)])}
+
+    def looks(wanted):
+        read = tuned.shares([Picture(int(i), lambda i=i: open_picture(crops[int(i)].file)) for i in wanted])
+        return engine.evidence.looks(full.vectors(wanted), read, readers)
+
+    everybody = full.vectors(np.sort(found.found.ids))
+    usual = engine.evidence.usual(lambda texts: texts @ everybody.T)
+    expected = log_apart(looks(rejected), looks(ids), kin["both"], usual)
+    np.testing.assert_allclose(found.apart, expected, atol=1e-4)
+    assert (found.apart < -0.1).all()
+    odds = 0.5 * found.words + 4 * found.near - 1 + found.apart
+    ranked = engine.search(query).candidates[:8]
+    assert [c.image_id for c in ranked] == [ids[i] for i in np.argsort(-odds, kind="stable")]
 
 
 def test_several_references_average_words_and_vectors(full, encoder, tuned):

@@ -8,7 +8,16 @@ import pytest
 from app.model.manifest import Kin
 from app.model.vocabulary import KINDS
 from app.retrieval.evidence import Looks
-from app.retrieval.kin import chances, kinship, likeness, own_together, together, together_read
+from app.retrieval.kin import (
+    SUREST,
+    chances,
+    kinship,
+    likeness,
+    log_apart,
+    own_together,
+    together,
+    together_read,
+)
 from app.retrieval.shares import MOST_ALIKE, split, usual_shares
 
 KIN = Kin(cosine=2.0, alike=6.0, bias=-2.0)
@@ -136,3 +145,15 @@ def test_chances_rise_with_what_two_crops_have_in_common():
 def test_likeness_never_counts_against_kinship(wrong):
     with pytest.raises(ValueError, match="0 or more"):
         Kin(**{"cosine": 0.0, "alike": 1.0, "bias": 0.0, **wrong})
+
+
+def test_a_crop_that_looks_like_somebody_rejected_is_put_back_by_that_chance():
+    crops, rejected = looks(5), looks(2, 1)
+    usual = usual_shares(split(rows(20, 2)))
+    found = log_apart(rejected, crops, KIN, usual)
+    for crop in range(5):
+        chance = max(plain_chance(rejected, crops, picture, crop, usual) for picture in range(2))
+        assert found[crop] == pytest.approx(math.log(1 - chance), abs=1e-6)
+    same = log_apart(crops, crops, CERTAIN, usual)
+    assert (same < math.log(0.05)).all() and same.min() == pytest.approx(math.log(1 - SUREST))
+    assert log_apart(crops, crops, STRANGERS, usual) == pytest.approx(0)

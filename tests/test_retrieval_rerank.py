@@ -104,3 +104,13 @@ def test_a_candidate_names_its_likely_kin_among_those_that_were_read():
     ranked = rerank(found, np.zeros(3), CALIBRATION, limit=4, kinship=kinship)
     assert {c.image_id: c.kin for c in ranked.candidates} == {10: (11, 12), 11: (10,), 12: (10,), 13: ()}
     assert all(not c.kin for c in rerank(found, np.zeros(3), CALIBRATION, limit=4).candidates)
+
+
+def test_who_looks_like_somebody_rejected_falls_back():
+    found = prefilter(np.array([10, 11, 12], np.int64), np.array([0.9, 0.8, 0.7], np.float32), tau=-1, k=3)
+    plain = rerank(found, np.zeros(3), CALIBRATION, limit=3)
+    ranked = rerank(found, np.zeros(3), CALIBRATION, limit=3, apart=np.array([-3.0, 0.0, 0.0]))
+    assert [c.image_id for c in plain.candidates] == [10, 11, 12]
+    assert [c.image_id for c in ranked.candidates] == [11, 12, 10]
+    odds = 5 * 0.9 - 2 - 3
+    assert ranked.candidates[2].probability == pytest.approx(1 / (1 + math.exp(-odds)), abs=1e-6)

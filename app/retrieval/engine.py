@@ -18,7 +18,7 @@ from app.retrieval.comparison import Comparison, compare_readings
 from app.retrieval.errors import RetrievalError
 from app.retrieval.evidence import AttributeEvidence, Looks, Seen, sensible
 from app.retrieval.findings import Findings
-from app.retrieval.kin import kinship, own_together, together, together_read
+from app.retrieval.kin import kinship, log_apart, own_together, together, together_read
 from app.retrieval.listing import list_by_time
 from app.retrieval.prefilter import prefilter
 from app.retrieval.references import (
@@ -33,6 +33,7 @@ from app.retrieval.shares import Readers, Usual, comparable, rarity, reading
 from app.retrieval.shares import split as split_shares
 from app.retrieval.similarity import picture_similarity, text_similarity
 from app.retrieval.values import Query, Ranking, Reference, Timings
+from gallery_store.crops import Filters
 from gallery_store.encoder import ClipEncoder
 from gallery_store.store import GalleryStore
 
@@ -43,6 +44,7 @@ __all__ = ["Comparison", "Engine", "RetrievalError"]
 
 TEXT_WEIGHT = 0.5  # without a calibration
 SAMPLED = 1024  # crops that tell how common a value is
+MOST_REJECTED = 32  # crops that are compared with the candidates
 NO_TAU = -1.0  # without a calibration: every crop is worth asking about, up to k
 
 
@@ -115,6 +117,7 @@ class Engine:
             near=told.near,
             rarity=told.rarity,
             kinship=told.kinship,
+            apart=told.apart,
         )
         total = time.perf_counter() - began
         encode, prefilter = told.timings.encode, told.timings.prefilter
@@ -175,7 +178,7 @@ class Engine:
         stopped, asked = StopOnce(stop), found.ids[: found.asked]
         pictures = [crop_picture(crop) for crop in self.store.crops(asked.tolist())]
         words = ask_words(self.model, description, references, pictures, progress, stopped)
-        near, related = found.similarities[: found.asked], None
+        near, related, apart = found.similarities[: found.asked], None, None
         readers = self._readers() if calibration else None
         if calibration and pictures and (calibration.reading or readers):
             assert self.model is not None  # whose calibration else
@@ -189,6 +192,7 @@ class Engine:
                 if (kin := self._kin("both")) is not None:
                     if own is not None and (query.wanted or query.other_clothes):
                         own = own_together(own, crops, kin, usual)
+                    apart = self._apart(query, crops, kin, readers, usual, stopped)
                     related = kinship(crops, kin, usual)
                     crops = together(crops, related)
                 near = self._similarities(query, described, own, calibration, crops.seen, usual)
@@ -199,6 +203,7 @@ class Engine:
             words=words,
             near=near,
             kinship=related,
+            apart=apart,
             calibration=calibration,
             description=description,
             references=tuple(references),
@@ -242,6 +247,21 @@ class Engine:
             return parts[0].astype(np.float32)
         weight = calibration.text_weight if calibration else TEXT_WEIGHT
         return (weight * parts[0] + (1 - weight) * parts[1]).astype(np.float32)
+
+    def _apart(
+        self, query: Query, crops: Looks, kin: Kin, readers: Readers, usual: Usual, stop: StopOnce
+    ) -> np.ndarray | None:
+        """float64 (n,): as Findings.apart; of many rejected crops by those that are most like the candidates."""
+        ids = np.array(sorted(query.rejected), np.int64)
+        ids = ids[np.isin(ids, self.store.matching(Filters()))]  # the others were deleted
+        if not len(ids):
+            return None
+        closest = (self.store.vectors(ids) @ crops.vectors.T).max(1)
+        ids = ids[np.argsort(-closest, kind="stable")[:MOST_REJECTED]]
+        assert self.model is not None
+        read = self.model.shares([crop_picture(crop) for crop in self.store.crops(ids.tolist())], stop=stop)
+        rejected = self.evidence.looks(self.store.vectors(ids), read, readers)
+        return log_apart(rejected, crops, kin, usual)
 
     def _usual(self, ids: np.ndarray) -> Usual:
         """How common each value is among the crops searched, or among SAMPLED of them, evenly spread."""

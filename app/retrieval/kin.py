@@ -18,6 +18,7 @@ from app.retrieval.shares import MOST_ALIKE, Shares, Usual, log_ratios, softmax
 from app.retrieval.shares import split as split_shares
 
 LEAST_SHARE = 1e-9  # before its logarithm
+SUREST = 0.99  # nobody is put away for certain by looking like another
 
 
 def chances(kin: Kin, cosines: np.ndarray | float, likeness: np.ndarray) -> np.ndarray:
@@ -58,6 +59,15 @@ def own_together(own: Looks, crops: Looks, kin: Kin, usual: Usual) -> Looks:
         return np.concatenate([own.shares(kind), crops.shares(kind)], 1)
 
     return Looks(_means(vectors, weights), _pooled(shares, weights))
+
+
+def log_apart(rejected: Looks, crops: Looks, kin: Kin, usual: Usual) -> np.ndarray:
+    """float64 (n,), 0 or less: the log-chances that crops show nobody who was rejected, in the same clothes.
+
+    Crops of one person say the same, so the rejected crop that is most like a crop speaks alone.
+    """
+    found = chances(kin, rejected.vectors @ crops.vectors.T, likeness(rejected.shares, crops.shares, usual))
+    return np.log1p(-np.minimum(found, SUREST)).min(0)
 
 
 def together_read(rows: np.ndarray, kin: Kin, usual: Usual) -> np.ndarray:

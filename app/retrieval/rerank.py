@@ -31,8 +31,10 @@ def order_head(
     calibration: Calibration | None,
     near: np.ndarray | None = None,
     rarity: float = 0.0,
+    apart: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The candidates that the model read, best first. near, rarity: as in Findings; None takes CLIP's similarity.
+    """The candidates that the model read, best first. near, rarity, apart: as in Findings; None for CLIP's similarity
+    and for nobody rejected.
 
     Returns:
         places int64 (n,) in `found`, and their log-odds float64 (n,): calibrated, or without a calibration
@@ -42,6 +44,8 @@ def order_head(
     words = np.asarray(words, np.float64)[asked]
     similar = (found.similarities if near is None else near)[asked]
     odds = words if calibration is None else log_odds(calibration, words, similar, rarity)
+    if apart is not None:
+        odds = odds + apart[asked]
     best = np.argsort(-odds, kind="stable")
     return asked[best], odds[best]
 
@@ -55,6 +59,7 @@ def rerank(
     near: np.ndarray | None = None,
     rarity: float = 0.0,
     kinship: np.ndarray | None = None,
+    apart: np.ndarray | None = None,
 ) -> Reranked:
     """Put the words on the prefiltered candidates.
 
@@ -66,8 +71,9 @@ def rerank(
         near: float (found.asked,), their similarity with what the model reads too; None for CLIP's.
         rarity: of what the query's words tell, in this gallery.
         kinship: float (found.asked, found.asked), as in Findings; None where nobody tells.
+        apart: float (found.asked,), as in Findings; None where nobody was rejected.
     """
-    head, odds = order_head(found, words, calibration, near, rarity)
+    head, odds = order_head(found, words, calibration, near, rarity, apart)
     words = np.asarray(words, np.float64)[head]
     if calibration is not None:
         rest_of = sigmoid(clip_log_odds(calibration, found.similarities))
