@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from app.model.description import query_description
-from app.model.manifest import Calibration, Kin
+from app.model.manifest import Calibration
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.retrieval.asking import Progress, Stop, StopOnce, ask_words, is_picture_error
 from app.retrieval.comparison import Comparison, compare_readings
 from app.retrieval.errors import RetrievalError
-from app.retrieval.evidence import AttributeEvidence, Looks, Seen, sensible
+from app.retrieval.evidence import AttributeEvidence, Seen, sensible
 from app.retrieval.findings import Findings
-from app.retrieval.kin import kinship, log_apart, own_together, together, together_read
+from app.retrieval.judging import Judge, unjudged
 from app.retrieval.listing import list_by_time
 from app.retrieval.prefilter import prefilter
 from app.retrieval.references import (
-    OpenReference,
     copies_of,
     crop_picture,
     open_reference,
     reference_picture,
+    rows_of,
 )
 from app.retrieval.rerank import rerank
-from app.retrieval.shares import Readers, Usual, comparable, rarity, reading
-from app.retrieval.shares import split as split_shares
-from app.retrieval.similarity import picture_similarity, text_similarity
+from app.retrieval.shares import Readers, Usual, rarity
+from app.retrieval.similarity import query_similarity
 from app.retrieval.values import Query, Ranking, Reference, Timings
-from gallery_store.crops import Filters
 from gallery_store.encoder import ClipEncoder
 from gallery_store.store import GalleryStore
 
@@ -42,9 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "Engine", "RetrievalError"]
 
-TEXT_WEIGHT = 0.5  # without a calibration
 SAMPLED = 1024  # crops that tell how common a value is
-MOST_REJECTED = 32  # crops that are compared with the candidates
 NO_TAU = -1.0  # without a calibration: every crop is worth asking about, up to k
 
 
@@ -164,46 +160,33 @@ class Engine:
         progress("prefilter", 0, len(ids))
         if copies := copies_of(references, ids, self.store):
             ids = ids[~np.isin(ids, list(copies))]
-        usual, own = self._usual(ids), self._looks(references)
+        usual = self._usual(ids)
+        own = self.evidence.looks(rows_of(references)) if references else None
 
         def some(places: np.ndarray | slice) -> Seen:
             return self.evidence.seen(lambda rows: self.store.similarities(rows, ids[places]))
 
         everyone = some(slice(None))
-        similarities = self._similarities(query, described, own, calibration, everyone, usual, some)
+        similarities = query_similarity(query, described, own, everyone, calibration, usual, some)
         tau = self.tau if self.tau is not None else calibration.tau if calibration else NO_TAU
         found = prefilter(ids, similarities, tau=tau, k=self.k)
         filtered = time.perf_counter()
 
-        stopped, asked = StopOnce(stop), found.ids[: found.asked]
-        pictures = [crop_picture(crop) for crop in self.store.crops(asked.tolist())]
+        stopped = StopOnce(stop)
+        pictures = [crop_picture(crop) for crop in self.store.crops(found.ids[: found.asked].tolist())]
         words = ask_words(self.model, description, references, pictures, progress, stopped)
-        near, related, apart = found.similarities[: found.asked], None, None
-        readers = self._readers() if calibration else None
-        if calibration and pictures and (calibration.reading or readers):
-            assert self.model is not None  # whose calibration else
-            told = self.model.shares([reference.picture for reference in references], stop=stopped)
-            read = self.model.shares(pictures, stop=stopped)
-            if calibration.reading:
-                words += calibration.reading * self._reading(query, told, read, usual)
-            if readers:
-                crops = self.evidence.looks(self.store.vectors(asked), read, readers)
-                own = self._looks(references, told, readers)
-                if (kin := self._kin("both")) is not None:
-                    if own is not None and (query.wanted or query.other_clothes):
-                        own = own_together(own, crops, kin, usual)
-                    apart = self._apart(query, crops, kin, readers, usual, stopped)
-                    related = kinship(crops, kin, usual)
-                    crops = together(crops, related)
-                near = self._similarities(query, described, own, calibration, crops.seen, usual)
+        judged = unjudged(found)
+        if calibration and self.model is not None:
+            judge = Judge(self.store, self.evidence, self.model, self.encoder)
+            judged = judge(query, described, references, found, pictures, calibration, usual, stopped)
         ended = time.perf_counter()
         spent = Timings(encoded - began, filtered - encoded, ended - filtered, ended - began)
         return Findings(
             found=found,
-            words=words,
-            near=near,
-            kinship=related,
-            apart=apart,
+            words=words + judged.reading,
+            near=judged.near,
+            kinship=judged.kinship,
+            apart=judged.apart,
             calibration=calibration,
             description=description,
             references=tuple(references),
@@ -213,69 +196,10 @@ class Engine:
             stopped=stopped.said,
         )
 
-    def _looks(
-        self,
-        references: Sequence[OpenReference],
-        told: np.ndarray | None = None,
-        readers: Readers | None = None,
-    ) -> Looks | None:
-        """The query's pictures by CLIP, or with the rows that the model read by both; None without any."""
-        if not references:
-            return None
-        vectors = np.stack([reference.vector for reference in references]).astype(np.float32)
-        return self.evidence.looks(vectors, told, readers)
-
-    def _similarities(
-        self,
-        query: Query,
-        described: np.ndarray | None,
-        own: Looks | None,
-        calibration: Calibration | None,
-        crops: Seen,
-        usual: Usual,
-        among: Callable[[np.ndarray], Seen] | None = None,
-    ) -> np.ndarray:
-        """float32 (n,), -1..1: by the words, by the pictures, or a share of each."""
-        parts = []
-        if described is not None:
-            parts.append(text_similarity(crops, described, query.wanted, query.unwanted))
-        if own is not None:
-            share = calibration.attributes if calibration else 0.0
-            kinds = comparable(query.wanted, query.other_clothes)
-            parts.append(picture_similarity(own, crops, share, usual, kinds=kinds, among=among))
-        if len(parts) == 1:
-            return parts[0].astype(np.float32)
-        weight = calibration.text_weight if calibration else TEXT_WEIGHT
-        return (weight * parts[0] + (1 - weight) * parts[1]).astype(np.float32)
-
-    def _apart(
-        self, query: Query, crops: Looks, kin: Kin, readers: Readers, usual: Usual, stop: StopOnce
-    ) -> np.ndarray | None:
-        """float64 (n,): as Findings.apart; of many rejected crops by those that are most like the candidates."""
-        ids = np.array(sorted(query.rejected), np.int64)
-        ids = ids[np.isin(ids, self.store.matching(Filters()))]  # the others were deleted
-        if not len(ids):
-            return None
-        closest = (self.store.vectors(ids) @ crops.vectors.T).max(1)
-        ids = ids[np.argsort(-closest, kind="stable")[:MOST_REJECTED]]
-        assert self.model is not None
-        read = self.model.shares([crop_picture(crop) for crop in self.store.crops(ids.tolist())], stop=stop)
-        rejected = self.evidence.looks(self.store.vectors(ids), read, readers)
-        return log_apart(rejected, crops, kin, usual)
-
     def _usual(self, ids: np.ndarray) -> Usual:
         """How common each value is among the crops searched, or among SAMPLED of them, evenly spread."""
         sample = ids[np.linspace(0, len(ids) - 1, SAMPLED).astype(np.int64)] if len(ids) > SAMPLED else ids
         return self.evidence.usual(lambda rows: self.store.similarities(rows, sample))
-
-    def _reading(self, query: Query, told: np.ndarray, rows: np.ndarray, usual: Usual) -> np.ndarray:
-        """float64 (n,): how well crops fit by what the model reads off them; NaN where it does not."""
-        if kin := self._kin("model"):
-            rows = together_read(rows, kin, usual)
-        told = told[np.isfinite(told).all(1)]  # a reference whose file has vanished; its vector still counts
-        own = split_shares(told) if len(told) else None
-        asked = (query.wanted, query.unwanted, query.other_clothes)
-        return np.zeros(len(rows)) + reading(split_shares(rows), own, *asked, usual)
 
     def _calibration(self, kind: str) -> Calibration | None:
         manifest = self.model.manifest if self.model else None
@@ -284,10 +208,6 @@ class Engine:
     def _readers(self) -> Readers | None:
         manifest = self.model.manifest if self.model else None
         return manifest.readers_with(self.encoder.name, self.encoder.version) if manifest else None
-
-    def _kin(self, who: str) -> Kin | None:
-        manifest = self.model.manifest if self.model else None
-        return manifest.kin_with(self.encoder.name, self.encoder.version, who) if manifest else None
 
     def _calibrated(self, query: Query) -> bool:
         return self._calibration(query.kind) is not None

@@ -85,3 +85,8 @@ def _file(reference: Reference) -> Picture:
     except OSError:
         raise RetrievalError(f"{reference.file.name} is not there any more; add the picture again") from None
     return Picture(hashlib.sha256(data).hexdigest(), lambda: image)
+
+
+def rows_of(references: Sequence[OpenReference]) -> np.ndarray:
+    """float32 (n, dim): the unit rows of one reference or more."""
+    return np.stack([reference.vector for reference in references]).astype(np.float32)

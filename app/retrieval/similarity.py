@@ -6,12 +6,43 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from app.model.manifest import Calibration
 from app.model.vocabulary import KINDS, Attribute
 from app.retrieval.evidence import Looks, Seen
-from app.retrieval.shares import MOST_ALIKE, Shares, Usual, log_alike, log_stated
+from app.retrieval.shares import MOST_ALIKE, Shares, Usual, comparable, log_alike, log_stated
+from app.retrieval.values import Query
 
+TEXT_WEIGHT = 0.5  # without a calibration
 SHARE = 1 / 12  # of the summed log-shares, beside the description's cosine
 MOST_COMPARED = 4096  # crops: a hundred values against each of a million would take seconds
+
+
+def query_similarity(
+    query: Query,
+    described: np.ndarray | None,
+    own: Looks | None,
+    crops: Seen,
+    calibration: Calibration | None,
+    usual: Usual,
+    among: Callable[[np.ndarray], Seen] | None = None,
+) -> np.ndarray:
+    """float32 (n,), -1..1: by the words, by the pictures, or a share of each.
+
+    Args:
+        described: unit row (dim,) of the description; own: the query's pictures; one of both at least.
+        calibration: of this kind of query, for the shares. usual, among: as of `picture_similarity`.
+    """
+    parts = []
+    if described is not None:
+        parts.append(text_similarity(crops, described, query.wanted, query.unwanted))
+    if own is not None:
+        share = calibration.attributes if calibration else 0.0
+        kinds = comparable(query.wanted, query.other_clothes)
+        parts.append(picture_similarity(own, crops, share, usual, kinds=kinds, among=among))
+    if len(parts) == 1:
+        return parts[0].astype(np.float32)
+    weight = calibration.text_weight if calibration else TEXT_WEIGHT
+    return (weight * parts[0] + (1 - weight) * parts[1]).astype(np.float32)
 
 
 def text_similarity(
