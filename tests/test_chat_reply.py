@@ -102,7 +102,11 @@ def test_pictures_and_changes():
     assert "**the person in crop 17, now in a green coat**" in reply(conversation, ranking(), TOP)
     conversation = confirm(conversation, 4)
     assert "the person in 2 pictures" in reply(conversation, ranking(), TOP)
-    assert "Crop 5 is left out" in reply(reject(conversation, 5), ranking(), TOP)
+    assert "Crop 5 is left out from now on." in reply(reject(conversation, 5), ranking(), TOP)
+    put_back = replace(ranking(), put_back=True)
+    assert "and crops that look like the same person count less." in reply(
+        reject(conversation, 5), put_back, TOP
+    )
     assert "your photo" in reply(say(Conversation(), "", GALLERY, [Path("a.jpg")]), ranking(), TOP)
 
 

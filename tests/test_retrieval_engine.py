@@ -311,8 +311,9 @@ def test_who_was_rejected_puts_back_who_looks_the_same(full, encoder, tuned):
     np.testing.assert_allclose(found.apart, expected, atol=1e-4)
     assert (found.apart < -0.1).all()
     odds = 0.5 * found.words + 4 * found.near - 1 + found.apart
-    ranked = engine.search(query).candidates[:8]
-    assert [c.image_id for c in ranked] == [ids[i] for i in np.argsort(-odds, kind="stable")]
+    ranking = engine.search(query)
+    assert [c.image_id for c in ranking.candidates[:8]] == [ids[i] for i in np.argsort(-odds, kind="stable")]
+    assert ranking.put_back and not engine.search(Query(wanted=RED_JACKET)).put_back
 
 
 def test_several_references_average_words_and_vectors(full, encoder, tuned):

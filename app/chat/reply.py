@@ -31,7 +31,7 @@ def reply(
     hidden: label of a filter (see `chips.hidden_by`) -> how many more crops would pass without it.
     """
     known = conversation.known
-    parts = [_step(conversation.last), _searched(known, ranking)]
+    parts = [_step(conversation.last, ranking), _searched(known, ranking)]
     if not ranking.candidates:
         parts.append(_nothing(known, ranking, hidden or {}))
     elif _is_listing(known):
@@ -103,11 +103,12 @@ def _excluded(known: Known, kind: str) -> str:
     return ", ".join(f"not {excluded_label(attribute)}" for attribute in values)
 
 
-def _step(turn: Turn | None) -> str:
+def _step(turn: Turn | None, ranking: Ranking) -> str:
     if turn is None:
         return ""
     if turn.action == "reject":
-        return f"Crop {turn.image_id} is left out from now on."
+        like = ", and crops that look like the same person count less" if ranking.put_back else ""
+        return f"Crop {turn.image_id} is left out from now on{like}."
     if turn.action == "confirm":
         return f"Crop {turn.image_id} now counts as a picture of the person."
     if turn.action == "search-with":

@@ -126,6 +126,7 @@ class Engine:
             timings=Timings(encode, prefilter, total - encode - prefilter, total),
             calibrated=told.calibration is not None,
             stopped=told.stopped,
+            put_back=told.apart is not None,
         )
 
     def find(self, query: Query, *, progress: Progress | None = None, stop: Stop | None = None) -> Findings:

@@ -93,7 +93,7 @@ class Ranking:
     searched: crops in the gallery that passed the filters; scored: those that the model read;
     total: crops in the gallery; nobody_fits: the model believes that nobody in the gallery matches;
     calibrated: False for a checkpoint without a manifest; stopped: the operator stopped the search and
-    the rest follows in CLIP order.
+    the rest follows in CLIP order; put_back: candidates that look like somebody rejected were put back.
     """
 
     candidates: tuple[Candidate, ...]
@@ -104,3 +104,4 @@ class Ranking:
     timings: Timings = Timings()
     calibrated: bool = True
     stopped: bool = False
+    put_back: bool = False
