@@ -1,6 +1,7 @@
 """The demo recipe's parts, at toy size: they learn, they resume, and they freeze what they say."""
 
 import json
+from dataclasses import asdict
 from unittest import mock
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from app.model.manifest import CheckpointManifest
 from app.model.vocabulary import KINDS
 from gallery_store.encoder import WEIGHTS_FILE
 from tests.tiny_pool import tiny_pool
@@ -26,7 +28,7 @@ from training.demo.lists import Lists
 from training.demo.muon import muon_and_adamw, orthogonal
 from training.demo.pool import KIND_NAMES, PoolSpec, load_pool
 from training.demo.progress import Log, atomic_save, learning_rate
-from training.demo.recipe import Course, load, take_decoder, train_demo
+from training.demo.recipe import Course, Run, load, take_decoder, train_demo
 from training.demo.stage0 import warm_tower
 from training.instructions.mixtures import STAGE2, STAGE3
 
@@ -316,6 +318,10 @@ def test_finished_models_are_taught_further(tmp_path, monkeypatch):
     old, new = load(ASSETS / "demo_qwen2vl")[0], load(tmp_path / "stage3")[0]
     assert not changed(weights(old.model.visual), new.model.visual)
     assert changed(weights(old.model.language_model), new.model.language_model)
+    before = CheckpointManifest.read(ASSETS / "demo_qwen2vl")
+    told = Run(tmp_path, tmp_path / "assets", Course(), 5, 1, start=ASSETS)._manifest()
+    assert told.stages[:-1] == before.stages and told.stages[-1]["steps"] == 1
+    assert told.data["pools"] == [*before.data["pools"], {**before.data["pools"][0], **asdict(specs[0])}]
 
 
 def test_going_on_says_what_it_needs(tmp_path, capsys):

@@ -236,18 +236,29 @@ class Run:
         partial = folder.with_name(folder.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         save(model.half(), processor, partial)
-        manifest = CheckpointManifest(
-            name=MODEL_NAME,
-            base_model="random weights of the Qwen2-VL architecture, warmed by stage 0",
-            stages=tuple({"name": name, **self.figures(name)} for name in STEPS[2:7]),
-            image_rule=DEMO,
-            data={"world": WORLD_VERSION, "pools": [asdict(self.train), asdict(VALIDATION)]},
-            knows=KNOWS,
-        )
-        manifest.write(partial)
+        self._manifest().write(partial)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
         return calibrate(folder, clip, self._pool(VALIDATION), self.log)
+
+    def _manifest(self) -> CheckpointManifest:
+        """What the finished model says of itself: the stages, after those of the model it went on from."""
+        before = CheckpointManifest.read(self.start / "demo_qwen2vl") if self.start else None
+        taught = [name for name in STEPS[2:7] if before is None or name in FURTHER]
+        pools = [*(before.data["pools"] if before else []), asdict(self.train)]
+        if asdict(VALIDATION) not in pools:
+            pools.append(asdict(VALIDATION))
+        return CheckpointManifest(
+            name=MODEL_NAME,
+            base_model="random weights of the Qwen2-VL architecture, warmed by stage 0",
+            stages=(
+                *(before.stages if before else ()),
+                *({"name": name, **self.figures(name)} for name in taught),
+            ),
+            image_rule=DEMO,
+            data={"world": WORLD_VERSION, "pools": pools},
+            knows=KNOWS,
+        )
 
 
 def train_demo(
