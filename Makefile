@@ -46,6 +46,7 @@ benchmarks: setup
 	$(BIN)/python -m tests.benchmarks.metrics
 	$(BIN)/python -m tests.benchmarks.attributes
 	$(BIN)/python -m tests.benchmarks.kin
+	$(BIN)/python -m tests.benchmarks.best_choice
 
 clean:
 	rm -rf $(VENV) data .pytest_cache .mypy_cache .ruff_cache
