@@ -122,7 +122,9 @@ def test_the_conversation(page: Page, tmp_path: Path) -> None:
     expect(page.locator("#chatbot")).to_contain_text("bakpack")
 
     person = choose(page, 0)
-    expect(page.locator("#selected img")).to_have_attribute("alt", re.compile("Selected candidate, camera"))
+    expect(page.locator("#selected .cr-pair img").first).to_have_attribute(
+        "alt", re.compile("Selected candidate, camera")
+    )
     expect(page.locator("#selected")).to_contain_text(re.compile("In common|Only|read no attributes"))
     with answering(page):
         page.locator("#search-with-this").click()
