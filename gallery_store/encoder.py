@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from gallery_store.files import replacing
 from gallery_store.torchvision_mend import mend_torchvision
 
 CONFIG_FILE = "open_clip_config.json"
@@ -202,10 +203,18 @@ def save_clip_folder(
         for key, value in model.state_dict().items()
         if isinstance(value, torch.Tensor)
     }
-    partial = folder / (WEIGHTS_FILE + ".partial")
-    save_file(state, partial, metadata={"format": "pt"})
-    partial.replace(folder / WEIGHTS_FILE)
+    with replacing(folder / WEIGHTS_FILE) as partial:
+        save_file(state, partial, metadata={"format": "pt"})
     return folder
+
+
+def resolve_device(wanted: str = "auto") -> str:
+    """ "auto" is the first CUDA device where there is one, else the processor; any other name stands as it is."""
+    if wanted != "auto":
+        return wanted
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _open_clip() -> Any:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gallery_store.disk import flush, flush_names
 from gallery_store.errors import GalleryError
+from gallery_store.files import flush, flush_names
 
 _TEMP = ".writing"
 _TEMP_AGE = 86400.0  # seconds after which a temporary file is nobody's

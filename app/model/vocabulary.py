@@ -7,6 +7,7 @@ crop, and searching by the second is not what this system is for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -266,11 +267,11 @@ def describe(attributes: tuple[Attribute, ...] | list[Attribute] | frozenset[Att
     worn = [_thing(has, kind) for kind in ("upper", "lower", "shoes")]
     worn = [part for part in worn if part]
     if worn:
-        parts.append("in " + _join(worn))
+        parts.append("in " + and_list(worn))
     others = [_hair(has), *(_thing(has, kind) for kind in ("hat", "bag")), *_plain(has)]
     others = [part for part in others if part]
     if others:
-        parts.append("with " + _join(others))
+        parts.append("with " + and_list(others))
     return " ".join(parts)
 
 
@@ -305,5 +306,6 @@ def _plain(has: dict[str, str]) -> list[str]:
     return parts
 
 
-def _join(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+def and_list(parts: Sequence[str], word: str = "and") -> str:
+    """ "a", "a and b", "a, b and c"; "" of nothing. word: "or" joins choices."""
+    return f" {word} ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

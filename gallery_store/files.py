@@ -1,0 +1,109 @@
+"""Files and folders that survive a kill and a power cut: a reader sees the old one or the new one, never a half.
+
+The one home of write-then-rename; everything else that writes calls it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """A path beside `file` to write to. When the block ends it is synced and takes the name; when the block
+    fails it is removed, and `file` stays as it was. Folders above are made."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        yield partial
+        _sync(partial)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_file(file: Path, data: bytes | str) -> Path:
+    """Write bytes, or text as UTF-8, in one step; folders above are made. Returns `file`."""
+    with replacing(file) as partial:
+        partial.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+    return file
+
+
+def write_json(file: Path, value: Any) -> Path:
+    """As write_file: indented JSON with a last line break. ValueError for figures that JSON does not know."""
+    return write_file(file, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder beside `folder` to fill. When the block ends its files are synced and it takes the name,
+    in place of an older folder; when the block fails it is removed, and an older folder stays."""
+    partial = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        sync_tree(partial)
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def sync_tree(folder: Path) -> None:
+    """All files below a folder are on disk when this returns."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            _sync(file)
+
+
+def flush(paths: Sequence[Path]) -> None:
+    """Bring files, or the names in folders, to the disk; all on one file system.
+
+    One syncfs takes as long as a handful of fsyncs (on ext4, 64 small files: 40 ms against 250 to 500).
+    Where there is none, or for few files, each is synced by itself.
+    """
+    if len(paths) > 4 and _sync_file_system(paths[0]):
+        return
+    for path in paths:
+        _sync(path)
+
+
+def flush_names(files: Iterable[Path]) -> None:
+    """Bring the names of new or renamed files to the disk."""
+    folders = {file.parent for file in files}
+    flush(sorted(folders | {folder.parent for folder in folders}))
+
+
+def _sync(path: Path) -> None:
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        if path.is_dir():  # Windows does not open folders, and needs no such sync
+            return
+        raise
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sync_file_system(path: Path) -> bool:
+    """Linux' syncfs; False where it is missing or failed, so that single syncs report the fault."""
+    try:
+        syncfs = ctypes.CDLL(None, use_errno=True).syncfs
+    except (AttributeError, OSError, TypeError):
+        return False
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        return syncfs(handle) == 0
+    finally:
+        os.close(handle)
