@@ -29,7 +29,7 @@ from app.chat.serial import from_json, to_json
 from app.chat.tables import listed
 from app.chat.values import GalleryFacts
 from app.model.vocabulary import Attribute
-from app.retrieval.values import Query, Reference
+from app.retrieval.query import Query, Reference
 from gallery_store.crops import Filters
 from tests.chat_notation import GALLERY
 

@@ -14,7 +14,7 @@ from app.chat.questions import SENTENCES, asked_in, next_question
 from app.chat.reply import compare_text, labels_of, reply, sought
 from app.chat.values import Known, Shown
 from app.model.vocabulary import KINDS, Attribute
-from app.retrieval.values import Candidate, Ranking
+from app.retrieval.ranking import Candidate, Ranking
 from gallery_store.crops import Crop
 from tests.chat_notation import GALLERY
 
@@ -47,7 +47,7 @@ TOP = [
 
 def ranking(top: list[Shown] = TOP, **changes: object) -> Ranking:
     candidates = tuple(one.candidate for one in top)
-    return replace(Ranking(candidates, total=600, searched=600, scored=64, nobody_fits=False), **changes)  # type: ignore[arg-type]
+    return replace(Ranking(candidates, total=600, searched=600, scored=64, no_match=False), **changes)  # type: ignore[arg-type]
 
 
 def talk(*messages: str) -> Conversation:
@@ -103,7 +103,7 @@ def test_pictures_and_changes():
     conversation = confirm(conversation, 4)
     assert "the person in 2 pictures" in reply(conversation, ranking(), TOP)
     assert "Crop 5 is left out from now on." in reply(reject(conversation, 5), ranking(), TOP)
-    put_back = replace(ranking(), put_back=True)
+    put_back = replace(ranking(), penalized=True)
     assert "and crops that look like the same person count less." in reply(
         reject(conversation, 5), put_back, TOP
     )
@@ -112,7 +112,7 @@ def test_pictures_and_changes():
 
 def test_when_nobody_fits_it_says_what_would_help():
     conversation = talk("a woman in a purple dress on camera 2")
-    said = reply(conversation, ranking(nobody_fits=True, searched=100), TOP, hidden={"camera 2": 500})
+    said = reply(conversation, ranking(no_match=True, searched=100), TOP, hidden={"camera 2": 500})
     assert "Nobody here really fits" in said and "weak" in said
     assert "a purple dress" in said and "“camera 2” hides 500 crops" in said and "photo" in said
     assert "none of the first shows a woman" not in said.lower()  # two of them do
@@ -143,7 +143,7 @@ def test_never_an_identity_always_short(nobody: bool):
     conversation = talk(
         "who is the woman in the red jacket with long hair, jeans, white sneakers and a tattoo?"
     )
-    said = reply(conversation, ranking(nobody_fits=nobody), TOP)
+    said = reply(conversation, ranking(no_match=nobody), TOP)
     assert "who somebody is I never tell" in said
     assert len(said) < 1_200 and "\n- " not in said
 

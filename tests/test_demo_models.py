@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.model.manifest import KINDS_OF_QUERY, CheckpointManifest
+from app.model.checkpoint import KINDS_OF_QUERY, CheckpointManifest
 from app.model.reid_model import ReidModel
 from app.retrieval.engine import Engine
 from gallery_store.encoder import ClipEncoder
@@ -85,7 +85,7 @@ def test_people_are_found_again_by_a_click(demo):
 
 def test_the_model_reads_colours(demo):
     engine, rows = demo
-    from app.retrieval.values import Reference
+    from app.retrieval.query import Reference
 
     ids = [int(i) for i in np.random.default_rng(0).choice(sorted(rows), 40, replace=False)]
     right, said = 0, 0

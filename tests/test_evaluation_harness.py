@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from app.retrieval.choosing import choose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.model import reid_model
-from app.model.image_rules import DEMO
-from app.model.manifest import KINDS_OF_QUERY, Calibration, CheckpointManifest, encoder_key
+from app.model.checkpoint import KINDS_OF_QUERY, Calibration, CheckpointManifest, encoder_key
+from app.model.pictures import DEMO
 from app.model.vocabulary import Attribute
-from app.retrieval.choosing import choose
-from app.retrieval.values import Query, Reference
+from app.retrieval.query import Query, Reference
 from gallery_store.encoder import ClipEncoder
 from tests.clip_folder import make_clip_folder
 from tests.tiny_qwen import noise_picture, tiny_folder
@@ -109,7 +109,7 @@ def test_scores_are_the_engines_own_order(found, asks, gallery, searchers):
         references = (Reference(file=ask.image),) if ask.image else ()
         query = Query(ask.wanted, (), ask.text, references)
         ranked = [c.image_id for c in engine.search(query).candidates]
-        told = engine.find(query)
+        told = engine.trace(query)
         assert told.found.asked == 12
         expected = {
             "combined": ranked,
@@ -149,10 +149,10 @@ def test_clip_alone_ranks_by_clip(found, asks, gallery, models, tmp_path):
             assert np.array_equal(other.scores(ranker), found.scores("clip")[4:6])
         assert other.scores("best-choice").shape == (0, len(gallery))
         engine = alone.opened.engine(tmp_path / "work" / "gallery.db")
-        told = engine.find(Query(wanted=WORDS))
+        told = engine.trace(Query(wanted=WORDS))
         assert choose(engine, told).tolist() == told.found.ids.tolist()
         with pytest.raises(ValueError, match="nothing to compare"):
-            engine.find(Query())
+            engine.trace(Query())
 
 
 def test_any_block_and_batch_give_the_same(found, asks, gallery, searchers, models, tmp_path, monkeypatch):

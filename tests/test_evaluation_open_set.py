@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.model.manifest import Calibration
+from app.model.checkpoint import Calibration
 from training.__main__ import main
 from training.evaluation.calibration_error import reliability, reliability_svg
 from training.evaluation.open_set import (

@@ -7,24 +7,23 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from app.model.errors import ModelError
-from app.model.four_bit import mend_four_bit
-from app.model.manifest import CheckpointManifest
+from app.model.checkpoint import CheckpointManifest, ModelError
+from app.model.loading import mend_four_bit
 from app.model.reid_model import ReidModel
-from app.model.tokens import fixed_batch
+from app.model.vision import fixed_batch
 from tests.tiny_qwen import build_tiny, picture, tiny_folder
 
 
 def test_four_bit_runs_on_a_cpu():
     model = ReidModel.load(tiny_folder(), four_bit=True)
-    words = model.words("a woman in a red jacket", [], [picture(1), picture(2)])
+    words = model.yes_logits("a woman in a red jacket", [], [picture(1), picture(2)])
     assert np.isfinite(words).all()
     with model._ready() as loaded:
         kinds = {type(module).__name__ for module in loaded.language.text.modules()}
         seeing = {type(module).__name__ for module in loaded.language.model.model.visual.modules()}
     assert "Linear4bit" in kinds
     assert "Linear" in seeing and "Linear4bit" not in seeing  # small differences are read there
-    full = ReidModel.load(tiny_folder()).words("a woman in a red jacket", [], [picture(1), picture(2)])
+    full = ReidModel.load(tiny_folder()).yes_logits("a woman in a red jacket", [], [picture(1), picture(2)])
     assert np.abs(words - full).max() > 0  # the weights really are rounded
 
 
@@ -59,8 +58,8 @@ def adapter(tmp_path_factory):
 def test_an_adapter_folder_loads_on_its_base_and_counts(adapter, four_bit):
     candidates = [picture(1), picture(2)]
     model = ReidModel.load(adapter, four_bit=four_bit)
-    tuned = model.words("a man", [], candidates)
-    plain = ReidModel.load(tiny_folder(), four_bit=four_bit).words("a man", [], candidates)
+    tuned = model.yes_logits("a man", [], candidates)
+    plain = ReidModel.load(tiny_folder(), four_bit=four_bit).yes_logits("a man", [], candidates)
     assert np.abs(tuned - plain).max() > 1e-3
     CheckpointManifest(name="tuned", base_model="tiny").write(adapter)
     try:
@@ -119,8 +118,8 @@ def test_half_precision_on_disk_runs_in_float32(tmp_path):
         {key: value.half() for key, value in load_file(weights).items()}, weights, metadata={"format": "pt"}
     )
     model = ReidModel.load(folder)
-    words = model.words("a man", [], [picture(1)])
+    words = model.yes_logits("a man", [], [picture(1)])
     with model._ready() as loaded:
         assert loaded.language.dtype == torch.float32
-    full = ReidModel.load(tiny_folder()).words("a man", [], [picture(1)])
+    full = ReidModel.load(tiny_folder()).yes_logits("a man", [], [picture(1)])
     np.testing.assert_allclose(words, full, atol=2e-2)

@@ -7,12 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from app.model.annotation import MAX_NEW_TOKENS
-from app.model.image_rules import DEMO, STAGE_2
-from app.model.layout import yes_no_ids
-from app.model.pictures import BoundedCache, Picture
+from app.model.attributes import MAX_NEW_TOKENS
+from app.model.pictures import DEMO, STAGE_2, BoundedCache, Picture
 from app.model.prompts import annotate_prompt, best_choice_prompt, pair_prompt
 from app.model.reid_model import ReidModel
+from app.model.scoring import yes_no_ids
 from tests.tiny_qwen import noise_picture, picture, tiny_folder, tiny_parts, with_rule
 
 SIZES = [(112, 56), (140, 84), (90, 70), (112, 56)]
@@ -28,7 +27,7 @@ def model(tmp_path):
     return with_rule(tmp_path / "mixed", STAGE_2)
 
 
-def stock_word(description, references, candidate):
+def stock_yes_logit(description, references, candidate):
     """The plain full forward of transformers, one pair at a time, pictures resized by its own processor."""
     stock, processor = tiny_parts()
     prompt = pair_prompt(description, len(references))
@@ -48,43 +47,47 @@ QUERIES = [
 
 
 @pytest.mark.parametrize(("description", "references"), QUERIES)
-def test_words_equal_the_plain_full_forward(model, description, references):
+def test_yes_logits_equal_the_plain_full_forward(model, description, references):
     # Sizes in multiples of 28, so that neither side resizes.
     candidates = [picture(seed, *[(112, 56), (140, 84)][seed % 2]) for seed in range(20, 27)]
-    mine = model.words(description, references, candidates)
-    stock = [stock_word(description, references, candidate) for candidate in candidates]
+    mine = model.yes_logits(description, references, candidates)
+    stock = [stock_yes_logit(description, references, candidate) for candidate in candidates]
     np.testing.assert_allclose(mine, stock, atol=1e-4)
     assert np.ptp(mine) > 1e-3  # candidates differ
-    again = model.words(description, references, candidates)  # from the cache
+    again = model.yes_logits(description, references, candidates)  # from the cache
     np.testing.assert_allclose(again, mine, atol=1e-6)
 
 
 @pytest.mark.parametrize(("description", "references"), QUERIES)
 def test_a_batch_never_changes_a_score(model, description, references):
     candidates = mixed(64)
-    together = model.words(description, references, candidates)
+    together = model.yes_logits(description, references, candidates)
     assert together.dtype == np.float32
     assert together.shape == (64,)
     for place in (0, 1, 2, 31, 32, 63):
-        alone = ReidModel.load(model._checkpoint.spec).words(description, references, [candidates[place]])
+        alone = ReidModel.load(model._checkpoint.spec).yes_logits(
+            description, references, [candidates[place]]
+        )
         assert abs(float(alone[0]) - float(together[place])) < 1e-3
     shuffled = np.random.default_rng(0).permutation(64)
     np.testing.assert_allclose(
-        model.words(description, references, [candidates[i] for i in shuffled]), together[shuffled], atol=1e-3
+        model.yes_logits(description, references, [candidates[i] for i in shuffled]),
+        together[shuffled],
+        atol=1e-3,
     )
 
 
 def test_other_words_and_other_people_give_other_scores(model):
     candidates = mixed(8)
-    red = model.words("a woman in a red jacket", [], candidates)
-    blue = model.words("a man with a blue backpack", [], candidates)
+    red = model.yes_logits("a woman in a red jacket", [], candidates)
+    blue = model.yes_logits("a man with a blue backpack", [], candidates)
     assert np.abs(red - blue).max() > 1e-3
 
 
 def test_stop_and_progress_between_batches(model):
     seen = []
     calls = iter([False, True])
-    words = model.words(
+    yes_logits = model.yes_logits(
         "a man",
         [],
         mixed(70),
@@ -92,9 +95,9 @@ def test_stop_and_progress_between_batches(model):
         progress=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(32, 70)]
-    assert not np.isnan(words[:32]).any()
-    assert np.isnan(words[32:]).all()
-    assert model.words("a man", [], []).shape == (0,)
+    assert not np.isnan(yes_logits[:32]).any()
+    assert np.isnan(yes_logits[32:]).all()
+    assert model.yes_logits("a man", [], []).shape == (0,)
 
 
 def test_a_picture_that_cannot_be_opened_is_left_out(model):
@@ -102,12 +105,12 @@ def test_a_picture_that_cannot_be_opened_is_left_out(model):
         raise FileNotFoundError("gone.jpg")
 
     candidates = [picture(1), Picture("gone", gone), picture(2)]
-    words = model.words("a man", [], candidates)
-    assert np.isnan(words).tolist() == [False, True, False]
+    yes_logits = model.yes_logits("a man", [], candidates)
+    assert np.isnan(yes_logits).tolist() == [False, True, False]
     with pytest.raises(FileNotFoundError):
-        model.words("", [Picture("gone", gone)], candidates)
+        model.yes_logits("", [Picture("gone", gone)], candidates)
     with pytest.raises(ValueError, match="description or a reference"):
-        model.words("", [], candidates)
+        model.yes_logits("", [], candidates)
 
 
 def test_annotation_equals_the_stock_greedy_generation(tmp_path):
@@ -118,7 +121,7 @@ def test_annotation_equals_the_stock_greedy_generation(tmp_path):
     with torch.no_grad():
         out = stock.generate(**inputs, max_new_tokens=12, do_sample=False)
     expected = out[0, inputs["input_ids"].shape[1] :].tolist()
-    from app.model.annotation import annotation_tokens, generate
+    from app.model.attributes import annotation_tokens, generate
 
     with model._ready() as loaded:
         seen = loaded.reader.see([picture(4), picture(5, 168, 84), picture(6)])
@@ -187,19 +190,19 @@ def test_the_rule_of_the_manifest_is_the_rule_in_use(tmp_path):
 
 def test_many_threads_share_one_model(model):
     candidates = mixed(6)
-    expected = model.words("a man", [], candidates)
+    expected = model.yes_logits("a man", [], candidates)
     results = {}
 
     def ask(number):
-        results[number] = model.words("a man", [], candidates)
+        results[number] = model.yes_logits("a man", [], candidates)
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for words in results.values():
-        np.testing.assert_allclose(words, expected, atol=1e-6)
+    for yes_logits in results.values():
+        np.testing.assert_allclose(yes_logits, expected, atol=1e-6)
     assert len(results) == 4
 
 
@@ -221,5 +224,5 @@ def test_the_cache_is_bounded_by_bytes_and_forgets_the_oldest():
 def test_a_grey_or_transparent_picture_is_read_as_rgb(model):
     grey = Picture("grey", lambda: Image.new("L", (56, 112), 128))
     rgb = Picture("rgb", lambda: Image.new("RGB", (56, 112), (128, 128, 128)))
-    words = model.words("a man", [], [grey, rgb])
-    assert abs(float(words[0] - words[1])) < 1e-5
+    yes_logits = model.yes_logits("a man", [], [grey, rgb])
+    assert abs(float(yes_logits[0] - yes_logits[1])) < 1e-5

@@ -10,18 +10,15 @@ from datetime import time
 import numpy as np
 import pytest
 
-from app.model.image_rules import DEMO
-from app.model.manifest import Calibration, CheckpointManifest, Kin, encoder_key
-from app.model.pictures import Picture
+from app.model.checkpoint import AffinityWeights, Calibration, CheckpointManifest, encoder_key
+from app.model.pictures import DEMO, Picture
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import KINDS, Attribute, describe
-from app.retrieval.comparison import compare_readings
-from app.retrieval.engine import Engine, RetrievalError
-from app.retrieval.evidence import SHARPNESS, AttributeEvidence, sensible
-from app.retrieval.kin import kinship, log_apart, own_together, together, together_read
-from app.retrieval.shares import comparable, reading, split
-from app.retrieval.similarity import SHARE, picture_similarity, text_similarity
-from app.retrieval.values import Query, Reference
+from app.retrieval.attribute_probs import SHARPNESS, ClipAttributes, sensible
+from app.retrieval.engine import Engine
+from app.retrieval.fusion import STATED_SHARE, TEXT_WEIGHT
+from app.retrieval.query import Query, Reference, RetrievalError
+from app.retrieval.references import crop_picture
 from gallery_store.crops import Filters
 from gallery_store.decoding import open_picture
 from gallery_store.encoder import ClipEncoder
@@ -34,7 +31,14 @@ from tests.tiny_qwen import noise_picture, tiny_folder
 COUNT = 24
 RED_JACKET = (Attribute("gender", "woman"), Attribute("upper", "jacket"), Attribute("upper_colour", "red"))
 CALIBRATION = Calibration(
-    word=0.5, similarity=4, bias=-1, clip_similarity=5, clip_bias=-2, tau=-1, threshold=0.3, text_weight=0.25
+    yes_logit=0.5,
+    similarity=4,
+    bias=-1,
+    clip_similarity=5,
+    clip_bias=-2,
+    tau=-1,
+    threshold=0.3,
+    text_weight=0.25,
 )
 
 
@@ -97,13 +101,15 @@ def ids_of(ranking):
 
 
 def plain_similarity(encoder, vector, wanted):
-    """The description's cosine, and the log-share of each attribute among the values of its kind."""
+    """The description's cosine, and the log-probability of each attribute among the values of its kind."""
     found = float(vector @ encoder.encode_texts([describe(wanted)])[0])
     for attribute in wanted:
         values = KINDS[attribute.kind]
         rows = encoder.encode_texts([describe((Attribute(attribute.kind, value),)) for value in values])
         weights = np.exp(SHARPNESS * (rows @ vector).astype(float))
-        found += SHARE * float(np.log(max(weights[values.index(attribute.value)] / weights.sum(), 1e-4)))
+        found += STATED_SHARE * float(
+            np.log(max(weights[values.index(attribute.value)] / weights.sum(), 1e-4))
+        )
     return float(np.clip(found, -1, 1))
 
 
@@ -119,8 +125,8 @@ def test_text_ranking_equals_a_plain_reckoning(full, encoder, tuned):
     odds = {}
     for image_id in by_clip[:10]:
         picture = Picture(("mine", image_id), lambda image_id=image_id: open_picture(files[image_id]))
-        word = float(tuned.words("a woman in a red jacket", [], [picture])[0])
-        odds[image_id] = 0.5 * word + 4 * cosine[image_id] - 1
+        yes_logit = float(tuned.yes_logits("a woman in a red jacket", [], [picture])[0])
+        odds[image_id] = 0.5 * yes_logit + 4 * cosine[image_id] - 1
     head = sorted(odds, key=lambda image_id: -odds[image_id])
     assert ids_of(ranking) == head + by_clip[10:]
     for candidate, image_id in zip(ranking.candidates, head, strict=False):
@@ -153,170 +159,159 @@ def test_image_and_image_plus_text(full, encoder, tuned):
         text = plain_similarity(encoder, vector, RED_JACKET)
         expected = 0.25 * text + 0.75 * vector @ query_vector
         assert candidate.similarity == pytest.approx(float(expected), abs=1e-4)
-    said = {c.image_id: c.word for c in image.candidates}
-    assert any(abs(said[c.image_id] - c.word) > 1e-3 for c in mixed.candidates)
+    said = {c.image_id: c.p_yes for c in image.candidates}
+    assert any(abs(said[c.image_id] - c.p_yes) > 1e-3 for c in mixed.candidates)
 
 
-def test_what_the_model_reads_off_pictures_is_part_of_its_word(full, encoder, tuned):
-    reads = replace(CALIBRATION, reading=0.2)
-    kinds = dict.fromkeys(("text", "image", "image-plus-text"), reads)
+def with_manifest(tuned, **changes):
+    """The tuned model with another manifest."""
+    return ReidModel(tuned._checkpoint, replace(tuned.manifest, **changes))
+
+
+def calibrated(tuned, encoder, calibration, **changes):
     key = encoder_key(encoder.name, encoder.version)
-    with_reading = ReidModel(tuned._checkpoint, replace(tuned.manifest, calibrations={key: kinds}))
-    for query in (
-        Query(wanted=RED_JACKET, unwanted=(Attribute("hat", "cap"),)),
-        Query(references=(Reference(image_id=3), Reference(image_id=5))),
-        Query(references=(Reference(image_id=3),), other_clothes=True),
-        Query(wanted=RED_JACKET, references=(Reference(image_id=3),)),
-    ):
-        plain = Engine(full, encoder, tuned, k=8).find(query)
-        found = Engine(full, encoder, with_reading, k=8).find(query)
-        assert found.found.ids.tolist() == plain.found.ids.tolist()
-        crops = {crop.id: crop for crop in full.crops([*found.found.ids.tolist(), 3, 5])}
-
-        def shares(ids, crops=crops):
-            return tuned.shares([Picture(i, lambda i=i: open_picture(crops[i].file)) for i in ids])
-
-        own = shares([r.image_id for r in query.references]) if query.references else None
-        rows = shares(found.found.ids[:8].tolist())
-        everybody = full.vectors(np.sort(found.found.ids))
-        usual = AttributeEvidence(encoder).usual(lambda texts, v=everybody: texts @ v.T)
-        own = split(own) if own is not None else None
-        told = reading(split(rows), own, query.wanted, query.unwanted, query.other_clothes, usual)
-        np.testing.assert_allclose(found.words, plain.words + 0.2 * told, atol=1e-4)
-        assert np.ptp(told) > 1e-3
+    kinds = dict.fromkeys(("text", "image", "image-plus-text"), calibration)
+    groups = {name: {key: value} for name, value in changes.items()}
+    return with_manifest(tuned, calibrations={key: kinds}, **groups)
 
 
-def test_what_both_read_decides_among_the_candidates(full, encoder, tuned):
-    """The similarity of the candidates that the model read is that of both readers; the prefilter's is CLIP's."""
-    key = encoder_key(encoder.name, encoder.version)
-    kinds = dict.fromkeys(("text", "image"), replace(CALIBRATION, attributes=0.5))
-    readers = dict.fromkeys(KINDS, (5.0, 0.8))
-    manifest = replace(tuned.manifest, calibrations={key: kinds})
-    alone = ReidModel(tuned._checkpoint, manifest)
-    together = ReidModel(tuned._checkpoint, replace(manifest, readers={key: readers}))
-    for query in (
-        Query(wanted=RED_JACKET, unwanted=(Attribute("hat", "cap"),)),
-        Query(references=(Reference(image_id=3), Reference(image_id=5))),
-    ):
-        plain = Engine(full, encoder, alone, k=8).find(query)
-        engine = Engine(full, encoder, together, k=8)
-        found = engine.find(query)
-        np.testing.assert_array_equal(found.found.similarities, plain.found.similarities)
-        np.testing.assert_allclose(found.words, plain.words, atol=1e-5)
-        np.testing.assert_array_equal(plain.near, plain.found.similarities[:8])
-        ids = found.found.ids[:8].tolist()
-        crops = {crop.id: crop for crop in full.crops([*ids, 3, 5])}
-
-        def shares(wanted, crops=crops):
-            return tuned.shares([Picture(i, lambda i=i: open_picture(crops[i].file)) for i in wanted])
-
-        own = [r.image_id for r in query.references]
-        looks = engine.evidence.looks(full.vectors(ids), shares(ids), readers)
-        if own:
-            everybody = full.vectors(found.found.ids)
-            usual = engine.evidence.usual(lambda rows, v=everybody: rows @ v.T)
-            theirs = engine.evidence.looks(full.vectors(own), shares(own), readers)
-            near = picture_similarity(theirs, looks.seen, 0.5, usual)
-        else:
-            told = encoder.encode_texts([found.description])[0]
-            near = text_similarity(looks.seen, told, query.wanted, query.unwanted)
-        np.testing.assert_allclose(found.near, near, atol=1e-4)
-        assert np.abs(found.near - found.found.similarities[:8]).max() > 1e-3
-        odds = 0.5 * found.words + 4 * found.near - 1
-        ranked = engine.search(query).candidates[:8]
-        assert [c.image_id for c in ranked] == [ids[i] for i in np.argsort(-odds, kind="stable")]
-        assert ranked[0].probability == pytest.approx(1 / (1 + np.exp(-odds.max())), abs=1e-4)
-        assert ranked[0].similarity in found.found.similarities
+ALL_KINDS_OF_QUERY = [
+    Query(wanted=RED_JACKET, unwanted=(Attribute("hat", "cap"),)),
+    Query(references=(Reference(image_id=3), Reference(image_id=5))),
+    Query(references=(Reference(image_id=3),), other_clothes=True),
+    Query(wanted=RED_JACKET, references=(Reference(image_id=3),)),
+]
+every_kind_of_query = pytest.mark.parametrize("query", ALL_KINDS_OF_QUERY, ids=lambda query: query.kind)
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        Query(wanted=RED_JACKET),
-        Query(references=(Reference(image_id=3),)),
-        Query(references=(Reference(image_id=3),), other_clothes=True),
-        Query(references=(Reference(image_id=3), Reference(image_id=5)), wanted=RED_JACKET),
-    ],
-    ids=lambda query: query.kind,
-)
-def test_candidates_are_judged_together_with_their_kin(full, encoder, tuned, query):
-    """The query's own pictures too, where other clothes than theirs are sought."""
-    key = encoder_key(encoder.name, encoder.version)
-    fitted = replace(CALIBRATION, attributes=0.5, reading=0.2)
-    kin = {"both": Kin(cosine=1, alike=2, bias=-1), "model": Kin(cosine=0, alike=3, bias=-2)}
-    readers = dict.fromkeys(KINDS, (5.0, 0.8))
-    kinds = dict.fromkeys(("text", "image", "image-plus-text"), fitted)
-    manifest = replace(tuned.manifest, calibrations={key: kinds}, readers={key: readers})
-    alone = Engine(full, encoder, ReidModel(tuned._checkpoint, manifest), k=8)
-    engine = Engine(full, encoder, ReidModel(tuned._checkpoint, replace(manifest, kin={key: kin})), k=8)
-    plain, found = alone.find(query), engine.find(query)
-    np.testing.assert_array_equal(found.found.ids, plain.found.ids)
-
-    ids, own = found.found.ids[:8].tolist(), [r.image_id for r in query.references]
-    crops = {crop.id: crop for crop in full.crops([*ids, *own])}
-    shares = {i: tuned.shares([Picture(i, lambda i=i: open_picture(crops[i].file))]) for i in crops}
-    rows = np.concatenate([shares[i] for i in ids])
-    everybody = full.vectors(found.found.ids)
-    usual = engine.evidence.usual(lambda texts: texts @ everybody.T)
-    looks = engine.evidence.looks(full.vectors(ids), rows, readers)
-    parts, theirs, told = [], None, None
-    if own:
-        told = np.concatenate([shares[i] for i in own])
-        theirs = engine.evidence.looks(full.vectors(own), told, readers)
-    if theirs is not None and (query.wanted or query.other_clothes):
-        theirs = own_together(theirs, looks, kin["both"], usual)
-    related = kinship(looks, kin["both"], usual)
-    looks = together(looks, related)
-    if query.wanted:
-        described = encoder.encode_texts([found.description])[0]
-        parts.append(text_similarity(looks.seen, described, query.wanted, ()))
-    if theirs is not None:
-        compared = comparable(query.wanted, query.other_clothes)
-        parts.append(picture_similarity(theirs, looks.seen, 0.5, usual, kinds=compared))
-    near = parts[0] if len(parts) == 1 else 0.25 * parts[0] + 0.75 * parts[1]
-    np.testing.assert_allclose(found.near, near, atol=1e-4)
-    assert np.abs(found.near - plain.near).max() > 1e-3
-    np.testing.assert_allclose(found.kinship, related, atol=1e-5)
-    assert plain.kinship is None
-
-    asked = (query.wanted, (), query.other_clothes, usual)
-    told = split(told) if told is not None else None
-    pooled = split(together_read(rows, kin["model"], usual))
-    change = reading(pooled, told, *asked) - reading(split(rows), told, *asked)
-    np.testing.assert_allclose(found.words - plain.words, 0.2 * change, atol=1e-4)
+@every_kind_of_query
+def test_where_p_yes_alone_has_weight_it_alone_orders(full, encoder, tuned, query):
+    calibration = replace(CALIBRATION, similarity=0, rarity=0, bias=0.5)
+    ranking = Engine(full, encoder, calibrated(tuned, encoder, calibration), k=8).search(query)
+    p_yes = [candidate.p_yes for candidate in ranking.candidates[:8]]
+    assert p_yes == sorted(p_yes, reverse=True) and len(set(p_yes)) > 1
 
 
-def test_who_was_rejected_puts_back_who_looks_the_same(full, encoder, tuned):
-    key = encoder_key(encoder.name, encoder.version)
-    kin = {"both": Kin(cosine=1, alike=2, bias=1)}
-    readers = dict.fromkeys(KINDS, (5.0, 0.8))
-    manifest = replace(tuned.manifest, readers={key: readers}, kin={key: kin})
-    engine = Engine(full, encoder, ReidModel(tuned._checkpoint, manifest), k=8)
-    plain = engine.find(Query(wanted=RED_JACKET))
-    assert plain.apart is None
-    rejected = [plain.found.ids[0], plain.found.ids[3]]
-    query = Query(wanted=RED_JACKET, rejected=frozenset([*map(int, rejected), 9999]))  # one was deleted
-    found = engine.find(query)
-    ids = found.found.ids[:8].tolist()
-    assert not set(ids) & set(query.rejected)
-    crops = {crop.id: crop for crop in full.crops([*ids, *map(int, rejected)])}
+@every_kind_of_query
+def test_where_p_yes_has_no_weight_clip_alone_orders(full, encoder, tuned, query):
+    calibration = replace(CALIBRATION, yes_logit=0, text_weight=TEXT_WEIGHT)
+    engine = Engine(full, encoder, calibrated(tuned, encoder, calibration), k=8)
+    assert ids_of(engine.search(query)) == ids_of(Engine(full, encoder, None).search(query))
 
-    def looks(wanted):
-        read = tuned.shares([Picture(int(i), lambda i=i: open_picture(crops[int(i)].file)) for i in wanted])
-        return engine.evidence.looks(full.vectors(wanted), read, readers)
 
-    everybody = full.vectors(np.sort(found.found.ids))
-    usual = engine.evidence.usual(lambda texts: texts @ everybody.T)
-    expected = log_apart(looks(rejected), looks(ids), kin["both"], usual)
-    np.testing.assert_allclose(found.apart, expected, atol=1e-4)
-    assert (found.apart < -0.1).all()
-    odds = 0.5 * found.words + 4 * found.near - 1 + found.apart
+def model_prob(model, store, ids, kind, value):
+    """float64 (n,): how likely the model reads this value in crops."""
+    first = [k for k in KINDS for _ in KINDS[k]].index(kind) + KINDS[kind].index(value)
+    pictures = [crop_picture(crop) for crop in store.crops(ids)]
+    return model.attribute_probs(pictures)[:, first].astype(np.float64)
+
+
+def test_the_attribute_score_of_words_is_the_models_log_probability(full, encoder, tuned):
+    engine = Engine(full, encoder, calibrated(tuned, encoder, replace(CALIBRATION, attribute_score=0.2)), k=8)
+    plain = Engine(full, encoder, tuned, k=8).trace(Query(wanted=(Attribute("hat", "cap"),)))
+    trace = engine.trace(Query(wanted=(Attribute("hat", "cap"),)))
+    np.testing.assert_array_equal(trace.prefiltered.ids, plain.prefiltered.ids)
+    np.testing.assert_array_equal(trace.yes_logits, plain.yes_logits)
+    cap = model_prob(tuned, full, trace.prefiltered.ids[:8].tolist(), "hat", "cap")
+    np.testing.assert_allclose(trace.fused.attribute_score, 0.2 * np.log(cap), atol=1e-5)
+    assert np.ptp(trace.fused.attribute_score) > 1e-3
+    np.testing.assert_allclose(trace.model_logits, trace.yes_logits + trace.fused.attribute_score)
+
+
+@every_kind_of_query
+def test_the_attribute_score_counts_by_its_weight(full, encoder, tuned, query):
+    once, thrice = (
+        Engine(
+            full, encoder, calibrated(tuned, encoder, replace(CALIBRATION, attribute_score=weight)), k=8
+        ).trace(query)
+        for weight in (0.1, 0.3)
+    )
+    np.testing.assert_allclose(thrice.fused.attribute_score, 3 * once.fused.attribute_score)
+    assert np.ptp(once.fused.attribute_score) > 1e-3
+
+
+@every_kind_of_query
+def test_weights_that_trust_clip_alone_leave_clips_similarity(full, encoder, tuned, query):
+    fitted = replace(CALIBRATION, attribute_share=0.5)
+    plain = Engine(full, encoder, calibrated(tuned, encoder, fitted), k=8).trace(query)
+    clip_alone = dict.fromkeys(KINDS, (SHARPNESS, 0.0))
+    trusted = calibrated(tuned, encoder, fitted, fusion_weights=clip_alone)
+    trace = Engine(full, encoder, trusted, k=8).trace(query)
+    np.testing.assert_array_equal(trace.prefiltered.similarities, plain.prefiltered.similarities)
+    np.testing.assert_array_equal(plain.fused.similarity, plain.prefiltered.similarities[:8])
+    np.testing.assert_allclose(trace.fused.similarity, plain.fused.similarity, atol=1e-4)
+
+
+def test_weights_that_trust_the_model_alone_take_its_attributes(full, encoder, tuned):
+    """The similarity of the candidates that the model read; the prefilter's stays CLIP's."""
+    model_alone = dict.fromkeys(KINDS, (0.0, 1.0))
+    engine = Engine(full, encoder, calibrated(tuned, encoder, CALIBRATION, fusion_weights=model_alone), k=8)
+    query = Query(wanted=(Attribute("hat", "cap"),))
+    trace, by_clip = engine.trace(query), Engine(full, encoder, tuned, k=8).trace(query)
+    np.testing.assert_array_equal(trace.prefiltered.similarities, by_clip.prefiltered.similarities)
+    ids = trace.prefiltered.ids[:8]
+    cosines = full.vectors(ids) @ encoder.encode_texts([trace.description])[0]
+    cap = model_prob(tuned, full, ids.tolist(), "hat", "cap")
+    np.testing.assert_allclose(trace.fused.similarity, cosines + STATED_SHARE * np.log(cap), atol=1e-4)
     ranking = engine.search(query)
-    assert [c.image_id for c in ranking.candidates[:8]] == [ids[i] for i in np.argsort(-odds, kind="stable")]
-    assert ranking.put_back and not engine.search(Query(wanted=RED_JACKET)).put_back
+    assert ranking.candidates[0].similarity in trace.prefiltered.similarities
 
 
-def test_several_references_average_words_and_vectors(full, encoder, tuned):
+def test_a_vanishing_affinity_changes_nothing(full, encoder, tuned):
+    fitted = replace(CALIBRATION, attribute_share=0.5, attribute_score=0.2)
+    weights = dict.fromkeys(KINDS, (5.0, 0.8))
+    strangers = dict.fromkeys(("both", "model"), AffinityWeights(cosine=0, attributes=0, bias=-60))
+    alone = calibrated(tuned, encoder, fitted, fusion_weights=weights)
+    together = calibrated(tuned, encoder, fitted, fusion_weights=weights, affinity=strangers)
+    for query in ALL_KINDS_OF_QUERY:
+        plain, trace = (Engine(full, encoder, model, k=8).trace(query) for model in (alone, together))
+        np.testing.assert_allclose(trace.fused.similarity, plain.fused.similarity, atol=1e-5)
+        np.testing.assert_allclose(trace.model_logits, plain.model_logits, atol=1e-5)
+        np.testing.assert_allclose(trace.fused.affinity, np.eye(8), atol=1e-9)
+        assert plain.fused.affinity is None
+
+
+@every_kind_of_query
+def test_candidates_of_one_outfit_are_judged_together(full, encoder, tuned, query):
+    """Where all are certain to be one person, all get one similarity and one attribute score."""
+    fitted = replace(CALIBRATION, attribute_share=0.5, attribute_score=0.2)
+    certain = dict.fromkeys(("both", "model"), AffinityWeights(cosine=0, attributes=0, bias=60))
+    model = calibrated(
+        tuned, encoder, fitted, fusion_weights=dict.fromkeys(KINDS, (5.0, 0.8)), affinity=certain
+    )
+    fused = Engine(full, encoder, model, k=8).trace(query).fused
+    assert np.ptp(fused.similarity) < 1e-5 and np.ptp(fused.attribute_score) < 1e-5
+    np.testing.assert_allclose(fused.affinity, np.ones((8, 8)))
+
+
+def test_who_was_rejected_puts_back_who_looks_the_same(own, encoder, tuned, tmp_path):
+    """The crop most like the rejected one, here the same picture by another camera, falls behind the others."""
+    shutil.copy(own.crops([3])[0].file, tmp_path / "again.png")
+    import_crops(own, encoder, tmp_path / "again.png", camera="c9")
+    (twin,) = (crop.id for crop in own.crops(own.matching(Filters(cameras=("c9",))).tolist()))
+    weights = dict.fromkeys(KINDS, (5.0, 0.8))
+
+    def engine(bias):
+        affinity = {"both": AffinityWeights(cosine=30, attributes=0, bias=bias)}
+        model = calibrated(tuned, encoder, CALIBRATION, fusion_weights=weights, affinity=affinity)
+        return Engine(own, encoder, model)
+
+    query = Query(wanted=RED_JACKET)
+    rejecting = Query(wanted=RED_JACKET, rejected=frozenset({3, 9999}))  # one was deleted
+    trace = engine(-29).trace(rejecting)
+    penalty = trace.fused.rejection_penalty
+    assert (penalty <= 0).all()
+    assert trace.prefiltered.ids[int(penalty.argmin())] == twin
+    assert engine(-29).trace(query).fused.rejection_penalty is None
+    before, after = (ids_of(engine(-29).search(q)) for q in (query, rejecting))
+    assert 3 in before and 3 not in after
+    assert after.index(twin) > before.index(twin)
+    assert engine(-29).search(rejecting).penalized and not engine(-29).search(query).penalized
+    nobody_alike = [i for i in ids_of(engine(-200).search(query)) if i != 3]
+    assert ids_of(engine(-200).search(rejecting)) == nobody_alike
+
+
+def test_several_references_average_answers_and_vectors(full, encoder, tuned):
     engine = Engine(full, encoder, tuned)
     references = tuple(Reference(image_id=number) for number in (1, 2, 3, 4))
     ranking = engine.search(Query(references=references, confirmed=frozenset({2})))
@@ -331,8 +326,10 @@ def test_several_references_average_words_and_vectors(full, encoder, tuned):
         assert candidate.similarity == pytest.approx(
             float(full.vectors([candidate.image_id])[0] @ mean), abs=1e-4
         )
-        words = [float(tuned.words("", [picture(r)], [picture(candidate.image_id)])[0]) for r in (2, 3, 4)]
-        assert candidate.word == pytest.approx(1 / (1 + np.exp(-np.mean(words))), abs=1e-4)
+        logits = [
+            float(tuned.yes_logits("", [picture(r)], [picture(candidate.image_id)])[0]) for r in (2, 3, 4)
+        ]
+        assert candidate.p_yes == pytest.approx(1 / (1 + np.exp(-np.mean(logits))), abs=1e-4)
     assert not {1, 2, 3, 4} & set(ids_of(ranking))
 
 
@@ -361,13 +358,13 @@ def test_filters_rejected_and_confirmed(full, encoder, tuned):
     assert gone not in ids_of(engine.search(Query(wanted=RED_JACKET, confirmed=frozenset({gone}))))
     none = engine.search(Query(wanted=RED_JACKET, filters=Filters(cameras=("nowhere",))))
     assert none.candidates == ()
-    assert none.nobody_fits
+    assert none.no_match
 
 
 def test_filters_alone_list_by_time(full, encoder, tuned):
     ranking = Engine(full, encoder, tuned).search(Query(filters=Filters(cameras=("2",))))
     assert ranking.scored == 0
-    assert not ranking.nobody_fits
+    assert not ranking.no_match
     times = [crop.time for crop in full.crops(ids_of(ranking))]
     known = [moment for moment in times if moment]
     assert known == sorted(known)
@@ -375,10 +372,10 @@ def test_filters_alone_list_by_time(full, encoder, tuned):
     assert len(ranking.candidates) == len(full.matching(Filters(cameras=("2",))))
 
 
-def test_without_a_manifest_the_word_alone_orders(full, encoder, plain):
+def test_without_a_manifest_p_yes_alone_orders(full, encoder, plain):
     ranking = Engine(full, encoder, plain).search(Query(wanted=RED_JACKET))
     assert not ranking.calibrated
-    said = [candidate.word for candidate in ranking.candidates]
+    said = [candidate.p_yes for candidate in ranking.candidates]
     assert said == sorted(said, reverse=True)
     assert said == [candidate.probability for candidate in ranking.candidates]
 
@@ -387,14 +384,14 @@ def test_without_a_model_clip_alone_orders(full, encoder):
     ranking = Engine(full, encoder, None).search(Query(wanted=RED_JACKET))
     similar = [candidate.similarity for candidate in ranking.candidates]
     assert similar == sorted(similar, reverse=True)
-    assert (ranking.scored, ranking.calibrated, ranking.nobody_fits) == (0, False, False)
+    assert (ranking.scored, ranking.calibrated, ranking.no_match) == (0, False, False)
     assert Engine(full, encoder, None).read([Reference(image_id=1)]) == [()]
 
 
 def test_tau_and_nobody(full, encoder, tuned):
     ranking = Engine(full, encoder, tuned, tau=0.999).search(Query(wanted=RED_JACKET))
     assert ranking.scored == 12
-    assert ranking.nobody_fits
+    assert ranking.no_match
     assert all(candidate.weak for candidate in ranking.candidates)
     with pytest.raises(ValueError, match="k is at least 1"):
         Engine(full, encoder, tuned, k=0)
@@ -420,14 +417,14 @@ def test_a_vanished_picture_keeps_its_place_by_clip(own, encoder):
     engine = Engine(own, encoder, model)
     ranking = engine.search(Query(wanted=RED_JACKET))
     lost = next(candidate for candidate in ranking.candidates if candidate.image_id == 5)
-    assert lost.word is None
+    assert lost.p_yes is None
     assert ranking.scored == COUNT - 1
     assert len(ranking.candidates) == COUNT
     by_vector = engine.search(Query(references=(Reference(image_id=5),)))
     assert by_vector.scored == 0  # the model cannot look at it, its vector still searches
     assert len(by_vector.candidates) == COUNT - 1
     with pytest.raises(RetrievalError, match="verify"):
-        engine.compare(Reference(image_id=5), Reference(image_id=6))
+        engine.read([Reference(image_id=5)])
 
 
 def test_references_that_are_gone_or_no_pictures(own, encoder, tuned, tmp_path):
@@ -459,7 +456,7 @@ def test_an_empty_gallery_and_another_encoder(tmp_path, full, encoder, tuned):
     with GalleryStore.open(tmp_path / "empty.db") as store:
         ranking = Engine(store, encoder, tuned).search(Query(wanted=RED_JACKET))
         assert ranking.candidates == ()
-        assert (ranking.total, ranking.searched, ranking.nobody_fits) == (0, 0, True)
+        assert (ranking.total, ranking.searched, ranking.no_match) == (0, 0, True)
         noise_picture(1).save(tmp_path / "mine.png")
         upload = Reference(file=tmp_path / "mine.png")
         assert Engine(store, encoder, tuned).search(Query(references=(upload,))).candidates == ()
@@ -468,20 +465,18 @@ def test_an_empty_gallery_and_another_encoder(tmp_path, full, encoder, tuned):
         Engine(full, other, tuned).search(Query(wanted=RED_JACKET))
 
 
-def test_reading_comparing_and_warming_up(full, encoder, tuned):
+def test_reading_and_warming_up(full, encoder, tuned):
     engine = Engine(full, encoder, tuned)
     engine.warm_up()
-    one, other = engine.read([Reference(image_id=1), Reference(image_id=2)])
-    assert engine.compare(Reference(image_id=1), Reference(image_id=2)) == compare_readings(one, other)
-    same = engine.compare(Reference(image_id=1), Reference(image_id=1))
-    assert same.only_first == same.only_second == ()
+    (by_model,) = engine.read([Reference(image_id=1)])
+    assert by_model == tuned.annotate([crop_picture(full.crops([1])[0])])[0]
     key = encoder_key(encoder.name, encoder.version)
-    readers = dict.fromkeys(KINDS, (5.0, 0.8))
-    reads = ReidModel(tuned._checkpoint, replace(tuned.manifest, readers={key: readers}))
+    weights = dict.fromkeys(KINDS, (5.0, 0.8))
+    reads = with_manifest(tuned, fusion_weights={key: weights})
     (read,) = Engine(full, encoder, reads).read([Reference(image_id=1)])
     (crop,) = full.crops([1])
-    (row,) = reads.shares([Picture(1, lambda: open_picture(crop.file))])
-    expected = sensible(AttributeEvidence(encoder).read(full.vectors([1])[0], row, readers))
+    (row,) = reads.attribute_probs([Picture(1, lambda: open_picture(crop.file))])
+    expected = sensible(ClipAttributes(encoder).readings(full.vectors([1])[0], row, weights))
     assert [r.attribute for r in read] == [r.attribute for r in expected]
     assert [r.confidence for r in read] == pytest.approx([r.confidence for r in expected], abs=1e-4)
     Engine(full, encoder, reads).warm_up()

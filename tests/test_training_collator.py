@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.model.image_rules import STAGE_1, STAGE_2, STAGE_3, ImageRule
+from app.model.pictures import STAGE_1, STAGE_2, STAGE_3, ImageRule
 from app.model.prompts import annotate_prompt, pair_prompt, paper_prompt
 from gallery_store.decoding import open_picture
 from tests.tiny_qwen import noise_picture, tiny_parts

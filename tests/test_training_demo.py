@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from app.model.manifest import CheckpointManifest
+from app.model.checkpoint import CheckpointManifest
 from app.model.vocabulary import KINDS
 from gallery_store.encoder import WEIGHTS_FILE
 from tests.tiny_pool import tiny_pool

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from app.model.vocabulary import KINDS
+from app.retrieval.attribute_probs import joint
+from app.retrieval.attribute_probs import split as split_shares
 from app.retrieval.calibration import clip_log_odds, fit, log_odds, sigmoid
-from app.retrieval.shares import joint
-from app.retrieval.shares import split as split_shares
 from tests.tiny_pool import tiny_pool
 from training.demo.calibrate import (
     CHANCE,

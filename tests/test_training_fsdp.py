@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from app.model.manifest import CheckpointManifest
+from app.model.checkpoint import CheckpointManifest
 from tests.tiny_qwen import tiny_folder
 from tests.tuning import SMALL, train, weights
 from training.tuning.run import last_checkpoint

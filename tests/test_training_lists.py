@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from app.model.image_rules import RUN_TIME
+from app.model.pictures import RUN_TIME
 from tests.tiny_qwen import tiny_folder, tiny_parts
 from tests.tuning import PIXELS, records
 from training.instructions.stream import Samples

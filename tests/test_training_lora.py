@@ -6,9 +6,8 @@ import math
 import pytest
 import torch
 
-from app.model.errors import ModelError
+from app.model.checkpoint import CheckpointManifest, ModelError
 from app.model.loading import find_checkpoint
-from app.model.manifest import CheckpointManifest
 from app.model.reid_model import ReidModel
 from tests.tiny_qwen import picture, tiny_folder
 from tests.tuning import changed, other_base, parts, train, weights
@@ -96,7 +95,7 @@ def test_stage_3_leaves_the_encoders_adapter_where_stage_2_left_it(done):
 def test_the_app_opens_the_adapter(done):
     model = ReidModel.load(done / "stage3")
     assert model.manifest.stages[-1]["tuning"] == "LoRA"
-    (word,) = model.words("a man", [], [picture(1)])
+    (word,) = model.yes_logits("a man", [], [picture(1)])
     assert math.isfinite(word)
 
 

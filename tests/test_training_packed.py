@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from app.model.layout import pair_layout, yes_no_ids
 from app.model.prompts import pair_prompt
+from app.model.scoring import pair_layout, yes_no_ids
 from tests.tiny_qwen import tiny_parts
 from training.packed import collate, listwise_loss, scores
 

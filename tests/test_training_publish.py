@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from app.model.checkpoint import Calibration, CheckpointManifest
 from app.model.loading import find_checkpoint
-from app.model.manifest import Calibration, CheckpointManifest
 from app.model.reid_model import ReidModel
 from tests.tiny_qwen import picture, tiny_folder
 from tests.tuning import train, weights

@@ -58,7 +58,7 @@ def test_the_offline_run_of_the_readme_makes_what_the_app_opens(tmp_path, monkey
         assert main(words) == 0, capsys.readouterr().err
     model = ReidModel.load("models/try")
     assert [stage["name"] for stage in model.manifest.stages] == ["stage1", "stage2", "stage3"]
-    assert model.words("a man", [], [picture(1)]).shape == (1,)
+    assert model.yes_logits("a man", [], [picture(1)]).shape == (1,)
 
 
 def test_the_tables_of_memory_are_the_commands_own(capsys):

@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from app.model.manifest import CheckpointManifest
+from app.model.checkpoint import CheckpointManifest
 from tests.tiny_qwen import tiny_folder
 from tests.tuning import SMALL, changed, train, weights
 from training.tuning.progress import Progress

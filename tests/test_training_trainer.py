@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from app.model.manifest import CheckpointManifest
+from app.model.checkpoint import CheckpointManifest
 from app.model.reid_model import ReidModel
 from tests.tiny_qwen import picture, tiny_folder
 from tests.tuning import DATA, SMALL, changed, other_base, parts, train, weights
@@ -100,7 +100,7 @@ def test_a_stage_that_is_done_is_skipped(done, capsys):
 def test_the_app_opens_it_uncalibrated(done):
     model = ReidModel.load(done / "stage3")
     assert model.manifest.calibrations == {}
-    words = model.words("a man", [], [picture(1), picture(2)])
+    words = model.yes_logits("a man", [], [picture(1), picture(2)])
     assert len(words) == 2 and all(math.isfinite(word) for word in words)
 
 

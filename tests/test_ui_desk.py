@@ -10,7 +10,7 @@ import pytest
 
 from app.model.reid_model import ReidModel
 from app.retrieval.engine import Engine
-from app.retrieval.errors import RetrievalError
+from app.retrieval.query import RetrievalError
 from app.ui.desk import Desk
 from app.ui.handlers import Handlers
 from app.ui.refused import Refused

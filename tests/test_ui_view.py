@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from app.model.vocabulary import Attribute
 from app.retrieval.comparison import Comparison
-from app.retrieval.values import Candidate, Query, Ranking, Reference, Timings
+from app.retrieval.query import Query, Reference
+from app.retrieval.ranking import Candidate, Ranking, Timings
 from app.ui.cards import Card, camera_name, grid_html, make_cards, percent
 from app.ui.comparing import compare
 from app.ui.jobs import Job
@@ -79,7 +80,7 @@ def test_a_card_names_place_time_and_confidence() -> None:
 
 
 def test_the_grid_says_when_nobody_fits_and_what_is_uncalibrated() -> None:
-    assert "Nobody" in grid_html([card()], ranking(nobody_fits=True), None, 0)
+    assert "Nobody" in grid_html([card()], ranking(no_match=True), None, 0)
     assert "uncalibrated" in grid_html([card()], ranking(calibrated=False), None, 0)
     assert "No crop passes" in grid_html([], ranking(searched=0), None, 0)
     assert "Candidates appear here" in grid_html([], None, None, 0)

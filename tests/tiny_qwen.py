@@ -10,9 +10,8 @@ import numpy as np
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from app.model.image_rules import ImageRule
-from app.model.manifest import CheckpointManifest
-from app.model.pictures import Picture
+from app.model.checkpoint import CheckpointManifest
+from app.model.pictures import ImageRule, Picture
 from app.model.reid_model import ReidModel
 from gallery_store.torchvision_mend import mend_torchvision
 from training.demo.base import build_base

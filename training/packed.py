@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from app.model.layout import PairLayout
+from app.model.scoring import PairLayout
 
 
 @dataclass(frozen=True)

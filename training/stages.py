@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from app.model.image_rules import STAGE_1, STAGE_2, STAGE_3, ImageRule
+from app.model.pictures import STAGE_1, STAGE_2, STAGE_3, ImageRule
 from training.instructions.mixtures import STAGE1, STAGE2, STAGE3, StageMixture
 
 Average = Literal["samples", "tokens"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from app.chat.values import Known, Understood, parts_of, thing_of
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute
-from app.retrieval.values import Reference
+from app.retrieval.query import Reference
 
 MAX_TEXT = 300  # characters of free words kept; CLIP reads no more than that
 MAX_REFERENCES = 12

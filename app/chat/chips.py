@@ -13,7 +13,7 @@ from app.chat.days import day_label
 from app.chat.times import time_label
 from app.chat.values import Known, parts_of, thing_of
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, article, phrase
-from app.retrieval.values import Reference
+from app.retrieval.query import Reference
 
 OTHER_CLOTHES = "clothes:other"
 _NOUNS = {"upper": "top", "lower": "bottoms", "hair": "hair"}

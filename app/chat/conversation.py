@@ -16,7 +16,7 @@ from app.chat.questions import asked_in
 from app.chat.talk import direct_answer_to
 from app.chat.understanding import understand
 from app.chat.values import GalleryFacts, Known, Understood, photo
-from app.retrieval.values import Query, Reference
+from app.retrieval.query import Query, Reference
 
 NO_REASON = "not stated"
 MAX_KEPT = 2_000  # characters of a message that a conversation keeps

@@ -13,7 +13,7 @@ from app.chat.places import filters_in_words
 from app.chat.questions import next_question
 from app.chat.values import Comparison, Known, Shown
 from app.model.vocabulary import Attribute, describe
-from app.retrieval.values import Ranking
+from app.retrieval.ranking import Ranking
 
 REASONS = 3  # candidates whose fit is told
 
@@ -36,12 +36,12 @@ def reply(
         parts.append(_nothing(known, ranking, hidden or {}))
     elif _is_listing(known):
         parts.append("Nothing says yet what the person looks like, so they come by time.")
-    elif ranking.nobody_fits:
+    elif ranking.no_match:
         parts.append(_nobody(known, ranking, top, hidden or {}))
     else:
         parts.append(_fits(known, top))
     parts.append(_heard(conversation.last))
-    if ranking.candidates and not ranking.nobody_fits and not _is_listing(known):
+    if ranking.candidates and not ranking.no_match and not _is_listing(known):
         parts.append(_question(conversation, top))
     return "\n\n".join(part for part in parts if part)
 
@@ -107,7 +107,7 @@ def _step(turn: Turn | None, ranking: Ranking) -> str:
     if turn is None:
         return ""
     if turn.action == "reject":
-        like = ", and crops that look like the same person count less" if ranking.put_back else ""
+        like = ", and crops that look like the same person count less" if ranking.penalized else ""
         return f"Crop {turn.image_id} is left out from now on{like}."
     if turn.action == "confirm":
         return f"Crop {turn.image_id} now counts as a picture of the person."

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from app.model.vocabulary import COLOUR_OF, Attribute
-from app.retrieval.values import Candidate, Reference
+from app.retrieval.query import Reference
+from app.retrieval.ranking import Candidate
 from gallery_store.crops import Crop, Filters
 
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 
-from app.model.layout import PromptTokens, Sequence3, answer_ids
 from app.model.prompts import NONE_OF_THEM, best_choice_prompt
-from app.model.scoring import LanguageModel, last_hidden
-from app.model.tokens import Seen
+from app.model.scoring import LanguageModel, PromptTokens, Sequence3, answer_ids, last_hidden
+from app.model.vision import VisionTokens
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ def best_choice(
     language: LanguageModel,
     processor: Any,
     description: str,
-    references: Sequence[Seen],
-    candidates: Sequence[Seen],
+    references: Sequence[VisionTokens],
+    candidates: Sequence[VisionTokens],
     *,
     list_length: int,
     stop: Callable[[], bool] | None = None,
@@ -67,7 +66,7 @@ def _prepare(
 def _pick(
     language: LanguageModel,
     sequence: Sequence3,
-    pictures: Sequence[Seen],
+    pictures: Sequence[VisionTokens],
     names: list[list[int]],
     none: list[int],
 ) -> int | None:

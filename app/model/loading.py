@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.model.errors import ModelError
-from app.model.four_bit import mend_four_bit
+from app.model.checkpoint import ModelError
 from gallery_store.torchvision_mend import mend_torchvision
 
 MODEL_TYPE = "qwen2_vl"
@@ -149,3 +148,19 @@ def _with_adapter(model: Any, folder: Path, *, merge: bool) -> Any:
     tuned = PeftModel.from_pretrained(model, str(folder), use_safetensors=True)
     # Merged, it runs at the base's speed. Into 4-bit weights a merge would round the adapter away.
     return tuned.merge_and_unload() if merge else tuned.get_base_model()
+
+
+BLOCK, ROWS = 64, 32  # of a row's weights that share a scale; of rows that are packed together
+
+
+def mend_four_bit(model: Any) -> None:
+    """Keep the layers of a quantized model unpacked that could not be packed on CPUs with AVX512-BF16.
+
+    There bitsandbytes 0.50 packs a layer's weights at its first use, and fails for shapes that its blocks do not
+    divide ("shape '[64, 2]' is invalid for input of size 160").
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit) and (module.in_features % BLOCK or module.out_features % ROWS):
+            module.support_avx512bf16_for_cpu = False

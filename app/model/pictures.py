@@ -1,12 +1,18 @@
-"""Pictures as the model takes them, and what it remembers of them."""
+"""Pictures as the model takes them: how large, and what it remembers of them.
+
+The paper has a size rule for each stage (section 3.3); run time has its own. All sizes are (height, width) in pixels
+and come out as multiples of 28 (two 14-pixel patches merged into one token), so that the image processor has nothing
+left to resize.
+"""
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any, Generic, TypeVar
 
 from PIL import Image
 
@@ -55,3 +61,94 @@ class BoundedCache(Generic[Value]):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+
+UNIT = 28  # pixels of one token's side
+MIN_PIXELS = 2 * UNIT * 2 * UNIT
+MAX_PIXELS = 1280 * UNIT * UNIT
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class ImageRule:
+    """One way of sizing pictures. Sizes are (height, width) in pixels.
+
+    fixed: every picture gets exactly this size (multiples of 28), whatever its shape.
+    at_least: a picture with fewer pixels than this is brought to exactly this size.
+    at_most: a picture with more pixels than this is brought to exactly this size.
+    Other pictures keep their size, rounded to multiples of 28 within max_pixels.
+    """
+
+    name: str
+    fixed: Size | None = None
+    at_least: Size | None = None
+    at_most: Size | None = None
+    max_pixels: int = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        if self.fixed and (min(self.fixed) < UNIT or any(side % UNIT for side in self.fixed)):
+            raise ValueError(
+                f"image rule {self.name!r}: fixed sizes are multiples of {UNIT}, not {self.fixed}"
+            )
+        if self.max_pixels < MIN_PIXELS:
+            raise ValueError(f"image rule {self.name!r}: max_pixels under {MIN_PIXELS}")
+
+    def size(self, height: int, width: int) -> Size:
+        """The (height, width) that a picture of this size gets; multiples of 28."""
+        if self.fixed:
+            return self.fixed
+        pixels = height * width
+        if self.at_least and pixels < self.at_least[0] * self.at_least[1]:
+            height, width = self.at_least
+        elif self.at_most and pixels > self.at_most[0] * self.at_most[1]:
+            height, width = self.at_most
+        return _rounded(height, width, self.max_pixels)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> ImageRule:
+        """Raises ValueError on unknown keys or nonsense."""
+        sizes = {key: tuple(data[key]) for key in ("fixed", "at_least", "at_most") if data.get(key)}
+        try:
+            return cls(**{**data, **sizes})
+        except TypeError as error:
+            raise ValueError(f"not an image rule: {error}") from None
+
+
+# Section 3.3 of the paper.
+STAGE_1 = ImageRule("stage-1", at_least=(256, 128))
+STAGE_2 = ImageRule("stage-2", at_most=(384, 192))
+STAGE_3 = ImageRule("stage-3")
+# At run time all crops get one size, so that they can be scored in batches: 45 tokens each.
+RUN_TIME = ImageRule("run-time", fixed=(252, 140))
+# The demo model's: 18 tokens each.
+DEMO = ImageRule("demo", fixed=(168, 84))
+
+
+def apply_rule(rule: ImageRule, image: Image.Image) -> Image.Image:
+    """The picture at the rule's size, RGB; the same object where nothing has to change."""
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    height, width = rule.size(image.height, image.width)
+    if (image.height, image.width) == (height, width):
+        return image
+    return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def _rounded(height: int, width: int, max_pixels: int) -> Size:
+    """Multiples of 28 near the size, shape kept, between MIN_PIXELS and max_pixels."""
+    # A strip of 1 x 5000 pixels is legal input; nothing longer than 100 : 1 reaches the model.
+    height, width = max(height, math.ceil(width / 100)), max(width, math.ceil(height / 100))
+    rows, columns = max(1, round(height / UNIT)), max(1, round(width / UNIT))
+    if rows * columns * UNIT * UNIT > max_pixels:
+        shrink = math.sqrt(height * width / max_pixels)
+        rows = max(1, math.floor(height / shrink / UNIT))
+        columns = max(1, math.floor(width / shrink / UNIT))
+        while rows * columns * UNIT * UNIT > max_pixels:
+            rows, columns = (rows - 1, columns) if rows >= columns else (rows, columns - 1)
+    elif rows * columns * UNIT * UNIT < MIN_PIXELS:
+        grow = math.sqrt(MIN_PIXELS / (height * width))
+        rows, columns = math.ceil(height * grow / UNIT), math.ceil(width * grow / UNIT)
+    return rows * UNIT, columns * UNIT

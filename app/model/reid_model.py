@@ -1,4 +1,4 @@
-"""The Re-ID model: which candidates show the person sought, in the model's own word, and what people wear."""
+"""The Re-ID model: P(yes) of candidates, the best choice of a list, and what people wear."""
 
 from __future__ import annotations
 
@@ -11,29 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.model.errors import ModelError
-from app.model.image_rules import RUN_TIME, ImageRule
+from app.model.checkpoint import CheckpointManifest, ModelError
 from app.model.loading import Checkpoint, find_checkpoint, load_model
-from app.model.manifest import CheckpointManifest
-from app.model.pictures import BoundedCache, Picture
+from app.model.pictures import RUN_TIME, BoundedCache, ImageRule, Picture
 from app.model.prompts import pair_prompt
 from app.model.vocabulary import KINDS
+from gallery_store.console import Progress
 
 if TYPE_CHECKING:
-    from app.model.annotation import AttributeReading
+    from app.model.attributes import AttributeProbe, AttributeReading
     from app.model.choice import Choice
-    from app.model.form import Form
     from app.model.scoring import LanguageModel
-    from app.model.tokens import Seen, TokenReader
+    from app.model.vision import VisionReader, VisionTokens
 
 BATCH = 32
 TOKEN_BUDGET = 512 << 20  # bytes of vision tokens kept; 140 KB a picture at 2B, 6 KB in the demo model
 READINGS_KEPT = 4096
-SHARES_KEPT = 65_536  # pictures, of 430 bytes each
+PROBS_KEPT = 65_536  # pictures, of 430 bytes each
 LONGEST_LIST = 9  # pictures in one best-choice question: their numbers stay single tokens everywhere
 
 Stop = Callable[[], bool]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class _Loaded:
 
     processor: Any
     language: LanguageModel
-    reader: TokenReader
+    reader: VisionReader
     yes_no: tuple[int, int]
 
 
@@ -67,10 +64,10 @@ class ReidModel:
         self._checkpoint = checkpoint
         self._device = device
         self._four_bit = four_bit
-        self._tokens: BoundedCache[Seen] = BoundedCache(token_budget)
-        self._read: BoundedCache[tuple[AttributeReading, ...]] = BoundedCache(READINGS_KEPT)
-        self._shares: BoundedCache[np.ndarray] = BoundedCache(SHARES_KEPT)
-        self._forms: dict[Any, Form] = {}
+        self._tokens: BoundedCache[VisionTokens] = BoundedCache(token_budget)
+        self._readings: BoundedCache[tuple[AttributeReading, ...]] = BoundedCache(READINGS_KEPT)
+        self._probs: BoundedCache[np.ndarray] = BoundedCache(PROBS_KEPT)
+        self._probes: dict[Any, AttributeProbe] = {}
         self._prompts: dict[tuple[str, int], Any] = {}
         self._lock = threading.RLock()
         self._loaded: _Loaded | None = None
@@ -93,7 +90,7 @@ class ReidModel:
         with self._ready():
             pass
 
-    def words(
+    def yes_logits(
         self,
         description: str,
         references: Sequence[Picture],
@@ -102,10 +99,10 @@ class ReidModel:
         stop: Stop | None = None,
         progress: Progress | None = None,
     ) -> np.ndarray:
-        """The model's word on each candidate: float32 (n,), logit("Yes") - logit("No").
+        """Whether each candidate shows the person sought: float32 (n,), logit("Yes") - logit("No").
 
-        NaN for candidates whose picture cannot be opened, and those that `stop` came before. A score
-        does not depend on which other candidates are asked about.
+        P(yes) is its sigmoid. NaN for candidates whose picture cannot be opened, and those that `stop` came
+        before. A score does not depend on which other candidates are asked about.
 
         Args:
             description, references: the query; one of them at least (see prompts.pair_prompt).
@@ -118,8 +115,7 @@ class ReidModel:
         if not candidates:
             return scores
         with self._ready() as loaded:
-            from app.model.layout import pair_layout
-            from app.model.scoring import score_blocks
+            from app.model.scoring import pair_layout, yes_logits
 
             queries = [seen for seen in loaded.reader.see(references) if seen is not None]
             prompt = self._prompt(loaded, description, len(queries))
@@ -136,7 +132,7 @@ class ReidModel:
                             layout.prefix_ids, layout.prefix_positions, queries, layout.prefix_image_spans
                         )
                     group = [(place, seen) for place, seen in enumerate(batch) if seen and seen.grid == grid]
-                    found = score_blocks(
+                    found = yes_logits(
                         loaded.language, prefix, layout, [seen for _, seen in group], loaded.yes_no, BATCH
                     )
                     scores[[start + place for place, _ in group]] = found.cpu().numpy()
@@ -175,27 +171,27 @@ class ReidModel:
                 progress=progress,
             )
 
-    def shares(self, pictures: Sequence[Picture], *, stop: Stop | None = None) -> np.ndarray:
-        """What the model reads off each picture kind by kind: float32 (n, all values), see app.model.form.
+    def attribute_probs(self, pictures: Sequence[Picture], *, stop: Stop | None = None) -> np.ndarray:
+        """What the model reads off each picture kind by kind: float32 (n, all values), see app.model.attributes.
 
         Remembered by the picture's key. NaN for pictures that cannot be opened, and those that `stop` came before.
 
         Raises:
             ModelError: the model cannot be loaded, or its tokenizer does not tell the values apart.
         """
-        known = {picture.key: self._shares.get(picture.key) for picture in pictures}
+        known = {picture.key: self._probs.get(picture.key) for picture in pictures}
         missing = list({p.key: p for p in pictures if known[p.key] is None}.values())
         if missing:
             with self._ready() as loaded:
-                known |= self._fill_forms(loaded, missing, stop or (lambda: False))
+                known |= self._probe(loaded, missing, stop or (lambda: False))
         nothing = np.full(sum(map(len, KINDS.values())), np.nan, np.float32)
         rows = [row if (row := known[picture.key]) is not None else nothing for picture in pictures]
         return np.stack(rows) if rows else np.empty((0, len(nothing)), np.float32)
 
-    def _fill_forms(
+    def _probe(
         self, loaded: _Loaded, pictures: Sequence[Picture], stop: Stop
     ) -> dict[Any, np.ndarray | None]:
-        from app.model.form import form, form_shares
+        from app.model.attributes import attribute_probe, probe_attributes
 
         found: dict[Any, np.ndarray | None] = {}
         for start in range(0, len(pictures), BATCH):
@@ -204,15 +200,15 @@ class ReidModel:
             batch = pictures[start : start + BATCH]
             seen = loaded.reader.see(batch, skip_unreadable=True)
             for grid in dict.fromkeys(own.grid for own in seen if own is not None):
-                if grid not in self._forms:
+                if grid not in self._probes:
                     try:
-                        self._forms[grid] = form(loaded.processor, grid)
+                        self._probes[grid] = attribute_probe(loaded.processor, grid)
                     except ValueError as error:
                         raise ModelError(f"{self.name}: {error}") from None
                 group = [(p, own) for p, own in zip(batch, seen, strict=True) if own and own.grid == grid]
-                rows = form_shares(loaded.language, self._forms[grid], [own for _, own in group], BATCH)
+                rows = probe_attributes(loaded.language, self._probes[grid], [own for _, own in group], BATCH)
                 for (picture, _), row in zip(group, rows, strict=True):
-                    self._shares.put(picture.key, row.copy(), 1)
+                    self._probs.put(picture.key, row.copy(), 1)
                     found[picture.key] = row
         return found
 
@@ -222,7 +218,7 @@ class ReidModel:
         Raises:
             ModelError: the model cannot be loaded. OSError, ValueError: a picture cannot be opened.
         """
-        found = {picture.key: self._read.get(picture.key) for picture in pictures}
+        found = {picture.key: self._readings.get(picture.key) for picture in pictures}
         missing = list({p.key: p for p in pictures if found[p.key] is None}.values())
         if missing:
             with self._ready() as loaded:
@@ -232,7 +228,7 @@ class ReidModel:
     def _annotate(
         self, loaded: _Loaded, pictures: Sequence[Picture]
     ) -> dict[Any, tuple[AttributeReading, ...] | None]:
-        from app.model.annotation import annotation_tokens, generate, readings
+        from app.model.attributes import annotation_tokens, generate, readings
 
         tokens = annotation_tokens(loaded.processor)
         found: dict[Any, tuple[AttributeReading, ...] | None] = {}
@@ -244,13 +240,13 @@ class ReidModel:
                 answers = generate(loaded.language, tokens, [seen for _, seen in group], batch=BATCH)
                 for (picture, _), answer in zip(group, answers, strict=True):
                     read = readings(loaded.processor.tokenizer, answer)
-                    self._read.put(picture.key, read, 1)
+                    self._readings.put(picture.key, read, 1)
                     found[picture.key] = read
         return found
 
     def _prompt(self, loaded: _Loaded, description: str, references: int) -> Any:
         """The pair question's tokens; the last few questions are remembered."""
-        from app.model.layout import PromptTokens
+        from app.model.scoring import PromptTokens
 
         key = (description, references)
         if key not in self._prompts:
@@ -272,13 +268,12 @@ class ReidModel:
 
     def _load(self) -> _Loaded:
         model, processor = load_model(self._checkpoint, device=self._device, four_bit=self._four_bit)
-        from app.model.layout import yes_no_ids
-        from app.model.scoring import LanguageModel
-        from app.model.tokens import TokenReader
+        from app.model.scoring import LanguageModel, yes_no_ids
+        from app.model.vision import VisionReader
 
         try:
             yes_no = yes_no_ids(processor.tokenizer)
         except ValueError as error:
             raise ModelError(f"{self.name}: {error}") from None
-        reader = TokenReader(model.model.visual, self.rule, self._tokens)
+        reader = VisionReader(model.model.visual, self.rule, self._tokens)
         return _Loaded(processor, LanguageModel(model), reader, yes_no)

@@ -1,8 +1,14 @@
-"""Asking one question about many candidates: the prefix once, then the candidates' blocks in batches."""
+"""The pair question, and the model's answer to it: logit("Yes") - logit("No"), for many candidates at once.
+
+A question is token ids and positions, cut into a prefix and the candidate's block. The prefix (question, query, the
+candidate's name) is the same for all candidates and is computed once; a block (the candidate's vision tokens and the
+prompt's tail) is what each candidate adds. Everything is made by the checkpoint's own processor and chat template,
+so it holds for any Qwen2-VL. Imports torch; imported only by what runs the model.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +16,173 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from app.model.layout import PairLayout, Sequence3
-from app.model.tokens import Seen, fixed_batch
+from app.model.prompts import NO, YES, Message, PairPrompt
+from app.model.vision import MERGE, Grid, VisionTokens, fixed_batch, token_count
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Sequence3:
+    """Token ids int64 (n,), rotary positions int64 (3, n), and the [start, end) of each picture's tokens."""
+
+    ids: Tensor
+    positions: Tensor
+    image_spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class PairLayout:
+    """One pair question, cut before the candidate's vision tokens.
+
+    Ids are int64 (P,) and (B,), positions int64 (3, P) and (3, B). Spans are [start, end) within their
+    own part; block_image_span starts at 0. The logits at the block's last token hold the answer.
+    """
+
+    prefix_ids: Tensor
+    prefix_positions: Tensor
+    prefix_image_spans: tuple[Span, ...]
+    block_ids: Tensor
+    block_positions: Tensor
+    block_image_span: Span
+
+
+@dataclass(frozen=True)
+class Packed:
+    """One prefix and M blocks in a row. ids (L,), positions (3, L), mask bool (1, 1, L, L), answers (M,)."""
+
+    ids: Tensor
+    positions: Tensor
+    mask: Tensor
+    answers: Tensor  # index of each block's last token
+
+
+class PromptTokens:
+    """A prompt's token ids with one placeholder per picture; grids can be filled in many times."""
+
+    def __init__(self, processor: Any, messages: list[Message]) -> None:
+        text = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        self.image_token = int(processor.image_token_id)
+        self.ids: list[int] = processor.tokenizer(text)["input_ids"]
+        self.pictures = self.ids.count(self.image_token)
+        expected = sum(part["type"] == "image" for message in messages for part in message["content"])
+        if self.pictures != expected:
+            raise ValueError(
+                f"the checkpoint's chat template made {self.pictures} pictures out of {expected};"
+                " it is not a Qwen2-VL template"
+            )
+
+    def fill(self, grids: Sequence[Grid]) -> Sequence3:
+        """The whole sequence with each placeholder grown to its picture's number of tokens."""
+        if len(grids) != self.pictures:
+            raise ValueError(f"the prompt has {self.pictures} pictures, got {len(grids)} grids")
+        ids: list[int] = []
+        positions: list[Tensor] = []
+        spans: list[Span] = []
+        place = 0  # the next position
+        for run, grid in self._runs(grids):
+            if grid is None:
+                steps = torch.arange(place, place + len(run))
+                positions.append(steps.expand(3, -1))
+                place += len(run)
+            else:
+                spans.append((len(ids), len(ids) + len(run)))
+                positions.append(_picture_positions(grid) + place)
+                place += max(grid[1], grid[2]) // MERGE
+            ids += run
+        return Sequence3(torch.tensor(ids), torch.cat(positions, dim=1), tuple(spans))
+
+    def _runs(self, grids: Sequence[Grid]) -> Iterator[tuple[list[int], Grid | None]]:
+        waiting, run = iter(grids), []
+        for token in self.ids:
+            if token != self.image_token:
+                run.append(token)
+                continue
+            if run:
+                yield run, None
+            grid = next(waiting)
+            yield [self.image_token] * token_count(grid), grid
+            run = []
+        if run:
+            yield run, None
+
+
+def _picture_positions(grid: Grid) -> Tensor:
+    """int64 (3, tokens): time, row and column of each merged token, from 0."""
+    t, h, w = grid[0], grid[1] // MERGE, grid[2] // MERGE
+    return torch.stack(
+        torch.meshgrid(torch.arange(t), torch.arange(h), torch.arange(w), indexing="ij")
+    ).reshape(3, -1)
+
+
+def pair_layout(
+    processor: Any, prompt: PairPrompt | PromptTokens, reference_grids: Sequence[Grid], candidate_grid: Grid
+) -> PairLayout:
+    """The pair question for references and a candidate of these grids.
+
+    `prompt` may be the PromptTokens of one made before: the text is then not tokenized again.
+    """
+    tokens = prompt if isinstance(prompt, PromptTokens) else PromptTokens(processor, prompt.messages)
+    whole = tokens.fill([*reference_grids, candidate_grid])
+    start, end = whole.image_spans[-1]
+    return PairLayout(
+        prefix_ids=whole.ids[:start],
+        prefix_positions=whole.positions[:, :start],
+        prefix_image_spans=whole.image_spans[:-1],
+        block_ids=whole.ids[start:],
+        block_positions=whole.positions[:, start:],
+        block_image_span=(0, end - start),
+    )
+
+
+def packed_mask(prefix_len: int, block_len: int, blocks: int, dtype: torch.dtype = torch.bool) -> Tensor:
+    """Who sees whom when M candidate blocks follow one prefix in a row: (1, 1, L, L), L = P + M * B.
+
+    A block sees the prefix and, causally, itself; never another block. bool: True = may look. A floating
+    dtype gives the additive mask: 0 and the type's lowest value.
+    """
+    length = prefix_len + block_len * blocks
+    place = torch.arange(length)
+    owner = torch.where(place < prefix_len, -1, (place - prefix_len) // max(block_len, 1))
+    may = (owner[None, :] == -1) | (owner[:, None] == owner[None, :])
+    may &= place[None, :] <= place[:, None]
+    may = may[None, None]
+    if dtype == torch.bool:
+        return may
+    return torch.zeros(may.shape, dtype=dtype).masked_fill(~may, torch.finfo(dtype).min)
+
+
+def pack(layout: PairLayout, blocks: int) -> Packed:
+    """One sequence that asks the layout's question about `blocks` candidates of its grid at once."""
+    prefix, block = len(layout.prefix_ids), len(layout.block_ids)
+    return Packed(
+        ids=torch.cat([layout.prefix_ids, layout.block_ids.repeat(blocks)]),
+        positions=torch.cat([layout.prefix_positions, layout.block_positions.repeat(1, blocks)], dim=1),
+        mask=packed_mask(prefix, block, blocks),
+        answers=prefix + block * torch.arange(1, blocks + 1) - 1,
+    )
+
+
+def answer_ids(tokenizer: Any, answer: str) -> list[int]:
+    """The ids with which an answer begins behind the prompt's last line break.
+
+    A word's ids can depend on what stands before it, so the answer is tokenized in its place.
+    """
+    before: list[int] = tokenizer("assistant\n", add_special_tokens=False)["input_ids"]
+    both: list[int] = tokenizer(f"assistant\n{answer}", add_special_tokens=False)["input_ids"]
+    if both[: len(before)] != before or len(both) == len(before):
+        raise ValueError(
+            f"this checkpoint's tokenizer does not keep {answer!r} apart from the prompt before it"
+        )
+    return both[len(before) :]
+
+
+def yes_no_ids(tokenizer: Any) -> tuple[int, int]:
+    """The ids of the first tokens of "Yes" and "No"; ValueError where they are the same token."""
+    yes, no = answer_ids(tokenizer, YES)[0], answer_ids(tokenizer, NO)[0]
+    if yes == no:
+        raise ValueError(f"this checkpoint's tokenizer does not tell {YES!r} from {NO!r}")
+    return yes, no
 
 
 @dataclass(frozen=True)
@@ -33,7 +204,9 @@ class LanguageModel:
         self.dtype = self.embed.weight.dtype
         self._additive = self.text.config._attn_implementation == "eager"
 
-    def embeddings(self, ids: Tensor, pictures: Sequence[Seen], spans: Sequence[tuple[int, int]]) -> Tensor:
+    def embeddings(
+        self, ids: Tensor, pictures: Sequence[VisionTokens], spans: Sequence[tuple[int, int]]
+    ) -> Tensor:
         """(n, width): the ids' embeddings, with each picture's vision tokens in its span."""
         rows = self.embed(ids.to(self.device)).clone()
         for seen, (start, end) in zip(pictures, spans, strict=True):
@@ -41,7 +214,11 @@ class LanguageModel:
         return rows
 
     def prefix(
-        self, ids: Tensor, positions: Tensor, pictures: Sequence[Seen], spans: Sequence[tuple[int, int]]
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        pictures: Sequence[VisionTokens],
+        spans: Sequence[tuple[int, int]],
     ) -> Prefix:
         """Compute a prefix that others go on from."""
         from transformers import DynamicCache
@@ -119,11 +296,11 @@ class LanguageModel:
         return head(hidden).float()[..., chosen]
 
 
-def score_blocks(
+def yes_logits(
     language: LanguageModel,
     prefix: Prefix,
     layout: PairLayout,
-    candidates: Sequence[Seen],
+    candidates: Sequence[VisionTokens],
     answers: tuple[int, int],
     batch: int,
 ) -> Tensor:
@@ -137,7 +314,9 @@ def score_blocks(
     return logits[:, 0] - logits[:, 1]
 
 
-def last_hidden(language: LanguageModel, sequence: Sequence3, pictures: Sequence[Seen], count: int) -> Tensor:
+def last_hidden(
+    language: LanguageModel, sequence: Sequence3, pictures: Sequence[VisionTokens], count: int
+) -> Tensor:
     """(count, width): the hidden states at the last `count` tokens of one whole sequence."""
     empty = Prefix((), 0)
     rows = language.embeddings(sequence.ids, pictures, sequence.image_spans)[None]

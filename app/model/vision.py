@@ -1,4 +1,4 @@
-"""Pictures to patches to vision tokens, many at once.
+"""Pictures to patches to vision tokens, in batches; the tokens are remembered.
 
 The stock vision tower loops over pictures in Python. Pictures of equal size are encoded here as one
 batch: the same numbers, several times faster. Imports torch; imported only by what runs the model.
@@ -7,7 +7,7 @@ batch: the same numbers, several times faster. Imports torch; imported only by w
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from app.model.pictures import BoundedCache, ImageRule, Picture, apply_rule
 
 PATCH = 14
 MERGE = 2
@@ -53,7 +55,7 @@ def pixel_patches(images: Sequence[Image.Image] | np.ndarray) -> Patches:
     """Patches exactly as Qwen2VLImageProcessor makes them from pictures that need no resizing.
 
     Args:
-        images: RGB pictures, or uint8 (n, h, w, 3); sides are multiples of 28 (see image_rules).
+        images: RGB pictures, or uint8 (n, h, w, 3); sides are multiples of 28 (see app.model.pictures).
 
     Raises:
         ValueError: a side is not a multiple of 28.
@@ -189,3 +191,77 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     first, second = x.float().chunk(2, dim=-1)
     turned = torch.cat((-second, first), dim=-1)
     return (x.float() * cos + turned * sin).to(x.dtype)
+
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class VisionTokens:
+    """What the language model sees of a picture: tokens (t*h*w/4, width), on the model's device."""
+
+    tokens: Tensor
+    grid: Grid
+
+
+class VisionReader:
+    """Reads pictures with a vision tower under one image rule. Not thread-safe: the model has the lock."""
+
+    def __init__(self, visual: Any, rule: ImageRule, cache: BoundedCache[VisionTokens]) -> None:
+        self._visual = visual
+        self._rule = rule
+        self._cache = cache
+        self._device = next(visual.parameters()).device
+
+    def see(
+        self,
+        pictures: Sequence[Picture],
+        *,
+        stop: Callable[[], bool] | None = None,
+        skip_unreadable: bool = False,
+    ) -> list[VisionTokens | None]:
+        """One entry per picture; None where `stop` came first, or (with skip_unreadable) it cannot be opened.
+
+        Raises:
+            OSError, ValueError: from a picture's own load, without skip_unreadable.
+        """
+        found: list[VisionTokens | None] = [self._cache.get(picture.key) for picture in pictures]
+        missing = [place for place, seen in enumerate(found) if seen is None]
+        for start in range(0, len(missing), BATCH):
+            if stop is not None and stop():
+                break
+            batch = []
+            for place in missing[start : start + BATCH]:
+                try:
+                    batch.append((place, apply_rule(self._rule, pictures[place].load())))
+                except (OSError, ValueError):
+                    if not skip_unreadable:
+                        raise
+            for (place, _), seen in zip(batch, self._encode([image for _, image in batch]), strict=True):
+                found[place] = seen
+                size = seen.tokens.numel() * seen.tokens.element_size()
+                self._cache.put(pictures[place].key, seen, size)
+        return found
+
+    @torch.inference_mode()
+    def _encode(self, images: Sequence[Any]) -> list[VisionTokens]:
+        patches = pixel_patches(images)
+        pieces = patches.each()
+        found: dict[int, VisionTokens] = {}
+        for grid in dict.fromkeys(patches.grids):
+            group = [place for place, other in enumerate(patches.grids) if other == grid]
+            values = torch.stack([pieces[place] for place in group]).to(self._device)
+            tokens = encode_grids(self._visual, fixed_batch(values, BATCH), grid)[: len(group)]
+            for place, row in zip(group, tokens, strict=True):
+                found[place] = VisionTokens(row.clone(), grid)  # a view would keep its whole batch alive
+        return [found[place] for place in range(len(images))]
+
+
+def fixed_batch(rows: Tensor, size: int) -> Tensor:
+    """Off the CPU, rows repeated up to `size`: kernels are chosen by shape, and one shape gives one result.
+
+    On a CPU in float32 another shape changes a row by rounding alone, and padding would cost time.
+    """
+    if rows.device.type == "cpu" or len(rows) == size or len(rows) == 0:
+        return rows
+    return torch.cat([rows, rows[-1:].expand(size - len(rows), *rows.shape[1:])])

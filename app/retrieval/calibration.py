@@ -10,7 +10,7 @@ import itertools
 
 import numpy as np
 
-from app.model.manifest import Calibration
+from app.model.checkpoint import Calibration
 
 __all__ = ["Calibration", "clip_log_odds", "fit", "fit_threshold", "log_odds", "mix", "sigmoid"]
 
@@ -25,12 +25,18 @@ def sigmoid(log_odds: np.ndarray) -> np.ndarray:
 
 
 def log_odds(
-    calibration: Calibration, words: np.ndarray, similarities: np.ndarray, rarity: np.ndarray | float = 0.0
+    calibration: Calibration,
+    model_logits: np.ndarray,
+    similarities: np.ndarray,
+    rarity: np.ndarray | float = 0.0,
 ) -> np.ndarray:
-    """float64 (n,) of P(same person) for candidates that the model was asked about. rarity: of what is told."""
-    words, similarities = np.asarray(words, np.float64), np.asarray(similarities, np.float64)
+    """float64 (n,) of P(same person) for candidates that the model was asked about.
+
+    model_logits: logit("Yes") - logit("No"), with the attribute score. rarity: how rare is what the words say, nats.
+    """
+    logits, similarities = np.asarray(model_logits, np.float64), np.asarray(similarities, np.float64)
     told = calibration.rarity * np.asarray(rarity, np.float64)
-    return calibration.word * words + calibration.similarity * similarities + told + calibration.bias
+    return calibration.yes_logit * logits + calibration.similarity * similarities + told + calibration.bias
 
 
 def clip_log_odds(calibration: Calibration, similarities: np.ndarray) -> np.ndarray:
@@ -92,7 +98,7 @@ def fit(
     alone, clip_bias = _fit_monotone(similarities[:, None], same, importance)
     tau = float(np.quantile(similarities[same], 1 - recall, method="lower"))
     return Calibration(
-        word=both[0],
+        yes_logit=both[0],
         similarity=both[1],
         bias=bias,
         clip_similarity=alone[0],

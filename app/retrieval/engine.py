@@ -1,47 +1,63 @@
-"""A query in, a ranking out: filters, CLIP, the model's word, calibration. Stateless between searches."""
+"""A query in, a ranking out: filters, CLIP, prefilter by tau, the model's P(yes), calibration (section 4.1).
+
+Stateless between searches.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import Image
 
+from app.model.checkpoint import Calibration
 from app.model.description import query_description
-from app.model.manifest import Calibration
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
-from app.retrieval.asking import Progress, Stop, StopOnce, ask_words, is_picture_error
-from app.retrieval.comparison import Comparison, compare_readings
-from app.retrieval.errors import RetrievalError
-from app.retrieval.evidence import AttributeEvidence, Seen, sensible
-from app.retrieval.findings import Findings
-from app.retrieval.judging import Judge, unjudged
-from app.retrieval.listing import list_by_time
-from app.retrieval.prefilter import prefilter
+from app.retrieval.attribute_probs import (
+    ClipAttributes,
+    GalleryAppearance,
+    Priors,
+    gallery_priors,
+    rarity,
+    sensible,
+)
+from app.retrieval.fusion import Fusion, query_similarity, unfused
+from app.retrieval.query import Query, Reference, RetrievalError
+from app.retrieval.rankers import (
+    LIST_LENGTH,
+    Stop,
+    StopOnce,
+    best_choice,
+    is_picture_error,
+    pairwise,
+    prefilter,
+)
+from app.retrieval.ranking import Candidate, Ranking, SearchTrace, Timings, rank_candidates
 from app.retrieval.references import (
+    OpenQuery,
     copies_of,
     crop_picture,
     open_reference,
     reference_picture,
     rows_of,
 )
-from app.retrieval.rerank import rerank
-from app.retrieval.shares import Readers, Usual, rarity
-from app.retrieval.similarity import query_similarity
-from app.retrieval.values import Query, Ranking, Reference, Timings
+from gallery_store.console import StepProgress
 from gallery_store.encoder import ClipEncoder
 from gallery_store.store import GalleryStore
 
 if TYPE_CHECKING:
-    from app.model.annotation import AttributeReading
+    from app.model.attributes import AttributeReading
 
-__all__ = ["Comparison", "Engine", "RetrievalError"]
+Result = TypeVar("Result")
 
 SAMPLED = 1024  # crops that tell how common a value is
 NO_TAU = -1.0  # without a calibration: every crop is worth asking about, up to k
+_READ_AT_ONCE = 2000  # rows
+_NO_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 class Engine:
@@ -66,17 +82,18 @@ class Engine:
             raise ValueError(f"k is at least 1, not {k}")
         self.store = store
         self.encoder = encoder
-        self.evidence = AttributeEvidence(encoder)
         self.model = model
         self.k = k
         self.tau = tau
+        self.clip_attributes = ClipAttributes(encoder)
+        self._fusion = Fusion(store, self.clip_attributes, model, encoder) if model else None
 
     def search(
         self,
         query: Query,
         *,
         limit: int = 200,
-        progress: Progress | None = None,
+        progress: StepProgress | None = None,
         stop: Stop | None = None,
     ) -> Ranking:
         """Rank the crops that pass the query's filters.
@@ -89,48 +106,15 @@ class Engine:
             RetrievalError: a reference that is gone or cannot be read.
             EncoderMismatch: the gallery was indexed by another encoder. ModelError: the model cannot load.
         """
-        self.store.require_encoder(self.encoder.name, self.encoder.version)
-        try:
-            return self._search(query, limit, progress or _silent, stop or _never)
-        except KeyError:
-            # A crop was deleted between two of our questions; the refreshed gallery does not list it.
-            return self._search(query, limit, progress or _silent, stop or _never)
-
-    def _search(self, query: Query, limit: int, progress: Progress, stop: Stop) -> Ranking:
-        began = time.perf_counter()
         if not (query.has_text or query.references):
-            ids = self._searched(query)
-            candidates = list_by_time(self.store, ids, limit)
-            spent = Timings(total=time.perf_counter() - began)
-            calibrated = self._calibrated(query)
-            return Ranking(candidates, self.store.count(), len(ids), 0, False, spent, calibrated)
-        told = self._find(query, progress, stop)
-        ranked = rerank(
-            told.found,
-            told.words,
-            told.calibration,
-            limit=limit,
-            near=told.near,
-            rarity=told.rarity,
-            kinship=told.kinship,
-            apart=told.apart,
-        )
-        total = time.perf_counter() - began
-        encode, prefilter = told.timings.encode, told.timings.prefilter
-        return Ranking(
-            candidates=ranked.candidates,
-            total=told.total,
-            searched=len(told.found.ids),
-            scored=ranked.scored,
-            nobody_fits=ranked.nobody_fits,
-            timings=Timings(encode, prefilter, total - encode - prefilter, total),
-            calibrated=told.calibration is not None,
-            stopped=told.stopped,
-            put_back=told.apart is not None,
-        )
+            self.store.require_encoder(self.encoder.name, self.encoder.version)
+            return _again_if_deleted(lambda: self._list_by_time(query, limit))
+        return rank_candidates(self.trace(query, progress=progress, stop=stop), limit)
 
-    def find(self, query: Query, *, progress: Progress | None = None, stop: Stop | None = None) -> Findings:
-        """What `search` ranks by: CLIP's similarity to every crop, and the word on those worth asking about.
+    def trace(
+        self, query: Query, *, progress: StepProgress | None = None, stop: Stop | None = None
+    ) -> SearchTrace:
+        """One search before it is ranked: CLIP's similarity to every crop, and P(yes) of those worth asking about.
 
         Evaluation reads every ranker off one such pass. Raises as `search`; ValueError for a query without
         words and pictures.
@@ -138,80 +122,113 @@ class Engine:
         if not (query.has_text or query.references):
             raise ValueError("there is nothing to compare crops with: the query has no words and no pictures")
         self.store.require_encoder(self.encoder.name, self.encoder.version)
-        return self._find(query, progress or _silent, stop or _never)
+        return _again_if_deleted(lambda: self._trace(query, progress or _silent, stop or _never))
 
-    def _searched(self, query: Query) -> np.ndarray:
-        """int64 ids that the filters pass, without the query's own crops."""
-        self.store.refresh()
-        apart = query.rejected | query.confirmed
-        apart |= {r.image_id for r in query.references if r.image_id is not None}
-        return self.store.matching(query.filters, exclude=apart)
-
-    def _find(self, query: Query, progress: Progress, stop: Stop) -> Findings:
+    def _trace(self, query: Query, progress: StepProgress, stop: Stop) -> SearchTrace:
         began = time.perf_counter()
-        ids = self._searched(query)
+        ids = self._matching(query)
         total = self.store.count()
         progress("encode", 0, 1)
-        description = query_description(query.wanted, query.unwanted, query.text)
-        references = [open_reference(r, self.store, self.encoder) for r in query.references]
-        calibration = self._calibration(query.kind)
-        described = self.encoder.encode_texts([description])[0] if description else None
+        opened, crops = self._open(query, ids)
         encoded = time.perf_counter()
 
         progress("prefilter", 0, len(ids))
-        if copies := copies_of(references, ids, self.store):
-            ids = ids[~np.isin(ids, list(copies))]
-        usual = self._usual(ids)
-        own = self.evidence.looks(rows_of(references)) if references else None
-
-        def some(places: np.ndarray | slice) -> Seen:
-            return self.evidence.seen(lambda rows: self.store.similarities(rows, ids[places]))
-
-        everyone = some(slice(None))
-        similarities = query_similarity(query, described, own, everyone, calibration, usual, some)
+        calibration = opened.calibration
+        own = self.clip_attributes.appearance(rows_of(opened.references)) if opened.references else None
+        similarity = query_similarity(query, opened.vector, own, crops, calibration, opened.priors)
         tau = self.tau if self.tau is not None else calibration.tau if calibration else NO_TAU
-        found = prefilter(ids, similarities, tau=tau, k=self.k)
+        prefiltered = prefilter(crops.ids, similarity, tau=tau, k=self.k)
         filtered = time.perf_counter()
 
         stopped = StopOnce(stop)
-        pictures = [crop_picture(crop) for crop in self.store.crops(found.ids[: found.asked].tolist())]
-        words = ask_words(self.model, description, references, pictures, progress, stopped)
-        judged = unjudged(found)
-        if calibration and self.model is not None:
-            judge = Judge(self.store, self.evidence, self.model, self.encoder)
-            judged = judge(query, described, references, found, pictures, calibration, usual, stopped)
+        head = prefiltered.ids[: prefiltered.asked].tolist()
+        pictures = [crop_picture(crop) for crop in self.store.crops(head)]
+        yes_logits = pairwise(self.model, opened.description, opened.references, pictures, progress, stopped)
+        fused = unfused(prefiltered)
+        if self._fusion is not None:
+            fused = self._fusion.fuse(opened, prefiltered, pictures, stopped)
         ended = time.perf_counter()
-        spent = Timings(encoded - began, filtered - encoded, ended - filtered, ended - began)
-        return Findings(
-            found=found,
-            words=words + judged.reading,
-            near=judged.near,
-            kinship=judged.kinship,
-            apart=judged.apart,
+        return SearchTrace(
+            prefiltered=prefiltered,
+            yes_logits=yes_logits,
+            fused=fused,
             calibration=calibration,
-            description=description,
-            references=tuple(references),
-            rarity=rarity(usual, query.wanted, query.unwanted),
+            description=opened.description,
+            references=opened.references,
+            rarity=rarity(opened.priors, query.wanted, query.unwanted),
             total=total,
-            timings=spent,
-            stopped=stopped.said,
+            timings=Timings(encoded - began, filtered - encoded, ended - filtered, ended - began),
+            stopped=stopped.stopped,
         )
 
-    def _usual(self, ids: np.ndarray) -> Usual:
+    def best_choice(
+        self, trace: SearchTrace, *, list_length: int = LIST_LENGTH, stop: Stop | None = None
+    ) -> np.ndarray:
+        """The multi-turn best choice of section 3.3 over the candidates that were asked about.
+
+        Returns:
+            int64 (asked,): places in `trace.prefiltered`, best first; as they came without a model.
+
+        Raises:
+            ModelError: the model cannot load. OSError, ValueError: a picture cannot be opened.
+        """
+        asked = trace.prefiltered.asked
+        if self.model is None or not asked:
+            return np.arange(asked)
+        head = trace.prefiltered.ids[:asked].tolist()
+        pictures = [crop_picture(crop) for crop in self.store.crops(head)]
+        return best_choice(
+            self.model, trace.description, trace.references, pictures, list_length=list_length, stop=stop
+        )
+
+    def _matching(self, query: Query) -> np.ndarray:
+        """int64 ids that the filters pass, without the query's own crops."""
+        self.store.refresh()
+        own = {reference.image_id for reference in query.references if reference.image_id is not None}
+        return self.store.matching(query.filters, exclude=query.rejected | query.confirmed | own)
+
+    def _open(self, query: Query, ids: np.ndarray) -> tuple[OpenQuery, GalleryAppearance]:
+        """The query made ready, and the crops to be searched: `ids` without copies of the operator's own file."""
+        description = query_description(query.wanted, query.unwanted, query.text)
+        references = tuple(open_reference(r, self.store, self.encoder) for r in query.references)
+        calibration = self._calibration(query.kind)
+        vector = self.encoder.encode_texts([description])[0] if description else None
+        if copies := copies_of(references, ids, self.store):
+            ids = ids[~np.isin(ids, list(copies))]
+        opened = OpenQuery(query, description, vector, references, calibration, self._priors(ids))
+        return opened, GalleryAppearance(self.store, ids, self.clip_attributes)
+
+    def _priors(self, ids: np.ndarray) -> Priors:
         """How common each value is among the crops searched, or among SAMPLED of them, evenly spread."""
         sample = ids[np.linspace(0, len(ids) - 1, SAMPLED).astype(np.int64)] if len(ids) > SAMPLED else ids
-        return self.evidence.usual(lambda rows: self.store.similarities(rows, sample))
+        return gallery_priors(GalleryAppearance(self.store, sample, self.clip_attributes).probs)
 
     def _calibration(self, kind: str) -> Calibration | None:
         manifest = self.model.manifest if self.model else None
         return manifest.calibration(self.encoder.name, self.encoder.version, kind) if manifest else None
 
-    def _readers(self) -> Readers | None:
-        manifest = self.model.manifest if self.model else None
-        return manifest.readers_with(self.encoder.name, self.encoder.version) if manifest else None
-
-    def _calibrated(self, query: Query) -> bool:
-        return self._calibration(query.kind) is not None
+    def _list_by_time(self, query: Query, limit: int) -> Ranking:
+        """A query of filters alone: earliest first, those without a time last, equal ones by id; nothing is scored."""
+        began = time.perf_counter()
+        ids = self._matching(query)
+        times = {
+            crop.id: crop.time or _NO_TIME
+            for start in range(0, len(ids), _READ_AT_ONCE)
+            for crop in self.store.crops(ids[start : start + _READ_AT_ONCE].tolist())
+        }
+        ordered = sorted(times, key=lambda image_id: (times[image_id], image_id))[:limit]
+        candidates = tuple(
+            Candidate(image_id, similarity=0.0, p_yes=None, probability=0.0) for image_id in ordered
+        )
+        return Ranking(
+            candidates,
+            total=self.store.count(),
+            searched=len(ids),
+            scored=0,
+            no_match=False,
+            timings=Timings(total=time.perf_counter() - began),
+            calibrated=self._calibration(query.kind) is not None,
+        )
 
     def read(self, references: Sequence[Reference]) -> list[tuple[AttributeReading, ...]]:
         """What is read off each picture; nothing where there is no model.
@@ -222,15 +239,15 @@ class Engine:
             RetrievalError: a reference that is gone or cannot be read.
         """
         pictures = [reference_picture(reference, self.store) for reference in references]
-        if self.model is None:
+        if self.model is None or self._fusion is None:
             return [() for _ in pictures]
         try:
-            if (readers := self._readers()) is not None:
-                rows = self.model.shares(pictures)
-                if np.isfinite(rows).all():
-                    opened = [open_reference(r, self.store, self.encoder) for r in references]
-                    told = zip(opened, rows, strict=True)
-                    return [sensible(self.evidence.read(o.vector, row, readers)) for o, row in told]
+            if (weights := self._fusion.weights) is not None:
+                model_probs = self.model.attribute_probs(pictures)
+                if np.isfinite(model_probs).all():
+                    vectors = [open_reference(r, self.store, self.encoder).vector for r in references]
+                    both = zip(vectors, model_probs, strict=True)
+                    return [sensible(self.clip_attributes.readings(*one, weights)) for one in both]
             return self.model.annotate(pictures)  # says so where a picture cannot be opened
         except (OSError, ValueError) as error:
             if not is_picture_error(error):
@@ -239,20 +256,23 @@ class Engine:
                 f"a picture cannot be read: {error}; `python -m gallery_store verify` lists all such"
             ) from None
 
-    def compare(self, first: Reference, second: Reference) -> Comparison:
-        """What two pictures have in common, by the model's readings. Raises RetrievalError."""
-        one, other = self.read([first, second])
-        return compare_readings(one, other)
-
     def warm_up(self) -> None:
         """Load what loads lazily and run each path once, so that the first search is as fast as the next."""
         self.encoder.encode_texts(["a person"])
         if self.model is not None:
             grey = Picture("warm-up", lambda: Image.new("RGB", (56, 112), (128, 128, 128)))
-            self.model.words("a person", [], [grey])
-            self.model.words("", [grey], [grey])
-            if self._readers():
-                self.model.shares([grey])
+            self.model.yes_logits("a person", [], [grey])
+            self.model.yes_logits("", [grey], [grey])
+            if self._fusion and self._fusion.weights:
+                self.model.attribute_probs([grey])
+
+
+def _again_if_deleted(step: Callable[[], Result]) -> Result:
+    """Once more where a crop was deleted between two of our questions: the refreshed gallery does not list it."""
+    try:
+        return step()
+    except KeyError:
+        return step()
 
 
 def _silent(step: str, done: int, everything: int) -> None:

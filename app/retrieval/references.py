@@ -1,4 +1,4 @@
-"""The pictures of the person sought: crops of the gallery, or files that the operator brought."""
+"""A query made ready to be searched with: its pictures opened, its words and pictures encoded."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.model.checkpoint import Calibration
 from app.model.pictures import Picture
-from app.retrieval.errors import RetrievalError
-from app.retrieval.values import Reference
+from app.retrieval.attribute_probs import Priors
+from app.retrieval.query import Query, Reference, RetrievalError
 from gallery_store.crops import Crop
 from gallery_store.decoding import PictureError, open_picture
 from gallery_store.encoder import ClipEncoder
@@ -28,6 +29,23 @@ class OpenReference:
     vector: np.ndarray
     sha256: str
     image_id: int | None
+
+
+@dataclass(frozen=True)
+class OpenQuery:
+    """A query made ready to be compared: words and pictures encoded.
+
+    description: one line of plain words, "" without any; vector: its unit row float32 (dim,), None without any.
+    references: as the query has them, opened. calibration: of this kind of query; None for a model without one.
+    priors: how common each attribute value is in the gallery.
+    """
+
+    query: Query
+    description: str
+    vector: np.ndarray | None
+    references: tuple[OpenReference, ...]
+    calibration: Calibration | None
+    priors: Priors
 
 
 def crop_picture(crop: Crop) -> Picture:

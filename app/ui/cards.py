@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.retrieval.values import Candidate, Ranking
+from app.retrieval.ranking import Candidate, Ranking
 from gallery_store.crops import Crop, camera_key
 
 
@@ -104,7 +104,7 @@ def _head(cards: Sequence[Card], ranking: Ranking) -> str:
     if ranking.stopped:
         notes.append("stopped early")
     line = f'<p class="cr-count">{" · ".join(notes)}</p>'
-    if ranking.nobody_fits:
+    if ranking.no_match:
         line += '<p class="cr-nobody">Nobody here seems to fit. What follows is weak.</p>'
     return line
 

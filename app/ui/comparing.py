@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from app.model.vocabulary import Attribute
 from app.retrieval.comparison import Comparison
-from app.retrieval.values import Query
+from app.retrieval.query import Query
 
 
 def compare(

@@ -21,12 +21,12 @@ from app.chat.chips import hidden_by
 from app.chat.conversation import Conversation
 from app.chat.reply import compare_text, reply
 from app.chat.values import GalleryFacts, Shown
-from app.model.annotation import AttributeReading
-from app.model.errors import ModelError
+from app.model.attributes import AttributeReading
+from app.model.checkpoint import ModelError
 from app.retrieval.comparison import SURE_ENOUGH, Comparison
 from app.retrieval.engine import Engine
-from app.retrieval.errors import RetrievalError
-from app.retrieval.values import Query, Ranking, Reference
+from app.retrieval.query import Query, Reference, RetrievalError
+from app.retrieval.ranking import Ranking
 from app.ui.cards import Card, make_cards
 from app.ui.comparing import compare
 from app.ui.querying import query_json
@@ -155,7 +155,7 @@ class Desk:
             return ()
         by_id = {candidate.image_id: candidate for candidate in session.ranking.candidates}
         found: list[Card] = []
-        for image_id in by_id[session.selected.image_id].kin:
+        for image_id in by_id[session.selected.image_id].same_outfit:
             if (candidate := by_id.get(image_id)) is None:
                 continue  # beyond what is listed
             try:
@@ -223,7 +223,7 @@ class Desk:
     def _reply(self, conversation: Conversation, ranking: Ranking | None, cards: Sequence[Card]) -> str:
         if ranking is None:
             return NOTHING_SOUGHT
-        hidden = self._hidden(conversation) if ranking.nobody_fits or not ranking.candidates else {}
+        hidden = self._hidden(conversation) if ranking.no_match or not ranking.candidates else {}
         return reply(conversation, ranking, self._shown(ranking, cards), hidden=hidden)
 
     def _hidden(self, conversation: Conversation) -> dict[str, int]:
@@ -262,7 +262,7 @@ class Desk:
     def _status(self, session: Session) -> dict[str, Any]:
         query, ranking = chat.to_query(session.conversation), session.ranking
         return {
-            "nobody_fits": bool(ranking and ranking.nobody_fits),
+            "nobody_fits": bool(ranking and ranking.no_match),
             "searched": ranking.searched if ranking else 0,
             "scored": ranking.scored if ranking else 0,
             "seconds": round(ranking.timings.total, 3) if ranking else 0.0,

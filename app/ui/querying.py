@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.retrieval.values import Query
+from app.retrieval.query import Query
 
 
 def query_json(query: Query) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.chat.conversation import Conversation
 from app.retrieval.comparison import Comparison
-from app.retrieval.values import Ranking
+from app.retrieval.ranking import Ranking
 from app.ui.cards import Card
 
 MOST_SESSIONS = 2000  # a conversation takes some kilobytes

@@ -68,7 +68,7 @@ def _check_port(settings: Settings) -> None:
 
 def open_engine(settings: Settings) -> Engine:
     """Gallery and models, loaded and warm; the demo crops imported on the first start. Raises StartError."""
-    from app.model.errors import ModelError
+    from app.model.checkpoint import ModelError
     from gallery_store.encoder import EncoderError
     from gallery_store.store import GalleryError
 

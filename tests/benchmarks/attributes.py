@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.model.annotation import AttributeReading
+from app.model.attributes import AttributeReading
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import KINDS
-from app.retrieval.evidence import AttributeEvidence, readings, sensible
+from app.retrieval.attribute_probs import AttributeEvidence, readings, sensible
 from app.settings import DEMO_CLIP, DEMO_MODEL
 from gallery_store.encoder import ClipEncoder
 from training.evaluation.synthetic_people import one_outfit
@@ -31,7 +31,7 @@ def main() -> None:
     evidence = AttributeEvidence(encoder)
     tuned = ReidModel.load(DEMO_MODEL)
     shares = tuned.shares([Picture(n, crop.picture) for n, crop in enumerate(crops)])
-    readers = tuned.manifest.readers_with(encoder.name, encoder.version) if tuned.manifest else None
+    readers = tuned.manifest.fusion_weights_for(encoder.name, encoder.version) if tuned.manifest else None
     model = [readings(row) for row in shares]
     vectors = encoder.encode_images([crop.picture() for crop in crops])
     clip = [evidence.read(vector) for vector in vectors]

@@ -21,7 +21,7 @@ from app.chat.values import GalleryFacts
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, phrase
 from app.retrieval.engine import Engine
-from app.retrieval.values import Query, Reference
+from app.retrieval.query import Query, Reference
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryStore

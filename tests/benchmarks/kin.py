@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from app.model.manifest import CheckpointManifest
+from app.model.checkpoint import CheckpointManifest
 from app.settings import DEMO_CLIP, DEMO_MODEL
 from training.evaluation.searchers import Models, Searchers
 from training.evaluation.synthetic_run import Plan, run_synthetic

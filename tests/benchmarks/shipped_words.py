@@ -38,7 +38,9 @@ def words() -> dict[str, list[float]]:
     told = [Attribute(kind, seen[kind]) for kind in ("gender", "upper", "upper_colour") if kind in seen]
     asked = {"image": ("", [picture]), "text": (query_description(told), [])}
     asked["image-plus-text"] = (query_description(told), [picture])
-    return {kind: [round(float(w), 4) for w in model.words(*ask, gallery)] for kind, ask in asked.items()}
+    return {
+        kind: [round(float(w), 4) for w in model.yes_logits(*ask, gallery)] for kind, ask in asked.items()
+    }
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from PIL import Image
 
 from app.model.answers import ENTRIES, parse_annotation
-from app.model.image_rules import STAGE_1, ImageRule
+from app.model.pictures import STAGE_1, ImageRule
 from app.model.prompts import Message, annotate_prompt, caption_prompt
 from app.model.vocabulary import KINDS
 
@@ -78,10 +78,9 @@ class LocalCaptioner:
     def __init__(
         self, spec: str | Path, *, device: str = "cpu", batch: int = 8, known: bool | None = None
     ) -> None:
-        from app.model.layout import PromptTokens
+        from app.model.checkpoint import CheckpointManifest
         from app.model.loading import find_checkpoint, load_model
-        from app.model.manifest import CheckpointManifest
-        from app.model.scoring import LanguageModel
+        from app.model.scoring import LanguageModel, PromptTokens
 
         checkpoint = find_checkpoint(spec)
         manifest = CheckpointManifest.read(checkpoint.folder) if checkpoint.folder else None
@@ -102,13 +101,13 @@ class LocalCaptioner:
     def _answers(self, question: Any, pictures: Sequence[Image.Image], limit: int) -> list[str]:
         import torch
 
-        from app.model.annotation import generate
+        from app.model.attributes import generate
         from app.model.pictures import BoundedCache, Picture
-        from app.model.tokens import TokenReader
+        from app.model.vision import VisionReader
 
         answers = [""] * len(pictures)
         with torch.inference_mode():
-            reader = TokenReader(self._model.model.visual, self.rule, BoundedCache(0))
+            reader = VisionReader(self._model.model.visual, self.rule, BoundedCache(0))
             seen = reader.see([Picture(n, lambda p=picture: p) for n, picture in enumerate(pictures)])  # type: ignore[misc]
             for grid in dict.fromkeys(one.grid for one in seen if one):
                 group = [(place, one) for place, one in enumerate(seen) if one and one.grid == grid]

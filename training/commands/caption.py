@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    from app.model.errors import ModelError
+    from app.model.checkpoint import ModelError
     from training.captioning.captioners import Captioner, CaptionerError, LocalCaptioner, RemoteCaptioner
     from training.captioning.run import tell_all
     from training.datasets.errors import DataSetError

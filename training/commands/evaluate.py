@@ -174,8 +174,8 @@ def show(result: Result, *, as_json: bool) -> None:
 
 def errors() -> tuple[type[Exception], ...]:
     """What an evaluation refuses in one sentence."""
-    from app.model.errors import ModelError
-    from app.retrieval.errors import RetrievalError
+    from app.model.checkpoint import ModelError
+    from app.retrieval.query import RetrievalError
     from app.settings import SettingsError
     from gallery_store.encoder import EncoderError
     from gallery_store.errors import GalleryError

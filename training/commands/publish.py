@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    from app.model.errors import ModelError
+    from app.model.checkpoint import ModelError
     from training.tuning.errors import TuningError
     from training.tuning.publish import publish
     from training.tuning.quiet import quiet

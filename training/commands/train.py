@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    from app.model.errors import ModelError
+    from app.model.checkpoint import ModelError
     from training.datasets.errors import DataSetError
     from training.instructions.stream import CannotBeMade
     from training.tuning.errors import TuningError
@@ -127,7 +127,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 def planned(chosen: argparse.Namespace) -> list[Run]:
     """The runs that the arguments ask for, in order. Raises TuningError for values that make no sense."""
-    from app.model.image_rules import MIN_PIXELS
+    from app.model.pictures import MIN_PIXELS
     from training.datasets.load import parse_names
     from training.stages import STAGES
     from training.tuning.errors import TuningError

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from app.model.checkpoint import CheckpointManifest
 from app.model.description import query_description
-from app.model.image_rules import DEMO
-from app.model.manifest import CheckpointManifest
+from app.model.pictures import DEMO
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import KINDS
-from app.retrieval.evidence import AttributeEvidence
-from app.retrieval.shares import split as split_shares
+from app.retrieval.attribute_probs import AttributeEvidence
+from app.retrieval.attribute_probs import split as split_shares
 from gallery_store.encoder import ClipEncoder
 from training.demo.calibrate import CANDIDATES, PRESENT_SHARE
 from training.demo.language import train_stage
@@ -79,9 +79,9 @@ class Measure:
         def word(search: Search, places: np.ndarray) -> np.ndarray:
             own = [] if search.reference is None else [pictures[search.reference]]
             text = query_description(search.wanted) if search.wanted else ""
-            return model.words(text, own, [pictures[i] for i in self.gallery.rows[places]])
+            return model.yes_logits(text, own, [pictures[i] for i in self.gallery.rows[places]])
 
-        read = split_shares(model.shares([pictures[i] for i in self.gallery.rows]))
+        read = split_shares(model.attribute_probs([pictures[i] for i in self.gallery.rows]))
         right = [
             (read(kind).argmax(0) == truth)[truth >= 0].mean()
             for kind, truth in zip(KINDS, self.pool.visible[self.gallery.rows].T, strict=True)

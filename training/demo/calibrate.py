@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from app.model.checkpoint import AffinityWeights, Calibration, CheckpointManifest, encoder_key
 from app.model.description import query_description
-from app.model.manifest import Calibration, CheckpointManifest, Kin, encoder_key
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
+from app.retrieval.affinity import likeness
+from app.retrieval.attribute_probs import AttributeEvidence, rarity
+from app.retrieval.attribute_probs import split as split_shares
 from app.retrieval.calibration import clip_log_odds, fit, fit_threshold, log_odds, mix, sigmoid
-from app.retrieval.evidence import AttributeEvidence
-from app.retrieval.kin import likeness
-from app.retrieval.shares import rarity
-from app.retrieval.shares import split as split_shares
 from gallery_store.encoder import ClipEncoder
 from training.demo.pool import Pool
 from training.demo.progress import Log
@@ -66,7 +65,7 @@ def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
     encoder, model = ClipEncoder.load(clip), ReidModel.load(folder)
     vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
     pictures = pool.for_model()
-    read = model.shares(pictures)
+    read = model.attribute_probs(pictures)
     gallery, away = split(pool, PRESENT_SHARE)
     evidence = AttributeEvidence(encoder)
     readers = fit_readers(
@@ -101,7 +100,7 @@ def calibrate(folder: Path, clip: Path, pool: Pool, log: Log) -> dict[str, Any]:
     return figures
 
 
-def _kin(gallery: Gallery, clothes: np.ndarray) -> dict[str, Kin]:
+def _kin(gallery: Gallery, clothes: np.ndarray) -> dict[str, AffinityWeights]:
     """When the gallery's crops are kin, by both readers and by the model alone."""
     both = gallery.looks(gallery.rows, True)
     assert gallery.read is not None
@@ -149,7 +148,7 @@ def _ask(
         rows = gallery.rows[top]
         references = [] if search.reference is None else [pictures[search.reference]]
         text = query_description(search.wanted) if search.wanted else ""
-        found["words"].append(model.words(text, references, [pictures[i] for i in rows]))
+        found["words"].append(model.yes_logits(text, references, [pictures[i] for i in rows]))
         found["readings"].append(gallery.reading(search, rows))
         found["similarities"].append(similar[top])
         found["near"].append(gallery.parts(search, rows).similarity(*shares))

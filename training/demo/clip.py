@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from app.model.vocabulary import KINDS, LASTING, Attribute, describe
-from app.retrieval.evidence import SHARPNESS
+from app.retrieval.attribute_probs import SHARPNESS
 from gallery_store.encoder import WEIGHTS_FILE, ClipEncoder, save_clip_folder
 from gallery_store.torchvision_mend import mend_torchvision
 from training.demo.attribute_heads import AttributeHeads, attribute_loss, hidden_loss, usual_values

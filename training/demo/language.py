@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from app.model.form import form, form_logits
-from app.model.layout import PromptTokens, yes_no_ids
-from app.model.scoring import LanguageModel
+from app.model.attributes import attribute_probe, probe_logits
+from app.model.scoring import LanguageModel, PromptTokens, yes_no_ids
 from app.model.vision import encode_grids, pixel_patches
 from training.demo.attribute_heads import attribute_loss, hidden_loss, usual_values
 from training.demo.learning import learn, rank
@@ -50,7 +49,7 @@ class Stage:
     attributes and more and reach `told` at half time; many attributes fit fewer crops, and are easier.
     graded: weight at the start, fading to nothing at the end, of the ranking by how many attributes of a
     candidate are wrong: whoever must learn a description word by word is told which candidates nearly fit.
-    forms: pictures in each step that are read kind by kind (app.model.form). lists_every: so many steps have
+    forms: pictures in each step that are read kind by kind (app.model.attributes). lists_every: so many steps have
     one list.
     """
 
@@ -134,7 +133,7 @@ def train_stage(
     kinds = list(stage.lists)
     weights = np.array(list(stage.lists.values())) / max(1e-9, sum(stage.lists.values()))
     every = 2 if kinds else 1
-    form_of, usual = form(processor, lists.grid), usual_values(pool.visible)
+    form_of, usual = attribute_probe(processor, lists.grid), usual_values(pool.visible)
 
     def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
         rng = np.random.default_rng((seed, step, 43))  # all processes take one kind of list: equal work
@@ -164,7 +163,7 @@ def train_stage(
             loss = loss + figures["answers"]
         if read:
             tokens = torch.stack([seen[row] for row in read])
-            logits, visible = form_logits(LanguageModel(model), form_of, tokens), pool.visible[read]
+            logits, visible = probe_logits(LanguageModel(model), form_of, tokens), pool.visible[read]
             figures["forms"] = attribute_loss(logits, visible)
             loss = loss + figures["forms"] + HIDDEN * hidden_loss(logits, visible, usual)
         return loss, figures

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from app.model.description import query_description
-from app.model.layout import PairLayout, pair_layout
 from app.model.prompts import pair_prompt
+from app.model.scoring import PairLayout, pair_layout
 from app.model.vocabulary import LASTING, Attribute
 from training.demo.pool import KIND_NAMES, Pool, value_indices
 from training.demo.sampling import Batches, BatchRule, descriptions, satisfies

@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from app.model.image_rules import DEMO, apply
-from app.model.pictures import Picture
+from app.model.pictures import DEMO, Picture, apply_rule
 from app.model.vocabulary import KINDS
 from training.instructions.columns import Columns
 from training.synthetic.cameras import cameras
@@ -142,7 +141,7 @@ def both_sizes(crop: Crop) -> tuple[np.ndarray, np.ndarray]:
     """The crop as the demo Qwen2-VL and as the demo CLIP see it: uint8 (h, w, 3) each."""
     picture = crop.picture()
     large = picture.resize((CLIP_SIZE[1], CLIP_SIZE[0]), Image.Resampling.BICUBIC)
-    return np.asarray(apply(DEMO, picture)), np.asarray(large)
+    return np.asarray(apply_rule(DEMO, picture)), np.asarray(large)
 
 
 def _described(spec: PoolSpec) -> dict[str, Any]:

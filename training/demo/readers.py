@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from app.model.manifest import Kin
+from app.model.checkpoint import AffinityWeights
 from app.model.vocabulary import KINDS
+from app.retrieval.attribute_probs import LEAST_READ, SHARPNESS, split
 from app.retrieval.calibration import fit
-from app.retrieval.evidence import SHARPNESS
-from app.retrieval.shares import LEAST_READ, split
 
 PRIOR = 2e-3  # pulls towards CLIP alone: keeps the weights finite where everything is read rightly
 
@@ -54,7 +53,7 @@ def _fit(clip: torch.Tensor, model: torch.Tensor, truth: torch.Tensor) -> tuple[
     return SHARPNESS * one, other
 
 
-def fit_kin(cosines: np.ndarray, likeness: np.ndarray, clothes: np.ndarray, nearest: int) -> Kin:
+def fit_kin(cosines: np.ndarray, likeness: np.ndarray, clothes: np.ndarray, nearest: int) -> AffinityWeights:
     """When two crops show one person in the same clothes.
 
     Args:
@@ -69,4 +68,4 @@ def fit_kin(cosines: np.ndarray, likeness: np.ndarray, clothes: np.ndarray, near
     pairs = [np.take_along_axis(figures, near, 1).ravel() for figures in (cosines, likeness)]
     same = clothes[near] == clothes[:, None]
     found = fit(pairs[1], pairs[0], same.ravel())
-    return Kin(cosine=found.similarity, alike=found.word, bias=found.bias)
+    return AffinityWeights(cosine=found.similarity, alike=found.word, bias=found.bias)

@@ -19,8 +19,8 @@ import torch
 import torch.distributed as dist
 from torch.multiprocessing import spawn
 
-from app.model.image_rules import DEMO
-from app.model.manifest import CheckpointManifest
+from app.model.checkpoint import CheckpointManifest
+from app.model.pictures import DEMO
 from gallery_store.torchvision_mend import mend_torchvision
 from training.demo.base import build_base
 from training.demo.calibrate import calibrate

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from app.model.checkpoint import AffinityWeights
 from app.model.description import query_description
-from app.model.manifest import Kin
-from app.retrieval.evidence import AttributeEvidence, Looks
-from app.retrieval.kin import kinship, own_together, together, together_read
-from app.retrieval.shares import Readers, Usual, comparable, reading
-from app.retrieval.shares import split as split_shares
-from app.retrieval.similarity import picture_similarity, text_similarity
+from app.retrieval.affinity import kinship, own_together, together, together_read
+from app.retrieval.attribute_probs import AttributeEvidence, Looks, Readers, Usual, comparable, reading
+from app.retrieval.attribute_probs import split as split_shares
+from app.retrieval.fusion import picture_similarity, text_similarity
 from gallery_store.encoder import ClipEncoder
 from training.demo.searches import Search
 
@@ -29,7 +28,7 @@ class Gallery:
     usual: Usual
     read: np.ndarray | None = None
     readers: Readers | None = None
-    kin: Mapping[str, Kin] = field(default_factory=dict)
+    kin: Mapping[str, AffinityWeights] = field(default_factory=dict)
 
     def looks(self, rows: np.ndarray | list[int], both: bool) -> Looks:
         """Rows of the pool by CLIP, or by both readers."""

@@ -26,7 +26,8 @@ from app.chat.reply import reply
 from app.chat.values import GalleryFacts, Shown
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, phrase
 from app.retrieval.engine import Engine
-from app.retrieval.values import Ranking, Reference
+from app.retrieval.query import Reference
+from app.retrieval.ranking import Ranking
 from training.evaluation.harness import HarnessError
 from training.evaluation.searchers import Opened
 from training.synthetic.captions import caption, fragment

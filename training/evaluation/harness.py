@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from app.model.vocabulary import Attribute
-from app.retrieval.values import KINDS_OF_QUERY, Query, Reference
+from app.retrieval.query import KINDS_OF_QUERY, Query, Reference
 from training.datasets.record import Drawn, Record
 from training.evaluation.rankers import Found
 from training.evaluation.results import write_bytes
@@ -54,7 +54,7 @@ class HarnessError(ValueError):
 class Ask:
     """One query: a picture of the person, words about them, or both.
 
-    image: a file, or a drawn crop. wanted, unwanted, text, other_clothes: as app.retrieval.values.Query has them.
+    image: a file, or a drawn crop. wanted, unwanted, text, other_clothes: as app.retrieval.query.Query has them.
     """
 
     image: Path | Drawn | None = None
@@ -212,7 +212,7 @@ def _search(opened: Opened, engine: object, query: Query, choose_too: bool) -> F
     from app.retrieval.engine import Engine
 
     assert isinstance(engine, Engine)
-    told = engine.find(query)
+    told = engine.trace(query)
     ids = engine.store.matching(query.filters)
     similarities = np.full(len(ids), np.nan, np.float32)
     similarities[np.searchsorted(ids, told.found.ids)] = told.found.similarities

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.model.manifest import Calibration
+from app.model.checkpoint import Calibration
 from app.model.vocabulary import Attribute
-from app.retrieval.rerank import rerank
+from app.retrieval.ranking import rerank
 from training.demo.lists import TOLD_CHANGES
 from training.evaluation.harness import Ask
 from training.evaluation.rankers import Found
@@ -117,7 +117,7 @@ def answer(found: Found, calibration: Calibration | None) -> Answer:
     confidences = np.array([c.probability for c in ranked.candidates])
     # Where nothing passes tau the app says "nobody" whatever the confidence: less belief than any other.
     belief = float(confidences[0]) if found.passed and len(confidences) else 0.0
-    return Answer(belief, ranked.nobody_fits, shown, confidences)
+    return Answer(belief, ranked.no_match, shown, confidences)
 
 
 def auroc(present: np.ndarray, absent: np.ndarray) -> float:

@@ -1,6 +1,6 @@
 """Rankers: from what one pass found out about each query to scores of every gallery crop.
 
-The order is the engine's own: the candidates that the model read, by `app.retrieval.rerank.order_head`, and
+The order is the engine's own: the candidates that the model read, by `app.retrieval.ranking.order_head`, and
 behind them the rest in CLIP's order.
 """
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.model.manifest import Calibration
-from app.retrieval.prefilter import Prefiltered
-from app.retrieval.rerank import order_head
+from app.model.checkpoint import Calibration
+from app.retrieval.rankers import Prefiltered
+from app.retrieval.ranking import order_head
 
 CLIP, PAIRWISE, BEST_CHOICE, COMBINED = RANKERS = ("clip", "pairwise", "best-choice", "combined")
 RANKERS_IN_WORDS = {

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from app.model.manifest import Calibration
-from app.retrieval.values import KINDS_OF_QUERY
+from app.model.checkpoint import Calibration
+from app.retrieval.query import KINDS_OF_QUERY
 from training.evaluation.rankers import Found
 from training.evaluation.relevance import Relevance
 from training.evaluation.results import write_bytes

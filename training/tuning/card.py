@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.model.manifest import CheckpointManifest
+from app.model.checkpoint import CheckpointManifest
 from training.tuning.progress import told_time
 
 

@@ -1,6 +1,6 @@
 """Instruction samples -> what Qwen2-VL takes: ids, positions, patches, and labels on the answers alone.
 
-Prompts, ids and positions are made by app.model.layout, as at run time. Loss weights are part of a batch:
+Prompts, ids and positions are made by app.model.scoring, as at run time. Loss weights are part of a batch:
 they add up to 1 over a step, however it is cut into passes and over devices.
 """
 
@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from app.model.image_rules import MIN_PIXELS, UNIT, ImageRule, apply
-from app.model.layout import PromptTokens, answer_ids
+from app.model.pictures import MIN_PIXELS, UNIT, ImageRule, apply_rule
+from app.model.scoring import PromptTokens, answer_ids
 from app.model.vision import MERGE, PATCH, Grid, pixel_patches, token_count
 from training.instructions.sample import InstructionSample
 
@@ -101,7 +101,7 @@ class Collator:
     """Lays samples out under one image rule.
 
     longest: tokens; a sample that would be longer gets smaller pictures, all of them bounded alike, down to
-    app.model.image_rules.MIN_PIXELS.
+    app.model.pictures.MIN_PIXELS.
     """
 
     def __init__(self, processor: Any, rule: ImageRule, longest: int) -> None:
@@ -153,7 +153,7 @@ class Collator:
         targets = targets[:, keep]
         each = torch.tensor(weights, dtype=torch.float32)[:, None] * (targets != IGNORED)
         sized = [
-            apply(ImageRule("laid", fixed=size), picture)
+            apply_rule(ImageRule("laid", fixed=size), picture)
             for one, taken in zip(laid, pictures, strict=True)
             for size, picture in zip(one.sizes, taken, strict=True)
         ]

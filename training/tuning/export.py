@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from app.model.image_rules import RUN_TIME, ImageRule
+from app.model.checkpoint import CheckpointManifest
 from app.model.loading import find_checkpoint
-from app.model.manifest import CheckpointManifest
+from app.model.pictures import RUN_TIME, ImageRule
 from training.stages import Stage
 from training.tuning.card import model_card
 from training.tuning.files import read_rows, sync_tree, write_text

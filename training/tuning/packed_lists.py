@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from app.model.image_rules import RUN_TIME, ImageRule, apply
-from app.model.layout import PairLayout, PromptTokens, pair_layout, yes_no_ids
+from app.model.pictures import RUN_TIME, ImageRule, apply_rule
 from app.model.prompts import pair_prompt
+from app.model.scoring import PairLayout, PromptTokens, pair_layout, yes_no_ids
 from app.model.vision import PATCH, Grid, encode_grids, pixel_patches
 from training.instructions.chance import Chance
 from training.instructions.stream import Samples
@@ -217,7 +217,7 @@ class Lists:
         found = {}
         for row in rows:
             try:
-                found[row] = apply(self.rule, self.samples.picture(row))
+                found[row] = apply_rule(self.rule, self.samples.picture(row))
             except (OSError, ValueError) as error:
                 print(
                     f"left out of a list: {self.samples.record(row).image}: {error}",

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from app.model.errors import ModelError
+from app.model.checkpoint import ModelError
 from training.stages import Stage
 
 

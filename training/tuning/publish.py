@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 
-from app.model.errors import ModelError
+from app.model.checkpoint import CheckpointManifest, ModelError
 from app.model.loading import find_checkpoint
-from app.model.manifest import CheckpointManifest
 from training.tuning.card import model_card
 from training.tuning.errors import TuningError
 from training.tuning.export import linked

@@ -14,8 +14,8 @@ import torch
 from accelerate import PartialState
 from transformers import PrinterCallback
 
-from app.model.image_rules import ImageRule
-from app.model.manifest import FILE_NAME
+from app.model.checkpoint import FILE_NAME
+from app.model.pictures import ImageRule
 from training.stages import Stage
 from training.tuning.collator import Collator, SampleStream
 from training.tuning.errors import TuningError, is_out_of_memory, out_of_memory
@@ -128,7 +128,7 @@ def run_stage(run: Run, stream: SampleStream, *, resume: bool = False) -> Path |
     None where a person interrupted it; it can be resumed. On several processes, every one of them calls this.
 
     Raises:
-        TuningError, app.model.errors.ModelError: what is wrong, and what to do.
+        TuningError, app.model.checkpoint.ModelError: what is wrong, and what to do.
     """
     check_place(run, resume=resume)
     quiet()

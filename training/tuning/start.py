@@ -9,9 +9,8 @@ from typing import Any
 
 import torch
 
-from app.model.errors import ModelError
+from app.model.checkpoint import CheckpointManifest, ModelError
 from app.model.loading import find_checkpoint
-from app.model.manifest import CheckpointManifest
 from gallery_store.torchvision_mend import mend_torchvision
 from training.stages import Stage
 from training.tuning.lora import four_bit_options, fresh_decoder, with_lora

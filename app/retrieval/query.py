@@ -1,4 +1,4 @@
-"""The values that travel between the conversation, the engine and the screen."""
+"""What is asked of the engine, by the conversation or by an evaluation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 from app.model.vocabulary import Attribute
 from gallery_store.crops import Filters
 
-KINDS_OF_QUERY = ("text", "image", "image-plus-text", "image-other-clothes")
+
+class RetrievalError(ValueError):
+    """A query that cannot be answered; the message names the thing and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Query:
 
     @property
     def kind(self) -> str:
-        """One of KINDS_OF_QUERY. Without text and picture, filters alone list crops: "text"."""
+        """One of app.model.checkpoint.KINDS_OF_QUERY. Without text and picture, filters alone list crops: "text"."""
         if not self.references:
             return "text"
         if self.has_text:
@@ -60,48 +62,3 @@ class Query:
     def is_empty(self) -> bool:
         """Neither words nor pictures nor filters: there is nothing to search for."""
         return not (self.references or self.has_text or not self.filters.is_empty)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A crop that may show the person sought. Never an identity."""
-
-    image_id: int
-    similarity: float  # CLIP's, cosine and attributes, to the query, -1..1
-    word: float | None  # the model's own, as a raw probability; None where the model was not asked
-    probability: float  # calibrated P(same person), 0..1; never rises down a ranking
-    weak: bool = False  # below what usually fits: listed, but not as an answer
-    kin: tuple[
-        int, ...
-    ] = ()  # candidates that likely show one person in the same clothes; they were judged together
-
-
-@dataclass(frozen=True)
-class Timings:
-    """Seconds."""
-
-    encode: float = 0.0
-    prefilter: float = 0.0
-    rerank: float = 0.0
-    total: float = 0.0
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Candidates, best first.
-
-    searched: crops in the gallery that passed the filters; scored: those that the model read;
-    total: crops in the gallery; nobody_fits: the model believes that nobody in the gallery matches;
-    calibrated: False for a checkpoint without a manifest; stopped: the operator stopped the search and
-    the rest follows in CLIP order; put_back: candidates that look like somebody rejected were put back.
-    """
-
-    candidates: tuple[Candidate, ...]
-    total: int
-    searched: int
-    scored: int
-    nobody_fits: bool
-    timings: Timings = Timings()
-    calibrated: bool = True
-    stopped: bool = False
-    put_back: bool = False

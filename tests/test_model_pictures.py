@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.model.image_rules import (
+from app.model.pictures import (
     DEMO,
     MAX_PIXELS,
     MIN_PIXELS,
@@ -14,7 +14,7 @@ from app.model.image_rules import (
     STAGE_2,
     STAGE_3,
     ImageRule,
-    apply,
+    apply_rule,
 )
 
 RULES = (STAGE_1, STAGE_2, STAGE_3, RUN_TIME, DEMO)
@@ -45,10 +45,10 @@ def test_every_size_fits_the_model(rule, height, width):
 
 def test_pictures_come_out_rgb_at_the_rules_size():
     for mode in ("L", "RGBA", "P", "RGB"):
-        image = apply(DEMO, Image.new(mode, (33, 77)))
+        image = apply_rule(DEMO, Image.new(mode, (33, 77)))
         assert (image.mode, image.size) == ("RGB", (84, 168))
     ready = Image.new("RGB", (84, 168))
-    assert apply(DEMO, ready) is ready
+    assert apply_rule(DEMO, ready) is ready
 
 
 def test_rules_travel_as_json_and_refuse_nonsense():

@@ -5,15 +5,28 @@ import json
 
 import pytest
 
-from app.model.errors import ModelError
-from app.model.image_rules import DEMO
-from app.model.manifest import FILE_NAME, Calibration, CheckpointManifest, Kin, encoder_key
+from app.model.checkpoint import (
+    FILE_NAME,
+    AffinityWeights,
+    Calibration,
+    CheckpointManifest,
+    ModelError,
+    encoder_key,
+)
+from app.model.pictures import DEMO
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import KINDS
 from tests.tiny_qwen import tiny_folder
 
 CALIBRATION = Calibration(
-    word=0.5, similarity=4, bias=-1, clip_similarity=5, clip_bias=-2, tau=0.1, threshold=0.3, text_weight=0.25
+    yes_logit=0.5,
+    similarity=4,
+    bias=-1,
+    clip_similarity=5,
+    clip_bias=-2,
+    tau=0.1,
+    threshold=0.3,
+    text_weight=0.25,
 )
 
 
@@ -24,8 +37,13 @@ def manifest():
         stages=({"name": "stage-1", "steps": 10}, {"name": "stage-2", "steps": 20}),
         image_rule=DEMO,
         calibrations={encoder_key("demo-clip", "abc"): {"image": CALIBRATION}},
-        readers={encoder_key("demo-clip", "abc"): dict.fromkeys(KINDS, (30.0, 0.25))},
-        kin={encoder_key("demo-clip", "abc"): {"both": Kin(1.0, 20.0, -5.0), "model": Kin(0.0, 30.0, -4.0)}},
+        fusion_weights={encoder_key("demo-clip", "abc"): dict.fromkeys(KINDS, (30.0, 0.25))},
+        affinity={
+            encoder_key("demo-clip", "abc"): {
+                "both": AffinityWeights(1.0, 20.0, -5.0),
+                "model": AffinityWeights(0.0, 30.0, -4.0),
+            }
+        },
         data={"synthetic": {"world": 1, "people": 100}},
         figures={"rank-1": 0.9},
         knows="Knows drawn people only.",
@@ -41,10 +59,41 @@ def test_there_and_back(tmp_path):
     assert found.calibration("demo-clip", "abc", "image") == CALIBRATION
     assert found.calibration("demo-clip", "abc", "text") is None
     assert found.calibration("demo-clip", "abd", "image") is None
-    assert found.readers_with("demo-clip", "abc")["hat"] == (30.0, 0.25)
-    assert found.readers_with("demo-clip", "abd") is None
-    assert found.kin_with("demo-clip", "abc", "model") == Kin(0.0, 30.0, -4.0)
-    assert found.kin_with("demo-clip", "abd", "both") is None
+    assert found.fusion_weights_for("demo-clip", "abc")["hat"] == (30.0, 0.25)
+    assert found.fusion_weights_for("demo-clip", "abd") is None
+    assert found.affinity_for("demo-clip", "abc", "model") == AffinityWeights(0.0, 30.0, -4.0)
+    assert found.affinity_for("demo-clip", "abd", "both") is None
+
+
+def in_schema_1(whole):
+    """Today's JSON as it was written before keys were renamed."""
+    old = {key: value for key, value in whole.items() if key not in ("fusion_weights", "affinity")}
+    old["schema"] = 1
+    for kinds in old["calibrations"].values():
+        for values in kinds.values():
+            for new, before in (
+                ("yes_logit", "word"),
+                ("attribute_score", "reading"),
+                ("attribute_share", "attributes"),
+            ):
+                values[before] = values.pop(new)
+    old["readers"] = whole["fusion_weights"]
+    old["kin"] = whole["affinity"]
+    for by_reader in old["kin"].values():
+        for values in by_reader.values():
+            values["alike"] = values.pop("attributes")
+    return old
+
+
+def test_a_manifest_of_schema_1_means_the_same(tmp_path):
+    path = manifest().write(tmp_path)
+    old = in_schema_1(json.loads(path.read_text()))
+    path.write_text(json.dumps(old))
+    assert CheckpointManifest.read(tmp_path) == manifest()
+    for damage in ({"calibrations": [1]}, {"kin": {"a@b": 1}}, {"readers": 5}, {"fusion_weights": {}}):
+        path.write_text(json.dumps({**old, **damage}))
+        with pytest.raises(ModelError, match=FILE_NAME):
+            CheckpointManifest.read(tmp_path)
 
 
 @pytest.mark.parametrize("key", ["schema", "prompt_version", "vocabulary_version"])
@@ -70,7 +119,7 @@ def test_damage_is_one_clear_error(tmp_path):
         json.dumps(
             {**whole, "calibrations": {"a@b": {"smell": whole["calibrations"]["demo-clip@abc"]["image"]}}}
         ),
-        json.dumps({**whole, "calibrations": {"a@b": {"image": {"word": 1}}}}),
+        json.dumps({**whole, "calibrations": {"a@b": {"image": {"yes_logit": 1}}}}),
         json.dumps({**whole, "calibrations": [1]}),
     ]
     for text in broken:
@@ -92,7 +141,7 @@ def test_a_failed_write_leaves_the_old_one(tmp_path):
 
 
 def test_calibrations_refuse_nonsense():
-    for change in ({"word": -1}, {"clip_similarity": -0.1}, {"threshold": 1.5}, {"text_weight": -1}):
+    for change in ({"yes_logit": -1}, {"clip_similarity": -0.1}, {"threshold": 1.5}, {"text_weight": -1}):
         with pytest.raises(ValueError, match="calibration"):
             dataclasses.replace(CALIBRATION, **change)
 
@@ -102,22 +151,22 @@ def test_a_model_with_an_unknown_manifest_is_refused_before_its_weights_are_read
         (tmp_path / file.name).symlink_to(file)
     path = manifest().write(tmp_path)
     assert ReidModel.load(tmp_path).name == "demo"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 3}))
     with pytest.raises(ModelError, match="update ChatReID"):
         ReidModel.load(tmp_path)
 
 
-def test_readers_are_weighed_in_every_kind_and_never_negatively(tmp_path):
+def test_fusion_weights_name_every_kind_and_are_never_negative(tmp_path):
     path = manifest().write(tmp_path)
     key = encoder_key("demo-clip", "abc")
     for change in ({"hat": [1, -1]}, {"hat": [float("inf"), 1]}, {"shoe size": [1, 1]}):
         raw = json.loads(path.read_text())
-        raw["readers"][key].update(change)
+        raw["fusion_weights"][key].update(change)
         (tmp_path / "bad").mkdir(exist_ok=True)
         (tmp_path / "bad" / FILE_NAME).write_text(json.dumps(raw))
         with pytest.raises(ModelError, match="not a manifest"):
             CheckpointManifest.read(tmp_path / "bad")
-    del raw["readers"][key]["hat"]
+    del raw["fusion_weights"][key]["hat"]
     (tmp_path / "bad" / FILE_NAME).write_text(json.dumps(raw))
     with pytest.raises(ModelError, match="every kind of attribute"):
         CheckpointManifest.read(tmp_path / "bad")
@@ -126,15 +175,15 @@ def test_readers_are_weighed_in_every_kind_and_never_negatively(tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"both": {"cosine": -1, "alike": 1, "bias": 0}}, "0 or more"),
-        ({"both": {"cosine": 1, "bias": 0}}, "alike"),
-        ({"nobody": {"cosine": 1, "alike": 1, "bias": 0}}, "nobody"),
+        ({"both": {"cosine": -1, "attributes": 1, "bias": 0}}, "0 or more"),
+        ({"both": {"cosine": 1, "bias": 0}}, "attributes"),
+        ({"nobody": {"cosine": 1, "attributes": 1, "bias": 0}}, "nobody"),
     ],
 )
-def test_kin_is_seen_by_both_readers_or_by_the_model_and_never_negatively(tmp_path, change, says):
+def test_affinity_is_by_both_readers_or_by_the_model_and_never_negative(tmp_path, change, says):
     path = manifest().write(tmp_path)
     raw = json.loads(path.read_text())
-    raw["kin"][encoder_key("demo-clip", "abc")] = change
+    raw["affinity"][encoder_key("demo-clip", "abc")] = change
     path.write_text(json.dumps(raw))
     with pytest.raises(ModelError, match=says):
         CheckpointManifest.read(tmp_path)

@@ -1,13 +1,11 @@
-"""The fast layout, positions, patches and packing against what transformers makes of the same question."""
+"""The pair question's layout, positions and packing against what transformers makes of the same question."""
 
-import numpy as np
 import pytest
 import torch
 
-from app.model import image_rules
-from app.model.layout import PromptTokens, answer_ids, pack, packed_mask, pair_layout, yes_no_ids
 from app.model.prompts import NO, YES, best_choice_prompt, pair_prompt
-from app.model.vision import Patches, encode_grids, encode_mixed, pixel_patches
+from app.model.scoring import PromptTokens, answer_ids, pack, packed_mask, pair_layout, yes_no_ids
+from app.model.vision import encode_mixed, pixel_patches
 from tests.tiny_qwen import noise_picture, tiny_parts
 
 QUESTIONS = [("a woman in a red jacket", 0), ("", 1), ("a green coat", 2)]
@@ -44,41 +42,6 @@ def test_layout_equals_the_stock_processor_and_rope_index(description, reference
     for first, last in layout.prefix_image_spans:
         marked[first:last] = True
     assert torch.equal(marked, layout.prefix_ids == image_token)
-
-
-def test_patches_equal_the_real_image_processor():
-    _, processor = tiny_parts()
-    images = [noise_picture(1), noise_picture(2, 140, 84), noise_picture(3)]
-    stock = processor.image_processor(images=images, return_tensors="pt")
-    mine = pixel_patches(images)
-    assert torch.equal(mine.grid_thw, stock["image_grid_thw"])
-    torch.testing.assert_close(mine.values, stock["pixel_values"], atol=1e-5, rtol=0)
-    array = np.stack([np.asarray(images[0]), np.asarray(images[2])])
-    torch.testing.assert_close(pixel_patches(array).values, torch.cat([mine.each()[0], mine.each()[2]]))
-    assert pixel_patches([]).values.shape == (0, 1176)
-    with pytest.raises(ValueError, match="multiples of 28"):
-        pixel_patches([noise_picture(1, 100, 56)])
-
-
-def test_the_batched_tower_equals_the_stock_tower():
-    model, _ = tiny_parts()
-    visual = model.model.visual
-    patches = pixel_patches([noise_picture(1), noise_picture(2, 140, 84), noise_picture(3)])
-    with torch.no_grad():
-        stock = visual(patches.values, grid_thw=patches.grid_thw).pooler_output
-        mine = encode_mixed(visual, patches)
-    torch.testing.assert_close(torch.cat(mine), stock, atol=1e-5, rtol=0)
-    pieces = patches.each()
-    together = encode_grids(visual, torch.stack([pieces[0], pieces[2]]), torch.tensor([[1, 8, 4], [1, 8, 4]]))
-    torch.testing.assert_close(together[1], mine[2], atol=1e-5, rtol=0)
-    together.square().sum().backward()
-    assert visual.patch_embed.proj.weight.grad.abs().sum() > 0
-    visual.zero_grad()
-    with pytest.raises(ValueError, match="encode_mixed"):
-        encode_grids(visual, torch.stack([pieces[0], pieces[2]]), torch.tensor([[1, 8, 4], [1, 4, 8]]))
-    with pytest.raises(ValueError, match="do not fit"):
-        encode_grids(visual, torch.stack([pieces[0]]), (1, 4, 4))
-    assert encode_mixed(visual, Patches(torch.zeros(0, 1176), ())) == []
 
 
 @pytest.mark.parametrize(("description", "references"), QUESTIONS)
@@ -142,13 +105,3 @@ def test_the_best_choice_prompt_fills_with_mixed_grids():
     assert filled.ids.tolist() == stock["input_ids"][0].tolist()
     with pytest.raises(ValueError, match="4 pictures"):
         PromptTokens(processor, prompt.messages).fill(grids[:2])
-
-
-@pytest.mark.parametrize(
-    "rule", [image_rules.STAGE_1, image_rules.STAGE_2, image_rules.RUN_TIME, image_rules.DEMO]
-)
-def test_the_image_processor_leaves_ruled_pictures_alone(rule):
-    _, processor = tiny_parts()
-    image = image_rules.apply(rule, noise_picture(1, 333, 111))
-    grid = processor.image_processor(images=[image], return_tensors="pt")["image_grid_thw"][0].tolist()
-    assert grid == [1, image.height // 14, image.width // 14]

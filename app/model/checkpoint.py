@@ -1,0 +1,259 @@
+"""What a checkpoint knows about itself: `chatreid.json` beside its weights.
+
+Written by the trainer, read by the app; the two meet nowhere else. A checkpoint without one (a plain
+Qwen2-VL) is served uncalibrated. One that cannot be understood is refused, never half-used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from app.model.pictures import RUN_TIME, ImageRule
+from app.model.prompts import PROMPT_VERSION
+from app.model.vocabulary import KINDS, VOCABULARY_VERSION
+from gallery_store.files import write_json
+
+SCHEMA = 2
+FILE_NAME = "chatreid.json"
+KINDS_OF_QUERY = ("text", "image", "image-plus-text", "image-other-clothes")
+READERS = ("both", "model")
+
+
+class ModelError(ValueError):
+    """A checkpoint that cannot be used; the message names it, says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How the scores of one kind of query become a probability, with one encoder.
+
+    P(same person) = sigmoid(yes_logit * y + similarity * s + rarity * r + bias) for candidates that the model was
+    asked about: y = logit("Yes") - logit("No"), plus attribute_score times the score of the attributes that the model
+    reads (app.retrieval.fusion); s, the fused similarity; r, how rare in the gallery is what the query's words say,
+    in nats: the more is said, the less similar is even the right crop, and the rarer is one that fits by chance.
+    P(same person) = sigmoid(clip_similarity * s + clip_bias) for the others: s is CLIP's.
+
+    yes_logit, similarity, rarity, attribute_score, clip_similarity: weights, 0 or more.
+    tau: crops of a similarity up to this are not asked about, -1..1 (section 4.1).
+    threshold: when no candidate's P reaches it, there is no match; candidates under it are weak, 0..1.
+    text_weight: share of the text's cosine in an image-plus-text similarity, 0..1.
+    attribute_share: share of the attributes in a picture's similarity, beside the cosine, 0..1.
+    """
+
+    yes_logit: float
+    similarity: float
+    bias: float
+    clip_similarity: float
+    clip_bias: float
+    tau: float
+    threshold: float
+    text_weight: float = 0.5
+    attribute_share: float = 0.0
+    attribute_score: float = 0.0
+    rarity: float = 0.0
+
+    def __post_init__(self) -> None:
+        weights = (self.yes_logit, self.similarity, self.clip_similarity, self.attribute_score, self.rarity)
+        if min(weights) < 0:
+            raise ValueError("a calibration's weights are never negative")
+        if not all(0 <= share <= 1 for share in (self.threshold, self.text_weight, self.attribute_share)):
+            raise ValueError("a calibration's threshold, text_weight and attribute_share lie in 0..1")
+
+
+@dataclass(frozen=True)
+class AffinityWeights:
+    """From two crops' likeness to the probability that they show one person in the same clothes.
+
+    P = sigmoid(cosine * c + attributes * a + bias) of their vectors' cosine c and of how far they show the same
+    attributes, a in -1..1 (app.retrieval.affinity). Weights are 0 or more.
+    """
+
+    cosine: float
+    attributes: float
+    bias: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.cosine < float("inf") and 0 <= self.attributes < float("inf")):
+            raise ValueError("the weights of an affinity are 0 or more")
+
+
+@dataclass(frozen=True)
+class CheckpointManifest:
+    """All that `chatreid.json` says.
+
+    stages: one dict per stage done, with its name and recipe.
+    calibrations: encoder ("name@version") -> kind of query -> Calibration.
+    fusion_weights: encoder -> kind of attribute -> weights of CLIP's cosine and of the logarithm of the model's
+    probability, where both read an attribute (app.retrieval.attribute_probs).
+    affinity: encoder -> whose attributes are compared, "both" readers' or the "model"'s alone -> AffinityWeights;
+    none leaves every crop to itself.
+    data: what it was trained on. figures: what was measured, by name.
+    knows: a sentence for the screen, e.g. "Knows drawn people only."
+    """
+
+    name: str
+    base_model: str
+    stages: tuple[Mapping[str, Any], ...] = ()
+    prompt_version: int = PROMPT_VERSION
+    vocabulary_version: int = VOCABULARY_VERSION
+    image_rule: ImageRule = RUN_TIME
+    calibrations: Mapping[str, Mapping[str, Calibration]] = field(default_factory=dict)
+    fusion_weights: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    affinity: Mapping[str, Mapping[str, AffinityWeights]] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    knows: str = ""
+    schema: int = SCHEMA
+
+    def calibration(self, encoder_name: str, encoder_version: str, kind: str) -> Calibration | None:
+        """The calibration for this encoder and kind of query; None where none was fitted.
+
+        Where none knows of other clothes, a picture's holds for them too.
+        """
+        kinds = self.calibrations.get(encoder_key(encoder_name, encoder_version), {})
+        return kinds.get("image") if kind not in kinds and kind == "image-other-clothes" else kinds.get(kind)
+
+    def fusion_weights_for(
+        self, encoder_name: str, encoder_version: str
+    ) -> Mapping[str, tuple[float, float]] | None:
+        """How CLIP's and the model's attributes are weighed; None where that was not fitted."""
+        return self.fusion_weights.get(encoder_key(encoder_name, encoder_version))
+
+    def affinity_for(self, encoder_name: str, encoder_version: str, reader: str) -> AffinityWeights | None:
+        """By the attributes of "both" readers or of the "model" alone; None where that was not fitted."""
+        return self.affinity.get(encoder_key(encoder_name, encoder_version), {}).get(reader)
+
+    @classmethod
+    def read(cls, folder: Path | str) -> CheckpointManifest | None:
+        """The manifest of a checkpoint folder; None where there is none.
+
+        Raises:
+            ModelError: it is damaged, or of a schema, prompt or vocabulary version that this ChatReID does
+            not know.
+        """
+        path = Path(folder) / FILE_NAME
+        try:
+            text = path.read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelError(f"{path} cannot be read ({error}); copy the checkpoint again") from None
+        try:
+            raw = json.loads(text)
+        except ValueError:
+            raw = None
+        if not isinstance(raw, dict):
+            raise ModelError(f"{path} is damaged; copy the checkpoint again")
+        for key, known, thing in (
+            ("schema", SCHEMA, "manifest schema"),
+            ("prompt_version", PROMPT_VERSION, "prompts"),
+            ("vocabulary_version", VOCABULARY_VERSION, "attribute vocabulary"),
+        ):
+            found = raw.get(key)
+            if found != known and not (key == "schema" and found == 1):
+                raise ModelError(
+                    f"{path} is of {thing} version {found}, and this ChatReID knows version {known}; "
+                    + (
+                        "update ChatReID"
+                        if isinstance(found, int) and found > known
+                        else "train the checkpoint again with this ChatReID, or use the ChatReID that made it"
+                    )
+                )
+        try:
+            return cls._from_json(raw)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise ModelError(f"{path} is not a manifest ({error}); copy the checkpoint again") from None
+
+    @classmethod
+    def _from_json(cls, raw: Mapping[str, Any]) -> CheckpointManifest:
+        if raw["schema"] == 1:
+            raw = _from_schema_1(raw)
+        known = {entry.name for entry in fields(cls)}
+        if unknown := sorted(set(raw) - known):
+            raise ValueError(f"unknown keys {', '.join(unknown)}")
+        calibrations = {
+            encoder: {_kind(kind): Calibration(**values) for kind, values in kinds.items()}
+            for encoder, kinds in raw.get("calibrations", {}).items()
+        }
+        fusion_weights = {
+            encoder: _weights(kinds) for encoder, kinds in raw.get("fusion_weights", {}).items()
+        }
+        affinity = {
+            encoder: {_reader(reader): AffinityWeights(**values) for reader, values in by_reader.items()}
+            for encoder, by_reader in raw.get("affinity", {}).items()
+        }
+        rule = ImageRule.from_json(raw["image_rule"]) if "image_rule" in raw else RUN_TIME
+        rest = {
+            **raw,
+            "calibrations": calibrations,
+            "fusion_weights": fusion_weights,
+            "affinity": affinity,
+            "image_rule": rule,
+            "stages": tuple(raw.get("stages", ())),
+        }
+        return cls(**rest)
+
+    def write(self, folder: Path | str) -> Path:
+        """Write `chatreid.json` into the folder; a reader sees the old one or the new one, never a half."""
+        return write_json(Path(folder) / FILE_NAME, asdict(self))
+
+
+def encoder_key(name: str, version: str) -> str:
+    """How calibrations name an encoder: "name@version"."""
+    return f"{name}@{version}"
+
+
+def _kind(kind: str) -> str:
+    if kind not in KINDS_OF_QUERY:
+        raise ValueError(f"unknown kind of query {kind!r}")
+    return kind
+
+
+def _reader(reader: str) -> str:
+    if reader not in READERS:
+        raise ValueError(f"attributes are read by {' or '.join(READERS)}, not by {reader!r}")
+    return reader
+
+
+def _weights(kinds: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Of CLIP and of the model, for every kind of attribute."""
+    if set(kinds) != set(KINDS):
+        raise ValueError("fusion weights name every kind of attribute, and no other")
+    weights = {}
+    for kind, (clip, model) in kinds.items():
+        if not (0 <= clip < float("inf") and 0 <= model < float("inf")):
+            raise ValueError(f"fusion weights are 0 or more, not {clip} and {model} ({kind})")
+        weights[kind] = (float(clip), float(model))
+    return weights
+
+
+# What keys were called in schema 1.
+_CALIBRATION_1 = {"word": "yes_logit", "reading": "attribute_score", "attributes": "attribute_share"}
+_AFFINITY_1 = {"alike": "attributes"}
+
+
+def _from_schema_1(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The same manifest in today's schema."""
+
+    def renamed(groups: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+        return {
+            encoder: {
+                group: {names.get(key, key): value for key, value in values.items()}
+                for group, values in by_group.items()
+            }
+            for encoder, by_group in groups.items()
+        }
+
+    if new := {"fusion_weights", "affinity"} & set(raw):
+        raise ValueError(f"unknown keys {', '.join(sorted(new))}")
+    return {
+        **{key: value for key, value in raw.items() if key not in ("readers", "kin")},
+        "schema": SCHEMA,
+        "calibrations": renamed(raw.get("calibrations", {}), _CALIBRATION_1),
+        "fusion_weights": raw.get("readers", {}),
+        "affinity": renamed(raw.get("kin", {}), _AFFINITY_1),
+    }

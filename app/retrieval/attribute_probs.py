@@ -1,0 +1,269 @@
+"""Attribute probabilities: how likely a picture shows each value of each kind, by CLIP, by the model, or by both.
+
+One vector for a whole description blurs five attributes into one another; each attribute against the other
+values of its kind ("a red top" against "a blue top", ...) tells them apart. In the same way two pictures
+are compared kind by kind. Measured on the demo gallery by `python -m tests.benchmarks.find_people`.
+
+Of the crops that the model reads too, each kind's probabilities are those of both readers together, each weighed by
+how far it is to be trusted in that kind: one sees the colour of a bag better, the other the build.
+
+Throughout, `probs[kind]` is float64 (values, n): of n pictures, over the kind's values in the vocabulary's order, each
+column adding up to 1; `priors[kind]` is float64 (values,): how common each value is in the gallery.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from app.model.attributes import AttributeReading
+from app.model.vocabulary import COLOUR_OF, KINDS, LASTING, Attribute, describe
+from gallery_store.encoder import ClipEncoder
+from gallery_store.store import GalleryStore
+
+SHARPNESS = 30.0  # of the softmax over a kind's values, per unit of cosine
+LEAST = 1e-4  # a probability below this counts as this: one attribute never decides alone
+LEAST_MODEL = 1e-6  # of the model's, before it is weighed against CLIP's
+MOST_RATIO = 6.0  # of a kind's log-ratio either way: one rare value never decides alone
+
+Probs = Mapping[str, np.ndarray]
+Priors = Mapping[str, np.ndarray]
+FusionWeights = Mapping[
+    str, tuple[float, float]
+]  # kind -> weights of CLIP's cosine and the model's log-probability
+
+
+class LazyProbs(Mapping[str, np.ndarray]):
+    """Computes a kind's array when it is first asked for: most searches ask for a few kinds."""
+
+    def __init__(self, of_kind: Callable[[str], np.ndarray]) -> None:
+        self._of_kind = of_kind
+        self._known: dict[str, np.ndarray] = {}
+
+    def __getitem__(self, kind: str) -> np.ndarray:
+        if kind not in self._known:
+            self._known[kind] = self._of_kind(kind)
+        return self._known[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(KINDS)
+
+    def __len__(self) -> int:
+        return len(KINDS)
+
+
+class Appearance(Protocol):
+    """n pictures as they are compared."""
+
+    @property
+    def probs(self) -> Probs: ...
+
+    def cosines(self, rows: np.ndarray) -> np.ndarray:
+        """Of unit rows float32 (q, dim) to the pictures' vectors, float32 (q, n)."""
+
+
+@dataclass(frozen=True)
+class PictureAppearance:
+    """A few pictures whose vectors are at hand: unit rows float32 (n, dim)."""
+
+    vectors: np.ndarray
+    probs: Probs
+
+    def cosines(self, rows: np.ndarray) -> np.ndarray:
+        return rows @ self.vectors.T
+
+
+@dataclass(frozen=True)
+class GalleryAppearance:
+    """Crops of a gallery, compared by its index. ids: int64 (n,)."""
+
+    store: GalleryStore
+    ids: np.ndarray
+    clip: ClipAttributes
+
+    def cosines(self, rows: np.ndarray) -> np.ndarray:
+        return self.store.similarities(rows, self.ids)
+
+    @cached_property
+    def probs(self) -> Probs:
+        return self.clip.probs(self.cosines)
+
+    def some(self, places: np.ndarray) -> GalleryAppearance:
+        return GalleryAppearance(self.store, self.ids[places], self.clip)
+
+
+class ClipAttributes:
+    """Reads attributes by CLIP, from the cosines to the words for each value. Thread-safe; remembers those vectors."""
+
+    def __init__(self, encoder: ClipEncoder) -> None:
+        self._encoder = encoder
+        self._vectors: dict[str, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def vectors(self, kind: str) -> np.ndarray:
+        """float32 (values, dim), unit rows: the words for each of a kind's values."""
+        with self._lock:
+            if kind not in self._vectors:
+                texts = [describe((Attribute(kind, value),)) for value in KINDS[kind]]
+                self._vectors[kind] = self._encoder.encode_texts(texts)
+            return self._vectors[kind]
+
+    def probs(self, cosines: Callable[[np.ndarray], np.ndarray]) -> LazyProbs:
+        """By CLIP alone. cosines: unit rows (q, dim) -> float32 (q, n)."""
+        return LazyProbs(lambda kind: softmax(cosines(self.vectors(kind)).astype(np.float64) * SHARPNESS))
+
+    def appearance(
+        self,
+        vectors: np.ndarray,
+        model_probs: np.ndarray | None = None,
+        weights: FusionWeights | None = None,
+    ) -> PictureAppearance:
+        """Pictures of unit rows float32 (n, dim): by CLIP, or with both of the others by both readers.
+
+        model_probs: float32 (n, all values), the model's; NaN rows where it did not read: there CLIP speaks alone.
+        """
+        if model_probs is None or weights is None:
+            return PictureAppearance(vectors, self.probs(lambda rows: rows @ vectors.T))
+        by_kind = by_kinds(model_probs)
+
+        def joint(kind: str) -> np.ndarray:
+            return joint_probs(self.vectors(kind) @ vectors.T, by_kind[kind], weights[kind])
+
+        return PictureAppearance(vectors, LazyProbs(joint))
+
+    def readings(
+        self,
+        vector: np.ndarray,
+        model_probs: np.ndarray | None = None,
+        weights: FusionWeights | None = None,
+    ) -> tuple[AttributeReading, ...]:
+        """The likeliest value of each kind for a picture's unit vector (dim,): by CLIP, or with the model's
+        probabilities (all values,) by both readers."""
+        rows = None if model_probs is None else model_probs[None]
+        return likeliest(self.appearance(vector[None], rows, weights).probs)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """float64 (values, n), each column adding up to 1."""
+    powers = np.exp(logits - logits.max(0, keepdims=True))
+    return powers / powers.sum(0, keepdims=True)
+
+
+def by_kinds(rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Rows as the model gives them, (n, all values) with kinds in the vocabulary's order, as kind -> (values, n)."""
+    ends = np.cumsum([len(values) for values in KINDS.values()])
+    return dict(zip(KINDS, np.split(rows.T, ends[:-1]), strict=True))
+
+
+def joint_probs(cosines: np.ndarray, model_probs: np.ndarray, weights: tuple[float, float]) -> np.ndarray:
+    """float64 (values, n) of one kind by both readers: softmax of weights[0] * cosine + weights[1] * log-probability.
+
+    Args:
+        cosines: (values, n), CLIP's, to each value's words. model_probs: (values, n); NaN where the model did not
+            read: there CLIP speaks alone.
+    """
+    clip, model = weights
+    log_probs = np.nan_to_num(np.log(np.clip(model_probs.astype(np.float64), LEAST_MODEL, 1)))
+    return softmax(clip * cosines.astype(np.float64) + model * log_probs)
+
+
+def gallery_priors(probs: Probs) -> LazyProbs:
+    """How common each value is among n crops; one crop more counts, that shows all values alike."""
+
+    def prior(kind: str) -> np.ndarray:
+        of_kind = probs[kind]
+        return (of_kind.sum(1) + 1 / len(of_kind)) / (of_kind.shape[1] + 1)
+
+    return LazyProbs(prior)
+
+
+def log_stated(
+    probs: Probs, wanted: Sequence[Attribute], unwanted: Sequence[Attribute]
+) -> np.ndarray | float:
+    """float64 (n,), 0 or less: the summed log-probabilities that pictures show this and not that; 0 of nothing."""
+    total: np.ndarray | float = 0.0
+    for attribute, sign in [*((a, 1) for a in wanted), *((a, -1) for a in dict.fromkeys(unwanted))]:
+        prob = probs[attribute.kind][KINDS[attribute.kind].index(attribute.value)]
+        total = total + np.log(np.clip(prob if sign > 0 else 1 - prob, LEAST, 1))
+    return total
+
+
+def rarity(priors: Priors, wanted: Sequence[Attribute], unwanted: Sequence[Attribute]) -> float:
+    """Nats, 0 or more: how rare in the gallery is what is said, the logarithm of one crop in so many."""
+    common = log_stated(LazyProbs(lambda kind: priors[kind][:, None]), wanted, unwanted)
+    return -float(np.sum(common))
+
+
+def log_ratios(first: Probs, second: Probs, kinds: Sequence[str], priors: Priors) -> np.ndarray:
+    """float64 (m, n): summed log-ratios of n pictures showing what each of m does, to showing it by chance.
+
+    A kind's ratio is the sum over its values of p(first) * p(second) / prior: a value that both show says the more
+    the rarer it is, and a kind that does not show (read as the priors) says nothing.
+
+    Args:
+        kinds: one at least.
+    """
+    ratios = (((first[kind].T / priors[kind]) @ second[kind]) for kind in kinds)
+    most = math.exp(MOST_RATIO)
+    return np.sum([np.log(np.clip(ratio, 1 / most, most)) for ratio in ratios], axis=0)
+
+
+def log_same(own: Probs, probs: Probs, kinds: Sequence[str], priors: Priors) -> np.ndarray | float:
+    """float64 (n,): `log_ratios` against pictures of one person, whose probabilities are averaged; 0 of no kinds."""
+    if not kinds:
+        return 0.0
+    mean = LazyProbs(lambda kind: own[kind].mean(1, keepdims=True))
+    return log_ratios(mean, probs, kinds, priors)[0]
+
+
+def comparable_kinds(stated: Sequence[Attribute], other_clothes: bool = False) -> tuple[str, ...]:
+    """The kinds in which a picture is compared beside such words.
+
+    Words beside a picture mostly tell of other clothes: then only what outlasts them, and is not said anew.
+    """
+    said = {attribute.kind for attribute in stated}
+    return tuple(kind for kind in LASTING if kind not in said) if stated or other_clothes else tuple(KINDS)
+
+
+def attribute_score(
+    probs: Probs,
+    own: Probs | None,
+    wanted: Sequence[Attribute],
+    unwanted: Sequence[Attribute],
+    other_clothes: bool,
+    priors: Priors,
+) -> np.ndarray | float:
+    """float64 (n,): how well crops fit a query by their attributes, as a log-ratio.
+
+    Args:
+        probs: of the crops. own: of the query's pictures; None without any. wanted, unwanted, other_clothes: what
+            the query says.
+    """
+    total = log_stated(probs, wanted, unwanted)
+    return (
+        total
+        if own is None
+        else total + log_same(own, probs, comparable_kinds(wanted, other_clothes), priors)
+    )
+
+
+def likeliest(probs: Probs) -> tuple[AttributeReading, ...]:
+    """The likeliest value of each kind, with its probability, of the first picture."""
+    readings = []
+    for kind, values in KINDS.items():
+        best = int(probs[kind][:, 0].argmax())
+        readings.append(AttributeReading(Attribute(kind, values[best]), float(probs[kind][best, 0])))
+    return tuple(readings)
+
+
+def sensible(readings: Sequence[AttributeReading]) -> tuple[AttributeReading, ...]:
+    """Without the colours of a thing that is not there, or of hair that is not."""
+    values = {reading.attribute.kind: reading.attribute.value for reading in readings}
+    gone = {colour for thing, colour in COLOUR_OF.items() if values.get(thing) in ("none", "bald")}
+    return tuple(reading for reading in readings if reading.attribute.kind not in gone)

@@ -1,0 +1,169 @@
+"""Similarities by words, pictures and attributes, against plain arithmetic."""
+
+from zlib import crc32
+
+import numpy as np
+import pytest
+
+from app.model.attributes import AttributeReading
+from app.model.vocabulary import KINDS, Attribute, describe
+from app.retrieval.attribute_probs import (
+    MOST_RATIO,
+    SHARPNESS,
+    ClipAttributes,
+    GalleryAppearance,
+    gallery_priors,
+    sensible,
+)
+from app.retrieval.fusion import STATED_SHARE, attribute_similarity, picture_similarity, text_similarity
+
+
+class Words:
+    """Each text a fixed random unit row."""
+
+    def encode_texts(self, texts):
+        rows = np.stack([np.random.default_rng(crc32(t.encode())).normal(size=16) for t in texts])
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture
+def crops():
+    rows = np.random.default_rng(1).normal(size=(7, 16))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def plain(crops, attribute):
+    texts = Words().encode_texts([describe((Attribute(attribute.kind, v),)) for v in KINDS[attribute.kind]])
+    probs = []
+    for crop in crops:
+        weights = [np.exp(SHARPNESS * float(crop @ text)) for text in texts]
+        probs.append(weights[KINDS[attribute.kind].index(attribute.value)] / sum(weights))
+    return np.array(probs)
+
+
+def by_clip(crops):
+    return ClipAttributes(Words()).appearance(crops)
+
+
+def test_attributes_add_a_share_of_their_log_probabilities(crops):
+    red, hat = Attribute("upper_colour", "red"), Attribute("hat", "cap")
+    described = np.zeros(16, np.float32)
+    found = text_similarity(by_clip(crops), described, [red], [hat])
+    expected = np.log(np.clip(plain(crops, red), 1e-4, 1)) + np.log(np.clip(1 - plain(crops, hat), 1e-4, 1))
+    assert found == pytest.approx(np.clip(STATED_SHARE * expected, -1, 1), abs=1e-5)
+    assert (found <= 0).all()
+
+
+def test_without_attributes_the_cosine_stands(crops):
+    described = Words().encode_texts(["somebody limping"])[0]
+    assert text_similarity(by_clip(crops), described, [], []) == pytest.approx(crops @ described, abs=1e-6)
+
+
+def test_a_similarity_stays_within_its_range(crops):
+    wanted = [Attribute(kind, values[0]) for kind, values in KINDS.items()]
+    found = text_similarity(by_clip(crops), -crops[0], wanted, [])
+    assert found.min() >= -1
+    assert found.dtype == np.float32
+
+
+def test_two_pictures_are_alike_by_the_probability_that_each_kind_shows_one_value(crops):
+    priors = gallery_priors(by_clip(crops).probs)
+    found = attribute_similarity(
+        by_clip(crops[:2]).probs, by_clip(crops).probs, tuple(KINDS), priors, len(crops)
+    )
+    logs = []
+    for kind, values in KINDS.items():
+        probs = np.stack([plain(crops, Attribute(kind, value)) for value in values])
+        own = (probs[:, 0] + probs[:, 1]) / 2
+        common = (probs.sum(1) + 1 / len(values)) / 8
+        logs.append(np.clip(np.log((own / common) @ probs), -MOST_RATIO, MOST_RATIO))
+    expected = np.mean(logs, axis=0) / MOST_RATIO
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert (np.abs(found) <= 1).all()
+
+
+def test_a_pictures_similarity_is_a_share_of_cosine_and_attributes(crops):
+    clip = ClipAttributes(Words())
+    priors, own = gallery_priors(by_clip(crops).probs), clip.appearance(crops[:2])
+    mean = crops[:2].mean(0) / np.linalg.norm(crops[:2].mean(0))
+    assert picture_similarity(own, by_clip(crops), 0, priors) == pytest.approx(crops @ mean, abs=1e-6)
+    mixed = picture_similarity(own, by_clip(crops), 0.25, priors)
+    how = attribute_similarity(own.probs, by_clip(crops).probs, tuple(KINDS), priors, len(crops))
+    assert mixed == pytest.approx(0.75 * crops @ mean + 0.25 * how, abs=1e-6)
+    assert mixed.dtype == np.float32
+
+
+def test_in_a_large_gallery_the_nearest_are_compared_and_stay_in_front(crops, monkeypatch):
+    clip = ClipAttributes(Words())
+    priors, own = gallery_priors(by_clip(crops).probs), clip.appearance(crops[:1])
+
+    class Index:
+        def similarities(self, rows, ids):
+            return rows @ crops[ids].T
+
+    gallery = GalleryAppearance(Index(), np.arange(len(crops)), clip)
+    every = picture_similarity(own, gallery, 0.5, priors)
+    monkeypatch.setattr("app.retrieval.fusion.MOST_COMPARED", 3)
+    some = picture_similarity(own, gallery, 0.5, priors)
+    np.testing.assert_array_equal(picture_similarity(own, by_clip(crops), 0.5, priors), every)
+    near = np.argsort(-(crops @ crops[0]))[:3]
+    far = np.setdiff1d(np.arange(len(crops)), near)
+    assert some[near] == pytest.approx(every[near], abs=1e-6)
+    assert some[far] == pytest.approx(0.5 * (crops @ crops[0])[far] - 0.5, abs=1e-6)
+    assert some[near].min() > some[far].max()
+
+
+def test_with_nothing_to_compare_no_crop_is_more_alike(crops):
+    priors = gallery_priors(by_clip(crops).probs)
+    found = attribute_similarity(by_clip(crops[:1]).probs, by_clip(crops).probs, (), priors, len(crops))
+    assert found.shape == (len(crops),) and not found.any()
+
+
+def both(crops, read, weights_of, attribute):
+    """As `plain`, by both weights_of."""
+    kind, values = attribute.kind, KINDS[attribute.kind]
+    texts = Words().encode_texts([describe((Attribute(kind, value),)) for value in values])
+    first = [k for k in KINDS for _ in KINDS[k]].index(kind)
+    clip, model = weights_of[kind]
+    weights = np.exp(clip * crops @ texts.T) * read[:, first : first + len(values)] ** model
+    return (weights / weights.sum(1, keepdims=True))[:, values.index(attribute.value)]
+
+
+def test_what_the_model_reads_counts_beside_clip(crops):
+    rng = np.random.default_rng(2)
+    read = np.concatenate([rng.dirichlet(np.ones(len(values)), 7) for values in KINDS.values()], 1)
+    weights_of = {kind: (float(rng.uniform(1, 9)), float(rng.uniform(0, 1))) for kind in KINDS}
+    clip = ClipAttributes(Words())
+    pictures, own = clip.appearance(crops, read, weights_of), clip.appearance(crops[:2], read[:2], weights_of)
+    red, hat = Attribute("upper_colour", "red"), Attribute("hat", "cap")
+    described = Words().encode_texts(["a person"])[0]
+    found = text_similarity(pictures, described, [red], [hat])
+    stated = np.log(both(crops, read, weights_of, red)) + np.log(1 - both(crops, read, weights_of, hat))
+    assert found == pytest.approx(np.clip(crops @ described + STATED_SHARE * stated, -1, 1), abs=1e-5)
+    kinds = ("bag", "hat")
+    priors = gallery_priors(by_clip(crops).probs)
+    logs = []
+    for kind in kinds:
+        probs = np.stack([both(crops, read, weights_of, Attribute(kind, value)) for value in KINDS[kind]])
+        ratios = (probs[:, :2].mean(1) / priors[kind]) @ probs
+        logs.append(np.clip(np.log(ratios), -MOST_RATIO, MOST_RATIO))
+    found = picture_similarity(own, pictures, 1, priors, kinds=kinds)
+    assert found == pytest.approx(np.mean(logs, axis=0) / MOST_RATIO, abs=1e-5)
+    for said in clip.readings(crops[3], read[3], weights_of):
+        values = KINDS[said.attribute.kind]
+        probs = [both(crops, read, weights_of, Attribute(said.attribute.kind, v))[3] for v in values]
+        assert said.confidence == pytest.approx(max(probs), abs=1e-5)
+        assert said.attribute.value == values[int(np.argmax(probs))]
+
+
+def test_nobody_is_told_the_colour_of_what_is_not_there():
+    read = [
+        AttributeReading(Attribute(kind, value), 0.9)
+        for kind, value in (
+            ("hat", "none"),
+            ("hat_colour", "red"),
+            ("bag", "backpack"),
+            ("bag_colour", "blue"),
+        )
+    ]
+    assert [said.attribute.kind for said in sensible(read)] == ["hat", "bag", "bag_colour"]
