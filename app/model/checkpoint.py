@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from app.model.pictures import RUN_TIME, ImageRule
 from app.model.prompts import PROMPT_VERSION
@@ -19,8 +21,13 @@ from gallery_store.files import write_json
 
 SCHEMA = 2
 FILE_NAME = "chatreid.json"
-KINDS_OF_QUERY = ("text", "image", "image-plus-text", "image-other-clothes")
-READERS = ("both", "model")
+KindOfQuery = Literal["text", "image", "image-plus-text", "image-other-clothes"]
+KINDS_OF_QUERY: tuple[KindOfQuery, ...] = get_args(KindOfQuery)
+Reader = Literal[
+    "both", "model"
+]  # whose attributes are compared: CLIP's and the model's, or the model's alone
+
+_NO_OTHER_KEYS = ConfigDict(extra="forbid")
 
 
 class ModelError(ValueError):
@@ -43,6 +50,8 @@ class Calibration:
     text_weight: share of the text's cosine in an image-plus-text similarity, 0..1.
     attribute_share: share of the attributes in a picture's similarity, beside the cosine, 0..1.
     """
+
+    __pydantic_config__ = _NO_OTHER_KEYS
 
     yes_logit: float
     similarity: float
@@ -72,6 +81,8 @@ class AffinityWeights:
     attributes, a in -1..1 (app.retrieval.affinity). Weights are 0 or more.
     """
 
+    __pydantic_config__ = _NO_OTHER_KEYS
+
     cosine: float
     attributes: float
     bias: float
@@ -95,25 +106,36 @@ class CheckpointManifest:
     knows: a sentence for the screen, e.g. "Knows drawn people only."
     """
 
+    __pydantic_config__ = _NO_OTHER_KEYS
+
     name: str
     base_model: str
     stages: tuple[Mapping[str, Any], ...] = ()
     prompt_version: int = PROMPT_VERSION
     vocabulary_version: int = VOCABULARY_VERSION
     image_rule: ImageRule = RUN_TIME
-    calibrations: Mapping[str, Mapping[str, Calibration]] = field(default_factory=dict)
+    calibrations: Mapping[str, Mapping[KindOfQuery, Calibration]] = field(default_factory=dict)
     fusion_weights: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
-    affinity: Mapping[str, Mapping[str, AffinityWeights]] = field(default_factory=dict)
+    affinity: Mapping[str, Mapping[Reader, AffinityWeights]] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
     knows: str = ""
     schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        for weights in self.fusion_weights.values():
+            if set(weights) != set(KINDS):
+                raise ValueError("fusion weights name every kind of attribute, and no other")
+            for kind, pair in weights.items():
+                if not all(0 <= weight < float("inf") for weight in pair):
+                    raise ValueError(f"fusion weights are 0 or more, not {pair[0]} and {pair[1]} ({kind})")
 
     def calibration(self, encoder_name: str, encoder_version: str, kind: str) -> Calibration | None:
         """The calibration for this encoder and kind of query; None where none was fitted.
 
         Where none knows of other clothes, a picture's holds for them too.
         """
+        kinds: Mapping[Any, Calibration]
         kinds = self.calibrations.get(encoder_key(encoder_name, encoder_version), {})
         return kinds.get("image") if kind not in kinds and kind == "image-other-clothes" else kinds.get(kind)
 
@@ -123,7 +145,7 @@ class CheckpointManifest:
         """How CLIP's and the model's attributes are weighed; None where that was not fitted."""
         return self.fusion_weights.get(encoder_key(encoder_name, encoder_version))
 
-    def affinity_for(self, encoder_name: str, encoder_version: str, reader: str) -> AffinityWeights | None:
+    def affinity_for(self, encoder_name: str, encoder_version: str, reader: Reader) -> AffinityWeights | None:
         """By the attributes of "both" readers or of the "model" alone; None where that was not fitted."""
         return self.affinity.get(encoder_key(encoder_name, encoder_version), {}).get(reader)
 
@@ -164,38 +186,15 @@ class CheckpointManifest:
                     )
                 )
         try:
-            return cls._from_json(raw)
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
-            raise ModelError(f"{path} is not a manifest ({error}); copy the checkpoint again") from None
-
-    @classmethod
-    def _from_json(cls, raw: Mapping[str, Any]) -> CheckpointManifest:
-        if raw["schema"] == 1:
-            raw = _from_schema_1(raw)
-        known = {entry.name for entry in fields(cls)}
-        if unknown := sorted(set(raw) - known):
-            raise ValueError(f"unknown keys {', '.join(unknown)}")
-        calibrations = {
-            encoder: {_kind(kind): Calibration(**values) for kind, values in kinds.items()}
-            for encoder, kinds in raw.get("calibrations", {}).items()
-        }
-        fusion_weights = {
-            encoder: _weights(kinds) for encoder, kinds in raw.get("fusion_weights", {}).items()
-        }
-        affinity = {
-            encoder: {_reader(reader): AffinityWeights(**values) for reader, values in by_reader.items()}
-            for encoder, by_reader in raw.get("affinity", {}).items()
-        }
-        rule = ImageRule.from_json(raw["image_rule"]) if "image_rule" in raw else RUN_TIME
-        rest = {
-            **raw,
-            "calibrations": calibrations,
-            "fusion_weights": fusion_weights,
-            "affinity": affinity,
-            "image_rule": rule,
-            "stages": tuple(raw.get("stages", ())),
-        }
-        return cls(**rest)
+            today = _from_schema_1(raw) if raw["schema"] == 1 else raw
+            return TypeAdapter(cls).validate_json(json.dumps(today), strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            why = f"{place}: {first['msg']}"
+        except (TypeError, ValueError, AttributeError) as error:
+            why = str(error)
+        raise ModelError(f"{path} is not a manifest ({why}); copy the checkpoint again")
 
     def write(self, folder: Path | str) -> Path:
         """Write `chatreid.json` into the folder; a reader sees the old one or the new one, never a half."""
@@ -205,30 +204,6 @@ class CheckpointManifest:
 def encoder_key(name: str, version: str) -> str:
     """How calibrations name an encoder: "name@version"."""
     return f"{name}@{version}"
-
-
-def _kind(kind: str) -> str:
-    if kind not in KINDS_OF_QUERY:
-        raise ValueError(f"unknown kind of query {kind!r}")
-    return kind
-
-
-def _reader(reader: str) -> str:
-    if reader not in READERS:
-        raise ValueError(f"attributes are read by {' or '.join(READERS)}, not by {reader!r}")
-    return reader
-
-
-def _weights(kinds: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    """Of CLIP and of the model, for every kind of attribute."""
-    if set(kinds) != set(KINDS):
-        raise ValueError("fusion weights name every kind of attribute, and no other")
-    weights = {}
-    for kind, (clip, model) in kinds.items():
-        if not (0 <= clip < float("inf") and 0 <= model < float("inf")):
-            raise ValueError(f"fusion weights are 0 or more, not {clip} and {model} ({kind})")
-        weights[kind] = (float(clip), float(model))
-    return weights
 
 
 # What keys were called in schema 1.

@@ -11,8 +11,8 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import asdict, dataclass
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from PIL import Image
 
@@ -80,6 +80,8 @@ class ImageRule:
     Other pictures keep their size, rounded to multiples of 28 within max_pixels.
     """
 
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (read by app.model.checkpoint)
+
     name: str
     fixed: Size | None = None
     at_least: Size | None = None
@@ -104,18 +106,6 @@ class ImageRule:
         elif self.at_most and pixels > self.at_most[0] * self.at_most[1]:
             height, width = self.at_most
         return _rounded(height, width, self.max_pixels)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> ImageRule:
-        """Raises ValueError on unknown keys or nonsense."""
-        sizes = {key: tuple(data[key]) for key in ("fixed", "at_least", "at_most") if data.get(key)}
-        try:
-            return cls(**{**data, **sizes})
-        except TypeError as error:
-            raise ValueError(f"not an image rule: {error}") from None
 
 
 # Section 3.3 of the paper.
