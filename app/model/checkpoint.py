@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -135,8 +135,8 @@ class CheckpointManifest:
 
         Where none knows of other clothes, a picture's holds for them too.
         """
-        kinds: Mapping[Any, Calibration]
-        kinds = self.calibrations.get(encoder_key(encoder_name, encoder_version), {})
+        key = encoder_key(encoder_name, encoder_version)
+        kinds = cast("Mapping[str, Calibration]", self.calibrations.get(key, {}))
         return kinds.get("image") if kind not in kinds and kind == "image-other-clothes" else kinds.get(kind)
 
     def fusion_weights_for(
