@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import date
 
-from app.chat.apply import is_absent
-from app.chat.values import GalleryFacts, Known, Understood
-from app.model.vocabulary import Attribute
+from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
+from app.model.vocabulary import Attribute, is_absent
 
 GALLERY = GalleryFacts(
     cameras=("1", "2", "3", "4", "5", "6"),
     days=(date(2026, 5, 11), date(2026, 5, 12)),
     today=date(2026, 5, 12),
 )
-RED_JACKET = Known(
+RED_JACKET = SearchState(
     wanted=(
         Attribute("gender", "woman"),
         Attribute("upper", "jacket"),
@@ -23,7 +22,7 @@ RED_JACKET = Known(
 )
 
 
-def notation(said: Understood) -> set[str]:
+def notation(said: ParsedMessage) -> set[str]:
     """upper=jacket wanted, -bag=backpack excluded, -hat every hat excluded, x:hat and x:bag=backpack taken
     back, 'tattoo' free words, ?tall unused, @3 and @!3 cameras, @14:00- and @-09:00 times, @2026-05-12 days,
     bakpack>backpack mended, BACK refers back, OTHER-CLOTHES than in the pictures, SAME-CLOTHES, !help an intent

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from app.chat.search_state import SearchState
 from app.chat.understanding import understand
-from app.chat.values import Known
 from app.model.answers import parse_annotation
 from app.model.prompts import NO, NONE_OF_THEM, ORDINALS, YES
 from app.model.vocabulary import KINDS
@@ -42,7 +42,7 @@ def contradicts(columns, row, text) -> bool:
     """Whether a text, as the app reads an operator's words, says something known to be otherwise of a crop."""
     # "no bag and sunglasses" rules out one thing, not two.
     text = re.sub(r"(no \w+) and ", r"\1, with ", text)
-    said, own = understand(text, Known(), GALLERY), known(columns, row)
+    said, own = understand(text, SearchState(), GALLERY), known(columns, row)
     wrong = any(own.get(a.kind, a.value) not in (*WIDER.get(a.value, ()), a.value) for a in said.wanted)
     return wrong or any(own.get(a.kind) == a.value for a in said.unwanted)
 

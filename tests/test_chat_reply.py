@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from app.chat.chips import with_article
 from app.chat.conversation import Conversation, answered, confirm, reject, say, search_with
-from app.chat.fit import fit_of
+from app.chat.labels import with_article
 from app.chat.questions import SENTENCES, asked_in, next_question
-from app.chat.reply import compare_text, labels_of, reply, sought
-from app.chat.values import Known, Shown
+from app.chat.reply import compare_text, fit_of, labels_of, reply, sought
+from app.chat.search_state import SearchState, ShownCandidate
 from app.model.vocabulary import KINDS, Attribute
 from app.retrieval.ranking import Candidate, Ranking
 from gallery_store.crops import Crop
@@ -32,10 +31,10 @@ class Compared:
     only_second: tuple[Attribute, ...] = ()
 
 
-def shown(image_id: int, probability: float, **readings: str) -> Shown:
+def shown(image_id: int, probability: float, **readings: str) -> ShownCandidate:
     crop = Crop(image_id, "", f"{image_id}.jpg", Path("x"), "3", None, None, None, (), 64, 128, None)
     read = tuple(Read(Attribute(kind, value)) for kind, value in readings.items())
-    return Shown(crop, Candidate(image_id, 0.3, 0.5, probability), read)
+    return ShownCandidate(crop, Candidate(image_id, 0.3, 0.5, probability), read)
 
 
 TOP = [
@@ -45,7 +44,7 @@ TOP = [
 ]
 
 
-def ranking(top: list[Shown] = TOP, **changes: object) -> Ranking:
+def ranking(top: list[ShownCandidate] = TOP, **changes: object) -> Ranking:
     candidates = tuple(one.candidate for one in top)
     return replace(Ranking(candidates, total=600, searched=600, scored=64, no_match=False), **changes)  # type: ignore[arg-type]
 
@@ -164,7 +163,7 @@ def test_no_question_when_it_would_not_help():
     assert next_question(known, [TOP[0], TOP[0], TOP[0]]) is None  # all alike
     far = [TOP[0], shown(2, 0.3, bag="handbag"), shown(3, 0.2, bag="suitcase")]
     assert next_question(known, far) is None  # told apart already
-    assert next_question(Known(), [shown(1, 0.5), shown(2, 0.5), shown(3, 0.5)]) is None
+    assert next_question(SearchState(), [shown(1, 0.5), shown(2, 0.5), shown(3, 0.5)]) is None
 
 
 def test_every_kind_has_a_question_of_its_own():

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.chat.tables import listed
-from app.chat.tokens import MAX_CHARACTERS
+from app.chat.message_tokens import MAX_CHARACTERS
+from app.chat.search_state import GalleryFacts, SearchState
 from app.chat.understanding import understand
-from app.chat.values import GalleryFacts, Known
-from app.chat.words import COLOURS, GROUPS, PHRASES
+from app.chat.words import COLOURS, GROUPS, PHRASES, listed
 from app.model import vocabulary
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, describe
 from tests.chat_notation import GALLERY, RED_JACKET, notation
@@ -40,34 +39,34 @@ def test_there_are_many_sentences():
 
 @pytest.mark.parametrize(("section", "sentence", "expected"), _rows(), ids=lambda text: str(text)[:40])
 def test_sentence(section: str, sentence: str, expected: str):
-    known = RED_JACKET if section == "going on" else Known()
+    known = RED_JACKET if section == "going on" else SearchState()
     said = notation(understand(sentence, known, GALLERY))
     assert said == {part for part in expected.split("  ") if part}
 
 
 @pytest.mark.parametrize("sentence", [row[1] for row in _rows() if "!" not in row[2]][::7])
 def test_case_and_closing_marks_change_nothing(sentence: str):
-    plain = notation(understand(sentence, Known(), GALLERY))
-    shouted = notation(understand(f"  {sentence.upper()}!!", Known(), GALLERY))
+    plain = notation(understand(sentence, SearchState(), GALLERY))
+    shouted = notation(understand(f"  {sentence.upper()}!!", SearchState(), GALLERY))
     assert {part.casefold() for part in shouted} == {part.casefold() for part in plain}
 
 
 def test_every_phrase_of_the_vocabulary_is_understood():
     for phrase, attributes in vocabulary.PHRASES.items():
-        said = understand(f"someone, {phrase}", Known(), GALLERY)
+        said = understand(f"someone, {phrase}", SearchState(), GALLERY)
         expected = attributes[0]
         got = {*said.wanted, *said.unwanted}
         if expected.value == "none":
             assert said.unwanted and not said.wanted, phrase
         elif phrase in ("plain", "solid", "checked", "spotted"):  # a pattern only beside a garment
-            assert understand(f"{phrase} shirt", Known(), GALLERY).wanted[0] == expected
+            assert understand(f"{phrase} shirt", SearchState(), GALLERY).wanted[0] == expected
         else:
             assert expected in got, phrase
 
 
 def test_every_colloquial_phrase_is_understood():
     for phrase, attribute in PHRASES.items():
-        said = understand(phrase, Known(), GALLERY)
+        said = understand(phrase, SearchState(), GALLERY)
         if attribute.value == "none":
             assert {a.kind for a in said.unwanted} == {attribute.kind}, phrase
         else:
@@ -76,7 +75,7 @@ def test_every_colloquial_phrase_is_understood():
 
 def test_every_colour_word_binds_to_a_jacket():
     for word, colour in {**COLOURS, **vocabulary.COLOUR_WORDS}.items():
-        said = understand(f"a {word} jacket", Known(), GALLERY)
+        said = understand(f"a {word} jacket", SearchState(), GALLERY)
         assert Attribute("upper_colour", "beige" if colour == "blond" else colour) in said.wanted, word
 
 
@@ -102,13 +101,13 @@ def test_the_wording_that_the_models_hear_is_understood_again():
         if has.get("hair") == "bald":
             has.pop("hair_colour", None)
         attributes = tuple(Attribute(kind, value) for kind, value in has.items())
-        said = understand(describe(attributes), Known(), GALLERY)
+        said = understand(describe(attributes), SearchState(), GALLERY)
         assert set(said.wanted) == set(attributes), describe(attributes)
         assert not said.unwanted and not said.unused, describe(attributes)
 
 
 def test_words_that_cannot_be_used_are_named():
-    said = understand("a tall asian man with a tattoo, 1.90m, in a red hat", Known(), GALLERY)
+    said = understand("a tall asian man with a tattoo, 1.90m, in a red hat", SearchState(), GALLERY)
     assert {"tall", "asian", "tattoo", "1.90m"} <= set(said.unused)
     assert said.text == ("tattoo",)
     assert any("“tall”" in note and "crop" in note for note in said.notes)
@@ -118,13 +117,13 @@ def test_words_that_cannot_be_used_are_named():
 
 def test_function_words_are_not_named():
     said = understand(
-        "well, I think that she was maybe also wearing some kind of hat, please", Known(), GALLERY
+        "well, I think that she was maybe also wearing some kind of hat, please", SearchState(), GALLERY
     )
     assert not said.unused and not said.text
 
 
 def test_a_camera_or_day_that_is_not_there_is_said_and_not_applied():
-    said = understand("a man on camera 9 on 3 June", Known(), GALLERY)
+    said = understand("a man on camera 9 on 3 June", SearchState(), GALLERY)
     assert said.filters.is_empty
     assert any("camera 9" in note and "1 to 6" in note for note in said.notes)
     assert any("3 June 2026" in note and "12 May 2026" in note for note in said.notes)
@@ -132,10 +131,13 @@ def test_a_camera_or_day_that_is_not_there_is_said_and_not_applied():
 
 def test_named_cameras():
     gallery = GalleryFacts(cameras=("entrance", "Car Park", "c7"), days=GALLERY.days)
-    assert understand("a man at the entrance", Known(), gallery).filters.cameras == ("entrance",)
-    assert understand("the car park camera after 9", Known(), gallery).filters.cameras == ("Car Park",)
-    assert understand("camera 7 or camera entrance", Known(), gallery).filters.cameras == ("c7", "entrance")
-    assert understand("camera 1", Known(), GalleryFacts()).filters.is_empty
+    assert understand("a man at the entrance", SearchState(), gallery).filters.cameras == ("entrance",)
+    assert understand("the car park camera after 9", SearchState(), gallery).filters.cameras == ("Car Park",)
+    assert understand("camera 7 or camera entrance", SearchState(), gallery).filters.cameras == (
+        "c7",
+        "entrance",
+    )
+    assert understand("camera 1", SearchState(), GalleryFacts()).filters.is_empty
 
 
 def test_a_long_message_is_bounded_and_quick():
@@ -143,7 +145,7 @@ def test_a_long_message_is_bounded_and_quick():
         spent = []
         for _ in range(3):
             started = time.process_time()  # of this process alone: the machine may be busy
-            said = understand(text[:10_000], Known(), GALLERY)
+            said = understand(text[:10_000], SearchState(), GALLERY)
             spent.append(time.process_time() - started)
         assert min(spent) < 0.1
         assert said.intent != "search" or any(f"{MAX_CHARACTERS:,}" in note for note in said.notes)
@@ -164,7 +166,7 @@ WORDS = st.sampled_from(
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(max_size=200), st.lists(WORDS, max_size=25).map(" ".join)), st.booleans())
 def test_no_text_ever_raises(text: str, with_photo: bool):
-    for known in (Known(), RED_JACKET):
+    for known in (SearchState(), RED_JACKET):
         said = understand(text, known, GALLERY, asked="hat", with_photo=with_photo)
         assert len({a.kind for a in said.wanted}) == len(said.wanted)  # one value of each kind
         assert not {a.kind for a in said.wanted} & {a.kind for a in said.unwanted}
@@ -192,7 +194,7 @@ def test_colours_bind_to_their_own_things(things: dict[str, int], seed: int):
         }
         parts.append(f"{colour} {value}" if (number + seed) % 2 else f"a {colour} {value}")
     text = (", ", " and ", " with ")[seed % 3].join(parts)
-    assert set(understand(text, Known(), GALLERY).wanted) == expected
+    assert set(understand(text, SearchState(), GALLERY).wanted) == expected
 
 
 def test_captions_of_the_drawn_world_are_understood():
@@ -207,7 +209,7 @@ def test_captions_of_the_drawn_world_are_understood():
             if has.get(thing) in ("none", "bald"):
                 has.pop(colour, None)
         text = caption(has, rng, canonical=0.0)
-        said = understand(text, Known(), GALLERY)
+        said = understand(text, SearchState(), GALLERY)
         got = {(a.kind, a.value) for a in said.wanted} | {(a.kind, "none") for a in said.unwanted}
         # "a red hat" and "white shoes" name the thing as well, or only its colour
         loose = {("hat", "hat"), ("shoes", "shoes")}

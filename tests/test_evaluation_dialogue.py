@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.chat.conversation import Conversation, answered, say
 from app.chat.questions import SENTENCES
-from app.chat.values import GalleryFacts
+from app.chat.search_state import GalleryFacts
 from app.model.vocabulary import KINDS, Attribute
 from training.__main__ import main
 from training.evaluation.dialogue import DONT_KNOW, Operator, figures, next_message

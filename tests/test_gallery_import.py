@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gallery_store import disk, importer, media
+from gallery_store import files as disk
+from gallery_store import importer, media
 from gallery_store.crops import Filters
 from gallery_store.importer import ImportReport, Rejected, import_crops
 from gallery_store.media import MediaWriter

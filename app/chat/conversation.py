@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.chat.apply import apply
 from app.chat.chips import Chip, chips_of, without_chip
+from app.chat.intents import direct_answer_to
 from app.chat.questions import asked_in
-from app.chat.talk import direct_answer_to
+from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState, apply, photo
 from app.chat.understanding import understand
-from app.chat.values import GalleryFacts, Known, Understood, photo
 from app.retrieval.query import Query, Reference
 
 NO_REASON = "not stated"
@@ -32,12 +31,12 @@ class Turn:
     """
 
     action: str
-    after: Known
+    after: SearchState
     text: str = ""
     photos: tuple[Path, ...] = ()
     image_id: int | None = None
     chip: str | None = None
-    understood: Understood | None = None
+    understood: ParsedMessage | None = None
     direct: str | None = None
     reply: str | None = None
     shown: tuple[int, ...] = ()
@@ -46,16 +45,16 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """reason: why this person is looked for, asked once. case: the case that it belongs to, if any."""
+    """reason: why this person is looked for, asked once. case: name of the case that it belongs to, if any."""
 
     turns: tuple[Turn, ...] = ()
     reason: str = NO_REASON
     case: str | None = None
 
     @property
-    def known(self) -> Known:
+    def known(self) -> SearchState:
         """All that is understood by now."""
-        return self.turns[-1].after if self.turns else Known()
+        return self.turns[-1].after if self.turns else SearchState()
 
     @property
     def last(self) -> Turn | None:
@@ -72,12 +71,12 @@ def say(
     A message that needs no search ("hello", "who is she?", an empty one) leaves what is known as it was and
     carries its answer: see `direct_answer`.
     """
-    known = conversation.known
+    state = conversation.known
     asked = conversation.last.asked if conversation.last else None
-    understood = understand(text, known, gallery, asked=asked, with_photo=bool(photos))
+    understood = understand(text, state, gallery, asked=asked, with_photo=bool(photos))
     if understood.intent == "undo":
         return undo(conversation)
-    after = apply(known, understood, [photo(path) for path in photos])
+    after = apply(state, understood, [photo(path) for path in photos])
     turn = Turn(
         "say",
         after,
@@ -93,40 +92,40 @@ def search_with(conversation: Conversation, image_id: int) -> Conversation:
     """The crop becomes the only picture of the person and stands for the words; filters and rejections
     stay.
     """
-    known = conversation.known
+    state = conversation.known
     after = replace(
-        known,
+        state,
         wanted=(),
         unwanted=(),
         text=(),
         references=(Reference(image_id=image_id),),
-        rejected=tuple(other for other in known.rejected if other != image_id),
-        confirmed=tuple(other for other in known.confirmed if other == image_id),
+        rejected=tuple(other for other in state.rejected if other != image_id),
+        confirmed=tuple(other for other in state.confirmed if other == image_id),
     )
     return _with(conversation, Turn("search-with", after, image_id=image_id))
 
 
 def confirm(conversation: Conversation, image_id: int) -> Conversation:
     """ "This is the one": the crop joins the pictures of the person; the words stay."""
-    known = conversation.known
+    state = conversation.known
     crop = Reference(image_id=image_id)
     after = replace(
-        known,
-        references=(*(other for other in known.references if other != crop), crop),
-        rejected=tuple(other for other in known.rejected if other != image_id),
-        confirmed=(*(other for other in known.confirmed if other != image_id), image_id),
+        state,
+        references=(*(other for other in state.references if other != crop), crop),
+        rejected=tuple(other for other in state.rejected if other != image_id),
+        confirmed=(*(other for other in state.confirmed if other != image_id), image_id),
     )
     return _with(conversation, Turn("confirm", after, image_id=image_id))
 
 
 def reject(conversation: Conversation, image_id: int) -> Conversation:
     """ "Not this one": the crop is not shown again in this conversation."""
-    known = conversation.known
+    state = conversation.known
     after = replace(
-        known,
-        references=tuple(other for other in known.references if other.image_id != image_id),
-        rejected=(*(other for other in known.rejected if other != image_id), image_id),
-        confirmed=tuple(other for other in known.confirmed if other != image_id),
+        state,
+        references=tuple(other for other in state.references if other.image_id != image_id),
+        rejected=(*(other for other in state.rejected if other != image_id), image_id),
+        confirmed=tuple(other for other in state.confirmed if other != image_id),
     )
     return _with(conversation, Turn("reject", after, image_id=image_id))
 
@@ -158,16 +157,16 @@ def undo(conversation: Conversation) -> Conversation:
 
 def to_query(conversation: Conversation) -> Query:
     """What the engine is to search for now."""
-    known = conversation.known
+    state = conversation.known
     return Query(
-        wanted=known.wanted,
-        unwanted=known.unwanted,
-        text=", ".join(known.text),
-        references=known.references,
-        filters=known.filters,
-        rejected=frozenset(known.rejected),
-        confirmed=frozenset(known.confirmed),
-        other_clothes=known.other_clothes,
+        wanted=state.wanted,
+        unwanted=state.unwanted,
+        text=", ".join(state.text),
+        references=state.references,
+        filters=state.filters,
+        rejected=frozenset(state.rejected),
+        confirmed=frozenset(state.confirmed),
+        other_clothes=state.other_clothes,
     )
 
 
@@ -179,7 +178,7 @@ def chips(conversation: Conversation) -> tuple[Chip, ...]:
 def direct_answer(conversation: Conversation) -> str | None:
     """The answer to the last turn where no search is needed, else None. An empty conversation is greeted."""
     if conversation.last is None:
-        return direct_answer_to(Understood(intent="greeting"), Known(), GalleryFacts())
+        return direct_answer_to(ParsedMessage(intent="greeting"), SearchState(), GalleryFacts())
     if conversation.last.direct is None and conversation.known.is_empty:
         return "Nothing is looked for now. Describe a person, or drop a photo."
     return conversation.last.direct

@@ -1,4 +1,4 @@
-"""Tokens -> items: the longest known phrase at each place, and what part it plays in the sentence."""
+"""Tokens -> spans: the longest known phrase at each position, and what part it plays in the sentence."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from app.chat import words
+from app.chat.message_tokens import Token, tokenise
 from app.chat.spelling import correct
-from app.chat.tokens import Token, tokenise
 from app.model import vocabulary
-from app.model.vocabulary import Attribute
+from app.model.vocabulary import Attribute, PhraseTable
 
 NOT = (
     "without|no|not|never|lacks|lacking|minus|nor|neither|excluding|exclude|excludes|except|none of|"
@@ -54,9 +54,9 @@ class Entry:
 
 
 @dataclass
-class Item:
-    """An entry at its place: tokens start..end of the message. `mode` is "+", "-" (excluded) or "x"
-    (dropped).
+class Span:
+    """A phrase of the message: tokens start..end. `mode` is "+" (stated), "-" (excluded) or "x" (taken back);
+    `used` once an attribute, a note or the free words hold it.
     """
 
     entry: Entry
@@ -90,7 +90,19 @@ def split(phrase: str) -> tuple[str, ...]:
 
 
 @cache
-def _index() -> dict[str, list[tuple[tuple[str, ...], Entry]]]:
+def _table() -> PhraseTable[Entry]:
+    """Every phrase, and each with its last word in the plural where that is no phrase of its own."""
+    entries = _entries()
+    plurals = dict(entries)
+    for ending in ("es", "s"):
+        for phrase, entry in entries.items():
+            last = phrase[-1] + ending
+            if len(last) > 3:
+                plurals.setdefault((*phrase[:-1], last), entry)
+    return PhraseTable(plurals)
+
+
+def _entries() -> dict[tuple[str, ...], Entry]:
     entries: dict[tuple[str, ...], Entry] = {}
     for word in words.FUNCTION:
         entries[split(word)] = Entry("function")
@@ -122,12 +134,7 @@ def _index() -> dict[str, list[tuple[tuple[str, ...], Entry]]]:
     entries.update({(word,): Entry("number") for word in words.NUMBER_WORDS})
     entries[("how", "old")] = entries[("how", "heavy")] = Entry("function")
     entries[("one",)] = entries[("ones",)] = Entry("one")
-    index: dict[str, list[tuple[tuple[str, ...], Entry]]] = {}
-    for phrase, entry in entries.items():
-        index.setdefault(phrase[0], []).append((phrase, entry))
-    for row in index.values():
-        row.sort(key=lambda pair: -len(pair[0]))
-    return index
+    return entries
 
 
 def correct_tokens(
@@ -148,58 +155,20 @@ def correct_tokens(
     return tuple(mended), tuple(corrections)
 
 
-def items_of(tokens: Sequence[Token]) -> list[Item]:
-    """The message as items, longest phrase first at each place."""
-    items: list[Item] = []
-    place = 0
-    while place < len(tokens):
-        entry, length = _at(tokens, place)
-        span = tokens[place : place + length]
-        items.append(
-            Item(
-                entry,
-                place,
-                place + length,
-                " ".join(token.text for token in span),
-                " ".join(token.raw for token in span),
-            )
-        )
-        place += length
-    return items
+def spans_of(tokens: Sequence[Token]) -> list[Span]:
+    """The message as spans, the longest phrase first at each position."""
+    words, table = [token.text for token in tokens], _table()
+    spans: list[Span] = []
+    start = 0
+    while start < len(tokens):
+        entry, length = table.at(words, start) or (_unknown(tokens[start]), 1)
+        end = start + length
+        raw = " ".join(token.raw for token in tokens[start:end])
+        spans.append(Span(entry, start, end, " ".join(words[start:end]), raw))
+        start = end
+    return spans
 
 
-def _at(tokens: Sequence[Token], place: int) -> tuple[Entry, int]:
-    token = tokens[place]
-    if token.is_stop:
-        return Entry("stop"), 1
-    index = _index()
-    longest: tuple[Entry, int] | None = None
-    for word in _forms(token.text):
-        for phrase, entry in index.get(word, ()):
-            if longest is not None and len(phrase) <= longest[1]:
-                break
-            if len(phrase) == 1 or _matches(tokens, place, phrase):
-                longest = entry, len(phrase)
-                break
-    if longest is not None:
-        return longest
-    if token.kind == "number":
-        return Entry("number"), 1
-    return Entry("function" if token.kind == "dash" else "word"), 1
-
-
-def _matches(tokens: Sequence[Token], place: int, phrase: tuple[str, ...]) -> bool:
-    span = tokens[place : place + len(phrase)]
-    if len(span) < len(phrase) or any(token.is_stop for token in span):
-        return False
-    *first, last = span
-    return all(token.text == word for token, word in zip(first, phrase, strict=False)) and phrase[
-        -1
-    ] in _forms(last.text)
-
-
-def _forms(word: str) -> tuple[str, ...]:
-    """The word, and what it may be the plural of."""
-    if len(word) < 4 or not word.endswith("s"):
-        return (word,)
-    return (word, word[:-2], word[:-1]) if word.endswith("es") else (word, word[:-1])
+def _unknown(token: Token) -> Entry:
+    role = {"stop": "stop", "number": "number", "dash": "function"}.get(token.kind, "word")
+    return Entry(role)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.chat.lexicon import Item
-from app.chat.tables import listed
-from app.chat.values import Known
+from app.chat.lexicon import Span
+from app.chat.search_state import SearchState
+from app.chat.words import listed
 from app.model.vocabulary import COLOUR_OF
 
 STYLES = {"long": "long", "short": "short", "curly": "curly", "shoulder": "long"}
@@ -26,17 +26,17 @@ _BLOCKING = frozenset(
 )
 
 
-def target_of(items: list[Item], place: int) -> int | None:
-    """The item that a colour belongs to: the noun after it, else the noun before it."""
-    ahead = place + 1
-    while ahead < len(items):
-        item = items[ahead]
-        if item.thing is not None or item.role in ("person", "one"):
+def target_of(spans: list[Span], position: int) -> int | None:
+    """The span that a colour belongs to: the noun after it, else the noun before it."""
+    ahead = position + 1
+    while ahead < len(spans):
+        span = spans[ahead]
+        if span.thing is not None or span.role in ("person", "one"):
             return ahead
-        if item.role == "attribute":
-            kind = item.entry.attribute.kind if item.entry.attribute else ""
+        if span.role == "attribute":
+            kind = span.entry.attribute.kind if span.entry.attribute else ""
             if kind == "upper_pattern":
-                if _noun_follows(items, ahead):
+                if _noun_follows(spans, ahead):
                     ahead += 1
                     continue
                 return ahead
@@ -44,132 +44,133 @@ def target_of(items: list[Item], place: int) -> int | None:
                 return ahead
             if kind not in ("age", "build"):
                 break
-        elif item.role in ("and", "function") and item.text in ("and", "or"):
-            following = items[ahead + 1] if ahead + 1 < len(items) else None
+        elif span.role in ("and", "function") and span.text in ("and", "or"):
+            following = spans[ahead + 1] if ahead + 1 < len(spans) else None
             if following is None or following.role not in ("colour", "shade"):
                 break
         elif not (
-            item.role in ("colour", "shade", "word") or item.text in ("coloured", "colored", "big", "small")
+            span.role in ("colour", "shade", "word") or span.text in ("coloured", "colored", "big", "small")
         ):
             break
         ahead += 1
-    return _before(items, place)
+    return _before(spans, position)
 
 
-def _noun_follows(items: list[Item], place: int) -> bool:
+def _noun_follows(spans: list[Span], position: int) -> bool:
     """ "Striped blue shirt", "blue striped shirt": a thing stands at the end of the adjectives after
-    `place`.
+    `position`.
     """
-    for item in items[place + 1 :]:
-        if item.thing is not None or item.role == "one":
+    for span in spans[position + 1 :]:
+        if span.thing is not None or span.role == "one":
             return True
-        if item.role not in ("colour", "shade", "word"):
+        if span.role not in ("colour", "shade", "word"):
             return False
     return False
 
 
-def _before(items: list[Item], place: int) -> int | None:
+def _before(spans: list[Span], position: int) -> int | None:
+    """The noun before a colour: "the jacket is red", "a cap, blue"; None where another word parts them."""
     crossed_stop = False
-    for back in range(place - 1, -1, -1):
-        item = items[back]
-        if item.thing is not None:
-            if crossed_stop and back + 2 != place:
+    for back in range(position - 1, -1, -1):
+        span = spans[back]
+        if span.thing is not None:
+            if crossed_stop and back + 2 != position:
                 return None
-            has_own = any(other.role == "colour" for other in items[max(0, back - 2) : back])
-            linked = any(other.text in ("is", "was", "are", "were") for other in items[back + 1 : place])
-            return None if has_own and not linked and owns(items, back) else back
-        if item.text in (",", ":"):
-            crossed_stop = crossed_stop or item.text == ","
-        elif item.role in ("colour", "shade", "not", "corrective") or item.text in STYLES:
+            has_own = any(other.role == "colour" for other in spans[max(0, back - 2) : back])
+            linked = any(other.text in ("is", "was", "are", "were") for other in spans[back + 1 : position])
+            return None if has_own and not linked and owns(spans, back) else back
+        if span.text in (",", ":"):
+            crossed_stop = crossed_stop or span.text == ","
+        elif span.role in ("colour", "shade", "not", "corrective") or span.text in STYLES:
             continue
-        elif item.text in ("or", "and"):
-            earlier = items[back - 1 : back]
+        elif span.text in ("or", "and"):
+            earlier = spans[back - 1 : back]
             if not any(other.role == "colour" or other.text in STYLES for other in earlier):
                 return None
-        elif item.text not in _LINKS or item.text in _BLOCKING:
+        elif span.text not in _LINKS or span.text in _BLOCKING:
             return None
     return None
 
 
-def owns(items: list[Item], noun: int) -> bool:
+def owns(spans: list[Span], noun: int) -> bool:
     """True when the words right before a noun are a colour of its own."""
-    for item in reversed(items[:noun]):
-        if item.role == "colour":
+    for span in reversed(spans[:noun]):
+        if span.role == "colour":
             return True
-        if item.role not in ("shade", "word"):
+        if span.role not in ("shade", "word"):
             return False
     return False
 
 
-def meant_by_one(items: list[Item], place: int, known: Known) -> str | None:
+def meant_by_one(spans: list[Span], position: int, state: SearchState) -> str | None:
     """The thing that "one" stands for in "the blue one"."""
-    if items[place].role != "one":
+    if spans[position].role != "one":
         return None
-    for item in reversed(items[:place]):
-        if item.thing is not None:
-            return item.thing
-    return last_coloured(known) or "upper"
+    for span in reversed(spans[:position]):
+        if span.thing is not None:
+            return span.thing
+    return last_coloured(state) or "upper"
 
 
-def last_coloured(known: Known) -> str | None:
+def last_coloured(state: SearchState) -> str | None:
     """The kind of the thing whose colour was said last."""
-    for attribute in reversed(known.wanted):
+    for attribute in reversed(state.wanted):
         for thing, kind in COLOUR_OF.items():
             if kind == attribute.kind:
                 return thing
     return None
 
 
-def meant_by_they(items: list[Item], place: int) -> str | None:
+def meant_by_they(spans: list[Span], position: int) -> str | None:
     """The thing of "sneakers, I think they were white" and of "a cap - maybe black": the last one before the
     colour, where nothing but function words stands between and none of them begins the clothes anew.
     """
-    for back in range(place - 1, -1, -1):
-        item = items[back]
-        if item.thing is not None:
-            return item.thing if item.thing in COLOUR_OF and not owns(items, back) else None
-        if item.role not in ("function", "stop", "one", "back") or item.text in CLOTHING:
+    for back in range(position - 1, -1, -1):
+        span = spans[back]
+        if span.thing is not None:
+            return span.thing if span.thing in COLOUR_OF and not owns(spans, back) else None
+        if span.role not in ("function", "stop", "one", "back") or span.text in CLOTHING:
             return None
     return None
 
 
-def referred(items: list[Item], known: Known) -> str | None:
+def referred(spans: list[Span], state: SearchState) -> str | None:
     """What "it" is: after "no" or "actually" the thing whose colour was said; else the last thing named."""
-    corrects = any(item.role == "corrective" for item in items)
+    corrects = any(span.role == "corrective" for span in spans)
     if not corrects:
-        for attribute in reversed(known.wanted):
-            if attribute.kind in COLOUR_OF and known.value(COLOUR_OF[attribute.kind]) is None:
+        for attribute in reversed(state.wanted):
+            if attribute.kind in COLOUR_OF and state.value(COLOUR_OF[attribute.kind]) is None:
                 return attribute.kind
             if attribute.kind in COLOUR_OF.values():
                 break
-    return last_coloured(known)
+    return last_coloured(state)
 
 
-def names_unknown(items: list[Item], place: int) -> bool:
+def names_unknown(spans: list[Span], position: int) -> bool:
     """True for the colour of something outside the vocabulary: "a red scarf"."""
-    linked = place > 0 and items[place - 1].text in ("is", "was", "are", "were", "be")
-    for item in items[place + 1 :]:
-        if item.role == "word":
+    linked = position > 0 and spans[position - 1].text in ("is", "was", "are", "were", "be")
+    for span in spans[position + 1 :]:
+        if span.role == "word":
             return not linked
-        if item.role not in ("colour", "shade"):
+        if span.role not in ("colour", "shade"):
             return False
     return False
 
 
-def second_garments(items: list[Item]) -> set[int]:
+def second_garments(spans: list[Span]) -> set[int]:
     """Places of tops worn under another one: the shirt of "a white shirt under a black jacket"."""
-    tops = [place for place, item in enumerate(items) if item.mode == "+" and item.role == "attribute"]
-    tops = [place for place in tops if items[place].thing == "upper"]
+    tops = [position for position, span in enumerate(spans) if span.mode == "+" and span.role == "attribute"]
+    tops = [position for position in tops if spans[position].thing == "upper"]
     if len(tops) < 2:
         return set()
-    between = items[tops[0] : tops[-1]]
-    if any(item.role in ("corrective", "not") or item.text == "or" for item in between):
+    between = spans[tops[0] : tops[-1]]
+    if any(span.role in ("corrective", "not") or span.text == "or" for span in between):
         return set()
-    first = max(tops, key=lambda place: (outer(items[place]), -place))
-    return {place for place in tops if place != first}
+    first = max(tops, key=lambda position: (outer(spans[position]), -position))
+    return {position for position in tops if position != first}
 
 
-def outer(item: Item) -> int:
+def outer(span: Span) -> int:
     """How far out a top is worn; -1 for a dress, which goes over and under nothing."""
-    value = item.entry.attribute.value if item.entry.attribute else ""
+    value = span.entry.attribute.value if span.entry.attribute else ""
     return OUTER.index(value) if value in OUTER else -1

@@ -1,4 +1,4 @@
-"""What to ask next: the one detail that would part the first candidates best."""
+"""What to ask next: the one detail that would best tell the first candidates apart."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import log
 
-from app.chat.apply import is_absent
-from app.chat.values import Known, Shown
-from app.model.vocabulary import COLOUR_OF
+from app.chat.search_state import SearchState, ShownCandidate
+from app.model.vocabulary import and_list, is_absent, thing_of
 
 NEAR = 0.2  # of probability: candidates this close to the first are not yet told apart
 FEWEST = 3  # candidates near each other before a question is worth asking
-_LARGEST_SHARE = 0.8  # a value that nearly all candidates share parts nobody
+_LARGEST_SHARE = 0.8  # of a value among those read: a larger one tells nobody apart
 
 # What witnesses remember best comes first; it breaks ties. The sentences are fixed: `asked_in` knows them
 # again.
@@ -49,24 +48,26 @@ class Question:
     text: str
 
 
-def next_question(known: Known, shown: Sequence[Shown], already: Collection[str] = ()) -> Question | None:
-    """The question whose answer would part the candidates near the first one best, or None where they are
-    told apart already or nothing was read in them. Never a kind that is known, nor one of `already`.
+def next_question(
+    state: SearchState, shown: Sequence[ShownCandidate], already: Collection[str] = ()
+) -> Question | None:
+    """The question whose answer would best tell apart the candidates near the first one, or None where they are
+    apart already or nothing was read in them. Never a kind that is known, nor one of `already`.
     """
     best = max((candidate.candidate.probability for candidate in shown), default=0.0)
-    near = [one for one in shown if best - one.candidate.probability <= NEAR and one.sure]
-    if len(near) < FEWEST:
+    contenders = [one for one in shown if best - one.candidate.probability <= NEAR and one.sure]
+    if len(contenders) < FEWEST:
         return None
     chosen: tuple[float, Question] | None = None
     for kind, sentence in SENTENCES.items():
-        if kind in already or not _open(kind, known):
+        if kind in already or not _open(kind, state):
             continue
-        values = Counter(read.value for read in (one.read(kind) for one in near) if read is not None)
-        parting = _entropy(values, len(near))
-        if parting > (chosen[0] if chosen else 0.0) + 1e-9:
+        values = Counter(read.value for read in (one.read(kind) for one in contenders) if read is not None)
+        entropy = _entropy(values, len(contenders))
+        if entropy > (chosen[0] if chosen else 0.0) + 1e-9:
             names = tuple(value for value, _ in sorted(values.items(), key=lambda row: (-row[1], row[0])))
             chosen = (
-                parting,
+                entropy,
                 Question(kind, names, f"{sentence} The first candidates show {_listed(kind, names)}."),
             )
     return chosen[1] if chosen else None
@@ -77,12 +78,11 @@ def asked_in(reply: str) -> str | None:
     return next((kind for kind, sentence in SENTENCES.items() if sentence in reply), None)
 
 
-def _open(kind: str, known: Known) -> bool:
-    if known.value(kind) is not None or is_absent(kind, known.unwanted):
+def _open(kind: str, state: SearchState) -> bool:
+    if state.value(kind) is not None or is_absent(kind, state.unwanted):
         return False
-    thing = next((thing for thing, colour in COLOUR_OF.items() if colour == kind), None)
-    if thing in ("hat", "bag"):  # their colour only once they are known to be there
-        return known.value(thing) is not None
+    if kind in ("hat_colour", "bag_colour"):  # only once the thing is known to be there
+        return state.value(thing_of(kind)) is not None
     return True
 
 
@@ -95,5 +95,4 @@ def _entropy(values: Counter[str], of: int) -> float:
 
 
 def _listed(kind: str, values: Sequence[str]) -> str:
-    named = [f"no {kind}" if value == "none" else value for value in values[:4]]
-    return f"{', '.join(named[:-1])} and {named[-1]}"
+    return and_list([f"no {kind}" if value == "none" else value for value in values[:4]])

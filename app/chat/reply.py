@@ -1,64 +1,91 @@
-"""How an answer reads: what was searched, why the first candidates fit, what could not be used. Short
-Markdown.
+"""How an answer reads: what was searched, why the first candidates fit, what could not be used, what to ask next.
+Short Markdown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from app.chat.chips import excluded_label, thing_label, things_in, with_article
 from app.chat.conversation import Conversation, Turn
-from app.chat.fit import Fit, and_list, fit_of
-from app.chat.places import filters_in_words
+from app.chat.labels import excluded_label, filters_in_words, thing_label, things_in, with_article
 from app.chat.questions import next_question
-from app.chat.values import Comparison, Known, Shown
-from app.model.vocabulary import Attribute, describe
+from app.chat.search_state import SearchState, ShownCandidate
+from app.model.vocabulary import Attribute, and_list, describe, is_absent
 from app.retrieval.ranking import Ranking
 
-REASONS = 3  # candidates whose fit is told
+REASONS = 3  # candidates whose fit is explained
+
+
+class ComparedPictures(Protocol):
+    """What two pictures have in common, and what each shows alone."""
+
+    @property
+    def common(self) -> tuple[Attribute, ...]: ...
+
+    @property
+    def only_first(self) -> tuple[Attribute, ...]: ...
+
+    @property
+    def only_second(self) -> tuple[Attribute, ...]: ...
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Labels of wanted things ("red jacket") that the model reads, that it reads otherwise, and that it does
+    not read at all; `against`: excluded things that it reads. text: all but `unread` as a clause; "" where
+    nothing was read.
+    """
+
+    shows: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
+    text: str = ""
 
 
 def reply(
     conversation: Conversation,
     ranking: Ranking,
-    top: Sequence[Shown],
+    top: Sequence[ShownCandidate],
     *,
     hidden: Mapping[str, int] | None = None,
 ) -> str:
     """The answer to the last turn, as Markdown.
 
-    top: the first candidates, best first; the fit of three is told, all of them choose the next question.
+    top: the first candidates, best first; the fit of REASONS is explained, all of them choose the next question.
     hidden: label of a filter (see `chips.hidden_by`) -> how many more crops would pass without it.
     """
-    known = conversation.known
-    parts = [_step(conversation.last, ranking), _searched(known, ranking)]
+    state = conversation.known
+    parts = [_step(conversation.last, ranking), _searched(state, ranking)]
     if not ranking.candidates:
-        parts.append(_nothing(known, ranking, hidden or {}))
-    elif _is_listing(known):
+        parts.append(_no_candidate(state, ranking, hidden or {}))
+    elif _is_listing(state):
         parts.append("Nothing says yet what the person looks like, so they come by time.")
     elif ranking.no_match:
-        parts.append(_nobody(known, ranking, top, hidden or {}))
+        parts.append(_no_match(state, ranking, top, hidden or {}))
     else:
-        parts.append(_fits(known, top))
-    parts.append(_heard(conversation.last))
-    if ranking.candidates and not ranking.no_match and not _is_listing(known):
+        parts.append(_fits(state, top))
+    parts.append(_how_it_was_read(conversation.last))
+    if ranking.candidates and not ranking.no_match and not _is_listing(state):
         parts.append(_question(conversation, top))
     return "\n\n".join(part for part in parts if part)
 
 
-def compare_text(comparison: Comparison, first_name: str, second_name: str) -> str:
+def compare_text(comparison: ComparedPictures, first_name: str, second_name: str) -> str:
     """What two pictures share and where they differ, as Markdown."""
     rows = [
         ("Both", comparison.common),
         (f"Only {first_name}", comparison.only_first),
         (f"Only {second_name}", comparison.only_second),
     ]
-    said = [f"**{name}:** {', '.join(labels_of(attributes))}" for name, attributes in rows if attributes]
-    if not said:
+    lines = [f"**{name}:** {', '.join(labels_of(attributes))}" for name, attributes in rows if attributes]
+    if not lines:
         return f"The model reads nothing that tells {first_name} and {second_name} apart or together."
     if not comparison.only_first and not comparison.only_second:
-        said.append("The model reads no difference; that is no proof that it is the same person.")
-    return "  \n".join(said)
+        lines.append("The model reads no difference; that is no proof that it is the same person.")
+    return "  \n".join(lines)
 
 
 def labels_of(attributes: Sequence[Attribute]) -> list[str]:
@@ -70,24 +97,74 @@ def labels_of(attributes: Sequence[Attribute]) -> list[str]:
     return labels
 
 
-def sought(known: Known) -> str:
+def fit_of(state: SearchState, shown: ShownCandidate) -> Fit:
+    """Compare one candidate with what is wanted and what is not."""
+    if not shown.sure:
+        return Fit()
+    shows, differs, unread, instead = [], [], [], []
+    for thing, wanted in things_in(state.wanted):
+        label = thing_label(thing, wanted)
+        read = [shown.read(attribute.kind) for attribute in wanted]
+        if all(value is None for value in read):
+            unread.append(label)
+        elif all(value is None or value == attribute for value, attribute in zip(read, wanted, strict=True)):
+            shows.append(label)
+        else:
+            differs.append(label)
+            instead.append(f"{with_article(_seen(thing, wanted, shown))} instead of {with_article(label)}")
+    against = tuple(
+        thing_label(attribute.kind, [attribute])
+        for attribute in state.unwanted
+        if shown.read(attribute.kind) == attribute
+    )
+    shows += [
+        f"no {kind}"
+        for kind in dict.fromkeys(attribute.kind for attribute in state.unwanted)
+        if is_absent(kind, state.unwanted) and (seen := shown.read(kind)) is not None and seen.value == "none"
+    ]
+    clauses = []
+    if shows:
+        clauses.append(and_list(shows))
+    against_it = [*instead, *(f"{with_article(label)} that you excluded" for label in against)]
+    if against_it:
+        clauses.append(("but " if clauses else "") + and_list(against_it))
+    if not clauses and not unread:  # a picture alone: what is seen in the candidate
+        labels = [thing_label(thing, parts) for thing, parts in _read_things(shown)][:4]
+        clauses = [and_list(labels)] if labels else []
+    return Fit(tuple(shows), tuple(differs), tuple(unread), against, ", ".join(clauses))
+
+
+def _read_things(shown: ShownCandidate) -> list[tuple[str, list[Attribute]]]:
+    return things_in([attribute for attribute in shown.sure if attribute.value != "none"])
+
+
+def _seen(thing: str, wanted: Sequence[Attribute], shown: ShownCandidate) -> str:
+    """What is read of a thing, in as much detail as was wanted."""
+    kinds = {thing, *(attribute.kind for attribute in wanted)}
+    read = [attribute for attribute in shown.sure if attribute.kind in kinds]
+    if any(attribute.value == "none" for attribute in read):
+        return f"no {thing}"
+    return thing_label(thing, read)
+
+
+def sought(state: SearchState) -> str:
     """Who is looked for, in words: "a woman in a red jacket, no hat, on camera 3"."""
-    words = describe(known.wanted) if known.wanted else ""
-    if known.references:
-        crops = [reference for reference in known.references if reference.image_id is not None]
-        if len(known.references) > 1:
-            picture = f"the person in {len(known.references)} pictures"
+    words = describe(state.wanted) if state.wanted else ""
+    if state.references:
+        crops = [reference for reference in state.references if reference.image_id is not None]
+        if len(state.references) > 1:
+            picture = f"the person in {len(state.references)} pictures"
         elif crops:
             picture = f"the person in crop {crops[0].image_id}"
         else:
             picture = "the person in your photo"
-        if known.other_clothes and not words:
+        if state.other_clothes and not words:
             picture += ", perhaps in other clothes"
         words = f"{picture}, now {_change(words)}" if words else picture
     elif not words:
-        words = "a person" if known.unwanted or known.text else ""
-    without = [_excluded(known, kind) for kind in dict.fromkeys(a.kind for a in known.unwanted)]
-    free = [f"“{phrase}”" for phrase in known.text]
+        words = "a person" if state.unwanted or state.text else ""
+    without = [_excluded(state, kind) for kind in dict.fromkeys(a.kind for a in state.unwanted)]
+    free = [f"“{phrase}”" for phrase in state.text]
     return ", ".join(part for part in (words, *without, *free) if part)
 
 
@@ -96,9 +173,9 @@ def _change(words: str) -> str:
     return words.removeprefix("a person ") if words.startswith("a person ") else f"as {words}"
 
 
-def _excluded(known: Known, kind: str) -> str:
-    values = [attribute for attribute in known.unwanted if attribute.kind == kind]
-    if Fit.absent(kind, values):
+def _excluded(state: SearchState, kind: str) -> str:
+    values = [attribute for attribute in state.unwanted if attribute.kind == kind]
+    if is_absent(kind, values):
         return f"no {kind}"
     return ", ".join(f"not {excluded_label(attribute)}" for attribute in values)
 
@@ -116,74 +193,75 @@ def _step(turn: Turn | None, ranking: Ranking) -> str:
     return ""
 
 
-def _searched(known: Known, ranking: Ranking) -> str:
-    where = filters_in_words(known.filters)
-    if _is_listing(known):
+def _searched(state: SearchState, ranking: Ranking) -> str:
+    where = filters_in_words(state.filters)
+    if _is_listing(state):
         return f"I listed the crops {where}: {ranking.searched:,} of {ranking.total:,}."
-    said = f"I looked for **{sought(known)}**{f' {where}' if where else ''}."
+    sentence = f"I looked for **{sought(state)}**{f' {where}' if where else ''}."
     if ranking.searched < ranking.total:
-        said += f" {ranking.searched:,} of {_crops(ranking.total)} came into question"
+        sentence += f" {ranking.searched:,} of {_crops(ranking.total)} came into question"
     else:
-        said += f" I considered all {_crops(ranking.total)}"
-    said += f", and the model read the nearest {ranking.scored:,}." if ranking.scored else "."
+        sentence += f" I considered all {_crops(ranking.total)}"
+    sentence += f", and the model read the nearest {ranking.scored:,}." if ranking.scored else "."
     if ranking.stopped:
-        said += " You stopped the search: the rest follows by likeness alone."
-    return said
+        sentence += " You stopped the search: the rest follows by likeness alone."
+    return sentence
 
 
 def _crops(count: int) -> str:
     return f"{count:,} crop" if count == 1 else f"{count:,} crops"
 
 
-def _is_listing(known: Known) -> bool:
+def _is_listing(state: SearchState) -> bool:
     """Only filters: crops are listed, nobody is looked for."""
-    return not (known.wanted or known.unwanted or known.text or known.references)
+    return not (state.wanted or state.unwanted or state.text or state.references)
 
 
-def _fits(known: Known, top: Sequence[Shown]) -> str:
-    fits = [fit_of(known, shown) for shown in top[:REASONS]]
+def _fits(state: SearchState, top: Sequence[ShownCandidate]) -> str:
+    fits = [fit_of(state, shown) for shown in top[:REASONS]]
     everywhere = (
         [label for label in fits[0].unread if all(label in fit.unread for fit in fits)] if fits else []
     )
-    told = []
-    for place, (shown, fit) in enumerate(zip(top, fits, strict=False), start=1):
+    reasons = []
+    for rank, (shown, fit) in enumerate(zip(top, fits, strict=False), start=1):
         unread = [label for label in fit.unread if label not in everywhere]
         clauses = [fit.text, f"{and_list(unread)} not made out" if unread else ""]
         text = "; ".join(clause for clause in clauses if clause)
         if text:
-            told.append(f"candidate {place} ({shown.candidate.probability:.0%}): {text}.")
-    if not told:
+            reasons.append(f"candidate {rank} ({shown.candidate.probability:.0%}): {text}.")
+    if not reasons:
         return "They are ordered by how much they look like what you search; compare them with your own eyes."
-    told = [told[0], *(text[0].upper() + text[1:] for text in told[1:])]
-    said = f"As the model reads them, {' '.join(told)}"
+    reasons = [reasons[0], *(text[0].upper() + text[1:] for text in reasons[1:])]
+    sentence = f"As the model reads them, {' '.join(reasons)}"
     if everywhere:
-        said += f" It cannot make out {and_list(everywhere)} in any of them."
-    return said
+        sentence += f" It cannot make out {and_list(everywhere)} in any of them."
+    return sentence
 
 
-def _nobody(known: Known, ranking: Ranking, top: Sequence[Shown], hidden: Mapping[str, int]) -> str:
-    said = ["**Nobody here really fits**; the candidates below are weak."]
-    fits = [fit_of(known, shown) for shown in top]
-    missing = [
-        label for label in Fit.wanted_labels(known) if fits and all(label in fit.differs for fit in fits)
-    ]
+def _no_match(
+    state: SearchState, ranking: Ranking, top: Sequence[ShownCandidate], hidden: Mapping[str, int]
+) -> str:
+    sentences = ["**Nobody here really fits**; the candidates below are weak."]
+    fits = [fit_of(state, shown) for shown in top]
+    sought_labels = [thing_label(thing, attributes) for thing, attributes in things_in(state.wanted)]
+    missing = [label for label in sought_labels if fits and all(label in fit.differs for fit in fits)]
     if missing:
-        said.append(
+        sentences.append(
             f"None of the first shows {and_list([with_article(label) for label in missing])}: leave "
             "that out, if you are not sure of it."
         )
-    said.append(_hidden(ranking, hidden))
-    if not known.references:
-        said.append("A photo of the person would help most.")
-    elif not known.wanted:
-        said.append("Say what they may wear now, or add another picture.")
-    return " ".join(part for part in said if part)
+    sentences.append(_hidden(ranking, hidden))
+    if not state.references:
+        sentences.append("A photo of the person would help most.")
+    elif not state.wanted:
+        sentences.append("Say what they may wear now, or add another picture.")
+    return " ".join(part for part in sentences if part)
 
 
-def _nothing(known: Known, ranking: Ranking, hidden: Mapping[str, int]) -> str:
+def _no_candidate(state: SearchState, ranking: Ranking, hidden: Mapping[str, int]) -> str:
     if ranking.total == 0:
         return "The gallery is empty: import crops first, in the Gallery tab."
-    if ranking.searched == 0 and not known.filters.is_empty:
+    if ranking.searched == 0 and not state.filters.is_empty:
         return " ".join(
             part for part in ("**No crop passes these filters.**", _hidden(ranking, hidden)) if part
         )
@@ -195,26 +273,26 @@ def _hidden(ranking: Ranking, hidden: Mapping[str, int]) -> str:
         ((count, label) for label, count in hidden.items() if count > 0), key=lambda row: (-row[0], row[1])
     )
     if worst:
-        told = [f"“{label}” hides {_crops(count)}" for count, label in worst[:2]]
-        return f"{and_list(told)}; remove a filter to see more."
+        clauses = [f"“{label}” hides {_crops(count)}" for count, label in worst[:2]]
+        return f"{and_list(clauses)}; remove a filter to see more."
     return ""
 
 
-def _heard(turn: Turn | None) -> str:
+def _how_it_was_read(turn: Turn | None) -> str:
     if turn is None or turn.understood is None:
         return ""
-    said = []
+    sentences = []
     if turn.understood.corrections:
-        said.append(
+        sentences.append(
             "I read "
             + and_list([f"“{typed}” as “{read}”" for typed, read in turn.understood.corrections])
             + "."
         )
-    said += turn.understood.notes
-    return " ".join(said)
+    sentences += turn.understood.notes
+    return " ".join(sentences)
 
 
-def _question(conversation: Conversation, top: Sequence[Shown]) -> str:
+def _question(conversation: Conversation, top: Sequence[ShownCandidate]) -> str:
     turn = conversation.last
     if turn is not None and turn.understood is not None and turn.understood.question:
         return turn.understood.question

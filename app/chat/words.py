@@ -7,8 +7,18 @@ word changes no model and no tokenizer.
 
 from __future__ import annotations
 
-from app.chat.tables import listed
 from app.model.vocabulary import Attribute
+
+
+def listed(words: str) -> tuple[str, ...]:
+    """The words of a table, in order: listed("red green") == ("red", "green")."""
+    return tuple(words.split())
+
+
+def phrases(table: str) -> tuple[str, ...]:
+    """The phrases of a table, in order: phrases("no hat|a hat") == ("no hat", "a hat")."""
+    return tuple(table.split("|"))
+
 
 # (kind, value) -> phrases that state it.
 _ALSO: dict[tuple[str, str], str] = {
@@ -222,6 +232,12 @@ NUMBER_WORDS: dict[str, int] = {
         )
     )
 }
+MONTHS = listed(
+    """
+    january february march april may june july august september october november december
+    """
+)
+WEEKDAYS = listed("monday tuesday wednesday thursday friday saturday sunday")
 ORDINALS: dict[str, int] = {
     word: number
     for number, word in enumerate(

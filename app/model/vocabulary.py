@@ -7,9 +7,10 @@ crop, and searching by the second is not what this system is for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Generic, TypeVar
 
 VOCABULARY_VERSION = 1
 
@@ -309,3 +310,60 @@ def _plain(has: dict[str, str]) -> list[str]:
 def and_list(parts: Sequence[str], word: str = "and") -> str:
     """ "a", "a and b", "a, b and c"; "" of nothing. word: "or" joins choices."""
     return f" {word} ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def thing_of(kind: str) -> str:
+    """The kind of thing that a kind belongs to: "upper_colour" and "upper_pattern" -> "upper"."""
+    if kind == "upper_pattern":
+        return "upper"
+    return next((thing for thing, colour in COLOUR_OF.items() if colour == kind), kind)
+
+
+def kinds_of(thing: str) -> tuple[str, ...]:
+    """A kind of thing with its colour and pattern: "upper" -> ("upper", "upper_colour", "upper_pattern")."""
+    kinds = (thing, COLOUR_OF[thing]) if thing in COLOUR_OF else (thing,)
+    return (*kinds, "upper_pattern") if thing == "upper" else kinds
+
+
+def noun_of(thing: str) -> str:
+    """A kind of thing in words, whichever it is: "upper" -> "top", "lower" -> "bottoms", "bag" -> "bag"."""
+    return _NOUNS.get(thing, thing)
+
+
+@cache
+def absence(kind: str) -> tuple[Attribute, ...]:
+    """All values of a kind but "none": what "no hat" excludes."""
+    return tuple(Attribute(kind, value) for value in KINDS[kind] if value != "none")
+
+
+def is_absent(kind: str, unwanted: Sequence[Attribute]) -> bool:
+    """True when every value of a kind that can be absent is excluded: "no hat"."""
+    return "none" in KINDS[kind] and set(absence(kind)) <= set(unwanted)
+
+
+Meaning = TypeVar("Meaning")
+
+
+class PhraseTable(Generic[Meaning]):
+    """Phrases and what they mean, to be looked for in a sequence of words: the longest that stands at a position.
+
+    >>> table = PhraseTable({("suit",): "clothes", ("suit", "case"): "bag"})
+    >>> table.at(["a", "suit", "case"], 1)
+    ('bag', 2)
+    """
+
+    def __init__(self, phrases: Mapping[tuple[str, ...], Meaning]) -> None:
+        """phrases: the words of each phrase, one or more -> its meaning, which is not None."""
+        self._phrases = dict(phrases)
+        self._longest: dict[str, int] = {}  # by first word, in words
+        for words in self._phrases:
+            self._longest[words[0]] = max(len(words), self._longest.get(words[0], 0))
+
+    def at(self, words: Sequence[str], start: int) -> tuple[Meaning, int] | None:
+        """(meaning, how many words) of the longest phrase that stands at words[start:], or None."""
+        longest = self._longest.get(words[start], 0)
+        for size in range(min(longest, len(words) - start), 0, -1):
+            meaning = self._phrases.get(tuple(words[start : start + size]))
+            if meaning is not None:
+                return meaning, size
+        return None

@@ -20,7 +20,7 @@ from app.chat import conversation as chat
 from app.chat.chips import hidden_by
 from app.chat.conversation import Conversation
 from app.chat.reply import compare_text, reply
-from app.chat.values import GalleryFacts, Shown
+from app.chat.search_state import GalleryFacts, ShownCandidate
 from app.model.attributes import AttributeReading
 from app.model.checkpoint import ModelError
 from app.retrieval.comparison import SURE_ENOUGH, Comparison
@@ -271,7 +271,7 @@ class Desk:
             "query": query_json(query),
         }
 
-    def _shown(self, ranking: Ranking | None, cards: Sequence[Card]) -> list[Shown]:
+    def _shown(self, ranking: Ranking | None, cards: Sequence[Card]) -> list[ShownCandidate]:
         """The first candidates with what the model reads in them, for the reply to speak of."""
         if ranking is None or not cards:
             return []
@@ -279,7 +279,8 @@ class Desk:
         crops = self.store.crops([candidate.image_id for candidate in first])
         readings = self._read([Reference(image_id=crop.id) for crop in crops])
         return [
-            Shown(crop, candidate, read) for crop, candidate, read in zip(crops, first, readings, strict=True)
+            ShownCandidate(crop, candidate, read)
+            for crop, candidate, read in zip(crops, first, readings, strict=True)
         ]
 
     def _read(self, references: Sequence[Reference]) -> list[tuple[AttributeReading, ...]]:

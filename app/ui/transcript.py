@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.chat.chips import chips_of
 from app.chat.conversation import Turn
-from app.chat.values import Known
+from app.chat.search_state import SearchState
 
 if TYPE_CHECKING:
     from app.ui.desk import Desk
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def history(desk: Desk, session: Session, pending: str = "") -> list[dict[str, Any]]:
     """Messages for gr.Chatbot. `pending`: how far the step that is being done has come."""
     messages: list[dict[str, Any]] = []
-    before = Known()
+    before = SearchState()
     for turn in session.conversation.turns:
         messages += _said(desk, _words_of(turn, before), turn.photos)
         before = turn.after
@@ -32,7 +32,7 @@ def history(desk: Desk, session: Session, pending: str = "") -> list[dict[str, A
     return messages
 
 
-def _words_of(turn: Turn, before: Known) -> str:
+def _words_of(turn: Turn, before: SearchState) -> str:
     """What the operator said, or did with a button, in words."""
     if turn.action == "search-with":
         return f"Search with crop {turn.image_id}"

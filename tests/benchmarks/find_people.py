@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from app.chat.conversation import Conversation, say, to_query
-from app.chat.values import GalleryFacts
+from app.chat.search_state import GalleryFacts
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, phrase
 from app.retrieval.engine import Engine

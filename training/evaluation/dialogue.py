@@ -23,7 +23,7 @@ import numpy as np
 
 from app.chat.conversation import Conversation, answered, direct_answer, say, to_query
 from app.chat.reply import reply
-from app.chat.values import GalleryFacts, Shown
+from app.chat.search_state import GalleryFacts, ShownCandidate
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, phrase
 from app.retrieval.engine import Engine
 from app.retrieval.query import Reference
@@ -155,7 +155,7 @@ def _answer(engine: Engine, conversation: Conversation, ranking: Ranking) -> str
     first = ranking.candidates[:READ_FOR_REPLY]
     crops = engine.store.crops([candidate.image_id for candidate in first])
     readings = engine.read([Reference(image_id=crop.id) for crop in crops])
-    shown = [Shown(c, candidate, r) for c, candidate, r in zip(crops, first, readings, strict=True)]
+    shown = [ShownCandidate(c, candidate, r) for c, candidate, r in zip(crops, first, readings, strict=True)]
     return reply(conversation, ranking, shown)
 
 

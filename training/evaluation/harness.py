@@ -209,6 +209,7 @@ def _search_block(opened: Opened, task: _Block) -> None:
 
 def _search(opened: Opened, engine: object, query: Query, choose_too: bool) -> Found:
     from app.retrieval.choosing import choose
+
     from app.retrieval.engine import Engine
 
     assert isinstance(engine, Engine)

@@ -14,7 +14,7 @@ from datetime import date
 import numpy as np
 
 from app.chat.conversation import Conversation, say, to_query
-from app.chat.values import GalleryFacts
+from app.chat.search_state import GalleryFacts
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute
 from training.demo.lists import TOLD_CHANGES
 from training.demo.pool import value_indices

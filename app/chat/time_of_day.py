@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from app.chat.taking import Taking, whole_number
+from app.chat.message_tokens import TokenCursor, whole_number
 
 DAY = 24 * 60
 _CLOCK = re.compile(r"(\d{1,2})[:.h](\d{2})(?:h|hrs)?(am|pm)?")
@@ -37,59 +37,59 @@ class Moment:
         return Moment(_on_half(self.minutes, half), self.end, True, half)
 
 
-def read_moment(taking: Taking, place: int) -> Moment | None:
-    """The time that stands at `place`, or None."""
-    while taking.text(place) in ("about", "around", "roughly", "the", "approximately", "exactly", "maybe"):
-        place += 1
-    text = taking.text(place)
+def read_moment(cursor: TokenCursor, position: int) -> Moment | None:
+    """The time that stands at `position`, or None."""
+    while cursor.text(position) in ("about", "around", "roughly", "the", "approximately", "exactly", "maybe"):
+        position += 1
+    text = cursor.text(position)
     if text in _WORDED:
-        return Moment(_WORDED[text], place + 1, True, "pm")
-    moment = _past_or_to(taking, place) or _digits(taking, place, text)
+        return Moment(_WORDED[text], position + 1, True, "pm")
+    moment = _past_or_to(cursor, position) or _digits(cursor, position, text)
     if moment is None:
         return None
-    return _with_half(taking, moment)
+    return _with_half(cursor, moment)
 
 
-def _digits(taking: Taking, place: int, text: str) -> Moment | None:
+def _digits(cursor: TokenCursor, position: int, text: str) -> Moment | None:
     if match := _CLOCK.fullmatch(text):
-        return _moment(int(match[1]), int(match[2]), place + 1, True, match[3])
+        return _moment(int(match[1]), int(match[2]), position + 1, True, match[3])
     if match := _HOUR.fullmatch(text):
         half = match[2] if match[2] in ("am", "pm") else None
-        return _moment(int(match[1]), 0, place + 1, True, half)
+        return _moment(int(match[1]), 0, position + 1, True, half)
     hour = whole_number(text)
     if hour is None:
         return None
     if len(text) == 4 and text.isdigit():
-        if taking.text(place + 1) in ("hours", "hrs", "h"):
-            return _moment(hour // 100, hour % 100, place + 2, True, None)
-        return _moment(hour // 100, hour % 100, place + 1, False, None) if hour < 1900 else None
-    if taking.text(place + 1) == "oclock":
-        return _moment(hour, 0, place + 2, True, None)
-    if taking.text(place + 1) in ("hours", "hrs", "h"):
-        return _moment(hour, 0, place + 2, True, None)
+        if cursor.text(position + 1) in ("hours", "hrs", "h"):
+            return _moment(hour // 100, hour % 100, position + 2, True, None)
+        return _moment(hour // 100, hour % 100, position + 1, False, None) if hour < 1900 else None
+    if cursor.text(position + 1) == "oclock":
+        return _moment(hour, 0, position + 2, True, None)
+    if cursor.text(position + 1) in ("hours", "hrs", "h"):
+        return _moment(hour, 0, position + 2, True, None)
     for words, minutes in _TENS.items():
-        if not text.isdigit() and taking.words(place + 1, words):
-            return _moment(hour, minutes, place + 1 + len(words.split()), True, None)
-    return _moment(hour, 0, place + 1, False, None)
+        if not text.isdigit() and cursor.stands(position + 1, words):
+            return _moment(hour, minutes, position + 1 + len(words.split()), True, None)
+    return _moment(hour, 0, position + 1, False, None)
 
 
-def _past_or_to(taking: Taking, place: int) -> Moment | None:
+def _past_or_to(cursor: TokenCursor, position: int) -> Moment | None:
     """ "Half past ten", "half ten", "quarter to nine", "a quarter past 9", "twenty past two"."""
-    if taking.text(place) == "a":
-        place += 1
+    if cursor.text(position) == "a":
+        position += 1
     for words, minutes in _MINUTES.items():
-        if not taking.words(place, words):
+        if not cursor.stands(position, words):
             continue
-        after = place + len(words.split())
-        if taking.text(after) in ("minutes", "mins"):
+        after = position + len(words.split())
+        if cursor.text(after) in ("minutes", "mins"):
             after += 1
-        if taking.text(after) in ("past", "to", "after", "before"):
-            sign = 1 if taking.text(after) in ("past", "after") else -1
-            if words not in ("quarter", "half") and taking.text(after) not in ("past", "to"):
+        if cursor.text(after) in ("past", "to", "after", "before"):
+            sign = 1 if cursor.text(after) in ("past", "after") else -1
+            if words not in ("quarter", "half") and cursor.text(after) not in ("past", "to"):
                 return None
-            hour, after = whole_number(taking.text(after + 1)), after + 2
+            hour, after = whole_number(cursor.text(after + 1)), after + 2
         elif words == "half":
-            sign, hour, after = 1, whole_number(taking.text(after)), after + 1
+            sign, hour, after = 1, whole_number(cursor.text(after)), after + 1
         else:
             return None
         if hour is None or not 0 <= hour <= 24:
@@ -114,12 +114,12 @@ def _on_half(minutes: int, half: str) -> int:
     return (hour % 12 + (12 if half == "pm" else 0)) * 60 + minute
 
 
-def _with_half(taking: Taking, moment: Moment) -> Moment:
-    if moment.half is None and taking.text(moment.end) in ("am", "pm"):
-        half = taking.text(moment.end)
+def _with_half(cursor: TokenCursor, moment: Moment) -> Moment:
+    if moment.half is None and cursor.text(moment.end) in ("am", "pm"):
+        half = cursor.text(moment.end)
         return Moment(_on_half(moment.minutes, half), moment.end + 1, True, half)
     for words, half in _HALVES:
-        if taking.words(moment.end, words):
+        if cursor.stands(moment.end, words):
             end = moment.end + len(words.split())
             if half == "night":
                 half = "pm" if moment.minutes >= 6 * 60 else "am"

@@ -1,0 +1,124 @@
+"""How things are called on the screen: "a red jacket", "camera 3", "12 May 2026", "after 14:00"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from app.chat.words import MONTHS
+from app.model.vocabulary import (
+    COLOUR_OF,
+    KINDS,
+    Attribute,
+    and_list,
+    article,
+    kinds_of,
+    noun_of,
+    phrase,
+    thing_of,
+)
+from gallery_store.crops import Filters, camera_key
+
+
+def things_in(attributes: Sequence[Attribute]) -> list[tuple[str, list[Attribute]]]:
+    """(kind of thing, its attributes) of each thing, in the vocabulary's order."""
+    order = list(KINDS)
+    things = sorted({thing_of(attribute.kind) for attribute in attributes}, key=order.index)
+    return [(thing, [a for a in attributes if a.kind in kinds_of(thing)]) for thing in things]
+
+
+def thing_label(thing: str, attributes: Sequence[Attribute]) -> str:
+    """A thing with its colour and pattern in one: "red striped shirt", "long black hair", "red bag"."""
+    has = {attribute.kind: attribute for attribute in attributes}
+    if thing not in COLOUR_OF:
+        return phrase(attributes[0])
+    colour, pattern = has.get(COLOUR_OF[thing]), has.get("upper_pattern") if thing == "upper" else None
+    worn = has.get(thing)
+    if thing == "hair":
+        style = worn.value if worn else ""
+        if style in ("ponytail", "bun", "bald"):
+            return f"{colour.value} {style}" if colour else style
+        return " ".join(word for word in (style, colour.value if colour else "", "hair") if word)
+    noun = worn.value if worn else noun_of(thing)
+    return " ".join([*(a.value for a in (colour, pattern) if a is not None), noun])
+
+
+def with_article(label: str) -> str:
+    """ "red jacket" -> "a red jacket"; "jeans", "long hair", "no hat" and "young" stand as they are."""
+    last = label.split()[-1]
+    if last in ("hair", "young", "middle-aged", "elderly", "bald", "curly") or label.startswith("no "):
+        return label
+    return article(label) + label
+
+
+def excluded_label(attribute: Attribute) -> str:
+    """ "a backpack", "red top", "young"; after "not"."""
+    if attribute.kind in ("bag", "hat", "upper", "umbrella", "gender"):
+        return with_article(attribute.value)
+    return phrase(attribute)
+
+
+def camera_label(name: str) -> str:
+    """ "camera 3", "camera entrance"."""
+    return f"camera {camera_key(name)}"
+
+
+def listed_cameras(cameras: tuple[str, ...]) -> str:
+    """The gallery's cameras in few words: "cameras 1 to 6", "cameras door and yard"."""
+    keys = [camera_key(name) for name in cameras]
+    numbers = sorted(int(key) for key in keys if key.isdigit())
+    if len(numbers) == len(keys) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"cameras {numbers[0]} to {numbers[-1]}"
+    ordered = [*(str(number) for number in numbers), *sorted(key for key in keys if not key.isdigit())]
+    first, more = ordered[:12], len(ordered) - 12
+    if more > 0:
+        return f"cameras {', '.join(first)} and {more} more"
+    return f"camera {first[0]} alone" if len(first) == 1 else f"cameras {and_list(first)}"
+
+
+def day_label(day: date) -> str:
+    """ "12 May 2026"."""
+    return f"{day.day} {MONTHS[day.month - 1].capitalize()} {day.year}"
+
+
+def listed_days(days: Sequence[date]) -> str:
+    """The gallery's days in few words: "11 May 2026 and 12 May 2026", "9 days from ... to ..."."""
+    ordered = sorted(days)
+    if len(ordered) > 4:
+        return f"{len(ordered)} days from {day_label(ordered[0])} to {day_label(ordered[-1])}"
+    return and_list([day_label(day) for day in ordered])
+
+
+def time_label(filters: Filters) -> str:
+    """ "after 14:00", "before 09:00", "09:00 to 10:30"; "" without a bound."""
+    after, before = filters.after, filters.before
+    if after is not None and before is not None:
+        return f"{after:%H:%M} to {before:%H:%M}"
+    if after is not None:
+        return f"after {after:%H:%M}"
+    return f"before {before:%H:%M}" if before is not None else ""
+
+
+def filters_in_words(filters: Filters) -> str:
+    """What a crop must satisfy, as one phrase: "on camera 3, on 12 May 2026, after 14:00"; "" where everything
+    passes.
+    """
+    parts = []
+    if filters.cameras:
+        parts.append(f"on {_cameras(filters.cameras)}")
+    if filters.not_cameras:
+        parts.append(f"not on {_cameras(filters.not_cameras)}")
+    if filters.days:
+        parts.append(f"on {listed_days(filters.days)}")
+    if time_label(filters):
+        both = filters.after is not None and filters.before is not None
+        parts.append(f"from {time_label(filters)}" if both else time_label(filters))
+    if filters.tags:
+        parts.append(f"tagged {', '.join(filters.tags)}")
+    return ", ".join(parts)
+
+
+def _cameras(names: tuple[str, ...]) -> str:
+    if len(names) == 1:
+        return camera_label(names[0])
+    return f"cameras {and_list([camera_key(name) for name in names])}"

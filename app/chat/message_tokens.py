@@ -1,0 +1,187 @@
+"""An operator's message as tokens (lower-case words, numbers and stops), and the cursor by which the readers of
+filters and ages take the tokens that they understood.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+
+from app.chat.words import NUMBER_WORDS, listed
+from app.model.vocabulary import PhraseTable
+
+MAX_CHARACTERS = 1_000  # of one message; a description of a person is rarely a tenth of that
+MAX_TOKENS = 250
+
+
+@dataclass(frozen=True)
+class Token:
+    """`text` is lower case and without apostrophes; `raw` is as typed; `kind` is word, number, dash or
+    stop.
+    """
+
+    text: str
+    raw: str
+    kind: str
+
+    @property
+    def is_stop(self) -> bool:
+        return self.kind == "stop"
+
+
+STOP = Token(".", ".", "stop")
+
+_APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\u00b4": "'", "`": "'"})
+_DASHES = re.compile("[\u2010-\u2015\u2212]")
+# What people write in many ways, brought to one before words are cut. Order matters.
+_REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), replacement)
+    for pattern, replacement in (
+        (r"\b([ap])\.\s?m\b\.?", r"\1m"),
+        (r"\bo'\s?clock\b", "oclock"),
+        (r"\bw/o\b", "without"),
+        (r"\bw/", "with "),
+        (r"\bcan't\b|\bcannot\b|\bcant\b", "can not"),
+        (r"\bwon't\b", "will not"),
+        (r"\b(do|does|did|is|are|was|were|has|have|had|would|could|should|must|need)n'?t\b", r"\1 not"),
+        (r"\b(?:wo)?men's\b|\b(?:ladies|boys|girls)'(?=\s)", " "),  # whose cut it is, not who wears it
+        (r"'(?:s|m|re|ve|ll|d)\b", ""),
+        (r"(?<=s)'(?=\s|$)", ""),
+        (r"&", " and "),
+        (r"(?<=\s)\+(?=\s)", " and "),
+    )
+)
+_TOKEN = re.compile(
+    r"(?P<date>\d{4}-\d{1,2}-\d{1,2})"
+    r"|(?P<number>\d+(?:[:./]\d+)*[a-z]*\d*)"
+    r"|(?P<word>[^\W\d_]+\d*)"
+    r"|(?P<dash>-|~|#)"
+    r"|(?P<stop>[,;.!?():\n/\"])",
+    re.IGNORECASE,
+)
+
+
+def tokenise(message: str) -> tuple[Token, ...]:
+    """The tokens of the first MAX_CHARACTERS of a message. A hyphen inside a word cuts it in two.
+
+    >>> [token.text for token in tokenise("She's in a T-shirt, isn't she?")]
+    ['she', 'in', 'a', 't', 'shirt', ',', 'is', 'not', 'she', '?']
+    """
+    text = unicodedata.normalize("NFKC", message[:MAX_CHARACTERS]).translate(_APOSTROPHES)
+    text = _DASHES.sub("-", text)
+    for pattern, replacement in _REWRITES:
+        text = pattern.sub(replacement, text)
+    text = text.replace("'", " ")
+    tokens: list[Token] = []
+    for match in _TOKEN.finditer(text):
+        raw, kind = match.group(), match.lastgroup or "word"
+        if kind == "dash":
+            before, after = text[: match.start()], text[match.end() :]
+            between_letters = before[-1:].isalpha() and after[:1].isalpha()
+            if between_letters:  # "t-shirt", "grey-haired": two words, nothing between them
+                continue
+            if raw == "-" and before[-1:].isspace() and after[:1].isspace() and not _digit_ahead(after):
+                kind = "stop"
+        tokens.append(Token(raw.casefold(), raw, "number" if kind == "date" else kind))
+    return tuple(tokens[:MAX_TOKENS])
+
+
+def _digit_ahead(text: str) -> bool:
+    return text.lstrip()[:1].isdigit()
+
+
+# May follow a bare number that is an hour or a camera: "after 9 on camera 3", not "after 9 people".
+_FOLLOW = frozenset(
+    listed(
+        """
+    and or but with in on at to till until from by for am pm hours hrs oclock only please then the a
+    wearing near after before between he she they who that it is was not no except through than also too
+    """
+    )
+)
+_NEGATING = frozenset(
+    {"not", "no", "except", "exclude", "excluding", "without", "never", "but", "outside", "nor"}
+)
+_SKIPPED = frozenset(listed("in on from at the of by to with only just was seen during any for"))
+
+
+@dataclass
+class TokenCursor:
+    """Tokens, and which of them a reader has taken. `notes` are sentences for the reply.
+
+    words: the tokens' texts, "" for those that are taken.
+    """
+
+    tokens: list[Token]
+    taken: list[bool] = field(init=False)
+    words: list[str] = field(init=False)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.taken = [False] * len(self.tokens)
+        self.words = [token.text for token in self.tokens]
+
+    def text(self, position: int) -> str:
+        """The token's text, or "" where there is none or it is taken."""
+        return self.words[position] if 0 <= position < len(self.words) else ""
+
+    def stands(self, position: int, phrase: str) -> bool:
+        """True when the phrase's words stand at `position`, none of them taken."""
+        expected = _split(phrase)
+        return self.words[position : position + len(expected)] == expected
+
+    def longest(self, position: int, phrases: tuple[str, ...]) -> str | None:
+        """The longest of `phrases` that stands at `position`."""
+        match = _phrase_table(phrases).at(self.words, position) if position < len(self.words) else None
+        return match[0] if match else None
+
+    def take(self, start: int, end: int) -> None:
+        """Take the tokens start..end, so that no other reader sees them."""
+        for position in range(start, end):
+            self.taken[position] = True
+            self.words[position] = ""
+
+    def may_follow(self, position: int) -> bool:
+        """True when what stands at `position` does not make the number before it count something."""
+        if position >= len(self.tokens) or self.taken[position]:
+            return True
+        token = self.tokens[position]
+        return token.is_stop or token.kind == "dash" or token.text in _FOLLOW
+
+    def negated(self, position: int) -> tuple[bool, int]:
+        """Whether "not", "except" ... governs what starts at `position`, and where the governing words start."""
+        start = position
+        while self.text(start - 1) in _SKIPPED:
+            start -= 1
+        if self.text(start - 1) in _NEGATING:
+            return True, start - 1
+        return False, start
+
+    def rest(self) -> tuple[Token, ...]:
+        """The tokens that no filter took; what was taken leaves a stop in its place."""
+        rest: list[Token] = []
+        for position, (token, taken) in enumerate(zip(self.tokens, self.taken, strict=True)):
+            if not taken:
+                rest.append(token)
+            elif position == 0 or not self.taken[position - 1]:
+                rest.append(STOP)
+        return tuple(rest)
+
+
+@lru_cache(maxsize=2048)
+def _split(phrase: str) -> list[str]:
+    return phrase.split()
+
+
+@cache
+def _phrase_table(phrases: tuple[str, ...]) -> PhraseTable[str]:
+    return PhraseTable({tuple(phrase.split()): phrase for phrase in phrases})
+
+
+def whole_number(token_text: str) -> int | None:
+    """ "3", "03", "three" -> 3; anything else -> None."""
+    if token_text.isascii() and token_text.isdigit() and len(token_text) <= 4:
+        return int(token_text)
+    return NUMBER_WORDS.get(token_text)

@@ -1,0 +1,131 @@
+"""What is read of the person before the attribute words: ages in numbers ("about 40 years old", "in her 30s"),
+and whether clothes may have changed ("he may have changed his clothes").
+"""
+
+from __future__ import annotations
+
+import re
+
+from app.chat.message_tokens import TokenCursor, whole_number
+from app.chat.words import listed
+from app.model.vocabulary import Attribute
+
+_DECADES = {"teens": 15, "twenties": 20, "thirties": 30, "forties": 40, "fifties": 50, "sixties": 60}
+_DECADES |= {"seventies": 70, "eighties": 80, "nineties": 90}
+_TIED = re.compile(r"(\d{1,2})(?:yo|yrs|y|yr|ish)")
+_TENS = {
+    word: 10 * tens for tens, word in enumerate(listed("thirty forty fifty sixty seventy eighty"), start=3)
+}
+_TENS["twenty"] = 20
+_LEADING = frozenset(
+    listed(
+        """
+    in his her their the about around aged age early mid late roughly approximately of maybe between is was
+    """
+    )
+)
+
+
+def read_ages(cursor: TokenCursor) -> list[Attribute]:
+    """The ages that the message gives in numbers; takes those tokens."""
+    ages: list[Attribute] = []
+    position = 0
+    while position < len(cursor.tokens):
+        years, end = _years(cursor, position)
+        if years is None:
+            position += 1
+            continue
+        start = position
+        while cursor.text(start - 1) in _LEADING:
+            start -= 1
+        cursor.take(start, end)
+        ages.append(Attribute("age", age_of(years)))
+        position = end
+    return ages
+
+
+def age_of(years: int) -> str:
+    """The vocabulary's age: young until 35, middle-aged until 60, then elderly."""
+    return "young" if years < 36 else "middle-aged" if years < 60 else "elderly"
+
+
+def _years(cursor: TokenCursor, position: int) -> tuple[int | None, int]:
+    """The age in years that stands at `position`, or None, and one past its last token."""
+    text = cursor.text(position)
+    if text in _DECADES and cursor.text(position - 1) in (
+        "his",
+        "her",
+        "their",
+        "the",
+        "early",
+        "mid",
+        "late",
+        "in",
+    ):
+        return _DECADES[text] + 5, position + 1
+    if (decade := re.fullmatch(r"(\d)0s", text)) and int(decade[1]):
+        return int(decade[1]) * 10 + 5, position + 1
+    if tied := _TIED.fullmatch(text):
+        return int(tied[1]), position + (2 if cursor.text(position + 1) == "old" else 1)
+    number = _TENS.get(text) or whole_number(text)
+    if number is None or not 0 < number < 110:
+        return None, position
+    after = position + 1
+    if cursor.text(after) in ("to", "-", "or", "and"):
+        upper = whole_number(cursor.text(after + 1))
+        if upper is not None and number < upper < 110:
+            middle = (number + upper) // 2
+            if cursor.text(after + 2) in ("years", "year", "yrs"):
+                return middle, after + (4 if cursor.text(after + 3) in ("old", "of") else 3)
+    if cursor.text(after) in ("years", "year", "yrs", "yr"):
+        if cursor.text(after + 1) == "old":
+            return number, after + 2
+        if cursor.stands(after + 1, "of age"):
+            return number, after + 3
+    if cursor.text(position - 1) in ("aged", "age") or cursor.text(position - 2) in ("aged", "age"):
+        return number, after
+    if (
+        cursor.text(position - 1) in ("about", "around", "roughly")
+        and number > 24
+        and cursor.may_follow(after)
+    ):
+        return number, after
+    return None, position
+
+
+_CLOTHES = r"(?:clothes|clothing|outfits?|garments)"
+_BEFORE = (
+    r"(?:\b(?:but|and|now|he|she|they|it|who|the|this|that|do|does|did|may|might|could|can|must|will|would|"
+    r"should|probably|perhaps|maybe|possibly|likely|well|has|have|had|is|are|was|be|been|also|since|not|never|"
+    r"wearing|wears|wear|dressed|in|with|a|an|some|quite|completely|totally)\s+)*"
+)
+_OTHER = re.compile(
+    rf"{_BEFORE}\b(?:change|changed|changes|changing|swapped)\s+(?:(?:his|her|their|the|its|into|to|other|different|"
+    rf"new|all)\s+)*{_CLOTHES}\b"
+    rf"|{_BEFORE}\b(?:other|different|another|new|any)\s+(?:set\s+of\s+|kind\s+of\s+)?{_CLOTHES}\b"
+    rf"|\b(?:ignore|forget|never\s+mind|regardless\s+of|whatever)\s+(?:(?:the|his|her|their)\s+)?{_CLOTHES}\b"
+    rf"|\b(?:the|his|her|their)\s+{_CLOTHES}\s+(?:do|does|may|might|can|could|will)\s+(?:not\s+matter|differ|change|"
+    r"be\s+(?:different|others?)|have\s+(?:changed|differed))\b"
+)
+_SAME = re.compile(
+    rf"{_BEFORE}\b(?:the\s+)?same\s+{_CLOTHES}\b"
+    rf"|\b(?:the|his|her|their)\s+{_CLOTHES}\s+(?:are|is|stay|have\s+stayed)\s+the\s+same\b"
+)
+_MATTERS_NOT = re.compile(r"\bnot\s+matter\b")
+_NEGATED = re.compile(r"\b(?:not|never)\b")
+
+
+def read_outfits(cursor: TokenCursor) -> bool | None:
+    """True where the message says that clothes may have changed, False where it says that they have not, and None
+    where it says neither; takes those tokens. What is said last holds.
+    """
+    text = " ".join(cursor.text(position) or "." for position in range(len(cursor.tokens)))
+    matches = [(match.start(), match, True) for match in _OTHER.finditer(text)]
+    matches += [(match.start(), match, False) for match in _SAME.finditer(text)]
+    other: bool | None = None
+    for _, match, says_other in sorted(matches, key=lambda each: each[0]):
+        first = text.count(" ", 0, match.start())
+        cursor.take(first, first + match.group().count(" ") + 1)
+        negated = _NEGATED.search(match.group()) and not _MATTERS_NOT.search(match.group())
+        other = says_other != bool(negated)
+    return other

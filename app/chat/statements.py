@@ -1,0 +1,361 @@
+"""What a message states, excludes and takes back, from its spans with their modes and bindings; and the words that
+no attribute covers: free words for CLIP and the model, or words that cannot be used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.chat.binding import Bound
+from app.chat.lexicon import Span
+from app.chat.pointing import outer
+from app.chat.search_state import SearchState
+from app.chat.words import GROUPS, PRONOUNS, listed
+from app.model import vocabulary
+from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, absence, and_list, kinds_of
+
+MAX_PHRASES = 8
+MAX_LENGTH = 60  # characters of one phrase
+_VERBS_TOO = frozenset({"spotted", "checked", "plain", "solid"})  # a pattern only beside a garment
+_NAMED_KINDS = {
+    "gender": "gender",
+    "sex": "gender",
+    "age": "age",
+    "build": "build",
+    "pattern": "upper_pattern",
+}
+_COLOUR_NAMES = frozenset({"colour", "color", "colours", "colors"})
+_GLUE = frozenset(listed("of on in a an the his her their with to for at and"))
+_HEIGHT = re.compile(r"\d+([.:]\d+)?(m|cm|ft|in|kg)(\d+)?")
+_SHORT = frozenset({"short", "smaller", "bigger"})
+
+
+@dataclass
+class Collected:
+    """The lists of a ParsedMessage while they are being made."""
+
+    wanted: dict[str, Attribute] = field(default_factory=dict)
+    unwanted: list[Attribute] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    dropped_values: list[Attribute] = field(default_factory=list)
+    freed: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)  # second values of a kind, as free words
+    by_pronoun: bool = False  # the gender comes from "she" alone
+    question: str | None = None
+
+
+@dataclass
+class Leftovers:
+    """The words of a message that no attribute covers."""
+
+    text: list[str] = field(default_factory=list)  # free words; "no tattoo" for excluded ones
+    dropped: list[str] = field(default_factory=list)  # words of free phrases that are taken back
+    unjudged: list[str] = field(default_factory=list)  # what a crop cannot tell
+    origins: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    numbers: list[str] = field(default_factory=list)
+
+
+def collect(spans: Sequence[Span], bound: Bound, state: SearchState) -> Collected:
+    """Gather the attributes of one message; marks the spans that it used."""
+    collected = Collected()
+    stated = list(bound.stated)
+    for position, span in enumerate(spans):
+        if span.role == "attribute" and not span.used:
+            _attribute(spans, position, collected, bound)
+        elif span.role == "group" and not span.used:
+            _group(spans, position, collected, stated)
+    for attribute, mode in stated:
+        _state(collected, attribute, mode)
+    _take_back_names(spans, collected, state)
+    _gender(spans, collected)
+    extra = list(dict.fromkeys([*bound.alternatives, *collected.extra]))  # "white shirt" says "shirt" as well
+    collected.extra = [
+        words for words in extra if not any(words in other.split() for other in extra if other != words)
+    ]
+    collected.unwanted = [
+        attribute for attribute in dict.fromkeys(collected.unwanted) if attribute.kind not in collected.wanted
+    ]
+    return collected
+
+
+def _state(collected: Collected, attribute: Attribute, mode: str) -> None:
+    if mode == "+":
+        collected.wanted[attribute.kind] = attribute
+    elif mode == "-":
+        collected.unwanted.append(attribute)
+    else:
+        collected.dropped_values.append(attribute)
+
+
+def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound: Bound) -> None:
+    span = spans[position]
+    attribute = span.entry.attribute
+    assert attribute is not None
+    if attribute.kind in ("age", "build") and _garment_follows(spans, position):
+        span.entry = type(span.entry)("word")  # "a heavy coat", "old boots": not the person
+        return
+    if attribute.kind == "upper_pattern" and not _pattern_holds(spans, position, bound):
+        return
+    if attribute.kind == "gender":
+        return  # all of them together, in _gender
+    span.used = True
+    if attribute.value == "none":
+        if span.mode == "+":
+            collected.unwanted.extend(absence(attribute.kind))
+        else:
+            collected.dropped.append(attribute.kind)
+        return
+    if span.text in ("shoes", "shoe") and (span.mode == "+") and _coloured(attribute.kind, bound):
+        return  # "white shoes" may well be sneakers: the colour is what was meant
+    names_kind = _kind_named(span) == attribute.kind
+    if span.mode == "-":
+        collected.unwanted.extend(absence(attribute.kind) if names_kind else (attribute,))
+    elif span.mode == "x":
+        if _colour_meant(spans, position):
+            collected.dropped.append(COLOUR_OF.get(attribute.kind, attribute.kind))
+        elif names_kind:
+            collected.dropped.append(attribute.kind)
+        else:
+            collected.dropped_values.append(attribute)
+    else:
+        _want(spans, position, attribute, collected, bound)
+
+
+def _coloured(thing: str, bound: Bound) -> bool:
+    return any(attribute.kind == COLOUR_OF[thing] and mode == "+" for attribute, mode in bound.stated)
+
+
+def _want(
+    spans: Sequence[Span], position: int, attribute: Attribute, collected: Collected, bound: Bound
+) -> None:
+    """One value of a kind per message: the first said, the later after a correction, the outer of two
+    garments.
+    """
+    earlier = collected.wanted.get(attribute.kind)
+    span = spans[position]
+    if earlier is None or earlier == attribute:
+        collected.wanted[attribute.kind] = attribute
+        return
+    since = [other for other in spans[:position] if other.used and other.entry.attribute == earlier]
+    between = spans[spans.index(since[-1]) + 1 : position] if since else ()
+    corrected = any(other.role in ("corrective", "not") or other.text == "no" for other in between)
+    either = any(other.text == "or" for other in between)
+    if corrected:
+        collected.wanted[attribute.kind] = attribute
+        return
+    first, second = earlier, attribute
+    if not either and attribute.kind == "upper" and since and outer(span) > outer(since[-1]):
+        first, second = attribute, earlier
+    collected.wanted[attribute.kind] = first
+    word = span.text if second is attribute else second.value
+    collected.extra.append(word)
+    bound.note(
+        f"I can look for one of them at a time: I took {first.value}; “{word}” goes along as free words."
+    )
+
+
+def _group(
+    spans: Sequence[Span], position: int, collected: Collected, stated: Sequence[tuple[Attribute, str]]
+) -> None:
+    span = spans[position]
+    kind = span.entry.kind or ""
+    span.used = True
+    can_be_absent = "none" in KINDS.get(kind, ())
+    has_quality = any(attribute.kind in kinds_of(kind) and mode == "+" for attribute, mode in stated)
+    if span.mode == "-":
+        if can_be_absent:
+            collected.unwanted.extend(absence(kind))
+    elif span.mode == "x":
+        collected.dropped.append(COLOUR_OF.get(kind, kind) if _colour_meant(spans, position) else kind)
+    elif can_be_absent and not has_quality:
+        collected.freed.append(kind)
+        collected.extra.append(span.text)
+        values = [value for value in KINDS[kind] if value != "none"]
+        if len(values) > 1:
+            collected.question = f"Which kind of {span.text}: {and_list(values, 'or')}?"
+
+
+def _garment_follows(spans: Sequence[Span], position: int) -> bool:
+    """True when the next noun after an adjective is a thing: "a heavy red coat"."""
+    for span in spans[position + 1 :]:
+        if span.thing is not None:
+            return span.thing not in ("hair", "beard")
+        if span.role not in ("colour", "shade", "word"):
+            return False
+    return False
+
+
+def _pattern_holds(spans: Sequence[Span], position: int, bound: Bound) -> bool:
+    """Patterns are known of tops alone; "was spotted" and "I checked" are no patterns at all."""
+    span = spans[position]
+    for other in spans[position + 1 :]:
+        if other.thing is not None:
+            if other.thing == "upper":
+                return True
+            bound.note(f"I know patterns of tops alone; “{span.text} {other.text}” goes along as free words.")
+            span.used = True
+            bound.alternatives.append(f"{span.text} {other.text}")
+            return False
+        if other.role not in ("colour", "shade", "word") and other.text not in ("and", "one"):
+            break
+    if span.text not in _VERBS_TOO:
+        return True
+    before = [other for other in spans[max(0, position - 3) : position] if other.role != "stop"]
+    near = any(other.thing == "upper" for other in before)
+    if not near:
+        span.used = True
+    return near
+
+
+def _kind_named(span: Span) -> str | None:
+    """The kind that a word names as a whole: "hat" is a hat, and any headwear."""
+    for word in (span.text, span.text.removesuffix("s")):
+        kind = vocabulary.GROUPS.get(word) or GROUPS.get(word)
+        if kind is not None:
+            return kind
+    return None
+
+
+def _colour_meant(spans: Sequence[Span], position: int) -> bool:
+    """True for "forget the colour of the jacket", "the jacket's colour doesn't matter"."""
+    clause = []
+    for step in (-1, 1):
+        at = position + step
+        while 0 <= at < len(spans) and spans[at].role != "stop" and spans[at].thing is None:
+            clause.append(spans[at])
+            at += step
+    return any(span.text in _COLOUR_NAMES for span in clause)
+
+
+def _take_back_names(spans: Sequence[Span], collected: Collected, state: SearchState) -> None:
+    """ "Any age", "the colour doesn't matter": names of kinds, taken back."""
+    for position, span in enumerate(spans):
+        if span.mode != "x":
+            continue
+        if span.text in _NAMED_KINDS:
+            collected.dropped.append(_NAMED_KINDS[span.text])
+        elif span.text in _COLOUR_NAMES and not any(
+            other.thing is not None and _colour_meant(spans, at)
+            for at, other in enumerate(spans)
+            if at != position
+        ):
+            known = (*state.wanted, *state.unwanted)
+            colours = [attribute.kind for attribute in known if attribute.kind in COLOUR_OF.values()]
+            collected.dropped.extend(colours if span.text.endswith("s") else colours[-1:])
+
+
+def _gender(spans: Sequence[Span], collected: Collected) -> None:
+    """Nouns go before pronouns ("a man ... her bag"); "a man or a woman" says nothing."""
+    nouns: list[Span] = []
+    pronouns: list[Span] = []
+    for span in spans:
+        attribute = span.entry.attribute
+        if attribute is None or attribute.kind != "gender":
+            continue
+        span.used = True
+        (pronouns if span.text in PRONOUNS else nouns).append(span)
+    stated = [span for span in nouns if span.mode == "+"]
+    for span in nouns:
+        if span.mode != "+" and span.entry.attribute is not None:
+            _state(collected, span.entry.attribute, span.mode)
+    values = list(dict.fromkeys(span.entry.attribute for span in stated if span.entry.attribute is not None))
+    if len(values) > 1:
+        between = spans[spans.index(stated[0]) : spans.index(stated[-1])]
+        if any(span.text == "or" for span in between):
+            collected.dropped.append("gender")
+            return
+        corrected = any(span.role in ("corrective", "not") for span in between)
+        collected.wanted["gender"] = values[-1] if corrected else values[0]
+    elif values:
+        collected.wanted["gender"] = values[0]
+    elif pronouns and not nouns:
+        attribute = pronouns[0].entry.attribute
+        if attribute is not None and pronouns[0].mode != "x":
+            collected.wanted["gender"] = attribute
+            collected.by_pronoun = True
+
+
+def leftovers(spans: Sequence[Span]) -> Leftovers:
+    """Sort what is left after the attributes; function words say nothing of the person and are left out."""
+    left = Leftovers()
+    run: list[Span] = []
+    glue: list[Span] = []
+    for position, span in enumerate(spans):
+        sort = _sort_of(spans, position)
+        if sort == "word" and (not run or run[-1].mode == span.mode):
+            run += glue if run else []
+            run.append(span)
+            glue = []
+            continue
+        if run and sort == "glue" and len(glue) < 2:
+            glue.append(span)
+            continue
+        _close(run, left)
+        run, glue = ([span] if sort == "word" else []), []
+        if sort == "unjudged":
+            left.unjudged.append(span.raw)
+        elif sort == "origin":
+            left.origins.append(span.raw)
+        elif sort == "number":
+            left.numbers.append(span.raw)
+    _close(run, left)
+    del left.text[MAX_PHRASES:]
+    return left
+
+
+def _sort_of(spans: Sequence[Span], position: int) -> str:
+    """ "word", "glue" (joins two words of a phrase), "unjudged", "origin", "number" or "other"."""
+    span = spans[position]
+    if span.used:
+        return "other"
+    if span.role == "word":
+        if span.text in _SHORT and not _describes_thing(spans, position):
+            return "unjudged"
+        return "word"
+    if span.role == "shade":
+        return "word" if _describes_thing(spans, position) else "other"
+    if span.role in ("unjudged", "origin"):
+        return span.role
+    if span.role == "number":
+        if _HEIGHT.fullmatch(span.text):
+            return "unjudged"
+        beside = [spans[at] for at in (position - 1, position + 1) if 0 <= at < len(spans)]
+        return "word" if any(other.role == "word" and not other.used for other in beside) else "number"
+    return "glue" if span.text in _GLUE else "other"
+
+
+def _describes_thing(spans: Sequence[Span], position: int) -> bool:
+    """True for an adjective with a thing or an unknown word after it: "a short scarf"."""
+    for span in spans[position + 1 :]:
+        if span.thing is not None or span.role == "word":
+            return True
+        if span.role not in ("colour", "shade", "attribute"):
+            return False
+    return False
+
+
+def _close(run: list[Span], left: Leftovers) -> None:
+    """File a run of unknown words: a name, words that are taken back, or a free phrase."""
+    if not run:
+        return
+    if _is_name(run):
+        left.names.append(" ".join(span.raw for span in run))
+        return
+    words = " ".join(span.raw for span in run)[:MAX_LENGTH].strip()
+    if run[0].mode == "x":
+        left.dropped.extend(span.text for span in run if span.role == "word")
+    else:
+        phrase = f"no {words}" if run[0].mode == "-" else words
+        if phrase not in left.text:
+            left.text.append(phrase)
+
+
+def _is_name(run: Sequence[Span]) -> bool:
+    """Two or more unknown words in a row that begin with a capital: "John Smith"."""
+    return len(run) >= 2 and all(
+        span.role == "word" and len(span.raw) > 1 and span.raw[0].isupper() and span.raw[1:].islower()
+        for span in run
+    )
