@@ -1,9 +1,70 @@
-"""python -m gallery_store import | stats | verify | reindex | delete"""
+"""python -m gallery_store import | stats | verify | reindex | delete
+
+Results on stdout, progress and errors on stderr; exit 0 good, 1 verify found problems, 2 bad input, 130 stopped by
+Ctrl-C.
+"""
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-from gallery_store.cli import main
+DEFAULT_GALLERY = "data/gallery.db"
+DEFAULT_CLIP = Path(__file__).resolve().parent.parent / "assets" / "demo_clip"
 
-sys.exit(main())
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; -> exit status. Raises SystemExit for wrong arguments and after --help."""
+    options = _parser().parse_args(arguments)
+    from gallery_store.cli import run  # here: SQLAlchemy and numpy are not needed for --help
+
+    return run(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    gallery = os.environ.get("CHATREID_GALLERY") or DEFAULT_GALLERY
+    common.add_argument(
+        "--gallery", default=gallery, metavar="FILE", help=f"the gallery (CHATREID_GALLERY; now {gallery})"
+    )
+    common.add_argument("--json", action="store_true", help="print one JSON object")
+    clip = argparse.ArgumentParser(add_help=False)
+    clip.add_argument(
+        "--clip",
+        default=os.environ.get("CHATREID_CLIP") or str(DEFAULT_CLIP),
+        metavar="NAME",
+        help="CLIP folder or open_clip name (CHATREID_CLIP; the demo CLIP)",
+    )
+    clip.add_argument("--device", default="cpu", help="where the CLIP runs: cpu, cuda")
+
+    parser = argparse.ArgumentParser(prog="python -m gallery_store", description="Galleries of person crops.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    command = commands.add_parser("import", parents=[common, clip], help="add pictures to a gallery")
+    command.add_argument("path", metavar="PATH", help="a folder, a zip, a CSV manifest or a picture")
+    command.add_argument("--camera", metavar="ID", help="camera of pictures whose manifest names none")
+    command.add_argument("--link", action="store_true", help="refer to the pictures where they are")
+    command.add_argument("--zone", metavar="NAME", help="time zone of a new gallery, such as Europe/Paris")
+
+    commands.add_parser("stats", parents=[common], help="what a gallery holds")
+
+    command = commands.add_parser("verify", parents=[common], help="compare rows, vectors and pictures")
+    command.add_argument("--quick", action="store_true", help="do not read the pictures")
+
+    commands.add_parser("reindex", parents=[common, clip], help="switch to another CLIP")
+
+    command = commands.add_parser("delete", parents=[common], help="remove crops")
+    chosen = command.add_mutually_exclusive_group(required=True)
+    chosen.add_argument("--id", type=int, action="append", metavar="N", help="a crop (may be repeated)")
+    chosen.add_argument("--camera", metavar="ID", help="all crops of a camera")
+    chosen.add_argument("--path", action="append", metavar="PATH", help="crops imported under this path")
+    chosen.add_argument("--all", action="store_true", help="all crops")
+    command.add_argument("--yes", action="store_true", help="do not ask")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

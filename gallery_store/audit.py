@@ -12,12 +12,15 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from gallery_store.database import now_text, time_of
-from gallery_store.tables import cases, searches
+from gallery_store.schema import cases, searches
 
 
 @dataclass(frozen=True)
 class SearchRecord:
-    """time: UTC. query: as the caller described it. shown: crop ids, best first (crops may be gone since)."""
+    """time: UTC, aware. query: as the caller described it. shown: crop ids, best first (some may be gone since).
+
+    seconds: how long the search took. case: the case's name, None for none.
+    """
 
     id: int
     time: datetime
@@ -38,6 +41,7 @@ def record(
     seconds: float,
     case: str | None,
 ) -> int:
+    """Add one row; -> its id. query: JSON-ready, other values as their str. seconds: how long the search took."""
     ensure_case(connection, case, user)
     inserted = connection.execute(
         searches.insert().values(
@@ -54,11 +58,12 @@ def record(
 
 
 def latest(connection: Connection, limit: int) -> list[SearchRecord]:
-    found = connection.execute(sa.select(searches).order_by(searches.c.id.desc()).limit(limit))
-    return [_record(row) for row in found.mappings()]
+    """The last `limit` searches, newest first."""
+    newest = connection.execute(sa.select(searches).order_by(searches.c.id.desc()).limit(limit))
+    return [_search_record(row) for row in newest.mappings()]
 
 
-def _record(row: Any) -> SearchRecord:
+def _search_record(row: Any) -> SearchRecord:
     moment = time_of(row["time"])
     assert moment is not None
     return SearchRecord(
@@ -74,7 +79,7 @@ def _record(row: Any) -> SearchRecord:
 
 
 def ensure_case(connection: Connection, case: str | None, user: str) -> None:
-    """Open the case if it is named and new."""
+    """Add the case to the table if it is named and new."""
     if case is None or connection.execute(sa.select(cases.c.name).where(cases.c.name == case)).first():
         return
     connection.execute(cases.insert().values(name=case, user_id=user, opened=now_text()))

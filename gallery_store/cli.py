@@ -1,92 +1,43 @@
-"""The command line. Results on stdout, progress and errors on stderr; exit 0 good, 1 verify found problems,
-2 bad input, 130 stopped by Ctrl-C."""
+"""The commands of `python -m gallery_store`: what each does with its options, prints, and exits with."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from gallery_store import rows
+from gallery_store.console import progress_bar, remark
 from gallery_store.crops import camera_key
-from gallery_store.database import file_of
+from gallery_store.database import file_of, time_of
 from gallery_store.decoding import PictureError
 from gallery_store.encoder import ClipEncoder, EncoderError
 from gallery_store.errors import GalleryError
 from gallery_store.importer import import_crops
 from gallery_store.reindex import reindex
+from gallery_store.schema import crops, searches, tags
 from gallery_store.sources import SourceError, read_source
-from gallery_store.stats import gallery_stats
 from gallery_store.store import GalleryStore
-from gallery_store.tables import crops
 from gallery_store.verify import verify
 
-DEFAULT_GALLERY = "data/gallery.db"
-DEFAULT_CLIP = Path(__file__).resolve().parent.parent / "assets" / "demo_clip"
+_STOPPED = "stopped: run the same command again to go on"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; -> exit status."""
-    options = _parser().parse_args(arguments)
+def run(options: argparse.Namespace) -> int:
+    """Do what `options.command` asks; -> exit status."""
     try:
-        return options.run(options)
+        return _COMMANDS[options.command](options)
     except (GalleryError, SourceError, EncoderError, PictureError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
+        remark(f"error: {problem}")
         return 2
-
-
-def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    gallery = os.environ.get("CHATREID_GALLERY") or DEFAULT_GALLERY
-    common.add_argument(
-        "--gallery", default=gallery, metavar="FILE", help=f"the gallery (CHATREID_GALLERY; now {gallery})"
-    )
-    common.add_argument("--json", action="store_true", help="print one JSON object")
-    clip = argparse.ArgumentParser(add_help=False)
-    clip.add_argument(
-        "--clip",
-        default=os.environ.get("CHATREID_CLIP") or str(DEFAULT_CLIP),
-        metavar="NAME",
-        help="CLIP folder or open_clip name (CHATREID_CLIP; the demo CLIP)",
-    )
-    clip.add_argument("--device", default="cpu", help="where the CLIP runs: cpu, cuda")
-
-    parser = argparse.ArgumentParser(prog="python -m gallery_store", description="Galleries of person crops.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    command = commands.add_parser("import", parents=[common, clip], help="add pictures to a gallery")
-    command.add_argument("path", metavar="PATH", help="a folder, a zip, a CSV manifest or a picture")
-    command.add_argument("--camera", metavar="ID", help="camera of pictures whose manifest names none")
-    command.add_argument("--link", action="store_true", help="refer to the pictures where they are")
-    command.add_argument("--zone", metavar="NAME", help="time zone of a new gallery, such as Europe/Paris")
-    command.set_defaults(run=_import)
-
-    command = commands.add_parser("stats", parents=[common], help="what a gallery holds")
-    command.set_defaults(run=_stats)
-
-    command = commands.add_parser("verify", parents=[common], help="compare rows, vectors and pictures")
-    command.add_argument("--quick", action="store_true", help="do not read the pictures")
-    command.set_defaults(run=_verify)
-
-    command = commands.add_parser("reindex", parents=[common, clip], help="switch to another CLIP")
-    command.set_defaults(run=_reindex)
-
-    command = commands.add_parser("delete", parents=[common], help="remove crops")
-    chosen = command.add_mutually_exclusive_group(required=True)
-    chosen.add_argument("--id", type=int, action="append", metavar="N", help="a crop (may be repeated)")
-    chosen.add_argument("--camera", metavar="ID", help="all crops of a camera")
-    chosen.add_argument("--path", action="append", metavar="PATH", help="crops imported under this path")
-    chosen.add_argument("--all", action="store_true", help="all crops")
-    command.add_argument("--yes", action="store_true", help="do not ask")
-    command.set_defaults(run=_delete)
-    return parser
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -100,7 +51,7 @@ def _import(options: argparse.Namespace) -> int:
             source,
             camera=options.camera,
             link=options.link,
-            progress=_progress("imported"),
+            progress=progress_bar("import", "pictures"),
             stop=stop,
         )
     result = asdict(report)
@@ -108,38 +59,76 @@ def _import(options: argparse.Namespace) -> int:
     text = [f"{report.added} added, {report.unchanged} unchanged, {report.ignored} other files ignored"]
     text += [f"rejected {refused.path}: {refused.reason}" for refused in report.rejected]
     if report.stopped:
-        print("stopped: run the same command again to go on", file=sys.stderr)
+        remark(_STOPPED)
     _print(options, result, text)
     return 130 if report.stopped else 0
 
 
 def _stats(options: argparse.Namespace) -> int:
     with _existing(options) as store:
-        result = gallery_stats(store)
+        result = _gallery_stats(store)
     _print(options, result, [f"{key}: {value}" for key, value in result.items()])
     return 0
 
 
+def _gallery_stats(store: GalleryStore) -> dict[str, Any]:
+    """JSON-ready: gallery (its file), crops, persons, cameras and tags (name -> crops), first and last time
+    (ISO 8601 in the gallery's zone), linked, searches, zone, encoder ([name, version] or None).
+    """
+    count = sa.func.count()
+    with store.database.reading() as connection:
+
+        def number(column: Any, *where: Any) -> int:
+            return connection.execute(sa.select(column).where(*where)).scalar_one()
+
+        by_camera = sa.select(sa.func.min(crops.c.camera), count).where(crops.c.camera_key != "")
+        cameras = connection.execute(
+            by_camera.group_by(crops.c.camera_key).order_by(crops.c.camera_key)
+        ).all()
+        by_tag = connection.execute(
+            sa.select(tags.c.tag, count).group_by(tags.c.tag).order_by(tags.c.tag)
+        ).all()
+        dated = sa.select(sa.func.min(crops.c.time), sa.func.max(crops.c.time)).where(crops.c.time != "")
+        first, last = connection.execute(dated).one()
+        encoder = rows.encoder(connection)
+        return {
+            "gallery": store.location,
+            "crops": number(count, crops.c.id.is_not(None)),
+            "persons": number(sa.func.count(sa.distinct(crops.c.person))),
+            "cameras": {row[0]: row[1] for row in cameras},
+            "tags": {row[0]: row[1] for row in by_tag},
+            "first": _local(store, first),
+            "last": _local(store, last),
+            "linked": number(count, crops.c.linked),
+            "searches": number(count, searches.c.id.is_not(None)),
+            "zone": store.zone.key,
+            "encoder": list(encoder) if encoder else None,
+        }
+
+
+def _local(store: GalleryStore, text: str | None) -> str | None:
+    moment = time_of(text or "")
+    return moment.astimezone(store.zone).isoformat() if moment else None
+
+
 def _verify(options: argparse.Namespace) -> int:
     with _existing(options) as store:
-        found = verify(store, quick=options.quick, progress=_progress("checked"))
-    result = {"ok": found.ok, **asdict(found)}
-    text = [
-        f"{found.crops} crops checked, {len(found.problems)} problems, {found.collected} leftovers removed"
-    ]
-    _print(options, result, [*text, *found.problems])
-    return 0 if found.ok else 1
+        verified = verify(store, quick=options.quick, progress=progress_bar("verify", "crops"))
+    result = {"ok": verified.ok, **asdict(verified)}
+    counts = f"{verified.crops} crops checked, {len(verified.problems)} problems"
+    _print(options, result, [f"{counts}, {verified.collected} leftovers removed", *verified.problems])
+    return 0 if verified.ok else 1
 
 
 def _reindex(options: argparse.Namespace) -> int:
     with _existing(options) as store:
         encoder = ClipEncoder.load(options.clip, options.device)
         with _Interrupt() as stop:
-            done = reindex(store, encoder, progress=_progress("encoded"), stop=stop)
+            done = reindex(store, encoder, progress=progress_bar("reindex", "crops"), stop=stop)
         indexed = store.encoder()
     result = {"encoded": done.encoded, "switched": done.switched, "encoder": indexed and list(indexed)}
     if stop():
-        print("stopped: run the same command again to go on", file=sys.stderr)
+        remark(_STOPPED)
     named = " ".join(indexed) if indexed else "no encoder (it is empty)"
     _print(options, result, [f"{done.encoded} crops encoded; the gallery is indexed by {named}"])
     return 130 if stop() else 0
@@ -172,6 +161,7 @@ def _agreed(count: int, where: str) -> bool:
 
 
 def _existing(options: argparse.Namespace) -> GalleryStore:
+    """The gallery named, unlike GalleryStore.open never a new one. Raises GalleryError."""
     file = file_of(options.gallery)
     if not file.is_file():
         raise GalleryError(
@@ -182,20 +172,6 @@ def _existing(options: argparse.Namespace) -> GalleryStore:
 
 def _print(options: argparse.Namespace, result: dict, text: list[str]) -> None:
     print(json.dumps(result) if options.json else "\n".join(text))
-
-
-def _progress(verb: str) -> Callable[[int, int], None]:
-    live = sys.stderr.isatty()
-
-    def show(done: int, total: int) -> None:
-        if live:
-            print(
-                f"\r{verb} {done} of {total}", end="\n" if done >= total else "", file=sys.stderr, flush=True
-            )
-        else:
-            print(f"{verb} {done} of {total}", file=sys.stderr, flush=True)
-
-    return show
 
 
 class _Interrupt:
@@ -215,3 +191,12 @@ class _Interrupt:
 
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGINT, self._before)
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "import": _import,
+    "stats": _stats,
+    "verify": _verify,
+    "reindex": _reindex,
+    "delete": _delete,
+}

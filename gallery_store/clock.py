@@ -51,11 +51,11 @@ def local_columns(times: np.ndarray, zone: ZoneInfo) -> tuple[np.ndarray, np.nda
 def _offsets(us: np.ndarray, zone: ZoneInfo) -> np.ndarray:
     """Seconds to add to UTC. One look-up an hour; hours in which the clocks change are done one by one."""
     seconds = us // _US
-    hours, place = np.unique(seconds // _HOUR, return_inverse=True)
+    hours, hour_of = np.unique(seconds // _HOUR, return_inverse=True)
     starts = np.array([_offset(int(hour) * _HOUR, zone) for hour in hours], np.int64)
     ends = np.array([_offset(int(hour) * _HOUR + _HOUR - 1, zone) for hour in hours], np.int64)
-    offsets = starts[place]
-    for row in np.flatnonzero((starts != ends)[place]):
+    offsets = starts[hour_of]
+    for row in np.flatnonzero((starts != ends)[hour_of]):
         offsets[row] = _offset(int(seconds[row]), zone)
     return offsets
 
@@ -67,14 +67,17 @@ def _offset(second: int, zone: ZoneInfo) -> int:
 
 
 def day_number(day: date) -> int:
+    """Days since 1970-01-01."""
     return (day - date(1970, 1, 1)).days
 
 
 def day_of(number: int) -> date:
+    """The day that is `number` days after 1970-01-01."""
     return date(1970, 1, 1) + timedelta(days=number)
 
 
 def us_of_day(moment: time) -> int:
+    """Microseconds since midnight."""
     return ((moment.hour * 60 + moment.minute) * 60 + moment.second) * _US + moment.microsecond
 
 

@@ -1,6 +1,6 @@
-"""What commands tell on the terminal while they run: progress, remarks, and libraries kept quiet.
+"""What commands say on stderr while they run: progress and remarks, by the logger "chatreid" and by tqdm.
 
-All of it goes to stderr, by the logger "chatreid" and by tqdm; what a command was asked for goes to stdout.
+What a command was asked for goes to stdout, by print. No model library loads on import.
 """
 
 from __future__ import annotations
@@ -38,40 +38,47 @@ def remark(text: str) -> None:
 def progress_bar(what: str, unit: str = "") -> Progress:
     """A bar that is drawn over on a terminal; elsewhere, as in a log file, a timed line for each tenth.
 
-    what: "import", "search"; unit: "crops". Called with (done, all); the bar ends when done reaches all, and
-    begins anew when it is called again.
+    what: "import", "search"; unit: "crops". Called with (done, all), 0 <= done <= all; the bar ends when done
+    reaches all, and begins anew when it is called again.
     """
     show = step_progress(unit)
     return lambda done, total: show(what, done, total)
 
 
 def step_progress(unit: str = "") -> StepProgress:
-    """As progress_bar, for work of several steps, each with a bar of its own."""
+    """As progress_bar, for work of several steps, each with a bar of its own: called with (step, done, all)."""
     from tqdm import tqdm
 
     bars: dict[str, tqdm] = {}
-    tenths: dict[str, int] = {}
+    tenths: dict[str, int] = {}  # in the last line of each step that has not ended
 
-    def show(step: str, done: int, total: int) -> None:
-        if not sys.stderr.isatty():
-            tenth = 10 * done // max(1, total)
-            if tenth != tenths.get(step) and (done or total == 0):
-                remark(f"{time.strftime('%H:%M:%S')} {step}: {done:,} of {total:,} {unit}".rstrip())
-            tenths[step] = tenth
-            return
+    def draw(step: str, done: int, total: int) -> None:
         if step not in bars:
-            bars[step] = tqdm(total=total, initial=done, desc=step, unit=f" {unit}".rstrip(), file=sys.stderr)
+            bars[step] = tqdm(
+                total=total, initial=done, desc=step, unit=f" {unit}".rstrip(), miniters=1, file=sys.stderr
+            )
         bar = bars[step]
         bar.total = total
         bar.update(done - bar.n)
         if done >= total:
             bars.pop(step).close()
 
+    def write(step: str, done: int, total: int) -> None:
+        tenth = 10 * done // total if total > 0 else 10
+        if tenth > tenths.get(step, 0):
+            remark(f"{time.strftime('%H:%M:%S')} {step}: {done:,} of {total:,} {unit}".rstrip())
+        tenths[step] = tenth
+        if done >= total:
+            del tenths[step]
+
+    def show(step: str, done: int, total: int) -> None:
+        (draw if sys.stderr.isatty() else write)(step, done, total)
+
     return show
 
 
 def quiet() -> None:
-    """transformers and accelerate tell errors only and draw no bars; no warnings of their coming versions."""
+    """transformers and accelerate log errors only and draw no bars; no FutureWarning is shown. Loads transformers."""
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()

@@ -26,7 +26,10 @@ _schema = sa.Table(
 
 
 def file_of(location: str | Path) -> Path:
-    """The gallery's file, absolute; `location` is a path or a URL like "sqlite:///data/gallery.db"."""
+    """The gallery's file, absolute; `location` is a path or a URL like "sqlite:///data/gallery.db".
+
+    Raises GalleryError for another database, a folder, or no name.
+    """
     text = str(location)
     if "://" in text:
         try:
@@ -47,7 +50,10 @@ def file_of(location: str | Path) -> Path:
 
 
 class Database:
-    """Transactions on one SQLite file, from any thread."""
+    """Transactions on one SQLite file, from any thread. Opening makes the file and brings its tables up to date.
+
+    busy_seconds: how long to wait for another program's lock. Raises GalleryError; GalleryTooNew; GalleryLocked.
+    """
 
     def __init__(self, file: Path, busy_seconds: float = 10.0) -> None:
         self.file = file
@@ -76,6 +82,7 @@ class Database:
             yield connection
 
     def close(self) -> None:
+        """Close all connections."""
         self._reader.dispose()
 
     @contextmanager
@@ -151,15 +158,17 @@ def _make_engine(file: Path, busy_seconds: float) -> Engine:
 
 
 def now_text() -> str:
+    """The time of now, as `time_text` writes it."""
     return time_text(datetime.now(UTC))
 
 
 def time_text(moment: datetime | None) -> str:
-    """How times are stored: UTC with microseconds and a Z; '' for None."""
+    """How times are stored: "2025-03-04T14:05:06.000000Z", always UTC; '' for None."""
     if moment is None:
         return ""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def time_of(text: str) -> datetime | None:
+    """A stored time, aware, in UTC; None for ''."""
     return datetime.fromisoformat(text) if text else None

@@ -10,6 +10,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from gallery_store.errors import first_line
+
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
 MAX_BYTES = 32 << 20
@@ -86,7 +88,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, s
     except UnidentifiedImageError:
         raise PictureError("it is not a picture of a known kind (JPEG, PNG, WebP, BMP or TIFF)") from None
     except Exception as problem:  # decoders raise all sorts of errors on hostile bytes
-        raise PictureError(f"it is damaged or cut off ({_first_line(problem)})") from None
+        raise PictureError(f"it is damaged or cut off ({first_line(problem)})") from None
     with image:
         suffix = _SUFFIX_OF[image.format or ""]
         width, height = image.size
@@ -98,7 +100,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, s
         except MemoryError:
             raise PictureError("it does not fit in memory") from None
         except Exception as problem:
-            raise PictureError(f"it is damaged or cut off ({_first_line(problem)})") from None
+            raise PictureError(f"it is damaged or cut off ({first_line(problem)})") from None
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -127,10 +129,6 @@ def _deep_to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F" and top <= 1:
         full = 1.0
     return Image.fromarray((values * (255.0 / full)).round().astype(np.uint8)).convert("RGB")
-
-
-def _first_line(problem: BaseException) -> str:
-    return (str(problem).splitlines() or [""])[0][:120] or type(problem).__name__
 
 
 def _megabytes(size: int) -> str:

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from gallery_store.files import replacing
+from gallery_store.errors import first_line
+from gallery_store.files import replacing, write_json
 from gallery_store.torchvision_mend import mend_torchvision
 
 CONFIG_FILE = "open_clip_config.json"
@@ -31,7 +32,9 @@ class ImageEncoder(Protocol):
     version: str
     dim: int
 
-    def encode_images(self, images: Sequence[Image.Image], batch_size: int = 64) -> np.ndarray: ...
+    def encode_images(self, images: Sequence[Image.Image], batch_size: int = 64) -> np.ndarray:
+        """-> float32 (n, dim), rows of length 1."""
+        ...
 
 
 class ClipEncoder:
@@ -87,16 +90,13 @@ class ClipEncoder:
                 f"{folder / CONFIG_FILE} is not an open_clip configuration: {problem}"
             ) from None
         name = str(config.get("name") or folder.resolve().name)
-        own = (
-            {"local_files_only": True, "trust_remote_code": False}
-            if text_cfg.get("hf_tokenizer_name")
-            else {}
-        )
+        offline = {"local_files_only": True, "trust_remote_code": False}
+        tokenizer_options = offline if text_cfg.get("hf_tokenizer_name") else {}
         open_clip = _open_clip()
         where = f"local-dir:{folder}"
         try:
             model = open_clip.create_model(where, device=device, require_pretrained=True)
-            tokenizer = open_clip.get_tokenizer(where, **own)
+            tokenizer = open_clip.get_tokenizer(where, **tokenizer_options)
         except Exception as problem:  # each layer below has its own errors
             raise EncoderError(f"the CLIP folder {folder} cannot be loaded: {problem}") from problem
         return cls(model, tokenizer, name, _version(weights), device)
@@ -128,7 +128,9 @@ class ClipEncoder:
             )
             tokenizer = open_clip.get_tokenizer(architecture)
         except Exception as problem:
-            raise EncoderError(f"{architecture}/{tag} cannot be loaded: {_first_line(problem)}") from problem
+            raise EncoderError(
+                f"{architecture}/{tag} cannot be loaded: {first_line(problem, most=200)}"
+            ) from problem
         return cls(model, tokenizer, f"{architecture}/{tag}", _version(weights), device)
 
     def fit(self, image: Image.Image) -> Image.Image:
@@ -197,7 +199,7 @@ def save_clip_folder(
     }
     if name:
         config = {"name": name, **config}
-    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+    write_json(folder / CONFIG_FILE, config)
     state = {
         key: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous().clone()
         for key, value in model.state_dict().items()
@@ -209,7 +211,7 @@ def save_clip_folder(
 
 
 def resolve_device(wanted: str = "auto") -> str:
-    """ "auto" is the first CUDA device where there is one, else the processor; any other name stands as it is."""
+    """A torch device: for "auto" the first CUDA device, or "cpu" where there is none; other names as they are."""
     if wanted != "auto":
         return wanted
     import torch
@@ -240,7 +242,7 @@ def _hub_weights(address: str, name: str) -> Path:
         return Path(hf_hub_download(repository, file))
     except Exception as problem:
         raise EncoderError(
-            f"the weights of {name} are not on this machine and cannot be fetched ({_first_line(problem)}): "
+            f"the weights of {name} are not on this machine and cannot be fetched ({first_line(problem, most=200)}): "
             f"connect to the hub once, or use a CLIP folder"
         ) from problem
 
@@ -248,7 +250,3 @@ def _hub_weights(address: str, name: str) -> Path:
 def _version(weights: Path) -> str:
     with weights.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-
-
-def _first_line(problem: BaseException) -> str:
-    return (str(problem).splitlines() or [""])[0][:200] or type(problem).__name__

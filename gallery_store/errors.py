@@ -1,4 +1,4 @@
-"""What can go wrong with a gallery; each message is one sentence that names the thing and the mend."""
+"""What can go wrong with a gallery; each message is one sentence that names the thing and says what to do."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ class GalleryTooNew(GalleryError):
 
 class EncoderMismatch(GalleryError):
     """The gallery's vectors come from another encoder than the one at hand."""
+
+
+def first_line(problem: BaseException, most: int = 120) -> str:
+    """The first line of the message, at most `most` characters; the error's class where it has no message."""
+    return (str(problem).splitlines() or [""])[0][:most] or type(problem).__name__

@@ -1,6 +1,6 @@
-"""Files and folders that survive a kill and a power cut: a reader sees the old one or the new one, never a half.
+"""Write, then rename: after a kill or a power cut a file is the old one or the new one, never a half.
 
-The one home of write-then-rename; everything else that writes calls it.
+Everything that replaces files or folders does it by these functions. A kill can leave a hidden ".part" beside.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import ctypes
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +19,14 @@ from typing import Any
 @contextmanager
 def replacing(file: Path) -> Iterator[Path]:
     """A path beside `file` to write to. When the block ends it is synced and takes the name; when the block
-    fails it is removed, and `file` stays as it was. Folders above are made."""
+    fails it is removed, and `file` stays as it was. Folders above are made. Of several threads or processes
+    that write one file at a time, the last to end wins.
+
+    The path ends with ".part", so that nobody takes it for the file: a writer that goes by the name's end
+    (numpy, Pillow, matplotlib) needs an open file, or to be told the format.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
+    partial = file.with_name(f".{file.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         yield partial
         _sync(partial)
@@ -37,32 +43,43 @@ def write_file(file: Path, data: bytes | str) -> Path:
 
 
 def write_json(file: Path, value: Any) -> Path:
-    """As write_file: indented JSON with a last line break. ValueError for figures that JSON does not know."""
+    """As write_file: indented JSON with a last line break. Raises ValueError for NaN and infinity."""
     return write_file(file, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder beside `folder` to fill. When the block ends its files are synced and it takes the name,
-    in place of an older folder; when the block fails it is removed, and an older folder stays."""
+    """An empty folder beside `folder` to fill, by one writer at a time. When the block ends its files are synced
+    and it takes the name, in place of an older folder; when the block fails it is removed, and an older folder
+    stays. Between two renames there is no folder of the name for a moment; should the program be killed just
+    then, the next call first puts the older one back.
+    """
     partial = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    older = folder.with_name(f".{folder.name}.old")
+
+    def tidy() -> None:
+        if older.is_dir() and not folder.exists():
+            older.replace(folder)
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(older, ignore_errors=True)
+
+    tidy()  # after a run that was killed
     partial.mkdir(parents=True)
     try:
         yield partial
         sync_tree(partial)
         if folder.is_dir():
-            shutil.rmtree(folder)
+            folder.replace(older)
         partial.replace(folder)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        tidy()
 
 
 def sync_tree(folder: Path) -> None:
-    """All files below a folder are on disk when this returns."""
-    for file in sorted(folder.rglob("*")):
-        if file.is_file():
-            _sync(file)
+    """All files below a folder, and their names, are on disk when this returns."""
+    for path in [folder, *sorted(folder.rglob("*"))]:
+        if path.is_file() or path.is_dir():
+            _sync(path)
 
 
 def flush(paths: Sequence[Path]) -> None:

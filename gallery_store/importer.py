@@ -18,13 +18,14 @@ from PIL import Image
 
 from gallery_store import rows
 from gallery_store.audit import ensure_case
+from gallery_store.console import Progress
 from gallery_store.crops import camera_key
 from gallery_store.database import now_text, time_text
 from gallery_store.decoding import PictureError, decode
 from gallery_store.encoder import ImageEncoder
 from gallery_store.index import pack
 from gallery_store.media import MediaWriter, media_name
-from gallery_store.sources import Item, Rejected, Source, SourceError, read_source
+from gallery_store.sources import ImportItem, ImportSource, Rejected, SourceError, read_source
 from gallery_store.store import GalleryStore
 
 BATCH = 64
@@ -49,7 +50,7 @@ def import_crops(
     *,
     camera: str | None = None,
     link: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
     user: str = "",
     case: str | None = None,
@@ -64,35 +65,35 @@ def import_crops(
     """
     rows.check_encoder(store.encoder(), (encoder.name, encoder.version), store.location)
     store.pictures.clean_temporary()
-    found = read_source(source, store.zone)
+    contents = read_source(source, store.zone)
     try:
-        found = _completed(found, camera, link, source)
+        contents = _completed(contents, camera, link, source)
         with store.pictures.writer() as writer:
             job = _Job(store, encoder, writer, link, user, case)
-            return _run(job, found, progress or (lambda done, total: None), stop or (lambda: False))
+            return _run(job, contents, progress or (lambda done, total: None), stop or (lambda: False))
     finally:
-        found.close()
+        contents.close()
 
 
-def _completed(found: Source, camera: str | None, link: bool, source: Path) -> Source:
-    if link and any(item.origin is None for item in found.items):
+def _completed(contents: ImportSource, camera: str | None, link: bool, source: Path) -> ImportSource:
+    if link and any(item.origin is None for item in contents.items):
         raise SourceError(
             f"pictures inside the zip {source} cannot be linked: leave --link out, or unpack it"
         )
     if camera is None or not camera.strip():
-        return found
-    items = tuple(item if item.camera_told else replace(item, camera=camera.strip()) for item in found.items)
-    return replace(found, items=items)
+        return contents
+    items = tuple(
+        item if item.camera_given else replace(item, camera=camera.strip()) for item in contents.items
+    )
+    return replace(contents, items=items)
 
 
-def _run(
-    job: _Job, found: Source, progress: Callable[[int, int], None], stop: Callable[[], bool]
-) -> ImportReport:
+def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Callable[[], bool]) -> ImportReport:
     added = unchanged = done = 0
-    rejected = list(found.rejected)
-    total = len(found.items)
+    rejected = list(contents.rejected)
+    total = len(contents.items)
     progress(0, total)
-    batches = _prepared_batches(job, found.items)
+    batches = _prepared_batches(job, contents.items)
     try:
         for outcomes in batches:
             new = [outcome for outcome in outcomes if isinstance(outcome, _Prepared)]
@@ -107,10 +108,10 @@ def _run(
                 break
     finally:
         batches.close()
-    return ImportReport(added, unchanged, found.ignored, tuple(rejected), stopped=done < total)
+    return ImportReport(added, unchanged, contents.ignored, tuple(rejected), stopped=done < total)
 
 
-def _prepared_batches(job: _Job, items: Sequence[Item]) -> Generator[list[_Outcome], None, None]:
+def _prepared_batches(job: _Job, items: Sequence[ImportItem]) -> Generator[list[_Outcome], None, None]:
     """One batch ahead of the consumer, so that decoding and encoding overlap."""
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="import")
 
@@ -130,7 +131,7 @@ def _prepared_batches(job: _Job, items: Sequence[Item]) -> Generator[list[_Outco
 class _Prepared:
     """A new picture, staged for its folder (None: linked, or there already), shrunk for the encoder."""
 
-    item: Item
+    item: ImportItem
     sha256: str
     file: str
     staged: Path | None
@@ -153,7 +154,7 @@ class _Job:
     user: str
     case: str | None
 
-    def prepare(self, item: Item) -> _Outcome:
+    def prepare(self, item: ImportItem) -> _Outcome:
         """Read, decode and stage one picture; in any thread."""
         try:
             (item.path + str(item.origin)).encode()

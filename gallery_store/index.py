@@ -46,11 +46,12 @@ class Index:
             column.setflags(write=False)  # they are handed out
 
     @classmethod
-    def empty(cls, dim: int = 0) -> Index:
+    def empty(cls) -> Index:
+        """An index of no crops."""
         none = np.zeros(0, np.int64)
         return cls(
             ids=none,
-            vectors=np.zeros((0, dim), np.float32),
+            vectors=np.zeros((0, 0), np.float32),
             cameras=np.zeros(0, np.int32),
             times=none.astype("datetime64[us]"),
             days=np.zeros(0, np.int32),
@@ -61,10 +62,14 @@ class Index:
 
     @property
     def last_id(self) -> int:
+        """The largest id; 0 without crops."""
         return int(self.ids[-1]) if len(self.ids) else 0
 
     def extended(self, connection: Connection, encoder: tuple[str, str], zone: ZoneInfo) -> Index:
-        """This index and the crops with larger ids that `connection` sees."""
+        """This index and the crops with larger ids that `connection` sees, their local times taken in `zone`.
+
+        encoder: (name, version) of the vectors to read. Raises GalleryError where their lengths differ.
+        """
         cursor = connection.connection.cursor()  # raw: SQLAlchemy's rows cost many times the driver's
         try:
             rows = cursor.execute(_ROWS, (*encoder, self.last_id)).fetchall()
@@ -101,7 +106,7 @@ class Index:
         )
 
     def matching(self, filters: Filters, exclude: Collection[int] = ()) -> np.ndarray:
-        """int64 ids of the crops that pass, ascending."""
+        """int64 ids of the crops that pass the filters and are not in `exclude`, ascending."""
         if filters.is_empty and not exclude:
             return self.ids
         passes = np.ones(len(self.ids), bool)
@@ -131,17 +136,20 @@ class Index:
         return known & ((after | before) if wraps else (after & before))
 
     def rows_of(self, ids: np.ndarray | list[int]) -> np.ndarray:
-        """Row numbers of `ids`; KeyError naming the first id that is not there."""
+        """int64 row numbers of `ids`, in their order; KeyError names the first id that is not there."""
         wanted = np.asarray(ids, np.int64).reshape(-1)
         rows = np.searchsorted(self.ids, wanted)
-        found = rows < len(self.ids)
-        found[found] = self.ids[rows[found]] == wanted[found]
-        if not found.all():
-            raise KeyError(f"crop {wanted[~found][0]} is not in the gallery")
+        present = rows < len(self.ids)
+        present[present] = self.ids[rows[present]] == wanted[present]
+        if not present.all():
+            raise KeyError(f"crop {wanted[~present][0]} is not in the gallery")
         return rows
 
     def similarities(self, vectors: np.ndarray, ids: np.ndarray | None = None) -> np.ndarray:
-        """(q, dim) unit rows -> float32 (q, n) cosines, in the order of `ids` or of all ids ascending."""
+        """(q, dim) unit rows -> float32 (q, n) cosines, in the order of `ids` or of all ids ascending.
+
+        Raises KeyError for an id that is not there, ValueError for vectors of another shape.
+        """
         vectors = np.asarray(vectors, np.float32)
         if vectors.ndim != 2:
             raise ValueError(f"query vectors must be (q, dim), not {vectors.shape}")
@@ -160,12 +168,12 @@ class Index:
 
 
 def pack(vector: np.ndarray) -> bytes:
-    """A unit vector as it is stored."""
+    """A unit vector (dim,) as it is stored: little-endian float16."""
     return np.asarray(vector, "<f2").tobytes()
 
 
 def _unpack(blobs: tuple[bytes, ...]) -> np.ndarray:
-    """Stored vectors -> float32 (n, dim); lengths are mended, since float16 leaves them off by up to 1e-3."""
+    """Stored vectors -> float32 (n, dim), made unit rows again: float16 leaves lengths off by up to 1e-3."""
     if len({len(blob) for blob in blobs}) > 1:
         raise GalleryError("the gallery's vectors differ in length: run `python -m gallery_store verify`")
     vectors = np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), -1).astype(np.float32)

@@ -23,6 +23,7 @@ class MediaFolder:
         self.folder = folder
 
     def path(self, name: str) -> Path:
+        """Where the file of this name lies, or would."""
         return self.folder / name
 
     def put(self, name: str, data: bytes, *, durable: bool = True) -> None:
@@ -50,7 +51,7 @@ class MediaFolder:
         return 1
 
     def names(self) -> Iterator[str]:
-        """Names of the files that stand here, temporary ones left out."""
+        """Names of the files here, folder by folder ascending; temporary ones are left out."""
         if not self.folder.is_dir():
             return
         for part in sorted(self.folder.iterdir()):
@@ -128,6 +129,7 @@ class MediaWriter:
 
 
 def media_name(sha256: str, suffix: str) -> str:
+    """The name of a picture with these bytes: "ab/abcdef….jpg"."""
     return f"{sha256[:2]}/{sha256}{suffix}"
 
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from gallery_store import rows
+from gallery_store.console import Progress
 from gallery_store.decoding import PictureError, open_picture
 from gallery_store.encoder import ImageEncoder
 from gallery_store.errors import GalleryError
 from gallery_store.importer import BATCH
 from gallery_store.index import pack
+from gallery_store.schema import crops, vectors
 from gallery_store.store import GalleryStore
-from gallery_store.tables import crops, vectors
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,14 @@ def reindex(
     store: GalleryStore,
     encoder: ImageEncoder,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Reindexed:
     """Encode all pictures with `encoder`, then let it replace the gallery's own.
 
-    With the gallery's own encoder, only vectors that are missing are made. Raises GalleryError, without
-    switching, when a picture cannot be read.
+    With the gallery's own encoder, only vectors that are missing are made. progress(done, all): after each batch,
+    which is then on disk. stop(): asked between batches. Raises GalleryError, without switching, when a picture
+    cannot be read.
     """
     same = store.encoder() == (encoder.name, encoder.version)
     encoded, total = 0, store.count()

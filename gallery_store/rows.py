@@ -16,7 +16,7 @@ from gallery_store.crops import Crop
 from gallery_store.database import Database, time_of
 from gallery_store.errors import EncoderMismatch, GalleryError
 from gallery_store.media import MediaFolder
-from gallery_store.tables import crops, gallery, tags, vectors
+from gallery_store.schema import crops, gallery, tags, vectors
 
 _CHUNK = 500  # SQLite bounds the number of parameters
 
@@ -30,27 +30,31 @@ class State:
 
 
 def state(connection: Connection) -> State:
+    """The state of now; two that are equal stand for the same crops and vectors."""
     last_id = connection.execute(sa.select(sa.func.max(crops.c.id))).scalar() or 0
     return State(last_id, int(_setting(connection, "rewrites") or 0))
 
 
 def note_rewrite(connection: Connection) -> None:
-    """Rows that others have in memory have changed: they must read all again."""
+    """To be called when rows that others have in memory have changed: they must read all again."""
     _set(connection, "rewrites", str(int(_setting(connection, "rewrites") or 0) + 1))
 
 
 def encoder(connection: Connection) -> tuple[str, str] | None:
+    """(name, version) of the encoder of the gallery's vectors; None while nothing is indexed."""
     name = _setting(connection, "encoder")
     version = _setting(connection, "encoder_version")
     return (name, version) if name is not None and version is not None else None
 
 
 def set_encoder(connection: Connection, name: str, version: str) -> None:
+    """Let this encoder's vectors be the gallery's."""
     _set(connection, "encoder", name)
     _set(connection, "encoder_version", version)
 
 
 def check_encoder(has: tuple[str, str] | None, wants: tuple[str, str], location: str) -> None:
+    """Raise EncoderMismatch unless the gallery at `location` has no encoder yet or this one; (name, version) each."""
     if has is not None and has != wants:
         raise EncoderMismatch(
             f"the gallery {location} is indexed by {has[0]} ({has[1]}), not by {wants[0]} ({wants[1]}): "
@@ -59,7 +63,7 @@ def check_encoder(has: tuple[str, str] | None, wants: tuple[str, str], location:
 
 
 def agree_on_zone(database: Database, wanted: str | None) -> ZoneInfo:
-    """The gallery's zone; a new gallery takes the wanted one, or UTC."""
+    """The gallery's zone; a new gallery takes the wanted one, or UTC. Raises GalleryError where they differ."""
     if wanted is not None:
         _zone(wanted)
     with database.reading() as connection:
@@ -95,14 +99,15 @@ def _set(connection: Connection, key: str, value: str) -> None:
 
 
 def crops_by_id(connection: Connection, ids: Iterable[int], media: MediaFolder) -> dict[int, Crop]:
-    found: dict[int, Crop] = {}
+    """Id -> crop; ids that are not in the gallery are left out. media: where pictures lie that are not linked."""
+    by_id: dict[int, Crop] = {}
     for chunk in _chunks([int(crop_id) for crop_id in ids]):
         tagged: dict[int, list[str]] = {}
         chosen = sa.select(tags.c.crop_id, tags.c.tag).where(tags.c.crop_id.in_(chunk))
         for crop_id, tag in connection.execute(chosen.order_by(tags.c.position)):
             tagged.setdefault(crop_id, []).append(tag)
         for row in connection.execute(sa.select(crops).where(crops.c.id.in_(chunk))):
-            found[row.id] = Crop(
+            by_id[row.id] = Crop(
                 id=row.id,
                 sha256=row.sha256,
                 path=row.path,
@@ -116,25 +121,30 @@ def crops_by_id(connection: Connection, ids: Iterable[int], media: MediaFolder) 
                 height=row.height,
                 frame=row.frame,
             )
-    return found
+    return by_id
 
 
 def ids_by_path(connection: Connection, paths: Sequence[str]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
+    """Imported path -> ids, ascending. Paths that are not in the gallery are left out."""
+    by_path: dict[str, list[int]] = {}
     for chunk in _chunks(paths):
         chosen = sa.select(crops.c.path, crops.c.id).where(crops.c.path.in_(chunk)).order_by(crops.c.id)
         for path, crop_id in connection.execute(chosen):
-            found.setdefault(path, []).append(crop_id)
-    return found
+            by_path.setdefault(path, []).append(crop_id)
+    return by_path
 
 
 def is_known(connection: Connection, sha256: str, key: str, time: str) -> bool:
+    """Whether the picture from this camera (its key) and time (as stored, '' for none) is there."""
     same = (crops.c.sha256 == sha256) & (crops.c.camera_key == key) & (crops.c.time == time)
     return connection.execute(sa.select(crops.c.id).where(same)).first() is not None
 
 
 def add_crop(connection: Connection, values: dict[str, Any], tagged: Sequence[str]) -> int | None:
-    """-> the new id, or None when the same picture from the same camera and time is there."""
+    """-> the new id, or None when the same picture from the same camera and time is there.
+
+    values: column -> value. tagged: its tags, in order.
+    """
     inserted = connection.execute(
         insert(crops).values(**values).on_conflict_do_nothing().returning(crops.c.id)
     )
@@ -149,6 +159,7 @@ def add_crop(connection: Connection, values: dict[str, Any], tagged: Sequence[st
 
 
 def add_vector(connection: Connection, crop_id: int, name: str, version: str, data: bytes) -> None:
+    """Add a crop's vector by this encoder, packed, unless it has one."""
     statement = insert(vectors).values(crop_id=crop_id, encoder=name, version=version, data=data)
     connection.execute(statement.on_conflict_do_nothing())
 

@@ -1,7 +1,13 @@
-"""What can be imported: a folder, a zip, a CSV manifest, or one picture, as a list of items to read."""
+"""What can be imported, as a list of pictures to read: a folder, a zip, a CSV manifest, or one picture.
+
+A manifest has a line of column names, of which only `path` is required: path,camera,time,person,clothes,tags.
+Times are ISO 8601, tags are set apart by ";" or "|"; other columns are ignored.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import re
 import stat
@@ -12,9 +18,11 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo
 
+from gallery_store.clock import parse_time
 from gallery_store.decoding import MAX_BYTES, PICTURE_SUFFIXES, PictureError, read_bounded
 
 MANIFEST = "manifest.csv"
+_MAX_MANIFEST_BYTES = 512 << 20
 
 
 class SourceError(ValueError):
@@ -30,11 +38,16 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Item:
-    """One picture to import, not yet read. `path` as it will be kept; `origin` is its file, None in a zip."""
+class ImportItem:
+    """One picture to import, not yet read.
+
+    path: as it will be kept. read: its bytes, at most decoding.MAX_BYTES; raises PictureError. origin: its file,
+    absolute; None in a zip. time: UTC, aware. frame: number of the video frame. camera_given: by a manifest, not
+    only by the file's name.
+    """
 
     path: str
-    read: Callable[[], bytes]  # raises PictureError
+    read: Callable[[], bytes]
     origin: Path | None = None
     camera: str | None = None
     time: datetime | None = None
@@ -42,27 +55,28 @@ class Item:
     clothes: str | None = None
     tags: tuple[str, ...] = ()
     frame: int | None = None
-    camera_told: bool = False  # by a manifest, not only by the file's name
+    camera_given: bool = False
 
 
 @dataclass(frozen=True)
-class Source:
-    """Items in a stable order, the count of other files, what was refused unread, and how to let go of it."""
+class ImportSource:
+    """items: in a stable order. ignored: how many other files. rejected: what was refused unread.
 
-    items: tuple[Item, ...]
+    close: lets go of an open zip; the items cannot be read afterwards.
+    """
+
+    items: tuple[ImportItem, ...]
     ignored: int = 0
     rejected: tuple[Rejected, ...] = ()
     close: Callable[[], None] = lambda: None
 
 
-def read_source(source: str | Path, zone: ZoneInfo) -> Source:
+def read_source(source: str | Path, zone: ZoneInfo) -> ImportSource:
     """List what `source` holds; naive times of a manifest are taken in `zone`. Raises SourceError.
 
     A folder or zip with a manifest.csv at its top is read by that manifest. On disk a manifest may name
     pictures anywhere, so it must come from somebody who may read them.
     """
-    from gallery_store.manifest import read_manifest
-
     path = Path(source)
     try:
         kind = path.stat().st_mode
@@ -70,54 +84,200 @@ def read_source(source: str | Path, zone: ZoneInfo) -> Source:
         raise SourceError(f"there is no file or folder {path}") from None
     if stat.S_ISDIR(kind):
         if (path / MANIFEST).is_file():
-            return read_manifest(path / MANIFEST, zone)
+            return _read_manifest(path / MANIFEST, zone)
         return _read_folder(path)
     if not stat.S_ISREG(kind):
         raise SourceError(f"{path} is neither a folder, a zip, a CSV manifest nor a picture")
     if path.suffix.lower() == ".csv":
-        return read_manifest(path, zone)
+        return _read_manifest(path, zone)
     if path.suffix.lower() in PICTURE_SUFFIXES:
-        return Source((file_item(path, path.name),))
+        return ImportSource((_file_item(path, path.name),))
     if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
         return _read_zip(path, zone)
     raise SourceError(f"{path} is neither a folder, a zip, a CSV manifest nor a picture")
 
 
-def is_picture_name(name: str) -> bool:
+def _is_picture_name(name: str) -> bool:
     """By its suffix; hidden files (as macOS leaves beside pictures) do not count."""
     pure = PurePosixPath(name)
     return pure.suffix.lower() in PICTURE_SUFFIXES and not pure.name.startswith(".")
 
 
-def file_item(file: Path, path: str) -> Item:
-    return with_name_facts(Item(path=path, read=lambda: read_bounded(file), origin=file.absolute()))
+def _file_item(file: Path, path: str) -> ImportItem:
+    return _with_name_facts(ImportItem(path=path, read=lambda: read_bounded(file), origin=file.absolute()))
 
 
-def _read_folder(folder: Path) -> Source:
+def _read_folder(folder: Path) -> ImportSource:
     items, ignored = [], 0
 
     def fail(problem: OSError) -> None:
         raise SourceError(f"the folder {problem.filename} cannot be read: {problem.strerror}")
 
-    for place, folders, files in os.walk(folder, onerror=fail):
+    for parent, folders, files in os.walk(folder, onerror=fail):
         folders.sort()
         for name in sorted(files):
-            file = Path(place) / name
-            if is_picture_name(name):
-                items.append(file_item(file, file.relative_to(folder).as_posix()))
+            file = Path(parent) / name
+            if _is_picture_name(name):
+                items.append(_file_item(file, file.relative_to(folder).as_posix()))
             else:
                 ignored += 1
     if not items and not ignored:
         raise SourceError(f"the folder {folder} is empty")
-    return Source(tuple(sorted(items, key=lambda item: item.path)), ignored)
+    return ImportSource(tuple(sorted(items, key=lambda item: item.path)), ignored)
+
+
+def _read_zip(path: Path, zone: ZoneInfo) -> ImportSource:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as problem:
+        raise SourceError(f"{path} is not a readable zip archive: {problem}") from None
+    try:
+        members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
+        if not members:
+            raise SourceError(f"the zip {path} is empty")
+        if MANIFEST in members:
+            source = _read_zip_manifest(archive, members, path, zone)
+        else:
+            source = _zip_items(archive, members)
+    except BaseException:
+        archive.close()
+        raise
+    return replace(source, close=archive.close)
+
+
+def _zip_items(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> ImportSource:
+    items, rejected, ignored = [], [], 0
+    for name, info in sorted(members.items()):
+        if not _is_picture_name(name):
+            ignored += 1
+        elif problem := zip_problem(info):
+            rejected.append(Rejected(name, problem))
+        else:
+            items.append(_zip_item(archive, info))
+    return ImportSource(tuple(items), ignored, tuple(rejected))
+
+
+def _zip_item(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> ImportItem:
+    return _with_name_facts(ImportItem(path=info.filename, read=lambda: read_member(archive, info)))
+
+
+def zip_problem(info: zipfile.ZipInfo) -> str | None:
+    """Why a member is refused unread. Nothing is ever extracted by name; the rule keeps odd names out."""
+    name = info.filename
+    parts = name.replace("\\", "/").split("/")
+    if name.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:", name):
+        return "its name leads outside the archive"
+    if info.flag_bits & 0x1:
+        return "it is encrypted"
+    if info.file_size > MAX_BYTES:
+        return f"it is larger than {MAX_BYTES >> 20} MB"
+    return None
+
+
+def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int = MAX_BYTES) -> bytes:
+    """The member's bytes. Raises PictureError, also where there are more than `max_bytes`, whatever the header says."""
+    try:
+        with archive.open(info) as stream:
+            return read_bounded(stream, max_bytes=max_bytes)  # type: ignore[arg-type]
+    except PictureError:
+        raise
+    except Exception as problem:  # bad CRC, unknown compression, damaged stream
+        raise PictureError(f"it cannot be unpacked ({problem})") from None
+
+
+def _read_manifest(file: Path, zone: ZoneInfo) -> ImportSource:
+    """Pictures are looked for relative to the manifest's folder."""
+    try:
+        data = read_bounded(file, max_bytes=_MAX_MANIFEST_BYTES)
+    except PictureError as problem:
+        raise SourceError(f"the manifest {file}: {problem.reason}") from None
+
+    def locate(path: str) -> ImportItem:
+        origin = (file.parent / path).absolute()
+        return ImportItem(path=path, read=lambda: read_bounded(origin), origin=origin)
+
+    return _read_rows(data, str(file), zone, locate)
+
+
+def _read_zip_manifest(
+    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], path: Path, zone: ZoneInfo
+) -> ImportSource:
+    """The manifest at the top of a zip; it can name members only."""
+    where = f"{path}/{MANIFEST}"
+    try:
+        data = read_member(archive, members[MANIFEST], _MAX_MANIFEST_BYTES)
+    except PictureError as problem:
+        raise SourceError(f"the manifest {where}: {problem.reason}") from None
+
+    def locate(name: str) -> ImportItem:
+        info = members.get(PurePosixPath(name.replace("\\", "/")).as_posix())
+        if info is None:
+            raise PictureError("the archive has no such file")
+        if problem := zip_problem(info):
+            raise PictureError(problem)
+        return ImportItem(path=name, read=lambda: read_member(archive, info))
+
+    return _read_rows(data, where, zone, locate)
+
+
+def _read_rows(data: bytes, where: str, zone: ZoneInfo, locate: Callable[[str], ImportItem]) -> ImportSource:
+    """A manifest's rows, each an item or rejected. locate(path): the picture there; raises PictureError."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise SourceError(f"the manifest {where} is not UTF-8 text: save it as CSV in UTF-8") from None
+    items: list[ImportItem] = []
+    rejected: list[Rejected] = []
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        header = [name.strip().casefold() for name in next(reader, [])]
+        if "path" not in header:
+            named = ", ".join(name for name in header if name)[:200] or "none"
+            raise SourceError(f"the manifest {where} has no column `path` (its columns: {named})")
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
+            path = row.get("path", "")
+            try:
+                items.append(_row_item(row, zone, locate))
+            except ValueError as problem:  # PictureError among them
+                rejected.append(Rejected(path or f"line {reader.line_num}", str(problem)))
+    except csv.Error as problem:
+        raise SourceError(f"the manifest {where} is not CSV (line {reader.line_num}: {problem})") from None
+    if not items and not rejected:
+        raise SourceError(f"the manifest {where} has no rows")
+    return ImportSource(tuple(items), 0, tuple(rejected))
+
+
+def _row_item(row: dict[str, str], zone: ZoneInfo, locate: Callable[[str], ImportItem]) -> ImportItem:
+    """row: column name -> cell. Raises ValueError with the reason, PictureError among them."""
+    path = row.get("path", "")
+    if not path:
+        raise ValueError("the row has no path")
+    time = parse_time(row["time"], zone) if row.get("time") else None
+    if not _is_picture_name(path.replace("\\", "/")):
+        raise ValueError("its name does not end like a picture's (.jpg, .png, .webp, .bmp, .tif)")
+    tags = tuple(tag.strip() for tag in re.split(r"[;|]", row.get("tags", "")) if tag.strip())
+    return _with_name_facts(
+        replace(
+            locate(path),
+            camera=row.get("camera") or None,
+            time=time,
+            person=row.get("person") or None,
+            clothes=row.get("clothes") or None,
+            tags=tags,
+            camera_given=bool(row.get("camera")),
+        )
+    )
 
 
 # Market-1501 and its like: 0002_c1s1_000451_03.jpg, 0002_c1_f0046182.jpg
 _FACTS = re.compile(r"(-1|\d{1,9})_c(\d{1,4})(?:s\d+)?_f?(\d{1,12})(?:_\d+)?(?:\.\w+)*")
 
 
-def with_name_facts(item: Item) -> Item:
-    """Fill in what the file's name tells and nobody said: person, camera, frame.
+def _with_name_facts(item: ImportItem) -> ImportItem:
+    """Fill in person, camera and frame from the file's name, where the item has none.
 
     Person -1 becomes the tag "junk", and 0000 the tag "distractor".
     """
@@ -135,67 +295,3 @@ def with_name_facts(item: Item) -> Item:
         frame=int(frame) if item.frame is None else item.frame,
         tags=tags,
     )
-
-
-def _read_zip(path: Path, zone: ZoneInfo) -> Source:
-    from gallery_store.manifest import read_zip_manifest
-
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as problem:
-        raise SourceError(f"{path} is not a readable zip archive: {problem}") from None
-    try:
-        members = {}
-        for info in archive.infolist():
-            if not info.is_dir():
-                members[info.filename] = info
-        if not members:
-            raise SourceError(f"the zip {path} is empty")
-        if MANIFEST in members:
-            source = read_zip_manifest(archive, members, path, zone)
-        else:
-            source = _zip_items(archive, members)
-    except BaseException:
-        archive.close()
-        raise
-    return replace(source, close=archive.close)
-
-
-def _zip_items(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> Source:
-    items, rejected, ignored = [], [], 0
-    for name, info in sorted(members.items()):
-        if not is_picture_name(name):
-            ignored += 1
-        elif problem := zip_problem(info):
-            rejected.append(Rejected(name, problem))
-        else:
-            items.append(zip_item(archive, info))
-    return Source(tuple(items), ignored, tuple(rejected))
-
-
-def zip_problem(info: zipfile.ZipInfo) -> str | None:
-    """Why a member is refused unread. Nothing is ever extracted by name; the rule keeps odd names out."""
-    name = info.filename
-    parts = name.replace("\\", "/").split("/")
-    if name.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:", name):
-        return "its name leads outside the archive"
-    if info.flag_bits & 0x1:
-        return "it is encrypted"
-    if info.file_size > MAX_BYTES:
-        return f"it is larger than {MAX_BYTES >> 20} MB"
-    return None
-
-
-def zip_item(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Item:
-    return with_name_facts(Item(path=info.filename, read=lambda: read_member(archive, info)))
-
-
-def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int = MAX_BYTES) -> bytes:
-    """The member's bytes, never more than `max_bytes` of them, whatever its header says."""
-    try:
-        with archive.open(info) as stream:
-            return read_bounded(stream, max_bytes=max_bytes)  # type: ignore[arg-type]
-    except PictureError:
-        raise
-    except Exception as problem:  # bad CRC, unknown compression, damaged stream
-        raise PictureError(f"it cannot be unpacked ({problem})") from None

@@ -22,7 +22,7 @@ from gallery_store.decoding import PictureError, open_picture
 from gallery_store.errors import EncoderMismatch, GalleryError, GalleryLocked, GalleryTooNew
 from gallery_store.index import Index
 from gallery_store.media import MediaFolder, media_name
-from gallery_store.tables import crops
+from gallery_store.schema import crops
 
 __all__ = [
     "EncoderMismatch",
@@ -80,6 +80,7 @@ class GalleryStore:
             raise
 
     def close(self) -> None:
+        """Close the database; what is in memory answers on."""
         self.database.close()
 
     def __enter__(self) -> GalleryStore:
@@ -91,7 +92,7 @@ class GalleryStore:
     # What there is
 
     def count(self) -> int:
-        """Crops in the gallery, from the database."""
+        """How many crops the database has."""
         with self.database.reading() as connection:
             return connection.execute(sa.select(sa.func.count()).select_from(crops)).scalar_one()
 
@@ -111,10 +112,6 @@ class GalleryStore:
         if not len(known):
             return None
         return clock.aware(known.min()), clock.aware(known.max())
-
-    def tags(self) -> list[str]:
-        """Every tag, casefolded, ascending."""
-        return sorted(self._current().tags)
 
     def encoder(self) -> tuple[str, str] | None:
         """(name, version) of the encoder of the vectors; None while nothing is indexed."""
@@ -197,11 +194,11 @@ class GalleryStore:
     def crops(self, ids: Sequence[int]) -> list[Crop]:
         """In the order asked; KeyError names a missing id."""
         with self.database.reading() as connection:
-            found = rows.crops_by_id(connection, ids, self.pictures)
+            by_id = rows.crops_by_id(connection, ids, self.pictures)
         for crop_id in ids:
-            if int(crop_id) not in found:
+            if int(crop_id) not in by_id:
                 raise KeyError(f"crop {crop_id} is not in the gallery")
-        return [found[int(crop_id)] for crop_id in ids]
+        return [by_id[int(crop_id)] for crop_id in ids]
 
     def ids_by_path(self, paths: Iterable[str]) -> dict[str, list[int]]:
         """Imported path -> ids, ascending. Paths that are not in the gallery are left out."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from gallery_store import rows
+from gallery_store.console import Progress
 from gallery_store.decoding import PictureError, read_bounded
 from gallery_store.media import media_name
 from gallery_store.store import GalleryStore
@@ -32,13 +33,12 @@ class Verification:
 
     @property
     def ok(self) -> bool:
+        """No problems."""
         return not self.problems
 
 
-def verify(
-    store: GalleryStore, *, quick: bool = False, progress: Callable[[int, int], None] | None = None
-) -> Verification:
-    """Check every crop: its vector whole and of length 1, its picture there and unchanged.
+def verify(store: GalleryStore, *, quick: bool = False, progress: Progress | None = None) -> Verification:
+    """Check every crop: its vector whole and of length 1, its picture there and unchanged. Raises GalleryError.
 
     Files that no crop uses, as a killed import leaves them, are not a problem and are removed.
     quick: do not read the pictures, only look whether they are there.
@@ -48,8 +48,8 @@ def verify(
     dims: set[int] = set()
     for page in _pages(store):
         for crop_id, path, sha256, file, linked, data in page:
-            where = Path(file) if linked else store.pictures.path(file)
-            for problem in (_vector_problem(data, dims), _picture_problem(where, sha256, quick)):
+            picture = Path(file) if linked else store.pictures.path(file)
+            for problem in (_vector_problem(data, dims), _picture_problem(picture, sha256, quick)):
                 if problem:
                     problems.append(f"crop {crop_id} ({path}): {problem}")
             checked += 1

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from gallery_store.crops import Crop, Filters
+from gallery_store.store import GalleryStore
+
 
 class PixelEncoder:
     """A fixed random projection of the picture at 4 x 8 pixels: alike pictures get alike vectors."""
@@ -37,3 +40,14 @@ def write_pictures(folder: Path, names: Iterable[str], first_seed: int = 0) -> P
         file.parent.mkdir(parents=True, exist_ok=True)
         picture(seed).save(file)
     return folder
+
+
+def write_manifest(file: Path, header: str, *lines: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join([header, *lines]) + "\n", "utf-8")
+    return file
+
+
+def all_crops(store: GalleryStore) -> list[Crop]:
+    """Every crop of the gallery, ids ascending."""
+    return store.crops(store.matching(Filters()).tolist())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gallery_store.cli import main
+from gallery_store.__main__ import main
 from gallery_store.store import GalleryStore
 from tests.clip_folder import make_clip_folder
 from tests.gallery_tools import write_pictures
@@ -46,7 +47,7 @@ def test_import_stats_verify_delete(run, tmp_path):
     (source / "notes.txt").write_text("x")
     status, out, err = run("import", source, "--json", "--zone", "Europe/Paris")
     result = json.loads(out)
-    assert status == 0 and "imported 4 of 4" in err
+    assert status == 0 and "import: 4 of 4 pictures" in err
     assert (result["added"], result["unchanged"], result["ignored"]) == (3, 0, 1)
     assert [refused["path"] for refused in result["rejected"]] == ["bad.jpg"] and len(result) == 4
     assert json.loads(run("import", source, "--json")[1])["unchanged"] == 3
@@ -135,6 +136,20 @@ def test_bad_arguments_exit_2(run):
         assert caught.value.code == 2
 
 
+def test_help_needs_neither_the_database_nor_numpy():
+    script = (
+        "import sys\n"
+        "from gallery_store.__main__ import main\n"
+        "try: main(['import', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in 'sqlalchemy numpy PIL tqdm'.split() if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert "--camera ID" in done.stdout and done.stdout.splitlines()[-1] == "[]"
+
+
 def interrupted(arguments: tuple, how: signal.Signals) -> tuple[int, str, str, int]:
     """Send `how` after the first batch; -> (exit status, stdout, rest of stderr, pictures acknowledged)."""
     process = subprocess.Popen(
@@ -148,7 +163,8 @@ def interrupted(arguments: tuple, how: signal.Signals) -> tuple[int, str, str, i
     assert process.stderr is not None
     acknowledged = 0
     for line in process.stderr:
-        if line.startswith("imported") and (acknowledged := int(line.split()[1])):
+        if progress := re.search(r"import: (\d+) of", line):
+            acknowledged = int(progress[1])
             process.send_signal(how)
             break
     out, err = process.communicate()

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
-from gallery_store.encoder import CONFIG_FILE, WEIGHTS_FILE, ClipEncoder, EncoderError
+from gallery_store.encoder import CONFIG_FILE, WEIGHTS_FILE, ClipEncoder, EncoderError, resolve_device
 from tests.clip_folder import make_clip_folder
 from tests.gallery_tools import picture
 
@@ -78,7 +78,7 @@ def test_weights_are_half_precision_on_disk_and_single_in_memory(encoder, folder
     with safe_open(folder / WEIGHTS_FILE, "pt") as weights:
         assert {weights.get_tensor(key).dtype.itemsize for key in list(weights.keys())} == {2}
     assert {parameter.dtype.itemsize for parameter in encoder._model.parameters()} == {4}
-    assert not list(folder.glob("*.partial"))
+    assert not list(folder.glob(".*"))
 
 
 def test_the_seed_decides_and_a_config_may_name_the_model(folder, tmp_path, encoder):
@@ -201,6 +201,15 @@ def test_the_mend_lets_both_users_of_torchvision_be_imported():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("(1, ")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_auto_is_the_cuda_device_where_there_is_one(monkeypatch, there):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert resolve_device() == resolve_device("auto") == ("cuda" if there else "cpu")
+    assert [resolve_device(name) for name in ("cpu", "cuda:1")] == ["cpu", "cuda:1"]
 
 
 def test_importing_the_package_loads_no_model_library():

@@ -14,8 +14,8 @@ from PIL import Image
 from gallery_store.crops import Filters
 from gallery_store.importer import import_crops
 from gallery_store.migrations import LATEST
+from gallery_store.schema import metadata
 from gallery_store.store import EncoderMismatch, GalleryError, GalleryLocked, GalleryStore, GalleryTooNew
-from gallery_store.tables import metadata
 from tests.gallery_tools import PixelEncoder, picture, write_pictures
 
 NAMES = ["0001_c1s1_000001_00.jpg", "0001_c2s1_000044_00.jpg", "0002_c1s1_000100_01.png"]

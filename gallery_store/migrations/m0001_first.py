@@ -102,4 +102,5 @@ Table(
 
 
 def upgrade(connection: Connection) -> None:
+    """Make the tables in an empty database."""
     metadata.create_all(connection)

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import csv
-import os
 import zipfile
 from datetime import UTC, datetime
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from gallery_store import files as disk
-from gallery_store import importer, media
+from gallery_store import sources
 from gallery_store.crops import Filters
-from gallery_store.importer import ImportReport, Rejected, import_crops
-from gallery_store.media import MediaWriter
-from gallery_store.sources import SourceError, zip_problem
-from gallery_store.store import GalleryError, GalleryStore
-from tests.gallery_tools import PixelEncoder, picture, write_pictures
+from gallery_store.decoding import PictureError
+from gallery_store.importer import ImportReport, import_crops
+from gallery_store.sources import SourceError, read_member, zip_problem
+from gallery_store.store import GalleryStore
+from tests.gallery_tools import PixelEncoder, all_crops, write_manifest, write_pictures
 
 
 @pytest.fixture
 def store(tmp_path):
     with GalleryStore.open(tmp_path / "g.db", zone="Europe/Paris") as store:
         yield store
-
-
-def everything(store: GalleryStore) -> list:
-    return store.crops(store.matching(Filters()).tolist())
-
-
-def write_manifest(file: Path, header: str, *lines: str) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("\n".join([header, *lines]) + "\n", "utf-8")
-    return file
 
 
 def test_a_folder_in_order_with_other_files_and_bad_ones(store, tmp_path):
@@ -51,7 +37,7 @@ def test_a_folder_in_order_with_other_files_and_bad_ones(store, tmp_path):
     assert (report.added, report.unchanged, report.ignored) == (7, 0, 2)
     assert [refused.path for refused in report.rejected] == ["text.jpg", "torn.jpg"]
     assert "known kind" in report.rejected[0].reason and "cut off" in report.rejected[1].reason
-    crops = everything(store)
+    crops = all_crops(store)
     assert [crop.path for crop in crops] == [
         "a/x.jpeg",
         "b.PNG",
@@ -67,26 +53,6 @@ def test_a_folder_in_order_with_other_files_and_bad_ones(store, tmp_path):
     assert (again.added, again.unchanged, len(again.rejected)) == (0, 7, 2) and store.count() == 7
 
 
-def test_vectors_are_those_of_the_pictures(store, tmp_path):
-    source = write_pictures(tmp_path / "in", [f"{n:03}.png" for n in range(150)])
-    assert import_crops(store, PixelEncoder(), source).added == 150
-    crops = everything(store)
-    expected = PixelEncoder().encode_images([picture(int(crop.path[:3])) for crop in crops])
-    assert np.abs(store.vectors([crop.id for crop in crops]) - expected).max() < 1e-3
-
-
-def test_the_same_picture_twice_is_one_crop_and_from_two_cameras_two(store, tmp_path):
-    source = tmp_path / "in"
-    source.mkdir()
-    for name in ("0001_c1s1_000001_00.png", "copy.png", "0001_c2s1_000001_00.png", "0007_c1s2_000009_00.png"):
-        picture(1).save(source / name)
-    report = import_crops(store, PixelEncoder(), source)
-    assert (report.added, report.unchanged) == (3, 1)  # camera 1, camera 2, and no camera
-    assert import_crops(store, PixelEncoder(), source, camera="Cam-02").unchanged == 4
-    assert import_crops(store, PixelEncoder(), source, camera="5").added == 1
-    assert len(list(store.pictures.names())) == 1
-
-
 def test_market_names_tell_person_camera_and_frame(store, tmp_path):
     names = {
         "0002_c1s1_000451_03.jpg": ("0002", "1", 451, ()),
@@ -97,21 +63,12 @@ def test_market_names_tell_person_camera_and_frame(store, tmp_path):
         "IMG_0002.jpg": (None, None, None, ()),
     }
     import_crops(store, PixelEncoder(), write_pictures(tmp_path / "in", names))
-    found = {crop.path: (crop.person, crop.camera, crop.frame, crop.tags) for crop in everything(store)}
+    found = {crop.path: (crop.person, crop.camera, crop.frame, crop.tags) for crop in all_crops(store)}
     assert found == names
     assert len(store.matching(Filters(tags=("junk",)))) == 1
 
 
-def test_a_camera_from_the_caller_goes_before_the_name_but_not_before_a_manifest(store, tmp_path):
-    write_pictures(tmp_path / "in", ["0002_c1s1_000451_03.jpg", "b.jpg"])
-    manifest = write_manifest(
-        tmp_path / "in" / "list.csv", "path,camera", "0002_c1s1_000451_03.jpg,", "b.jpg,Gate"
-    )
-    import_crops(store, PixelEncoder(), manifest, camera=" Lobby ")
-    assert [crop.camera for crop in everything(store)] == ["Lobby", "Gate"]
-
-
-def test_a_manifest_with_everything(store, tmp_path):
+def test_a_manifest_with_all_crops(store, tmp_path):
     write_pictures(tmp_path / "m" / "pics", ["a.jpg", "b.jpg", "c.jpg"])
     manifest = write_manifest(
         tmp_path / "m" / "list.csv",
@@ -122,7 +79,7 @@ def test_a_manifest_with_everything(store, tmp_path):
         "x,pics/c.jpg,4,2025-12-01 23:00+05:30,,,",
     )
     assert import_crops(store, PixelEncoder(), manifest) == ImportReport(3, 0, 0, ())
-    a, b, c = everything(store)
+    a, b, c = all_crops(store)
     assert (a.path, a.camera, a.person, a.clothes, a.tags) == (
         "pics/a.jpg",
         "c3",
@@ -160,7 +117,7 @@ def test_bad_rows_are_rejected_one_by_one(store, tmp_path):
         strict=True,
     ):
         assert expected in reason
-    assert everything(store)[0].path == "b.jpg"
+    assert all_crops(store)[0].path == "b.jpg"
 
 
 @pytest.mark.parametrize(
@@ -185,7 +142,7 @@ def test_a_folder_with_a_manifest_is_read_by_it(store, tmp_path):
     source = write_pictures(tmp_path / "in", ["a.jpg", "b.jpg"])
     write_manifest(source / "manifest.csv", "path,camera", "b.jpg,7")
     assert import_crops(store, PixelEncoder(), source).added == 1
-    assert [(crop.path, crop.camera) for crop in everything(store)] == [("b.jpg", "7")]
+    assert [(crop.path, crop.camera) for crop in all_crops(store)] == [("b.jpg", "7")]
 
 
 def test_sources_with_nothing_in_them(store, tmp_path):
@@ -217,7 +174,7 @@ def test_a_zip(store, tmp_path):
     report = import_crops(store, PixelEncoder(), file)
     assert (report.added, report.ignored) == (2, 2)
     assert [refused.path for refused in report.rejected] == ["bad.jpg"]
-    crops = everything(store)
+    crops = all_crops(store)
     assert [crop.path for crop in crops] == ["b.png", "x/0001_c1s1_000001_00.jpg"]
     assert crops[0].file.read_bytes() == (source / "b.png").read_bytes()
     assert import_crops(store, PixelEncoder(), file).unchanged == 2
@@ -234,13 +191,11 @@ def test_a_zip_with_a_manifest(store, tmp_path):
             "manifest.csv", f"path,camera\npics/a.jpg,4\n../b.jpg,1\n{tmp_path}/b.jpg,1\n./pics/a.jpg,5\n"
         )
     report = import_crops(store, PixelEncoder(), file)
-    assert report.added == 2 and [crop.camera for crop in everything(store)] == ["4", "5"]
+    assert report.added == 2 and [crop.camera for crop in all_crops(store)] == ["4", "5"]
     assert {refused.reason for refused in report.rejected} == {"the archive has no such file"}
 
 
 def test_hostile_zips_touch_nothing_outside_and_do_not_explode(store, tmp_path, monkeypatch):
-    from gallery_store import sources
-
     monkeypatch.setattr(sources, "MAX_BYTES", 1 << 20)
     good = write_pictures(tmp_path / "in", ["a.png"]) / "a.png"
     file = tmp_path / "pack.zip"
@@ -264,7 +219,7 @@ def test_hostile_zips_touch_nothing_outside_and_do_not_explode(store, tmp_path, 
     data[local : local + 8] = b"\xff" * 8
     file.write_bytes(data)
     report = import_crops(store, PixelEncoder(), file)
-    assert report.added == 1 and [crop.path for crop in everything(store)] == ["fine.png"]
+    assert report.added == 1 and [crop.path for crop in all_crops(store)] == ["fine.png"]
     reasons = {refused.path: refused.reason for refused in report.rejected}
     assert len(reasons) == 8
     assert reasons["secret.png"] == "it is encrypted" and "larger than 1 MB" in reasons["bomb.png"]
@@ -281,123 +236,14 @@ def test_a_member_that_lies_about_its_size_is_cut_off(tmp_path):
     with zipfile.ZipFile(file) as archive:
         info = archive.getinfo("bomb.png")
         assert zip_problem(info) is None
-        from gallery_store.decoding import PictureError
-        from gallery_store.sources import read_member
-
         with pytest.raises(PictureError, match="larger than 1 MB"):
             read_member(archive, info, 1 << 20)
-
-
-def test_links_refer_to_the_pictures_where_they_are(store, tmp_path, monkeypatch):
-    source = write_pictures(tmp_path / "in", ["a.jpg", "sub/b.jpg"])
-    monkeypatch.chdir(tmp_path)
-    assert import_crops(store, PixelEncoder(), Path("in"), link=True).added == 2
-    assert [crop.file for crop in everything(store)] == [source / "a.jpg", source / "sub" / "b.jpg"]
-    assert not list(store.pictures.names())
-    store.delete([1])
-    assert (source / "a.jpg").is_file()  # not ours to remove
 
 
 def test_one_picture_alone(store, tmp_path):
     write_pictures(tmp_path, ["0005_c2s1_000007_00.jpg"])
     assert import_crops(store, PixelEncoder(), tmp_path / "0005_c2s1_000007_00.jpg").added == 1
-    assert everything(store)[0].camera == "2"
-
-
-def test_an_import_can_be_stopped_and_goes_on_later(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(importer, "BATCH", 10)
-    source = write_pictures(tmp_path / "in", [f"{n:02}.jpg" for n in range(45)])
-    done: list[int] = []
-
-    def progress(count: int, total: int) -> None:
-        done.append(count)
-        assert total == 45 and store.count() == count  # what is reported is on disk
-
-    report = import_crops(store, PixelEncoder(), source, progress=progress, stop=lambda: done[-1] >= 20)
-    assert report.stopped and report.added == 20 and done == [0, 10, 20]
-    report = import_crops(store, PixelEncoder(), source)
-    assert (report.added, report.unchanged, report.stopped) == (25, 20, False)
-
-
-def test_who_imported_and_for_which_case_is_kept(store, tmp_path):
-    import_crops(store, PixelEncoder(), write_pictures(tmp_path / "in", ["a.jpg"]), user="Ana", case="c-7")
-    with store.database.reading() as connection:
-        assert connection.exec_driver_sql('SELECT user_id, "case" FROM crops').all() == [("Ana", "c-7")]
-        assert connection.exec_driver_sql("SELECT name, user_id FROM cases").all() == [("c-7", "Ana")]
-
-
-def test_a_picture_collected_during_the_import_is_written_again(store, tmp_path, monkeypatch):
-    """Another process may take a published file for a stray before its row is there."""
-    source = write_pictures(tmp_path / "in", ["a.jpg"])
-    publish = MediaWriter.publish
-    collected: list[str] = []
-
-    def publish_and_lose(writer, staged):
-        publish(writer, staged)
-        if not collected:
-            collected.extend(store.pictures.names())
-            for name in collected:
-                store.pictures.remove(name)
-
-    monkeypatch.setattr(MediaWriter, "publish", publish_and_lose)
-    assert import_crops(store, PixelEncoder(), source).added == 1
-    assert len(collected) == 1
-    assert everything(store)[0].file.read_bytes() == (source / "a.jpg").read_bytes()
-
-
-@pytest.mark.parametrize("count", [2, 10])
-def test_pictures_are_on_disk_before_they_have_names_and_names_before_rows(
-    store, tmp_path, monkeypatch, count
-):
-    source = write_pictures(tmp_path / "in", [f"{n}.jpg" for n in range(count)])
-    steps: list[str] = []
-
-    def flush(paths):
-        assert len(paths) == count and all(path.stat().st_size for path in paths)
-        assert not list(store.pictures.names())
-        steps.append("bytes")
-        disk.flush(paths)
-
-    def flush_names(files):
-        files = list(files)
-        assert len(files) == count and all(file.is_file() for file in files)
-        assert store.count() == 0
-        steps.append("names")
-        disk.flush_names(files)
-
-    monkeypatch.setattr(media, "flush", flush)
-    monkeypatch.setattr(media, "flush_names", flush_names)
-    import_crops(store, PixelEncoder(), source)
-    assert steps == ["bytes", "names"] and store.count() == count
-    assert not list(store.media.glob(".writing/*"))
-
-
-def test_a_torn_file_under_a_good_name_is_written_anew(store, tmp_path):
-    source = write_pictures(tmp_path / "in", ["a.jpg"])
-    import_crops(store, PixelEncoder(), source)
-    file = everything(store)[0].file
-    data = file.read_bytes()
-    store.delete([1])
-    file.write_bytes(data[:10])
-    import_crops(store, PixelEncoder(), source)
-    assert file.read_bytes() == data
-
-
-def test_a_full_or_forbidden_disk_is_one_error(store, tmp_path):
-    store.media.write_text("in the way")
-    with pytest.raises(GalleryError, match=r"g\.media cannot be written"):
-        import_crops(store, PixelEncoder(), write_pictures(tmp_path / "in", ["a.jpg"]))
-    assert store.count() == 0
-
-
-@pytest.mark.skipif(os.name != "posix", reason="names in bytes")
-def test_a_name_that_is_not_text_is_rejected(store, tmp_path):
-    write_pictures(tmp_path / "in", ["good.jpg"])
-    odd = os.fsencode(tmp_path / "in") + b"/\xff.jpg"
-    with open(odd, "wb") as file:
-        file.write((tmp_path / "in" / "good.jpg").read_bytes())
-    report = import_crops(store, PixelEncoder(), tmp_path / "in")
-    assert report.added == 1 and report.rejected == (Rejected("\\udcff.jpg", "its name is not valid UTF-8"),)
+    assert all_crops(store)[0].camera == "2"
 
 
 def test_a_manifest_written_by_csv_writer_survives_quotes_and_newlines(store, tmp_path):
