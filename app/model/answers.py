@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from app.model.vocabulary import COLOUR_WORDS, KINDS, PHRASES, Attribute
+from app.model.vocabulary import COLOUR_WORDS, KINDS, PHRASES, Attribute, PhraseTable
 
 UNSEEN = "unseen"
 
@@ -136,12 +136,15 @@ def _read_entry(piece: str, start: int, kinds: tuple[str, ...]) -> list[tuple[At
     return list(found.values())
 
 
+_FREE_PHRASES = PhraseTable({tuple(phrase.split()): attributes for phrase, attributes in PHRASES.items()})
+
+
 def _read_free(piece: str) -> list[tuple[Attribute, int, int]]:
     """Words without a key: phrases anywhere, a colour belonging to the next thing named after it."""
     found: list[tuple[Attribute, int, int]] = []
     for clause in re.finditer(r"[^,.]+?(?= and |,|\.|$)|[^,.]+", piece):
         words = [(m.group(), m.start(), m.end()) for m in _WORD.finditer(piece, clause.start(), clause.end())]
-        things = _scan(words, {tuple(phrase.split()): attributes for phrase, attributes in PHRASES.items()})
+        things = _scan(words, _FREE_PHRASES)
         absent = any(word in ("no", "without", "not") for word, _, _ in words)
         for attribute, first, last in things:
             kind = attribute.kind
@@ -167,7 +170,7 @@ def _colour_before(
 
 
 @cache
-def _phrases_of(kinds: tuple[str, ...]) -> dict[tuple[str, ...], tuple[Attribute, ...]]:
+def _phrases_of(kinds: tuple[str, ...]) -> PhraseTable[tuple[Attribute, ...]]:
     """Every phrase that can state one of these kinds inside their own entry, by its words."""
     table: dict[tuple[str, ...], tuple[Attribute, ...]] = {}
     for phrase, attributes in PHRASES.items():
@@ -181,23 +184,19 @@ def _phrases_of(kinds: tuple[str, ...]) -> dict[tuple[str, ...], tuple[Attribute
         for value in KINDS[kind]:
             if value != "none":
                 table[tuple(value.split())] = (Attribute(kind, value),)
-    return table
+    return PhraseTable(table)
 
 
 def _scan(
-    words: list[tuple[str, int, int]], table: Mapping[tuple[str, ...], tuple[Attribute, ...]]
+    words: list[tuple[str, int, int]], phrases: PhraseTable[tuple[Attribute, ...]]
 ) -> list[tuple[Attribute, int, int]]:
-    """Phrases of the table among the words, longest first at each place."""
-    longest = max(map(len, table))
-    found, place = [], 0
-    while place < len(words):
-        for size in range(min(longest, len(words) - place), 0, -1):
-            attributes = table.get(tuple(word for word, _, _ in words[place : place + size]))
-            if attributes:
-                last = words[place + size - 1][2]
-                found += [(attribute, words[place][1], last) for attribute in attributes]
-                place += size
-                break
-        else:
-            place += 1
-    return found
+    """Phrases of the table among the words, longest first at each position."""
+    plain = [word for word, _, _ in words]
+    attributes: list[tuple[Attribute, int, int]] = []
+    position = 0
+    while position < len(words):
+        meaning, size = phrases.at(plain, position) or ((), 1)
+        last = words[position + size - 1][2]
+        attributes += [(attribute, words[position][1], last) for attribute in meaning]
+        position += size
+    return attributes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, describe
+from app.model.vocabulary import COLOUR_OF, Attribute, describe, is_absent, thing_of
 
 
 def query_description(
@@ -23,7 +23,9 @@ def query_description(
     """
     has = {attribute.kind: attribute for attribute in wanted}
     refused = [attribute for attribute in dict.fromkeys(unwanted) if attribute.value != "none"]
-    for kind in _wholly(refused):
+    for kind in dict.fromkeys(attribute.kind for attribute in refused):
+        if not is_absent(kind, unwanted):
+            continue
         # Colours of a thing that must not be there say nothing more.
         refused = [a for a in refused if a.kind not in (kind, COLOUR_OF.get(kind))]
         has.setdefault(kind, Attribute(kind, "none"))
@@ -35,24 +37,11 @@ def query_description(
     return ", ".join([*parts, text] if text else parts)
 
 
-def _wholly(refused: Sequence[Attribute]) -> list[str]:
-    """The kinds that can be absent and of which every value is refused."""
-    values: dict[str, set[str]] = {}
-    for attribute in refused:
-        values.setdefault(attribute.kind, set()).add(attribute.value)
-    return [
-        kind
-        for kind, found in values.items()
-        if found == set(KINDS[kind]) - {"none"} and "none" in KINDS[kind]
-    ]
-
-
 def _phrases(refused: Sequence[Attribute]) -> list[str]:
     """Each refused thing in words, with its colour and pattern where both are refused."""
-    thing_of = {colour: thing for thing, colour in COLOUR_OF.items()} | {"upper_pattern": "upper"}
     things: dict[str, list[Attribute]] = {}
     for attribute in refused:
-        things.setdefault(thing_of.get(attribute.kind, attribute.kind), []).append(attribute)
+        things.setdefault(thing_of(attribute.kind), []).append(attribute)
     phrases = []
     for group in things.values():
         while group:
