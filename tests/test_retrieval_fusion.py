@@ -5,7 +5,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from app.model.attributes import AttributeReading
+from app.model.answers import AttributeReading
 from app.model.vocabulary import KINDS, Attribute, describe
 from app.retrieval.attribute_probs import (
     MOST_RATIO,

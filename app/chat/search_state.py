@@ -16,7 +16,7 @@ from app.retrieval.ranking import Candidate
 from gallery_store.crops import Crop, Filters
 
 if TYPE_CHECKING:
-    from app.model.attributes import AttributeReading
+    from app.model.answers import AttributeReading
 
 SURE = 0.5  # confidence from which a reading is told to the operator
 MAX_TEXT = 300  # characters of free words kept; CLIP reads no more than that

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 
 from app.model.vocabulary import COLOUR_WORDS, KINDS, PHRASES, Attribute, PhraseTable
@@ -60,6 +61,14 @@ _OTHER_NAMES = {
 
 _ABSENT = {"none", "no", "without", "absent", "not"}
 _WORD = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class AttributeReading:
+    """One attribute that the model read off a picture. confidence: the probability of its words, 0..1."""
+
+    attribute: Attribute
+    confidence: float
 
 
 def annotation_answer(attributes: Mapping[str, str] | Iterable[Attribute]) -> str:

@@ -16,21 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from app.model.answers import locate_annotation
+from app.model.answers import AttributeReading, locate_annotation
 from app.model.prompts import annotate_prompt
 from app.model.scoring import LanguageModel, PromptTokens
 from app.model.vision import Grid, VisionTokens, fixed_batch
-from app.model.vocabulary import KINDS, Attribute
+from app.model.vocabulary import KINDS
 
 MAX_NEW_TOKENS = 128
-
-
-@dataclass(frozen=True)
-class AttributeReading:
-    """One attribute that the model read off a picture. confidence: the probability of its words, 0..1."""
-
-    attribute: Attribute
-    confidence: float
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from app.model.vocabulary import KINDS
 from gallery_store.console import Progress
 
 if TYPE_CHECKING:
-    from app.model.attributes import AttributeProbe, AttributeReading
+    from app.model.answers import AttributeReading
+    from app.model.attributes import AttributeProbe
     from app.model.choice import Choice
     from app.model.scoring import LanguageModel
     from app.model.vision import VisionReader, VisionTokens

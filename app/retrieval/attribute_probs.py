@@ -22,7 +22,7 @@ from typing import Protocol
 
 import numpy as np
 
-from app.model.attributes import AttributeReading
+from app.model.answers import AttributeReading
 from app.model.vocabulary import COLOUR_OF, KINDS, LASTING, Attribute, describe
 from gallery_store.encoder import ClipEncoder
 from gallery_store.store import GalleryStore

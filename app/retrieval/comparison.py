@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app.model.vocabulary import Attribute
 
 if TYPE_CHECKING:
-    from app.model.attributes import AttributeReading
+    from app.model.answers import AttributeReading
 
 SURE_ENOUGH = 0.5  # readings less sure than this are not compared
 

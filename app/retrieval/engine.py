@@ -50,7 +50,7 @@ from gallery_store.encoder import ClipEncoder
 from gallery_store.store import GalleryStore
 
 if TYPE_CHECKING:
-    from app.model.attributes import AttributeReading
+    from app.model.answers import AttributeReading
 
 Result = TypeVar("Result")
 

@@ -21,7 +21,7 @@ from app.chat.chips import hidden_by
 from app.chat.conversation import Conversation
 from app.chat.reply import compare_text, reply
 from app.chat.search_state import GalleryFacts, ShownCandidate
-from app.model.attributes import AttributeReading
+from app.model.answers import AttributeReading
 from app.model.checkpoint import ModelError
 from app.retrieval.comparison import SURE_ENOUGH, Comparison
 from app.retrieval.engine import Engine

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.model.attributes import AttributeReading
+from app.model.answers import AttributeReading
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import KINDS
