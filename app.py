@@ -3,18 +3,19 @@
 import sys
 
 from app.settings import Settings, SettingsError
-from app.ui.start import StartError, open_engine, prepare
+from app.startup import StartError, open_engine, open_uploads, prepare
 
 
 def main() -> int:
-    """Settings -> engine -> UI -> launch. Exit 2, with one sentence, when it cannot start."""
+    """Settings -> engine -> session -> UI -> launch. Exit 2, with one sentence, when it cannot start."""
     try:
         settings = Settings.parse()
         prepare(settings)
-        engine = open_engine(settings)
+        engine, uploads = open_engine(settings), open_uploads(settings)
+        from app.service import ChatService
         from app.ui.server import serve  # Gradio reads the environment when it is imported
 
-        serve(settings, engine)
+        serve(settings, ChatService(engine, uploads, session_hours=settings.session_hours), uploads)
     except (SettingsError, StartError) as problem:
         print(f"chatreid: {problem}", file=sys.stderr)
         return 2

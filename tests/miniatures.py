@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.synthetic.cameras import cameras
 from training.synthetic.captions import caption, fragment
 from training.synthetic.people import people
-from training.synthetic.world import Crop, crops_of
+from training.synthetic.site import cameras
+from training.synthetic.world import DrawnCrop, crops_of
 
 SIZE = (24, 48)  # px; enough for a reader of files
 
@@ -70,7 +70,7 @@ def _cast(count: int, seed: int):
 
 
 @cache
-def _shots(count: int, seed: int, number: int, outfit: int, infrared: bool) -> list[Crop]:
+def _shots(count: int, seed: int, number: int, outfit: int, infrared: bool) -> list[DrawnCrop]:
     person = _cast(count, seed)[number]
     share = 1.0 if infrared else 0.0
     return list(
@@ -81,7 +81,7 @@ def _shots(count: int, seed: int, number: int, outfit: int, infrared: bool) -> l
 @cache
 def _drawn(
     count: int, seed: int, number: int, outfit: int, view: int, infrared: bool
-) -> tuple[Image.Image, Crop]:
+) -> tuple[Image.Image, DrawnCrop]:
     crop = _shots(count, seed, number, outfit, infrared)[view % 6]
     return crop.picture(SIZE), crop
 

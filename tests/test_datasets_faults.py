@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.miniatures import NAMES, write_miniature
-from training.datasets.errors import SHOWN, DataSetError
+from training.datasets.faults import SHOWN, DataSetError
 from training.datasets.load import load, load_many
 from training.datasets.specs import SPECS
 
@@ -185,7 +185,7 @@ def test_a_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied", "/secret")
 
-    monkeypatch.setattr("training.datasets.by_path.pictures_below", refuse)
+    monkeypatch.setattr("training.datasets.readers.pictures_below", refuse)
     with pytest.raises(DataSetError, match=r"ltcc in .*: /secret cannot be read: Permission denied"):
         load("ltcc", tmp_path)
 
@@ -264,18 +264,17 @@ def test_faults_of_several_sets_are_told_together(tmp_path):
 
 
 def test_pictures_are_checked_in_several_processes_with_the_same_result(tmp_path, monkeypatch):
-    from training.datasets import check_pictures
-    from training.datasets.faults import Faults
+    from training.datasets import faults
 
     write_miniature("ltcc", tmp_path, people=2)
     images = [record.image for record in load("ltcc", tmp_path).train]
     for image in (images[1], images[7]):
         image.write_bytes(b"no picture")
-    monkeypatch.setattr(check_pictures, "BATCH", 4)
-    alone, together = Faults(), Faults()
-    check_pictures.check_pictures(images, alone, workers=1)
+    monkeypatch.setattr(faults, "PICTURES_AT_ONCE", 4)
+    alone, together = faults.Faults(), faults.Faults()
+    faults.check_pictures(images, alone, workers=1)
     steps = []
-    check_pictures.check_pictures(images, together, workers=2, progress=lambda *step: steps.append(step))
+    faults.check_pictures(images, together, workers=2, progress=lambda *step: steps.append(step))
     assert steps == [(4, 12), (8, 12), (12, 12)]
     assert alone.by_kind == together.by_kind and len(alone) == 2
 

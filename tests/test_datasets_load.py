@@ -6,10 +6,10 @@ import random
 import pytest
 
 from tests.miniatures import NAMES, write_miniature
-from training.datasets.load import load, load_many
+from training.datasets.faults import DataSetError
+from training.datasets.load import load, load_many, parse_name, parse_names
 from training.datasets.record import DISTRACTOR, JUNK, SETTINGS
-from training.datasets.spec import Count
-from training.datasets.specs import SPECS
+from training.datasets.specs import SPECS, Count
 from training.datasets.survey import count
 
 # split -> people, pictures, cameras, captions, counted by hand from tests/miniatures.py with four people.
@@ -239,3 +239,50 @@ def test_records_do_not_depend_on_the_order_in_which_files_were_written(tmp_path
 def test_several_sets_are_loaded_in_the_order_named(root):
     sets = load_many(["regdb:2", "market1501", "synthetic:families=1,held_out=1,views=2"], root)
     assert [dataset.name for dataset in sets] == ["regdb:2", "market1501", "synthetic"]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("market1501", ("market1501",)),
+        (" market1501 , regdb:3,", ("market1501", "regdb:3")),
+        ("synthetic:seed=3,families=2,prcc", ("synthetic:seed=3,families=2", "prcc")),
+        ("csv:a b.csv,synthetic", ("csv:a b.csv", "synthetic")),
+        ("", ()),
+    ],
+)
+def test_names_in_a_row_are_told_apart(text, names):
+    assert parse_names(text) == names
+
+
+def test_names_cut_at_every_comma_are_put_together():
+    [dataset] = load_many(["synthetic:families=1", "held_out=1", "views=2"])
+    assert len(dataset.train) == 3 * 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("market", "no data set 'market'; there are market1501, msmt17"),
+        ("dukemtmc", "no data set 'dukemtmc'"),
+        ("regdb:11", "no variant '11'; it has 1, 2"),
+        ("ltcc:detected", "no variant 'detected'; it has none"),
+        ("csv", "csv needs its file"),
+        ("synthetic:people=3", "'people=3' is not understood"),
+        ("synthetic:families=0", "at least one"),
+        ("", "no data set ''"),
+    ],
+)
+def test_a_name_that_is_not_known_is_told(name, told):
+    with pytest.raises(DataSetError) as problem:
+        parse_name(name)
+    assert told in str(problem.value)
+
+
+def test_a_missing_root_and_a_missing_set_say_where_they_were_looked_for(tmp_path):
+    with pytest.raises(DataSetError, match=r"no folder .*nowhere; --root"):
+        load("market1501", tmp_path / "nowhere")
+    with pytest.raises(DataSetError, match=r"looked for LTCC_ReID, LTCC .*docs/datasets.md"):
+        load("ltcc", tmp_path)
+    with pytest.raises(DataSetError, match="needs the folder"):
+        load("ltcc")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.miniatures import NAMES, write_miniature
 from training.__main__ import main
-from training.datasets.by_csv import COLUMNS
+from training.datasets.annotation_files import COLUMNS
 from training.datasets.load import SYNTHETIC, load, parse_name
 from training.datasets.specs import SPECS
 from training.datasets.survey import count

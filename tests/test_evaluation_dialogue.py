@@ -21,19 +21,19 @@ CROPS = one_outfit(3, 10).gallery
 
 
 def test_figures_by_hand():
-    found = figures(np.array([[8, 4, 6, 1], [1, 3, 1, 1], [20, 11, 10, 12]]))
-    assert found["recall"] == {
+    result = figures(np.array([[8, 4, 6, 1], [1, 3, 1, 1], [20, 11, 10, 12]]))
+    assert result["recall"] == {
         "@1": pytest.approx([1 / 3, 0, 1 / 3, 2 / 3]),
         "@5": pytest.approx([1 / 3, 2 / 3, 1 / 3, 2 / 3]),
         "@10": pytest.approx([2 / 3, 2 / 3, 1, 2 / 3]),
     }
-    assert found["hits"]["@1"] == pytest.approx([1 / 3, 1 / 3, 1 / 3, 2 / 3])
-    assert found["hits"]["@10"] == pytest.approx([2 / 3, 2 / 3, 1, 1])
-    assert found["median_rank"] == [8, 4, 6, 1]
+    assert result["hits"]["@1"] == pytest.approx([1 / 3, 1 / 3, 1 / 3, 2 / 3])
+    assert result["hits"]["@10"] == pytest.approx([2 / 3, 2 / 3, 1, 1])
+    assert result["median_rank"] == [8, 4, 6, 1]
     ln = np.log
     first = ((ln(8) + ln(4)) / 2 + (ln(4) + ln(4)) / 2 + (ln(4) + ln(1)) / 2) / 3
     third = ((ln(20) + ln(11)) / 2 + (ln(11) + ln(10)) / 2 + (ln(10) + ln(10)) / 2) / 3
-    assert found["bri"] == pytest.approx((first + 0 + third) / 3)
+    assert result["bri"] == pytest.approx((first + 0 + third) / 3)
 
 
 @settings(max_examples=80, deadline=None)
@@ -44,11 +44,11 @@ def test_bri_by_plain_loops(queries, rounds, random):
     for row in ranks.tolist():
         best = [min(row[: t + 1]) for t in range(rounds + 1)]
         total += sum((np.log(best[t]) + np.log(best[t + 1])) / 2 for t in range(rounds)) / rounds
-    found = figures(ranks)
-    assert found["bri"] == pytest.approx(total / queries)
-    for hits, now in zip(found["hits"]["@5"], found["recall"]["@5"], strict=True):
+    result = figures(ranks)
+    assert result["bri"] == pytest.approx(total / queries)
+    for hits, now in zip(result["hits"]["@5"], result["recall"]["@5"], strict=True):
         assert hits >= now
-    assert found["hits"]["@5"] == sorted(found["hits"]["@5"])
+    assert result["hits"]["@5"] == sorted(result["hits"]["@5"])
 
 
 @pytest.mark.parametrize("ranks", [np.ones((2, 1)), np.ones((0, 3)), np.zeros((2, 3))])
@@ -60,16 +60,16 @@ def test_what_are_no_ranks(ranks):
 def test_the_operator_errs_at_the_rates_asked_for():
     rng = np.random.default_rng(0)
     target = next(crop for crop in CROPS if "upper_colour" in crop.attributes)
-    said = [
+    messages = [
         next_message("upper_colour", target, {}, Operator(wrong=0.2, unsure=0.3), rng) for _ in range(2000)
     ]
     right = f"{target.attributes['upper_colour']} top"
-    assert said.count(DONT_KNOW) / 2000 == pytest.approx(0.3, abs=0.04)
-    assert said.count(right) / 2000 == pytest.approx(0.5, abs=0.04)
+    assert messages.count(DONT_KNOW) / 2000 == pytest.approx(0.3, abs=0.04)
+    assert messages.count(right) / 2000 == pytest.approx(0.5, abs=0.04)
     for _ in range(20):
-        told = {}
-        message = next_message("hat", target, told, Operator(wrong=1, unsure=0), rng)
-        assert told["hat"] != target.attributes["hat"]
+        stated = {}
+        message = next_message("hat", target, stated, Operator(wrong=1, unsure=0), rng)
+        assert stated["hat"] != target.attributes["hat"]
         assert message != DONT_KNOW
     with pytest.raises(HarnessError, match="at most 1"):
         Operator(wrong=0.7, unsure=0.6)
@@ -105,18 +105,18 @@ def test_the_chat_understands_every_answer():
 
 def test_untold_things_are_told_one_by_one():
     rng = np.random.default_rng(2)
-    told: dict[str, str] = {}
+    stated: dict[str, str] = {}
     crop = CROPS[0]
     for _ in range(len(crop.visible)):
-        before = dict(told)
-        message = next_message(None, crop, told, Operator(), rng)
-        new = told.items() - before.items()
+        before = dict(stated)
+        message = next_message(None, crop, stated, Operator(), rng)
+        new = stated.items() - before.items()
         assert len(new) == 1
         assert all(crop.visible[kind] == value for kind, value in new)
         assert message != DONT_KNOW
         kind, value = next(iter(new))
         assert Attribute(kind, value)
-    assert next_message(None, crop, told, Operator(), rng) == DONT_KNOW
+    assert next_message(None, crop, stated, Operator(), rng) == DONT_KNOW
 
 
 @pytest.mark.slow

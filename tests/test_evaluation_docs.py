@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from training.commands import evaluate, report
-from training.evaluation.benchmarks import PROTOCOLS
 from training.evaluation.metrics import Metrics
+from training.evaluation.protocols import PROTOCOLS
 from training.evaluation.report.published import PUBLISHED_AVERAGES, TABLES
 
 TEXT = (Path(__file__).parents[1] / "docs" / "evaluation.md").read_text("utf-8")

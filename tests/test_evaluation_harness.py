@@ -25,10 +25,10 @@ from gallery_store.encoder import ClipEncoder
 from tests.clip_folder import make_clip_folder
 from tests.tiny_qwen import noise_picture, tiny_folder
 from training.datasets.record import Record
-from training.evaluation.harness import Ask, HarnessError, search_all
-from training.evaluation.rankers import RANKERS, Found
-from training.evaluation.relevance import Relevance
-from training.evaluation.searchers import Models, Searchers
+from training.evaluation.harness import EvalQuery, HarnessError, search_all
+from training.evaluation.hits import RANKERS, QueryHits
+from training.evaluation.metrics import Relevance
+from training.evaluation.workers import Models, Workers
 
 COUNT = 30
 WORDS = (Attribute("upper", "jacket"), Attribute("upper_colour", "red"))
@@ -55,8 +55,8 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def searchers(models):
-    with Searchers(models) as opened:
+def workers(models):
+    with Workers(models) as opened:
         yield opened
 
 
@@ -80,32 +80,32 @@ def gallery(pictures):
 
 
 @pytest.fixture(scope="module")
-def asks(pictures):
+def queries(pictures):
     """By picture (the last of them a copy of crop 7), by words, and by both."""
-    by_picture = [Ask(pictures / f"q{COUNT + n}.png") for n in range(4)]
+    by_picture = [EvalQuery(pictures / f"q{COUNT + n}.png") for n in range(4)]
     return [
         *by_picture,
-        Ask(pictures / "07.png"),
-        Ask(wanted=WORDS),
-        Ask(text="somebody in a blue coat"),
-        Ask(pictures / f"q{COUNT + 4}.png", wanted=WORDS),
+        EvalQuery(pictures / "07.png"),
+        EvalQuery(wanted=WORDS),
+        EvalQuery(text="somebody in a blue coat"),
+        EvalQuery(pictures / f"q{COUNT + 4}.png", wanted=WORDS),
     ]
 
 
 @pytest.fixture(scope="module")
-def found(asks, gallery, searchers, tmp_path_factory):
+def found(queries, gallery, workers, tmp_path_factory):
     work = tmp_path_factory.mktemp("evaluation") / "work"
-    return search_all(asks, gallery, searchers, work=work, best_choice=len(asks), block=3)
+    return search_all(queries, gallery, workers, work=work, best_choice=len(queries), block=3)
 
 
-def places(scores):
-    """Columns, best first, ties by column."""
-    return np.argsort(-scores, kind="stable").tolist()
+def same_orders(one, other, ranker):
+    """Whether two searches rank the gallery alike."""
+    return np.array_equal(list(one.orders(ranker)), list(other.orders(ranker)))
 
 
-def test_scores_are_the_engines_own_order(found, asks, gallery, searchers):
-    engine = searchers.opened.engine(found.files[0].parent.parent / "gallery.db")
-    for number, ask in enumerate(asks):
+def test_orders_are_the_engines_own(found, queries, gallery, workers):
+    engine = workers.opened.engine(found.files[0].parent.parent / "gallery.db")
+    for number, ask in enumerate(queries):
         references = (Reference(file=ask.image),) if ask.image else ()
         query = Query(ask.wanted, (), ask.text, references)
         ranked = [c.image_id for c in engine.search(query).candidates]
@@ -122,32 +122,31 @@ def test_scores_are_the_engines_own_order(found, asks, gallery, searchers):
         }
         assert len({tuple(order) for order in expected.values()}) > 2  # rankers differ, or nothing is tested
         for ranker in RANKERS:
-            scores = found.scores(ranker)[number]
-            assert scores.dtype == np.float32 and np.isfinite(scores).all()
-            columns = places(scores)
-            first = [int(found.ids[c]) for c in columns if c < COUNT]
+            order = list(found.orders(ranker))[number].tolist()
+            assert sorted(order) == list(range(len(gallery)))
+            assert order[-1] == COUNT  # the torn picture
+            assert order.index(COUNT + 1) == order.index(3) + 1  # one crop, two records
             copy = [int(found.ids[7])] if number == 4 else []
-            assert first == expected[ranker] + copy
-            assert columns[-1] == COUNT  # the torn picture
-            assert scores[COUNT + 1] == scores[3]  # one crop, two records
+            assert [int(found.ids[c]) for c in order if c < COUNT] == expected[ranker] + copy
     assert found.unreadable == 1
 
 
-def test_the_engine_without_a_manifest_is_the_pairwise_ranker(found, asks, gallery, models, tmp_path):
-    with Searchers(replace(models, model=str(tiny_folder()))) as plain:
+def test_the_engine_without_a_manifest_is_the_pairwise_ranker(found, queries, gallery, models, tmp_path):
+    with Workers(replace(models, model=str(tiny_folder()))) as plain:
         # The toy without a manifest reads pictures by another rule: its words are its own.
-        other = search_all(asks[5:7], gallery, plain, work=tmp_path / "work")
-        assert np.array_equal(other.scores("pairwise"), other.scores("combined"))
-        assert not np.array_equal(other.scores("pairwise"), other.scores("clip"))
+        other = search_all(queries[5:7], gallery, plain, work=tmp_path / "work")
+        pairwise, combined, clip = (list(other.orders(r)) for r in ("pairwise", "combined", "clip"))
+        assert np.array_equal(pairwise, combined)
+        assert not np.array_equal(pairwise, clip)
         assert other.chosen().tolist() == []
 
 
-def test_clip_alone_ranks_by_clip(found, asks, gallery, models, tmp_path):
-    with Searchers(replace(models, model=None)) as alone:
-        other = search_all(asks[4:6], gallery, alone, work=tmp_path / "work", best_choice=2)
+def test_clip_alone_ranks_by_clip(found, queries, gallery, models, tmp_path):
+    with Workers(replace(models, model=None)) as alone:
+        other = search_all(queries[4:6], gallery, alone, work=tmp_path / "work", best_choice=2)
         for ranker in ("clip", "pairwise", "combined"):
-            assert np.array_equal(other.scores(ranker), found.scores("clip")[4:6])
-        assert other.scores("best-choice").shape == (0, len(gallery))
+            assert np.array_equal(list(other.orders(ranker)), list(found.orders("clip"))[4:6])
+        assert not list(other.orders("best-choice"))
         engine = alone.opened.engine(tmp_path / "work" / "gallery.db")
         told = engine.trace(Query(wanted=WORDS))
         assert choose(engine, told).tolist() == told.found.ids.tolist()
@@ -155,60 +154,60 @@ def test_clip_alone_ranks_by_clip(found, asks, gallery, models, tmp_path):
             engine.trace(Query())
 
 
-def test_any_block_and_batch_give_the_same(found, asks, gallery, searchers, models, tmp_path, monkeypatch):
-    whole = search_all(asks, gallery, searchers, work=tmp_path / "whole", block=100, best_choice=3)
+def test_any_block_and_batch_give_the_same(found, queries, gallery, workers, models, tmp_path, monkeypatch):
+    whole = search_all(queries, gallery, workers, work=tmp_path / "whole", block=100, best_choice=3)
     assert len(whole.files) == 1
     assert whole.chosen().tolist() == [0, 2, 5]
     for ranker in ("clip", "pairwise", "combined"):
-        assert np.array_equal(whole.scores(ranker), found.scores(ranker))
+        assert same_orders(whole, found, ranker)
     monkeypatch.setattr(reid_model, "BATCH", 5)
-    with Searchers(models) as again:
-        small = search_all(asks, gallery, again, work=tmp_path / "small")
-    for one, other in zip(small.found(), found.found(), strict=True):
-        assert one.words == pytest.approx(other.words, abs=1e-3)
+    with Workers(models) as again:
+        small = search_all(queries, gallery, again, work=tmp_path / "small")
+    for one, other in zip(small.by_query(), found.by_query(), strict=True):
+        assert one.yes_logits == pytest.approx(other.yes_logits, abs=1e-3)
         assert one.similarities == pytest.approx(other.similarities, abs=1e-5, nan_ok=True)
 
 
-def test_a_greater_k_changes_no_word_and_swaps_no_two(found, asks, gallery, models, tmp_path):
+def test_a_greater_k_changes_no_word_and_swaps_no_two(found, queries, gallery, models, tmp_path):
     for k in (COUNT, 1000):
-        with Searchers(replace(models, k=k)) as more:
-            wide = search_all(asks, gallery, more, work=tmp_path / str(k))
-        for one, other in zip(found.found(), wide.found(), strict=True):
+        with Workers(replace(models, k=k)) as more:
+            wide = search_all(queries, gallery, more, work=tmp_path / str(k))
+        for one, other in zip(found.by_query(), wide.by_query(), strict=True):
             assert other.asked == np.isfinite(other.similarities).sum()
-            assert one.words == pytest.approx(other.words[: one.asked], abs=1e-3)
+            assert one.yes_logits == pytest.approx(other.yes_logits[: one.asked], abs=1e-3)
             head = set(one.prefiltered()[1][: one.asked].tolist())
             for ranker in ("pairwise", "combined"):
                 narrow = one.order(ranker, CALIBRATION)[: one.asked].tolist()
                 assert narrow == [c for c in other.order(ranker, CALIBRATION).tolist() if c in head]
 
 
-def test_two_workers_give_the_same(found, asks, gallery, models, tmp_path):
-    with Searchers(models, 2) as two:
-        shared = search_all(asks, gallery, two, work=tmp_path / "work", block=2)
+def test_two_workers_give_the_same(found, queries, gallery, models, tmp_path):
+    with Workers(models, 2) as two:
+        shared = search_all(queries, gallery, two, work=tmp_path / "work", block=2)
     assert len(shared.files) == 4
     for ranker in ("clip", "pairwise", "combined"):
-        assert np.array_equal(shared.scores(ranker), found.scores(ranker))
+        assert same_orders(shared, found, ranker)
 
 
-def test_a_killed_run_goes_on(found, asks, gallery, models, searchers, tmp_path):
+def test_a_killed_run_goes_on(found, queries, gallery, models, workers, tmp_path):
     script = """
         import os, pickle, signal, sys
         from pathlib import Path
         from training.evaluation.harness import search_all
-        from training.evaluation.searchers import Searchers
+        from training.evaluation.workers import Workers
 
         def killed(step, done, total):
             if step == "search" and done >= 4:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        asks, gallery, models = pickle.loads(Path(sys.argv[1]).read_bytes())
-        with Searchers(models) as searchers:
-            search_all(asks, gallery, searchers, work=Path(sys.argv[2]), block=2, progress=killed)
+        queries, gallery, models = pickle.loads(Path(sys.argv[1]).read_bytes())
+        with Workers(models) as workers:
+            search_all(queries, gallery, workers, work=Path(sys.argv[2]), block=2, progress=killed)
     """
     import pickle
 
     work = tmp_path / "work"
-    (tmp_path / "task").write_bytes(pickle.dumps((asks, gallery, models)))
+    (tmp_path / "task").write_bytes(pickle.dumps((queries, gallery, models)))
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "task"), str(work)],
         cwd=Path(__file__).parent.parent,
@@ -220,16 +219,16 @@ def test_a_killed_run_goes_on(found, asks, gallery, models, searchers, tmp_path)
     before = {file: file.stat().st_mtime_ns for file in sorted((work / "blocks").iterdir())}
     assert len(before) == 2
     (work / "blocks" / ".00002.npz.1.part").write_bytes(b"half")  # as a kill inside a write leaves it
-    resumed = search_all(asks, gallery, searchers, work=work, block=2)
+    resumed = search_all(queries, gallery, workers, work=work, block=2)
     assert {file: file.stat().st_mtime_ns for file in before} == before
     for ranker in ("clip", "pairwise", "combined"):
-        assert np.array_equal(resumed.scores(ranker), found.scores(ranker))
+        assert same_orders(resumed, found, ranker)
     with pytest.raises(HarnessError, match="another evaluation"):
-        search_all(asks[1:], gallery, searchers, work=work, block=2)
+        search_all(queries[1:], gallery, workers, work=work, block=2)
 
 
 def test_recall_is_of_what_the_model_read(found, gallery):
-    nearest = [one.prefiltered()[1][: one.asked].tolist() for one in found.found()]
+    nearest = [one.prefiltered()[1][: one.asked].tolist() for one in found.by_query()]
     right = np.zeros((len(nearest), len(gallery)), bool)
     right[0, [nearest[0][0], nearest[0][11]]] = True
     outside = next(c for c in range(COUNT) if c not in nearest[1])
@@ -237,26 +236,28 @@ def test_recall_is_of_what_the_model_read(found, gallery):
     right[3, outside if outside not in nearest[3] else nearest[3][0]] = True
     third = 0.0 if outside not in nearest[3] else 1.0
     assert found.recall(Relevance.by_masks(right)) == pytest.approx((1 + 0.5 + third) / 3)
-    assert found.recall(Relevance.by_masks(right[1:2]), start=1) == pytest.approx(0.5)
+    assert found.recall(Relevance.by_masks(right[1:2]).among(np.array([1]), len(nearest))) == pytest.approx(
+        0.5
+    )
     assert set(found.seconds()) == {"encode", "prefilter", "words", "best-choice"}
     assert all(seconds > 0 for seconds in found.seconds().values())
 
 
-def test_what_cannot_be_evaluated_is_refused(asks, gallery, searchers, pictures, tmp_path):
+def test_what_cannot_be_evaluated_is_refused(queries, gallery, workers, pictures, tmp_path):
     with pytest.raises(HarnessError, match="0 queries"):
-        search_all([], gallery, searchers, work=tmp_path / "a")
+        search_all([], gallery, workers, work=tmp_path / "a")
     with pytest.raises(HarnessError, match="0 crops"):
-        search_all(asks, [], searchers, work=tmp_path / "b")
+        search_all(queries, [], workers, work=tmp_path / "b")
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "thesis.tex").write_text("mine")
     with pytest.raises(HarnessError, match="not empty"):
-        search_all(asks, gallery, searchers, work=tmp_path / "c")
+        search_all(queries, gallery, workers, work=tmp_path / "c")
     with pytest.raises(HarnessError, match="no crop of the gallery"):
-        search_all(asks, [Record(pictures / "torn.png", "1")], searchers, work=tmp_path / "d")
+        search_all(queries, [Record(pictures / "torn.png", "1")], workers, work=tmp_path / "d")
     with pytest.raises(ValueError, match="picture or words"):
-        Ask()
+        EvalQuery()
     with pytest.raises(ValueError, match="worker"):
-        Searchers(Models(), 0)
+        Workers(Models(), 0)
 
 
 @settings(max_examples=150, deadline=None)
@@ -269,12 +270,12 @@ def test_rankers_by_the_rules(data, similarities):
     words = data.draw(odds)
     read = data.draw(st.lists(st.sampled_from([-0.5, 0.1, 0.7]), min_size=asked, max_size=asked))
     chosen = data.draw(st.permutations(range(asked)))
-    one = Found(
+    one = QueryHits(
         ids=np.arange(len(similarities)) * 3 + 5,
         similarities=np.array(similarities, np.float32),
         asked=asked,
-        words=np.array(words),
-        near=np.array(read, np.float32),
+        yes_logits=np.array(words),
+        fused_similarity=np.array(read, np.float32),
         rarity=3.0,
         passed=True,
         chosen=np.array(chosen, np.int64),
@@ -295,10 +296,6 @@ def test_rankers_by_the_rules(data, similarities):
     }
     for ranker in RANKERS:
         assert one.order(ranker, CALIBRATION).tolist() == expected[ranker]
-        scores = one.scores(ranker, CALIBRATION)
-        assert places(scores)[: len(near)] == expected[ranker]
-        if len(near) < len(similarities):
-            assert scores[np.isnan(similarities)].max() < scores[searched].min(initial=1)
     with pytest.raises(ValueError, match="no ranker"):
         one.order("best", None)
     with pytest.raises(ValueError, match="not asked"):

@@ -55,7 +55,7 @@ def test_against_the_oracle(k1, k2, weight):
     queries, gallery = rows[::4], np.delete(rows, np.s_[::4], 0)
     scores = np.concatenate(list(k_reciprocal(queries, gallery, k1=k1, k2=k2, weight=weight)))
     assert scores.dtype == np.float32
-    assert scores == pytest.approx(oracle(queries, gallery, k1, k2, weight), abs=1e-5)
+    assert scores == pytest.approx(oracle(queries, gallery, k1, k2, weight), abs=1e-6)
 
 
 def test_it_finds_more_of_a_person_than_the_distance_alone():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from app.model.checkpoint import Calibration
 from training.__main__ import main
 from training.evaluation.calibration_error import reliability, reliability_svg
+from training.evaluation.hits import QueryHits
 from training.evaluation.open_set import (
     KINDS,
     SHOWN,
@@ -20,15 +21,14 @@ from training.evaluation.open_set import (
     figures_of_kind,
     open_world,
 )
-from training.evaluation.rankers import Found
 from training.evaluation.results import Result
 from training.synthetic.people import split_of
 
-beliefs = st.lists(st.sampled_from([0.0, 0.1, 0.1001, 0.5, 0.9, 1.0]), min_size=1, max_size=30)
+confidences_drawn = st.lists(st.sampled_from([0.0, 0.1, 0.1001, 0.5, 0.9, 1.0]), min_size=1, max_size=30)
 
 
 @settings(max_examples=200, deadline=None)
-@given(beliefs, beliefs)
+@given(confidences_drawn, confidences_drawn)
 def test_auroc_and_false_alarms_by_counting(present, absent):
     wins = [1.0 if p > a else 0.5 if p == a else 0.0 for p in present for a in absent]
     assert auroc(np.array(present), np.array(absent)) == pytest.approx(np.mean(wins))
@@ -86,20 +86,20 @@ def test_who_is_there_and_who_is_not():
     assert len(inside) == 8
     assert len(world.gallery) == 8 * 3
     assert set(world.kinds) == set(KINDS)
-    for number, (ask, kind) in enumerate(zip(world.asks, world.kinds, strict=True)):
+    for number, (query, kind) in enumerate(zip(world.queries, world.kinds, strict=True)):
         rows = zip(world.gallery, world.right[number], world.junk[number], strict=True)
         for crop, right, junk in rows:
-            said = {a.kind: a.value for a in ask.wanted}
+            said = {a.kind: a.value for a in query.wanted}
             true = all(crop.attributes.get(k) == v for k, v in said.items())
-            if ask.image is not None:
-                true = true and crop.person_id == ask.image.person_id
+            if query.image is not None:
+                true = true and crop.person_id == query.image.person_id
             shows = all(k in crop.visible for k in said)
             assert right == (true and shows)
             assert junk == (true and not shows)
         assert world.present[number] == world.right[number].any()
         assert not (world.junk[number].any() and not world.present[number])
         if kind == "image":
-            assert world.present[number] == (ask.image.person_id in inside)
+            assert world.present[number] == (query.image.person_id in inside)
     for kind in KINDS:
         mine = [there for there, k in zip(world.present, world.kinds, strict=True) if k == kind]
         assert 3 < sum(mine) < len(mine) - 3
@@ -112,7 +112,7 @@ def test_an_answer_is_the_apps():
 
     def found(words, passed=True, rarity=0.0):
         similarities = np.linspace(0.9, 0.1, 20).astype(np.float32)
-        return Found(
+        return QueryHits(
             np.arange(100, 120),
             similarities,
             len(words),
@@ -126,18 +126,18 @@ def test_an_answer_is_the_apps():
         )
 
     sure = answer(found([0.0, 2.0, -1.0]), calibration)
-    assert sure.belief == pytest.approx(1 / (1 + np.exp(-2)))
-    assert not sure.nobody
+    assert sure.confidence == pytest.approx(1 / (1 + np.exp(-2)))
+    assert not sure.no_match
     assert sure.shown.tolist()[:3] == [1, 0, 2]
     assert len(sure.shown) == len(sure.confidences) == SHOWN
     told = answer(found([0.0, 2.0, -1.0], rarity=4.0), replace(calibration, rarity=0.5))
-    assert told.belief == pytest.approx(1 / (1 + np.exp(-2 - 2)))
+    assert told.confidence == pytest.approx(1 / (1 + np.exp(-2 - 2)))
     weak = answer(found([0.0, 0.1, -1.0]), calibration)
-    assert weak.nobody
-    assert 0 < weak.belief < 0.6
+    assert weak.no_match
+    assert 0 < weak.confidence < 0.6
     none = answer(found([5.0], passed=False), calibration)
-    assert none.nobody
-    assert none.belief == 0
+    assert none.no_match
+    assert none.confidence == 0
     figures = figures_of_kind([sure, weak, none], np.array([True, True, False]))
     assert figures["auroc"] == 1
     assert figures["detected"] == 1

@@ -7,11 +7,21 @@ import numpy as np
 import pytest
 
 from training.datasets.record import DISTRACTOR, JUNK, DataSet, Record
-from training.evaluation.metrics import Metrics
-from training.evaluation.protocols import ProtocolError, cross_camera, ltcc, prcc, text_to_image
-from training.evaluation.protocols_described import attribute_based, fit, image_plus_text
-from training.evaluation.protocols_infrared import drawn_gallery, regdb, sysu_mm01
-from training.evaluation.search import mean_of, read
+from training.evaluation.metrics import Metrics, order_of
+from training.evaluation.protocols import (
+    ProtocolError,
+    attribute_based,
+    cross_camera,
+    drawn_gallery,
+    fit,
+    image_plus_text,
+    ltcc,
+    prcc,
+    regdb,
+    sysu_mm01,
+    text_to_image,
+)
+from training.evaluation.trials import ranks_in
 
 
 def record(name, person, camera="", **more):
@@ -23,20 +33,23 @@ def data_set(setting="standard", **splits):
     return DataSet("small", setting, {"train": (), **named})
 
 
-def scored(search, **by_query):
+def scored(trial, **by_query):
     """Scores in which each query's crops come in the order of the file names given for it; others after them."""
-    scores = np.zeros((len(search.asks), len(search.gallery)), np.float32)
-    for row, query in enumerate(search.queries):
-        wanted = by_query[query.image.stem].split()
-        for g, crop in enumerate(search.gallery):
+    scores = np.zeros((len(trial.queries), len(trial.gallery)), np.float32)
+    for row, subject in enumerate(trial.subjects):
+        wanted = by_query[subject.image.stem].split()
+        for g, crop in enumerate(trial.gallery):
             if crop.image.stem in wanted:
                 scores[row, g] = len(wanted) - wanted.index(crop.image.stem)
     return scores
 
 
-def figures(search, setting, scores):
-    reading = next(r for r in search.readings if r.setting == setting)
-    return read(search, reading, [scores]).metrics()
+def figures(trial, setting, scores):
+    return ranks_in(trial, named(trial, setting), map(order_of, scores)).metrics()
+
+
+def named(trial, name):
+    return next(setting for setting in trial.settings if setting.name == name)
 
 
 def test_cross_camera_by_hand():
@@ -50,14 +63,14 @@ def test_cross_camera_by_hand():
         record("junk", JUNK, "2"),
         record("other", DISTRACTOR, "1"),
     ]
-    (search,) = cross_camera(data_set(query=queries, gallery=gallery))
-    assert [crop.image.name for crop in search.gallery] == ["a1", "a2", "a3", "b1", "c1", "other"]
-    assert [ask.image for ask in search.asks] == [query.image for query in queries]
+    (trial,) = cross_camera(data_set(query=queries, gallery=gallery))
+    assert [crop.image.name for crop in trial.gallery] == ["a1", "a2", "a3", "b1", "c1", "other"]
+    assert [query.image for query in trial.queries] == [query.image for query in queries]
     found = figures(
-        search,
+        trial,
         "standard",
         scored(
-            search,
+            trial,
             q1="a1 other a2 b1 a3 c1",  # without a1: wrong, right, wrong, right -> (1/2 + 2/4) / 2
             q2="b1 other a1",  # 1
             q3="c1 a1 a2",  # no true match: left out
@@ -75,8 +88,8 @@ def test_cross_camera_by_hand():
 
 
 def test_without_cameras_nothing_is_junk():
-    (search,) = cross_camera(data_set(query=[record("q", "1")], gallery=[record("b", "2"), record("a", "1")]))
-    assert figures(search, "standard", scored(search, q="b a")).mAP == 1 / 2
+    (trial,) = cross_camera(data_set(query=[record("q", "1")], gallery=[record("b", "2"), record("a", "1")]))
+    assert figures(trial, "standard", scored(trial, q="b a")).mAP == 1 / 2
 
 
 def test_ltcc_by_hand():
@@ -88,13 +101,13 @@ def test_ltcc_by_hand():
         record("wrong", "3", "2", clothes="1"),
         record("never_changes", "2", "2", clothes="1"),
     ]
-    (search,) = ltcc(data_set("clothes-changing", query=queries, gallery=gallery))
+    (trial,) = ltcc(data_set("clothes-changing", query=queries, gallery=gallery))
     scores = scored(
-        search,
+        trial,
         q1="same_camera same_clothes wrong changed never_changes",
         q2="wrong never_changes changed same_camera same_clothes",
     )
-    changing, standard = figures(search, "clothes-changing", scores), figures(search, "standard", scores)
+    changing, standard = figures(trial, "clothes-changing", scores), figures(trial, "standard", scores)
     # q1: wrong, then changed. q2 wears one thing only: no match. All else of person 1 is junk.
     assert (changing.mAP, changing.rank1, changing.queries_without_match) == (1 / 2, 0.0, 1)
     # q1: right (the same clothes), wrong, right: (1 + 2/3) / 2. q2: second.
@@ -106,15 +119,15 @@ def test_prcc_by_hand():
     gallery = [record(f"A{p}{n}", p, "A", clothes="1") for p in "12" for n in "xyz"]
     same = [record("B1", "1", "B", clothes="1")]
     changed = [record("C1", "1", "C", clothes="2"), record("C2", "2", "C", clothes="2")]
-    searches = prcc(data_set(gallery=gallery, query_same=same, query_changed=changed), trials=10)
-    assert len(searches) == 10
-    assert all([crop.person for crop in search.gallery] == ["1", "2"] for search in searches)  # single shot
-    assert len({tuple(c.image.name for c in search.gallery) for search in searches}) > 1  # drawn anew
+    trials = prcc(data_set(gallery=gallery, query_same=same, query_changed=changed), trials=10)
+    assert len(trials) == 10
+    assert all([crop.person for crop in trial.gallery] == ["1", "2"] for trial in trials)  # single shot
+    assert len({tuple(c.image.name for c in trial.gallery) for trial in trials}) > 1  # drawn anew
     again = prcc(data_set(gallery=gallery, query_same=same, query_changed=changed), trials=10)
-    assert [s.gallery for s in again] == [s.gallery for s in searches]
+    assert [s.gallery for s in again] == [s.gallery for s in trials]
     scores = np.array([[0, 1], [0, 1], [1, 0]])  # C1 finds person 2, C2 person 2, B1 person 1
-    assert figures(searches[0], "clothes-changing", scores).rank1 == 1 / 2
-    assert figures(searches[0], "same-clothes", scores) == Metrics(1, 1, 1, 1, 1, 1, 0)
+    assert figures(trials[0], "clothes-changing", scores).rank1 == 1 / 2
+    assert figures(trials[0], "same-clothes", scores) == Metrics(1, 1, 1, 1, 1, 1, 0)
 
 
 def sysu(people="12"):
@@ -128,14 +141,14 @@ def sysu(people="12"):
 
 def test_sysu_draws_what_the_usual_evaluation_draws():
     test = sysu()
-    searches = sysu_mm01(data_set(test=test), trials=2)
-    assert [search.name for search in searches][:3] == ["all-single-01", "all-single-02", "indoor-single-01"]
-    sizes = {search.name[:-3]: len(search.gallery) for search in searches}
+    trials = sysu_mm01(data_set(test=test), trials=2)
+    assert [trial.name for trial in trials][:3] == ["all-single-01", "all-single-02", "indoor-single-01"]
+    sizes = {trial.name[:-3]: len(trial.gallery) for trial in trials}
     assert sizes == {"all-single": 8, "indoor-single": 4, "all-multi": 80, "indoor-multi": 40}
-    assert all(len(search.queries) == 2 * 2 * 12 for search in searches)
+    assert all(len(trial.subjects) == 2 * 2 * 12 for trial in trials)
     rng = Random(1)  # of the second trial: people, then cameras, in order
     expected = [rng.choice([f"cam{c}_{p}_{s:02d}" for s in range(12)]) for p in "12" for c in "1245"]
-    assert [crop.image.name for crop in searches[1].gallery] == expected
+    assert [crop.image.name for crop in trials[1].gallery] == expected
 
 
 def test_sysu_people_are_in_order_of_their_numbers():
@@ -145,9 +158,9 @@ def test_sysu_people_are_in_order_of_their_numbers():
 def test_sysu_cameras_2_and_3_are_one_place_and_identities_are_counted():
     queries = [record("by3", "1", "3", infrared=True), record("by6", "1", "6", infrared=True)]
     crops = [record(f"{person}_{camera}", person, camera) for person in "123" for camera in "1245"]
-    (search,) = sysu_mm01(data_set(test=[*queries, *crops]), trials=1, settings=["all-single"])
+    (trial,) = sysu_mm01(data_set(test=[*queries, *crops]), trials=1, settings=["all-single"])
     order = "2_2 2_1 2_4 3_1 1_2 1_1 3_4"
-    found = read(search, search.readings[0], [scored(search, by3=order, by6=order)])
+    found = ranks_in(trial, trial.settings[0], map(order_of, scored(trial, by3=order, by6=order)))
     # by3: all of camera 2 is out: 2_1 2_4 3_1 1_1 3_4, then 1_4 and 1_5 before 2_5 and 3_5 (gallery order).
     assert found.ap[0] == pytest.approx((1 / 4 + 2 / 6 + 3 / 7) / 3)
     # by6: 2_2 2_1 2_4 3_1 1_2 1_1 3_4 1_4 1_5
@@ -159,10 +172,10 @@ def test_sysu_cameras_2_and_3_are_one_place_and_identities_are_counted():
 def test_regdb_goes_both_ways_in_each_trial():
     visible = [record("v1", "1", "visible"), record("v2", "2", "visible")]
     thermal = [record("t1", "1", "thermal", infrared=True), record("t2", "2", "thermal", infrared=True)]
-    trial = data_set(test_visible=visible, test_thermal=thermal)
-    searches = regdb([trial] * 10)
-    assert len(searches) == 20 and len({search.name for search in searches}) == 20
-    there, back = searches[:2]
+    data = data_set(test_visible=visible, test_thermal=thermal)
+    trials = regdb([data] * 10)
+    assert len(trials) == 20 and len({trial.name for trial in trials}) == 20
+    there, back = trials[:2]
     assert figures(there, "visible-to-thermal", scored(there, v1="t2 t1", v2="t2 t1")).mAP == (1 / 2 + 1) / 2
     assert figures(back, "thermal-to-visible", scored(back, t1="v1 v2", t2="v2 v1")).rank1 == 1
 
@@ -173,12 +186,12 @@ def test_text_to_image_by_hand():
         record("b", "1", "1", captions=("third",)),
         record("c", "2", "1", captions=("fourth",)),
     ]
-    (search,) = text_to_image(data_set("text-to-image", test=test))
-    assert [ask.text for ask in search.asks] == ["first", "second", "third", "fourth"]
-    assert all(ask.image is None for ask in search.asks) and len(search.gallery) == 3
+    (trial,) = text_to_image(data_set("text-to-image", test=test))
+    assert [query.text for query in trial.queries] == ["first", "second", "third", "fourth"]
+    assert all(query.image is None for query in trial.queries) and len(trial.gallery) == 3
     scores = np.array([[3, 2, 1], [1, 3, 2], [3, 1, 2], [1, 2, 3]])
     # Same camera is no junk here, and the captioned picture itself is right: 1, (1 + 2/3)/2, (1 + 2/3)/2, 1.
-    assert figures(search, "text-to-image", scores).mAP == pytest.approx((1 + 5 / 6 + 5 / 6 + 1) / 4)
+    assert figures(trial, "text-to-image", scores).mAP == pytest.approx((1 + 5 / 6 + 5 / 6 + 1) / 4)
     with pytest.raises(ProtocolError, match="no captions"):
         text_to_image(data_set(test=[record("a", "1")]))
 
@@ -198,14 +211,14 @@ def test_attributes_fit_or_are_unsure():
 def test_attribute_based_samples_and_asks_each_thing_once():
     colours = ["red", "blue", "green"]
     test = [record(f"{n:03d}", str(n), attributes={"upper_colour": colours[n % 3]}) for n in range(60)]
-    (search,) = attribute_based(data_set(test=test), seed=1, sample=30)
-    assert len(search.gallery) == 30
-    assert sorted(ask.wanted[0].value for ask in search.asks) == sorted(colours)
-    matches, junk = search.readings[0].relevance.masks()
-    for ask, row in zip(search.asks, matches, strict=True):
-        assert row.tolist() == [c.attributes["upper_colour"] == ask.wanted[0].value for c in search.gallery]
+    (trial,) = attribute_based(data_set(test=test), seed=1, sample=30)
+    assert len(trial.gallery) == 30
+    assert sorted(query.wanted[0].value for query in trial.queries) == sorted(colours)
+    matches, junk = trial.settings[0].relevance.masks()
+    for query, row in zip(trial.queries, matches, strict=True):
+        assert row.tolist() == [c.attributes["upper_colour"] == query.wanted[0].value for c in trial.gallery]
     assert not junk.any()
-    assert attribute_based(data_set(test=test), seed=2, sample=30)[0].gallery != search.gallery
+    assert attribute_based(data_set(test=test), seed=2, sample=30)[0].gallery != trial.gallery
 
 
 def test_image_plus_text_by_hand():
@@ -217,51 +230,44 @@ def test_image_plus_text_by_hand():
         record("right", "1", "4", clothes="2"),
         record("wrong", "2", "3", clothes="1", captions=("someone",)),
     ]
-    (search,) = image_plus_text(data_set(query=[query, record("nobody", "9", "1")], gallery=gallery))
-    both, picture, words = search.asks
+    (trial,) = image_plus_text(data_set(query=[query, record("nobody", "9", "1")], gallery=gallery))
+    both, picture, words = trial.queries
     assert (both.image, both.text) == (query.image, "in a green coat")
     assert (picture.image, picture.text) == (query.image, "")
     assert (words.image, words.text) == (None, "in a green coat")
-    assert [reading.setting for reading in search.readings] == ["image-plus-text", "image-only", "text-only"]
+    assert [setting.name for setting in trial.settings] == ["image-plus-text", "image-only", "text-only"]
     scores = np.array([[5, 4, 3, 2, 1], [1, 1, 9, 2, 5], [1, 9, 1, 3, 5]])
     # Right are same_clothes and right; own_camera and told are junk.
-    assert figures(search, "image-plus-text", scores).mAP == 1
-    assert figures(search, "image-only", scores).mAP == pytest.approx((1 / 2 + 2 / 3) / 2)
-    assert figures(search, "text-only", scores).mAP == pytest.approx((1 + 2 / 3) / 2)
+    assert figures(trial, "image-plus-text", scores).mAP == 1
+    assert figures(trial, "image-only", scores).mAP == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert figures(trial, "text-only", scores).mAP == pytest.approx((1 + 2 / 3) / 2)
 
 
 def test_image_plus_text_leaves_the_query_s_own_picture_out():
     test = [record(name, "1", captions=(name,)) for name in "ab"] + [record("c", "1"), record("z", "2")]
-    (search,) = image_plus_text(data_set(test=test))
-    matches, junk = search.readings[0].relevance.masks()
-    assert [query.image.name for query in search.queries[:3]] == ["a", "b", "c"]
+    (trial,) = image_plus_text(data_set(test=test))
+    matches, junk = trial.settings[0].relevance.masks()
+    assert [query.image.name for query in trial.subjects[:3]] == ["a", "b", "c"]
     assert junk[0].tolist() == [True, True, False, False]  # itself, and b whose caption was told
     assert matches[0].tolist() == [False, False, True, False]
-
-
-def test_a_mean_of_trials():
-    one, other = Metrics(0.2, 0, 0.5, 1, 0.1, 7, 1), Metrics(0.4, 1, 0.5, 1, 0.3, 7, 1)
-    assert mean_of([one, other]) == Metrics(pytest.approx(0.3), 0.5, 0.5, 1, pytest.approx(0.2), 7, 1)
 
 
 def test_head_keeps_truth_and_queries_together():
     queries = [record(f"q{n}", str(n), "1", clothes="1") for n in range(9)]
     gallery = [record(f"g{n}", str(n), "2", clothes="2") for n in range(9)]
-    (search,) = ltcc(data_set("clothes-changing", query=queries, gallery=gallery))
-    few = search.head(4)
-    assert len(few.asks) == len(few.queries) == 4 and len(few.gallery) == 9
-    right = np.eye(9)[[int(query.person) for query in few.queries]]
+    (trial,) = ltcc(data_set("clothes-changing", query=queries, gallery=gallery))
+    few = trial.head(4)
+    assert len(few.queries) == len(few.subjects) == 4 and len(few.gallery) == 9
+    right = np.eye(9)[[int(query.person) for query in few.subjects]]
     for setting in ("standard", "clothes-changing"):
         assert figures(few, setting, right) == Metrics(1, 1, 1, 1, 1, 4, 0)
 
 
 def test_a_part_of_the_queries_may_have_been_asked():
     queries = [record(f"q{n}", str(n), "1") for n in range(5)]
-    (search,) = cross_camera(
-        data_set(query=queries, gallery=[record(f"g{n}", str(n), "2") for n in range(5)])
-    )
+    (trial,) = cross_camera(data_set(query=queries, gallery=[record(f"g{n}", str(n), "2") for n in range(5)]))
     asked = np.array([1, 3])
-    found = read(search, search.readings[0], [np.eye(5)[asked]], asked)
+    found = ranks_in(trial, trial.settings[0], map(order_of, np.eye(5)[asked]), asked)
     assert found.metrics() == Metrics(1, 1, 1, 1, 1, 2, 0)
 
 

@@ -9,15 +9,18 @@ import pytest
 from PIL import Image
 
 from training.__main__ import main
-from training.evaluation.metrics import rank
-from training.evaluation.rankings import Side, rankings, write_shown
-from training.evaluation.relevance import Relevance
-from training.evaluation.report.ablation import ablation_grids
-from training.evaluation.report.drawings import cameras_chart, cmc_chart
-from training.evaluation.report.grids import OURS, PUBLISHED, paper_grids
+from training.evaluation.metrics import Relevance, rank
+from training.evaluation.report.evaluations import (
+    Evaluation,
+    measured_rows,
+    read_evaluations,
+    size_label,
+    stages_label,
+)
 from training.evaluation.report.published import PUBLISHED_AVERAGES, QUERIES, TABLES
-from training.evaluation.report.runs import Run, read_runs, rows_of, size_label, stages_label
-from training.evaluation.results import Model, Result
+from training.evaluation.report.report_charts import cameras_table, cmc_chart, reliability_chart
+from training.evaluation.report.report_tables import OURS, PUBLISHED, drawn_people_tables, paper_tables
+from training.evaluation.results import Model, Result, Side, rankings, write_shown
 
 STAGES = ("tower", "stage1", "stage2", "stage3")
 
@@ -44,7 +47,7 @@ def run_of(
     model = Model(name, "Qwen2-VL", stages, parameters, "clip@1", None, 64)
     result = Result("benchmark", benchmark, figures, model=model, seconds={"total": 7.0}, notes=("a <note>",))
     result.write(folder)
-    return Run(folder, result)
+    return Evaluation(folder, result)
 
 
 def test_the_published_figures_agree_with_each_other():
@@ -88,21 +91,21 @@ def test_ours_stand_below_the_published_rows(tmp_path):
         run_of(tmp_path / "a", "market1501", {"standard": {"clip": 0.5, "combined": 0.97}}),
         run_of(tmp_path / "b", "cuhk03", {"standard": {"clip": 0.4, "combined": 0.6}}),
     ]
-    grid = paper_grids(runs)[0]
-    assert [line.source for line in grid.lines] == [PUBLISHED] * 6 + [OURS] * 2
-    clip, combined = grid.lines[-2:]
+    table = paper_tables(runs)[0]
+    assert [row.source for row in table.rows] == [PUBLISHED] * 6 + [OURS] * 2
+    clip, combined = table.rows[-2:]
     assert combined.cells == ("97.0", "98.0", "–", "–", "60.0", "61.0")
     assert combined.label == "small" and combined.detail == "combined, 2.2 B, Stages 1 to 3"
     assert combined.best == {0, 1}  # above the paper's 96.4 and 97.2
     assert clip.best == frozenset()
-    assert grid.lines[5].best == {2, 3, 4, 5}
+    assert table.rows[5].best == {2, 3, 4, 5}
 
 
 def test_a_sample_of_queries_is_marked_and_does_not_compete(tmp_path):
-    grid = paper_grids([run_of(tmp_path, "market1501", {"standard": {"combined": 0.99}}, queries=50)])[0]
-    assert grid.lines[-1].cells[:2] == ("99.0†", "100.0†") and not grid.lines[-1].best
-    assert any("†" in note for note in grid.notes)
-    assert grid.lines[5].best >= {0, 1}
+    table = paper_tables([run_of(tmp_path, "market1501", {"standard": {"combined": 0.99}}, queries=50)])[0]
+    assert table.rows[-1].cells[:2] == ("99.0†", "100.0†") and not table.rows[-1].best
+    assert any("†" in note for note in table.notes)
+    assert table.rows[5].best >= {0, 1}
 
 
 def test_the_ablation_is_named_by_stages_and_averaged_where_whole(tmp_path):
@@ -112,12 +115,12 @@ def test_the_ablation_is_named_by_stages_and_averaged_where_whole(tmp_path):
         for stage, stages, share in (("3", ("stage3",), 0.2), ("23", ("stage2", "stage3"), 0.5))
         for name, setting in settings.items()
     ]
-    lines = [line for line in paper_grids(runs)[3].lines if line.source == OURS]
-    assert [(line.label, line.cells[-1]) for line in lines] == [
+    rows = [row for row in paper_tables(runs)[3].rows if row.source == OURS]
+    assert [(row.label, row.cells[-1]) for row in rows] == [
         ("Stage 3", "20.0"),
         ("Stage 2 + Stage 3", "50.0"),
     ]
-    partly = [line for line in paper_grids(runs[:3])[3].lines if line.source == OURS]
+    partly = [row for row in paper_tables(runs[:3])[3].rows if row.source == OURS]
     assert partly[0].cells[-1] == "–"
 
 
@@ -132,8 +135,8 @@ def test_a_direction_or_search_that_the_table_does_not_mean_is_left_out(tmp_path
     run = run_of(
         tmp_path, "regdb", {"thermal-to-visible": {"clip": 0.9}, "visible-to-thermal": {"clip": 0.3}}
     )
-    (row,) = rows_of([run], TABLES[2].columns)
-    assert row.figures == (None, None, pytest.approx(30), pytest.approx(31))
+    (row,) = measured_rows([run], TABLES[2].columns)
+    assert row.figures == {2: pytest.approx(30), 3: pytest.approx(31)}
 
 
 def full_run(folder):
@@ -166,20 +169,20 @@ def test_runs_on_drawn_people_stand_side_by_side_by_their_stages(tmp_path):
         settings = {name: {"combined": share + place / 100, "truth": 1.0} for place, name in enumerate(five)}
         run = run_of(tmp_path / str(share), "synthetic", settings, stages=stages)
         made = replace(run.result, kind="synthetic", world={"version": 1, "seed": 5})
-        runs.append(Run(run.folder, made))
-    (grid,) = ablation_grids(runs)
-    assert "seed 5" in grid.title
-    assert [(line.label, line.cells[-1], bool(line.best)) for line in grid.lines] == [
+        runs.append(Evaluation(run.folder, made))
+    (table,) = drawn_people_tables(runs)
+    assert "seed 5" in table.title
+    assert [(row.label, row.cells[-1], bool(row.best)) for row in table.rows] == [
         ("Stage 3", "22.0", False),
         ("Stages 1 to 3", "62.0", True),
         ("truth", "100.0", False),
     ]
-    other = Run(runs[0].folder, replace(runs[0].result, world={"version": 1, "seed": 6}))
-    assert len(ablation_grids([*runs, other])) == 2  # other people: not comparable, another table
+    other = Evaluation(runs[0].folder, replace(runs[0].result, world={"version": 1, "seed": 6}))
+    assert len(drawn_people_tables([*runs, other])) == 2  # other people: not comparable, another table
 
 
 class Page(HTMLParser):
-    """Counts tags and minds that each is closed where it was opened."""
+    """Keeps tags and minds that each is closed where it was opened."""
 
     def __init__(self):
         super().__init__()
@@ -187,7 +190,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.seen.append((tag, dict(attributes)))
-        if tag not in ("meta", "img", "line", "polyline", "rect"):
+        if tag not in ("meta", "img"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attributes):
@@ -197,7 +200,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def of(self, tag, name):
-        return [a for t, a in self.seen if t == tag and a.get("class") == name]
+        return [a for t, a in self.seen if t == tag and name in (a.get("class") or "").split()]
 
 
 def test_the_page_is_whole_and_needs_nothing_from_outside(tmp_path, capsys):
@@ -209,9 +212,13 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(tmp_path, capsys):
     page.feed(text)
     page.close()
     assert page.open == []
-    assert not re.search(r'(src|href)="(?!data:|#)', text) and "<script" not in text and "url(" not in text
-    assert sum(tag == "table" for tag, _ in page.seen) == 8
-    assert len([1 for tag, _ in page.seen if tag == "svg"]) == 2
+    assert not re.search(r'(src|href)="(?!data:|#)', text) and "<script" not in text
+    assert not re.search(r"url\((?!#)|@import", text)
+    ids = [attributes["id"] for _, attributes in page.seen if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert len(page.of("table", "figures")) == 8 and len(page.of("table", "cameras")) == 1
+    assert sum(tag == "svg" for tag, _ in page.seen) == 1
+    assert all(attributes["alt"] for tag, attributes in page.seen if tag == "img")
     right, wrong = page.of("figure", "right"), page.of("figure", "wrong")
     assert right and wrong
     assert text.count(">✓<") == len(right) and text.count(">✗<") == len(wrong)  # not by colour alone
@@ -222,26 +229,53 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(tmp_path, capsys):
 
 
 def test_every_markdown_table_is_square(tmp_path):
-    from training.evaluation.report.markdown import markdown
+    from training.evaluation.report.formats import markdown_report
 
-    blocks = [b for b in markdown([full_run(tmp_path)]).split("\n\n") if b.startswith("|")]
+    blocks = [b for b in markdown_report([full_run(tmp_path)]).split("\n\n") if b.startswith("|")]
     assert len(blocks) == 8
     for block in blocks:
         assert len({line.count("|") for line in block.splitlines()}) == 1
 
 
 def test_without_pictures_the_page_still_comes(tmp_path):
-    from training.evaluation.report.page import page
+    from training.evaluation.report.formats import html_report
 
-    assert "Best and worst" not in page([run_of(tmp_path, "market1501", {"standard": {"clip": 0.5}})])
+    assert "Best and worst" not in html_report([run_of(tmp_path, "market1501", {"standard": {"clip": 0.5}})])
+
+
+def points_of(svg, style):
+    """The points of the first path with such a style."""
+    path = re.search(rf'<path d="([^"]+)"[^>]*{style}', svg)
+    assert path is not None
+    return [tuple(map(float, point.split())) for point in re.split("[ML]", path[1])[1:]]
 
 
 def test_a_curve_goes_through_its_figures():
-    curve = np.array([0.5, 1.0])
-    points = re.search(r'points="([^"]+)"', cmc_chart({"clip": curve}))
-    assert points is not None
-    (x1, y1), (x2, y2) = (map(float, point.split(",")) for point in points[1].split())
+    svg = cmc_chart("a <set>", {"clip": np.array([0.5, 1.0]), "combined": np.array([0.75, 0.75])})
+    (x1, y1), (x2, y2) = points_of(svg, "stroke-width: 5")
     assert x1 < x2 and y1 > y2
+    (_, level), (_, end) = points_of(svg, r"stroke: var\(--ink\); stroke-width: 1.8")
+    assert level == end == pytest.approx((y1 + y2) / 2, abs=0.01)
+    assert "<title>CMC curves: a &lt;set&gt;</title>" in svg
+    assert "<desc>clip: 50.0 % at rank 1; combined: 75.0 % at rank 1</desc>" in svg
+    assert "Rank</text>" in svg and "Queries found (%)</text>" in svg and "combined</text>" in svg
+    assert svg == cmc_chart("a <set>", {"clip": np.array([0.5, 1.0]), "combined": np.array([0.75, 0.75])})
+
+
+def test_the_reliability_of_confidences_is_drawn_from_its_bins(tmp_path):
+    from training.evaluation.calibration_error import reliability
+    from training.evaluation.report.formats import html_report
+
+    measured = reliability(np.array([0.1, 0.1, 0.9, 0.9]), np.array([False, False, True, False]), bins=5)
+    bins = measured.to_json()
+    svg = reliability_chart("text", bins)
+    assert "2 candidates at 10 %: 0 % right; 2 candidates at 90 %: 50 % right" in svg
+    assert "Confidence shown (%)</text>" in svg and "nan" not in svg
+    run = run_of(tmp_path, "market1501", {"standard": {"clip": 0.5}})
+    extra = {"reliability": {"text": bins, "image": bins}, "reliability_svg": "<svg><script></script></svg>"}
+    page = html_report([Evaluation(run.folder, replace(run.result, extra=extra))])
+    assert page.count(f"ECE&nbsp;{measured.ece:.3f}") == 2 and "<script" not in page
+    assert "Confidence</h2>" in page and page.count("<svg") == 2
 
 
 def test_the_cameras_table_counts_first_answers():
@@ -249,10 +283,11 @@ def test_the_cameras_table_counts_first_answers():
     relevance = Relevance.by_identity(["1", "2", "2"], ["1", "2", "3"])
     queries = Side.of(["a", "b", "c"], ["1", "2", "2"], ["1", "1", "2"])
     gallery = Side.of(["x", "y", "z"], ["1", "2", "3"], ["2", "10", "2"])
-    chart = cameras_chart(rankings(scores, relevance, rank(scores, relevance), queries, gallery))
-    assert re.findall(r">(\d+/\d+)<", chart) == ["1/1", "1/1", "0/1"]
+    table = cameras_table(rankings(scores, relevance, rank(scores, relevance), queries, gallery))
+    assert table is not None and (table.queries, table.answers) == (("1", "2"), ("2", "10"))
+    assert table.cells == (((1, 1), (1, 1)), ((0, 1), None))
     nowhere = Side.of(["a", "b", "c"], ["1", "2", "2"], ["", "", ""])
-    assert cameras_chart(rankings(scores, relevance, rank(scores, relevance), nowhere, gallery)) == ""
+    assert cameras_table(rankings(scores, relevance, rank(scores, relevance), nowhere, gallery)) is None
 
 
 def test_what_cannot_be_reported_is_told_in_one_sentence(tmp_path, capsys):
@@ -263,4 +298,4 @@ def test_what_cannot_be_reported_is_told_in_one_sentence(tmp_path, capsys):
     assert main(["report", str(tmp_path / "run"), "--out", str(tmp_path)]) == 2
     assert "is a folder" in capsys.readouterr().err
     with pytest.raises(ValueError, match="at least one folder"):
-        read_runs([])
+        read_evaluations([])

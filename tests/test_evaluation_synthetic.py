@@ -11,16 +11,14 @@ import pytest
 from app.model.vocabulary import LASTING, Attribute
 from tests.benchmarks import shipped_words
 from training.__main__ import main
-from training.evaluation.bootstrap import paired_difference
+from training.evaluation.framing import histogram_scores, truth_scores
 from training.evaluation.harness import HarnessError
 from training.evaluation.metrics import rank
-from training.evaluation.rankings import Rankings
-from training.evaluation.results import Result
-from training.evaluation.synthetic import SETTINGS
-from training.evaluation.synthetic_frame import histogram_scores, truth_scores
+from training.evaluation.plans import SYNTHETIC_RANKERS, SyntheticPlan, averages
+from training.evaluation.printing import synthetic_table
+from training.evaluation.results import Rankings, Result
+from training.evaluation.synthetic import SETTINGS, by_world
 from training.evaluation.synthetic_people import VIEWS, mixed
-from training.evaluation.synthetic_run import ALL_RANKERS, Plan, averages
-from training.evaluation.synthetic_table import table
 from training.synthetic.people import WORLD_VERSION, split_of
 
 SEED, PEOPLE = 41, 9
@@ -31,13 +29,18 @@ def made():
     return {name: make(SEED, PEOPLE) for name, make in SETTINGS.items()}
 
 
-def everybody(setting):
-    return [*setting.world.queries, *setting.world.gallery]
+def drawn(records):
+    return [record.image for record in records]
+
+
+def everybody(trial):
+    """All crops, once each: of searches by words the subjects are in the gallery."""
+    return list({id(crop): crop for crop in drawn([*trial.subjects, *trial.gallery])}.values())
 
 
 def test_people_are_of_the_test_split_and_four_crops_each(made):
-    for setting in made.values():
-        crops = everybody(setting)
+    for trial in made.values():
+        crops = everybody(trial)
         assert {split_of(crop.shot.identity) for crop in crops} == {"test"}
         people = {crop.person_id for crop in crops}
         assert len(people) == PEOPLE
@@ -60,15 +63,16 @@ def test_half_of_mixed_people_have_look_alikes():
 
 def test_a_seed_is_a_benchmark(made):
     again = SETTINGS["text-to-image"](SEED, PEOPLE)
-    assert again.asks == made["text-to-image"].asks
-    assert again.world.gallery == made["text-to-image"].world.gallery
-    assert SETTINGS["text-to-image"](SEED + 1, PEOPLE).asks != again.asks
-    assert made["image-only"].relevance.columns.tolist() == made["text-only"].relevance.columns.tolist()
+    assert again.queries == made["text-to-image"].queries
+    assert again.gallery == made["text-to-image"].gallery
+    assert SETTINGS["text-to-image"](SEED + 1, PEOPLE).queries != again.queries
+    image, text = (made[name].settings[0].relevance for name in ("image-only", "text-only"))
+    assert image.columns.tolist() == text.columns.tolist()
 
 
-def verdicts(setting, query, judge):
+def verdicts(trial, query, judge):
     """(right, junk) columns by a rule crop -> "right", "junk" or "wrong"."""
-    said = [judge(query, crop) for crop in setting.world.gallery]
+    said = [judge(query, crop) for crop in drawn(trial.gallery)]
     return [c for c, s in enumerate(said) if s == "right"], [c for c, s in enumerate(said) if s == "junk"]
 
 
@@ -105,46 +109,50 @@ def by_both(asked, said, crop):
     ],
 )
 def test_right_answers_by_the_protocol(made, name, judge):
-    setting = made[name]
-    assert len(setting.asks) == len(setting.asked) == len(setting.said) == setting.relevance.queries
-    for number, (asked, said) in enumerate(zip(setting.asked, setting.said, strict=True)):
+    trial = made[name]
+    (setting,) = trial.settings
+    assert setting.name == name
+    assert len(trial.queries) == len(setting.rows) == len(setting.statements) == setting.relevance.queries
+    for number, (asked, said) in enumerate(zip(drawn(trial.subjects), setting.statements, strict=True)):
         columns, junk = setting.relevance.of(number)
-        right, left_out = verdicts(setting, (asked, said), lambda q, crop: judge(*q, crop))
+        right, left_out = verdicts(trial, (asked, said), lambda q, crop: judge(*q, crop))
         assert columns[~junk].tolist() == right
         assert columns[junk].tolist() == left_out
         assert right
 
 
 def test_what_the_queries_are(made):
-    assert all(crop.shot.infrared for crop in made["visible-infrared"].world.queries)
-    assert not any(crop.shot.infrared for crop in made["visible-infrared"].world.gallery)
-    assert all(len(ask.wanted) == 3 and ask.image is None for ask in made["attributes"].asks)
+    assert all(crop.shot.infrared for crop in drawn(made["visible-infrared"].subjects))
+    assert not any(crop.shot.infrared for crop in drawn(made["visible-infrared"].gallery))
+    assert all(len(query.wanted) == 3 and query.image is None for query in made["attributes"].queries)
     changed = made["image-plus-text"]
-    for ask, asked, said in zip(changed.asks, changed.asked, changed.said, strict=True):
-        assert ask.image is asked
+    told = changed.settings[0].statements
+    for query, asked, said in zip(changed.queries, drawn(changed.subjects), told, strict=True):
+        assert query.image is asked
         assert 1 <= len(said) <= 3
         assert not said.items() & asked.visible.items()
-        assert ask.wanted == tuple(Attribute(k, v) for k, v in said.items())
-    assert all(ask.image is None and ask.wanted for ask in made["text-only"].asks)
-    assert all(ask.image is not None and not ask.wanted for ask in made["image-only"].asks)
+        assert query.wanted == tuple(Attribute(k, v) for k, v in said.items())
+    assert all(query.image is None and query.wanted for query in made["text-only"].queries)
+    assert all(query.image is not None and not query.wanted for query in made["image-only"].queries)
 
 
 def test_the_chat_reads_nearly_all_that_descriptions_say():
-    setting = SETTINGS["text-to-image"](SEED, 60)
+    trial = SETTINGS["text-to-image"](SEED, 60)
     told = read = 0
-    for ask, said in zip(setting.asks, setting.said, strict=True):
+    for query, said in zip(trial.queries, trial.settings[0].statements, strict=True):
         stated = {Attribute(k, v) for k, v in said.items() if v != "none"}
-        told, read = told + len(stated), read + len(stated & set(ask.wanted))
+        told, read = told + len(stated), read + len(stated & set(query.wanted))
     assert told > 240
     assert read / told > 0.97
 
 
 def test_floor_and_ceiling(made):
-    for name, setting in made.items():
-        ceiling = rank(truth_scores(setting), setting.relevance).metrics()
+    for name, trial in made.items():
+        (setting,) = trial.settings
+        ceiling = rank(truth_scores(trial, setting), setting.relevance).metrics()
         if name in ("text-to-image", "attributes", "standard"):
             assert ceiling.mAP == pytest.approx(1)
-        floor = histogram_scores(setting)
+        floor = histogram_scores(trial, setting)
         if name in ("text-to-image", "attributes", "text-only"):
             assert floor is None
             continue
@@ -152,10 +160,10 @@ def test_floor_and_ceiling(made):
 
 
 def test_truth_looks_at_the_body_alone_where_clothes_change(made):
-    setting = made["clothes-changing"]
-    scores = truth_scores(setting)
-    for query, row in zip(setting.asked, scores, strict=True):
-        for crop, score in zip(setting.world.gallery, row, strict=True):
+    trial = made["clothes-changing"]
+    scores = truth_scores(trial, trial.settings[0])
+    for query, row in zip(drawn(trial.subjects), scores, strict=True):
+        for crop, score in zip(drawn(trial.gallery), row, strict=True):
             both = [k for k in LASTING if k in query.visible and k in crop.visible]
             apart = [k for k in both if query.visible[k] != crop.visible[k]]
             sunglasses = "sunglasses" in (query.visible.get("glasses"), crop.visible.get("glasses"))
@@ -164,24 +172,19 @@ def test_truth_looks_at_the_body_alone_where_clothes_change(made):
             assert (score < 0) == bool(apart)
 
 
-def test_bootstrap():
-    rng = np.random.default_rng(0)
-    first = rng.random(400)
-    same = paired_difference(first, first)
-    assert (same.mean, same.low, same.high, same.queries) == (0, 0, 0, 400)
-    noise = rng.normal(0.1, 0.5, 400)
-    found = paired_difference(first + noise, first, seed=3)
-    assert found.mean == pytest.approx(noise.mean())
-    spread = 1.96 * noise.std() / 20  # the normal interval that 400 queries come close to
-    assert found.low == pytest.approx(noise.mean() - spread, abs=0.006)
-    assert found.high == pytest.approx(noise.mean() + spread, abs=0.006)
-    assert paired_difference(first + noise, first, seed=3) == found
-    gone = np.where(np.arange(400) < 100, np.nan, first)
-    assert paired_difference(gone + noise, first).queries == 300
-    with pytest.raises(ValueError, match="same queries"):
-        paired_difference(first, first[1:])
-    with pytest.raises(ValueError, match="no query"):
-        paired_difference(np.full(3, np.nan), np.ones(3))
+def test_settings_over_one_world_are_searched_in_one_pass(made):
+    joined = {trial.name: trial for trial in by_world(made.values())}
+    assert len(joined) == 5
+    outfits = joined["two-outfits"]
+    names = ["clothes-changing", "image-plus-text", "image-only", "text-only"]
+    assert [setting.name for setting in outfits.settings] == names
+    for setting in outfits.settings:
+        alone = made[setting.name]
+        assert [outfits.queries[row] for row in setting.rows] == list(alone.queries)
+        assert [outfits.subjects[row] for row in setting.rows] == list(alone.subjects)
+        assert setting.relevance is alone.settings[0].relevance and outfits.gallery == alone.gallery
+        # What frames a setting looks at its own rows.
+        assert np.array_equal(truth_scores(outfits, setting), truth_scores(alone, alone.settings[0]))
 
 
 def test_averages_are_of_the_five_settings_of_the_paper():
@@ -193,7 +196,7 @@ def test_averages_are_of_the_five_settings_of_the_paper():
 
 def test_a_plan_refuses_nonsense():
     with pytest.raises(HarnessError, match="0 or more, not -1"):
-        Plan(-1)
+        SyntheticPlan(-1)
 
 
 # mAP of seed 41, 20 identities, on the shipped weights, less a margin of several points: weights that are
@@ -220,7 +223,7 @@ def test_the_shipped_weights_hold_what_they_promised(slice_of_it):
     _, result = slice_of_it
     for setting, rankers in BOUNDS.items():
         found = result.settings[setting]
-        assert {name for name in ALL_RANKERS if name != "histogram"} <= set(found)
+        assert {name for name in SYNTHETIC_RANKERS if name != "histogram"} <= set(found)
         for ranker, bound in rankers.items():
             assert found[ranker]["mAP"] >= bound, f"{setting}, {ranker}: {found[ranker]['mAP']:.3f}"
         assert found["truth"]["mAP"] >= found["combined"]["mAP"] - 0.05
@@ -246,7 +249,7 @@ def test_the_result_is_whole(slice_of_it, capsys):
     assert result.world == {"version": WORLD_VERSION, "seed": SEED, "identities": 20, "views": VIEWS}
     assert result.model.name == "demo"
     assert result.model.parameters > 1_000_000
-    text = table(result)
+    text = synthetic_table(result)
     assert all(name in text for name in BOUNDS)
     for setting in BOUNDS:
         kept = Rankings.read(out, setting, "combined")

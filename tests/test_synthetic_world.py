@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute
-from training.evaluation.histogram import histograms
+from training.evaluation.framing import histograms
 from training.evaluation.metrics import evaluate
-from training.synthetic.cameras import cameras
 from training.synthetic.captions import caption, fragment
 from training.synthetic.people import SPLITS, people, split_of
+from training.synthetic.site import cameras
 from training.synthetic.world import COLOUR_KINDS, crops_of
 
 

@@ -17,12 +17,11 @@ from tests.tuning import PIXELS, records, samples
 from training.datasets.load import load_many
 from training.datasets.training_records import training_records
 from training.instructions.sample import InstructionSample
-from training.instructions.stream import Samples
+from training.instructions.stage_samples import Samples
 from training.stages import STAGES
-from training.tuning.batches import cut, is_list_step, step_indices
 from training.tuning.collator import IGNORED, Collator
-from training.tuning.errors import TuningError
-from training.tuning.steps import Steps, header_size
+from training.tuning.failures import TuningError
+from training.tuning.steps import Steps, cut, header_size, is_list_step, step_indices
 from training.tuning.trainer import token_losses
 
 SMALL = ImageRule("small", max_pixels=PIXELS)
@@ -37,11 +36,11 @@ def collator(processor, rule=SMALL, longest=4096):
     return Collator(processor, rule, longest)
 
 
-def laid_and_batch(processor, sample, seeds=(1, 2, 3, 4), rule=SMALL):
+def tokens_and_batch(processor, sample, seeds=(1, 2, 3, 4), rule=SMALL):
     pictures = [noise_picture(seeds[i]) for i in range(len(sample.pictures))]
     maker = collator(processor, rule)
-    laid = maker.lay(sample, [(p.height, p.width) for p in pictures])
-    return laid, maker.batch([laid], [pictures], [1 / laid.answer_tokens]), pictures
+    tokens = maker.tokenize(sample, [(p.height, p.width) for p in pictures])
+    return tokens, maker.batch([tokens], [pictures], [1 / tokens.answer_tokens]), pictures
 
 
 # One sample of every kind of answer; words and ids are written out, so that a change of either is seen.
@@ -100,15 +99,19 @@ GOLDEN = [
 @pytest.mark.parametrize(("sample", "words"), GOLDEN, ids=[sample.task for sample, _ in GOLDEN])
 def test_labels_stand_on_the_answer_and_its_end_alone(tiny, sample, words):
     _, processor = tiny
-    laid, batch, _ = laid_and_batch(processor, sample)
+    tokens, batch, _ = tokens_and_batch(processor, sample)
     tokenizer = processor.tokenizer
-    labels = laid.labels.tolist()
-    start = len(labels) - laid.answer_tokens
+    labels = tokens.labels.tolist()
+    start = len(labels) - tokens.answer_tokens
     assert labels[:start] == [IGNORED] * start
     assert [tokenizer.decode([label]) for label in labels[start:]] == words
-    assert laid.ids[start:].tolist() == labels[start:]
+    assert tokens.ids[start:].tolist() == labels[start:]
     # The last token before the answer is the line break behind "assistant".
-    assert [tokenizer.decode([i]) for i in laid.ids[start - 3 : start]] == ["<|im_start|>", "assistant", "\n"]
+    assert [tokenizer.decode([i]) for i in tokens.ids[start - 3 : start]] == [
+        "<|im_start|>",
+        "assistant",
+        "\n",
+    ]
     # Each kept place is the one before the token that it answers.
     assert batch.keep.tolist() == list(range(start - 1, len(labels) - 1))
     assert batch.targets[0].tolist() == labels[start:]
@@ -120,7 +123,7 @@ def test_labels_stand_on_the_answer_and_its_end_alone(tiny, sample, words):
 )
 def test_inputs_are_the_processors_own(tiny, sample):
     model, processor = tiny
-    laid, batch, pictures = laid_and_batch(processor, sample)
+    tokens, batch, pictures = tokens_and_batch(processor, sample)
     content = iter(pictures)
     messages = [
         {
@@ -144,7 +147,7 @@ def test_inputs_are_the_processors_own(tiny, sample):
         batch.ids, image_grid_thw=batch.grids, mm_token_type_ids=batch.types, attention_mask=batch.mask
     )
     assert torch.equal(positions, batch.positions)
-    assert laid.answer_tokens + prompt == batch.ids.shape[1]
+    assert tokens.answer_tokens + prompt == batch.ids.shape[1]
 
 
 @torch.no_grad()
@@ -152,16 +155,16 @@ def test_a_batch_loses_what_its_samples_lose_alone(tiny):
     model, processor = tiny
     maker = collator(processor)
     stream = samples(3)
-    laid, pictures = [], []
+    tokens, pictures = [], []
     for index in range(6):
         sample = stream.sample(index)
         own = [stream.picture(row) for row in sample.pictures]
-        laid.append(maker.lay(sample, [(p.height, p.width) for p in own]))
+        tokens.append(maker.tokenize(sample, [(p.height, p.width) for p in own]))
         pictures.append(own)
-    together = maker.batch(laid, pictures, [1.0] * len(laid))
+    together = maker.batch(tokens, pictures, [1.0] * len(tokens))
     losses = token_losses(model(**together.model_inputs()).logits, together)
-    assert len({len(one) for one in laid}) > 1
-    for place, one in enumerate(laid):
+    assert len({len(one) for one in tokens}) > 1
+    for place, one in enumerate(tokens):
         alone = maker.batch([one], [pictures[place]], [1.0])
         inputs = {**alone.model_inputs(), "logits_to_keep": 0}
         logits = model(**inputs).logits[0, :-1]
@@ -184,15 +187,15 @@ def test_a_batch_loses_what_its_samples_lose_alone(tiny):
 def test_pictures_get_the_stages_sizes(tiny, rule, taken, given):
     _, processor = tiny
     sample = InstructionSample("annotate-attributes", annotate_prompt(), (0,), "a")
-    assert collator(processor, rule).lay(sample, [taken]).sizes == (given,)
+    assert collator(processor, rule).tokenize(sample, [taken]).sizes == (given,)
 
 
 def test_a_sample_longer_than_a_batch_gets_smaller_pictures(tiny):
     _, processor = tiny
     sample = InstructionSample("standard", paper_prompt("standard", [1, 4]), (0, 1, 2, 3, 4), "Image 2")
     size = [(512, 256)] * 5
-    whole = collator(processor, STAGE_3).lay(sample, size)
-    bounded = collator(processor, STAGE_3, longest=300).lay(sample, size)
+    whole = collator(processor, STAGE_3).tokenize(sample, size)
+    bounded = collator(processor, STAGE_3, longest=300).tokenize(sample, size)
     assert len(whole) > 700
     assert len(bounded) <= 300
     assert len(set(bounded.sizes)) == 1
@@ -236,7 +239,7 @@ def steps(stage, processor, **options):
 
 def same(one, other):
     return (
-        one.seen == other.seen
+        one.stats == other.stats
         and len(one.batches) == len(other.batches)
         and all(
             a.tasks == b.tasks and torch.equal(a.ids, b.ids) and torch.equal(a.patches, b.patches)
@@ -269,7 +272,7 @@ def test_devices_share_a_step_and_its_weights_add_up_to_one(tiny, average):
         for task, weight in zip(batch.tasks, batch.weights.sum(1).tolist(), strict=True)
         if weight
     )
-    assert tasks == Counter(whole.seen.samples)
+    assert tasks == Counter(whole.stats.samples)
     if average == "samples":
         for batch in whole.batches:
             assert torch.allclose(batch.weights.sum(1), torch.tensor(1 / 8))
@@ -311,7 +314,7 @@ def test_sizes_read_from_headers_are_those_of_the_pictures(tiny, files):
             assert header_size(file) == (picture.height, picture.width)
     whole = file_steps(files, processor)[0]
     shared = [file_steps(files, processor, part=part, parts=2)[0] for part in range(2)]
-    assert shared[0].seen == shared[1].seen == whole.seen
+    assert shared[0].stats == shared[1].stats == whole.stats
     assert sum(batch.weights.sum().item() for one in shared for batch in one.batches) == pytest.approx(1)
 
 
@@ -366,7 +369,7 @@ def test_a_torn_picture_leaves_its_samples_out_and_is_told_once(tiny, capsys):
     assert hurt >= 1
     for _ in range(2):
         step = made[0]
-        assert step.seen.unreadable == hurt
-        assert sum(step.seen.samples.values()) == 8 - hurt
+        assert step.stats.unreadable == hurt
+        assert sum(step.stats.samples.values()) == 8 - hurt
         assert sum(batch.weights.sum().item() for batch in step.batches) == pytest.approx(1)
     assert capsys.readouterr().err.count("torn.jpg is cut off") == 1

@@ -17,20 +17,21 @@ from tests.tiny_qwen import build_tiny
 from training.__main__ import main
 from training.commands.demo import ASSETS
 from training.demo.attribute_heads import (
-    AttributeLooks,
+    AttributeAttention,
     attribute_accuracy,
     attribute_loss,
     hidden_loss,
-    usual_values,
+    value_priors,
 )
-from training.demo.language import Stage, train_stage
-from training.demo.lists import Lists
-from training.demo.muon import muon_and_adamw, orthogonal
-from training.demo.pool import KIND_NAMES, PoolSpec, load_pool
-from training.demo.progress import Log, atomic_save, learning_rate
-from training.demo.recipe import Course, Run, load, take_decoder, train_demo
+from training.demo.language import DemoStage, train_stage
+from training.demo.learning import LearningLog, learning_rate, muon_and_adamw, orthogonal
+from training.demo.pool import PoolSpec, load_pool
+from training.demo.recipe import DemoRun, StepBudget, load, train_demo
+from training.demo.sampling import PoolLists
 from training.demo.stage0 import warm_tower
 from training.instructions.mixtures import STAGE2, STAGE3
+from training.synthetic.truth import KIND_NAMES
+from training.tuning.origin import take_decoder
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def stage(**options):
         "lists": {"image": 1.0, "text": 1.0},
         "tower_rate": 0.1,
     }
-    return Stage(**{**given, **options})
+    return DemoStage(**{**given, **options})
 
 
 def test_a_frozen_tower_does_not_move_and_a_tuned_one_does(tiny, tmp_path):
@@ -65,10 +66,10 @@ def test_a_frozen_tower_does_not_move_and_a_tuned_one_does(tiny, tmp_path):
     before, language = weights(model.model.visual), weights(model.model.language_model)
     lists = {"image-plus-text": 1.0}
     frozen = stage(name="frozen", tower_rate=0, mixture=STAGE3, lists=lists)
-    train_stage(model, processor, frozen, tiny_pool(), tmp_path, seed=0, log=Log(tmp_path / "log"))
+    train_stage(model, processor, frozen, tiny_pool(), tmp_path, seed=0, log=LearningLog(tmp_path / "log"))
     assert not changed(before, model.model.visual)
     assert changed(language, model.model.language_model)
-    train_stage(model, processor, stage(), tiny_pool(), tmp_path, seed=0, log=Log(tmp_path / "log"))
+    train_stage(model, processor, stage(), tiny_pool(), tmp_path, seed=0, log=LearningLog(tmp_path / "log"))
     assert changed(before, model.model.visual)
 
 
@@ -83,16 +84,16 @@ def test_stage_2_carries_the_encoder_over_and_takes_a_fresh_decoder(tiny, tmp_pa
 
 def test_a_stage_that_is_done_is_not_run_again(tiny, tmp_path):
     model, processor = tiny
-    train_stage(model, processor, stage(), tiny_pool(), tmp_path, seed=0, log=Log(tmp_path / "log"))
+    train_stage(model, processor, stage(), tiny_pool(), tmp_path, seed=0, log=LearningLog(tmp_path / "log"))
     after = weights(model)
     again, _ = load(build_tiny(tmp_path / "again"))
-    train_stage(again, processor, stage(), tiny_pool(), tmp_path, seed=0, log=Log(tmp_path / "log"))
+    train_stage(again, processor, stage(), tiny_pool(), tmp_path, seed=0, log=LearningLog(tmp_path / "log"))
     assert not changed(after, again)
 
 
 def test_the_tower_learns_who_is_who(tiny, tmp_path):
     model, _ = tiny
-    log = Log(tmp_path / "log.jsonl")
+    log = LearningLog(tmp_path / "log.jsonl")
     warm_tower(model, tiny_pool(), tmp_path, steps=130, seed=0, log=log)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert rows[-1]["attributes"] < 1.45
@@ -102,7 +103,7 @@ def test_the_tower_learns_who_is_who(tiny, tmp_path):
 def test_right_candidates_differ_in_nothing_and_wrong_ones_by_what_shows(tiny, kind):
     _, processor = tiny
     pool = tiny_pool()
-    drawn = Lists(pool, processor, 0).draw(kind, 3)
+    drawn = PoolLists(pool, processor, 0).draw(kind, 3)
     assert not drawn.wrong[drawn.right].any()
     assert drawn.wrong[~drawn.right & ~drawn.ignored].any()
     if kind == "image":
@@ -116,7 +117,7 @@ def test_right_candidates_differ_in_nothing_and_wrong_ones_by_what_shows(tiny, k
 def test_packed_lists_are_true_and_pure(tiny, kind):
     _, processor = tiny
     pool = tiny_pool()
-    lists = Lists(pool, processor, 0)
+    lists = PoolLists(pool, processor, 0)
     drawn, again = lists.draw(kind, 3), lists.draw(kind, 3)
     assert (drawn.right == again.right).all()
     assert not (drawn.right & drawn.ignored).any()
@@ -147,22 +148,17 @@ def test_the_learning_rate_rises_then_falls():
     assert rates[-1] == pytest.approx(0.02)
 
 
-def test_a_save_leaves_no_half_file(tmp_path):
-    atomic_save({"a": torch.ones(2)}, tmp_path / "x.pt")
-    assert [p.name for p in tmp_path.iterdir()] == ["x.pt"]
-
-
 def test_a_run_that_was_stopped_reaches_the_same_weights(tmp_path):
     """Six steps at once, and six with a stop after the third."""
     once, processor = load(build_tiny(tmp_path / "tiny"))
     whole, half = tmp_path / "whole", tmp_path / "half"
     six = stage(steps=6)
-    train_stage(once, processor, six, tiny_pool(), whole, seed=0, log=Log(tmp_path / "log"))
+    train_stage(once, processor, six, tiny_pool(), whole, seed=0, log=LearningLog(tmp_path / "log"))
 
     class Stopped(Exception):
         pass
 
-    class Cut(Log):
+    class Cut(LearningLog):
         def write(self, **figures):
             raise Stopped
 
@@ -170,7 +166,7 @@ def test_a_run_that_was_stopped_reaches_the_same_weights(tmp_path):
     with mock.patch.multiple("training.demo.learning", KEEP=3, TELL=4), pytest.raises(Stopped):
         train_stage(twice, processor, six, tiny_pool(), half, seed=0, log=Cut(tmp_path / "cut"))
     fresh, _ = load(build_tiny(tmp_path / "fresh"))
-    train_stage(fresh, processor, six, tiny_pool(), half, seed=0, log=Log(tmp_path / "log"))
+    train_stage(fresh, processor, six, tiny_pool(), half, seed=0, log=LearningLog(tmp_path / "log"))
     assert not changed(weights(once), fresh)
 
 
@@ -210,7 +206,7 @@ def _share_a_run(number, folder):
     from training.demo import learning
 
     dist.init_process_group("gloo", init_method=f"file://{folder}/place", rank=number, world_size=2)
-    _toy_run(folder, lambda step: [float(10 * learning.rank() + step)])
+    _toy_run(folder, lambda step: [float(10 * learning.process_rank() + step)])
     dist.destroy_process_group()
 
 
@@ -228,7 +224,16 @@ def _toy_run(folder, inputs):
         return loss, {"loss": loss}
 
     state = folder / "state.pt"
-    learn(take, {"net": net}, [descent], steps=3, state=state, log=Log(folder / "log"), stage="toy", warmup=1)
+    learn(
+        take,
+        {"net": net},
+        [descent],
+        steps=3,
+        state=state,
+        log=LearningLog(folder / "log"),
+        stage="toy",
+        warmup=1,
+    )
 
 
 def test_two_processes_learn_what_one_learns_from_both_their_samples(tmp_path):
@@ -243,7 +248,7 @@ def test_two_processes_learn_what_one_learns_from_both_their_samples(tmp_path):
 
 def test_what_does_not_show_costs_nothing_where_the_usual_is_read():
     visible = tiny_pool().visible
-    usual = usual_values(visible)
+    usual = value_priors(visible)
     beard = KIND_NAMES.index("beard")
     shown = visible[:, beard]
     assert float(usual[beard][1]) == pytest.approx((shown == 1).sum() / (shown >= 0).sum())
@@ -256,7 +261,7 @@ def test_what_does_not_show_costs_nothing_where_the_usual_is_read():
 
 def test_a_look_finds_a_value_in_whichever_token_it_is():
     torch.manual_seed(0)
-    looks = AttributeLooks(8, 4)
+    looks = AttributeAttention(8, 4)
     colour = KIND_NAMES.index("bag_colour")
     rng = np.random.default_rng(0)
     optimizer = torch.optim.Adam(looks.parameters(), 1e-2)
@@ -304,7 +309,7 @@ def test_finished_models_are_taught_further(tmp_path, monkeypatch):
     train_demo(
         tmp_path,
         tmp_path / "assets",
-        course=Course(clip=1, stage3=1),
+        budget=StepBudget(clip=1, stage3=1),
         seed=5,
         workers=1,
         only=("clip", "stage3"),
@@ -319,7 +324,7 @@ def test_finished_models_are_taught_further(tmp_path, monkeypatch):
     assert not changed(weights(old.model.visual), new.model.visual)
     assert changed(weights(old.model.language_model), new.model.language_model)
     before = CheckpointManifest.read(ASSETS / "demo_qwen2vl")
-    told = Run(tmp_path, tmp_path / "assets", Course(), 5, 1, start=ASSETS)._manifest()
+    told = DemoRun(tmp_path, tmp_path / "assets", StepBudget(), 5, 1, start=ASSETS)._manifest()
     assert told.stages[:-1] == before.stages and told.stages[-1]["steps"] == 1
     assert told.data["pools"] == [*before.data["pools"], {**before.data["pools"][0], **asdict(specs[0])}]
 

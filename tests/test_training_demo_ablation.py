@@ -9,7 +9,7 @@ from tests.clip_folder import make_clip_folder
 from tests.tiny_pool import tiny_pool
 from tests.tiny_qwen import build_tiny
 from training.__main__ import main
-from training.demo.progress import Log
+from training.demo.learning import LearningLog
 from training.demo.recipe import load
 
 
@@ -31,7 +31,7 @@ def test_every_arm_starts_from_one_base_and_is_taught_once(tmp_path, monkeypatch
         real(model, processor, stage, *rest, **options)
 
     monkeypatch.setattr(ablation, "train_stage", counted)
-    log = Log(tmp_path / "log.jsonl")
+    log = LearningLog(tmp_path / "log.jsonl")
     found = ablation.ablate(tmp_path, 1, lambda spec: tiny_pool(), measure, log, seeds=(0,))
     each = ["stage3", "stage2", "stage3", "stage1", "stage2", "stage3"]
     assert taught == ["language", *each]

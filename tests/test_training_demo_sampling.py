@@ -3,7 +3,8 @@
 import numpy as np
 
 from tests.tiny_pool import tiny_pool
-from training.demo.sampling import Batches, BatchRule, augmented, descriptions, satisfies
+from training.demo.sampling import Batches, BatchRule, augmented, descriptions
+from training.synthetic.truth import satisfies
 
 
 def test_descriptions_fit_their_own_crop():

@@ -16,7 +16,7 @@ import yaml
 from app.model.checkpoint import CheckpointManifest
 from tests.tiny_qwen import tiny_folder
 from tests.tuning import SMALL, train, weights
-from training.tuning.run import last_checkpoint
+from training.tuning.trainer import last_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "training" / "tuning" / "configs"

@@ -12,11 +12,11 @@ from app.model.prompts import paper_prompt
 from training.__main__ import main
 from training.datasets.record import DataSet, Record
 from training.datasets.training_records import training_records
-from training.instructions.mixtures import STAGES
-from training.instructions.rows import flat, row
+from training.instructions.chat_rows import flat, row
+from training.instructions.mixtures import MIXTURES
 from training.instructions.sample import InstructionSample
 from training.instructions.show import write_page
-from training.instructions.stream import Samples
+from training.instructions.stage_samples import Samples
 
 WORLD = "synthetic:families=4,held_out=1,views=3"
 
@@ -126,7 +126,7 @@ def test_files_are_named_where_they_lie_and_text_is_escaped(tmp_path):
             records.append(Record(file, str(person), str(view), captions=(text,)))
     (tmp_path / "0_0.png").write_bytes(b"torn")
     samples = Samples(
-        STAGES[1], training_records([DataSet("d", "standard", {"train": tuple(records)})]), 0, 30
+        MIXTURES[1], training_records([DataSet("d", "standard", {"train": tuple(records)})]), 0, 30
     )
     page = tmp_path / "p.html"
     assert write_page(samples, range(30), page, "A & B", "lead <b>") == 30

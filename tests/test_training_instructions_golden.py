@@ -9,8 +9,9 @@ import pytest
 from tests.instruction_truth import check, prompt_of
 from training.datasets.record import DataSet, Record
 from training.datasets.training_records import training_records
-from training.instructions.mixtures import STAGES
-from training.instructions.stream import TASKS, Samples
+from training.instructions.mixtures import MIXTURES
+from training.instructions.stage_samples import Samples
+from training.instructions.tasks import TASKS
 
 GOLDEN = Path(__file__).with_name("instructions_golden.json")
 PEOPLE = (
@@ -44,7 +45,7 @@ def records(caption: bool = False):
 
 
 def made(task: str, count: int, caption: bool = False) -> list[dict[str, object]]:
-    stage = next(mixture for mixture in STAGES.values() if task in mixture.shares)
+    stage = next(mixture for mixture in MIXTURES.values() if task in mixture.shares)
     rules = replace(stage, shares={task: 1.0}, canonical=1.0, gallery=(2, 4))
     samples = Samples(rules, records(caption), 0, count)
     found = []

@@ -6,8 +6,8 @@ from tests.instruction_truth import check
 from tests.miniatures import NAMES, write_miniature
 from training.datasets.load import load, load_many
 from training.datasets.training_records import training_records
-from training.instructions.mixtures import STAGES
-from training.instructions.stream import CannotBeMade, Samples
+from training.instructions.mixtures import MIXTURES
+from training.instructions.stage_samples import CannotBeMade, Samples
 
 PAIRS = {"image-one-to-one", "image-many-to-many", "standard", "best-choice", "pair-question"}
 TEXTS = {"caption", "text-one-to-one", "text-many-to-one", "text-one-to-many", "text-to-image"}
@@ -32,7 +32,7 @@ def root(tmp_path_factory):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_benchmark_gives_every_task_that_its_annotations_allow(root, name):
     records, allowed = training_records([load(name, root)]), ALLOWED[name]
-    for stage in STAGES.values():
+    for stage in MIXTURES.values():
         wanted = allowed & set(stage.shares)
         if not wanted:
             with pytest.raises(CannotBeMade, match="no captions and no attributes"):
@@ -49,7 +49,7 @@ def test_a_benchmark_gives_every_task_that_its_annotations_allow(root, name):
 
 def test_all_ten_together_give_every_task_that_needs_no_attributes(root):
     records = training_records(load_many(NAMES, root))
-    for number, stage in STAGES.items():
+    for number, stage in MIXTURES.items():
         samples = Samples(stage, records, 0, 300)
         made = list(samples)
         for sample in made:
@@ -69,5 +69,5 @@ def test_all_ten_together_give_every_task_that_needs_no_attributes(root):
 def test_no_sample_shows_a_picture_of_another_split(root):
     datasets = load_many(NAMES, root)
     held_out = {r.image for d in datasets for s, rows in d.splits.items() if s != "train" for r in rows}
-    samples = Samples(STAGES[2], training_records(datasets), 0, 200)
+    samples = Samples(MIXTURES[2], training_records(datasets), 0, 200)
     assert not held_out & {samples.record(row).image for sample in samples for row in sample.pictures}

@@ -6,23 +6,22 @@ from dataclasses import replace
 import pytest
 
 from tests.instruction_truth import contradicts, prompt_of
-from training.datasets.drawn import World, drawn
-from training.datasets.errors import DataSetError
+from training.datasets.drawn import DrawnWorld, drawn
+from training.datasets.faults import DataSetError
 from training.datasets.training_records import training_records
 from training.instructions.columns import Columns
-from training.instructions.mixtures import STAGE2, STAGES
-from training.instructions.stated import stated
-from training.instructions.stream import Samples
-from training.instructions.texts import named
+from training.instructions.mixtures import MIXTURES, STAGE2
+from training.instructions.stage_samples import Samples
+from training.instructions.texts import named, parse_caption
 
 
 @pytest.fixture(scope="module")
 def records():
-    return training_records([drawn(World(families=6, held_out=1))])
+    return training_records([drawn(DrawnWorld(families=6, held_out=1))])
 
 
 def test_captions_by_people_are_used_where_there_are_some(records):
-    made = Samples(replace(STAGES[1], shares={"caption": 1}), records, 0, 50)
+    made = Samples(replace(MIXTURES[1], shares={"caption": 1}), records, 0, 50)
     for sample in made:
         told = {text.rstrip(".").lower() for text in made.record(sample.pictures[0]).captions}
         assert sample.answer.rstrip(".").lower() in told
@@ -55,13 +54,13 @@ def test_a_caption_by_people_is_no_wrong_answer_where_it_is_true(records):
     ],
 )
 def test_what_a_caption_states(text, values, colours):
-    found = stated(text)
+    found = parse_caption(text)
     assert {f"{k}={v}" for k, v in named(found.values).items()} == values
     assert found.colours == colours
 
 
 def test_an_unknown_attribute_value_is_named():
-    dataset = drawn(World(families=1, held_out=1))
+    dataset = drawn(DrawnWorld(families=1, held_out=1))
     record = replace(dataset.train[0], attributes={"hat": "crown"})
     broken = replace(dataset, splits={"train": (record,)})
     with pytest.raises(DataSetError, match="no attribute value 'crown'"):

@@ -3,13 +3,12 @@
 import pytest
 import torch
 
+from app.model.loading import load_weights
 from tests.tiny_qwen import tiny_folder
 from training.__main__ import main
 from training.stages import STAGES
-from training.tuning.lora import with_lora
 from training.tuning.memory import GB, TUNINGS, estimate, most_tokens, qwen2_vl_2b, sizes
-from training.tuning.parts import is_adapter, is_encoder
-from training.tuning.start import load_full
+from training.tuning.origin import is_adapter, is_encoder, with_lora
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,7 @@ def test_the_published_model_is_counted_as_published(published):
 
 
 def test_counts_are_those_of_a_model_that_is_really_there():
-    model = load_full(str(tiny_folder()), torch.float32)
+    model = load_weights(tiny_folder(), torch.float32)
     own = sizes(model.config, rank=4)
     assert own.parameters == sum(p.numel() for p in model.parameters())
     assert own.encoder == sum(p.numel() for name, p in model.named_parameters() if is_encoder(name))

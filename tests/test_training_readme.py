@@ -3,14 +3,13 @@
 import argparse
 import re
 import shlex
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from app.model.reid_model import ReidModel
 from tests.tiny_qwen import picture, tiny_folder
-from training.__main__ import COMMANDS, main
+from training.__main__ import COMMANDS, command, main
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,9 +27,8 @@ def commands(file: Path) -> list[list[str]]:
 
 
 def parses(words: list[str]) -> argparse.Namespace:
-    module = import_module(f"training.commands.{words[0]}")
     parser = argparse.ArgumentParser(exit_on_error=False)
-    module.add_arguments(parser)
+    command(words[0]).add_arguments(parser)
     return parser.parse_args(words[1:])
 
 

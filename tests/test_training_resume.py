@@ -13,9 +13,8 @@ import torch
 from app.model.checkpoint import CheckpointManifest
 from tests.tiny_qwen import tiny_folder
 from tests.tuning import SMALL, changed, train, weights
-from training.tuning.progress import Progress
-from training.tuning.run import last_checkpoint
-from training.tuning.trainer import StageTrainer
+from training.tuning.progress import RunProgress
+from training.tuning.trainer import StageTrainer, last_checkpoint
 
 PATIENCE = 240  # seconds
 
@@ -80,8 +79,9 @@ def test_after_a_kill_the_weights_are_those_of_the_run_that_was_never_killed(tmp
     done = int(last_checkpoint(work).name.split("-")[1])
     assert 3 <= done < 10
     # What a kill may leave half-written is neither used nor in the way.
-    (work / "partial" / "checkpoint-9").mkdir(parents=True)
-    (work / "partial" / "checkpoint-9" / "trainer_state.json").write_text("{")
+    (work / "checkpoint-9").mkdir()
+    (work / "checkpoint-9" / "trainer_state.json").write_text("{")
+    assert last_checkpoint(work).name == f"checkpoint-{done}"
     with (work / "log.jsonl").open("a") as log:
         log.write('{"step": 9, "loss"')
     assert train(killed, *options, "--resume", "--workers", "1") == 0
@@ -100,13 +100,13 @@ def test_after_a_kill_the_weights_are_those_of_the_run_that_was_never_killed(tmp
 
 def stop_after(monkeypatch, step):
     """As Ctrl-C would: the run ends after a step, saved."""
-    before = Progress.on_step_end
+    before = RunProgress.on_step_end
 
     def on_step_end(self, args, state, control, **more):
         self.stop = state.global_step == step
         before(self, args, state, control, **more)
 
-    monkeypatch.setattr(Progress, "on_step_end", on_step_end)
+    monkeypatch.setattr(RunProgress, "on_step_end", on_step_end)
 
 
 def test_an_interrupted_adapter_goes_on(tmp_path, monkeypatch, capsys):
@@ -158,5 +158,4 @@ def test_checkpoints_keep_to_what_is_trained_and_only_the_last_stays(tmp_path, m
     assert [folder.name for folder in work.glob("checkpoint-*")] == ["checkpoint-3"]
     saved = weights(work / "checkpoint-3")
     assert saved and not any("visual" in name for name in saved)
-    assert not (work / "partial" / "checkpoint-3").exists()
     assert (work / "losses.png").is_file()

@@ -14,10 +14,10 @@ from tests.tuning import DATA, SMALL, changed, other_base, parts, train, weights
 from training.__main__ import main
 from training.stages import STAGES
 from training.tuning.curves import ALL, draw_curves, series
-from training.tuning.errors import TuningError, is_out_of_memory, out_of_memory
+from training.tuning.failures import TuningError, is_out_of_memory, out_of_memory
 from training.tuning.optimizer import chosen_optimizer
-from training.tuning.progress import told_time
-from training.tuning.start import Origin, load_start
+from training.tuning.origin import Origin, load_start
+from training.tuning.progress import duration_text
 
 
 @pytest.fixture(scope="module")
@@ -240,12 +240,12 @@ def test_curves_leave_out_what_is_no_number_and_thin_long_runs(tmp_path):
     ("seconds", "told"), [(0, "0 s"), (61, "1 min"), (3700, "1 h 01 min"), (2e5, "2 d 07 h")]
 )
 def test_times_for_people(seconds, told):
-    assert told_time(seconds) == told
+    assert duration_text(seconds) == told
 
 
 def test_importing_the_command_loads_no_torch():
     import subprocess
     import sys
 
-    code = "import sys, training.commands.train, training.commands.publish; sys.exit('torch' in sys.modules)"
+    code = "import sys, training.commands.train; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

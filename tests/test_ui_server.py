@@ -15,8 +15,8 @@ from gradio_client import Client
 from gradio_client.exceptions import AuthenticationError
 from PIL import Image
 
+from app import startup
 from app.settings import ROOT, Settings
-from app.ui import start
 from app.ui.server import check_login
 from gallery_store.crops import Filters
 from gallery_store.encoder import ClipEncoder
@@ -159,11 +159,11 @@ def test_a_first_start_that_was_killed_is_completed_by_the_next(clip: Path, tmp_
     data.mkdir()
     with GalleryStore.open(data / "gallery.db") as store:
         import_crops(store, encoder, source / "0.png")  # as far as it came
-        (data / start.MARK).touch()
-        start.import_demo(store, encoder, data, source)
-        assert store.count() == 5 and not (data / start.MARK).exists()
+        (data / startup.MARK).touch()
+        startup.import_demo(store, encoder, data, source)
+        assert store.count() == 5 and not (data / startup.MARK).exists()
         store.delete(store.matching(Filters())[:1].tolist())
-        start.import_demo(store, encoder, data, source)
+        startup.import_demo(store, encoder, data, source)
         assert store.count() == 4  # a crop that was deleted does not come back
 
 
@@ -172,7 +172,7 @@ def test_the_environment_keeps_everything_at_home(tmp_path: Path, monkeypatch: p
         monkeypatch.setenv(name, "")
     (tmp_path / "model").mkdir()
     folder = str(tmp_path / "model")
-    start.prepare(Settings(data=str(tmp_path / "data"), port=free_port(), model=folder, clip=folder))
+    startup.prepare(Settings(data=str(tmp_path / "data"), port=free_port(), model=folder, clip=folder))
     assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False" and os.environ["HF_HUB_OFFLINE"] == "1"
     assert os.environ["GRADIO_TEMP_DIR"] == str(tmp_path / "data" / "uploads")
     assert (tmp_path / "data" / "uploads").is_dir()

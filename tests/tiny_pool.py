@@ -4,7 +4,8 @@ from functools import cache
 
 import numpy as np
 
-from training.demo.pool import Pool, PoolSpec, both_sizes, crops, value_indices
+from training.demo.pool import Pool, PoolSpec, both_sizes, crops
+from training.synthetic.truth import value_indices
 
 
 @cache

@@ -14,7 +14,7 @@ from tests.tiny_qwen import build_tiny, tiny_folder
 from training.__main__ import main
 from training.datasets.load import load_many
 from training.datasets.training_records import TrainingRecords, training_records
-from training.instructions.stream import Samples
+from training.instructions.stage_samples import Samples
 from training.stages import STAGES
 
 DATA = "synthetic:families=6,held_out=1,views=2,infrared_share=0.3"

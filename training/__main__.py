@@ -6,31 +6,41 @@ import argparse
 import sys
 from importlib import import_module
 
-# Each is a module of training.commands: HELP, add_arguments(parser), run(chosen) -> exit code.
-COMMANDS = (
-    "build",
-    "caption",
-    "datasets",
-    "demo",
-    "evaluate",
-    "filter",
-    "gallery",
-    "memory",
-    "publish",
-    "report",
-    "train",
-    "vectors",
-)
+from training.commands import Command
+
+# command -> its module in training.commands. A module of one command has HELP, add_arguments(parser) and
+# run(chosen) -> exit code; one of several has COMMANDS, by name.
+COMMANDS = {
+    "build": "datasets",
+    "caption": "datasets",
+    "datasets": "datasets",
+    "demo": "demo",
+    "evaluate": "evaluate",
+    "filter": "datasets",
+    "gallery": "demo",
+    "memory": "train",
+    "publish": "train",
+    "report": "report",
+    "train": "train",
+    "vectors": "datasets",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    parsers = parser.add_subparsers(dest="command", required=True)
     for name in COMMANDS:
-        module = import_module(f"training.commands.{name}")
-        module.add_arguments(commands.add_parser(name, help=module.HELP, description=module.HELP))
+        one = command(name)
+        one.add_arguments(parsers.add_parser(name, help=one.help, description=one.help))
     chosen = parser.parse_args(arguments)
-    return int(import_module(f"training.commands.{chosen.command}").run(chosen))
+    return command(chosen.command).run(chosen)
+
+
+def command(name: str) -> Command:
+    """One of COMMANDS."""
+    module = import_module(f"training.commands.{COMMANDS[name]}")
+    several: dict[str, Command] = getattr(module, "COMMANDS", {})
+    return several.get(name) or Command(module.HELP, module.add_arguments, module.run)
 
 
 if __name__ == "__main__":

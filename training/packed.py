@@ -19,7 +19,7 @@ from app.model.scoring import PairLayout
 
 
 @dataclass(frozen=True)
-class Queries:
+class PackedQueries:
     """Questions of one kind, padded to the longest prefix.
 
     rows (Q, P, width): prefix embeddings, vision tokens in place; positions (3, Q, P); real (Q, P) bool;
@@ -34,7 +34,9 @@ class Queries:
     block_positions: Tensor
 
 
-def collate(model: Any, layouts: Sequence[PairLayout], references: Sequence[Sequence[Tensor]]) -> Queries:
+def collate(
+    model: Any, layouts: Sequence[PairLayout], references: Sequence[Sequence[Tensor]]
+) -> PackedQueries:
     """Layouts of one kind of question and, for each, the vision tokens (T, width) of its reference pictures."""
     embed = model.get_input_embeddings()
     longest = max(len(layout.prefix_ids) for layout in layouts)
@@ -44,14 +46,14 @@ def collate(model: Any, layouts: Sequence[PairLayout], references: Sequence[Sequ
     for layout, pictures in zip(layouts, references, strict=True):
         if not torch.equal(layout.block_ids, block):
             raise ValueError("packed questions end with the same block")
-        own = embed(layout.prefix_ids.to(device))
+        embedded = embed(layout.prefix_ids.to(device))
         for tokens, (start, end) in zip(pictures, layout.prefix_image_spans, strict=True):
-            own = torch.cat([own[:start], tokens, own[end:]])
-        short = longest - len(own)
-        rows.append(F.pad(own, (0, 0, 0, short)))
+            embedded = torch.cat([embedded[:start], tokens, embedded[end:]])
+        short = longest - len(embedded)
+        rows.append(F.pad(embedded, (0, 0, 0, short)))
         positions.append(F.pad(layout.prefix_positions, (0, short)))
         real.append(torch.arange(longest) < longest - short)
-    return Queries(
+    return PackedQueries(
         torch.stack(rows),
         torch.stack(positions, 1).to(device),
         torch.stack(real).to(device),
@@ -60,7 +62,7 @@ def collate(model: Any, layouts: Sequence[PairLayout], references: Sequence[Sequ
     )
 
 
-def scores(model: Any, queries: Queries, candidates: Tensor, yes_no: tuple[int, int]) -> Tensor:
+def scores(model: Any, queries: PackedQueries, candidates: Tensor, yes_no: tuple[int, int]) -> Tensor:
     """logit(yes) - logit(no) of every candidate for every query: (Q, M). candidates: vision tokens (M, T, width)."""
     text = model.model.language_model
     count, length, width = queries.rows.shape
@@ -118,9 +120,9 @@ def listwise_loss(odds: Tensor, right: Tensor, ignored: Tensor, binary: float = 
     """
     wrong = ~right & ~ignored
     rest = odds.masked_fill(~wrong, -1e4).logsumexp(1, keepdim=True)
-    beaten = F.softplus(rest - odds)
+    outranked = F.softplus(rest - odds)
     has = right.any(1)
-    ranked = (beaten * right).sum(1).div(right.sum(1).clamp(min=1))
+    ranked = (outranked * right).sum(1).div(right.sum(1).clamp(min=1))
     loss = ranked[has].mean() if bool(has.any()) else odds.sum() * 0
     yes = (F.softplus(-odds) * right).sum() / right.sum().clamp(min=1)
     no = (F.softplus(odds) * wrong).sum() / wrong.sum().clamp(min=1)

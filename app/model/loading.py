@@ -94,44 +94,85 @@ def _require_safetensors(folder: Path) -> None:
 def load_model(checkpoint: Checkpoint, *, device: str = "cpu", four_bit: bool = False) -> tuple[Any, Any]:
     """(model, processor), in eval mode on the device: float32 on a CPU, else bfloat16 (or float16).
 
-    four_bit: NF4 weights for the language model; the vision tower keeps its precision, since small
-    differences between people are read there.
+    four_bit: as load_weights has it.
 
     Raises:
         ModelError: what went wrong, and what to do.
     """
     mend_torchvision()
     import torch
-    from transformers import AutoProcessor, Qwen2VLForConditionalGeneration
+    from transformers import AutoProcessor
 
-    dtype = _dtype(torch, device)
-    options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "device_map": {"": device}}
+    try:
+        model = load_weights(checkpoint, _dtype(torch, device), device=device, four_bit=four_bit)
+        processor = AutoProcessor.from_pretrained(checkpoint.base, trust_remote_code=False)
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"{checkpoint.spec} does not fit into the memory of {device}; load it in 4 bit, or a smaller one"
+        ) from error
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{checkpoint.spec} cannot be loaded: {first_line(error)}") from error
+    return model.eval().requires_grad_(False), processor
+
+
+def load_weights(
+    checkpoint: Checkpoint | str | Path,
+    dtype: Any,
+    *,
+    device: str | None = None,
+    four_bit: bool = False,
+    double_quant: bool = False,
+) -> Any:
+    """A Qwen2VLForConditionalGeneration, with the checkpoint's adapter in it.
+
+    Args:
+        checkpoint: itself, or its folder or hub name.
+        dtype: torch's, of the weights, or of the arithmetic where they are in 4 bit.
+        device: where they go; None leaves it to transformers.
+        four_bit: NF4 weights for the language model; the vision tower keeps its precision, since small
+            differences between people are read there. double_quant: the scales of NF4 in 8 bit too.
+
+    Raises:
+        ModelError: what went wrong. torch.OutOfMemoryError.
+    """
+    mend_torchvision()
+    import torch
+    from transformers import Qwen2VLForConditionalGeneration
+
+    if not isinstance(checkpoint, Checkpoint):
+        checkpoint = find_checkpoint(checkpoint)
+    options: dict[str, Any] = {} if device is None else {"device_map": {"": device}}
     if four_bit:
         from transformers import BitsAndBytesConfig
 
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=double_quant,
             bnb_4bit_compute_dtype=dtype,
             llm_int8_skip_modules=["model.visual", "lm_head"],
         )
     try:
-        model: Any = Qwen2VLForConditionalGeneration.from_pretrained(checkpoint.base, **options)
+        model: Any = Qwen2VLForConditionalGeneration.from_pretrained(
+            checkpoint.base, dtype=dtype, use_safetensors=True, **options
+        )
         if four_bit:
             mend_four_bit(model)
-        processor = AutoProcessor.from_pretrained(checkpoint.base, trust_remote_code=False)
         if checkpoint.adapter:
             model = _with_adapter(model, checkpoint.adapter, merge=not four_bit)
-    except torch.OutOfMemoryError as error:
-        raise ModelError(
-            f"{checkpoint.spec} does not fit into the memory of {device}; load it in 4 bit, or a smaller one"
-        ) from error
+    except torch.OutOfMemoryError:
+        raise
     except Exception as error:  # each layer below has its own errors
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"{checkpoint.spec} cannot be loaded: {first}") from error
-    if hasattr(model, "tie_weights"):
-        model.tie_weights()
-    return model.eval().requires_grad_(False), processor
+        raise ModelError(f"{checkpoint.spec} cannot be loaded: {first_line(error)}") from error
+    model.tie_weights()
+    return model
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, on one line."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _dtype(torch: Any, device: str) -> Any:

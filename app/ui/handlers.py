@@ -1,4 +1,4 @@
-"""What the page's events do: each finds its session, lets the desk do one step, and shows the result."""
+"""What the page's events do: each finds its session, lets it do one step, and shows the result."""
 
 from __future__ import annotations
 
@@ -8,145 +8,148 @@ from typing import Any
 
 import gradio as gr
 
-from app.ui.desk import Desk
-from app.ui.jobs import Job
-from app.ui.refused import Refused
-from app.ui.sessions import Session
-from app.ui.view import Updates, cropper_html, full_view, working_view
+from app.refused import Refused
+from app.service import ChatService
+from app.session import ChatSession
+from app.ui.background import BackgroundWork
+from app.ui.edge import session_of
+from app.ui.view import Updates, View
+from gallery_store.console import StepProgress
 
-Work = Callable[[Session, Callable[[str, int, int], None]], Any]
+Step = Callable[[ChatSession, StepProgress], Any]
 
 
 class Handlers:
     """The handlers of one page. Those that search are generators: they show progress, then the answer."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, service: ChatService, view: View) -> None:
+        self.service = service
+        self.view = view
+        self.uploads = view.uploads
 
     # A message: shown at once by `announce`, answered by `answer` when its turn comes
 
-    def announce(self, message: Any, request: gr.Request) -> list[Any]:
-        session = self.desk.session(request)
+    def announce(self, message: Any, request: gr.Request) -> Updates:
+        session = session_of(self.service, request)
         session.notice = ""
         try:
-            text, files = self.desk.uploads.files_of(message)
+            text, files = self.uploads.files_of(message)
             session.waiting = (text, tuple(files))
         except Refused as problem:
-            session.waiting, session.notice = None, problem.message
-        return [{"text": "", "files": []}, *working_view(self.desk, session, None)]
+            session.waiting, session.notice = None, str(problem)
+        return self.view.sent(session)
 
-    def announce_example(self, chosen: gr.SelectData, request: gr.Request) -> list[Any]:
+    def announce_example(self, chosen: gr.SelectData, request: gr.Request) -> Updates:
         return self.announce({"text": str(chosen.value.get("text", ""))}, request)
 
     def answer(self, reason: str, request: gr.Request) -> Iterator[Updates]:
-        session = self.desk.session(request)
-        text, files = session.waiting or ("", ())
+        session = session_of(self.service, request)
         if session.waiting is None:
-            yield full_view(self.desk, session)
+            yield self.view.full(session)
             return
-        yield from self._run(request, reason, lambda s, tell: self.desk.say(s, text, files, tell))
+        text, files = session.waiting
+        yield from self._run(session, reason, lambda session, progress: session.say(text, files, progress))
 
     # The other steps of a conversation
 
     def search_with(self, reason: str, request: gr.Request) -> Iterator[Updates]:
-        yield from self._on_selected(request, reason, self.desk.search_with)
+        yield from self._on_selected(request, reason, ChatSession.search_with)
 
     def confirm(self, reason: str, request: gr.Request) -> Iterator[Updates]:
-        yield from self._on_selected(request, reason, self.desk.confirm)
+        yield from self._on_selected(request, reason, ChatSession.confirm)
 
     def reject(self, reason: str, request: gr.Request) -> Iterator[Updates]:
-        yield from self._on_selected(request, reason, self.desk.reject)
+        yield from self._on_selected(request, reason, ChatSession.reject)
 
     def undo(self, reason: str, request: gr.Request) -> Iterator[Updates]:
-        yield from self._run(request, reason, lambda s, tell: self.desk.undo(s, tell))
+        yield from self._run(session_of(self.service, request), reason, ChatSession.undo)
 
     def remove_chip(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
-        key = str(event._data.get("key", ""))
-        yield from self._run(request, reason, lambda s, tell: self.desk.remove_chip(s, key, tell))
+        key, session = str(event._data.get("key", "")), session_of(self.service, request)
+        yield from self._run(session, reason, lambda session, progress: session.remove_chip(key, progress))
 
     def crop(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
         """Search with the photo that stands in the cropper, or with the part of it inside the box."""
         choice, box = event._data.get("choice"), event._data.get("box")
-        session = self.desk.session(request)
+        session = session_of(self.service, request)
         photo, session.photo = session.photo, None
         if photo is None or choice == "cancel":
-            yield full_view(self.desk, session)
+            yield self.view.full(session)
             return
 
-        def work(s: Session, tell: Callable[[str, int, int], None]) -> None:
-            self.desk.say(
-                s, "", [photo if choice == "whole" else self.desk.uploads.crop(photo, _box(box))], tell
-            )
+        def say_photo(session: ChatSession, progress: StepProgress) -> None:
+            part = photo if choice == "whole" else self.uploads.crop(photo, sides_of(box))
+            session.say("", [part], progress)
 
-        yield from self._run(request, reason, work)
+        yield from self._run(session, reason, say_photo)
 
     # What needs no search
 
     def choose(self, event: gr.EventData, request: gr.Request) -> Updates:
-        session = self.desk.session(request)
-        return self._quietly(session, lambda: self.desk.select(session, event._data.get("image_id")))
+        session = session_of(self.service, request)
+        return self._at_once(session, lambda: session.select(event._data.get("image_id")))
 
     def more(self, request: gr.Request) -> Updates:
-        session = self.desk.session(request)
-        return self._quietly(session, lambda: self.desk.show_more(session))
+        session = session_of(self.service, request)
+        return self._at_once(session, session.show_more)
 
     def start_over(self, request: gr.Request) -> Updates:
-        session = self.desk.session(request)
-        return self._quietly(session, lambda: self.desk.start_over(session))
+        session = session_of(self.service, request)
+        return self._at_once(session, session.start_over)
 
     def show_cropper(self, file: Any, request: gr.Request) -> Updates:
-        session = self.desk.session(request)
+        session = session_of(self.service, request)
 
         def show() -> None:
-            _, files = self.desk.uploads.files_of({"files": [file] if file else []})
+            _, files = self.uploads.files_of({"files": [file] if file else []})
             if files:
-                cropper_html(self.desk, files[0])  # refuses what is no picture
+                self.view.cropper(files[0])  # refuses what is no picture
                 session.photo = files[0]
 
-        return self._quietly(session, show)
+        return self._at_once(session, show)
 
     def stop(self, request: gr.Request) -> None:
-        self.desk.session(request).stop.set()
+        session_of(self.service, request).stop.set()
 
     # How they are done
 
     def _on_selected(self, request: gr.Request, reason: str, step: Callable[..., Any]) -> Iterator[Updates]:
-        selected = self.desk.session(request).selected
+        session = session_of(self.service, request)
+        selected = session.selected
 
-        def work(session: Session, tell: Callable[[str, int, int], None]) -> None:
+        def do(session: ChatSession, progress: StepProgress) -> None:
             if selected is None:
                 raise Refused("Choose a candidate first.")
-            step(session, selected.image_id, tell)
+            step(session, selected.image_id, progress)
 
-        yield from self._run(request, reason, work)
+        yield from self._run(session, reason, do)
 
-    def _run(self, request: gr.Request, reason: str, work: Work) -> Iterator[Updates]:
-        session = self.desk.session(request)
+    def _run(self, session: ChatSession, reason: str, step: Step) -> Iterator[Updates]:
         session.notice = ""
-        self.desk.give_reason(session, reason)
-        job = Job(lambda tell: work(session, tell))
+        session.give_reason(reason)
+        work = BackgroundWork(lambda progress: step(session, progress))
         try:
-            for running in job.ticks():
-                yield working_view(self.desk, session, running)
+            for running in work.ticks():
+                yield self.view.working(session, running)
         except Refused as problem:
-            session.notice = problem.message
+            session.notice = str(problem)
         except GeneratorExit:  # the tab is gone: nobody waits for the rest
             session.stop.set()
             raise
         session.waiting = None
-        yield full_view(self.desk, session)
+        yield self.view.full(session)
 
-    def _quietly(self, session: Session, work: Callable[[], Any]) -> Updates:
+    def _at_once(self, session: ChatSession, step: Callable[[], Any]) -> Updates:
         session.notice = ""
         try:
-            work()
+            step()
         except Refused as problem:
-            session.notice = problem.message
-        return full_view(self.desk, session)
+            session.notice = str(problem)
+        return self.view.full(session)
 
 
-def _box(box: Any) -> tuple[float, float, float, float]:
-    """Four finite numbers from what the browser sent, or Refused."""
+def sides_of(box: Any) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom from what the browser sent: four finite numbers, or Refused."""
     try:
         left, top, right, bottom = (float(side) for side in box)
     except (TypeError, ValueError):

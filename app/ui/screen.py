@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app.retrieval.comparison import Comparison
-from app.ui import about, gallery_tab
+from app.service import ChatService
+from app.ui import gallery_tab
 from app.ui.api import add_api
-from app.ui.cards import grid_html
-from app.ui.desk import Desk
+from app.ui.edge import PRIVATE
 from app.ui.gallery_tab import cameras_html, stats_html
 from app.ui.handlers import Handlers
-from app.ui.panel import Sought, chips_html, selected_html
+from app.ui.html import PAGE, Sought, candidates_html, chips_html, guide_html, header_html, selected_html
+from app.ui.view import Components, View
+from app.uploads import Uploads
 
-PAGE = Path(__file__).parent / "page"
 EXAMPLES = (
     "I'm looking for a woman in a red jacket with a backpack",
     "A man with a suitcase, seen after 14:00",
     "Someone in a blue coat, without a hat",
 )
 MODEL = {"concurrency_limit": 1, "concurrency_id": "model"}  # one search at a time
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "api_name": "page", "show_progress": "hidden"}
 
 
 class Page(gr.Blocks):
@@ -39,22 +38,23 @@ class Page(gr.Blocks):
         return {**super().get_config_file(), "protocol": "sse_v2.1"}
 
 
-def build_screen(desk: Desk, *, may_import_paths: bool) -> gr.Blocks:
+def build_screen(service: ChatService, uploads: Uploads, *, may_import_paths: bool) -> gr.Blocks:
     """The whole page and the API. may_import_paths: the Gallery tab may name folders of this machine."""
+    engine, store = service.engine, service.store
     with Page(
         title="ChatReID", analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
     ) as blocks:
-        header = gr.HTML(about.header_html(desk.engine), elem_id="header")
+        header = gr.HTML(header_html(engine), elem_id="header")
         with gr.Tabs():
             with gr.Tab("Search", id="search"):
-                _search_tab(desk)
+                _search_tab(service, uploads)
             with gr.Tab("Gallery", id="gallery"):
-                stats, cameras = gallery_tab.build(desk, may_import_paths=may_import_paths)
+                stats, cameras = gallery_tab.build(engine, uploads, may_import_paths=may_import_paths)
             with gr.Tab("Responsible use", id="about"):
-                gr.HTML(about.guide_html(desk.engine), elem_id="guide")
-        add_api(desk, MODEL)
+                gr.HTML(guide_html(engine), elem_id="guide")
+        add_api(service, uploads, MODEL)
         blocks.load(
-            lambda: [about.header_html(desk.engine), stats_html(desk.store), cameras_html(desk.store)],
+            lambda: {header: header_html(engine), stats: stats_html(store), cameras: cameras_html(store)},
             None,
             [header, stats, cameras],
             **PRIVATE,
@@ -62,8 +62,7 @@ def build_screen(desk: Desk, *, may_import_paths: bool) -> gr.Blocks:
     return blocks
 
 
-def _search_tab(desk: Desk) -> None:
-    handlers = Handlers(desk)
+def _search_tab(service: ChatService, uploads: Uploads) -> None:
     with gr.Row(elem_id="desk"):
         with gr.Column(elem_id="pane-chat", elem_classes="cr-pane"):
             chatbot = gr.Chatbot(
@@ -92,7 +91,7 @@ def _search_tab(desk: Desk) -> None:
             cropper = gr.HTML("", elem_id="cropper", visible=False, js_on_load=_script("crop"))
             chips = gr.HTML(chips_html(()), elem_id="chips", js_on_load=_script("chips"))
             candidates = gr.HTML(
-                grid_html((), None, None, 0), elem_id="candidates", js_on_load=_script("candidates")
+                candidates_html((), None), elem_id="candidates", js_on_load=_script("candidates")
             )
         with gr.Column(elem_id="pane-selected", elem_classes="cr-pane"):
             gr.HTML("<h2>Selected candidate</h2>", elem_classes="cr-title")
@@ -107,17 +106,18 @@ def _search_tab(desk: Desk) -> None:
                 confirm = gr.Button("This is the one", elem_id="confirm", interactive=False)
                 reject = gr.Button("Not this one", elem_id="reject", interactive=False)
 
-    # in the order of View.updates
-    view = [chatbot, chips, candidates, selected, search_with, confirm, reject, undo, stop, cropper]
+    components = Components(
+        message, chatbot, chips, candidates, selected, search_with, confirm, reject, undo, stop, cropper
+    )
+    handlers = Handlers(service, View(components, uploads))
 
-    def on(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any = None, **more: Any) -> Any:
-        return event(handler, inputs, view, **PRIVATE, **MODEL, **more)
+    def on(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any = None) -> Any:
+        return event(handler, inputs, components.of_a_step, **PRIVATE, **MODEL)
 
     # A message shows at once, before its turn in the queue comes.
-    sent = message.submit(handlers.announce, message, [message, *view], queue=False, **PRIVATE)
-    on(sent.then, handlers.answer, reason)
-    picked = chatbot.example_select(handlers.announce_example, None, [message, *view], queue=False, **PRIVATE)
-    on(picked.then, handlers.answer, reason)
+    at_once = {"outputs": [message, *components.of_a_step], "queue": False, **PRIVATE}
+    on(message.submit(handlers.announce, message, **at_once).then, handlers.answer, reason)
+    on(chatbot.example_select(handlers.announce_example, **at_once).then, handlers.answer, reason)
 
     on(candidates.choose, handlers.choose)
     on(candidates.more, handlers.more)

@@ -14,15 +14,13 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.retrieval.engine import Engine
+from app.service import ChatService
 from app.settings import ROOT, Settings
-from app.ui.desk import Desk
+from app.ui.html import PAGE
 from app.ui.screen import build_screen
-from app.ui.start import say, uploads_folder
-from app.ui.uploads import Uploads
+from app.uploads import Uploads
+from gallery_store.console import remark
 from gallery_store.store import GalleryStore
-
-PAGE = Path(__file__).parent / "page"
 
 # Nothing is loaded from elsewhere. Gradio itself needs inline scripts and eval.
 _HEADERS = (
@@ -120,13 +118,10 @@ def theme() -> gr.themes.Base:
     )
 
 
-def serve(settings: Settings, engine: Engine) -> None:
+def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
     """Build the screen and serve it until interrupted. The port answers from here on."""
-    uploads = Uploads(
-        uploads_folder(settings), max_bytes=settings.max_upload_mb << 20, max_pixels=settings.max_pixels
-    )
-    desk = Desk(engine, uploads, session_hours=settings.session_hours)
-    blocks = build_screen(desk, may_import_paths=settings.is_local)
+    store = service.store
+    blocks = build_screen(service, uploads, may_import_paths=settings.is_local)
     users = settings.users
     blocks.launch(
         server_name=settings.host,
@@ -136,7 +131,7 @@ def serve(settings: Settings, engine: Engine) -> None:
         allowed_paths=[],
         blocked_paths=_never_served(settings),
         app_kwargs={
-            "routes": [thumbnail_route(engine.store)],
+            "routes": [thumbnail_route(store)],
             "middleware": [Middleware(Guard, local_only=settings.is_local)],
             "docs_url": None,
             "redoc_url": None,
@@ -156,7 +151,7 @@ def serve(settings: Settings, engine: Engine) -> None:
         quiet=True,
         prevent_thread_lock=True,
     )
-    say(f"ChatReID is ready on http://{settings.host}:{settings.port} ({engine.store.count():,} crops)")
+    remark(f"ChatReID is ready on http://{settings.host}:{settings.port} ({store.count():,} crops)")
     blocks.block_thread()
 
 

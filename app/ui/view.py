@@ -1,98 +1,160 @@
-"""A session as the page shows it: one update for each component, in the order of screen.py's `view`."""
+"""A session as the page shows it: an update for each component that changes."""
 
 from __future__ import annotations
 
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from app.chat import conversation as chat
-from app.ui.cards import grid_html, thumbnail_url
-from app.ui.desk import Desk
-from app.ui.jobs import Job
-from app.ui.panel import Sought, chips_html, selected_html
-from app.ui.sessions import Session
-from app.ui.transcript import history
+from app.cards import thumbnail_url
+from app.chat.chips import Chip, chips_of
+from app.chat.conversation import Turn
+from app.chat.search_state import SearchState
+from app.session import ChatSession
+from app.ui.background import BackgroundWork
+from app.ui.edge import refusal_as_error
+from app.ui.html import Sought, candidates_html, chips_html, cropper_html, selected_html
+from app.uploads import Uploads
 
-# chatbot, chips, candidates, selected, search-with-this, confirm, reject, undo, stop, cropper
-Updates = list[Any]
-
-
-def full_view(desk: Desk, session: Session) -> Updates:
-    """Everything, after a step."""
-    ranking, selected = session.ranking, session.selected
-    more = max(0, min(len(ranking.candidates), desk.most_listed) - len(session.cards)) if ranking else 0
-    chosen = gr.Button(interactive=selected is not None)
-    return [
-        history(desk, session),
-        chips_html([(chip.key, chip.label, chip.kind) for chip in chat.chips(session.conversation)]),
-        grid_html(session.cards, ranking, selected.image_id if selected else None, more),
-        selected_html(selected, sought(desk, session), session.compared, desk.kin(session)),
-        chosen,
-        chosen,
-        chosen,
-        gr.Button(interactive=bool(session.conversation.turns)),
-        gr.Button(interactive=False),
-        gr.HTML(cropper_html(desk, session.photo), visible=session.photo is not None),
-    ]
+Updates = dict[Any, Any]  # component -> its new value, or its new properties
 
 
-def working_view(desk: Desk, session: Session, job: Job | None) -> Updates:
-    """What changes while a step is being done: the conversation and how far it is."""
-    off, same = gr.Button(interactive=False), gr.skip()
-    return [
-        history(desk, session, pending=progress_words(job)),
-        same,
-        same,
-        same,
-        off,
-        off,
-        off,
-        off,
-        gr.Button(interactive=True),
-        same,
-    ]
+@dataclass(frozen=True)
+class Components:
+    """The components of the search tab that handlers change."""
+
+    message: gr.MultimodalTextbox
+    chatbot: gr.Chatbot
+    chips: gr.HTML
+    candidates: gr.HTML
+    selected: gr.HTML
+    search_with: gr.Button
+    confirm: gr.Button
+    reject: gr.Button
+    undo: gr.Button
+    stop: gr.Button
+    cropper: gr.HTML
+
+    @property
+    def of_a_step(self) -> list[Any]:
+        """All but the message, which may be typed on while a step is being done."""
+        return [component for component in vars(self).values() if component is not self.message]
 
 
-def progress_words(job: Job | None) -> str:
+class View:
+    """What each component shows of a session."""
+
+    def __init__(self, components: Components, uploads: Uploads) -> None:
+        self.components = components
+        self.uploads = uploads
+
+    @refusal_as_error()
+    def full(self, session: ChatSession) -> Updates:
+        """Everything but the message being typed, after a step."""
+        at, selected, photo = self.components, session.selected, session.photo
+        chips = chips_of(session.conversation.known)
+        on_selected = gr.Button(interactive=selected is not None)
+        return {
+            at.chatbot: self.history(session),
+            at.chips: chips_html(chips),
+            at.candidates: candidates_html(
+                session.cards, session.ranking, selected.image_id if selected else None, session.remaining
+            ),
+            at.selected: selected_html(
+                selected,
+                self._sought(session, chips) if selected else Sought(),
+                session.compared,
+                session.judged_together(),
+            ),
+            at.search_with: on_selected,
+            at.confirm: on_selected,
+            at.reject: on_selected,
+            at.undo: gr.Button(interactive=bool(session.conversation.turns)),
+            at.stop: gr.Button(interactive=False),
+            at.cropper: gr.HTML(self.cropper(photo) if photo else "", visible=photo is not None),
+        }
+
+    def working(self, session: ChatSession, work: BackgroundWork | None) -> Updates:
+        """While a step is being done: the conversation, how far it is, and nothing to press but Stop."""
+        at, off = self.components, gr.Button(interactive=False)
+        return {
+            at.chatbot: self.history(session, pending=progress_words(work)),
+            **dict.fromkeys((at.search_with, at.confirm, at.reject, at.undo), off),
+            at.stop: gr.Button(interactive=True),
+        }
+
+    def sent(self, session: ChatSession) -> Updates:
+        """A message has been sent: it stands in the conversation, and the field is empty again."""
+        return {self.components.message: {"text": "", "files": []}, **self.working(session, None)}
+
+    def cropper(self, photo: Path) -> str:
+        """The photo under a box. Refused when it is no picture."""
+        return cropper_html(self.uploads.data_uri(photo), photo.name)
+
+    def history(self, session: ChatSession, pending: str = "") -> list[dict[str, Any]]:
+        """Messages for gr.Chatbot: what the operator said or did, and each reply.
+
+        pending: how far the step that is being done has come.
+        """
+        messages: list[dict[str, Any]] = []
+        before = SearchState()
+        for turn in session.conversation.turns:
+            messages += self._user_messages(_turn_in_words(turn, before), turn.photos)
+            before = turn.after
+            if turn.reply:
+                messages.append({"role": "assistant", "content": turn.reply})
+        if session.waiting is not None:
+            messages += self._user_messages(*session.waiting)
+        if session.notice:
+            messages.append({"role": "assistant", "content": session.notice})
+        if pending:
+            messages.append({"role": "assistant", "content": f"*{pending}*"})
+        return messages
+
+    def _user_messages(self, text: str, photos: tuple[Path, ...]) -> list[dict[str, Any]]:
+        messages: list[dict[str, Any]] = []
+        for photo in photos:
+            preview = self.uploads.preview_if_any(photo)
+            if preview is not None:
+                content = {"path": str(preview), "alt_text": f"Photo {photo.name}"}
+                messages.append({"role": "user", "content": content})
+        if text.strip():
+            messages.append({"role": "user", "content": text})
+        return messages
+
+    def _sought(self, session: ChatSession, chips: tuple[Chip, ...]) -> Sought:
+        """The query beside the selected candidate."""
+        references = session.query.references
+        ids = [reference.image_id for reference in references if reference.image_id is not None]
+        crops = {crop.id: crop for crop in session.service.store.crops(ids)}
+        pictures = tuple(
+            self.uploads.data_uri(reference.file)
+            if reference.file is not None
+            else thumbnail_url(crops[reference.image_id or 0])
+            for reference in references
+        )
+        words = ", ".join(chip.label for chip in chips if chip.kind in ("wanted", "unwanted", "text"))
+        return Sought(pictures, words)
+
+
+def progress_words(work: BackgroundWork | None) -> str:
     """ "Reading candidates, 32 of 64", or "Searching" before the model reads."""
-    if job is None or job.stage != "rerank" or not job.total:
+    if work is None or work.stage != "rerank" or not work.total:
         return "Searching…"
-    return f"Reading candidates, {job.done} of {job.total}…"
+    return f"Reading candidates, {work.done} of {work.total}…"
 
 
-def sought(desk: Desk, session: Session) -> Sought:
-    """The query beside the selected candidate."""
-    query = chat.to_query(session.conversation)
-    ids = [reference.image_id for reference in query.references if reference.image_id is not None]
-    crops = {crop.id: crop for crop in desk.store.crops(ids)}
-    pictures = tuple(
-        desk.uploads.data_uri(reference.file)
-        if reference.file is not None
-        else thumbnail_url(crops[reference.image_id or 0])
-        for reference in query.references
-    )
-    words = ", ".join(
-        chip.label for chip in chat.chips(session.conversation) if chip.kind in ("wanted", "unwanted", "text")
-    )
-    return Sought(pictures, words)
-
-
-def cropper_html(desk: Desk, photo: Path | None) -> str:
-    """A photo under a box that can be moved and resized; "" without one. Refused when it is no picture."""
-    if photo is None:
-        return ""
-    return (
-        '<div class="cr-title"><h2>Crop the photo to the person</h2></div>'
-        f'<div class="cr-crop"><img src="{desk.uploads.data_uri(photo)}" alt="{escape(photo.name)}">'
-        '<div class="cr-crop-box" tabindex="0" role="group" data-box="0.3,0.05,0.7,0.95" '
-        'style="left:30%;top:5%;width:40%;height:90%" '
-        'aria-label="Part of the photo. Arrow keys move it, Shift and arrow keys resize it.">'
-        "<i></i></div></div>"
-        '<div class="cr-crop-buttons">'
-        '<button type="button" class="cr-plain is-primary" data-crop="part">Search with this part</button>'
-        '<button type="button" class="cr-plain" data-crop="whole">Use the whole photo</button>'
-        '<button type="button" class="cr-plain" data-crop="cancel">Cancel</button></div>'
-    )
+def _turn_in_words(turn: Turn, before: SearchState) -> str:
+    """What the operator said, or did with a button."""
+    if turn.action == "search-with":
+        return f"Search with crop {turn.image_id}"
+    if turn.action == "confirm":
+        return f"Crop {turn.image_id} is the one"
+    if turn.action == "reject":
+        return f"Not crop {turn.image_id}"
+    if turn.action == "remove-chip":
+        label = next((chip.label for chip in chips_of(before) if chip.key == turn.chip), "")
+        return f"Remove {label}".strip()
+    return turn.text

@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 
-from training.evaluation.histogram import histograms
+from training.evaluation.framing import histograms
 from training.evaluation.metrics import evaluate
-from training.synthetic.cameras import cameras
 from training.synthetic.people import WORLD_VERSION, people
+from training.synthetic.site import cameras
 from training.synthetic.world import crops_of
 
 

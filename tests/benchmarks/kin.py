@@ -14,8 +14,9 @@ from pathlib import Path
 
 from app.model.checkpoint import CheckpointManifest
 from app.settings import DEMO_CLIP, DEMO_MODEL
-from training.evaluation.searchers import Models, Searchers
-from training.evaluation.synthetic_run import Plan, run_synthetic
+from training.evaluation.plans import SyntheticPlan
+from training.evaluation.runner import evaluate_plan
+from training.evaluation.workers import Models, Workers
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def main() -> None:
     parser.add_argument("--identities", type=int, default=100)
     parser.add_argument("--workers", type=int, default=2)
     chosen = parser.parse_args()
-    plan = Plan(chosen.seed, chosen.identities, rankers=("clip", "combined"))
+    plan = SyntheticPlan(chosen.seed, chosen.identities, rankers=("clip", "combined"))
     with tempfile.TemporaryDirectory() as place:
         alone = Path(shutil.copytree(DEMO_MODEL, Path(place) / "alone"))
         manifest = CheckpointManifest.read(alone)
@@ -33,8 +34,8 @@ def main() -> None:
         figures = {}
         for name, folder in (("each alone", alone), ("with kin", DEMO_MODEL)):
             models = Models(clip=str(DEMO_CLIP), model=str(folder))
-            with Searchers(models, chosen.workers) as searchers:
-                figures[name] = run_synthetic(plan, searchers, work=Path(place) / name).settings
+            with Workers(models, chosen.workers) as workers:
+                figures[name] = evaluate_plan(plan, workers, work=Path(place) / name).settings
     first, second = figures.values()
     print(f"mAP of {chosen.identities} people, seed {chosen.seed}")
     print(f"{'':18}{'CLIP alone':>12}{'each alone':>12}{'with kin':>12}{'gain':>8}")

@@ -10,8 +10,8 @@ import argparse
 import time
 
 from tests.instruction_columns import made_up
-from training.instructions.mixtures import STAGES
-from training.instructions.stream import Stream
+from training.instructions.mixtures import MIXTURES
+from training.instructions.stage_samples import SampleMaker
 
 
 def main() -> None:
@@ -22,9 +22,9 @@ def main() -> None:
     for people in (300, 9_200):
         for texts, shares in (("attributes", 0.0), ("captions", 1.0)):
             columns = made_up(people, (2, 20), captions=shares, sets=3)
-            for number, mixture in STAGES.items():
+            for number, mixture in MIXTURES.items():
                 start = time.process_time()
-                stream = Stream(mixture, columns, 0)
+                stream = SampleMaker(mixture, columns, 0)
                 for index in range(3000):  # orders of the mixture are made as they are met
                     stream.sample(index)
                 ready = time.process_time()

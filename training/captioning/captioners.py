@@ -1,31 +1,37 @@
-"""Who tells what pictures show: any Qwen2-VL, here, or a server that speaks as OpenAI's does (in GPT-4o's place).
+"""Captions and attributes for pictures, by any Qwen2-VL, here, or by a server that speaks as OpenAI's does (in
+GPT-4o's place).
 
 Each picture is asked about twice: the paper's caption question, and Figure 4's annotation question, to which a
 list of the vocabulary is added for models that were never taught its format. Answers are read by
-app.model.answers, so that whatever is not in the vocabulary is passed over.
+app.model.answers, so that whatever is not in the vocabulary is passed over. Captions are written as they come: a
+killed run goes on behind its last whole line.
 """
 
 from __future__ import annotations
 
 import base64
-import json
+import ssl
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
 
+import httpx
 from PIL import Image
 
 from app.model.answers import ENTRIES, parse_annotation
 from app.model.pictures import STAGE_1, ImageRule
 from app.model.prompts import Message, annotate_prompt, caption_prompt
 from app.model.vocabulary import KINDS
+from gallery_store.console import Progress
+from gallery_store.decoding import PictureError
+from training.captioning.side_files import append_lines, json_lines, open_for_lines, path_key
+from training.datasets.record import Record
 
 CAPTION_TOKENS, ANNOTATION_TOKENS = 256, 160
+HOPELESS = 8  # pictures refused one after the other, none described yet: it is not the pictures
 AGAIN = (408, 409, 429, 500, 502, 503, 504, 529)  # answers of a server that may be better next time
 
 
@@ -38,7 +44,7 @@ class CaptionerError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Told:
+class PictureDescription:
     """caption: one line of plain words. attributes: kind -> value of the vocabulary, those that were recognised."""
 
     caption: str
@@ -50,7 +56,7 @@ class Captioner(Protocol):
 
     batch: int
 
-    def tell(self, pictures: Sequence[Image.Image]) -> list[Told | CaptionerError]:
+    def describe(self, pictures: Sequence[Image.Image]) -> list[PictureDescription | CaptionerError]:
         """One answer for each RGB picture. Raises CaptionerError where no picture could go well."""
         ...
 
@@ -61,11 +67,11 @@ def annotation_question() -> list[Message]:
     lines = [
         f"{entry}: {' '.join('|'.join(KINDS[kind]) for kind in kinds)}" for entry, kinds in ENTRIES.items()
     ]
-    told = (
+    read_answers = (
         '\nAnswer in one line of this form, with one word out of each group, and "unseen" where the picture does'
         " not show it:\n" + "; ".join(lines)
     )
-    content = [*message["content"], {"type": "text", "text": told}]
+    content = [*message["content"], {"type": "text", "text": read_answers}]
     return [{**message, "content": content}]
 
 
@@ -93,10 +99,10 @@ class LocalCaptioner:
         self._caption = PromptTokens(self._processor, caption_prompt())
         self._annotate = PromptTokens(self._processor, question)
 
-    def tell(self, pictures: Sequence[Image.Image]) -> list[Told | CaptionerError]:
+    def describe(self, pictures: Sequence[Image.Image]) -> list[PictureDescription | CaptionerError]:
         captions = self._answers(self._caption, pictures, CAPTION_TOKENS)
         annotations = self._answers(self._annotate, pictures, ANNOTATION_TOKENS)
-        return [told(caption, words) for caption, words in zip(captions, annotations, strict=True)]
+        return [read_answers(caption, words) for caption, words in zip(captions, annotations, strict=True)]
 
     def _answers(self, question: Any, pictures: Sequence[Image.Image], limit: int) -> list[str]:
         import torch
@@ -111,19 +117,19 @@ class LocalCaptioner:
             seen = reader.see([Picture(n, lambda p=picture: p) for n, picture in enumerate(pictures)])  # type: ignore[misc]
             for grid in dict.fromkeys(one.grid for one in seen if one):
                 group = [(place, one) for place, one in enumerate(seen) if one and one.grid == grid]
-                found = generate(
+                generated = generate(
                     self._language, question, [one for _, one in group], batch=self.batch, limit=limit
                 )
-                for (place, _), answer in zip(group, found, strict=True):
+                for (place, _), answer in zip(group, generated, strict=True):
                     answers[place] = self._processor.tokenizer.decode(answer.ids)
         return answers
 
 
 class RemoteCaptioner:
-    """A server at ADDRESS/chat/completions, by the standard library alone.
+    """A server at ADDRESS/chat/completions.
 
     key: sent as a bearer token; never written anywhere. tries, wait: how often, and after how many seconds
-    (doubled each time), an answer that may be better next time is asked for again.
+    (doubled each time), an answer that may be better next time is asked for again. timeout: seconds without a byte.
     """
 
     def __init__(
@@ -140,24 +146,27 @@ class RemoteCaptioner:
         if not address.startswith(("http://", "https://")):
             raise CaptionerError(f"{address!r} is no address; it begins with http:// or https://")
         self.url = address.rstrip("/") + "/chat/completions"
-        self.model, self.key, self.batch = model, key, batch
-        self.tries, self.wait, self.timeout = tries, wait, timeout
+        self.model, self.batch = model, batch
+        self.tries, self.wait = tries, wait
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        # The machine's own certificates, not those of a package.
+        self._client = httpx.Client(timeout=timeout, verify=ssl.create_default_context())
 
-    def tell(self, pictures: Sequence[Image.Image]) -> list[Told | CaptionerError]:
+    def describe(self, pictures: Sequence[Image.Image]) -> list[PictureDescription | CaptionerError]:
         """Pictures are asked about side by side."""
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(max(1, len(pictures))) as threads:
-            found = list(threads.map(self._one, pictures))
-        for answer in found:
+            answers = list(threads.map(self._one, pictures))
+        for answer in answers:
             if isinstance(answer, CaptionerError) and not answer.picture:
                 raise answer
-        return found
+        return answers
 
-    def _one(self, picture: Image.Image) -> Told | CaptionerError:
+    def _one(self, picture: Image.Image) -> PictureDescription | CaptionerError:
         try:
             caption = self._ask(caption_prompt(), picture, CAPTION_TOKENS)
-            return told(caption, self._ask(annotation_question(), picture, ANNOTATION_TOKENS))
+            return read_answers(caption, self._ask(annotation_question(), picture, ANNOTATION_TOKENS))
         except CaptionerError as problem:
             return problem
 
@@ -168,24 +177,19 @@ class RemoteCaptioner:
             "max_tokens": limit,
             "temperature": 0,
         }
-        headers = {"Content-Type": "application/json"}
-        if self.key:
-            headers["Authorization"] = f"Bearer {self.key}"
-        data = json.dumps(body).encode()
         for attempt in range(self.tries):
-            request = urllib.request.Request(self.url, data, headers)
             try:
-                with urllib.request.urlopen(request, timeout=self.timeout) as reply:
-                    return _text(json.loads(reply.read()))
-            except urllib.error.HTTPError as problem:
-                reason = f"{problem.code} {problem.reason}"
-                if problem.code not in AGAIN:
-                    text = f"{self.url} answers {reason}: {_first_words(problem)}"
-                    raise CaptionerError(text, picture=problem.code in (400, 413, 422)) from None
+                reply = self._client.post(self.url, json=body, headers=self._headers)
+                if reply.is_success:
+                    return _text(reply.json())
+                reason = f"{reply.status_code} {reply.reason_phrase}"
+                if reply.status_code not in AGAIN:
+                    text = f"{self.url} answers {reason}: {_first_words(reply)}"
+                    raise CaptionerError(text, picture=reply.status_code in (400, 413, 422))
             except (KeyError, IndexError, TypeError, ValueError):
                 reason = "its answer is not a chat completion"
-            except (OSError, TimeoutError) as problem:  # URLError is an OSError
-                reason = str(getattr(problem, "reason", problem)) or type(problem).__name__
+            except (httpx.HTTPError, httpx.InvalidURL) as problem:
+                reason = str(problem) or type(problem).__name__
             if attempt + 1 < self.tries:
                 time.sleep(self.wait * 2**attempt)
         raise CaptionerError(
@@ -193,10 +197,10 @@ class RemoteCaptioner:
         )
 
 
-def told(caption: str, annotation: str) -> Told:
+def read_answers(caption: str, annotation: str) -> PictureDescription:
     """The two answers, read."""
     attributes = {attribute.kind: attribute.value for attribute in parse_annotation(annotation)}
-    return Told(" ".join(caption.split()), attributes)
+    return PictureDescription(" ".join(caption.split()), attributes)
 
 
 def _parts(message: Message, picture: Image.Image) -> list[dict[str, Any]]:
@@ -214,8 +218,63 @@ def _text(reply: Any) -> str:
     return text
 
 
-def _first_words(problem: urllib.error.HTTPError) -> str:
-    try:
-        return " ".join(problem.read(400).decode("utf-8", "replace").split())[:200]
-    except OSError:
-        return ""
+def _first_words(reply: httpx.Response) -> str:
+    return " ".join(reply.content[:400].decode("utf-8", "replace").split())[:200]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """described: pictures described now; before: already in the file; refused, unreadable: with the reason; drawn:
+    without a file, left out."""
+
+    described: int
+    before: int
+    refused: tuple[tuple[str, str], ...]
+    unreadable: tuple[tuple[str, str], ...]
+    drawn: int
+
+
+def caption_all(
+    records: Sequence[Record],
+    root: Path | None,
+    captioner: Captioner,
+    file: Path,
+    *,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Appends a line for each picture that the file does not describe yet. Raises CaptionerError, DataSetError."""
+    pictures = {path_key(r.image, root): r for r in records if isinstance(r.image, Path)}
+    drawn = sum(not isinstance(record.image, Path) for record in records)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    have = {row["path"] for row in json_lines(file)} if file.exists() else set()
+    left = [key for key in pictures if key not in have]
+    refused: list[tuple[str, str]] = []
+    unreadable: list[tuple[str, str]] = []
+    done = 0
+    with open_for_lines(file) as out:
+        for keys in _batches(left, captioner.batch):
+            opened = []
+            for key in keys:
+                try:
+                    opened.append((key, pictures[key].picture()))
+                except PictureError as problem:
+                    unreadable.append((key, problem.reason))
+            answers = captioner.describe([picture for _, picture in opened]) if opened else []
+            lines = []
+            for (key, _), answer in zip(opened, answers, strict=True):
+                if isinstance(answer, CaptionerError):
+                    refused.append((key, str(answer)))
+                else:
+                    lines.append({"path": key, "caption": answer.caption, "attributes": answer.attributes})
+            append_lines(out, lines)
+            done += len(lines)
+            if not done and len(refused) >= HOPELESS:
+                raise CaptionerError(f"the first {len(refused)} pictures were all refused; {refused[0][1]}")
+            if progress is not None:
+                progress(done + len(refused) + len(unreadable), len(left))
+    return Outcome(done, len(pictures) - len(left), tuple(refused), tuple(unreadable), drawn)
+
+
+def _batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,16 +1,17 @@
-"""`python -m training demo`."""
+"""`python -m training demo | gallery`: what assets/ is made of."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-HELP = "make both demo models from nothing; a stopped run goes on where it was"
+from gallery_store.console import remark
+from training.commands import Command
+
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/demo"), help="checkpoints, pools, log.jsonl")
     parser.add_argument("--assets", type=Path, default=ASSETS, help="where the finished models go")
     parser.add_argument("--seed", type=int, default=0)
@@ -36,22 +37,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(chosen: argparse.Namespace) -> int:
+def _run_demo(chosen: argparse.Namespace) -> int:
     import torch
 
-    from training.demo.recipe import FURTHER, STEPS, Course, train_demo
+    from training.demo.recipe import FURTHER, STEPS, StepBudget, train_demo
 
     only = chosen.only or (FURTHER if chosen.start else STEPS)
     if unknown := sorted(set(only) - set(STEPS)):
-        print(f"there is no step {', '.join(unknown)}; the steps are {', '.join(STEPS)}", file=sys.stderr)
+        remark(f"there is no step {', '.join(unknown)}; the steps are {', '.join(STEPS)}")
         return 2
     if chosen.start and (wrong := [name for name in only if name not in FURTHER]):
-        print(f"--start teaches further by {', '.join(FURTHER)}, not by {', '.join(wrong)}", file=sys.stderr)
+        remark(f"--start teaches further by {', '.join(FURTHER)}, not by {', '.join(wrong)}")
         return 2
     if chosen.start and (
         missing := [n for n in ("demo_clip", "demo_qwen2vl") if not (chosen.start / n).is_dir()]
     ):
-        print(f"{chosen.start} has no {' and no '.join(missing)} to go on from", file=sys.stderr)
+        remark(f"{chosen.start} has no {' and no '.join(missing)} to go on from")
         return 2
     torch.set_num_threads(chosen.threads)
     if chosen.ablate is not None:
@@ -59,7 +60,7 @@ def run(chosen: argparse.Namespace) -> int:
     train_demo(
         chosen.work,
         chosen.assets,
-        course=Course().scaled(chosen.scale),
+        budget=StepBudget().scaled(chosen.scale),
         seed=chosen.seed,
         workers=2,
         processes=chosen.processes,
@@ -71,23 +72,45 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _ablate(work: Path, steps: int) -> int:
     from training.demo.ablation import Measure, ablate, ablation_table
+    from training.demo.learning import LearningLog
     from training.demo.pool import load_pool
-    from training.demo.progress import Log
     from training.demo.recipe import VALIDATION
 
     if steps < 1:
-        print(f"a stage has one step or more, not {steps}", file=sys.stderr)
+        remark(f"a stage has one step or more, not {steps}")
         return 2
     if missing := [name for name in ("tower", "demo_clip") if not (work / name).is_dir()]:
         needed = " and ".join(missing)
-        print(
-            f"{work} has no {needed} yet: `python -m training demo --only pools clip tower` makes them",
-            file=sys.stderr,
-        )
+        remark(f"{work} has no {needed} yet: `python -m training demo --only pools clip tower` makes them")
         return 2
     measure = Measure.over(load_pool(work / "pool-validation", VALIDATION, 2), work / "demo_clip")
-    found = ablate(
-        work, steps, lambda spec: load_pool(work / "pool-ablation", spec, 2), measure, Log(work / "log.jsonl")
+    results = ablate(
+        work,
+        steps,
+        lambda spec: load_pool(work / "pool-ablation", spec, 2),
+        measure,
+        LearningLog(work / "log.jsonl"),
     )
-    print(ablation_table(found, steps))
+    print(ablation_table(results, steps))
     return 0
+
+
+def _add_gallery_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=ASSETS / "demo_gallery")
+
+
+def _run_gallery(chosen: argparse.Namespace) -> int:
+    from training.demo.gallery import write_gallery
+
+    print(f"{write_gallery(chosen.out)} crops in {chosen.out}")
+    return 0
+
+
+COMMANDS = {
+    "demo": Command(
+        "make both demo models from nothing; a stopped run goes on where it was",
+        _add_demo_arguments,
+        _run_demo,
+    ),
+    "gallery": Command("draw the demo gallery", _add_gallery_arguments, _run_gallery),
+}

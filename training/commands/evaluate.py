@@ -1,18 +1,20 @@
-"""`python -m training evaluate`: a score file, a benchmark, or the synthetic one."""
+"""`python -m training evaluate`: a score file, a benchmark, or drawn people (synthetic, dialogue, open set)."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gallery_store.console import remark
+
 if TYPE_CHECKING:
     from training.evaluation.results import Result
-    from training.evaluation.searchers import Models
+    from training.evaluation.runner import EvaluationPlan
+    from training.evaluation.workers import Models, Workers
 
 HELP = "measure: a benchmark by the path that operators use, or a file of scores from anywhere"
 
@@ -26,9 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.npz",
         help="arrays scores (Q, G; higher is better), query_ids, gallery_ids, query_cameras, gallery_cameras",
     )
-    from training.commands import evaluate_drawn
-
-    evaluate_drawn.add_arguments(what, parser)
+    what.add_argument(
+        "--dialogue", action="store_true", help="a simulated operator talks to the chat; figures by round"
+    )
+    what.add_argument(
+        "--open-set", action="store_true", help="queries whose person is absent, and the confidences shown"
+    )
+    drawn = parser.add_argument_group("drawn people: --benchmark synthetic, --dialogue, --open-set")
+    drawn.add_argument("--identities", type=int, default=100, metavar="M", help="people in each setting")
+    drawn.add_argument("--settings", metavar="A,B", help="of the synthetic benchmark (default: all)")
+    drawn.add_argument("--rounds", type=int, default=5, help="answers of the simulated operator")
+    drawn.add_argument("--wrong", type=float, default=0.05, help="share of answers that are wrong")
+    drawn.add_argument("--unsure", type=float, default=0.15, help='share of answers "I don\'t know"')
     parser.add_argument("--json", action="store_true", help="print one JSON object of unrounded fractions")
     parser.add_argument(
         "--max-rank", type=_positive, default=10, metavar="N", help="how far --scores prints the CMC curve"
@@ -69,11 +80,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    from training.commands import evaluate_drawn
+    """Raises nothing that its user can mend: that is one sentence and exit code 2."""
+    if chosen.scores:
+        return _run_scores(chosen)
+    from training.evaluation.workers import Workers
 
-    if evaluate_drawn.wants(chosen):
-        return evaluate_drawn.run(chosen)
-    return _run_scores(chosen) if chosen.scores else _run_benchmark(chosen)
+    if chosen.dialogue:
+        evaluate = _dialogue
+    elif chosen.open_set:
+        evaluate = _open_set
+    elif chosen.benchmark == "synthetic":
+        evaluate = _synthetic
+    else:
+        evaluate = _benchmark
+    try:
+        with Workers(_models(chosen), chosen.workers) as workers, _work_folder(chosen) as work:
+            result, text = evaluate(chosen, workers, Path(work))
+    except _errors() as error:
+        return _refused(error)
+    print(json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False) if chosen.json else text)
+    return 0
 
 
 def _run_scores(chosen: argparse.Namespace) -> int:
@@ -84,7 +110,7 @@ def _run_scores(chosen: argparse.Namespace) -> int:
     try:
         ranks = evaluate_file(chosen.scores)
     except ScoresError as error:
-        return refused(error)
+        return _refused(error)
     metrics = ranks.metrics()
     if chosen.json:
         print(json.dumps(asdict(metrics)))
@@ -98,18 +124,13 @@ def _run_scores(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _run_benchmark(chosen: argparse.Namespace) -> int:
-    from training.evaluation.benchmark_run import (
-        BEST_CHOICE_QUERIES,
-        K_RECIPROCAL,
-        RANKERS,
-        Plan,
-        run_benchmark,
-    )
-    from training.evaluation.benchmarks import Benchmark
-    from training.evaluation.searchers import Searchers
+def _benchmark(chosen: argparse.Namespace, workers: Workers, work: Path) -> tuple[Result, str]:
+    from training.evaluation.hits import RANKERS
+    from training.evaluation.plans import BENCHMARK_BEST_CHOICE, K_RECIPROCAL, BenchmarkPlan
+    from training.evaluation.printing import benchmark_table
+    from training.evaluation.protocols import Benchmark
 
-    rankers = tuple(chosen.rankers.split(",")) if chosen.rankers else RANKERS
+    rankers = _names(chosen.rankers) or RANKERS
     if chosen.k_reciprocal and K_RECIPROCAL not in rankers:
         rankers = (*rankers, K_RECIPROCAL)
     benchmark = Benchmark(
@@ -121,21 +142,55 @@ def _run_benchmark(chosen: argparse.Namespace) -> int:
         chosen.max_queries or 0,
         chosen.seed,
     )
-    best_choice = BEST_CHOICE_QUERIES if chosen.best_choice is None else chosen.best_choice
-    try:
-        plan = Plan(benchmark, rankers, best_choice)
-        with Searchers(models_of(chosen), chosen.workers) as searchers, work_folder(chosen) as work:
-            result = run_benchmark(plan, searchers, work=Path(work), out=chosen.out)
-    except errors() as error:
-        return refused(error)
-    show(result, as_json=chosen.json)
-    return 0
+    best_choice = BENCHMARK_BEST_CHOICE if chosen.best_choice is None else chosen.best_choice
+    result = _measured(BenchmarkPlan(benchmark, rankers, best_choice), chosen, workers, work)
+    return result, benchmark_table(result)
 
 
-def models_of(chosen: argparse.Namespace) -> Models:
+def _synthetic(chosen: argparse.Namespace, workers: Workers, work: Path) -> tuple[Result, str]:
+    from training.evaluation.plans import SYNTHETIC_BEST_CHOICE, SYNTHETIC_RANKERS, SyntheticPlan
+    from training.evaluation.printing import synthetic_table
+    from training.evaluation.synthetic import SETTINGS
+
+    plan = SyntheticPlan(
+        chosen.seed,
+        chosen.identities,
+        _names(chosen.settings) or tuple(SETTINGS),
+        _names(chosen.rankers) or SYNTHETIC_RANKERS,
+        # 0 asks for all of them
+        SYNTHETIC_BEST_CHOICE if chosen.best_choice is None else chosen.best_choice or chosen.identities,
+    )
+    result = _measured(plan, chosen, workers, work)
+    return result, synthetic_table(result)
+
+
+def _measured(plan: EvaluationPlan, chosen: argparse.Namespace, workers: Workers, work: Path) -> Result:
+    from training.evaluation.runner import evaluate_plan
+
+    return evaluate_plan(plan, workers, work=work, out=chosen.out)
+
+
+def _dialogue(chosen: argparse.Namespace, workers: Workers, work: Path) -> tuple[Result, str]:
+    from training.evaluation.dialogue import Operator, dialogue_table, run_dialogue
+
+    operator = Operator(chosen.wrong, chosen.unsure)
+    result = run_dialogue(
+        chosen.seed, chosen.identities, chosen.rounds, operator, workers, work=work, out=chosen.out
+    )
+    return result, dialogue_table(result)
+
+
+def _open_set(chosen: argparse.Namespace, workers: Workers, work: Path) -> tuple[Result, str]:
+    from training.evaluation.open_set import open_set_table, run_open_set
+
+    result = run_open_set(chosen.seed, chosen.identities, workers, work=work, out=chosen.out)
+    return result, open_set_table(result)
+
+
+def _models(chosen: argparse.Namespace) -> Models:
     """Which models the command line names. Raises SettingsError for what the app would refuse too."""
     from app.settings import Settings
-    from training.evaluation.searchers import Models
+    from training.evaluation.workers import Models
 
     given = {name: getattr(chosen, name) for name in ("k", "tau", "device", "four_bit")}
     given |= {name: getattr(chosen, name) for name in ("model", "clip") if getattr(chosen, name) != "demo"}
@@ -150,36 +205,20 @@ def models_of(chosen: argparse.Namespace) -> Models:
     )
 
 
-def work_folder(chosen: argparse.Namespace) -> Any:
+def _work_folder(chosen: argparse.Namespace) -> Any:
     """A context manager that gives the folder to work in: --work, OUT/work, or one that is thrown away."""
     kept = chosen.work or (chosen.out / "work" if chosen.out else None)
     return nullcontext(kept) if kept else tempfile.TemporaryDirectory(prefix="chatreid-evaluate-")
 
 
-def show(result: Result, *, as_json: bool) -> None:
-    """The result on standard output."""
-    if as_json:
-        print(json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False))
-        return
-    print(f"{'setting':20} {'ranker':12}    mAP  rank-1  rank-5 rank-10   mINP  recall@K  queries")
-    for setting, rankers in result.settings.items():
-        for ranker, of in rankers.items():
-            shares = "  ".join(f"{100 * of[k]:6.2f}" for k in ("mAP", "rank1", "rank5", "rank10", "mINP"))
-            recall = f"{100 * of['prefilter_recall']:8.2f}" if "prefilter_recall" in of else " " * 8
-            print(f"{setting:20} {ranker:12} {shares}  {recall}  {of['queries']:7}")
-    print("  ".join(f"{part} {seconds:.3f} s" for part, seconds in result.seconds.items()))
-    for note in result.notes:
-        print(note)
-
-
-def errors() -> tuple[type[Exception], ...]:
+def _errors() -> tuple[type[Exception], ...]:
     """What an evaluation refuses in one sentence."""
     from app.model.checkpoint import ModelError
     from app.retrieval.query import RetrievalError
     from app.settings import SettingsError
     from gallery_store.encoder import EncoderError
     from gallery_store.errors import GalleryError
-    from training.datasets.errors import DataSetError
+    from training.datasets.faults import DataSetError
     from training.evaluation.harness import HarnessError
     from training.evaluation.protocols import ProtocolError
 
@@ -187,10 +226,14 @@ def errors() -> tuple[type[Exception], ...]:
     return (*of_data, SettingsError, ModelError, EncoderError, RetrievalError, GalleryError)
 
 
-def refused(error: Exception) -> int:
+def _refused(error: Exception) -> int:
     """One sentence on standard error; the exit code."""
-    print(error, file=sys.stderr)
+    remark(str(error))
     return 2
+
+
+def _names(given: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (given or "").split(",") if name.strip())
 
 
 def _positive(text: str) -> int:

@@ -21,19 +21,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    from training.evaluation.report.markdown import markdown
-    from training.evaluation.report.page import page
-    from training.evaluation.report.runs import read_runs
-    from training.evaluation.results import ResultError, write_bytes
+    from gallery_store.files import write_file
+    from training.evaluation.report.evaluations import read_evaluations
+    from training.evaluation.report.formats import html_report, markdown_report
+    from training.evaluation.results import ResultError
 
     if chosen.out.is_dir():
         print(f"{chosen.out} is a folder; name a file, such as {chosen.out / 'report.html'}", file=sys.stderr)
         return 2
     try:
-        runs = read_runs(chosen.runs)
+        runs = read_evaluations(chosen.runs)
         written = [
-            write_bytes(chosen.out.with_suffix(suffix), text.encode())
-            for suffix, text in ((".html", page(runs)), (".md", markdown(runs)))
+            write_file(chosen.out.with_suffix(suffix), text)
+            for suffix, text in ((".html", html_report(runs)), (".md", markdown_report(runs)))
         ]
     except (ResultError, OSError) as error:
         print(error, file=sys.stderr)

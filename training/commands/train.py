@@ -1,21 +1,20 @@
-"""`python -m training train`."""
+"""`python -m training train | publish | memory`: the three stages, what the app opens, and what they need."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from training.tuning.run import Run
+    from training.tuning.stage_run import StageRun
 
-from training.commands.sources import add_side_files, add_sources
+from gallery_store.console import quiet, remark
+from training.commands import Command
+from training.commands.datasets import add_side_files, add_sources
 
-HELP = "tune a Qwen2-VL through the paper's three stages"
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--stage", type=int, choices=(1, 2, 3))
     which.add_argument(
@@ -80,26 +79,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(chosen: argparse.Namespace) -> int:
+def _run_train(chosen: argparse.Namespace) -> int:
     from app.model.checkpoint import ModelError
-    from training.datasets.errors import DataSetError
-    from training.instructions.stream import CannotBeMade
-    from training.tuning.errors import TuningError
+    from training.datasets.faults import DataSetError
+    from training.instructions.stage_samples import CannotBeMade
+    from training.tuning.failures import TuningError
 
     try:
-        return _run(chosen)
+        return _train(chosen)
     except (ModelError, DataSetError, CannotBeMade, TuningError, OSError) as error:
-        print(error, file=sys.stderr)
+        remark(str(error))
         return 2
 
 
-def _run(chosen: argparse.Namespace) -> int:
-    from training.captioning.stored import prepared
+def _train(chosen: argparse.Namespace) -> int:
+    from training.captioning.side_files import prepared
     from training.datasets.load import load_many
     from training.datasets.training_records import training_records
-    from training.instructions.stream import Samples
-    from training.instructions.vectors import read_vectors
-    from training.tuning.run import check_place, clear, is_done, run_stage
+    from training.instructions.look_alikes import read_vectors
+    from training.instructions.stage_samples import Samples
+    from training.tuning.stage_run import check_place, clear, is_done, run_stage
 
     runs = [run for run in planned(chosen) if not _skipped(run, chosen)]
     for run in runs[:1]:  # the others start from what is not there yet
@@ -107,14 +106,14 @@ def _run(chosen: argparse.Namespace) -> int:
         check_place(run, resume=chosen.resume or chosen.all)
     if not runs:
         return 0
-    found = load_many(runs[0].data, chosen.root)
-    records = training_records(prepared(found, chosen.root, chosen.captions, chosen.dropped))
+    data_sets = load_many(runs[0].data, chosen.root)
+    records = training_records(prepared(data_sets, chosen.root, chosen.captions, chosen.dropped))
     vectors = read_vectors(chosen.vectors, records.records, chosen.root) if chosen.vectors else None
     for run in runs:
         samples = Samples(run.stage.mixture, records, run.seed, vectors=vectors)
         if _is_first_process():
             for line in samples.plan.report():
-                print(f"stage {run.stage.number}: {line}", file=sys.stderr)
+                remark(f"stage {run.stage.number}: {line}")
         done = run_stage(run, samples, resume=chosen.resume or chosen.all)
         if done is None:
             return 130
@@ -125,19 +124,20 @@ def _run(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def planned(chosen: argparse.Namespace) -> list[Run]:
+def planned(chosen: argparse.Namespace) -> list[StageRun]:
     """The runs that the arguments ask for, in order. Raises TuningError for values that make no sense."""
     from app.model.pictures import MIN_PIXELS
+    from gallery_store.encoder import resolve_device
     from training.datasets.load import parse_names
     from training.stages import STAGES
-    from training.tuning.errors import TuningError
-    from training.tuning.run import Hardware, Run
-    from training.tuning.start import Origin
+    from training.tuning.failures import TuningError
+    from training.tuning.origin import Origin
+    from training.tuning.stage_run import Hardware, StageRun
 
     if chosen.all and chosen.before:
         raise TuningError("--all begins with --base; --from belongs to --stage 2 or 3")
-    device = chosen.device or _device()
-    if device == "cuda" and _device() != "cuda":
+    device = chosen.device or resolve_device()
+    if device == "cuda" and resolve_device() != "cuda":
         raise TuningError("torch sees no CUDA device here; leave --device out")
     if chosen.minutes_per_checkpoint < 0 or chosen.log_every < 0:
         raise TuningError("--minutes-per-checkpoint and --log-every are 0 or more")
@@ -162,7 +162,7 @@ def planned(chosen: argparse.Namespace) -> list[Run]:
             raise TuningError(str(error)) from None
         out = chosen.out / stage.name if chosen.all else chosen.out
         origin = Origin(chosen.base, before, chosen.lora, chosen.four_bit)
-        runs.append(Run(stage, origin, data, out, files, chosen.seed, chosen.max_pixels, hardware))
+        runs.append(StageRun(stage, origin, data, out, files, chosen.seed, chosen.max_pixels, hardware))
         before = str(out)
     return runs
 
@@ -180,8 +180,8 @@ def _changes(chosen: argparse.Namespace, number: int) -> dict[str, Any]:
     }
 
 
-def _skipped(run: Run, chosen: argparse.Namespace) -> bool:
-    from training.tuning.run import clear, is_done
+def _skipped(run: StageRun, chosen: argparse.Namespace) -> bool:
+    from training.tuning.stage_run import clear, is_done
 
     if not (chosen.all or chosen.resume) or not is_done(run.out):
         return False
@@ -191,13 +191,84 @@ def _skipped(run: Run, chosen: argparse.Namespace) -> bool:
     return True
 
 
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _is_first_process() -> bool:
     import os
 
     return os.environ.get("RANK", "0") == "0"
+
+
+def _add_publish_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--from", dest="source", type=Path, required=True, help="a checkpoint of `training train`"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the folder to make")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16", "float16"), default="bfloat16", help="of the weights"
+    )
+    parser.add_argument("--merge", action="store_true", help="whole weights in place of a LoRA adapter")
+    parser.add_argument("--name", default="", help="what the screen calls it; the folder's name by default")
+
+
+def _run_publish(chosen: argparse.Namespace) -> int:
+    from app.model.checkpoint import ModelError
+    from training.tuning.export import publish
+    from training.tuning.failures import TuningError
+
+    quiet()
+    try:
+        out = publish(chosen.source, chosen.out, dtype=chosen.dtype, merge=chosen.merge, name=chosen.name)
+    except (ModelError, TuningError, OSError) as error:
+        remark(str(error))
+        return 2
+    print(f"{out}: open it with `python app.py --model {out}`")
+    return 0
+
+
+def _add_memory_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stage", type=int, choices=(1, 2, 3), help="all three where left out")
+    parser.add_argument("--tokens-per-batch", type=int, metavar="N", help="the stage's own where left out")
+    parser.add_argument(
+        "--memory", type=float, nargs="+", default=[24, 48, 141], metavar="GB", help="of the devices"
+    )
+    parser.add_argument(
+        "--tflops", type=float, default=989, help="the device's peak in bfloat16 (H100, H200: 989)"
+    )
+    parser.add_argument("--utilisation", type=float, default=0.3, help="share of the peak that is reached")
+
+
+def _run_memory(chosen: argparse.Namespace) -> int:
+    from training.stages import STAGES
+    from training.tuning.memory import GB, qwen2_vl_2b, sizes, table
+
+    quiet()
+    counts = sizes(qwen2_vl_2b())
+    flops = chosen.tflops * 1e12 * chosen.utilisation
+    adapter = counts.encoder_adapter + counts.decoder_adapter
+    print(
+        f"Estimates by arithmetic, not measurements. Qwen2-VL-2B: {counts.parameters / 1e9:.3f} G parameters, of them"
+        f" {counts.encoder / 1e9:.3f} G in the encoder; LoRA {adapter / 1e6:.1f} M."
+        f" Time at {chosen.utilisation:.0%} of {chosen.tflops:,.0f} TFLOPS.\n"
+    )
+    for number in (chosen.stage,) if chosen.stage else (1, 2, 3):
+        try:
+            stage = STAGES[number].with_(tokens_per_batch=chosen.tokens_per_batch)
+        except ValueError as error:
+            remark(str(error))
+            return 2
+        print("\n".join(table(counts, stage, tuple(size * GB for size in chosen.memory), flops)) + "\n")
+    return 0
+
+
+COMMANDS = {
+    "train": Command("tune a Qwen2-VL through the paper's three stages", _add_train_arguments, _run_train),
+    "publish": Command(
+        "make what `python app.py --model DIR` opens out of a tuned checkpoint",
+        _add_publish_arguments,
+        _run_publish,
+    ),
+    "memory": Command(
+        "estimate, by arithmetic, what Qwen2-VL-2B needs in memory and time in each stage",
+        _add_memory_arguments,
+        _run_memory,
+    ),
+}

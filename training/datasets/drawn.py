@@ -6,16 +6,16 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from training.datasets.errors import DataSetError
+from training.datasets.faults import DataSetError
 from training.datasets.record import DataSet, Record
-from training.synthetic.cameras import cameras
 from training.synthetic.captions import caption, fragment
 from training.synthetic.people import people
-from training.synthetic.world import Crop, crops_of
+from training.synthetic.site import cameras
+from training.synthetic.world import DrawnCrop, crops_of
 
 
 @dataclass(frozen=True)
-class World:
+class DrawnWorld:
     """How much of the drawn world. families: of three look-alikes each, of the train split; held_out: of
     val's and of the test split's. views: crops per person and outfit. captions: per crop.
     """
@@ -39,7 +39,7 @@ class World:
             raise DataSetError("synthetic: infrared_share is between 0 and 1")
 
 
-def drawn(world: World = World()) -> DataSet:
+def drawn(world: DrawnWorld = DrawnWorld()) -> DataSet:
     """Splits train, val, query and gallery; who is in which is decided by the world (people.split_of).
 
     query: the first crop of each test person's outfit; gallery: the others. A pure function of `world`.
@@ -54,9 +54,9 @@ def drawn(world: World = World()) -> DataSet:
     return DataSet("synthetic", "standard", splits)
 
 
-def parse_world(text: str) -> World:
+def parse_world(text: str) -> DrawnWorld:
     """ "seed=3,families=20" -> a World. Raises DataSetError."""
-    kinds = {field.name: float if field.name == "infrared_share" else int for field in fields(World)}
+    kinds = {field.name: float if field.name == "infrared_share" else int for field in fields(DrawnWorld)}
     chosen: dict[str, float] = {}
     for part in filter(None, text.split(",")):
         name, _, value = part.partition("=")
@@ -67,10 +67,10 @@ def parse_world(text: str) -> World:
                 f"synthetic: {part!r} is not understood; write for example synthetic:seed=3,families=20 "
                 f"(there are {', '.join(kinds)})"
             ) from None
-    return World(**chosen)  # type: ignore[arg-type]
+    return DrawnWorld(**chosen)  # type: ignore[arg-type]
 
 
-def _records(world: World, split: str, families: int, people_of: str) -> tuple[Record, ...]:
+def _records(world: DrawnWorld, split: str, families: int, people_of: str) -> tuple[Record, ...]:
     """people_of: put before the names, because the world numbers the families of each split from 0."""
     site = cameras(world.seed)
     crops = (
@@ -88,7 +88,7 @@ def _records(world: World, split: str, families: int, people_of: str) -> tuple[R
     return tuple(_record(world, crop, people_of + crop.person_id) for crop in crops)
 
 
-def _record(world: World, crop: Crop, person: str) -> Record:
+def _record(world: DrawnWorld, crop: DrawnCrop, person: str) -> Record:
     rng = np.random.default_rng((world.seed, crop.shot.seed, 61))
     return Record(
         crop,

@@ -8,15 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.datasets.by_csv import read_csv, setting_of
-from training.datasets.check_pictures import Progress, check_pictures
+from gallery_store.console import Progress
+from training.datasets.annotation_files import read_csv, setting_of
 from training.datasets.drawn import drawn, parse_world
-from training.datasets.errors import DataSetError
-from training.datasets.faults import NOBODY, SHARED, TWICE, Faults
-from training.datasets.files import check_files, find_folder
+from training.datasets.faults import NOBODY, SHARED, TWICE, DataSetError, Faults, check_files, check_pictures
+from training.datasets.folders import find_folder
 from training.datasets.record import DISTRACTOR, JUNK, DataSet, Record
-from training.datasets.spec import Spec
-from training.datasets.specs import SPECS, TRAINVAL
+from training.datasets.specs import SPECS, TRAINVAL, Spec
 
 SYNTHETIC, CSV = "synthetic", "csv"
 

@@ -14,8 +14,8 @@ from gallery_store.decoding import open_picture
 SETTINGS = ("standard", "clothes-changing", "visible-infrared", "text-to-image")
 
 
-class Drawn(Protocol):
-    """A crop that is drawn when it is looked at (training.synthetic.world.Crop)."""
+class DrawnPicture(Protocol):
+    """A crop that is drawn when it is looked at (training.synthetic.world.DrawnCrop)."""
 
     def picture(self) -> Image.Image: ...
 
@@ -30,7 +30,7 @@ class Record:
     nobody annotated them.
     """
 
-    image: Path | Drawn
+    image: Path | DrawnPicture
     person: str
     camera: str = ""
     infrared: bool = False

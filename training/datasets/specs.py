@@ -5,11 +5,58 @@ Variant "trainval" adds the validation split to the training split, as much publ
 
 from __future__ import annotations
 
-from training.datasets.by_captions import by_captions
-from training.datasets.by_list import Listed, by_list
-from training.datasets.by_path import Meaning, Reader, by_identity_lists, by_path, by_variant, either
-from training.datasets.cuhk03_splits import by_split_file
-from training.datasets.spec import Count, Spec
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from training.datasets.annotation_files import by_captions
+from training.datasets.readers import (
+    PathPattern,
+    PictureList,
+    Reader,
+    by_identity_lists,
+    by_list,
+    by_path,
+    by_split_file,
+    by_variant,
+    either,
+)
+
+
+@dataclass(frozen=True)
+class Count:
+    """How much a split holds. None: not published, or nothing to count.
+
+    identities: people, without junk and distractors. images: pictures, with them. captions: texts.
+    """
+
+    identities: int | None = None
+    images: int | None = None
+    cameras: int | None = None
+    captions: int | None = None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One benchmark as data.
+
+    folders: names it is found under, below a root. marks: what lies in the right folder. read: makes records.
+    counts: published, by variant and split. variants: "" is the usual one. alike: other words for a variant.
+    shared_val: the people of "val" are those of "train"; all other splits' people are in no training split.
+    shown: the variants that a survey lists.
+    """
+
+    name: str
+    title: str
+    setting: str
+    folders: tuple[str, ...]
+    marks: tuple[str, ...]
+    read: Reader
+    counts: Mapping[str, Mapping[str, Count]]
+    variants: tuple[str, ...] = ("",)
+    alike: Mapping[str, str] = field(default_factory=dict)
+    shared_val: bool = False
+    shown: tuple[str, ...] = ("",)
+
 
 TRAINVAL = "trainval"
 
@@ -17,23 +64,23 @@ MSMT17_NAME = r"\d+_\d+_(?P<camera>\d+)_.*"  # 0000_000_01_0303morning_0008_0.jp
 MSMT17_TRAIN = ("mask_train_v2", "train")
 MSMT17_TEST = ("mask_test_v2", "test")
 
-LTCC_NAME = Meaning(r"(?P<person>\d+)_(?P<clothes>\d+)_c(?P<camera>\d+)_[^/]*")  # 094_1_c9_015833.png
+LTCC_NAME = PathPattern(r"(?P<person>\d+)_(?P<clothes>\d+)_c(?P<camera>\d+)_[^/]*")  # 094_1_c9_015833.png
 
 PRCC_CLOTHES = {"A": "1", "B": "1", "C": "2"}  # A and B the same, C other: Yang et al., TPAMI 2019
-PRCC_TRAIN = Meaning(r"(?P<person>\d+)/(?P<camera>[ABC])_[^/]*", clothes_of=PRCC_CLOTHES)
+PRCC_TRAIN = PathPattern(r"(?P<person>\d+)/(?P<camera>[ABC])_[^/]*", clothes_of=PRCC_CLOTHES)
 PRCC_TEST = {
-    camera: Meaning(r"(?P<person>\d+)/[^/]*", camera, clothes_of=PRCC_CLOTHES) for camera in PRCC_CLOTHES
+    camera: PathPattern(r"(?P<person>\d+)/[^/]*", camera, clothes_of=PRCC_CLOTHES) for camera in PRCC_CLOTHES
 }
 
 SYSU_CAMERAS = {
-    f"cam{camera}": Meaning(r"(?P<person>\d{4})/[^/]*", camera, infrared=frozenset("36"))
+    f"cam{camera}": PathPattern(r"(?P<person>\d{4})/[^/]*", camera, infrared=frozenset("36"))
     for camera in "123456"
 }
 
 MARKET_FOLDERS = {
-    "train": ("bounding_box_train", Meaning()),
-    "query": ("query", Meaning()),
-    "gallery": ("bounding_box_test", Meaning()),
+    "train": ("bounding_box_train", PathPattern()),
+    "query": ("query", PathPattern()),
+    "gallery": ("bounding_box_test", PathPattern()),
 }
 
 
@@ -74,10 +121,10 @@ _SPECS = (
         marks=("list_train.txt", *MSMT17_TRAIN),
         read=by_list(
             {
-                "train": [Listed("list_train.txt", MSMT17_TRAIN, pattern=MSMT17_NAME)],
-                "val": [Listed("list_val.txt", MSMT17_TRAIN, pattern=MSMT17_NAME)],
-                "query": [Listed("list_query.txt", MSMT17_TEST, "test-", pattern=MSMT17_NAME)],
-                "gallery": [Listed("list_gallery.txt", MSMT17_TEST, "test-", pattern=MSMT17_NAME)],
+                "train": [PictureList("list_train.txt", MSMT17_TRAIN, pattern=MSMT17_NAME)],
+                "val": [PictureList("list_val.txt", MSMT17_TRAIN, pattern=MSMT17_NAME)],
+                "query": [PictureList("list_query.txt", MSMT17_TEST, "test-", pattern=MSMT17_NAME)],
+                "gallery": [PictureList("list_gallery.txt", MSMT17_TEST, "test-", pattern=MSMT17_NAME)],
             }
         ),
         # Wei et al., CVPR 2018, table 2: 1,041 people in 32,621 pictures to train (30,248 and 2,373 by the
@@ -205,12 +252,16 @@ _SPECS = (
         read=by_list(
             {
                 "train": [
-                    Listed("idx/train_visible_{variant}.txt", camera="visible"),
-                    Listed("idx/train_thermal_{variant}.txt", camera="thermal", infrared=True),
+                    PictureList("idx/train_visible_{variant}.txt", camera="visible"),
+                    PictureList("idx/train_thermal_{variant}.txt", camera="thermal", infrared=True),
                 ],
-                "test-visible": [Listed("idx/test_visible_{variant}.txt", people="test-", camera="visible")],
+                "test-visible": [
+                    PictureList("idx/test_visible_{variant}.txt", people="test-", camera="visible")
+                ],
                 "test-thermal": [
-                    Listed("idx/test_thermal_{variant}.txt", people="test-", camera="thermal", infrared=True)
+                    PictureList(
+                        "idx/test_thermal_{variant}.txt", people="test-", camera="thermal", infrared=True
+                    )
                 ],
             }
         ),

@@ -1,4 +1,4 @@
-"""Which data sets lie below a folder, and how much they hold next to what was published."""
+"""Which data sets lie below a folder, and how much they hold next to what was published; as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from training.datasets.check_pictures import Progress
-from training.datasets.errors import DataSetError
+from gallery_store.console import Progress
+from training.datasets.faults import DataSetError
 from training.datasets.load import CSV, SYNTHETIC, Name, load, locate, parse_name, read
 from training.datasets.record import DISTRACTOR, JUNK, DataSet, Record
-from training.datasets.spec import Count
-from training.datasets.specs import SPECS
+from training.datasets.specs import SPECS, Count
 
 FIELDS = ("identities", "images", "cameras", "captions")
 
 
 @dataclass(frozen=True)
-class Found:
+class SurveyedSet:
     """One data set. folder: None if it was not found, and then `looked_for` says what would have been taken;
     also of what is drawn.
 
@@ -63,7 +62,7 @@ def count(records: Sequence[Record]) -> Count:
 
 def survey(
     root: Path, names: Iterable[str] = (), *, check: bool = False, progress: Progress | None = None
-) -> list[Found]:
+) -> list[SurveyedSet]:
     """The data sets named, or else all ten, each in the variants that it shows. Raises DataSetError for the root
     or a name that does not exist; what is wrong with a set stands in its `problem`."""
     chosen = [parse_name(name) for name in names]
@@ -72,7 +71,7 @@ def survey(
     return [_look(root, name, check, progress) for name in chosen]
 
 
-def as_json(root: Path, found: Sequence[Found]) -> dict[str, Any]:
+def as_json(root: Path, found: Sequence[SurveyedSet]) -> dict[str, Any]:
     """The same as plain data, for --json."""
     return {
         "root": str(root),
@@ -94,32 +93,66 @@ def as_json(root: Path, found: Sequence[Found]) -> dict[str, Any]:
     }
 
 
-def _look(root: Path, name: Name, check: bool, progress: Progress | None) -> Found:
+def _look(root: Path, name: Name, check: bool, progress: Progress | None) -> SurveyedSet:
     if name.name in (CSV, SYNTHETIC):
         return _other(root, name, check, progress)
     spec = SPECS[name.name]
     folder = locate(spec, root)
     known = str(name) if name.variant in spec.shown[1:] or name.variant not in spec.shown else spec.name
     if folder is None:
-        return Found(known, spec.title, spec.setting, None, spec.folders)
+        return SurveyedSet(known, spec.title, spec.setting, None, spec.folders)
     published = dict(spec.counts.get(name.variant, {}))
     try:
         dataset = read(spec, folder, name.variant, check=check, progress=progress)
     except DataSetError as problem:
-        return Found(
+        return SurveyedSet(
             known, spec.title, spec.setting, folder, spec.folders, published=published, problem=str(problem)
         )
-    return Found(known, spec.title, spec.setting, folder, spec.folders, _counts(dataset), published)
+    return SurveyedSet(known, spec.title, spec.setting, folder, spec.folders, _counts(dataset), published)
 
 
-def _other(root: Path, name: Name, check: bool, progress: Progress | None) -> Found:
+def _other(root: Path, name: Name, check: bool, progress: Progress | None) -> SurveyedSet:
     place = Path(name.variant) if name.name == CSV else None
     try:
         dataset = load(str(name), root, check=check, progress=progress)
     except DataSetError as problem:
-        return Found(str(name), name.name, "", place, problem=str(problem))
-    return Found(str(name), dataset.name, dataset.setting, place, splits=_counts(dataset))
+        return SurveyedSet(str(name), name.name, "", place, problem=str(problem))
+    return SurveyedSet(str(name), dataset.name, dataset.setting, place, splits=_counts(dataset))
 
 
 def _counts(dataset: DataSet) -> dict[str, Count]:
     return {split: count(records) for split, records in dataset.splits.items()}
+
+
+def table(found: list[SurveyedSet]) -> list[str]:
+    """The lines of the table: what is there, a stroke, what was published, and a mark where they differ."""
+    heads = ("split", *FIELDS)
+    row = "  {:<14}{:>16}{:>18}{:>10}{:>18}".format
+    lines = []
+    for item in found:
+        if not item.there:
+            lines += [f"{item.name}: not found; looked for {', '.join(item.looked_for)}", ""]
+            continue
+        where = f"in {item.folder}" if item.folder else "drawn"
+        lines.append(f"{item.name}: {item.title}, {item.setting or 'broken'}, {where}")
+        if item.problem:
+            lines += [*("  " + line for line in item.problem.splitlines()), ""]
+            continue
+        differing = set(item.differing())
+        lines.append(row(*(f"{head}  " if head != "split" else head for head in heads)).rstrip())
+        for split in item.splits:
+            cells = [_cell(item, split, what, (split, what) in differing) for what in FIELDS]
+            lines.append(row(split, *cells).rstrip())
+        lines.append("")
+    there = sum(item.there for item in found)
+    broken = sum(bool(item.problem) for item in found)
+    lines.append(f"{there} of {len(found)} found{f', {broken} broken' if broken else ''}.")
+    if any(item.splits and item.differing() for item in found):
+        lines.append("After a stroke stands the published count; * marks where it is another.")
+    return lines
+
+
+def _cell(item: SurveyedSet, split: str, what: str, differs: bool) -> str:
+    here, published = (getattr(of.get(split, Count()), what) for of in (item.splits, item.published))
+    text = "-" if here is None else f"{here:,}"
+    return text + (f" / {published:,}" if published is not None else "") + (" *" if differs else "  ")

@@ -8,7 +8,7 @@ from dataclasses import InitVar, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from training.datasets.errors import SHOWN, DataSetError
+from training.datasets.faults import SHOWN, DataSetError
 from training.datasets.record import DISTRACTOR, JUNK, DataSet, Record
 
 _KEY = object()

@@ -2,7 +2,7 @@
 
 `python -m training demo --ablate 100` needs the work folder's tower and CLIP, goes on where it was stopped, and prints
 the table. Every stage has the same number of steps, each seed the same data in another order. What is measured is the
-word alone on people of the validation split, over the candidates that CLIP finds.
+log-odds of "Yes" alone, on people of the validation split, over the candidates that CLIP finds.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from app.model.vocabulary import KINDS
 from app.retrieval.attribute_probs import AttributeEvidence
 from app.retrieval.attribute_probs import split as split_shares
 from gallery_store.encoder import ClipEncoder
-from training.demo.calibrate import CANDIDATES, PRESENT_SHARE
+from gallery_store.files import write_file
+from training.demo.fusion_fit import CANDIDATES, PRESENT_SHARE
 from training.demo.language import train_stage
+from training.demo.learning import LearningLog
 from training.demo.pool import Pool, PoolSpec
-from training.demo.progress import Log
-from training.demo.recipe import KNOWS, MODEL_NAME, Course, load, save, stages, take_decoder
-from training.demo.searched_pool import Gallery
-from training.demo.searches import MAKES, Search, average_precision, searches, split
-from training.evaluation.results import write_bytes
+from training.demo.recipe import KNOWS, MODEL_NAME, StepBudget, demo_stages, load, save
+from training.demo.searches import MAKES, PoolGallery, PoolSearch, average_precision, searches, split_pool
+from training.tuning.origin import take_decoder
 
 ARMS = {
     "stage 3": ("stage3",),
@@ -47,19 +47,20 @@ FIGURES = (*ASKED, "attributes")
 
 @dataclass(frozen=True)
 class Measure:
-    """mAP of a model's word over each kind's searches, and the share of attributes that it reads rightly, 0..1."""
+    """What a model can, 0..1: mAP of its log-odds of "Yes" over each kind's searches, and the share of attributes that
+    it reads rightly."""
 
     pool: Pool
-    gallery: Gallery
-    asked: dict[str, list[tuple[Search, np.ndarray]]]  # with the candidates' places in the gallery
+    gallery: PoolGallery
+    asked: dict[str, list[tuple[PoolSearch, np.ndarray]]]  # with the candidates' places in the gallery
 
     @classmethod
     def over(cls, pool: Pool, clip: Path) -> Measure:
         encoder = ClipEncoder.load(clip)
         vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
-        rows, _ = split(pool, PRESENT_SHARE)
+        rows, _ = split_pool(pool, PRESENT_SHARE)
         evidence, rng, asked = AttributeEvidence(encoder), np.random.default_rng(0), {}
-        gallery = Gallery(
+        gallery = PoolGallery(
             encoder, evidence, vectors, rows, evidence.usual(lambda texts: texts @ vectors[rows].T)
         )
         for kind, count in ASKED.items():
@@ -76,10 +77,10 @@ class Measure:
     def __call__(self, model: ReidModel) -> dict[str, float]:
         pictures = self.pool.for_model()
 
-        def word(search: Search, places: np.ndarray) -> np.ndarray:
-            own = [] if search.reference is None else [pictures[search.reference]]
+        def word(search: PoolSearch, places: np.ndarray) -> np.ndarray:
+            references = [] if search.reference is None else [pictures[search.reference]]
             text = query_description(search.wanted) if search.wanted else ""
-            return model.yes_logits(text, own, [pictures[i] for i in self.gallery.rows[places]])
+            return model.yes_logits(text, references, [pictures[i] for i in self.gallery.rows[places]])
 
         read = split_shares(model.attribute_probs([pictures[i] for i in self.gallery.rows]))
         right = [
@@ -89,14 +90,18 @@ class Measure:
         ]
         return {**self._mean_ap(word), "attributes": float(np.mean(right))}
 
-    def _mean_ap(self, scores: Callable[[Search, np.ndarray], np.ndarray]) -> dict[str, float]:
+    def _mean_ap(self, scores: Callable[[PoolSearch, np.ndarray], np.ndarray]) -> dict[str, float]:
         return {
             kind: float(
                 np.nanmean(
-                    [average_precision(scores(s, at), s.same[at], s.unsure[at]) for s, at in self.asked[kind]]
+                    average_precision(
+                        np.stack([scores(search, places) for search, places in asked]),
+                        np.stack([search.same[places] for search, places in asked]),
+                        np.stack([search.unsure[places] for search, places in asked]),
+                    )
                 )
             )
-            for kind in self.asked
+            for kind, asked in self.asked.items()
         }
 
 
@@ -105,45 +110,45 @@ def ablate(
     steps: int,
     pool: Callable[[PoolSpec], Pool],
     measure: Measure,
-    log: Log,
+    log: LearningLog,
     seeds: Sequence[int] = SEEDS,
 ) -> dict[str, Any]:
     """Teaches every arm with every seed and measures it; -> "CLIP", "base" and each arm: figures, a list for seeds.
 
     work: holds `tower`; what is taught goes to `work/ablation`. steps: of each stage.
     """
-    place = work / "ablation" / str(steps)
-    course = replace(Course(), language=WARM * steps, stage1=steps, stage2=steps, stage3=steps)
-    base = _taught(place / "base", "language", course, work / "tower", None, pool, 0, log)
-    found: dict[str, Any] = {"CLIP": [measure.clip()], "base": [_measured(base, measure)]}
+    root = work / "ablation" / str(steps)
+    budget = replace(StepBudget(), language=WARM * steps, stage1=steps, stage2=steps, stage3=steps)
+    base = _taught(root / "base", "language", budget, work / "tower", None, pool, 0, log)
+    results: dict[str, Any] = {"CLIP": [measure.clip()], "base": [_measured(base, measure)]}
     for seed in seeds:
         for arm, names in ARMS.items():
             folder = base
             for number, name in enumerate(names):
                 # The first stages of two arms are one training.
-                own = place / f"seed{seed}" / "-".join(names[: number + 1])
-                folder = _taught(own, name, course, folder, base, pool, seed, log)
-            found.setdefault(arm, []).append(_measured(folder, measure))
-            log.write(stage="ablation", arm=arm, seed=seed, **found[arm][-1])
-    return found
+                branch = root / f"seed{seed}" / "-".join(names[: number + 1])
+                folder = _taught(branch, name, budget, folder, base, pool, seed, log)
+            results.setdefault(arm, []).append(_measured(folder, measure))
+            log.write(stage="ablation", arm=arm, seed=seed, **results[arm][-1])
+    return results
 
 
 def _taught(
     folder: Path,
     name: str,
-    course: Course,
+    budget: StepBudget,
     start: Path,
     base: Path | None,
     pool: Callable[[PoolSpec], Pool],
     seed: int,
-    log: Log,
+    log: LearningLog,
 ) -> Path:
     """The checkpoint of one stage, taught if it is not there yet."""
     done = folder / "model"
     if not (folder / "done").is_file():
         folder.mkdir(parents=True, exist_ok=True)
         model, processor = load(start)
-        stage = stages(course)[name]
+        stage = demo_stages(budget)[name]
         if stage.fresh_decoder and base is not None and start != base:
             take_decoder(model, load(base)[0])
         train_stage(
@@ -161,17 +166,17 @@ def _measured(folder: Path, measure: Measure) -> dict[str, float]:
     file = folder.parent / "figures.json"
     if not file.is_file():
         figures = measure(ReidModel.load(folder))
-        write_bytes(file, json.dumps(figures).encode())
+        write_file(file, json.dumps(figures))
     return dict(json.loads(file.read_text()))
 
 
-def ablation_table(found: dict[str, Any], steps: int) -> str:
+def ablation_table(results: dict[str, Any], steps: int) -> str:
     """Markdown: means over the seeds, with their standard deviation where there are several; per cent."""
     lines = [
         f"| {steps} steps a stage | " + " | ".join(FIGURES) + " |",
         "| --- |" + " ---: |" * len(FIGURES),
     ]
-    for arm, of_seeds in found.items():
+    for arm, of_seeds in results.items():
         cells = []
         for name in FIGURES:
             values = 100 * np.array([figures[name] for figures in of_seeds if name in figures])

@@ -24,7 +24,7 @@ class AttributeHeads(nn.Module):
         return [head(vectors) for head in self.heads]
 
 
-class AttributeLooks(nn.Module):
+class AttributeAttention(nn.Module):
     """Per kind, a look over a crop's tokens (one softmax of attention), and a linear head on what it finds.
 
     A bag hangs anywhere: whoever reads one vector per crop has to carry every place's bag in it.
@@ -41,9 +41,9 @@ class AttributeLooks(nn.Module):
     def forward(self, tokens: Tensor) -> list[Tensor]:
         """(n, tokens, width) -> per kind, logits (n, values)."""
         keys = self.keys(tokens) + self.places
-        looks = torch.einsum("btd,kd->bkt", keys, self.asks) * self.scale
-        found = looks.softmax(2) @ self.values(tokens)
-        return [head(found[:, kind]) for kind, head in enumerate(self.heads.heads)]
+        attention = torch.einsum("btd,kd->bkt", keys, self.asks) * self.scale
+        attended = attention.softmax(2) @ self.values(tokens)
+        return [head(attended[:, kind]) for kind, head in enumerate(self.heads.heads)]
 
 
 def attribute_loss(
@@ -55,14 +55,14 @@ def attribute_loss(
     """
     truth = torch.from_numpy(visible.astype(np.int64))
     losses, shares = [], []
-    for place, (kind, own) in enumerate(zip(KINDS, logits, strict=True)):
-        if bool((truth[:, place] >= 0).any()):
-            losses.append(F.cross_entropy(own, truth[:, place], ignore_index=-1))
+    for column, (kind, kind_logits) in enumerate(zip(KINDS, logits, strict=True)):
+        if bool((truth[:, column] >= 0).any()):
+            losses.append(F.cross_entropy(kind_logits, truth[:, column], ignore_index=-1))
             shares.append((weights or {}).get(kind, 1.0))
     return (torch.stack(losses) * torch.tensor(shares)).sum() / sum(shares)
 
 
-def usual_values(visible: np.ndarray) -> list[Tensor]:
+def value_priors(visible: np.ndarray) -> list[Tensor]:
     """Per kind, float32 (values,): how often each value is what shows."""
     counts = [
         np.bincount(column[column >= 0], minlength=len(values))
@@ -74,19 +74,19 @@ def usual_values(visible: np.ndarray) -> list[Tensor]:
 def hidden_loss(logits: Sequence[Tensor], visible: np.ndarray, usual: Sequence[Tensor]) -> Tensor:
     """Mean divergence from the usual values where a kind does not show: what is not seen is not made up."""
     losses = []
-    for kind, own in enumerate(logits):
+    for kind, kind_logits in enumerate(logits):
         hidden = torch.from_numpy(visible[:, kind] < 0)
         if bool(hidden.any()):
-            log_shares = own[hidden].log_softmax(1)
+            log_shares = kind_logits[hidden].log_softmax(1)
             losses.append(F.kl_div(log_shares, usual[kind].expand_as(log_shares), reduction="batchmean"))
     return torch.stack(losses).mean() if losses else logits[0].sum() * 0
 
 
 def attribute_accuracy(logits: Sequence[Tensor], visible: np.ndarray) -> list[float]:
     """The share read rightly, kind by kind, where the attribute shows; NaN where it never does."""
-    found = []
-    for kind, own in enumerate(logits):
+    shares = []
+    for kind, kind_logits in enumerate(logits):
         shown = visible[:, kind] >= 0
-        right = own.argmax(1).numpy()[shown] == visible[shown, kind]
-        found.append(float(right.mean()) if shown.any() else float("nan"))
-    return found
+        right = kind_logits.argmax(1).numpy()[shown] == visible[shown, kind]
+        shares.append(float(right.mean()) if shown.any() else float("nan"))
+    return shares

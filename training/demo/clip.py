@@ -24,14 +24,13 @@ from app.model.vocabulary import KINDS, LASTING, Attribute, describe
 from app.retrieval.attribute_probs import SHARPNESS
 from gallery_store.encoder import WEIGHTS_FILE, ClipEncoder, save_clip_folder
 from gallery_store.torchvision_mend import mend_torchvision
-from training.demo.attribute_heads import AttributeHeads, attribute_loss, hidden_loss, usual_values
-from training.demo.learning import learn, rank
-from training.demo.muon import muon_and_adamw
-from training.demo.pool import CLIP_SIZE, Pool, value_indices
-from training.demo.progress import Log
-from training.demo.sampling import Batches, BatchRule, augmented, descriptions, satisfies
+from training.demo.attribute_heads import AttributeHeads, attribute_loss, hidden_loss, value_priors
+from training.demo.learning import LearningLog, learn, muon_and_adamw, process_rank
+from training.demo.pool import CLIP_SIZE, Pool
+from training.demo.sampling import Batches, BatchRule, augmented, descriptions
 from training.demo.tokenizer import build_tokenizer
 from training.synthetic.captions import caption, fragment
+from training.synthetic.truth import satisfies, value_indices
 
 CONTEXT = 64
 RATE = 2e-3
@@ -90,7 +89,7 @@ def train_clip(
     *,
     steps: int,
     seed: int,
-    log: Log,
+    log: LearningLog,
     name: str,
     start: Path | None = None,
 ) -> None:
@@ -101,7 +100,9 @@ def train_clip(
     model, config, tokenizer = build_clip(seed)
     if start is not None:
         model.load_state_dict(load_file(start / WEIGHTS_FILE))
-    batches = Batches(pool, BatchRule(families=10, changed_clothes=0.3, infrared=0.4), seed + 1000 * rank())
+    batches = Batches(
+        pool, BatchRule(families=10, changed_clothes=0.3, infrared=0.4), seed + 1000 * process_rank()
+    )
     torch.manual_seed(seed)
     heads = AttributeHeads(config["embed_dim"])
     model.visual.to(memory_format=torch.channels_last)
@@ -111,26 +112,28 @@ def train_clip(
     named = [describe((Attribute(kind, value),)) for kind, values in KINDS.items() for value in values]
     value_tokens = tokenizer(named, padding=True, return_tensors="pt")["input_ids"]
     sizes = [len(values) for values in KINDS.values()]
-    usual, lasting = usual_values(pool.visible), dict.fromkeys(LASTING, LASTING_WEIGHT)
+    usual, lasting = value_priors(pool.visible), dict.fromkeys(LASTING, LASTING_WEIGHT)
     mean = torch.tensor(PREPROCESS["mean"]).view(1, 3, 1, 1) * 255
     std = torch.tensor(PREPROCESS["std"]).view(1, 3, 1, 1) * 255
 
     def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
         with torch.no_grad():
             model.logit_scale.clamp_(0, math.log(SHARPEST))
-        rng = np.random.default_rng((seed, step, 7, rank()))
+        rng = np.random.default_rng((seed, step, 7, process_rank()))
         rows = batches.batch(step)
         pictures = augmented(pool.large[rows], rng)
         pixels = (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - mean) / std
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        told = descriptions(pool, rows, rng, (1, 9), canonical=0.75)
+        described = descriptions(pool, rows, rng, (1, 9), canonical=0.75)
         tokens = tokenizer(
-            told.texts, padding=True, truncation=True, max_length=CONTEXT, return_tensors="pt"
+            described.texts, padding=True, truncation=True, max_length=CONTEXT, return_tensors="pt"
         )["input_ids"]
         raw = model.encode_image(pixels)
         images = F.normalize(raw, dim=1)
         words = F.normalize(encode_short_texts(model, tokens), dim=1)
-        fits, unsure = satisfies(told.fragments, pool.attributes[rows], pool.visible[rows], told.refused)
+        fits, unsure = satisfies(
+            described.fragments, pool.attributes[rows], pool.visible[rows], described.refused
+        )
         by_text = text_loss(
             images, words, torch.from_numpy(fits), torch.from_numpy(unsure), model.logit_scale.exp()
         )
@@ -159,7 +162,7 @@ def train_clip(
         stage="clip",
         kept=write,
     )
-    if not folder.is_dir() and not rank():
+    if not folder.is_dir() and not process_rank():
         write()
 
 
@@ -179,10 +182,10 @@ def person_loss(embeddings: Tensor, person: Tensor, temperature: float = 0.07) -
     """Supervised contrastive loss over unit rows (B, d); person (B,)."""
     logits = embeddings @ embeddings.T / temperature
     same = person[:, None] == person[None]
-    own = torch.eye(len(person), dtype=torch.bool)
-    logits = logits.masked_fill(own, -1e4)
+    itself = torch.eye(len(person), dtype=torch.bool)
+    logits = logits.masked_fill(itself, -1e4)
     log_share = logits - logits.logsumexp(1, keepdim=True)
-    positive = same & ~own
+    positive = same & ~itself
     return -(log_share * positive).sum(1).div(positive.sum(1).clamp(min=1)).mean()
 
 
@@ -210,16 +213,16 @@ def measure(folder: Path, pool: Pool) -> dict[str, float]:
     scores = vectors[queries] @ vectors.T
     same_clothes = pool.clothes[queries][:, None] == pool.clothes[None]
     scores[(pool.person[queries][:, None] == pool.person[None]) & ~same_clothes] = -2
-    found = evaluate(scores, pool.clothes[queries], pool.clothes, pool.camera[queries], pool.camera)
-    said = [fragment(pool.seen(int(row)), rng, 5) for row in queries]
-    words = encoder.encode_texts([caption(s, rng, 1.0) for s in said])
-    fits, _ = satisfies(np.stack([value_indices(s) for s in said]), pool.attributes, pool.visible)
+    by_image = evaluate(scores, pool.clothes[queries], pool.clothes, pool.camera[queries], pool.camera)
+    fragments = [fragment(pool.seen(int(row)), rng, 5) for row in queries]
+    words = encoder.encode_texts([caption(s, rng, 1.0) for s in fragments])
+    fits, _ = satisfies(np.stack([value_indices(s) for s in fragments]), pool.attributes, pool.visible)
     best = np.argsort(-(words @ vectors.T), axis=1)
     hit = np.take_along_axis(fits.T, best, 1)
     return {
-        "image_mAP": found.mAP,
-        "image_rank1": found.rank1,
-        "image_rank5": found.rank5,
+        "image_mAP": by_image.mAP,
+        "image_rank1": by_image.rank1,
+        "image_rank5": by_image.rank5,
         "text_rank1": float(hit[:, 0].mean()),
         "text_rank10": float(hit[:, :10].any(1).mean()),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -12,17 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from training.synthetic.cameras import Camera, cameras
+from gallery_store.files import replacing_folder
 from training.synthetic.people import Identity, Outfit, Person, people, split_of
 from training.synthetic.render import encode
-from training.synthetic.world import DAY, Crop, crops_of, shoot
+from training.synthetic.site import Camera, cameras
+from training.synthetic.world import DAY, DrawnCrop, crops_of, shoot
 
 SEED = 2026
 FAMILIES = 35
 COLUMNS = ("path", "camera", "time", "person", "clothes", "tags", "attributes", "visible")
 
 
-def demo_crops() -> list[Crop]:
+def demo_crops() -> list[DrawnCrop]:
     """The demo gallery's crops, in the order of time."""
     site = cameras(SEED)
     crops = list(_scripted(site))
@@ -35,29 +35,25 @@ def demo_crops() -> list[Crop]:
 
 def write_gallery(folder: Path) -> int:
     """Draws the pictures and manifest.csv into a folder, in place of what was there; returns the number of crops."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     numbers: dict[str, int] = {}
     rows = []
-    for frame, crop in enumerate(demo_crops()):
-        person = f"{numbers.setdefault(crop.person_id, len(numbers) + 1):04d}"
-        name = f"{person}_c{crop.camera_id}s1_{frame:06d}_00.jpg"
-        (partial / name).write_bytes(encode(crop.picture()))
-        tags = "infrared" if crop.shot.infrared else ""
-        clothes = f"{person}-{crop.clothes + 1}"
-        said = [json.dumps(group) for group in (crop.attributes, crop.visible)]
-        rows.append((name, crop.camera_id, crop.time.isoformat(), person, clothes, tags, *said))
-    with (partial / "manifest.csv").open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out)
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with replacing_folder(folder) as partial:
+        for frame, crop in enumerate(demo_crops()):
+            person = f"{numbers.setdefault(crop.person_id, len(numbers) + 1):04d}"
+            name = f"{person}_c{crop.camera_id}s1_{frame:06d}_00.jpg"
+            (partial / name).write_bytes(encode(crop.picture()))
+            tags = "infrared" if crop.shot.infrared else ""
+            clothes = f"{person}-{crop.clothes + 1}"
+            attributes = [json.dumps(group) for group in (crop.attributes, crop.visible)]
+            rows.append((name, crop.camera_id, crop.time.isoformat(), person, clothes, tags, *attributes))
+        with (partial / "manifest.csv").open("w", newline="", encoding="utf-8") as out:
+            writer = csv.writer(out)
+            writer.writerow(COLUMNS)
+            writer.writerows(rows)
     return len(rows)
 
 
-def _scripted(site: tuple[Camera, ...]) -> Iterator[Crop]:
+def _scripted(site: tuple[Camera, ...]) -> Iterator[DrawnCrop]:
     """The people of the README's conversation, so that a first visitor finds whom it speaks of."""
     base = next(
         person
@@ -98,7 +94,7 @@ def _seen(
     family: int,
     site: tuple[Camera, ...],
     times: tuple[tuple[tuple[int, float], ...], ...],
-) -> Iterator[Crop]:
+) -> Iterator[DrawnCrop]:
     rng = np.random.default_rng((SEED, family))
     while split_of(identity) != "demo":
         identity = replace(identity, face=float(rng.random()))

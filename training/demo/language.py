@@ -1,4 +1,4 @@
-"""Teaches the demo Qwen2-VL its word: the language half of stage 0, and the paper's three stages.
+"""Teaches the demo Qwen2-VL to answer: the language half of stage 0, and the paper's three stages.
 
 A step is one packed list (one kind of query, look-alikes as candidates), a few plain instruction samples with
 cross-entropy on the answers alone, and pictures that are read kind by kind.
@@ -19,16 +19,13 @@ from torch.nn import functional as F
 from app.model.attributes import attribute_probe, probe_logits
 from app.model.scoring import LanguageModel, PromptTokens, yes_no_ids
 from app.model.vision import encode_grids, pixel_patches
-from training.demo.attribute_heads import attribute_loss, hidden_loss, usual_values
-from training.demo.learning import learn, rank
-from training.demo.lists import Lists, PackedList
-from training.demo.muon import muon_and_adamw
+from training.demo.attribute_heads import attribute_loss, hidden_loss, value_priors
+from training.demo.learning import LearningLog, learn, muon_and_adamw, process_rank
 from training.demo.pool import Pool
-from training.demo.progress import Log
-from training.demo.sampling import augmented
+from training.demo.sampling import PackedList, PoolLists, augmented
 from training.instructions.mixtures import StageMixture
 from training.instructions.sample import InstructionSample
-from training.instructions.stream import Stream
+from training.instructions.stage_samples import SampleMaker
 from training.packed import collate, listwise_loss, scores
 
 LONG = 10  # attributes
@@ -36,7 +33,7 @@ HIDDEN = 0.3  # weight of "what does not show is as usual" beside the reading of
 
 
 @dataclass(frozen=True)
-class Stage:
+class DemoStage:
     """One stage of the demo's training.
 
     steps: of one packed list each. mixture: plain tasks with their shares; plain: samples of them in every
@@ -75,7 +72,7 @@ class Stage:
         return max(least, round(LONG * (1 - 2 * done))), most
 
 
-class Sight:
+class PoolTokens:
     """Vision tokens of pool rows: through the tower, or remembered where the tower is frozen."""
 
     def __init__(self, model: Any, pool: Pool, frozen: bool) -> None:
@@ -83,6 +80,7 @@ class Sight:
         self._kept = self._all() if frozen else None
 
     def __call__(self, rows: Sequence[int], rng: np.random.Generator) -> dict[int, Tensor]:
+        """Row -> float32 (tokens, width)."""
         unique = sorted(set(rows))
         if self._kept is not None:
             return {row: self._kept[row].float() for row in unique}
@@ -106,12 +104,12 @@ class Sight:
 def train_stage(
     model: Any,
     processor: Any,
-    stage: Stage,
+    stage: DemoStage,
     pool: Pool,
     work: Path,
     *,
     seed: int,
-    log: Log,
+    log: LearningLog,
 ) -> None:
     """Runs a stage in place, resuming from `work`."""
     torch.manual_seed(seed)
@@ -127,13 +125,16 @@ def train_stage(
     if stage.tower_rate:
         peak = stage.rate * stage.tower_rate
         optimizers.append(torch.optim.AdamW([{"params": tower, "peak": peak}], weight_decay=0.02))
-    own = seed + 1000 * rank()
-    sight, stream = Sight(model, pool, stage.tower_rate == 0), Stream(stage.mixture, pool.columns(), own)
-    lists, yes_no = Lists(pool, processor, own), yes_no_ids(processor.tokenizer)
+    process_seed = seed + 1000 * process_rank()
+    sight, stream = (
+        PoolTokens(model, pool, stage.tower_rate == 0),
+        SampleMaker(stage.mixture, pool.columns(), process_seed),
+    )
+    lists, yes_no = PoolLists(pool, processor, process_seed), yes_no_ids(processor.tokenizer)
     kinds = list(stage.lists)
     weights = np.array(list(stage.lists.values())) / max(1e-9, sum(stage.lists.values()))
     every = 2 if kinds else 1
-    form_of, usual = attribute_probe(processor, lists.grid), usual_values(pool.visible)
+    form_of, usual = attribute_probe(processor, lists.grid), value_priors(pool.visible)
 
     def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
         rng = np.random.default_rng((seed, step, 43))  # all processes take one kind of list: equal work
@@ -147,7 +148,11 @@ def train_stage(
         rows = [r for sample in plain for r in sample.pictures]
         if packed is not None:
             rows += [int(r) for r in packed.rows] + [r for refs in packed.references for r in refs]
-        read = np.random.default_rng((own, step, 47)).choice(len(pool), stage.forms, replace=False).tolist()
+        read = (
+            np.random.default_rng((process_seed, step, 47))
+            .choice(len(pool), stage.forms, replace=False)
+            .tolist()
+        )
         seen = sight(rows + read, rng)
         figures: dict[str, Tensor] = {}
         loss = torch.zeros(())
@@ -208,12 +213,12 @@ def _answer_loss(
         answer = torch.tensor(
             [*processor.tokenizer(sample.answer, add_special_tokens=False)["input_ids"], end]
         )
-        own = embed(torch.cat([whole.ids, answer]))
+        embedded = embed(torch.cat([whole.ids, answer]))
         for row, (start, stop) in zip(sample.pictures, whole.image_spans, strict=True):
-            own = torch.cat([own[:start], seen[row], own[stop:]])
-        place = int(whole.positions.max()) + 1
-        after = torch.arange(place, place + len(answer)).expand(3, -1)
-        rows.append(own)
+            embedded = torch.cat([embedded[:start], seen[row], embedded[stop:]])
+        next_position = int(whole.positions.max()) + 1
+        after = torch.arange(next_position, next_position + len(answer)).expand(3, -1)
+        rows.append(embedded)
         positions.append(torch.cat([whole.positions, after], 1))
         labels.append(torch.cat([torch.full((len(whole.ids) - 1,), -100), answer, torch.tensor([-100])]))
     longest = max(len(row) for row in rows)

@@ -1,4 +1,4 @@
-"""The one loop in which the demo models learn: counted steps, so that one seed gives one model on any machine.
+"""How the demo models learn: one loop of counted steps, so that one seed gives one model on any machine.
 
 Where torch.distributed has been set up, each process takes a step of its own and the gradients are averaged:
 two processes of one thread each are faster than one of two.
@@ -6,24 +6,41 @@ two processes of one thread each are faster than one of two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import AdamW, Optimizer
 
-from training.demo.progress import Log, atomic_save, learning_rate
+from gallery_store.files import replacing
 
 KEEP = 500  # steps between two checkpoints
 TELL = 50  # steps between two lines of the log
-
 Take = Callable[[int, float], tuple[Tensor, Mapping[str, Tensor]]]
 
 
-def rank() -> int:
+class LearningLog:
+    """One JSON object a line in a file, and the same in short on the screen."""
+
+    def __init__(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.file = file
+
+    def write(self, **figures: Any) -> None:
+        row = {"at": time.strftime("%H:%M:%S"), **{k: _short(v) for k, v in figures.items()}}
+        with self.file.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(row) + "\n")
+        print("  ".join(f"{k} {v}" for k, v in row.items()), flush=True)
+
+
+def process_rank() -> int:
     """This process's number, from 0; what it draws should depend on it."""
     return dist.get_rank() if dist.is_initialized() else 0
 
@@ -35,7 +52,7 @@ def learn(
     *,
     steps: int,
     state: Path,
-    log: Log,
+    log: LearningLog,
     stage: str,
     warmup: int = 200,
     kept: Callable[[], None] | None = None,
@@ -53,17 +70,18 @@ def learn(
         saved = torch.load(state, weights_only=True)
         for name, module in modules.items():
             module.load_state_dict(saved[name])
-        for optimizer, own in zip(optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(own)
+        for optimizer, moments in zip(optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(moments)
         step = saved["step"]
     learnt = [p for module in modules.values() for p in module.parameters() if p.requires_grad]
-    told: dict[str, list[float]] = {}
+    logged: dict[str, list[float]] = {}
 
     def keep() -> None:
-        if rank():
+        if process_rank():
             return
         parts = {name: module.state_dict() for name, module in modules.items()}
-        atomic_save({**parts, "optimizers": [o.state_dict() for o in optimizers], "step": step}, state)
+        with replacing(state) as partial:
+            torch.save({**parts, "optimizers": [o.state_dict() for o in optimizers], "step": step}, partial)
         if kept is not None:
             kept()
 
@@ -80,13 +98,13 @@ def learn(
         for optimizer in optimizers:
             optimizer.step()
         for name, value in figures.items():
-            told.setdefault(name, []).append(float(value.detach()))
+            logged.setdefault(name, []).append(float(value.detach()))
         step += 1
         if step % TELL == 0 or step == steps:
-            means = {name: float(np.mean(values)) for name, values in told.items()}
-            if not rank():
+            means = {name: float(np.mean(values)) for name, values in logged.items()}
+            if not process_rank():
                 log.write(stage=stage, step=step, done=step / steps, **means)
-            told.clear()
+            logged.clear()
         if step % KEEP == 0 or step == steps:
             keep()
 
@@ -100,3 +118,69 @@ def _average(learnt: Sequence[nn.Parameter]) -> None:
     flat /= dist.get_world_size()
     for parameter, part in zip(learnt, flat.split([p.numel() for p in learnt]), strict=True):
         parameter.grad = part.view_as(parameter)
+
+
+def learning_rate(peak: float, step: int, done: float, warmup: int) -> float:
+    """Linear warm-up over steps, then half a cosine over the share done (0..1) to a fiftieth of the peak."""
+    rise = min(1.0, (step + 1) / warmup)
+    return peak * rise * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+
+_A, _B, _C = 3.4445, -4.775, 2.0315
+MOMENTUM, ROUNDS = 0.95, 5
+
+
+class Muon(Optimizer):
+    """Muon (Jordan et al. 2024): momentum, with the update of each matrix made orthogonal.
+
+    torch.optim.Muon takes its products in bfloat16, which many CPUs emulate at a tenth of the speed; this one
+    takes them in float32, and is otherwise the same: Nesterov momentum 0.95, five Newton-Schulz steps, the rate
+    adjusted to AdamW's size of step (Liu et al. 2025, "Muon is scalable for LLM training").
+
+    For matrices and filters inside a network; a filter counts as the matrix (outputs, all its inputs).
+    Everything else belongs to AdamW (see `muon_and_adamw`).
+    """
+
+    def __init__(self, params: Iterable[Any], lr: float = 2e-3, weight_decay: float = 0.05) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                momentum = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
+                momentum.lerp_(weight.grad, 1 - MOMENTUM)
+                update = orthogonal(weight.grad.lerp(momentum, MOMENTUM).flatten(1))
+                weight.mul_(1 - group["lr"] * group["weight_decay"])
+                weight.add_(update.view_as(weight), alpha=-group["lr"] * 0.2 * max(update.shape) ** 0.5)
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """float (n, m) -> about U V^T of its singular value decomposition, its singular values near one."""
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    update = wide.float() / wide.float().norm().clamp(min=1e-7)
+    for _ in range(ROUNDS):
+        square = update @ update.T
+        update = torch.addmm(update, torch.addmm(square, square, square, beta=_B, alpha=_C), update, beta=_A)
+    return (update if wide is matrix else update.T).to(matrix.dtype)
+
+
+def muon_and_adamw(inside: Iterable[Tensor], every: Iterable[Tensor], peak: float) -> list[Optimizer]:
+    """Muon for the matrices and filters among `inside`, AdamW at 0.6 of its rate for the rest of `every`.
+
+    Frozen parameters and filters of a single channel (depthwise) are not for Muon. Groups carry "peak" for
+    `learn`.
+    """
+    matrices = [p for p in inside if p.requires_grad and p.ndim >= 2 and p.shape[1] > 1]
+    taken = {id(p) for p in matrices}
+    others = [p for p in every if p.requires_grad and id(p) not in taken]
+    return [
+        Muon([{"params": matrices, "peak": peak}]),
+        AdamW([{"params": others, "peak": 0.6 * peak}], betas=(0.9, 0.98), weight_decay=0.01),
+    ]
+
+
+def _short(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value

@@ -20,13 +20,14 @@ from PIL import Image
 
 from app.model.pictures import DEMO, Picture, apply_rule
 from app.model.vocabulary import KINDS
+from gallery_store.console import progress_bar
+from gallery_store.files import write_file
 from training.instructions.columns import Columns
-from training.synthetic.cameras import cameras
 from training.synthetic.people import WORLD_VERSION, people
-from training.synthetic.world import Crop, crops_of
+from training.synthetic.site import cameras
+from training.synthetic.truth import KIND_NAMES, value_indices
+from training.synthetic.world import DrawnCrop, crops_of
 
-KIND_NAMES = tuple(KINDS)
-VALUE_INDEX = {kind: {value: i for i, value in enumerate(values)} for kind, values in KINDS.items()}
 CLIP_SIZE = (224, 112)  # px, height and width
 SIZES = {"pictures": DEMO.fixed or (168, 84), "large": CLIP_SIZE}
 SITES = 40  # sets of six cameras, so that no camera is learnt by heart
@@ -117,7 +118,7 @@ def load_pool(folder: Path, spec: PoolSpec, workers: int = 2) -> Pool:
         return Pool(pictures, large, **{name: labels[name] for name in labels.files})
 
 
-def crops(spec: PoolSpec) -> Iterator[Crop]:
+def crops(spec: PoolSpec) -> Iterator[DrawnCrop]:
     """The crops of a description, person by person."""
     sites = [cameras(spec.seed * 1000 + site) for site in range(SITES)]
     for person in people(spec.seed, spec.split, spec.families, spec.members, spec.outfits, spec.look_alikes):
@@ -132,12 +133,7 @@ def crops(spec: PoolSpec) -> Iterator[Crop]:
         )
 
 
-def value_indices(said: dict[str, str]) -> np.ndarray:
-    """int8 (kinds,): the index of each kind's value, -1 where nothing is said."""
-    return np.array([VALUE_INDEX[kind].get(said.get(kind, ""), -1) for kind in KIND_NAMES], np.int8)
-
-
-def both_sizes(crop: Crop) -> tuple[np.ndarray, np.ndarray]:
+def both_sizes(crop: DrawnCrop) -> tuple[np.ndarray, np.ndarray]:
     """The crop as the demo Qwen2-VL and as the demo CLIP see it: uint8 (h, w, 3) each."""
     picture = crop.picture()
     large = picture.resize((CLIP_SIZE[1], CLIP_SIZE[0]), Image.Resampling.BICUBIC)
@@ -158,11 +154,11 @@ def _draw(folder: Path, spec: PoolSpec, workers: int) -> None:
         )
         for name, size in SIZES.items()
     )
+    show = progress_bar(f"draw {spec.split}", "crops")
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as executor:
         for index, drawn in enumerate(executor.map(both_sizes, all_crops, chunksize=128)):
             pictures[index], large[index] = drawn
-            if index % 5000 == 0:
-                print(f"drawn {index} of {len(all_crops)} crops ({spec.split})", flush=True)
+            show(index + 1, len(all_crops))
     pictures.flush()
     large.flush()
     names: dict[str, int] = {}
@@ -177,4 +173,4 @@ def _draw(folder: Path, spec: PoolSpec, workers: int) -> None:
         attributes=np.stack([value_indices(c.attributes) for c in all_crops]),
         visible=np.stack([value_indices(c.visible) for c in all_crops]),
     )
-    (folder / "done.json").write_text(json.dumps(_described(spec)))
+    write_file(folder / "done.json", json.dumps(_described(spec)))

@@ -20,19 +20,20 @@ import torch.distributed as dist
 from torch.multiprocessing import spawn
 
 from app.model.checkpoint import CheckpointManifest
+from app.model.loading import load_weights
 from app.model.pictures import DEMO
-from gallery_store.torchvision_mend import mend_torchvision
+from gallery_store.files import replacing_folder, write_file
 from training.demo.base import build_base
-from training.demo.calibrate import calibrate
 from training.demo.clip import measure as measure_clip
 from training.demo.clip import train_clip
-from training.demo.language import Stage, train_stage
-from training.demo.learning import rank
+from training.demo.fusion_fit import fit_demo
+from training.demo.language import DemoStage, train_stage
+from training.demo.learning import LearningLog, process_rank
 from training.demo.pool import Pool, PoolSpec, load_pool
-from training.demo.progress import Log
 from training.demo.stage0 import measure_tower, warm_tower
 from training.instructions.mixtures import STAGE1, STAGE2, STAGE3, StageMixture
 from training.synthetic.people import WORLD_VERSION
+from training.tuning.origin import load_processor, take_decoder
 
 CLIP_NAME = "chatreid-demo-clip"
 MODEL_NAME = "chatreid-demo"
@@ -53,7 +54,7 @@ KNOWS = "drawn people only"
 
 
 @dataclass(frozen=True)
-class Course:
+class StepBudget:
     """Steps of each part, for two processes: each step then learns from two batches."""
 
     clip: int = 5000
@@ -63,12 +64,12 @@ class Course:
     stage2: int = 600
     stage3: int = 3600
 
-    def scaled(self, factor: float) -> Course:
+    def scaled(self, factor: float) -> StepBudget:
         """At least one step each."""
-        return Course(**{name: max(1, round(value * factor)) for name, value in asdict(self).items()})
+        return StepBudget(**{name: max(1, round(value * factor)) for name, value in asdict(self).items()})
 
 
-def stages(course: Course) -> dict[str, Stage]:
+def demo_stages(budget: StepBudget) -> dict[str, DemoStage]:
     """The language half of stage 0 and the three stages, side by side."""
     tell = _small(STAGE1)
     read_and_tell = replace(tell, shares={"caption": 1.0, "annotate-attributes": 1.5})
@@ -79,9 +80,9 @@ def stages(course: Course) -> dict[str, Stage]:
     pairs = {"image": 0.5, "text": 0.5}
     every = {"image": 0.45, "text": 0.4, "image-plus-text": 0.15}
     return {
-        "language": Stage(
+        "language": DemoStage(
             "stage0-language",
-            course.language,
+            budget.language,
             2e-3,
             read_and_tell,
             6,
@@ -89,10 +90,10 @@ def stages(course: Course) -> dict[str, Stage]:
             tower_rate=0,
             long_first=True,
         ),
-        "stage1": Stage("stage1", course.stage1, 1e-3, tell, 20, {}, tower_rate=0.1),
-        "stage2": Stage(
+        "stage1": DemoStage("stage1", budget.stage1, 1e-3, tell, 20, {}, tower_rate=0.1),
+        "stage2": DemoStage(
             "stage2",
-            course.stage2,
+            budget.stage2,
             2e-3,
             _small(STAGE2),
             6,
@@ -102,9 +103,9 @@ def stages(course: Course) -> dict[str, Stage]:
             long_first=True,
             forms=16,
         ),
-        "stage3": Stage(
+        "stage3": DemoStage(
             "stage3",
-            course.stage3,
+            budget.stage3,
             2e-3,
             reason,
             4,
@@ -122,23 +123,23 @@ def _small(mixture: StageMixture) -> StageMixture:
     return replace(mixture, gallery=(2, 6), hard=0.6, infrared=1.0)
 
 
-class Run:
+class DemoRun:
     """One training of the demo models in a work folder; each step is skipped when its mark is there."""
 
     def __init__(
         self,
         work: Path,
         assets: Path,
-        course: Course,
+        budget: StepBudget,
         seed: int,
         workers: int,
         processes: int = 1,
         start: Path | None = None,
     ) -> None:
-        self.work, self.assets, self.course, self.seed, self.workers = work, assets, course, seed, workers
+        self.work, self.assets, self.budget, self.seed, self.workers = work, assets, budget, seed, workers
         self.processes, self.start = processes, start
         self.train = replace(TRAIN, seed=TRAIN.seed + seed)  # another seed, other people
-        self.log = Log(work / "log.jsonl")
+        self.log = LearningLog(work / "log.jsonl")
         work.mkdir(parents=True, exist_ok=True)
 
     def step(self, name: str) -> None:
@@ -154,8 +155,8 @@ class Run:
     def take(self, name: str) -> None:
         """What `step` does, in each process of several; the first one writes."""
         figures = getattr(self, f"_{name}")()
-        if not rank():
-            (self.work / f"{name}.done.json").write_text(json.dumps(figures or {}, indent=2))
+        if not process_rank():
+            write_file(self.work / f"{name}.done.json", json.dumps(figures or {}, indent=2))
 
     def figures(self, name: str) -> dict[str, Any]:
         """What a step that is done left behind."""
@@ -174,13 +175,13 @@ class Run:
             self._pool(self.train),
             folder,
             self.work,
-            steps=self.course.clip,
+            steps=self.budget.clip,
             seed=self.seed,
             log=self.log,
             name=CLIP_NAME,
             start=self.start and self.start / "demo_clip",
         )
-        if rank():
+        if process_rank():
             return {}
         return measure_clip(folder, self._pool(VALIDATION))
 
@@ -188,9 +189,9 @@ class Run:
         with tempfile.TemporaryDirectory() as base:
             model, processor = load(build_base(base, seed=self.seed, **SIZES))
         warm = warm_tower(
-            model, self._pool(self.train), self.work, steps=self.course.tower, seed=self.seed, log=self.log
+            model, self._pool(self.train), self.work, steps=self.budget.tower, seed=self.seed, log=self.log
         )
-        if rank():
+        if process_rank():
             return {}
         save(model, processor, self.work / "tower")
         return measure_tower(warm, self._pool(VALIDATION))
@@ -208,7 +209,7 @@ class Run:
         return self._stage("stage3", self.start / "demo_qwen2vl" if self.start else self.work / "stage2")
 
     def _stage(self, name: str, start: Path) -> dict[str, Any]:
-        stage = stages(self.course)[name]
+        stage = demo_stages(self.budget)[name]
         if self.start:
             stage = replace(stage, long_first=False)  # it knows descriptions already
         model, processor = load(start)
@@ -224,22 +225,19 @@ class Run:
             seed=self.seed + len(name),
             log=self.log,
         )
-        if not rank():
+        if not process_rank():
             save(model, processor, self.work / name)
         return {"steps": stage.steps, "rate": stage.rate, "lists": stage.lists}
 
     def _export(self) -> dict[str, Any]:
         folder, clip = self.assets / "demo_qwen2vl", self.assets / "demo_clip"
-        shutil.rmtree(clip, ignore_errors=True)
-        shutil.copytree(self.work / "demo_clip", clip)
+        with replacing_folder(clip) as partial:
+            shutil.copytree(self.work / "demo_clip", partial, dirs_exist_ok=True)
         model, processor = load(self.work / "stage3")
-        partial = folder.with_name(folder.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        save(model.half(), processor, partial)
-        self._manifest().write(partial)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-        return calibrate(folder, clip, self._pool(VALIDATION), self.log)
+        with replacing_folder(folder) as partial:
+            save(model.half(), processor, partial)
+            self._manifest().write(partial)
+        return fit_demo(folder, clip, self._pool(VALIDATION), self.log)
 
     def _manifest(self) -> CheckpointManifest:
         """What the finished model says of itself: the stages, after those of the model it went on from."""
@@ -265,7 +263,7 @@ def train_demo(
     work: Path,
     assets: Path,
     *,
-    course: Course,
+    budget: StepBudget,
     seed: int,
     workers: int,
     processes: int = 1,
@@ -276,13 +274,13 @@ def train_demo(
 
     start: a folder with `demo_clip` and `demo_qwen2vl`, to go on from by the steps FURTHER; None begins with nothing.
     """
-    run = Run(work, assets, course, seed, workers, processes, start)
+    run = DemoRun(work, assets, budget, seed, workers, processes, start)
     for name in STEPS:
         if name in only:
             run.step(name)
 
 
-def _join(number: int, run: Run, name: str, meeting: str) -> None:
+def _join(number: int, run: DemoRun, name: str, meeting: str) -> None:
     """One process of several: they meet, take a step of the recipe together, and part."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=meeting, rank=number, world_size=run.processes)
@@ -292,20 +290,10 @@ def _join(number: int, run: Run, name: str, meeting: str) -> None:
 
 def load(folder: Path) -> tuple[Any, Any]:
     """A checkpoint in float32, and its processor."""
-    mend_torchvision()
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
-    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
-    return model, AutoProcessor.from_pretrained(folder)
+    return load_weights(folder, torch.float32), load_processor(str(folder))
 
 
 def save(model: Any, processor: Any, folder: Path) -> None:
     """The checkpoint in the published format, safetensors."""
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-
-
-def take_decoder(model: Any, base: Any) -> None:
-    """Everything but the vision tower (with its merger) becomes the base's: the paper's stage 2."""
-    model.model.language_model.load_state_dict(base.model.language_model.state_dict())
-    model.lm_head.load_state_dict(base.lm_head.state_dict())

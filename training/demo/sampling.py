@@ -1,15 +1,25 @@
-"""Which crops stand together in a training batch: families of look-alikes, so that negatives are hard."""
+"""What a step of the demo's training holds: crops with their look-alikes, descriptions, and packed lists of questions.
+
+Each is a pure function of (seed, index).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from app.model.description import query_description
-from app.model.vocabulary import Attribute
-from training.demo.pool import Pool, value_indices
+from app.model.prompts import pair_prompt
+from app.model.scoring import PairLayout, pair_layout
+from app.model.vocabulary import LASTING, Attribute
+from training.demo.pool import Pool
 from training.synthetic.captions import caption, fragment, refusal
+from training.synthetic.truth import KIND_NAMES, TOLD_CHANGES, satisfies, value_indices
+
+QUERIES = 10  # of a list; smaller steps, more of them
+LASTS = [KIND_NAMES.index(kind) for kind in LASTING]
 
 
 @dataclass(frozen=True)
@@ -59,12 +69,12 @@ class Batches:
             first, second = rng.permutation(clothes)[:2]
             worn = self.pool.clothes[rows]
             return _halves(rows[worn == first], rows[worn == second], views, rng)
-        own = rows[self.pool.clothes[rows] == rng.choice(clothes)]
+        outfit = rows[self.pool.clothes[rows] == rng.choice(clothes)]
         if self.rule.infrared and rng.random() < self.rule.infrared:
-            dark = self.pool.infrared[own]
+            dark = self.pool.infrared[outfit]
             if dark.any() and not dark.all():
-                return _halves(own[~dark], own[dark], views, rng)
-        return rng.choice(own, views, replace=len(own) < views)
+                return _halves(outfit[~dark], outfit[dark], views, rng)
+        return rng.choice(outfit, views, replace=len(outfit) < views)
 
 
 def _halves(first: np.ndarray, second: np.ndarray, views: int, rng: np.random.Generator) -> np.ndarray:
@@ -72,28 +82,6 @@ def _halves(first: np.ndarray, second: np.ndarray, views: int, rng: np.random.Ge
     half = views // 2
     parts = ((first, views - half), (second, half))
     return np.concatenate([rng.choice(rows, count, replace=len(rows) < count) for rows, count in parts])
-
-
-def satisfies(
-    fragments: np.ndarray, attributes: np.ndarray, visible: np.ndarray, refused: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which crops fit which descriptions.
-
-    Args:
-        fragments: int8 (T, kinds), -1 where a description says nothing.
-        attributes, visible: int8 (B, kinds) as in Pool.
-        refused: int8 (T, kinds): what must not be true, -1 where nothing is ruled out.
-
-    Returns:
-        fits bool (B, T): everything said is true of the crop; unsure bool (B, T): it is true, but part of it
-        does not show in the crop, so it is neither a right nor a wrong answer.
-    """
-    said = fragments[None] >= 0
-    fits = (~said | (attributes[:, None] == fragments[None])).all(2)
-    shown = (~said | (visible[:, None] == fragments[None])).all(2)
-    if refused is not None:
-        fits &= ((refused[None] < 0) | (attributes[:, None] != refused[None])).all(2)
-    return fits, fits & ~shown
 
 
 @dataclass(frozen=True)
@@ -146,3 +134,92 @@ def augmented(pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         y, x = int(rng.integers(0, height - h)), int(rng.integers(0, width - w))
         out[i, y : y + h, x : x + w] = out[i].mean((0, 1))
     return np.clip(out, 0, 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class PackedList:
+    """Queries with their candidates. references: per query, rows of the pool; rows (M,): the candidates';
+    right, ignored bool (Q, M). wrong: int (Q, M), in how many attributes a candidate is seen to differ from
+    what is sought; 0 for the right ones."""
+
+    layouts: list[PairLayout]
+    references: list[list[int]]
+    rows: np.ndarray
+    right: np.ndarray
+    ignored: np.ndarray
+    wrong: np.ndarray
+    kind: str
+
+
+class PoolLists:
+    """Draws packed lists; each is a pure function of (seed, index)."""
+
+    def __init__(self, pool: Pool, processor: Any, seed: int) -> None:
+        self.pool, self.processor, self.seed = pool, processor, seed
+        self._plain = Batches(pool, BatchRule(6, 3, 2, changed_clothes=0.25, infrared=0.4), seed)
+        self._changed = Batches(pool, BatchRule(4, 3, 3, 1.0), seed)
+        height, width = pool.pictures.shape[1:3]
+        self.grid = (1, height // 14, width // 14)
+
+    def draw(self, kind: str, index: int, told: tuple[int, int] = (1, 8)) -> PackedList:
+        """kind: "image", "text" or "image-plus-text". told: fewest and most attributes of a description."""
+        rng = np.random.default_rng((self.seed, index, 29))
+        if kind == "image":
+            return self._by_image(self._plain.batch(index), rng)
+        if kind == "text":
+            return self._by_text(self._plain.batch(index), rng, told)
+        return self._by_both(self._changed.batch(index), rng)
+
+    def _by_image(self, rows: np.ndarray, rng: np.random.Generator) -> PackedList:
+        queries = rng.permutation(np.arange(0, len(rows), 2))[:QUERIES]
+        right = self.pool.person[rows[queries]][:, None] == self.pool.person[rows][None]
+        itself = rows[queries][:, None] == rows[None]
+        layout = pair_layout(self.processor, pair_prompt("", 1), [self.grid], self.grid)
+        references = [[int(r)] for r in rows[queries]]
+        wrong = np.where(right, 0, self._differ(self.pool.visible[rows[queries]], rows))
+        return PackedList([layout] * len(queries), references, rows, right & ~itself, itself, wrong, "image")
+
+    def _by_text(self, rows: np.ndarray, rng: np.random.Generator, told: tuple[int, int]) -> PackedList:
+        about = rng.permutation(rows)[:QUERIES]
+        described = descriptions(self.pool, about, rng, told, canonical=0.75, plain=0.5)
+        fits, unsure = satisfies(
+            described.fragments, self.pool.attributes[rows], self.pool.visible[rows], described.refused
+        )
+        layouts = [pair_layout(self.processor, pair_prompt(text), [], self.grid) for text in described.texts]
+        right, ignored = (fits & ~unsure).T, unsure.T
+        wrong = self._differ(described.fragments, rows)
+        wrong += (
+            (described.refused[:, None] >= 0) & (self.pool.visible[rows][None] == described.refused[:, None])
+        ).sum(2)
+        return PackedList(layouts, [[] for _ in layouts], rows, right, ignored, wrong, "text")
+
+    def _by_both(self, rows: np.ndarray, rng: np.random.Generator) -> PackedList:
+        """Of each person's three crops the first is the reference and the last wears other clothes."""
+        layouts, references, right, ignored, wrong = [], [], [], [], []
+        for first in range(0, len(rows), 3):
+            before, after = self.pool.seen(int(rows[first])), self.pool.seen(int(rows[first + 2]))
+            changed = [k for k in TOLD_CHANGES if k in after and after[k] != before.get(k)]
+            if not changed:
+                continue
+            kinds = list(rng.permutation(changed)[: int(rng.integers(1, 4))])
+            change = {k: after[k] for k in kinds}
+            text = query_description([Attribute(k, v) for k, v in change.items()])
+            layouts.append(pair_layout(self.processor, pair_prompt(text, 1), [self.grid], self.grid))
+            references.append([int(rows[first])])
+            fits, unsure = satisfies(
+                value_indices(change)[None], self.pool.attributes[rows], self.pool.visible[rows]
+            )
+            same = self.pool.person[rows] == self.pool.person[rows[first]]
+            right.append(same & fits[:, 0] & ~unsure[:, 0])
+            ignored.append((same & unsure[:, 0]) | (rows == rows[first]))
+            sought = value_indices(change)
+            sought[LASTS] = self.pool.visible[rows[first]][LASTS]
+            wrong.append(np.where(right[-1], 0, self._differ(sought[None], rows)[0]))
+        return PackedList(
+            layouts, references, rows, np.stack(right), np.stack(ignored), np.stack(wrong), "image-plus-text"
+        )
+
+    def _differ(self, sought: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """int (Q, M): of the attributes sought, int8 (Q, kinds), how many a crop shows otherwise."""
+        shown = self.pool.visible[rows][None]
+        return ((sought[:, None] >= 0) & (shown >= 0) & (sought[:, None] != shown)).sum(2)

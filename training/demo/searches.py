@@ -1,22 +1,32 @@
-"""The searches that the demo models are calibrated on: for people who are in a gallery, and for people who are not."""
+"""Searches over a pool with their truth, as the engine makes them: what the demo models are calibrated on.
+
+The parts of a similarity are kept apart, since calibration weighs them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from app.model.checkpoint import AffinityWeights
+from app.model.description import query_description
 from app.model.vocabulary import Attribute
-from training.demo.lists import TOLD_CHANGES
-from training.demo.pool import Pool, value_indices
-from training.demo.sampling import satisfies
+from app.retrieval.affinity import kinship, own_together, together, together_read
+from app.retrieval.attribute_probs import AttributeEvidence, Looks, Readers, Usual, comparable, reading
+from app.retrieval.attribute_probs import split as split_shares
+from app.retrieval.fusion import picture_similarity, text_similarity
+from gallery_store.encoder import ClipEncoder
+from training.demo.pool import Pool
+from training.evaluation.metrics import Relevance, rank
 from training.synthetic.captions import fragment
+from training.synthetic.truth import TOLD_CHANGES, satisfies, value_indices
 
 VIEWS = 2  # of an outfit in the gallery: a person who is there is often seen once or twice, not four times
 
 
-def split(pool: Pool, present: float) -> tuple[np.ndarray, np.ndarray]:
+def split_pool(pool: Pool, present: float) -> tuple[np.ndarray, np.ndarray]:
     """int64 rows of the pool: the gallery, and the crops of people who are not in it.
 
     Every second family of those who are there is there with one person only: half of a gallery's families have
@@ -34,7 +44,7 @@ def split(pool: Pool, present: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclass(frozen=True)
-class Search:
+class PoolSearch:
     """One query: what CLIP and the model are asked, and the truth over the gallery's rows.
 
     wanted, reference: as far as there are; same, unsure: bool (gallery,). other_clothes: the query says that
@@ -49,61 +59,61 @@ class Search:
 
     def ap(self, scores: np.ndarray) -> float:
         """Average precision over the gallery."""
-        return average_precision(scores, self.same, self.unsure)
+        return float(average_precision(scores[None], self.same[None], self.unsure[None])[0])
 
 
-Make = Callable[[Pool, int, np.ndarray, np.random.Generator], "Search | None"]
+Make = Callable[[Pool, int, np.ndarray, np.random.Generator], "PoolSearch | None"]
 
 
 def searches(
     make: Make, pool: Pool, about: np.ndarray, gallery: np.ndarray, rng: np.random.Generator, count: int
-) -> list[Search]:
+) -> list[PoolSearch]:
     """Queries about rows of `about`; over the gallery itself each has a match, over others it has none."""
-    found: list[Search] = []
+    made: list[PoolSearch] = []
     wanted = about is gallery
     for row in rng.permutation(about):
         search = make(pool, int(row), gallery, rng)
         if search is not None and bool(search.same.any()) == wanted:
-            found.append(search)
-        if len(found) == count:
+            made.append(search)
+        if len(made) == count:
             break
-    return found
+    return made
 
 
-def _by_text(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search:
+def _by_text(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> PoolSearch:
     """As somebody tells who saw the person: the very crop that is told of is not what is looked for."""
-    said = fragment(pool.seen(row), rng, int(rng.integers(2, 7)))
-    fits, unsure = satisfies(value_indices(said)[None], pool.attributes[gallery], pool.visible[gallery])
-    own = gallery == row
-    unsure = unsure[:, 0] | own
-    return Search(_attributes(said), None, fits[:, 0] & ~unsure, unsure)
+    stated = fragment(pool.seen(row), rng, int(rng.integers(2, 7)))
+    fits, unsure = satisfies(value_indices(stated)[None], pool.attributes[gallery], pool.visible[gallery])
+    itself = gallery == row
+    unsure = unsure[:, 0] | itself
+    return PoolSearch(_attributes(stated), None, fits[:, 0] & ~unsure, unsure)
 
 
-def _by_image(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search:
+def _by_image(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> PoolSearch:
     """As the person is seen; in other clothes they are right too, and asked for by saying so."""
-    own, clothes = gallery == row, pool.clothes[gallery] == pool.clothes[row]
+    itself, clothes = gallery == row, pool.clothes[gallery] == pool.clothes[row]
     person = pool.person[gallery] == pool.person[row]
-    return Search((), row, clothes & ~own, own | (person & ~clothes))
+    return PoolSearch((), row, clothes & ~itself, itself | (person & ~clothes))
 
 
 def _by_picture_in_other_clothes(
     pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator
-) -> Search:
+) -> PoolSearch:
     person, clothes = pool.person[gallery] == pool.person[row], pool.clothes[gallery] == pool.clothes[row]
-    return Search((), row, person & ~clothes, (person & clothes) | (gallery == row), other_clothes=True)
+    return PoolSearch((), row, person & ~clothes, (person & clothes) | (gallery == row), other_clothes=True)
 
 
-def _by_both(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> Search | None:
+def _by_both(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> PoolSearch | None:
     person = np.flatnonzero((pool.person == pool.person[row]) & (pool.clothes != pool.clothes[row]))
     before, after = pool.seen(row), pool.seen(int(rng.choice(person)))
     changed = [k for k in TOLD_CHANGES if k in after and after[k] != before.get(k)]
     if not changed:
         return None
-    said = {k: after[k] for k in rng.permutation(changed)[: int(rng.integers(1, 4))]}
-    fits, unsure = satisfies(value_indices(said)[None], pool.attributes[gallery], pool.visible[gallery])
+    change = {k: after[k] for k in rng.permutation(changed)[: int(rng.integers(1, 4))]}
+    fits, unsure = satisfies(value_indices(change)[None], pool.attributes[gallery], pool.visible[gallery])
     same = pool.person[gallery] == pool.person[row]
     right, unsure = same & fits[:, 0], (same & unsure[:, 0]) | (gallery == row)
-    return Search(_attributes(said), row, right & ~unsure, unsure)
+    return PoolSearch(_attributes(change), row, right & ~unsure, unsure)
 
 
 MAKES: dict[str, Make] = {
@@ -114,12 +124,84 @@ MAKES: dict[str, Make] = {
 }
 
 
-def _attributes(said: dict[str, str]) -> tuple[Attribute, ...]:
-    return tuple(Attribute(kind, value) for kind, value in said.items())
+def _attributes(stated: dict[str, str]) -> tuple[Attribute, ...]:
+    return tuple(Attribute(kind, value) for kind, value in stated.items())
 
 
-def average_precision(scores: np.ndarray, same: np.ndarray, unsure: np.ndarray) -> float:
-    """Average precision without the unsure; NaN where nothing matches."""
-    hits = same[~unsure][np.argsort(-scores[~unsure], kind="stable")]
-    ranks = np.flatnonzero(hits) + 1
-    return float(np.mean(np.arange(1, len(ranks) + 1) / ranks)) if len(ranks) else float("nan")
+def average_precision(scores: np.ndarray, same: np.ndarray, unsure: np.ndarray) -> np.ndarray:
+    """float64 (Q,): of each query, without the unsure; NaN where nothing matches. scores, same, unsure: (Q, n)."""
+    return rank(scores, Relevance.by_masks(same, unsure)).ap
+
+
+@dataclass(frozen=True)
+class PoolGallery:
+    """rows of the pool that are searched, with every row's CLIP vector, and what the model read off it."""
+
+    encoder: ClipEncoder
+    evidence: AttributeEvidence
+    vectors: np.ndarray
+    rows: np.ndarray
+    usual: Usual
+    read: np.ndarray | None = None
+    readers: Readers | None = None
+    kin: Mapping[str, AffinityWeights] = field(default_factory=dict)
+
+    def looks(self, rows: np.ndarray | list[int], both: bool) -> Looks:
+        """Rows of the pool by CLIP, or by both readers."""
+        if not both:
+            return self.evidence.looks(self.vectors[rows])
+        assert self.read is not None
+        return self.evidence.looks(self.vectors[rows], self.read[rows], self.readers)
+
+    def parts(self, search: PoolSearch, among: np.ndarray | None = None) -> SimilarityParts:
+        """What the engine's similarity is made of; for some rows of the pool, int64 (n,), by both readers, and
+        together with their kin among these rows."""
+        crops = self.looks(self.rows if among is None else among, among is not None)
+        reference = None if search.reference is None else self.looks([search.reference], among is not None)
+        if among is not None and "both" in self.kin:
+            kin = self.kin["both"]
+            if reference is not None and (search.wanted or search.other_clothes):
+                reference = own_together(reference, crops, kin, self.usual)
+            crops = together(crops, kinship(crops, kin, self.usual))
+        words = cosine = alike = None
+        if search.wanted:
+            vector = self.encoder.encode_texts([query_description(search.wanted)])[0]
+            words = text_similarity(crops.seen, vector, search.wanted, ())
+        if reference is not None:
+            kinds = comparable(search.wanted, search.other_clothes)
+            cosine, alike = (
+                picture_similarity(reference, crops.seen, share, self.usual, kinds=kinds) for share in (0, 1)
+            )
+        return SimilarityParts(words, cosine, alike)
+
+    def reading(self, search: PoolSearch, among: np.ndarray) -> np.ndarray:
+        """float64 (n,): how well rows of the pool fit by what the model alone reads off them and their kin there."""
+        assert self.read is not None
+        reference = None if search.reference is None else split_shares(self.read[[search.reference]])
+        rows = self.read[among]
+        if "model" in self.kin:
+            rows = together_read(rows, self.kin["model"], self.usual)
+        query = (search.wanted, (), search.other_clothes)
+        return np.zeros(len(among)) + reading(split_shares(rows), reference, *query, self.usual)
+
+    def nearest(self, search: PoolSearch, similarities: np.ndarray) -> np.ndarray:
+        """int64 (gallery,): places, most similar first, the query's own picture last."""
+        own = -1 if search.reference is None else search.reference
+        return np.argsort(-np.where(self.rows == own, -2, similarities), kind="stable")
+
+
+@dataclass(frozen=True)
+class SimilarityParts:
+    """Float (gallery,) each, None where the search has no words or no picture."""
+
+    words: np.ndarray | None
+    cosine: np.ndarray | None
+    alike: np.ndarray | None
+
+    def similarity(self, text: float, attributes: float) -> np.ndarray:
+        """As the engine's: by the words, by the picture, or a share of each."""
+        if self.cosine is None or self.alike is None:
+            assert self.words is not None
+            return self.words
+        picture = (1 - attributes) * self.cosine + attributes * self.alike
+        return picture if self.words is None else text * self.words + (1 - text) * picture

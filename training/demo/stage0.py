@@ -20,13 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from app.model.vision import PATCH, encode_grids, pixel_patches, token_count
-from training.demo.attribute_heads import AttributeLooks, attribute_accuracy, attribute_loss
+from training.demo.attribute_heads import AttributeAttention, attribute_accuracy, attribute_loss
 from training.demo.clip import person_loss
-from training.demo.learning import learn, rank
-from training.demo.muon import muon_and_adamw
-from training.demo.pool import KIND_NAMES, Pool
-from training.demo.progress import Log
+from training.demo.learning import LearningLog, learn, muon_and_adamw, process_rank
+from training.demo.pool import Pool
 from training.demo.sampling import Batches, BatchRule, augmented
+from training.synthetic.truth import KIND_NAMES
 
 RATE = 2e-3
 
@@ -40,7 +39,7 @@ class WarmUp(nn.Module):
         self.whole = nn.Linear(tokens * width, embedding)
         self.person = nn.Linear(width, embedding, bias=False)
         self.tokens = nn.Linear(width, 64, bias=False)
-        self.attributes = AttributeLooks(width, tokens)
+        self.attributes = AttributeAttention(width, tokens)
 
     def forward(self, pictures: np.ndarray) -> Tensor:
         """uint8 (n, h, w, 3) -> (n, tokens, width)."""
@@ -72,25 +71,25 @@ def late_interaction(tokens: Tensor, person: Tensor, temperature: float = 0.07) 
     flat = unit.reshape(-1, width)
     best = (flat @ flat.T).view(count, length, count, length).amax(3).mean(1)
     logits = (best + best.T) / 2 / temperature
-    own = torch.eye(count, dtype=torch.bool)
-    logits = logits.masked_fill(own, -1e4)
-    positive = (person[:, None] == person[None]) & ~own
+    itself = torch.eye(count, dtype=torch.bool)
+    logits = logits.masked_fill(itself, -1e4)
+    positive = (person[:, None] == person[None]) & ~itself
     log_share = logits - logits.logsumexp(1, keepdim=True)
     return -(log_share * positive).sum(1).div(positive.sum(1).clamp(min=1)).mean()
 
 
-def warm_tower(model: Any, pool: Pool, work: Path, *, steps: int, seed: int, log: Log) -> WarmUp:
+def warm_tower(model: Any, pool: Pool, work: Path, *, steps: int, seed: int, log: LearningLog) -> WarmUp:
     """Teaches `model.model.visual` in place for `steps` steps in all; resumes from `work`."""
     torch.manual_seed(seed)
     warm = warm_up(model, pool)
     batches = Batches(
-        pool, BatchRule(families=10, changed_clothes=0.3, infrared=0.4), seed + 1 + 1000 * rank()
+        pool, BatchRule(families=10, changed_clothes=0.3, infrared=0.4), seed + 1 + 1000 * process_rank()
     )
     optimizers = muon_and_adamw(warm.visual.parameters(), warm.parameters(), RATE)
 
     def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
         rows = batches.batch(step)
-        tokens = warm(augmented(pool.pictures[rows], np.random.default_rng((seed, step, 8, rank()))))
+        tokens = warm(augmented(pool.pictures[rows], np.random.default_rng((seed, step, 8, process_rank()))))
         person = torch.from_numpy(pool.person[rows])
         by_whole = person_loss(warm.embed(tokens), person)
         by_mean = person_loss(F.normalize(warm.person(tokens.mean(1)), dim=1), person)
@@ -121,7 +120,7 @@ def measure_tower(warm: WarmUp, pool: Pool) -> dict[str, float]:
     scores = vectors[queries] @ vectors.T
     other_clothes = pool.clothes[queries][:, None] != pool.clothes[None]
     scores[(pool.person[queries][:, None] == pool.person[None]) & other_clothes] = -2
-    found = evaluate(scores, pool.clothes[queries], pool.clothes, pool.camera[queries], pool.camera)
+    by_image = evaluate(scores, pool.clothes[queries], pool.clothes, pool.camera[queries], pool.camera)
     right = attribute_accuracy(warm.attributes(tokens), pool.visible)
-    figures = {"image_mAP": found.mAP, "image_rank1": found.rank1, "attributes": float(np.mean(right))}
+    figures = {"image_mAP": by_image.mAP, "image_rank1": by_image.rank1, "attributes": float(np.mean(right))}
     return figures | {f"attribute_{kind}": value for kind, value in zip(KIND_NAMES, right, strict=True)}

@@ -11,32 +11,38 @@ recall@k: the person is among the first k now; hits@k: was so by now at least on
 Levy et al., ChatIR, NeurIPS 2023); BRI: best log rank integral (Lee et al., PlugIR, ACL 2024), the mean over
 queries of 1/T * sum over t of (log b(t) + log b(t + 1)) / 2, with b(t) the best rank by round t, from 1, and
 the natural logarithm. Lower is better, 0 is a person found first at once.
+
+Conversations go through the service that operators use (app.service). Each that was held is kept in the work
+folder, and is not held again when a run is repeated.
 """
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from app.chat.conversation import Conversation, answered, direct_answer, say, to_query
-from app.chat.reply import reply
-from app.chat.search_state import GalleryFacts, ShownCandidate
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, phrase
-from app.retrieval.engine import Engine
-from app.retrieval.query import Reference
+from app.refused import Refused
 from app.retrieval.ranking import Ranking
-from training.evaluation.harness import HarnessError
-from training.evaluation.searchers import Opened
+from app.service import ChatService
+from gallery_store.console import StepProgress, step_progress
+from gallery_store.files import write_file
+from training.evaluation.harness import HarnessError, begin, index_gallery
+from training.evaluation.results import Result
+from training.evaluation.synthetic_people import VIEWS, one_outfit, record_of
+from training.evaluation.workers import OpenedModels, Workers
 from training.synthetic.captions import caption, fragment
-from training.synthetic.world import DAY, Crop
+from training.synthetic.people import WORLD_VERSION
+from training.synthetic.world import DAY, DrawnCrop
 
 DONT_KNOW = "I don't know"
 FIRST_TOLD = 2
-READ_FOR_REPLY = 3  # candidates whose attributes the reply speaks of, as on the screen
-MANY = 10**6  # candidates: all of them
+ALL_CROPS = 10**6  # candidates of a search: every crop of the gallery
 TOPS = (1, 5, 10)
 
 
@@ -61,58 +67,61 @@ class Talk:
 
     gallery: Path
     ids: tuple[int, ...]  # the target person's crops in the gallery
-    target: Crop
+    target: DrawnCrop
     seed: int
     rounds: int
     operator: Operator
 
 
 @dataclass(frozen=True)
-class Held:
-    """What came of it. ranks: int64 (rounds + 1,), from 1. said: the operator's messages. asked: how many
-    questions the chat asked.
+class HeldTalk:
+    """What came of a conversation. ranks: int64 (rounds + 1,), from 1. messages: the operator's. questions: how
+    many the chat asked.
     """
 
     ranks: np.ndarray
-    said: tuple[str, ...]
-    asked: int
+    messages: tuple[str, ...]
+    questions: int
 
 
-def hold(opened: Opened, talk: Talk) -> Held:
-    """One conversation from the first message to the last answer."""
+def hold(opened: OpenedModels, talk: Talk) -> HeldTalk:
+    """One conversation from the first message to the last answer. Raises HarnessError when a search fails."""
     engine = opened.engine(talk.gallery)
-    facts = GalleryFacts(tuple(engine.store.cameras()), tuple(engine.store.days()), DAY.date())
+    service = ChatService(engine, most_listed=ALL_CROPS, today=DAY.date(), audited=False)
+    session = service.get("simulated operator", str(talk.seed))
     rng = np.random.default_rng((talk.seed, 83))
     first = fragment(talk.target.visible, rng, FIRST_TOLD)
-    told = dict(first)
-    message, said, ranks, asked = caption(first, rng, canonical=0.0), [], [], 0
-    conversation, ranking = Conversation(), None
+    stated = dict(first)
+    message = caption(first, rng, canonical=0.0)
+    messages: list[str] = []
+    ranks: list[int] = []
+    ranking: Ranking | None = None
+    questions = 0
     for turn in range(talk.rounds + 1):
-        conversation = say(conversation, message, facts)
-        said.append(message)
-        direct = direct_answer(conversation)
-        if direct is None or ranking is None:
-            ranking = engine.search(to_query(conversation), limit=MANY)
-            direct = None
-        ranks.append(_rank(ranking, talk.ids))
-        text = direct if direct is not None else _answer(engine, conversation, ranking)
-        conversation = answered(conversation, text, [c.image_id for c in ranking.candidates[:12]])
+        try:
+            session.say(message)
+        except Refused as problem:
+            raise HarnessError(str(problem)) from problem
+        messages.append(message)
+        ranking = session.ranking or ranking  # where nothing is looked for any more, the last list counts
+        ranks.append(_rank(ranking, talk.ids) if ranking else engine.store.count() + 1)
         if turn == talk.rounds:
             break
-        kind = conversation.last.asked if conversation.last else None
-        asked += kind is not None
-        message = next_message(kind, talk.target, told, talk.operator, rng)
-    return Held(np.array(ranks, np.int64), tuple(said), asked)
+        last = session.conversation.last
+        kind = last.asked if last else None
+        questions += kind is not None
+        message = next_message(kind, talk.target, stated, talk.operator, rng)
+    return HeldTalk(np.array(ranks, np.int64), tuple(messages), questions)
 
 
 def next_message(
-    kind: str | None, target: Crop, told: dict[str, str], operator: Operator, rng: np.random.Generator
+    kind: str | None, target: DrawnCrop, stated: dict[str, str], operator: Operator, rng: np.random.Generator
 ) -> str:
-    """What the operator says to a question about `kind`, or of their own accord; `told` takes it in."""
+    """What the operator says to a question about `kind`, or of their own accord; `stated` takes it in."""
     if kind is None:
-        left = {k: v for k, v in target.visible.items() if k not in told}
+        left = {k: v for k, v in target.visible.items() if k not in stated}
         more = fragment(left, rng, 1) if left else {}
-        told.update(more)
+        stated.update(more)
         return " and ".join(_words(k, v, target.attributes) for k, v in more.items()) or DONT_KNOW
     fate = rng.random()
     truth = target.attributes.get(kind)
@@ -121,7 +130,7 @@ def next_message(
     if fate < operator.unsure + operator.wrong:
         others = [value for value in KINDS[kind] if value != truth]
         truth = others[int(rng.integers(len(others)))]
-    told[kind] = truth
+    stated[kind] = truth
     return _words(kind, truth, {})
 
 
@@ -145,18 +154,10 @@ def figures(ranks: np.ndarray) -> dict[str, object]:
 
 
 def _rank(ranking: Ranking, ids: Sequence[int]) -> int:
+    """The best rank of these crops, from 1; behind all candidates where none is listed."""
     wanted = set(ids)
-    places = (p for p, one in enumerate(ranking.candidates, 1) if one.image_id in wanted)
-    return next(places, len(ranking.candidates) + 1)
-
-
-def _answer(engine: Engine, conversation: Conversation, ranking: Ranking) -> str:
-    """As on the screen: the first candidates are read, and the reply asks what would part them."""
-    first = ranking.candidates[:READ_FOR_REPLY]
-    crops = engine.store.crops([candidate.image_id for candidate in first])
-    readings = engine.read([Reference(image_id=crop.id) for crop in crops])
-    shown = [ShownCandidate(c, candidate, r) for c, candidate, r in zip(crops, first, readings, strict=True)]
-    return reply(conversation, ranking, shown)
+    ranks = (rank for rank, one in enumerate(ranking.candidates, 1) if one.image_id in wanted)
+    return next(ranks, len(ranking.candidates) + 1)
 
 
 def _words(kind: str, value: str, attributes: Mapping[str, str]) -> str:
@@ -165,3 +166,112 @@ def _words(kind: str, value: str, attributes: Mapping[str, str]) -> str:
     if thing in ("hat", "bag", "shoes") and attributes.get(thing, "none") != "none":
         return f"{value} {attributes[thing]}"
     return phrase(Attribute(kind, value))
+
+
+def run_dialogue(
+    seed: int,
+    identities: int,
+    rounds: int,
+    operator: Operator,
+    searchers: Workers,
+    *,
+    work: Path,
+    out: Path | None = None,
+    progress: StepProgress | None = None,
+) -> Result:
+    """A conversation about each of `identities` people.
+
+    Raises:
+        HarnessError: no round or no people, or `work` holds another evaluation. EncoderError, ModelError.
+    """
+    if rounds < 1 or identities < 1 or seed < 0:
+        raise HarnessError(
+            f"a dialogue needs at least one round, one identity and a seed of 0 or more, not "
+            f"{rounds}, {identities} and {seed}"
+        )
+    began = time.perf_counter()
+    searchers.opened  # noqa: B018 (models that cannot be had are refused before anything is drawn)
+    progress = progress or step_progress()
+    world = one_outfit(seed, identities)
+    begin(
+        work,
+        {
+            "dialogue": [WORLD_VERSION, seed, identities, rounds, asdict(operator)],
+            "models": searchers.models.fingerprint(),
+        },
+    )
+    ids = index_gallery([record_of(crop) for crop in world.gallery], searchers.opened, work, progress)
+    people: dict[str, list[int]] = {}
+    for column, crop in enumerate(world.gallery):
+        people.setdefault(crop.person_id, []).append(column)
+    rng = np.random.default_rng((seed, 103))
+    talks, files = [], {}
+    for number, columns in enumerate(people.values()):
+        seen = [c for c in columns if not world.gallery[c].shot.infrared] or columns
+        target = world.gallery[seen[int(rng.integers(len(seen)))]]
+        mine = tuple(int(i) for i in ids[columns] if i >= 0)
+        talk = Talk(work / "gallery.db", mine, target, seed * 100_000 + number, rounds, operator)
+        files[talk.seed] = work / "talks" / f"{number:05d}.json"
+        if not files[talk.seed].is_file():
+            talks.append(talk)
+    done = len(people) - len(talks)
+    progress("talk", done, len(people))
+    for talk, held in searchers.run(hold, talks):
+        kept = {"ranks": held.ranks.tolist(), "said": held.messages, "asked": held.questions}
+        write_file(files[talk.seed], json.dumps(kept))
+        done += 1
+        progress("talk", done, len(people))
+    held_all = [json.loads(file.read_text("utf-8")) for file in files.values()]
+    by_figure = figures(np.array([one["ranks"] for one in held_all]))
+    by_round = by_figure["recall"]
+    assert isinstance(by_round, dict)
+    result = Result(
+        kind="dialogue",
+        benchmark="synthetic",
+        settings={
+            f"round {turn}": {"combined": {f"rank{k}": by_round[f"@{k}"][turn] for k in TOPS}}
+            for turn in range(rounds + 1)
+        },
+        model=searchers.opened.described(),
+        world={"version": WORLD_VERSION, "seed": seed, "identities": identities, "views": VIEWS},
+        seconds={"total": time.perf_counter() - began},
+        notes=(
+            f"A simulated operator: {operator.wrong:.0%} of answers wrong, {operator.unsure:.0%} "
+            '"I don\'t know"; words alone, no clicks.',
+            "recall@k: among the first k now; hits@k: by then at least once; BRI: best log rank integral "
+            "(Lee et al., ACL 2024), natural logarithm, lower is better.",
+        ),
+        extra={
+            **by_figure,
+            "rounds": rounds,
+            "operator": asdict(operator),
+            "questions_asked": float(np.mean([one["asked"] for one in held_all])),
+            "example": held_all[0]["said"],
+        },
+    )
+    if out is not None:
+        result.write(out)
+    return result
+
+
+def dialogue_table(result: Result) -> str:
+    """A row per round, percent, as Markdown; then BRI."""
+    extra = result.extra
+    lines = [
+        "| round | recall@1 | recall@5 | recall@10 | hits@1 | hits@5 | hits@10 | median rank |",
+        "| ----: | -------: | -------: | --------: | -----: | -----: | ------: | ----------: |",
+    ]
+    for turn in range(int(extra["rounds"]) + 1):
+        shares = [f"{100 * extra[which][f'@{k}'][turn]:.1f}" for which in ("recall", "hits") for k in TOPS]
+        cells = [str(turn), *shares, f"{extra['median_rank'][turn]:.1f}"]
+        widths = (5, 8, 8, 9, 6, 6, 7, 11)
+        lines.append("| " + " | ".join(c.rjust(w) for c, w in zip(cells, widths, strict=True)) + " |")
+    world = result.world
+    lines += [
+        "",
+        f"BRI {extra['bri']:.3f}; the chat asked {extra['questions_asked']:.1f} questions a conversation.",
+        f"World version {world['version']}, seed {world['seed']}, {world['identities']} identities; "
+        f"{result.seconds['total']:.0f} s.",
+        *result.notes,
+    ]
+    return "\n".join(lines)

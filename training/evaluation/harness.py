@@ -5,7 +5,7 @@ A work folder holds everything, and a killed run goes on in it:
     plan.json         what is evaluated; another plan in the same folder is refused
     pictures/         crops and queries that have no file of their own (drawn ones)
     gallery.db        the gallery, indexed by CLIP
-    blocks/N.npz      what the search found for the N-th block of queries, written as it goes
+    blocks/N.npz      the hits of the N-th block of queries, written as it goes
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,26 +23,14 @@ import numpy as np
 
 from app.model.vocabulary import Attribute
 from app.retrieval.query import KINDS_OF_QUERY, Query, Reference
-from training.datasets.record import Drawn, Record
-from training.evaluation.rankers import Found
-from training.evaluation.results import write_bytes
-from training.evaluation.searched import Searched, write_block
-from training.evaluation.searchers import Opened, Searchers
+from gallery_store.console import StepProgress, remark, step_progress
+from gallery_store.files import write_file, write_json
+from training.datasets.record import DrawnPicture, Record
+from training.evaluation.hits import Hits, QueryHits, write_block
+from training.evaluation.workers import OpenedModels, Workers
 
 BLOCKS_VERSION = 3  # of what a block holds
 BLOCK = 32  # queries that are searched between two writes
-__all__ = [
-    "Ask",
-    "HarnessError",
-    "Searched",
-    "begin",
-    "index_gallery",
-    "search_all",
-    "show_progress",
-    "spread",
-]
-
-Progress = Callable[[str, int, int], None]  # (step, done, all)
 
 
 class HarnessError(ValueError):
@@ -51,13 +38,13 @@ class HarnessError(ValueError):
 
 
 @dataclass(frozen=True)
-class Ask:
+class EvalQuery:
     """One query: a picture of the person, words about them, or both.
 
     image: a file, or a drawn crop. wanted, unwanted, text, other_clothes: as app.retrieval.query.Query has them.
     """
 
-    image: Path | Drawn | None = None
+    image: Path | DrawnPicture | None = None
     wanted: tuple[Attribute, ...] = ()
     unwanted: tuple[Attribute, ...] = ()
     text: str = ""
@@ -79,19 +66,19 @@ class _Block:
 
 
 def search_all(
-    asks: Sequence[Ask],
+    queries: Sequence[EvalQuery],
     gallery: Sequence[Record],
-    searchers: Searchers,
+    workers: Workers,
     *,
     work: Path,
     best_choice: int | np.ndarray = 0,
     block: int = BLOCK,
-    progress: Progress | None = None,
-) -> Searched:
-    """Index the gallery (once), search it for every query (those not done yet), and return what was found.
+    progress: StepProgress | None = None,
+) -> Hits:
+    """Index the gallery (once), search it for every query (those not done yet), and return the hits.
 
     Args:
-        asks: Q queries. gallery: G crops; one that cannot be read stays in it and is never found.
+        queries: Q queries. gallery: G crops; one that cannot be read stays in it and is never found.
         work: the folder, made where it is not there. best_choice: ask the multi-turn best choice for this
             many queries, spread evenly over all, or for those of a bool mask (Q,); it costs many times a
             pairwise pass.
@@ -101,46 +88,48 @@ def search_all(
         HarnessError: no queries, no crops, or the folder holds another evaluation. EncoderError, ModelError:
             the models cannot be had. RetrievalError: a query's picture cannot be read.
     """
-    if not asks or not gallery:
-        raise HarnessError(f"nothing to evaluate: {len(asks)} queries over {len(gallery)} crops")
-    told = progress or show_progress
-    chosen = spread(len(asks), best_choice) if isinstance(best_choice, int) else np.asarray(best_choice, bool)
-    if searchers.models.model is None:
-        chosen = np.zeros(len(asks), bool)
-    _agree(work, asks, gallery, searchers, chosen, block)
-    ids = index_gallery(gallery, searchers.opened, work, told)
+    if not queries or not gallery:
+        raise HarnessError(f"nothing to evaluate: {len(queries)} queries over {len(gallery)} crops")
+    show = progress or step_progress()
+    chosen = (
+        spread(len(queries), best_choice) if isinstance(best_choice, int) else np.asarray(best_choice, bool)
+    )
+    if workers.models.model is None:
+        chosen = np.zeros(len(queries), bool)
+    _agree(work, queries, gallery, workers, chosen, block)
+    ids = index_gallery(gallery, workers.opened, work, show)
     unique = np.unique(ids[ids >= 0])
     if not len(unique):
         raise HarnessError("no crop of the gallery can be read")
-    queries = [_query(ask, number, work) for number, ask in enumerate(asks)]
-    starts = range(0, len(asks), block)
+    put = [_query(query, number, work) for number, query in enumerate(queries)]
+    starts = range(0, len(queries), block)
     files = {start: work / "blocks" / f"{start // block:05d}.npz" for start in starts}
     tasks = [
         _Block(
             work / "gallery.db",
-            tuple(queries[start : start + block]),
+            tuple(put[start : start + block]),
             tuple(bool(c) for c in chosen[start : start + block]),
             files[start],
         )
         for start in starts
         if not files[start].is_file()
     ]
-    done = len(asks) - sum(len(task.queries) for task in tasks)
-    told("search", done, len(asks))
-    for task, _ in searchers.run(_search_block, tasks):
+    done = len(queries) - sum(len(task.queries) for task in tasks)
+    show("search", done, len(queries))
+    for task, _ in workers.run(_search_block, tasks):
         done += len(task.queries)
-        told("search", done, len(asks))
-    opened = searchers.opened
+        show("search", done, len(queries))
+    opened = workers.opened
     manifest = opened.model.manifest if opened.model else None
     calibrations = {
         kind: manifest.calibration(opened.encoder.name, opened.encoder.version, kind) if manifest else None
         for kind in KINDS_OF_QUERY
     }
-    return Searched(len(asks), ids, unique, tuple(files.values()), calibrations)
+    return Hits(len(queries), ids, unique, tuple(files.values()), calibrations)
 
 
 def index_gallery(
-    gallery: Sequence[Record], opened: Opened, work: Path, progress: Progress | None = None
+    gallery: Sequence[Record], opened: OpenedModels, work: Path, progress: StepProgress | None = None
 ) -> np.ndarray:
     """Import the records into work/gallery.db; goes on where a killed import stopped.
 
@@ -154,7 +143,7 @@ def index_gallery(
     from gallery_store.importer import import_crops
     from gallery_store.store import GalleryStore
 
-    told = progress or show_progress
+    show = progress or step_progress()
     files = [_file(record.image, work / "pictures" / f"g{row:06d}.jpg") for row, record in enumerate(gallery)]
     rows = [("path", "camera", "person", "clothes", "tags")]
     for file, record in zip(files, gallery, strict=True):
@@ -169,10 +158,10 @@ def index_gallery(
             opened.encoder,
             manifest,
             link=True,
-            progress=lambda done, total: told("index", done, total),
+            progress=lambda done, total: show("index", done, total),
         )
         for rejected in report.rejected:
-            print(f"not in the gallery: {rejected.path}: {rejected.reason}", file=sys.stderr)
+            remark(f"not in the gallery: {rejected.path}: {rejected.reason}")
         by_path = store.ids_by_path([str(file) for file in files])
         ids = np.array([by_path.get(str(file), [-1])[0] for file in files], np.int64)
         lost = np.flatnonzero(ids < 0)
@@ -188,72 +177,62 @@ def index_gallery(
     return ids
 
 
-def show_progress(step: str, done: int, total: int) -> None:
-    """One line on stderr, written over where that is a terminal."""
-    if sys.stderr.isatty():
-        print(
-            f"\r{step}: {done} of {total}   ", end="\n" if done >= total else "", file=sys.stderr, flush=True
-        )
-    elif done >= total or done * 10 // max(1, total) != (done - 1) * 10 // max(1, total):
-        print(f"{time.strftime('%H:%M:%S')} {step}: {done} of {total}", file=sys.stderr, flush=True)
-
-
-def _search_block(opened: Opened, task: _Block) -> None:
+def _search_block(opened: OpenedModels, task: _Block) -> None:
     engine = opened.engine(task.gallery)
-    found = [
+    hits = [
         _search(opened, engine, query, choose)
         for query, choose in zip(task.queries, task.choose, strict=True)
     ]
-    write_block(task.file, found)
+    write_block(task.file, hits)
 
 
-def _search(opened: Opened, engine: object, query: Query, choose_too: bool) -> Found:
+def _search(opened: OpenedModels, engine: object, query: Query, choose_too: bool) -> QueryHits:
     from app.retrieval.choosing import choose
 
     from app.retrieval.engine import Engine
 
     assert isinstance(engine, Engine)
-    told = engine.trace(query)
+    trace = engine.trace(query)
     ids = engine.store.matching(query.filters)
     similarities = np.full(len(ids), np.nan, np.float32)
-    similarities[np.searchsorted(ids, told.found.ids)] = told.found.similarities
+    similarities[np.searchsorted(ids, trace.found.ids)] = trace.found.similarities
     chosen, spent = None, 0.0
     if choose_too:
         began = time.perf_counter()
-        order = choose(engine, told)[: told.found.asked]
+        order = choose(engine, trace)[: trace.found.asked]
         spent = time.perf_counter() - began
-        place = {int(crop): place for place, crop in enumerate(told.found.ids[: told.found.asked])}
-        chosen = np.array([place[int(crop)] for crop in order], np.int64)
-    seconds = np.array([told.timings.encode, told.timings.prefilter, told.timings.rerank, spent])
-    return Found(
+        place_of = {int(crop): place for place, crop in enumerate(trace.found.ids[: trace.found.asked])}
+        chosen = np.array([place_of[int(crop)] for crop in order], np.int64)
+    seconds = np.array([trace.timings.encode, trace.timings.prefilter, trace.timings.rerank, spent])
+    return QueryHits(
         ids,
         similarities,
-        told.found.asked,
-        told.words,
-        told.near,
-        told.rarity,
-        told.found.passed,
+        trace.found.asked,
+        trace.words,
+        trace.near,
+        trace.rarity,
+        trace.found.passed,
         chosen,
         query.kind,
         seconds,
     )
 
 
-def _query(ask: Ask, number: int, work: Path) -> Query:
+def _query(query: EvalQuery, number: int, work: Path) -> Query:
     references: tuple[Reference, ...] = ()
-    if ask.image is not None:
-        references = (Reference(file=_file(ask.image, work / "pictures" / f"q{number:06d}.jpg")),)
-    return Query(ask.wanted, ask.unwanted, ask.text, references, other_clothes=ask.other_clothes)
+    if query.image is not None:
+        references = (Reference(file=_file(query.image, work / "pictures" / f"q{number:06d}.jpg")),)
+    return Query(query.wanted, query.unwanted, query.text, references, other_clothes=query.other_clothes)
 
 
-def _file(image: Path | Drawn, where: Path) -> Path:
+def _file(image: Path | DrawnPicture, where: Path) -> Path:
     """The picture's own file, or a JPEG of a drawn one."""
     if isinstance(image, Path):
         return image.absolute()
     if not where.is_file():
         from training.synthetic.render import encode
 
-        write_bytes(where, encode(image.picture()))
+        write_file(where, encode(image.picture()))
     return where.absolute()
 
 
@@ -268,19 +247,19 @@ def spread(count: int, wanted: int) -> np.ndarray:
 
 def _agree(
     work: Path,
-    asks: Sequence[Ask],
+    queries: Sequence[EvalQuery],
     gallery: Sequence[Record],
-    searchers: Searchers,
+    workers: Workers,
     chosen: np.ndarray,
     block: int,
 ) -> None:
     digest = hashlib.sha256()
-    for item in (*asks, *gallery):
+    for item in (*queries, *gallery):
         digest.update(repr(item).encode())
     plan = {
         "blocks": BLOCKS_VERSION,
-        "models": searchers.models.fingerprint(),
-        "queries": len(asks),
+        "models": workers.models.fingerprint(),
+        "queries": len(queries),
         "crops": len(gallery),
         "content": digest.hexdigest(),
         "best_choice": np.flatnonzero(chosen).tolist(),
@@ -305,4 +284,4 @@ def begin(work: Path, plan: dict[str, Any]) -> None:
         return
     if work.is_dir() and any(work.iterdir()):
         raise HarnessError(f"{work} is not empty and holds no evaluation: choose another folder")
-    write_bytes(file, json.dumps(plan, indent=2).encode())
+    write_json(file, plan)

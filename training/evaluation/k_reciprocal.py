@@ -7,45 +7,14 @@ reciprocal neighbours, and the Jaccard distance between codes, mixed with the di
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array, csr_array
+
 BLOCK = 256  # pictures whose distances stand at a time
-
-
-@dataclass(frozen=True)
-class _Near:
-    """Of each of N pictures its nearest, itself first: int64 (N, k), and its farthest distance float32 (N,)."""
-
-    ids: np.ndarray
-    farthest: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Codes:
-    """N sparse codes: of picture i the members[offsets[i]:offsets[i + 1]], int64, ascending, and weights."""
-
-    offsets: np.ndarray
-    members: np.ndarray
-    weights: np.ndarray
-
-    def of(self, row: int) -> tuple[np.ndarray, np.ndarray]:
-        part = slice(self.offsets[row], self.offsets[row + 1])
-        return self.members[part], self.weights[part]
-
-    @classmethod
-    def joined(cls, codes: list[tuple[np.ndarray, np.ndarray]]) -> _Codes:
-        offsets = np.concatenate([[0], np.cumsum([len(members) for members, _ in codes])]).astype(np.int64)
-        return cls(offsets, np.concatenate([m for m, _ in codes]), np.concatenate([w for _, w in codes]))
-
-    def turned(self) -> _Codes:
-        """Of each member the pictures in whose code it is."""
-        count = len(self.offsets) - 1
-        order = np.argsort(self.members, kind="stable")
-        rows = np.repeat(np.arange(count), np.diff(self.offsets))
-        offsets = np.searchsorted(self.members[order], np.arange(count + 1))
-        return _Codes(offsets, rows[order], self.weights[order])
 
 
 def k_reciprocal(
@@ -68,13 +37,16 @@ def k_reciprocal(
 
 
 def _scores(rows: np.ndarray, queries: int, k1: int, k2: int, weight: float) -> Iterator[np.ndarray]:
-    near = _nearest(rows, max(k1 + 1, k2))
-    codes = _averaged(_codes(rows, near, k1), near, k2)
-    turned = codes.turned()
+    nearest, farthest = _nearest(rows, max(k1 + 1, k2))
+    codes = _codes(rows, nearest, farthest, k1)
+    # Each code becomes the mean of those of its k2 nearest, itself among them.
+    codes = _neighbours(nearest[:, :k2]) @ codes / nearest[:, :k2].shape[1]
+    columns = codes.tocsc()
     for start in range(0, queries, BLOCK):
         part = np.arange(start, min(start + BLOCK, queries))
-        jaccard = np.stack([_jaccard(codes.of(query), turned, len(rows)) for query in part.tolist()])
-        mixed = jaccard * (1 - weight) + _distances(rows[part], rows, near.farthest[part]) * weight
+        shared = np.stack([_shared(codes[[row]], columns) for row in part.tolist()])
+        jaccard = 1 - shared / (2 - shared)
+        mixed = jaccard * (1 - weight) + _distances(rows[part], rows, farthest[part]) * weight
         yield -mixed[:, queries:].astype(np.float32)
 
 
@@ -84,58 +56,70 @@ def _distances(part: np.ndarray, rows: np.ndarray, farthest: np.ndarray | None =
     return distances if farthest is None else distances / np.maximum(farthest[:, None], 1e-12)
 
 
-def _nearest(rows: np.ndarray, count: int) -> _Near:
-    """Ties by row number; a picture comes before all that are as near to it as itself."""
+def _nearest(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each picture its nearest, itself first, int64 (N, count), and its farthest distance, float32 (N,).
+
+    Ties go by row number; a picture comes before all that are as near to it as itself.
+    """
     count = min(count, len(rows))
     ids = np.empty((len(rows), count), np.int64)
     farthest = np.empty(len(rows), np.float32)
     for start in range(0, len(rows), BLOCK):
         distances = _distances(rows[start : start + BLOCK], rows)
         farthest[start : start + BLOCK] = distances.max(1)
-        own = np.arange(len(distances))
-        distances[own, start + own] = -1
+        block = np.arange(len(distances))
+        distances[block, start + block] = -1
         floor = np.partition(distances, count - 1, axis=1)[:, count - 1]
         for row, line in enumerate(distances):
-            places = np.flatnonzero(line <= floor[row])
-            ids[start + row] = places[np.argsort(line[places], kind="stable")][:count]
-    return _Near(ids, farthest)
+            near = np.flatnonzero(line <= floor[row])
+            ids[start + row] = near[np.argsort(line[near], kind="stable")][:count]
+    return ids, farthest
 
 
-def _reciprocal(near: _Near, row: int, k: int) -> np.ndarray:
-    """int64: those of the k nearest (and itself) that have `row` among their own."""
-    forward = near.ids[row, : k + 1]
-    return forward[(near.ids[forward, : k + 1] == row).any(1)]
+def _neighbours(nearest: np.ndarray) -> csr_array:
+    """float32 (N, N), sparse: 1 where a column is among a row's nearest, int64 (N, k)."""
+    from scipy.sparse import csr_array
+
+    count, k = nearest.shape
+    ones = np.ones(nearest.size, np.float32)
+    return csr_array((ones, nearest.ravel(), np.arange(0, nearest.size + 1, k)), shape=(count, count))
 
 
-def _codes(rows: np.ndarray, near: _Near, k1: int) -> _Codes:
-    half = int(np.around(k1 / 2))
-    halves = [_reciprocal(near, row, half) for row in range(len(rows))]
-    codes = []
-    for row in range(len(rows)):
-        mutual = _reciprocal(near, row, k1)
-        close = [halves[other] for other in mutual.tolist()]
-        taken = [c for c in close if np.isin(c, mutual).sum() > 2 / 3 * len(c)]
-        members = np.unique(np.concatenate([mutual, *taken]))
-        weights = np.exp(-_distances(rows[row : row + 1], rows[members], near.farthest[row : row + 1])[0])
-        codes.append((members, weights / weights.sum()))
-    return _Codes.joined(codes)
+def _codes(rows: np.ndarray, nearest: np.ndarray, farthest: np.ndarray, k1: int) -> csr_array:
+    """float32 (N, N), sparse: of each picture the weights of its reciprocal neighbours, which add up to 1.
+
+    Its members are the k1-reciprocal neighbours, and those of a member at half of k1 of which more than two thirds
+    are its own as well.
+    """
+
+    def reciprocal(k: int) -> csr_array:
+        forward = _neighbours(nearest[:, : k + 1])
+        return forward.multiply(forward.T).tocsr()
+
+    mutual, halves = reciprocal(k1), reciprocal(int(np.around(k1 / 2)))
+    overlap = (mutual @ halves.T).multiply(mutual).tocsr()  # [i, j]: how many of j's half are i's as well
+    taken = overlap.copy()
+    taken.data = (overlap.data > 2 / 3 * halves.sum(axis=1)[overlap.indices]).astype(np.float32)
+    members = (mutual + taken @ halves).tocoo()
+    members.eliminate_zeros()
+    row, column = members.coords
+    weights = np.empty(len(row), np.float32)
+    for start in range(0, len(row), 64 * BLOCK):
+        part = slice(start, start + 64 * BLOCK)
+        distances = np.maximum(2 - 2 * np.einsum("nd,nd->n", rows[row[part]], rows[column[part]]), 0)
+        weights[part] = np.exp(-distances / np.maximum(farthest[row[part]], 1e-12))
+    members.data = weights
+    codes = members.tocsr()
+    sums = codes.sum(axis=1)
+    codes.data /= np.repeat(sums, np.diff(codes.indptr))
+    return codes
 
 
-def _averaged(codes: _Codes, near: _Near, k2: int) -> _Codes:
-    """Each code as the mean of those of its k2 nearest, itself among them."""
-    found = []
-    for row in range(len(near.ids)):
-        parts = [codes.of(other) for other in near.ids[row, :k2].tolist()]
-        members, place = np.unique(np.concatenate([m for m, _ in parts]), return_inverse=True)
-        weights = np.bincount(place, np.concatenate([w for _, w in parts])) / len(parts)
-        found.append((members, weights.astype(np.float32)))
-    return _Codes.joined(found)
+def _shared(code: csr_array, columns: csc_array) -> np.ndarray:
+    """float64 (N,): what a code, (1, N), has in common with each, the sum of the smaller weights.
 
-
-def _jaccard(code: tuple[np.ndarray, np.ndarray], turned: _Codes, count: int) -> np.ndarray:
-    """float64 (count,): Jaccard distance of one code to all."""
-    shared = np.zeros(count)
-    for member, weight in zip(*(part.tolist() for part in code), strict=True):
-        others, theirs = turned.of(member)
-        shared[others] += np.minimum(weight, theirs)
-    return 1 - shared / (2 - shared)
+    columns: the codes of all by column, so that only pictures that share a member are looked at.
+    """
+    mine = columns[:, code.indices]
+    smaller = np.minimum(mine.data, np.repeat(code.data, np.diff(mine.indptr)))
+    return np.bincount(mine.indices, smaller, minlength=columns.shape[0])

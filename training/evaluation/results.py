@@ -1,7 +1,8 @@
 """One evaluation on disk: what was evaluated, the figures, and enough of the rankings to draw them.
 
     DIR/result.json                     Result: read by people, programs and `python -m training report`
-    DIR/rankings/SETTING.RANKER.npz     Rankings: the first places of each query, and the CMC curve
+    DIR/rankings/SETTING.RANKER.npz     Rankings: the first places of each query, and the CMC curve, for rank
+                                        galleries and charts
     DIR/pictures/SETTING/*.jpg          thumbnails of what the report shows of a setting
 
 The benchmarks, the synthetic world, the dialogue and the open set all write this form.
@@ -9,18 +10,29 @@ The benchmarks, the synthetic world, the dialogue and the open set all write thi
 
 from __future__ import annotations
 
+import io
 import json
-import os
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from training.evaluation.metrics import Metrics
+import numpy as np
+from PIL import Image
+
+from gallery_store.files import write_file, write_json
+from training.evaluation.metrics import Metrics, Ranks, Relevance
 
 SCHEMA = 1
 RESULT_FILE = "result.json"
 KINDS = ("benchmark", "synthetic", "dialogue", "open-set")
+PLACES = 20  # kept of each ranking
+CMC_RANKS = 50
+THUMBNAIL = (128, 64)  # height, width
+SHOWN = 3  # best and worst queries of a setting, that a report has pictures of
+FOLDER = "rankings"
+PICTURES = "pictures"
 
 
 class ResultError(ValueError):
@@ -45,7 +57,6 @@ class Model:
 
 
 Figures = Mapping[str, float]  # mAP, rank1, rank5, rank10, mINP as fractions; queries, prefilter_recall, ...
-Settings = Mapping[str, Mapping[str, Figures]]  # setting -> ranker -> figures
 
 
 @dataclass(frozen=True)
@@ -54,14 +65,14 @@ class Result:
 
     kind: of KINDS. benchmark: a data set's name, or "synthetic"; variant: of the data set, or "".
     world: {"version", "seed", "identities", ...} of drawn people, {} for photographs.
-    settings: the figures. seconds: the parts of the time spent ("total", "index", "rerank", ...).
+    settings: setting -> ranker -> figures. seconds: the parts of the time spent ("total", "index", "rerank", ...).
     notes: sentences that a reader of the table needs. extra: what only one kind of evaluation has (rounds
     of a dialogue, a reliability curve, bootstrap intervals), as JSON.
     """
 
     kind: str
     benchmark: str
-    settings: Settings
+    settings: Mapping[str, Mapping[str, Figures]]
     variant: str = ""
     model: Model = Model()
     world: Mapping[str, Any] = field(default_factory=dict)
@@ -80,8 +91,7 @@ class Result:
 
     def write(self, folder: Path | str) -> Path:
         """Write DIR/result.json; a reader sees the old one or the new one. Raises ValueError for NaN."""
-        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        return write_bytes(Path(folder) / RESULT_FILE, (text + "\n").encode())
+        return write_json(Path(folder) / RESULT_FILE, self.to_json())
 
     @classmethod
     def read(cls, folder: Path | str) -> Result:
@@ -121,16 +131,141 @@ def file_stem(*parts: str) -> str:
     return ".".join("".join(c if c.isalnum() or c in "-_" else "_" for c in part) for part in parts)
 
 
-def write_bytes(path: Path, data: bytes) -> Path:
-    """Write a file so that a kill leaves the old one or the new one; folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+@dataclass(frozen=True)
+class Side:
+    """Queries or gallery, as a report names them: all str (n,). texts: what was asked in words, "" for none."""
+
+    names: np.ndarray
+    persons: np.ndarray
+    cameras: np.ndarray
+    texts: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        names: Sequence[str],
+        persons: Sequence[str],
+        cameras: Sequence[str],
+        texts: Sequence[str] | None = None,
+    ) -> Side:
+        """Raises ValueError where the lists differ in length."""
+        texts = texts if texts is not None else [""] * len(names)
+        if not len(names) == len(persons) == len(cameras) == len(texts):
+            raise ValueError("names, persons, cameras and texts are not equally many")
+        return cls(*(np.array(list(column), dtype=str) for column in (names, persons, cameras, texts)))
+
+
+@dataclass(frozen=True)
+class Rankings:
+    """One setting by one ranker.
+
+    top: int32 (Q, PLACES), gallery rows best first, junk taken out, -1 where the gallery is smaller.
+    hits: bool (Q, PLACES), which of them are right. ap: float64 (Q,), NaN without a match.
+    first: int64 (Q,), rank of the first match, 0 without one. cmc: float64 (CMC_RANKS,).
+    """
+
+    queries: Side
+    gallery: Side
+    top: np.ndarray
+    hits: np.ndarray
+    ap: np.ndarray
+    first: np.ndarray
+    cmc: np.ndarray
+
+    def write(self, folder: Path | str, setting: str, ranker: str) -> Path:
+        """Write DIR/rankings/SETTING.RANKER.npz, whole or not at all."""
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        for side in ("queries", "gallery"):
+            arrays |= {f"{side}_{f.name}": getattr(getattr(self, side), f.name) for f in fields(Side)}
+        data = io.BytesIO()
+        np.savez_compressed(data, **arrays)
+        return write_file(ranking_file(folder, setting, ranker), data.getvalue())
+
+    @classmethod
+    def read(cls, folder: Path | str, setting: str, ranker: str) -> Rankings | None:
+        """None where none was written. Raises ResultError for a damaged file."""
+        path = ranking_file(folder, setting, ranker)
+        try:
+            with np.load(path, allow_pickle=False) as held:
+                sides = {
+                    side: Side(**{f.name: held[f"{side}_{f.name}"] for f in fields(Side)})
+                    for side in ("queries", "gallery")
+                }
+                arrays = [held[name] for name in _ARRAYS]
+                return cls(sides["queries"], sides["gallery"], *arrays)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise ResultError(f"{path} is damaged ({error}); run the evaluation again") from None
+
+    def best(self, count: int) -> np.ndarray:
+        """Rows of the queries that fared best, by AP, equal ones in their order."""
+        return np.argsort(-np.nan_to_num(self.ap, nan=-1.0), kind="stable")[: self._shown(count)]
+
+    def worst(self, count: int) -> np.ndarray:
+        """Rows of the queries that fared worst, among those with a match."""
+        return np.argsort(np.nan_to_num(self.ap, nan=2.0), kind="stable")[: self._shown(count)]
+
+    def _shown(self, count: int) -> int:
+        return min(count, int(np.isfinite(self.ap).sum()))
+
+
+_ARRAYS = ("top", "hits", "ap", "first", "cmc")
+
+
+def rankings(
+    orders: Iterable[np.ndarray], relevance: Relevance, ranks: Ranks, queries: Side, gallery: Side
+) -> Rankings:
+    """Cut the first places out of the orders, int (G,) for each query, gallery rows best first; junk is left out."""
+    top = np.full((relevance.queries, PLACES), -1, np.int32)
+    hits = np.zeros((relevance.queries, PLACES), bool)
+    for query, order in enumerate(orders):
+        columns, junk = relevance.of(query)
+        first = order[: PLACES + int(junk.sum())]
+        first = first[~np.isin(first, columns[junk])][:PLACES]
+        top[query, : len(first)] = first
+        hits[query, : len(first)] = np.isin(first, columns[~junk])
+    return Rankings(queries, gallery, top, hits, ranks.ap, ranks.first, ranks.cmc(CMC_RANKS))
+
+
+def ranking_file(folder: Path | str, setting: str, ranker: str) -> Path:
+    return Path(folder) / FOLDER / f"{file_stem(setting, ranker)}.npz"
+
+
+def picture_file(folder: Path | str, setting: str, side: str, row: int) -> Path:
+    """Where the thumbnail of a query ("q") or gallery ("g") row lies."""
+    return Path(folder) / PICTURES / file_stem(setting) / f"{side}{row}.jpg"
+
+
+def write_shown(
+    folder: Path | str,
+    setting: str,
+    kept: Rankings,
+    query: Callable[[int], Image.Image | None],
+    crop: Callable[[int], Image.Image],
+) -> None:
+    """Thumbnails of the best and worst queries and of their first places.
+
+    query, crop: the picture of a query row, None where it has none, and of a gallery row.
+    """
+    shown = np.unique(np.concatenate([kept.best(SHOWN), kept.worst(SHOWN)])).tolist()
+    asked = ((row, query(row)) for row in shown)
+    write_thumbnails(folder, setting, "q", ((row, picture) for row, picture in asked if picture is not None))
+    places = sorted({int(row) for row in kept.top[shown].ravel() if row >= 0})
+    write_thumbnails(folder, setting, "g", ((row, crop(row)) for row in places))
+
+
+def write_thumbnails(
+    folder: Path | str, setting: str, side: str, pictures: Iterable[tuple[int, Image.Image]]
+) -> None:
+    """Keep (row, picture) pairs as small JPEGs; those already there stay."""
+    for row, picture in pictures:
+        path = picture_file(folder, setting, side, row)
+        if path.exists():
+            continue
+        height, width = THUMBNAIL
+        data = io.BytesIO()
+        picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS).save(
+            data, "JPEG", quality=82
+        )
+        write_file(path, data.getvalue())

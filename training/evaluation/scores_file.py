@@ -10,11 +10,11 @@ from typing import IO
 
 import numpy as np
 
-from training.evaluation.metrics import BLOCK, Ranks, rank_blocks
-from training.evaluation.relevance import Relevance
+from training.evaluation.metrics import Ranks, Relevance, rank_blocks
 
 LABELS = ("query_ids", "gallery_ids", "query_cameras", "gallery_cameras")
 ARRAYS = ("scores", *LABELS)
+BLOCK = 128  # queries whose scores stand in memory at a time
 
 
 class ScoresError(ValueError):

@@ -13,9 +13,9 @@ from itertools import islice
 import numpy as np
 
 from training.datasets.record import Record
-from training.synthetic.cameras import cameras
 from training.synthetic.people import Person, people
-from training.synthetic.world import DAY, Crop, crops_of, shoot
+from training.synthetic.site import cameras
+from training.synthetic.world import DAY, DrawnCrop, crops_of, shoot
 
 SPLIT = "test"
 VIEWS = 4  # crops of each person, each by another camera
@@ -23,61 +23,61 @@ MEMBERS = 3  # of a family of look-alikes
 
 
 @dataclass(frozen=True)
-class World:
+class SyntheticWorld:
     """queries: one crop of each person, in a fixed order; gallery: the others. Where all crops are searched
     (for words), queries is empty.
     """
 
     name: str
-    queries: tuple[Crop, ...]
-    gallery: tuple[Crop, ...]
+    queries: tuple[DrawnCrop, ...]
+    gallery: tuple[DrawnCrop, ...]
 
 
-def strangers(seed: int, count: int) -> World:
+def strangers(seed: int, count: int) -> SyntheticWorld:
     """People who have nothing to do with one another: one crop is the query, three the gallery."""
-    return _first_asks("strangers", _strangers(seed, 1, count), seed * 10 + 1)
+    return _first_crop_asks("strangers", _strangers(seed, 1, count), seed * 10 + 1)
 
 
-def look_alikes(seed: int, count: int) -> World:
+def look_alikes(seed: int, count: int) -> SyntheticWorld:
     """Families of three who look alike: one crop is the query, three the gallery."""
-    return _first_asks("look-alikes", _families(seed, 2, count), seed * 10 + 2)
+    return _first_crop_asks("look-alikes", _families(seed, 2, count), seed * 10 + 2)
 
 
-def two_outfits(seed: int, count: int) -> World:
+def two_outfits(seed: int, count: int) -> SyntheticWorld:
     """Mixed people in two outfits, two crops of each; the first crop in the first outfit is the query."""
-    own = seed * 10 + 3
-    site = cameras(own)
+    site_seed = seed * 10 + 3
+    site = cameras(site_seed)
     queries, gallery = [], []
     for person in mixed(seed, 3, count):
-        crops = list(crops_of(person, site, VIEWS // 2, own, outfits=(0, 1)))
+        crops = list(crops_of(person, site, VIEWS // 2, site_seed, outfits=(0, 1)))
         queries.append(crops[0])
         gallery += crops[1:]
-    return World("two-outfits", tuple(queries), tuple(gallery))
+    return SyntheticWorld("two-outfits", tuple(queries), tuple(gallery))
 
 
-def day_and_night(seed: int, count: int) -> World:
+def day_and_night(seed: int, count: int) -> SyntheticWorld:
     """Mixed people in one outfit: an infrared crop is the query, three visible ones the gallery."""
-    own = seed * 10 + 5
-    site = cameras(own)
+    site_seed = seed * 10 + 5
+    site = cameras(site_seed)
     queries, gallery = [], []
     for number, person in enumerate(mixed(seed, 5, count)):
-        rng = np.random.default_rng((own, number, 61))
+        rng = np.random.default_rng((site_seed, number, 61))
         chosen = [site[int(i)] for i in rng.permutation(len(site))[:VIEWS]]
         crops = [shoot(person, 0, camera, DAY, view == 0, rng) for view, camera in enumerate(chosen)]
         queries.append(crops[0])
         gallery += crops[1:]
-    return World("day-and-night", tuple(queries), tuple(gallery))
+    return SyntheticWorld("day-and-night", tuple(queries), tuple(gallery))
 
 
-def one_outfit(seed: int, count: int) -> World:
+def one_outfit(seed: int, count: int) -> SyntheticWorld:
     """Mixed people over a whole day, infrared cameras at night among them: all four crops are the gallery."""
-    own = seed * 10 + 7
-    site = cameras(own)
-    crops = [crop for person in mixed(seed, 7, count) for crop in crops_of(person, site, VIEWS, own)]
-    return World("one-outfit", (), tuple(crops))
+    site_seed = seed * 10 + 7
+    site = cameras(site_seed)
+    crops = [crop for person in mixed(seed, 7, count) for crop in crops_of(person, site, VIEWS, site_seed)]
+    return SyntheticWorld("one-outfit", (), tuple(crops))
 
 
-def record_of(crop: Crop) -> Record:
+def record_of(crop: DrawnCrop) -> Record:
     """A drawn crop as the data sets' crops are."""
     return Record(
         image=crop,
@@ -89,14 +89,14 @@ def record_of(crop: Crop) -> Record:
     )
 
 
-def _first_asks(name: str, who: Iterable[Person], own: int) -> World:
-    site = cameras(own)
+def _first_crop_asks(name: str, who: Iterable[Person], site_seed: int) -> SyntheticWorld:
+    site = cameras(site_seed)
     queries, gallery = [], []
     for person in who:
-        first, *others = crops_of(person, site, VIEWS, own)
+        first, *others = crops_of(person, site, VIEWS, site_seed)
         queries.append(first)
         gallery += others
-    return World(name, tuple(queries), tuple(gallery))
+    return SyntheticWorld(name, tuple(queries), tuple(gallery))
 
 
 def _strangers(seed: int, part: int, count: int) -> list[Person]:

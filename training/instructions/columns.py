@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.model.vocabulary import KINDS
-from training.datasets.errors import DataSetError
+from training.datasets.faults import DataSetError
 from training.datasets.training_records import TrainingRecords
+from training.synthetic.truth import KIND_NAMES
 
-KIND_NAMES = tuple(KINDS)
 _PLACES = {kind: {value: place for place, value in enumerate(values)} for kind, values in KINDS.items()}
 
 

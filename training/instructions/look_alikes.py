@@ -1,10 +1,27 @@
-"""Whom a person could be taken for: outfits with the most attributes in common, or the nearest vectors."""
+"""Crops that could be mistaken for each other: outfits with the most attributes in common, or the nearest vectors.
+
+Vectors are CLIP's of the training pictures, stored beside them, for pictures whose attributes nobody annotated.
+FILE.npz holds encoder (text: name and version), paths (as in training.captioning.side_files.path_key) and vectors
+(float16, unit length). It is replaced as a whole, every SAVED pictures and at the end: a killed run goes on.
+"""
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
 import numpy as np
+from PIL import Image
 
 from app.model.vocabulary import KINDS
+from gallery_store.console import Progress
+from gallery_store.decoding import PictureError
+from gallery_store.files import replacing
+from training.captioning.side_files import path_key
+from training.datasets.faults import DataSetError
+from training.datasets.record import Record
 from training.instructions.columns import Columns
 
 KEPT = 12  # look-alikes of an outfit
@@ -27,17 +44,17 @@ def look_alikes(columns: Columns, vectors: np.ndarray | None = None) -> np.ndarr
     outfits = int(columns.outfit.max()) + 1
     first = np.unique(columns.outfit, return_index=True)[1]
     person, data_set = columns.person[first], columns.data_set[first]
-    shown, by_clothes = _one_hot(columns, outfits), _by_clothes(columns, outfits)
-    seen = None if vectors is None else _mean(vectors, columns.outfit, outfits)
+    one_hot, by_clothes = _one_hot(columns, outfits), _by_clothes(columns, outfits)
+    mean_vectors = None if vectors is None else _mean(vectors, columns.outfit, outfits)
     table = np.full((outfits, KEPT), -1, np.int32)
     for number in range(len(columns.names)):
-        own = data_set == number
-        if seen is not None and seen[own].any():
-            features = seen
-            order = _main_direction(seen) if own.sum() > BLOCK else np.arange(outfits)
+        in_set = data_set == number
+        if mean_vectors is not None and mean_vectors[in_set].any():
+            features = mean_vectors
+            order = _main_direction(mean_vectors) if in_set.sum() > BLOCK else np.arange(outfits)
         else:
-            features, order = shown, by_clothes
-        order = order[own[order] & features[order].any(1)]
+            features, order = one_hot, by_clothes
+        order = order[in_set[order] & features[order].any(1)]
         for start in range(0, len(order), BLOCK):
             block = order[start : start + BLOCK]
             table[block] = _nearest(features[block], person[block], block)
@@ -46,16 +63,16 @@ def look_alikes(columns: Columns, vectors: np.ndarray | None = None) -> np.ndarr
 
 def _nearest(features: np.ndarray, person: np.ndarray, block: np.ndarray) -> np.ndarray:
     """int32 (outfits of the block, KEPT)."""
-    alike = features @ features.T
-    alike[person[:, None] == person[None]] = -np.inf
+    similarity = features @ features.T
+    similarity[person[:, None] == person[None]] = -np.inf
     kept = min(KEPT, len(block))
-    near = np.argpartition(-alike, kept - 1, axis=1)[:, :kept]
-    score = np.take_along_axis(alike, near, 1)
-    best = np.lexsort((near, -score), axis=1)  # a stable order among equals: by place in the block
-    near, score = np.take_along_axis(near, best, 1), np.take_along_axis(score, best, 1)
-    found = np.full((len(block), KEPT), -1, np.int32)
-    found[:, :kept] = np.where(score > 0, block[near], -1)
-    return found
+    nearest = np.argpartition(-similarity, kept - 1, axis=1)[:, :kept]
+    score = np.take_along_axis(similarity, nearest, 1)
+    best = np.lexsort((nearest, -score), axis=1)  # a stable order among equals: by place in the block
+    nearest, score = np.take_along_axis(nearest, best, 1), np.take_along_axis(score, best, 1)
+    table = np.full((len(block), KEPT), -1, np.int32)
+    table[:, :kept] = np.where(score > 0, block[nearest], -1)
+    return table
 
 
 def _one_hot(columns: Columns, outfits: int) -> np.ndarray:
@@ -85,3 +102,94 @@ def _by_clothes(columns: Columns, outfits: int) -> np.ndarray:
 def _main_direction(features: np.ndarray) -> np.ndarray:
     direction = np.linalg.svd(features[:: max(1, len(features) // 2000)], full_matrices=False)[2][0]
     return np.argsort(features @ direction, kind="stable")
+
+
+BATCH = 64  # pictures encoded at once
+SAVED = 20_000  # pictures between two writings of the file
+
+
+class Encoder(Protocol):
+    """What is needed of gallery_store.encoder.ClipEncoder."""
+
+    name: str
+    version: str
+    dim: int
+
+    def encode_images(self, images: Sequence[Image.Image], batch_size: int = 64) -> np.ndarray: ...
+
+
+def store_vectors(
+    records: Sequence[Record],
+    root: Path | None,
+    encoder: Encoder,
+    file: Path,
+    *,
+    progress: Progress | None = None,
+) -> tuple[int, list[tuple[str, str]]]:
+    """Encodes the pictures that the file does not have yet -> how many, and those that cannot be read, with why.
+
+    Raises DataSetError for a file of another encoder or one that cannot be read.
+    """
+    label = f"{encoder.name}@{encoder.version}"
+    stored: dict[str, np.ndarray] = {}
+    if file.exists():
+        made_by, paths, vectors = _read_file(file)
+        if made_by != label:
+            raise DataSetError(f"{file} has vectors of {made_by}, not of {label}; name another file")
+        stored = dict(zip(paths, vectors, strict=True))
+    pictures = {path_key(r.image, root): r for r in records if isinstance(r.image, Path)}
+    left = [key for key in pictures if key not in stored]
+    unreadable: list[tuple[str, str]] = []
+    fresh = 0
+    for start in range(0, len(left), BATCH):
+        opened = []
+        for key in left[start : start + BATCH]:
+            try:
+                opened.append((key, pictures[key].picture()))
+            except PictureError as problem:
+                unreadable.append((key, problem.reason))
+        vectors = encoder.encode_images([picture for _, picture in opened])
+        stored.update(zip((key for key, _ in opened), vectors.astype(np.float16), strict=True))
+        fresh += len(opened)
+        done = min(start + BATCH, len(left))
+        if done == len(left) or done // SAVED > start // SAVED:
+            _write_file(file, label, stored)
+        if progress is not None:
+            progress(done, len(left))
+    return fresh, unreadable
+
+
+def read_vectors(file: Path, records: Sequence[Record], root: Path | None) -> np.ndarray:
+    """float32 (records, d), in the records' order; zeros where the file has none. Raises DataSetError.
+
+    Data sets without any vector have their look-alikes found by attributes.
+    """
+    _, paths, vectors = _read_file(file)
+    number_of = {path: number for number, path in enumerate(paths)}
+    in_order = np.zeros((len(records), vectors.shape[1]), np.float32)
+    for row, record in enumerate(records):
+        if isinstance(record.image, Path):
+            number = number_of.get(path_key(record.image, root))
+            if number is not None:
+                in_order[row] = vectors[number]
+    if not in_order.any():
+        raise DataSetError(
+            f"{file} has no vector of any of these {len(records)} pictures; is --root the same?"
+        )
+    return in_order
+
+
+def _read_file(file: Path) -> tuple[str, list[str], np.ndarray]:
+    try:
+        with np.load(file, allow_pickle=False) as held:
+            made_by, paths, vectors = str(held["encoder"]), held["paths"].tolist(), held["vectors"]
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as problem:
+        raise DataSetError(f"{file} is no file of vectors ({problem})") from None
+    if vectors.ndim != 2 or len(vectors) != len(paths):
+        raise DataSetError(f"{file} is no file of vectors (its paths and vectors do not go together)")
+    return made_by, paths, vectors
+
+
+def _write_file(file: Path, label: str, stored: dict[str, np.ndarray]) -> None:
+    with replacing(file) as partial, partial.open("wb") as out:
+        np.savez(out, encoder=label, paths=np.array(list(stored)), vectors=np.stack(list(stored.values())))

@@ -1,11 +1,59 @@
-"""What the three stages are taught, in which shares: three frozen configurations, side by side."""
+"""What the three stages are taught, in which shares, and how galleries are sized.
+
+Gallery sizes (section 3.2, "Gallery image sampling"): N ~ Uniform(a, b) over the whole numbers a..b, and the
+paper's Equation 1:
+
+    P(n = k) = 1 / (k - 1),  k in 2, 3, ..., N
+
+How it was read. As printed the values add up to 1 + 1/2 + ... + 1/(N - 1), which is 1 only for N = 2; so they
+are taken as weights and divided by that sum: P(n = k) = 1 / ((k - 1) H), with H the sum. Few matches are then
+likelier than many, as in a real gallery. (Had the paper meant 1 / (N - 1), which does add up to one, n would
+be uniform over 2..N, and "uniform across all numbers", as its text says; `law="uniform"` gives that.)
+
+"Inverse transform sampling": u uniform in [0, 1), and n is the first k whose cumulative probability exceeds u.
+
+n = 1 is outside of the equation's support, and the figure's answer speaks of two images; so a gallery has at
+least two matches by Equation 1. Real galleries have single matches too: `single` is the share of galleries
+with exactly one, drawn before the equation. It is 0 in stage 2, as in the paper, whose text tasks and
+best-choice turns have one match each, and above 0 in stage 3.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import accumulate
 
-from training.instructions.sizes import LAWS
+from training.instructions.rng import SampleRng
+
+LAWS = ("equation-1", "uniform")
+
+
+@cache
+def probabilities(size: int, law: str = "equation-1") -> tuple[float, ...]:
+    """P(n = k) for k = 2..size, in that order. Raises ValueError for a size below 2 or an unknown law."""
+    if size < 2:
+        raise ValueError(f"Equation 1 speaks of galleries of 2 pictures or more, got {size}")
+    if law not in LAWS:
+        raise ValueError(f"no law {law!r}; there are {', '.join(LAWS)}")
+    weights = [1 / (k - 1) if law == "equation-1" else 1.0 for k in range(2, size + 1)]
+    total = sum(weights)
+    return tuple(weight / total for weight in weights)
+
+
+@cache
+def _cumulative(size: int, law: str) -> tuple[float, ...]:
+    return tuple(accumulate(probabilities(size, law)))
+
+
+def match_count(size: int, rng: SampleRng, *, single: float = 0.0, law: str = "equation-1") -> int:
+    """n for a gallery of N = `size` pictures: 1 in a share `single`, otherwise by the law. N = 1 gives 1."""
+    if size == 1 or (single and rng.happens(single)):
+        return 1
+    cumulative = _cumulative(size, law)
+    return 2 + min(bisect_right(cumulative, rng.random()), len(cumulative) - 1)
 
 
 @dataclass(frozen=True)
@@ -15,7 +63,7 @@ class StageMixture:
     samples: how many the stage has. shares: task -> weight, in any unit; see training.instructions.tasks.
     gallery: a, b of N ~ Uniform(a, b), in pictures, the query not counted. The paper does not state them. With 8
     and a query, picture numbers keep to one digit; best choices always do, as at run time.
-    law, single: of the number of matches, see training.instructions.sizes.
+    law, single: of the number of matches, see training.instructions.mixtures.
     captions: fewest and most captions to choose from (Figure 4 shows three).
     told: fewest and most attributes in a description made of attributes. partial: the same for fragments.
     positive: of the pairs asked about, the share that match. hard: of the other people, the share that are
@@ -114,4 +162,4 @@ STAGE3 = StageMixture(
     infrared=1.5,
 )
 
-STAGES = {1: STAGE1, 2: STAGE2, 3: STAGE3}
+MIXTURES = {1: STAGE1, 2: STAGE2, 3: STAGE3}

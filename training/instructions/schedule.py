@@ -25,7 +25,7 @@ from math import lcm
 
 import numpy as np
 
-from training.instructions.chance import Chance, mixed
+from training.instructions.rng import SampleRng, mixed
 
 MOST = 240  # slots of a block
 ORDERS, ORDERS_OF_LONG, LONG = 64, 16, 100  # orders that blocks take turns in; longer blocks have fewer
@@ -96,7 +96,7 @@ def _whole(shares: dict[str, float]) -> dict[str, int]:
 def _order(slots: tuple[tuple[str, int], ...], which: int) -> tuple[tuple[str, int], ...]:
     """One order of a block: (name, its turn in the block) for each place. The seed only says which blocks take it."""
     counts = np.array([count for _, count in slots])
-    places = _places(counts, Chance(which, 73)) if len(slots) > 1 else [0] * slots[0][1]
+    places = _places(counts, SampleRng(which, 73)) if len(slots) > 1 else [0] * slots[0][1]
     had = [0] * len(slots)
     order = []
     for name in places:
@@ -105,7 +105,7 @@ def _order(slots: tuple[tuple[str, int], ...], which: int) -> tuple[tuple[str, i
     return tuple(order)
 
 
-def _places(counts: np.ndarray, chance: Chance) -> list[int]:
+def _places(counts: np.ndarray, rng: SampleRng) -> list[int]:
     """Whose turn each place is, as a number of `counts`."""
     length = int(counts.sum())
     due = np.arange(1, length + 1)[:, None] * counts // length  # turns due by d = 1, 2, ...
@@ -115,7 +115,7 @@ def _places(counts: np.ndarray, chance: Chance) -> list[int]:
         # floor(j / p) <= place: the next turn's window is open.
         ready = np.flatnonzero((had < counts) & (had * length // counts <= place)).tolist()
         # By share: the largest u^(1/w) first, and so on.
-        ready.sort(key=lambda name: -(chance.random() ** (1 / int(counts[name]))))
+        ready.sort(key=lambda name: -(rng.random() ** (1 / int(counts[name]))))
         for name in ready:
             had[name] += 1
             if (np.maximum(due[place:] - had, 0).sum(1) <= slack[: length - place]).all():

@@ -41,6 +41,13 @@ _REFUSABLE = (
     "hair",
 )
 
+# Fragments, also those of training.instructions.texts: what an operator would mention first counts three times,
+# what goes without saying is left out.
+FIRST_MENTIONED = ("upper_colour", "lower_colour", "upper", "gender", "bag")
+FIRST_WEIGHT = 3.0
+UNMENTIONED = ("average", "plain")
+SAID_NONE = 0.18  # the share of the absent things that are mentioned: "no hat"
+
 _OPENINGS = ("{}", "there is {}", "the picture shows {}", "i am looking for {}", "we see {}", "find {}")
 
 
@@ -49,13 +56,11 @@ def fragment(seen: Mapping[str, str], rng: np.random.Generator, count: int) -> d
     kinds = [
         kind
         for kind in seen
-        if seen[kind] not in ("average", "plain") and (seen[kind] != "none" or rng.random() < 0.18)
+        if seen[kind] not in UNMENTIONED and (seen[kind] != "none" or rng.random() < SAID_NONE)
     ]
     if not kinds:
         kinds = list(seen)
-    weights = np.array(
-        [3.0 if k in ("upper_colour", "lower_colour", "upper", "gender", "bag") else 1.0 for k in kinds]
-    )
+    weights = np.array([FIRST_WEIGHT if kind in FIRST_MENTIONED else 1.0 for kind in kinds])
     count = min(count, len(kinds))
     chosen = rng.choice(len(kinds), count, replace=False, p=weights / weights.sum())
     return {kinds[i]: seen[kinds[i]] for i in sorted(chosen)}
@@ -78,8 +83,8 @@ def caption(said: Mapping[str, str], rng: np.random.Generator, canonical: float 
     parts = []
     person = said.get("gender", "person")
     noun = _word(rng, "gender", person) if person != "person" else "person"
-    adjectives = [_adjective(rng, kind, said[kind]) for kind in ("age", "build") if kind in said]
-    words = " ".join([*(a for a in adjectives if a), noun])
+    adjectives = [said[kind] for kind in ("age", "build") if said.get(kind, "average") != "average"]
+    words = " ".join([*adjectives, noun])
     for kind, colour in (("upper", "upper_colour"), ("lower", "lower_colour"), ("shoes", "shoe_colour")):
         parts.append(_worn(rng, said, kind, colour, "upper_pattern" if kind == "upper" else None))
     rest = [
@@ -106,10 +111,6 @@ def caption(said: Mapping[str, str], rng: np.random.Generator, canonical: float 
 def _word(rng: np.random.Generator, kind: str, value: str) -> str:
     words = [word for word in _SPOKEN.get((kind, value), []) if word not in _NO_NOUNS] or [value]
     return words[0] if rng.random() < 0.5 else words[int(rng.integers(len(words)))]
-
-
-def _adjective(rng: np.random.Generator, kind: str, value: str) -> str:
-    return "" if value == "average" else value
 
 
 def _worn(

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from training.synthetic.palette import Palette, shade
+from training.synthetic.brush import Brush, Palette, shade
 from training.synthetic.people import Identity, Outfit
 from training.synthetic.skeleton import Skeleton
-
-if TYPE_CHECKING:
-    from training.synthetic.brush import Brush
 
 
 def draw_head(brush: Brush, s: Skeleton, identity: Identity, outfit: Outfit, palette: Palette) -> None:
@@ -76,7 +71,18 @@ def _hair(
                 )
 
 
-def _face(brush, s: Skeleton, identity: Identity, outfit: Outfit, palette: Palette, face, y, rx, ry) -> None:
+def _face(
+    brush: Brush,
+    s: Skeleton,
+    identity: Identity,
+    outfit: Outfit,
+    palette: Palette,
+    face: float,
+    y: float,
+    rx: float,
+    ry: float,
+) -> None:
+    """face: x of the face's middle; y: of the head's; rx, ry: half its width and height."""
     width = max(0.32, s.front)
     eye = 0.4 * rx * width * (0.9 + 0.2 * identity.face)
     dark = (40, 30, 28) if not palette.infrared else (50, 50, 50)

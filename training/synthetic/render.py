@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.synthetic.body import draw_person
-from training.synthetic.brush import Brush
-from training.synthetic.cameras import PANORAMA, Camera, panorama
-from training.synthetic.palette import Palette
+from training.synthetic.brush import Brush, Palette
+from training.synthetic.figure import draw_person
 from training.synthetic.people import Identity, Outfit
+from training.synthetic.site import PANORAMA, Camera, panorama
 from training.synthetic.skeleton import Pose, skeleton
 
 SIZE = (128, 256)  # px, width and height

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 import numpy as np
 from PIL import Image
 
-from training.synthetic.cameras import Camera
 from training.synthetic.people import Person, attributes_of
 from training.synthetic.render import SIZE, Shot, render
+from training.synthetic.site import Camera
 from training.synthetic.skeleton import Pose
 
 DAY = datetime(2026, 5, 12)
@@ -20,8 +20,8 @@ COLOUR_KINDS = ("hair_colour", "upper_colour", "lower_colour", "shoe_colour", "h
 
 
 @dataclass(frozen=True)
-class Crop:
-    """A drawn crop and its truth. attributes: all that is true; visible: those of them that show."""
+class DrawnCrop:
+    """A drawn crop and what is true of it. attributes: all that is true; visible: those of them that show."""
 
     shot: Shot
     person_id: str
@@ -49,7 +49,7 @@ def crops_of(
     outfits: Sequence[int] = (0,),
     infrared_share: float = 0.0,
     hours: tuple[int, int] = (7, 22),
-) -> Iterator[Crop]:
+) -> Iterator[DrawnCrop]:
     """Yields `views` crops of a person per outfit, from different cameras as far as there are enough.
 
     A camera with an infrared hour turns to infrared from it on; beyond that, infrared_share of the crops do.
@@ -68,7 +68,7 @@ def crops_of(
 
 def shoot(
     person: Person, clothes: int, camera: Camera, time: datetime, infrared: bool, rng: np.random.Generator
-) -> Crop:
+) -> DrawnCrop:
     """One crop of a person in one outfit by one camera; all else is drawn from rng."""
     outfit = person.outfits[clothes]
     yaw = (camera.yaw + rng.normal(0, 38) + (180 if rng.random() < 0.25 else 0)) % 360
@@ -90,7 +90,7 @@ def shoot(
         seed=int(rng.integers(1 << 40)),
     )
     attributes = attributes_of(person.identity, outfit)
-    return Crop(
+    return DrawnCrop(
         shot,
         person.person_id,
         person.family,

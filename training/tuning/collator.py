@@ -24,7 +24,7 @@ END = "<|im_end|>"
 
 
 class SampleStream(Protocol):
-    """Samples by index, and the pictures that they name (training.instructions.stream.Samples)."""
+    """Samples by index, and the pictures that they name (training.instructions.stage_samples.Samples)."""
 
     def __len__(self) -> int: ...
 
@@ -34,7 +34,7 @@ class SampleStream(Protocol):
 
 
 @dataclass(frozen=True)
-class Laid:
+class TokenizedSample:
     """One sample as tokens. ids, labels int64 (n,): a label stands at its own token, IGNORED elsewhere;
     positions int64 (3, n); sizes: (height, width) in pixels of each picture, as the model gets it."""
 
@@ -98,7 +98,7 @@ class Batch:
 
 
 class Collator:
-    """Lays samples out under one image rule.
+    """Turns samples into tokens, under one image rule.
 
     longest: tokens; a sample that would be longer gets smaller pictures, all of them bounded alike, down to
     app.model.pictures.MIN_PIXELS.
@@ -110,7 +110,7 @@ class Collator:
         self.pad = int(processor.tokenizer.pad_token_id)
         self.end = int(processor.tokenizer.convert_tokens_to_ids(END))
 
-    def lay(self, sample: InstructionSample, sizes: Sequence[tuple[int, int]]) -> Laid:
+    def tokenize(self, sample: InstructionSample, sizes: Sequence[tuple[int, int]]) -> TokenizedSample:
         """A sample as tokens; sizes: (height, width) in pixels of its pictures as they were taken.
 
         Raises ValueError where the checkpoint's chat template or tokenizer is not a Qwen2-VL's.
@@ -120,14 +120,14 @@ class Collator:
         rule = self._rule(len(tokens.ids) + len(answer), sizes)
         sized = tuple(rule.size(height, width) for height, width in sizes)
         prompt = tokens.fill([_grid(size) for size in sized])
-        place = int(prompt.positions.max()) + 1
-        after = torch.arange(place, place + len(answer)).expand(3, -1)
-        said = torch.tensor(answer)
-        return Laid(
+        first = int(prompt.positions.max()) + 1
+        positions = torch.arange(first, first + len(answer)).expand(3, -1)
+        labels = torch.tensor(answer)
+        return TokenizedSample(
             sample,
-            torch.cat([prompt.ids, said]),
-            torch.cat([torch.full_like(prompt.ids, IGNORED), said]),
-            torch.cat([prompt.positions, after], dim=1),
+            torch.cat([prompt.ids, labels]),
+            torch.cat([torch.full_like(prompt.ids, IGNORED), labels]),
+            torch.cat([prompt.positions, positions], dim=1),
             sized,
         )
 
@@ -141,34 +141,37 @@ class Collator:
         return replace(self.rule, fixed=None, at_least=None, max_pixels=min(pixels, self.rule.max_pixels))
 
     def batch(
-        self, laid: Sequence[Laid], pictures: Sequence[Sequence[Image.Image]], weights: Sequence[float]
+        self,
+        tokenized: Sequence[TokenizedSample],
+        pictures: Sequence[Sequence[Image.Image]],
+        weights: Sequence[float],
     ) -> Batch:
         """One forward pass. pictures: of each sample, as taken; weights: each sample's answer tokens weigh this."""
-        longest = max(len(one) for one in laid)
-        labels = torch.stack([_padded(one.labels, longest, IGNORED) for one in laid])
-        ids = torch.stack([_padded(one.ids, longest, self.pad) for one in laid])
+        longest = max(len(one) for one in tokenized)
+        labels = torch.stack([_padded(one.labels, longest, IGNORED) for one in tokenized])
+        ids = torch.stack([_padded(one.ids, longest, self.pad) for one in tokenized])
         # The token at place p + 1 is answered at place p.
-        targets = torch.cat([labels[:, 1:], labels.new_full((len(laid), 1), IGNORED)], dim=1)
+        targets = torch.cat([labels[:, 1:], labels.new_full((len(tokenized), 1), IGNORED)], dim=1)
         keep = (targets != IGNORED).any(0).nonzero().flatten()
         targets = targets[:, keep]
         each = torch.tensor(weights, dtype=torch.float32)[:, None] * (targets != IGNORED)
         sized = [
             apply_rule(ImageRule("laid", fixed=size), picture)
-            for one, taken in zip(laid, pictures, strict=True)
+            for one, taken in zip(tokenized, pictures, strict=True)
             for size, picture in zip(one.sizes, taken, strict=True)
         ]
         patches = pixel_patches(sized)
         return Batch(
             ids=ids,
             types=(ids == self.image_token).long(),
-            mask=torch.stack([_padded(torch.ones_like(one.ids), longest, 0) for one in laid]),
-            positions=torch.stack([_padded(one.positions, longest, 0) for one in laid], dim=1),
+            mask=torch.stack([_padded(torch.ones_like(one.ids), longest, 0) for one in tokenized]),
+            positions=torch.stack([_padded(one.positions, longest, 0) for one in tokenized], dim=1),
             patches=patches.values,
             grids=patches.grid_thw,
             keep=keep,
             targets=targets,
             weights=each,
-            tasks=tuple(one.sample.task for one in laid),
+            tasks=tuple(one.sample.task for one in tokenized),
         )
 
 

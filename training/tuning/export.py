@@ -1,4 +1,7 @@
-"""A tuned model becomes a checkpoint: weights, processor, manifest, model card, curves; renamed into place whole."""
+"""A tuned model becomes a checkpoint, and a checkpoint what the app opens: weights, processor, manifest, model card.
+
+Folders are complete or absent.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +17,26 @@ from typing import Any
 
 import torch
 
-from app.model.checkpoint import CheckpointManifest
-from app.model.loading import find_checkpoint
+from app.model.checkpoint import CheckpointManifest, ModelError
+from app.model.loading import find_checkpoint, load_weights
 from app.model.pictures import RUN_TIME, ImageRule
+from gallery_store.files import replacing_folder, write_file
 from training.stages import Stage
-from training.tuning.card import model_card
-from training.tuning.files import read_rows, sync_tree, write_text
+from training.tuning.failures import TuningError
 from training.tuning.optimizer import BOARD
+from training.tuning.origin import START, Loaded, Origin, base_name, load_processor
 from training.tuning.packed_lists import list_rule
-from training.tuning.progress import CURVES, LOG, peak_memory_gb
-from training.tuning.start import START, Loaded, Origin, base_name
+from training.tuning.progress import CURVES, LOG, duration_text, peak_memory_gb, read_rows
 from training.tuning.trainer import StageTrainer
 
-FINAL = "final"
 DRAWN_ONLY = "Knows drawn people only."
 LAST_LOSSES = 5  # log rows that a final loss is the mean of
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What really happened. parameters: as training.tuning.parts.counts; dtype: of the weights; seconds: spent on
+    """What really happened. parameters: as training.tuning.origin.counts; dtype: of the weights; seconds: spent on
     the stage, over all resumptions; processes: devices that shared the work."""
 
     stage: Stage
@@ -57,23 +60,19 @@ def export(trainer: StageTrainer, loaded: Loaded, done: Finished, work: Path, ou
         if state and model.config.tie_word_embeddings:
             state.pop("lm_head.weight", None)  # the word embeddings, once more
     if trainer.args.should_save:
-        partial = work / FINAL
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        if done.origin.lora is None:
-            model.save_pretrained(partial, state_dict=state)
-        else:
-            _save_adapter(model, loaded.base, state, work, partial)
-        loaded.processor.save_pretrained(partial)
-        _describe(trainer, done, work, partial, out.name)
-        sync_tree(partial)
         if out.is_dir():
-            out.rmdir()  # it is empty: training.tuning.run has looked
-        partial.replace(out)
+            out.rmdir()  # it is empty: training.tuning.stage_run has looked
+        with replacing_folder(out) as partial:
+            if done.origin.lora is None:
+                model.save_pretrained(partial, state_dict=state)
+            else:
+                _save_adapter(model, loaded.base, state, partial)
+            loaded.processor.save_pretrained(partial)
+            _describe(trainer, done, work, partial, out.name)
     trainer.accelerator.wait_for_everyone()
 
 
-def _save_adapter(model: Any, base: str, state: Any, work: Path, partial: Path) -> None:
+def _save_adapter(model: Any, base: str, state: Any, partial: Path) -> None:
     model.save_pretrained(partial, state_dict=state, save_embedding_layers=False)
     name = base
     full = Path(base)
@@ -84,8 +83,11 @@ def _save_adapter(model: Any, base: str, state: Any, work: Path, partial: Path) 
     elif full.is_dir():
         name = str(full.resolve())
     file = partial / "adapter_config.json"
-    config = json.loads(file.read_text("utf-8"))
-    write_text(json.dumps({**config, "base_model_name_or_path": name}, indent=2, sort_keys=True) + "\n", file)
+    _write_config({**json.loads(file.read_text("utf-8")), "base_model_name_or_path": name}, file)
+
+
+def _write_config(config: Mapping[str, Any], file: Path) -> None:
+    write_file(file, json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def linked(source: str, target: str) -> None:
@@ -114,7 +116,7 @@ def _describe(trainer: StageTrainer, done: Finished, work: Path, partial: Path, 
         data={"sets": sets, "seeds": [stage.get("seed") for stage in stages]},
         knows=DRAWN_ONLY if all(s.startswith("synthetic") for s in sets) else "",
     )
-    write_text(model_card(manifest, adapter=done.origin.lora is not None), partial / "README.md")
+    write_file(partial / "README.md", model_card(manifest, adapter=done.origin.lora is not None))
     for file in (LOG, CURVES):
         if (work / file).is_file():
             shutil.copy2(work / file, partial / file)
@@ -125,8 +127,7 @@ def _describe(trainer: StageTrainer, done: Finished, work: Path, partial: Path, 
 
 def stage_entry(trainer: StageTrainer, done: Finished, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """What the manifest says of a stage: its recipe, and what really happened."""
-    seen = trainer.seen
-    stage = replace(done.stage)
+    stage, stats = done.stage, trainer.stats
     return {
         "name": stage.name,
         "title": stage.title,
@@ -140,12 +141,12 @@ def stage_entry(trainer: StageTrainer, done: Finished, rows: list[dict[str, Any]
         "seed": done.seed,
         "max_pixels": done.max_pixels,
         "steps": trainer.state.global_step,
-        "samples": dict(sorted(seen.samples.items())),
-        "tokens": seen.tokens,
-        "answer_tokens": seen.answer_tokens,
-        "pictures": seen.pictures,
-        "pairs_in_lists": seen.pairs,
-        "unreadable": seen.unreadable,
+        "samples": dict(sorted(stats.samples.items())),
+        "tokens": stats.tokens,
+        "answer_tokens": stats.answer_tokens,
+        "pictures": stats.pictures,
+        "pairs_in_lists": stats.pairs,
+        "unreadable": stats.unreadable,
         "minutes": round(done.seconds / 60, 3),
         "losses": _final_losses(rows),
         "peak_memory_gb": round(peak_memory_gb(), 3),
@@ -176,3 +177,147 @@ def _final_losses(rows: list[dict[str, Any]]) -> dict[str, float]:
             if len(values) < LAST_LOSSES and loss is not None and math.isfinite(loss):
                 values.append(loss)
     return {task: round(sum(values) / len(values), 4) for task, values in sorted(last.items()) if values}
+
+
+def publish(source: Path, out: Path, *, dtype: str = "bfloat16", merge: bool = False, name: str = "") -> Path:
+    """Write a checkpoint that the app opens, to a folder that is complete or absent.
+
+    Args:
+        source: a checkpoint that `python -m training train` made. out: does not exist yet, or is empty.
+        dtype: of the weights, of DTYPES. merge: whole weights instead of an adapter and its base.
+        name: what the screen calls it; the folder's name where left out.
+
+    Raises:
+        ModelError, TuningError: what is wrong, and what to do.
+    """
+    if dtype not in DTYPES:
+        raise TuningError(f"there is no dtype {dtype!r}; there are {', '.join(DTYPES)}")
+    checkpoint = find_checkpoint(source)
+    manifest = CheckpointManifest.read(source)
+    if manifest is None:
+        raise TuningError(f"{source} has no chatreid.json; publish what `python -m training train` made")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise TuningError(f"{out} is not empty; give --out another folder")
+    manifest = replace(manifest, name=name or out.name)
+    with replacing_folder(out) as partial:
+        adapter = checkpoint.adapter is not None and not merge
+        if adapter:
+            _publish_adapter(source, partial, DTYPES[dtype])
+        else:
+            # Merged in full precision, rounded once.
+            model = load_weights(source, torch.float32)
+            model.to(DTYPES[dtype]).save_pretrained(partial)
+        load_processor(str(source)).save_pretrained(partial)
+        for file in (LOG, CURVES):
+            if (source / file).is_file():
+                shutil.copy2(source / file, partial / file)
+        write_file(partial / "README.md", model_card(manifest, adapter=adapter))
+        manifest.write(partial)
+    find_checkpoint(out)
+    return out
+
+
+def _publish_adapter(source: Path, target: Path, dtype: torch.dtype) -> None:
+    """The adapter in another precision, beside its base where that exists nowhere else."""
+    from safetensors.torch import load_file, save_file
+
+    config: dict[str, Any] = json.loads((source / "adapter_config.json").read_text("utf-8"))
+    base = config["base_model_name_or_path"]
+    if base == START:
+        shutil.copytree(source / START, target / START, copy_function=linked)
+    elif not Path(base).is_absolute() and (source / base).is_dir():
+        raise ModelError(f"{source} stands on {base} beside it; publish it with --merge")
+    weights = load_file(source / "adapter_model.safetensors")
+    save_file(
+        {key: value.to(dtype).contiguous() for key, value in weights.items()},
+        target / "adapter_model.safetensors",
+        metadata={"format": "pt"},
+    )
+    _write_config(config, target / "adapter_config.json")
+
+
+def model_card(manifest: CheckpointManifest, *, adapter: bool) -> str:
+    """README.md of a checkpoint, with the hub's header. adapter: weights are LoRA's, not whole."""
+    base = manifest.base_model
+    header = ["---", "library_name: " + ("peft" if adapter else "transformers")]
+    if base.count("/") == 1 and not base.startswith((".", "/")):
+        header.append(f"base_model: {base}")
+    header += [
+        "pipeline_tag: image-text-to-text",
+        "tags:",
+        "- person-re-identification",
+        "- chatreid",
+        "---",
+        "",
+    ]
+    lines = [
+        f"# {manifest.name}",
+        "",
+        f"A Qwen2-VL that says whether two pictures, or a picture and a description, are of one person. Tuned by"
+        f" ChatReID from `{base}`"
+        + (", as a LoRA adapter." if adapter else ".")
+        + (f" {manifest.knows}" if manifest.knows else ""),
+        "",
+        "Open it with `python app.py --model DIR`. What it says is a candidate with a confidence, never an identity.",
+        "",
+        _calibrated(manifest),
+        "",
+    ]
+    for stage in manifest.stages:
+        lines += _stage_table(stage)
+    lines += ["`losses.png` shows the last stage's losses; `chatreid.json` has all of this as data.", ""]
+    return "\n".join(header + lines)
+
+
+def _calibrated(manifest: CheckpointManifest) -> str:
+    if manifest.calibrations:
+        return f"Its confidences are calibrated for {', '.join(sorted(manifest.calibrations))}."
+    return "Its confidences are **not calibrated** yet: the app serves it uncalibrated, and says so."
+
+
+def _stage_table(stage: Mapping[str, Any]) -> list[str]:
+    if "tuning" not in stage:  # of another recipe, such as the demo models'
+        return [f"## {stage.get('name', 'A stage')}", "", "Not made by `python -m training train`.", ""]
+    recipe, samples = stage["recipe"], stage["samples"]
+    parts = stage["parameters"]
+    trained = [f"{part} {parts[f'{part} trained'] / 1e6:,.2f} M" for part in _parts(parts, "trained")]
+    frozen = [f"{part} {parts[f'{part} frozen'] / 1e6:,.2f} M" for part in _parts(parts, "frozen")]
+    rate = recipe["lora_rate" if stage["lora_rank"] else "learning_rate"]
+    decoder = "fresh from the base" if recipe["decoder"] == "fresh" else "carried over"
+    tuning = stage["tuning"] + (f" of rank {stage['lora_rank']}" if stage["lora_rank"] else "")
+    rows = [
+        ("tuning", f"{tuning}, weights in {stage['weights']}, {stage['optimizer']}"),
+        ("trained", f"{', '.join(trained)} parameters"),
+        ("frozen", f"{', '.join(frozen)} parameters" if frozen else "nothing"),
+        ("decoder at the start", decoder),
+        ("data", f"{', '.join(stage['data'])} (training splits), seed {stage['seed']}"),
+        ("samples seen", f"{sum(samples.values()):,} in {stage['steps']:,} steps"),
+        ("tokens seen", f"{stage['tokens']:,}, of them {stage['answer_tokens']:,} with a loss"),
+        ("pictures seen", f"{stage['pictures']:,}; {stage['unreadable']:,} samples left out as unreadable"),
+        ("learning rate", f"{rate:g}, {recipe['schedule']}, {recipe['samples_per_step']} samples a step"),
+        (
+            "time",
+            f"{duration_text(60 * stage['minutes'])} on {stage['processes']} x {stage['device']}{_shared(stage)}",
+        ),
+        ("peak memory", f"{stage['peak_memory_gb']:.1f} GB"),
+    ]
+    if stage["pairs_in_lists"]:
+        rows.append(("packed lists", f"{stage['pairs_in_lists']:,} pairs"))
+    lines = [f"## Stage {recipe['number']}: {stage['title']}", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in rows]
+    losses = stage["losses"]
+    lines += ["", "| task | samples | loss at the end |", "|---|---|---|"]
+    for task in sorted({*samples, *losses} - {"all"}):
+        loss = f"{losses[task]:.4f}" if task in losses else ""
+        lines.append(f"| {task} | {samples.get(task, 0):,} | {loss} |")
+    if "all" in losses:
+        lines.append(f"| all | {sum(samples.values()):,} | {losses['all']:.4f} |")
+    return [*lines, ""]
+
+
+def _shared(stage: Mapping[str, Any]) -> str:
+    return f" ({stage['sharing']})" if stage["processes"] > 1 else ""
+
+
+def _parts(parts: Mapping[str, int], state: str) -> list[str]:
+    return [part for part in ("encoder", "decoder") if parts.get(f"{part} {state}")]

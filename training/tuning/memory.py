@@ -13,8 +13,7 @@ from typing import Any, Literal
 import torch
 
 from training.stages import Stage
-from training.tuning.lora import RANK, with_lora
-from training.tuning.parts import is_adapter, is_encoder
+from training.tuning.origin import RANK, is_adapter, is_encoder, with_lora
 
 GB = 1e9
 CONTEXT = 1.0 * GB  # CUDA's own
@@ -119,65 +118,67 @@ def sizes(config: Any, rank: int = RANK) -> Sizes:
     )
 
 
-def estimate(own: Sizes, stage: Stage, tuning: Tuning, tokens: int) -> Estimate:
+def estimate(counts: Sizes, stage: Stage, tuning: Tuning, tokens: int) -> Estimate:
     """One device that holds everything, with passes of `tokens` padded tokens and gradient checkpointing."""
     trains_encoder = stage.encoder == "trained"
     if tuning in ("full", "full-light"):
         each, states = (4.0, 8.0) if tuning == "full" else (2.0, 2.0)
-        trained = own.parameters - (0 if trains_encoder else own.encoder)
-        weights = own.parameters * each
+        trained = counts.parameters - (0 if trains_encoder else counts.encoder)
+        weights = counts.parameters * each
         gradients, optimizer = trained * each, trained * states
     else:
-        adapter = own.decoder_adapter + (own.encoder_adapter if trains_encoder else 0)
+        adapter = counts.decoder_adapter + (counts.encoder_adapter if trains_encoder else 0)
         linear = NF4 if tuning == "qlora" else 2.0
-        weights = 2.0 * (own.encoder + own.decoder_rest) + linear * own.decoder_linear
-        weights += 4.0 * (own.encoder_adapter + own.decoder_adapter)
+        weights = 2.0 * (counts.encoder + counts.decoder_rest) + linear * counts.decoder_linear
+        weights += 4.0 * (counts.encoder_adapter + counts.decoder_adapter)
         gradients, optimizer = 4.0 * adapter, (2.0 if tuning == "qlora" else 8.0) * adapter
-    active = activations(own, tokens, trains_encoder, tuning == "full")
+    active = activations(counts, tokens, trains_encoder, tuning == "full")
     if tuning == "full":
-        active += 2.0 * (own.encoder + own.decoder_linear)  # autocast's half-precision copies
+        active += 2.0 * (counts.encoder + counts.decoder_linear)  # autocast's half-precision copies
     return Estimate(weights, gradients, optimizer, active)
 
 
-def activations(own: Sizes, tokens: int, trains_encoder: bool, wide: bool) -> float:
+def activations(counts: Sizes, tokens: int, trains_encoder: bool, wide: bool) -> float:
     """Bytes. wide: float32 between layers, as autocast leaves it over float32 weights."""
     between = 4.0 if wide else 2.0
     patches = 4 * VISION_SHARE * tokens
-    kept = between * own.width * own.layers * tokens
+    kept = between * counts.width * counts.layers * tokens
     if trains_encoder:
-        kept += between * own.vision_width * own.vision_layers * patches
+        kept += between * counts.vision_width * counts.vision_layers * patches
     # Of the layer that is computed again: gate, up, their product and its input; queries, keys, values, the mix
     # and the projection; normalised rows in float32. Half precision elsewhere, and as much again for gradients.
-    layer = 2 * tokens * (2.0 * (4 * own.inner + 6 * own.width) + 8.0 * own.width)
-    look = 2 * patches * (2.0 * (2 * own.vision_inner + 6 * own.vision_width) + 8.0 * own.vision_width)
+    layer = 2 * tokens * (2.0 * (4 * counts.inner + 6 * counts.width) + 8.0 * counts.width)
+    vision_layer = (
+        2 * patches * (2.0 * (2 * counts.vision_inner + 6 * counts.vision_width) + 8.0 * counts.vision_width)
+    )
     # Half-precision logits, the rows that answer in float32, and the gradient.
-    logits = ANSWER_SHARE * tokens * own.vocabulary * (2.0 + 4.0 + 4.0)
-    return kept + max(layer, look, logits)
+    logits = ANSWER_SHARE * tokens * counts.vocabulary * (2.0 + 4.0 + 4.0)
+    return kept + max(layer, vision_layer, logits)
 
 
-def most_tokens(own: Sizes, stage: Stage, tuning: Tuning, device: float) -> int:
+def most_tokens(counts: Sizes, stage: Stage, tuning: Tuning, device: float) -> int:
     """The largest pass, in tokens (multiples of 256), that fits into a device of `device` bytes; 0 for none."""
     low, high = 0, 1 << 12
     while low < high:
         middle = (low + high + 1) // 2
-        if estimate(own, stage, tuning, 256 * middle).total <= device:
+        if estimate(counts, stage, tuning, 256 * middle).total <= device:
             low = middle
         else:
             high = middle - 1
     return 256 * low
 
 
-def tokens_per_second(own: Sizes, stage: Stage, tuning: Tuning, flops: float) -> float:
+def tokens_per_second(counts: Sizes, stage: Stage, tuning: Tuning, flops: float) -> float:
     """Tokens a second at `flops` useful operations a second: 2 for each weight and token forward, 4 backward for
     what is trained (2 through what is not), 2 for computing the forward pass again."""
-    decoder = own.decoder_linear + (own.vocabulary * own.width) * ANSWER_SHARE
+    decoder = counts.decoder_linear + (counts.vocabulary * counts.width) * ANSWER_SHARE
     through = 8.0 if tuning in ("full", "full-light") else 6.0
     seeing = through if stage.encoder == "trained" else 2.0
-    each = through * decoder + seeing * own.encoder * 4 * VISION_SHARE
+    each = through * decoder + seeing * counts.encoder * 4 * VISION_SHARE
     return flops / each
 
 
-def table(own: Sizes, stage: Stage, devices: tuple[float, ...], flops: float) -> list[str]:
+def table(counts: Sizes, stage: Stage, devices: tuple[float, ...], flops: float) -> list[str]:
     """Lines of a Markdown table: tuning, its parts at the stage's own tokens, the largest pass by device."""
     tokens = stage.tokens_per_batch
     columns = " | ".join(f"most tokens in {device / GB:.0f} GB" for device in devices)
@@ -187,14 +188,14 @@ def table(own: Sizes, stage: Stage, devices: tuple[float, ...], flops: float) ->
         "|---" * (7 + len(devices)) + "|",
     ]
     for tuning, words in TUNINGS.items():
-        found = estimate(own, stage, tuning, tokens)
-        parts = (found.weights, found.gradients, found.optimizer, found.activations, found.total)
-        most = [most_tokens(own, stage, tuning, device) for device in devices]
+        needs = estimate(counts, stage, tuning, tokens)
+        parts = (needs.weights, needs.gradients, needs.optimizer, needs.activations, needs.total)
+        most = [most_tokens(counts, stage, tuning, device) for device in devices]
         lines.append(
             f"| {words} | "
             + " | ".join(f"{part / GB:.1f}" for part in parts)
             + " | "
             + " | ".join(f"{count:,}" if count >= 256 else "does not fit" for count in most)
-            + f" | {tokens_per_second(own, stage, tuning, flops):,.0f} |"
+            + f" | {tokens_per_second(counts, stage, tuning, flops):,.0f} |"
         )
     return lines

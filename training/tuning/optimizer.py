@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import TrainingArguments
 
+from gallery_store.console import remark
 from training.stages import Stage
-from training.tuning.errors import TuningError
+from training.tuning.failures import TuningError
 
 NAMES = {"adamw": "adamw_torch", "adamw-8bit": "adamw_bnb_8bit"}
 LINES = 50  # of progress in a run
@@ -27,7 +27,7 @@ def chosen_optimizer(wanted: str, device: str) -> str:
     if wanted not in NAMES:
         raise TuningError(f"there is no optimizer {wanted!r}; there are {', '.join(NAMES)}")
     if wanted == "adamw-8bit" and (reason := _without_8bit(device)):
-        print(f"8-bit AdamW is left out, {reason}: AdamW in 32 bit is used", file=sys.stderr, flush=True)
+        remark(f"8-bit AdamW is left out, {reason}: AdamW in 32 bit is used")
         return NAMES["adamw"]
     return NAMES[wanted]
 

@@ -6,7 +6,6 @@ the pair question of run time, at run time's size of pictures. Each is a pure fu
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,21 +19,22 @@ from app.model.pictures import RUN_TIME, ImageRule, apply_rule
 from app.model.prompts import pair_prompt
 from app.model.scoring import PairLayout, PromptTokens, pair_layout, yes_no_ids
 from app.model.vision import PATCH, Grid, encode_grids, pixel_patches
-from training.instructions.chance import Chance
-from training.instructions.stream import Samples
+from gallery_store.console import remark
+from training.instructions.rng import SampleRng
+from training.instructions.stage_samples import Samples
 from training.packed import collate, listwise_loss, scores
-from training.tuning.errors import TuningError
-from training.tuning.steps import Seen
+from training.tuning.failures import TuningError
+from training.tuning.steps import StepStats
 
 CANDIDATES = 24
 MOST_QUERIES = 10
 TOLD = (1, 8)  # attributes in a description
 CHANGES = (1, 3)  # attributes in what has changed
-UNKNOWN = 255  # training.instructions.source.Source.value
+UNKNOWN = 255  # training.instructions.crop_index.CropIndex.value
 
 
 @dataclass(frozen=True)
-class PackedInput:
+class PackedStep:
     """One list. layouts: a question each; references: per question, places of its pictures in `patches`;
     patches float32 (pictures, patches, 1176), of one grid; candidates int64 (M,): places in `patches`;
     right, ignored bool (Q, M): ignored candidates are neither right nor wrong."""
@@ -48,18 +48,20 @@ class PackedInput:
     right: Tensor
     ignored: Tensor
     yes_no: tuple[int, int]
-    seen: Seen
+    stats: StepStats
 
     def loss(self, model: Any, device: Any) -> Tensor:
         """training.packed's objective for a model (bare, or with an adapter) on a device."""
         bare = model.get_base_model() if hasattr(model, "get_base_model") else model
         tokens = encode_grids(bare.model.visual, self.patches.to(device), self.grid)
-        queries = collate(bare, self.layouts, [[tokens[place] for place in own] for own in self.references])
+        queries = collate(
+            bare, self.layouts, [[tokens[place] for place in pictures] for pictures in self.references]
+        )
         odds = scores(bare, queries, tokens[self.candidates.to(device)], self.yes_no)
         return listwise_loss(odds.float(), self.right.to(device), self.ignored.to(device))
 
 
-class Lists:
+class RecordLists:
     """Draws lists over samples' records. tokens: bounds the candidates' tokens of a list."""
 
     def __init__(self, samples: Samples, processor: Any, rule: ImageRule, *, seed: int, tokens: int) -> None:
@@ -76,22 +78,22 @@ class Lists:
         self.grid: Grid = (1, rule.fixed[0] // PATCH, rule.fixed[1] // PATCH)
         self.yes_no = yes_no_ids(processor.tokenizer)
         names = samples.stream.columns.names
-        self._sets = [place for place in range(len(names)) if self.source.most("any", place)]
+        self._sets = [number for number in range(len(names)) if self.source.most("any", number)]
         if not self._sets:
             raise TuningError("packed lists need people with two pictures or more, and the data have none")
         sizes = np.bincount(samples.stream.columns.data_set, minlength=len(names))
         self._weights = np.cumsum(sizes[self._sets] / sizes[self._sets].sum())
 
     @classmethod
-    def of(cls, stream: Any, processor: Any, rule: ImageRule, *, seed: int, tokens: int) -> Lists:
+    def of(cls, stream: Any, processor: Any, rule: ImageRule, *, seed: int, tokens: int) -> RecordLists:
         """Raises TuningError for a stream without records."""
         if not isinstance(stream, Samples):
             raise TuningError("packed lists are drawn from records; leave --packed out for other samples")
         return cls(stream, processor, rule, seed=seed, tokens=tokens)
 
-    def draw(self, step: int) -> PackedInput:
+    def draw(self, step: int) -> PackedStep:
         """The list of a step."""
-        chance = Chance(self.seed, step, 29)
+        chance = SampleRng(self.seed, step, 29)
         data_set = self._sets[int(np.searchsorted(self._weights, chance.random(), side="right"))]
         for kind in self._kinds(data_set, chance):
             drawn = self._draw(kind, data_set, chance)
@@ -99,7 +101,7 @@ class Lists:
                 return drawn
         raise TuningError("no packed list can be drawn from these data sets; leave --packed out")
 
-    def _kinds(self, data_set: int, chance: Chance) -> list[str]:
+    def _kinds(self, data_set: int, chance: SampleRng) -> list[str]:
         """Kinds of query in the order in which they are tried: each has the first turn equally often."""
         kinds = ["image"]
         if self.source.told(data_set, chance) is not None:
@@ -109,7 +111,7 @@ class Lists:
         chance.shuffle(kinds)
         return kinds
 
-    def _draw(self, kind: str, data_set: int, chance: Chance) -> PackedInput | None:
+    def _draw(self, kind: str, data_set: int, chance: SampleRng) -> PackedStep | None:
         drawn = self._candidates("changed" if kind == "image-plus-text" else "any", data_set, chance)
         pictures = self._pictures(drawn)
         rows = list(pictures)
@@ -124,7 +126,7 @@ class Lists:
                 break
         if not asked:
             return None
-        places = {row: place for place, row in enumerate(rows)}
+        places = {row: number for number, row in enumerate(rows)}
         layouts: list[PairLayout] = []
         for text, references, _, _ in asked:
             prompt = PromptTokens(self.processor, pair_prompt(text, len(references)).messages)
@@ -132,7 +134,7 @@ class Lists:
         most = max(1, self.tokens // (len(rows) * len(layouts[0].block_ids)))
         asked, layouts = asked[:most], layouts[:most]
         patches = pixel_patches(list(pictures.values()))
-        return PackedInput(
+        return PackedStep(
             kind,
             tuple(layouts),
             tuple(tuple(places[row] for row in references) for _, references, _, _ in asked),
@@ -142,14 +144,14 @@ class Lists:
             torch.tensor([right for _, _, right, _ in asked]),
             torch.tensor([ignored for _, _, _, ignored in asked]),
             self.yes_no,
-            Seen(
+            StepStats(
                 tokens=sum(len(lay.prefix_ids) + len(rows) * len(lay.block_ids) for lay in layouts),
                 pictures=len(rows),
                 pairs=len(layouts) * len(rows),
             ),
         )
 
-    def _candidates(self, mode: str, data_set: int, chance: Chance) -> list[int]:
+    def _candidates(self, mode: str, data_set: int, chance: SampleRng) -> list[int]:
         """Rows of a list: people with a match each, and among them their look-alikes, with matches too."""
         rows: dict[int, None] = {}
         for _ in range(4 * CANDIDATES):
@@ -161,7 +163,7 @@ class Lists:
         return list(rows)[:CANDIDATES]
 
     def _question(
-        self, kind: str, row: int, rows: Sequence[int], chance: Chance
+        self, kind: str, row: int, rows: Sequence[int], chance: SampleRng
     ) -> tuple[str, tuple[int, ...], list[bool], list[bool]] | None:
         """(text, references, right, ignored) of a question about one of the rows, or None."""
         person = self.source.person
@@ -192,10 +194,10 @@ class Lists:
         if after is None or not changed:
             return None
         chance.shuffle(changed)
-        said = tuple(sorted(changed[: chance.between(*CHANGES)]))
-        change = self.tell.compose(said, chance)
-        right = [s and o != row and self._holds(said, o) is True for s, o in zip(same, rows, strict=True)]
-        unsure = [s and (o == row or self._holds(said, o) is None) for s, o in zip(same, rows, strict=True)]
+        values = tuple(sorted(changed[: chance.between(*CHANGES)]))
+        change = self.tell.compose(values, chance)
+        right = [s and o != row and self._holds(values, o) is True for s, o in zip(same, rows, strict=True)]
+        unsure = [s and (o == row or self._holds(values, o) is None) for s, o in zip(same, rows, strict=True)]
         return change, (row,), right, unsure
 
     def _says(self, text: Any, row: int, other: int) -> bool:
@@ -205,26 +207,22 @@ class Lists:
             return self._holds(text.said, other) is True
         return self.source.outfit[other] == self.source.outfit[row]
 
-    def _holds(self, said: Sequence[tuple[int, int]], row: int) -> bool | None:
+    def _holds(self, values: Sequence[tuple[int, int]], row: int) -> bool | None:
         """Whether (kind, value) places are true of a crop; None where that does not show."""
-        own = [self.source.value(row, kind) for kind, _ in said]
-        if any(value not in (UNKNOWN, wanted) for value, (_, wanted) in zip(own, said, strict=True)):
+        shown = [self.source.value(row, kind) for kind, _ in values]
+        if any(value not in (UNKNOWN, wanted) for value, (_, wanted) in zip(shown, values, strict=True)):
             return False
-        return None if UNKNOWN in own else True
+        return None if UNKNOWN in shown else True
 
     def _pictures(self, rows: Sequence[int]) -> dict[int, Image.Image]:
         """Of the rows whose picture can be opened, in their order."""
-        found = {}
+        pictures = {}
         for row in rows:
             try:
-                found[row] = apply_rule(self.rule, self.samples.picture(row))
+                pictures[row] = apply_rule(self.rule, self.samples.picture(row))
             except (OSError, ValueError) as error:
-                print(
-                    f"left out of a list: {self.samples.record(row).image}: {error}",
-                    file=sys.stderr,
-                    flush=True,
-                )
-        return found
+                remark(f"left out of a list: {self.samples.record(row).image}: {error}")
+        return pictures
 
 
 def list_rule(max_pixels: int | None) -> ImageRule:

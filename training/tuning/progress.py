@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import sys
 import time
@@ -11,15 +12,15 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from gallery_store.files import write_file
 from training.tuning.curves import draw_curves
-from training.tuning.files import append_row, read_rows, write_text
 from training.tuning.trainer import StageTrainer
 
 LOG = "log.jsonl"
 CURVES = "losses.png"
 
 
-class Progress(TrainerCallback):
+class RunProgress(TrainerCallback):
     """One per run. `trainer` is set once it exists. stop: set it, and the run ends after the step, saved.
 
     seconds: spent on the stage so far, over all resumptions.
@@ -43,11 +44,11 @@ class Progress(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
     ) -> None:
         self._first = state.global_step
-        self._tokens = self.trainer.seen.tokens
+        self._tokens = self.trainer.stats.tokens
         if args.process_index == 0:
             # What was logged after the checkpoint will be lived through again.
             rows = [row for row in read_rows(self.work / LOG) if row["step"] <= self._first]
-            write_text("".join(_line(row) for row in rows), self.work / LOG)
+            write_file(self.work / LOG, "".join(_line(row) for row in rows))
             self._before = float(rows[-1]["seconds"]) if rows else 0.0
         self._began = self._saved = time.monotonic()
 
@@ -80,7 +81,7 @@ class Progress(TrainerCallback):
         if args.process_index or not logs or "loss" not in logs:
             return
         spent = max(time.monotonic() - self._began, 1e-9)
-        seen, done = self.trainer.seen, state.global_step - self._first
+        stats, done = self.trainer.stats, state.global_step - self._first
         row = {
             "step": state.global_step,
             "steps": state.max_steps,
@@ -88,19 +89,20 @@ class Progress(TrainerCallback):
             "losses": {k.removeprefix("loss/"): v for k, v in logs.items() if k.startswith("loss/")},
             "learning_rate": logs.get("learning_rate"),
             "gradient": logs.get("grad_norm"),
-            "samples": sum(seen.samples.values()),
-            "tokens": seen.tokens,
+            "samples": sum(stats.samples.values()),
+            "tokens": stats.tokens,
             "steps_per_second": done / spent,
-            "tokens_per_second": (seen.tokens - self._tokens) / spent,
+            "tokens_per_second": (stats.tokens - self._tokens) / spent,
             "memory_gb": peak_memory_gb(),
             "seconds": self.seconds,
         }
-        append_row(row, self.work / LOG)
+        with (self.work / LOG).open("a", encoding="utf-8") as log:
+            log.write(_line(row))
         left = (state.max_steps - state.global_step) * spent / max(done, 1)
         print(
             f"{self.title}  step {state.global_step:,} of {state.max_steps:,}"
             f"  loss {logs['loss']:.3f}  {row['steps_per_second']:.2f} steps/s"
-            f"  {row['tokens_per_second']:,.0f} tokens/s  {row['memory_gb']:.1f} GB  {told_time(left)} left",
+            f"  {row['tokens_per_second']:,.0f} tokens/s  {row['memory_gb']:.1f} GB  {duration_text(left)} left",
             flush=True,
         )
 
@@ -124,10 +126,10 @@ def peak_memory_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
-def told_time(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """A stretch of time for people.
 
-    >>> told_time(8), told_time(3700), told_time(200_000)
+    >>> duration_text(8), duration_text(3700), duration_text(200_000)
     ('8 s', '1 h 01 min', '2 d 07 h')
     """
     seconds = int(seconds)
@@ -145,12 +147,21 @@ def _agreed(args: TrainingArguments, wishes: tuple[bool, bool]) -> tuple[bool, b
     """On several processes, what the first one wishes: all must save together."""
     if args.world_size == 1:
         return wishes
-    told = torch.tensor([int(wish) for wish in wishes], device=args.device)
-    torch.distributed.broadcast(told, 0)
-    return bool(told[0]), bool(told[1])
+    first = torch.tensor([int(wish) for wish in wishes], device=args.device)
+    torch.distributed.broadcast(first, 0)
+    return bool(first[0]), bool(first[1])
+
+
+def read_rows(file: Path) -> list[dict[str, Any]]:
+    """Rows of a JSON-lines file; a last line that a kill cut off is left out. No file: no rows."""
+    rows = []
+    for line in file.read_text("utf-8").splitlines() if file.is_file() else []:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
 
 
 def _line(row: dict[str, Any]) -> str:
-    import json
-
     return json.dumps(row, ensure_ascii=False) + "\n"

@@ -1,8 +1,11 @@
-"""One step's input: which samples, laid out, cut into passes, with their pictures; a pure function of the step."""
+"""One step's input: which samples, tokenized, cut into passes, with their pictures; a pure function of the step.
+
+A step is a fixed run of consecutive samples, so that a run resumes anywhere. Within a step, samples of like
+length share a forward pass, within a budget of padded tokens; the weights move once, after all passes.
+"""
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,15 +15,15 @@ from typing import Any
 from PIL import ExifTags, Image
 from torch.utils.data import Dataset
 
+from gallery_store.console import remark
 from training.instructions.sample import InstructionSample
 from training.stages import Average
-from training.tuning.batches import cut, is_list_step, step_indices
-from training.tuning.collator import Batch, Collator, Laid, SampleStream
-from training.tuning.errors import TuningError
+from training.tuning.collator import Batch, Collator, SampleStream, TokenizedSample
+from training.tuning.failures import TuningError
 
 
 @dataclass(frozen=True)
-class Seen:
+class StepStats:
     """What a step holds, over all devices. samples: by task; tokens: real ones, without padding; answer_tokens:
     those with a loss; pictures; unreadable: samples left out since a picture of theirs cannot be opened;
     pairs: of packed lists."""
@@ -32,8 +35,8 @@ class Seen:
     unreadable: int = 0
     pairs: int = 0
 
-    def __add__(self, other: Seen) -> Seen:
-        return Seen(
+    def __add__(self, other: StepStats) -> StepStats:
+        return StepStats(
             dict(Counter(self.samples) + Counter(other.samples)),
             self.tokens + other.tokens,
             self.answer_tokens + other.answer_tokens,
@@ -49,7 +52,7 @@ class StepInput:
 
     step: int
     batches: tuple[Batch, ...]
-    seen: Seen
+    stats: StepStats
     packed: Any = None
 
 
@@ -73,7 +76,7 @@ class Steps(Dataset[StepInput]):
         self.samples_per_step, self.tokens_per_batch = samples_per_step, tokens_per_batch
         self.part, self.parts, self.average = part, parts, average
         self.lists, self.packed_share = lists, packed_share
-        self._told: set[str] = set()
+        self._remarked: set[str] = set()
 
     def __len__(self) -> int:
         return -(-len(self.stream) // self.samples_per_step)
@@ -81,79 +84,123 @@ class Steps(Dataset[StepInput]):
     def __getitem__(self, step: int) -> StepInput:
         if self.lists is not None and is_list_step(step, self.packed_share):
             packed = self.lists.draw(step)
-            return StepInput(step, (), packed.seen, packed)
-        laid, taken, unreadable = self._laid(step)
-        passes = cut([len(one) for one in laid], self.tokens_per_batch, self.parts)
-        weights = _weights(laid, self.average)
+            return StepInput(step, (), packed.stats, packed)
+        tokenized, opened, unreadable = self._tokenized(step)
+        passes = cut([len(one) for one in tokenized], self.tokens_per_batch, self.parts)
+        weights = _weights(tokenized, self.average)
         batches = []
         for places in passes[self.part :: self.parts]:
-            # A device without samples of its own goes through the motions with one that weighs nothing.
-            used, own = (places, weights) if places else ([len(laid) - 1], [0.0] * len(laid))
-            batches.append(self._batch([laid[i] for i in used], [own[i] for i in used], taken))
-        seen = Seen(
-            dict(Counter(one.sample.task for one in laid)),
-            sum(len(one) for one in laid),
-            sum(one.answer_tokens for one in laid),
-            sum(len(one.sizes) for one in laid),
+            # All devices make equally many passes: one without samples of its own repeats one, with weight 0.
+            used, weighed = (places, weights) if places else ([len(tokenized) - 1], [0.0] * len(tokenized))
+            batches.append(self._batch([tokenized[i] for i in used], [weighed[i] for i in used], opened))
+        stats = StepStats(
+            dict(Counter(one.sample.task for one in tokenized)),
+            sum(len(one) for one in tokenized),
+            sum(one.answer_tokens for one in tokenized),
+            sum(len(one.sizes) for one in tokenized),
             unreadable,
         )
-        return StepInput(step, tuple(batches), seen)
+        return StepInput(step, tuple(batches), stats)
 
-    def _laid(self, step: int) -> tuple[list[Laid], dict[int, Image.Image], int]:
+    def _tokenized(self, step: int) -> tuple[list[TokenizedSample], dict[int, Image.Image], int]:
         """The step's samples as tokens; the pictures that were opened for it; how many samples were left out."""
-        laid: list[Laid] = []
-        taken: dict[int, Image.Image] = {}
+        tokenized: list[TokenizedSample] = []
+        opened: dict[int, Image.Image] = {}
         unreadable = 0
         for index in step_indices(step, self.samples_per_step, len(self.stream)):
             sample = self.stream.sample(index)
             try:
-                sizes = [self._size(row, taken) for row in sample.pictures]
+                sizes = [self._size(row, opened) for row in sample.pictures]
             except (OSError, ValueError) as error:
                 unreadable += 1
-                self._tell(sample, error)
+                self._remark(sample, error)
                 continue
-            laid.append(self.collator.lay(sample, sizes))
-        if not laid:
+            tokenized.append(self.collator.tokenize(sample, sizes))
+        if not tokenized:
             raise TuningError(
                 f"no sample of step {step + 1} can be used: their pictures cannot be opened;"
                 " `python -m training datasets --check-pictures` names them"
             )
-        return laid, taken, unreadable
+        return tokenized, opened, unreadable
 
-    def _size(self, row: int, taken: dict[int, Image.Image]) -> tuple[int, int]:
+    def _size(self, row: int, opened: dict[int, Image.Image]) -> tuple[int, int]:
         """(height, width). One of several devices reads what is not its own only as far as that."""
         file = self._file(row)
         if self.parts > 1 and file is not None:
             return header_size(file)
-        if row not in taken:
-            taken[row] = self.stream.picture(row)
-        return taken[row].height, taken[row].width
+        if row not in opened:
+            opened[row] = self.stream.picture(row)
+        return opened[row].height, opened[row].width
 
-    def _batch(self, laid: list[Laid], weights: list[float], taken: dict[int, Image.Image]) -> Batch:
+    def _batch(
+        self, tokenized: list[TokenizedSample], weights: list[float], opened: dict[int, Image.Image]
+    ) -> Batch:
         pictures = []
-        for place, one in enumerate(laid):
+        for number, one in enumerate(tokenized):
             try:
-                own = [taken.get(row) or self.stream.picture(row) for row in one.sample.pictures]
+                taken = [opened.get(row) or self.stream.picture(row) for row in one.sample.pictures]
             except (OSError, ValueError) as error:  # its header was whole
-                self._tell(one.sample, error)
-                own = [Image.new("RGB", (width, height)) for height, width in one.sizes]
-                weights[place] = 0.0
-            pictures.append(own)
-        return self.collator.batch(laid, pictures, weights)
+                self._remark(one.sample, error)
+                taken = [Image.new("RGB", (width, height)) for height, width in one.sizes]
+                weights[number] = 0.0
+            pictures.append(taken)
+        return self.collator.batch(tokenized, pictures, weights)
 
     def _file(self, row: int) -> Path | None:
         record = getattr(self.stream, "record", None)
         image = record(row).image if record is not None else None
         return image if isinstance(image, Path) else None
 
-    def _tell(self, sample: InstructionSample, error: Exception) -> None:
+    def _remark(self, sample: InstructionSample, error: Exception) -> None:
         files = [str(file) for row in sample.pictures if (file := self._file(row)) is not None]
         sentence = f"a sample is left out, since a picture of it cannot be used: {error}"
         if files:
             sentence += f" (one of {', '.join(files)})" if len(files) > 1 else f" ({files[0]})"
-        if sentence not in self._told:
-            self._told.add(sentence)
-            print(sentence, file=sys.stderr, flush=True)
+        if sentence not in self._remarked:
+            self._remarked.add(sentence)
+            remark(sentence)
+
+
+def _weights(tokenized: Sequence[TokenizedSample], average: Average) -> list[float]:
+    """What an answer token of each sample weighs; over the step they add up to 1."""
+    if average == "tokens":
+        return [1 / sum(one.answer_tokens for one in tokenized)] * len(tokenized)
+    return [1 / (len(tokenized) * one.answer_tokens) for one in tokenized]
+
+
+def step_indices(step: int, samples_per_step: int, samples: int) -> range:
+    """The samples of a step, counted from 0. The last step may have fewer."""
+    return range(step * samples_per_step, min((step + 1) * samples_per_step, samples))
+
+
+def is_list_step(step: int, share: float) -> bool:
+    """Whether a step is a packed list; such steps are spread evenly and make up `share` of any stretch."""
+    return int((step + 1) * share + 1e-9) > int(step * share + 1e-9)
+
+
+def cut(lengths: Sequence[int], budget: int, parts: int = 1) -> list[list[int]]:
+    """Places of `lengths` in passes of at most `budget` padded tokens (the longest times the count).
+
+    Longest first: what does not fit into memory fails in the first step, not after a night. A sample longer
+    than the budget has a pass of its own. The number of passes is a multiple of `parts` (devices that must all
+    make equally many); where samples are too few for that, some passes are empty.
+    """
+    order = sorted(range(len(lengths)), key=lambda number: (-lengths[number], number))
+    passes: list[list[int]] = []
+    for number in order:
+        if passes and lengths[passes[-1][0]] * (len(passes[-1]) + 1) <= budget:
+            passes[-1].append(number)
+        else:
+            passes.append([number])
+    while len(passes) % parts:
+        largest = max(range(len(passes)), key=lambda i: (len(passes[i]), -i))
+        whole = passes[largest]
+        if len(whole) < 2:
+            passes.append([])
+            continue
+        half = (len(whole) + 1) // 2
+        passes[largest : largest + 1] = [whole[:half], whole[half:]]
+    return passes
 
 
 def header_size(file: Path) -> tuple[int, int]:
@@ -165,10 +212,3 @@ def header_size(file: Path) -> tuple[int, int]:
         width, height = image.size
         turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     return (width, height) if turned else (height, width)
-
-
-def _weights(laid: Sequence[Laid], average: Average) -> list[float]:
-    """What an answer token of each sample weighs; over the step they add up to 1."""
-    if average == "tokens":
-        return [1 / sum(one.answer_tokens for one in laid)] * len(laid)
-    return [1 / (len(laid) * one.answer_tokens) for one in laid]

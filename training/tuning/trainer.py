@@ -1,42 +1,43 @@
 """transformers.Trainer, taught three things: a step is several passes whose loss weights add up to 1; losses
-are kept by task; a checkpoint is complete or absent, and a run that resumes meets the samples it would have met.
+are kept by task; only a complete checkpoint counts, and a run that resumes meets the samples it would have met.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from accelerate.utils import DistributedType, gather_object
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Sampler
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from gallery_store.files import sync_tree, write_json
 from training.tuning.collator import IGNORED, Batch
-from training.tuning.errors import TuningError
-from training.tuning.files import read_json, sync_tree, write_json
-from training.tuning.processes import shard_on_cpus
-from training.tuning.steps import Seen, StepInput, Steps
+from training.tuning.failures import TuningError
+from training.tuning.steps import StepInput, Steps, StepStats
 
 WEIGHTS = "trained.safetensors"  # the parameters that have gradients, under their own names
-SEEN = "seen.json"
-PARTIAL = "partial"
+STATS = "seen.json"  # of a checkpoint; written last, so a folder with it is complete
 
 
 class StageTrainer(Trainer):
-    """Tunes one stage. `first_step`: the step to begin with, of a checkpoint that is resumed.
+    """Tunes one stage.
 
-    losses_by_task: means since they were last taken, over all processes (`take_losses`). seen: what has been
-    learnt from since the stage began, over all processes and all resumptions.
+    resume: a complete checkpoint. first_step: the step to begin with, after that of the checkpoint. stats: what
+    has been learnt from since the stage began, over all processes and all resumptions.
     """
 
     def __init__(
@@ -51,14 +52,14 @@ class StageTrainer(Trainer):
     ) -> None:
         super().__init__(model=model, args=args, train_dataset=steps, **more)
         self.model: Any
-        self._steps, self._seed, self._resume = steps, seed, resume
-        self.seen = Seen()
+        self._steps, self._seed = steps, seed
+        self.stats = StepStats()
         self.first_step = 0
         if resume is not None:
             self.first_step = int(read_json(resume / "trainer_state.json")["global_step"])
-            self.seen = Seen(**read_json(resume / SEEN))
-        self._losses: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-        self._writing = False
+            self.stats = StepStats(**read_json(resume / STATS))
+        self._losses: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])  # task -> sum, samples
+        self.add_callback(_CompleteCheckpoints(self))
 
     def create_accelerator_and_postprocess(self) -> None:
         shard_on_cpus()
@@ -77,15 +78,16 @@ class StageTrainer(Trainer):
             pin_memory=False,
         )
 
-    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> None:
-        return None  # the loss weights are in the batches
+    def get_batch_samples(
+        self, epoch_iterator: Iterator, num_batches: int, device: torch.device
+    ) -> tuple[list, None]:
+        """No count of items to divide the loss by: the weights are in the batches."""
+        return list(islice(epoch_iterator, num_batches)), None
 
     def floating_point_ops(self, inputs: Any) -> int:
         return 0
 
-    def training_step(
-        self, model: nn.Module, inputs: Any, num_items_in_batch: Tensor | int | None = None
-    ) -> Tensor:
+    def training_step(self, model: nn.Module, inputs: Any, _item_count: Tensor | int | None = None) -> Tensor:
         step: StepInput = inputs
         model.train()
         # Dropout, if there is any, is a function of the step, so that a resumed run repeats it.
@@ -98,15 +100,15 @@ class StageTrainer(Trainer):
             raise TuningError(
                 f"the loss is no number at step {step.step + 1}; lower --learning-rate, and go on with --resume"
             )
-        self.seen = self.seen + step.seen
+        self.stats = self.stats + step.stats
         return total
 
     def _answer_step(self, model: nn.Module, batches: Sequence[Batch]) -> Tensor:
         """Gradients of all passes, added up; the loss, times the processes, whose mean is taken."""
         total = torch.zeros((), device=self.args.device)
-        for place, batch in enumerate(batches):
-            last = place == len(batches) - 1
-            self.accelerator.gradient_state._set_sync_gradients(last)
+        for number, batch in enumerate(batches, 1):
+            last = number == len(batches)
+            self.accelerator.sync_gradients = last
             with self._between_passes(model, last):
                 batch = batch.to(self.args.device)
                 with self.compute_loss_context_manager():
@@ -122,9 +124,9 @@ class StageTrainer(Trainer):
         with self.accelerator.autocast():
             loss = packed.loss(self.accelerator.unwrap_model(model), self.args.device)
         self._backward(loss)
-        own = self._losses[f"list of {packed.kind}"]
-        own[0] += float(loss.detach())
-        own[1] += 1
+        sums = self._losses[f"list of {packed.kind}"]
+        sums[0] += float(loss.detach())
+        sums[1] += 1
         return loss.detach()
 
     def _backward(self, loss: Tensor) -> None:
@@ -145,17 +147,17 @@ class StageTrainer(Trainer):
         for task, mean, weight in zip(
             batch.tasks, (losses.sum(1) / answers).tolist(), batch.weights.sum(1).tolist(), strict=True
         ):
-            if weight:  # not the sample that a device without its own goes through the motions with
+            if weight:  # a device without samples of its own repeats one, with weight 0
                 self._losses[task][0] += mean
                 self._losses[task][1] += 1
 
     def take_losses(self) -> dict[str, float]:
         """Mean loss of each task's samples since the last call, over all processes; call it on all of them."""
-        own = [{task: list(pair) for task, pair in self._losses.items()}]
-        everyone = gather_object(own) if self.args.world_size > 1 else own
+        local = [{task: list(pair) for task, pair in self._losses.items()}]
+        processes = gather_object(local) if self.args.world_size > 1 else local
         self._losses.clear()
         sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-        for process in everyone:
+        for process in processes:
             for task, (total, count) in process.items():
                 sums[task][0] += total
                 sums[task][1] += count
@@ -167,33 +169,6 @@ class StageTrainer(Trainer):
         super().log(logs, start_time)
 
     # Checkpoints.
-
-    def _get_output_dir(self, trial: Any) -> str:
-        folder = super()._get_output_dir(trial)
-        return os.path.join(folder, PARTIAL) if self._writing else folder
-
-    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """Into a folder of another name, renamed when it is whole; older checkpoints go after that."""
-        run = Path(str(self.args.output_dir))
-        if self.args.should_save:
-            shutil.rmtree(run / PARTIAL, ignore_errors=True)
-        self.accelerator.wait_for_everyone()
-        self._writing = True
-        try:
-            super()._save_checkpoint(model, trial)
-        finally:
-            self._writing = False
-        self.accelerator.wait_for_everyone()
-        if self.args.should_save:
-            name = f"checkpoint-{self.state.global_step}"
-            write_json(asdict(self.seen), run / PARTIAL / name / SEEN)
-            sync_tree(run / PARTIAL / name)
-            older = [folder for folder in run.glob("checkpoint-*") if folder.name != name]
-            shutil.rmtree(run / name, ignore_errors=True)
-            (run / PARTIAL / name).replace(run / name)
-            for folder in older:
-                shutil.rmtree(folder, ignore_errors=True)
-        self.accelerator.wait_for_everyone()
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Of a checkpoint: the trained parameters alone. FSDP and DeepSpeed write theirs with the optimizer's."""
@@ -210,17 +185,48 @@ class StageTrainer(Trainer):
         }
         save_file(trained, os.path.join(output_dir, WEIGHTS))
 
+    # No callback and no public method stands in for this one: Trainer.train calls it, and it accepts whole models only.
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
             return
         saved = load_file(os.path.join(resume_from_checkpoint, WEIGHTS))
-        own = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-        if set(saved) != set(own):
+        trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        if set(saved) != set(trained):
             raise ValueError(f"{resume_from_checkpoint} holds other parameters than this run trains")
         with torch.no_grad():
-            for name, parameter in own.items():
+            for name, parameter in trained.items():
                 parameter.copy_(saved[name])
+
+
+class _CompleteCheckpoints(TrainerCallback):
+    """Marks a checkpoint as complete once all of it is on disk, and then removes the older ones."""
+
+    def __init__(self, trainer: StageTrainer) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        if args.should_save:  # what a kill left half-written would be mixed with a new one of its name
+            for folder in Path(str(args.output_dir)).glob("checkpoint-*"):
+                if not (folder / STATS).is_file():
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        wait_for_everyone = self.trainer.accelerator.wait_for_everyone
+        wait_for_everyone()  # each process writes a part
+        if args.should_save:
+            work = Path(str(args.output_dir))
+            folder = work / f"checkpoint-{state.global_step}"
+            sync_tree(folder)
+            write_json(folder / STATS, asdict(self.trainer.stats))
+            for older in work.glob("checkpoint-*"):
+                if older != folder:
+                    shutil.rmtree(older, ignore_errors=True)
+        wait_for_everyone()
 
 
 class _From(Sampler[int]):
@@ -239,8 +245,37 @@ class _From(Sampler[int]):
 def token_losses(logits: Tensor, batch: Batch) -> Tensor:
     """Cross-entropy of each answer token: logits (B, K, vocabulary) -> float32 (B, K), 0 where none is."""
     asked = batch.targets != IGNORED
-    found = logits.new_zeros(batch.targets.shape, dtype=torch.float32)
+    losses = logits.new_zeros(batch.targets.shape, dtype=torch.float32)
     # Only the rows that answer are brought to float32: the vocabulary is large.
-    return found.masked_scatter(
+    return losses.masked_scatter(
         asked, F.cross_entropy(logits[asked].float(), batch.targets[asked], reduction="none")
     )
+
+
+def last_checkpoint(work: Path) -> Path | None:
+    """The latest complete checkpoint of a run, or None."""
+    complete = [
+        folder
+        for folder in work.glob("checkpoint-*")
+        if folder.name.removeprefix("checkpoint-").isdigit() and (folder / STATS).is_file()
+    ]
+    return max(complete, key=lambda folder: int(folder.name.removeprefix("checkpoint-")), default=None)
+
+
+def shard_on_cpus() -> None:
+    """Let FSDP run on CPU processes where `accelerate launch` asked for it; call it before the Accelerator is made.
+
+    accelerate takes no note of FSDP on CPUs and would quietly run DDP. torch shards there too, slowly, which is
+    how FSDP is tried without GPUs; so accelerate is told that these processes are of a kind that it shards.
+    """
+    asked = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+    if asked and PartialState().distributed_type == DistributedType.MULTI_CPU:
+        PartialState().distributed_type = DistributedType.MULTI_XPU  # all instances share their attributes
+
+
+def read_json(file: Path) -> Any:
+    """Raises ValueError naming a damaged file, FileNotFoundError."""
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except ValueError:
+        raise ValueError(f"{file} is damaged") from None

@@ -13,7 +13,7 @@ SHOWN_AS = {MAP: "mAP", RANK1: "Rank-1"}
 
 
 @dataclass(frozen=True)
-class Column:
+class PublishedColumn:
     """One figure of a table: of which of our settings it is the published counterpart."""
 
     benchmark: str
@@ -23,18 +23,18 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class PublishedTable:
     """rows: (method, figures in the columns' order; None where the paper prints a dash)."""
 
     number: int
     caption: str
-    columns: tuple[Column, ...]
+    columns: tuple[PublishedColumn, ...]
     rows: tuple[tuple[str, tuple[float | None, ...]], ...]
     notes: tuple[str, ...] = ()
 
 
-def _both(*benchmarks: tuple[str, str, str]) -> tuple[Column, ...]:
-    return tuple(Column(*benchmark, metric) for benchmark in benchmarks for metric in (MAP, RANK1))
+def _both(*benchmarks: tuple[str, str, str]) -> tuple[PublishedColumn, ...]:
+    return tuple(PublishedColumn(*benchmark, metric) for benchmark in benchmarks for metric in (MAP, RANK1))
 
 
 MARKET = ("market1501", "Market1501", "standard")
@@ -90,7 +90,7 @@ QUERIES = {
 }
 
 TABLES = (
-    Table(
+    PublishedTable(
         1,
         "Standard person Re-ID",
         _both(MARKET, MSMT17, CUHK03),
@@ -104,7 +104,7 @@ TABLES = (
         ),
         (PREFILTER, UNNAMED),
     ),
-    Table(
+    PublishedTable(
         2,
         "Clothes-changing Re-ID",
         _both(LTCC, PRCC),
@@ -120,7 +120,7 @@ TABLES = (
         ),
         (EXCHANGED,),
     ),
-    Table(
+    PublishedTable(
         3,
         "Visible-infrared Re-ID",
         _both(SYSU, REGDB),
@@ -136,11 +136,11 @@ TABLES = (
         ),
         (UNNAMED,),
     ),
-    Table(
+    PublishedTable(
         4,
         "Ablation of the three stages, mAP",
         tuple(
-            Column(*benchmark, MAP)
+            PublishedColumn(*benchmark, MAP)
             for benchmark in (MARKET, MSMT17, CUHK03, PRCC, LTCC, SYSU, REGDB, CUHK_PEDES, ICFG, RSTP)
         ),
         (
@@ -150,7 +150,7 @@ TABLES = (
         ),
         (EXCHANGED, ABLATION),
     ),
-    Table(
+    PublishedTable(
         5,
         "Text-to-image Re-ID",
         _both(CUHK_PEDES, ICFG, RSTP),
@@ -166,10 +166,10 @@ TABLES = (
         ),
         (BEYOND_BOLD,),
     ),
-    Table(
+    PublishedTable(
         6,
         "Model sizes, Rank-1",
-        tuple(Column(*benchmark, RANK1) for benchmark in (MSMT17, LTCC, REGDB, CUHK_PEDES)),
+        tuple(PublishedColumn(*benchmark, RANK1) for benchmark in (MSMT17, LTCC, REGDB, CUHK_PEDES)),
         (
             ("0.5 B", (38.1, 27.4, 4.3, 55.1)),
             ("2 B", (90.1, 82.7, 96.5, 83.8)),

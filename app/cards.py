@@ -1,0 +1,83 @@
+"""A candidate as it is shown, on the page and by the API: data, no markup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.retrieval.ranking import Candidate
+from gallery_store.crops import Crop, camera_key
+
+
+@dataclass(frozen=True)
+class Card:
+    """One candidate as it is shown. `time` is in the gallery's zone; `thumbnail` is relative to the page."""
+
+    image_id: int
+    path: str
+    camera: str | None
+    time: datetime | None
+    similarity: float  # CLIP cosine, -1..1
+    probability: float  # 0..1
+    weak: bool
+    thumbnail: str
+
+    @property
+    def place(self) -> str:
+        """Where and when, in a few words: "camera 3, 14:05:20"."""
+        parts = [camera_name(self.camera), f"{self.time:%H:%M:%S}" if self.time else ""]
+        return ", ".join(part for part in parts if part) or "no camera or time"
+
+    @property
+    def percent(self) -> str:
+        """The confidence as people read it."""
+        return percent(self.probability)
+
+    def as_json(self) -> dict[str, Any]:
+        """The card as the API returns it; `time` is ISO 8601 with the gallery's offset."""
+        return {
+            "image_id": self.image_id,
+            "path": self.path,
+            "camera": self.camera,
+            "time": self.time.isoformat() if self.time else None,
+            "similarity": round(self.similarity, 4),
+            "probability": round(self.probability, 4),
+        }
+
+
+def make_cards(candidates: Sequence[Candidate], crops: Sequence[Crop], zone: ZoneInfo) -> tuple[Card, ...]:
+    """Cards in the order of the candidates; `crops` are the same crops in the same order."""
+    return tuple(
+        Card(
+            image_id=candidate.image_id,
+            path=crop.path,
+            camera=crop.camera or None,
+            time=crop.time.astimezone(zone) if crop.time else None,
+            similarity=candidate.similarity,
+            probability=candidate.probability,
+            weak=candidate.weak,
+            thumbnail=thumbnail_url(crop),
+        )
+        for candidate, crop in zip(candidates, crops, strict=True)
+    )
+
+
+def thumbnail_url(crop: Crop) -> str:
+    """Where the page fetches a crop's thumbnail; the digest lets browsers keep it."""
+    return f"crops/{crop.id}.jpg?v={crop.sha256[:12]}"
+
+
+def camera_name(camera: str | None) -> str:
+    """ "camera 3" for "3", "c3" or "Camera 03"; other names as they are; "" for none."""
+    if not camera:
+        return ""
+    key = camera_key(camera)
+    return f"camera {key}" if key.isdigit() else camera
+
+
+def percent(probability: float) -> str:
+    """A confidence as people read it; never "100%" and never "0%", for it is neither."""
+    return f"{min(99, max(1, round(probability * 100)))}%"

@@ -1,0 +1,177 @@
+"""The engine behind all open conversations: whose they are, one search at a time, and the audit."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from app.cards import Card, make_cards
+from app.chat.chips import hidden_by
+from app.chat.conversation import Conversation
+from app.chat.search_state import GalleryFacts
+from app.model.answers import AttributeReading
+from app.model.checkpoint import ModelError
+from app.query_json import query_json
+from app.refused import Refused
+from app.retrieval.engine import Engine
+from app.retrieval.query import Query, Reference, RetrievalError
+from app.retrieval.ranking import Candidate, Ranking
+from app.session import PAGE_OF_CARDS, ChatSession
+from app.uploads import Uploads
+from gallery_store.console import StepProgress
+from gallery_store.crops import Crop
+from gallery_store.errors import GalleryError
+
+MOST_LISTED = 200  # candidates of one search that can be looked through
+MOST_SESSIONS = 2000  # a conversation takes some kilobytes
+
+
+class ChatService:
+    """All open conversations over one engine. Thread-safe; one search runs at a time.
+
+    Args:
+        uploads: checks photos; None where none come.
+        session_hours: a conversation that was idle for longer is forgotten.
+        most_listed: candidates that a search keeps. today: the date that "yesterday" is understood by; None
+            takes the gallery's own now. audited: each search leaves a row in the gallery's audit.
+        clock: seconds, for the idle time.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        uploads: Uploads | None = None,
+        *,
+        session_hours: float = 12.0,
+        most_listed: int = MOST_LISTED,
+        today: date | None = None,
+        audited: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.engine = engine
+        self.store = engine.store
+        self._uploads = uploads
+        self._idle_seconds = session_hours * 3600
+        self._most_listed = most_listed
+        self._today = today
+        self._audited = audited
+        self._clock = clock
+        self._open: dict[tuple[str, str], ChatSession] = {}  # the last used stands last
+        self._opening = threading.Lock()
+        self._searching = threading.Lock()
+
+    def get(self, user: str, session_hash: str) -> ChatSession:
+        """The session of this user's tab, a new one if there is none yet or it was idle for too long.
+
+        Neither another tab nor another login finds it.
+        """
+        now = self._clock()
+        with self._opening:
+            session = self._open.pop((user, session_hash), None)
+            if session is None or now - session.used > self._idle_seconds:
+                session = ChatSession(self, user)
+            self._forget_idle(now)
+            session.used = now
+            self._open[user, session_hash] = session
+            return session
+
+    def _forget_idle(self, now: float) -> None:
+        while self._open:
+            key, oldest = next(iter(self._open.items()))
+            if len(self._open) < MOST_SESSIONS and now - oldest.used <= self._idle_seconds:
+                return
+            oldest.stop.set()
+            del self._open[key]
+
+    def facts(self) -> GalleryFacts:
+        """What the gallery has to choose from, for the understanding of filters."""
+        self.store.refresh()
+        return GalleryFacts(
+            cameras=tuple(self.store.cameras()),
+            days=tuple(self.store.days()),
+            today=self._today or datetime.now(self.store.zone).date(),
+        )
+
+    def usable(self, photos: Sequence[Path]) -> tuple[list[Path], list[str]]:
+        """The photos that can be searched with, and a sentence for each of the others."""
+        if self._uploads is None:
+            return [], ["Photos are not taken here."] if photos else []
+        usable, problems = [], []
+        for photo in photos:
+            try:
+                self._uploads.preview(photo)
+                usable.append(photo)
+            except Refused as problem:
+                problems.append(str(problem))
+        return usable, problems
+
+    def crop_id(self, image_id: Any) -> int:
+        """An image id as a page or a client sends it, if the gallery has that crop; else Refused."""
+        number = (
+            image_id if isinstance(image_id, int | float) and not isinstance(image_id, bool) else math.nan
+        )
+        if isinstance(image_id, str) and image_id.strip().isdigit():
+            number = int(image_id)
+        if not math.isfinite(number) or number != int(number):
+            raise Refused(f"An image id is a whole number, not {str(image_id)[:40]!r}.")
+        try:
+            self.store.crops([int(number)])
+        except (KeyError, OverflowError):
+            raise Refused(f"There is no crop {int(number)} in the gallery.") from None
+        return int(number)
+
+    def search(self, query: Query, session: ChatSession, progress: StepProgress | None) -> Ranking:
+        """Search, and leave the audit row. Waits while another search runs. Refused when it cannot be done."""
+        try:
+            with self._searching:
+                ranking = self.engine.search(
+                    query, limit=self._most_listed, progress=progress, stop=session.stop.is_set
+                )
+        except (RetrievalError, ModelError, GalleryError) as problem:
+            raise Refused(_sentence(problem)) from problem
+        if self._audited:
+            self.store.record_search(
+                user=session.user,
+                reason=session.conversation.reason,
+                query=query_json(query),
+                shown=[candidate.image_id for candidate in ranking.candidates[:PAGE_OF_CARDS]],
+                seconds=ranking.timings.total,
+                case=session.conversation.case,
+            )
+        return ranking
+
+    def read(self, pictures: Sequence[Reference]) -> list[tuple[AttributeReading, ...]]:
+        """What the model reads in each picture; nothing in one that has vanished."""
+        with self._searching:
+            try:
+                return [tuple(readings) for readings in self.engine.read(pictures)]
+            except RetrievalError:
+                if len(pictures) == 1:
+                    return [()]
+        return [self.read([picture])[0] for picture in pictures]
+
+    def crops_of(self, candidates: Sequence[Candidate]) -> list[Crop]:
+        """The candidates' crops, in their order. KeyError for one that was deleted."""
+        return self.store.crops([candidate.image_id for candidate in candidates])
+
+    def cards(self, candidates: Sequence[Candidate], crops: Sequence[Crop]) -> tuple[Card, ...]:
+        """The candidates as they are shown; `crops` are theirs."""
+        return make_cards(candidates, crops, self.store.zone)
+
+    def hidden(self, conversation: Conversation, query: Query) -> dict[str, int]:
+        """For each filter, how many more crops would pass without it."""
+        passing = len(self.store.matching(query.filters, exclude=query.rejected))
+        return {
+            label: len(self.store.matching(without.filters, exclude=query.rejected)) - passing
+            for label, without in hidden_by(conversation.known)
+        }
+
+
+def _sentence(problem: Exception) -> str:
+    text = str(problem)
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

@@ -1,0 +1,247 @@
+"""One conversation over the engine, step by step, without a screen: the page, the API and the dialogue benchmark
+share it.
+
+A step is done whole or not at all: the session changes only after its search has succeeded.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.cards import Card
+from app.chat import conversation as chat
+from app.chat.conversation import Conversation
+from app.chat.reply import compare_text, reply
+from app.chat.search_state import ShownCandidate
+from app.comparing import compare
+from app.query_json import query_json
+from app.refused import Refused
+from app.retrieval.comparison import SURE_ENOUGH, Comparison
+from app.retrieval.query import Query, Reference
+from app.retrieval.ranking import Ranking
+from gallery_store.console import StepProgress
+from gallery_store.crops import Crop
+
+if TYPE_CHECKING:
+    from app.service import ChatService
+
+PAGE_OF_CARDS = 12
+READ_FOR_REPLY = 3  # first candidates whose attributes the reply speaks of
+MOST_REASON = 200  # characters
+
+STARTED_OVER = "Started over. Whom are you looking for?"
+UNDONE = "Took the last step back."
+NOTHING_SOUGHT = "Nothing is looked for now. Describe somebody, or drop a photo."
+NOTHING_TO_UNDO = "There is nothing to take back."
+NOTHING_CHANGED = "That changed nothing."
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step came to: the reply (Markdown), up to 12 candidates best first, and the figures."""
+
+    reply: str
+    cards: tuple[Card, ...]
+    status: dict[str, Any]
+
+
+@dataclass(eq=False)
+class ChatSession:
+    """One conversation, and what its tab shows. Its steps hold `lock`; `stop` may be set at any time.
+
+    The steps raise Refused with one sentence, and then change nothing.
+    """
+
+    service: ChatService
+    user: str
+    conversation: Conversation = field(default_factory=Conversation)
+    query: Query = field(default_factory=Query)  # what the conversation comes to
+    ranking: Ranking | None = None
+    cards: tuple[Card, ...] = ()  # those that are shown, best first
+    selected: Card | None = None
+    compared: Comparison = field(default_factory=Comparison)  # the query with the selected candidate
+    waiting: tuple[str, tuple[Path, ...]] | None = None  # a message that was sent and is not yet answered
+    notice: str = ""  # a sentence about a step that was refused; shown once, no part of the conversation
+    photo: Path | None = None  # being cropped
+    stop: threading.Event = field(default_factory=threading.Event)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    used: float = 0.0  # the service's clock at its last use, seconds
+
+    # Steps
+
+    def say(self, text: str, photos: Sequence[Path] = (), progress: StepProgress | None = None) -> StepResult:
+        """A message with any photos. Photos that cannot be used are named, and the rest goes on."""
+        usable, problems = self.service.usable(photos)
+        if problems and not usable and not text.strip():
+            raise Refused(" ".join(problems))
+        facts = self.service.facts()
+        return self._step(
+            lambda conversation: chat.say(conversation, text, facts, usable), progress, problems
+        )
+
+    def search_with(self, image_id: Any, progress: StepProgress | None = None) -> StepResult:
+        """The crop stands for the person from now on, instead of the words before."""
+        crop_id = self.service.crop_id(image_id)
+        return self._step(lambda conversation: chat.search_with(conversation, crop_id), progress)
+
+    def confirm(self, image_id: Any, progress: StepProgress | None = None) -> StepResult:
+        """The crop shows the person: it joins the pictures that are searched with."""
+        crop_id = self.service.crop_id(image_id)
+        return self._step(lambda conversation: chat.confirm(conversation, crop_id), progress)
+
+    def reject(self, image_id: Any, progress: StepProgress | None = None) -> StepResult:
+        """The crop shows somebody else: it is not listed again."""
+        crop_id = self.service.crop_id(image_id)
+        return self._step(lambda conversation: chat.reject(conversation, crop_id), progress)
+
+    def remove_chip(self, key: str, progress: StepProgress | None = None) -> StepResult:
+        """Take away one thing that was understood, by its chip's key."""
+        return self._step(lambda conversation: chat.remove_chip(conversation, key), progress)
+
+    def undo(self, progress: StepProgress | None = None) -> StepResult:
+        """Take the last step back, whatever it was."""
+        return self._step(chat.undo, progress)
+
+    def start_over(self) -> StepResult:
+        """Clears the conversation, its candidates and its reason."""
+        with self.lock:
+            self._show(Conversation(), Query(), None, ())
+            self.waiting, self.notice, self.photo = None, "", None
+            return self._result(STARTED_OVER)
+
+    # What needs no search
+
+    def give_reason(self, reason: str) -> None:
+        """The reason that the searches of this conversation are recorded with."""
+        with self.lock:
+            words = " ".join(reason.split())[:MOST_REASON] or chat.NO_REASON
+            self.conversation = replace(self.conversation, reason=words)
+
+    def select(self, image_id: Any) -> str:
+        """Put one of the candidates beside the query; returns the comparison in words.
+
+        Any crop of the gallery can be compared, but only a candidate of the last search is shown.
+        """
+        crop_id = self.service.crop_id(image_id)
+        with self.lock:
+            candidate, *references = [
+                [reading.attribute for reading in readings if reading.confidence >= SURE_ENOUGH]
+                for readings in self.service.read([Reference(image_id=crop_id), *self.query.references])
+            ]
+            compared = compare(self.query, references, candidate)
+            card = next((card for card in self.cards if card.image_id == crop_id), None)
+            if card is not None:
+                self.selected, self.compared = card, compared
+            return compare_text(compared, "the query", f"crop {crop_id}")
+
+    def show_more(self) -> None:
+        """The next 12 candidates of the last search."""
+        with self.lock:
+            if self.ranking is not None:
+                begin = len(self.cards)
+                candidates = self.ranking.candidates[begin : begin + PAGE_OF_CARDS]
+                self.cards += self.service.cards(candidates, self.service.crops_of(candidates))
+
+    @property
+    def remaining(self) -> int:
+        """Candidates of the last search that are not shown yet."""
+        return max(0, len(self.ranking.candidates) - len(self.cards)) if self.ranking else 0
+
+    def judged_together(self) -> tuple[Card, ...]:
+        """The candidates that the selected one was judged together with, as far as they are still there."""
+        if self.selected is None or self.ranking is None:
+            return ()
+        by_id = {candidate.image_id: candidate for candidate in self.ranking.candidates}
+        cards: list[Card] = []
+        for image_id in by_id[self.selected.image_id].same_outfit:
+            if (candidate := by_id.get(image_id)) is None:
+                continue  # beyond what is listed
+            try:
+                cards += self.service.cards([candidate], self.service.crops_of([candidate]))
+            except KeyError:
+                continue  # deleted since the search
+        return tuple(cards)
+
+    # How a step is done
+
+    def _step(
+        self,
+        change: Callable[[Conversation], Conversation],
+        progress: StepProgress | None,
+        problems: Sequence[str] = (),
+    ) -> StepResult:
+        """problems: sentences that stand before the reply."""
+        with self.lock, self._stop_used_up():
+            before, changed = self.conversation, change(self.conversation)
+            if changed.turns == before.turns:
+                return self._result(NOTHING_CHANGED if before.turns else NOTHING_TO_UNDO)
+            is_undo = len(changed.turns) < len(before.turns)
+            direct = None if is_undo else chat.direct_answer(changed)
+            query = chat.to_query(changed)
+            ranking: Ranking | None = None
+            cards: tuple[Card, ...] = ()
+            crops: list[Crop] = []
+            if direct is not None and not query.is_empty:
+                ranking, cards = self.ranking, self.cards[:PAGE_OF_CARDS]
+            elif not query.is_empty:
+                ranking = self.service.search(query, self, progress)
+                candidates = ranking.candidates[:PAGE_OF_CARDS]
+                crops = self.service.crops_of(candidates)
+                cards = self.service.cards(candidates, crops)
+            if is_undo:
+                last = changed.turns[-1].reply if changed.turns else None
+                text = " ".join([UNDONE, last or NOTHING_SOUGHT])
+            else:
+                answer = direct if direct is not None else self._reply(changed, query, ranking, crops)
+                text = "\n\n".join([*problems, answer])
+                changed = chat.answered(changed, text, [card.image_id for card in cards])
+            self._show(changed, query, ranking, cards)
+            return self._result(text)
+
+    def _reply(
+        self, conversation: Conversation, query: Query, ranking: Ranking | None, crops: Sequence[Crop]
+    ) -> str:
+        """crops: those of the first candidates; the model reads the first few, for the reply to speak of."""
+        if ranking is None:
+            return NOTHING_SOUGHT
+        first = crops[:READ_FOR_REPLY]
+        readings = self.service.read([Reference(image_id=crop.id) for crop in first]) if first else []
+        top = [
+            ShownCandidate(crop, candidate, read)
+            for crop, candidate, read in zip(first, ranking.candidates, readings, strict=False)
+        ]
+        nothing_fits = ranking.no_match or not ranking.candidates
+        hidden = self.service.hidden(conversation, query) if nothing_fits else {}
+        return reply(conversation, ranking, top, hidden=hidden)
+
+    def _show(
+        self, conversation: Conversation, query: Query, ranking: Ranking | None, cards: tuple[Card, ...]
+    ) -> None:
+        self.conversation, self.query, self.ranking, self.cards = conversation, query, ranking, cards
+        self.selected, self.compared = None, Comparison()
+
+    def _result(self, text: str) -> StepResult:
+        ranking = self.ranking
+        status = {
+            "nobody_fits": bool(ranking and ranking.no_match),
+            "searched": ranking.searched if ranking else 0,
+            "scored": ranking.scored if ranking else 0,
+            "seconds": round(ranking.timings.total, 3) if ranking else 0.0,
+            "calibrated": bool(ranking and ranking.calibrated),
+            "stopped": bool(ranking and ranking.stopped),
+            "query": query_json(self.query),
+        }
+        return StepResult(text, self.cards[:PAGE_OF_CARDS], status)
+
+    @contextmanager
+    def _stop_used_up(self) -> Iterator[None]:
+        """A stop counts for the step that runs, or waits to run, when it is asked for; not for the next one."""
+        try:
+            yield
+        finally:
+            self.stop.clear()

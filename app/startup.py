@@ -1,0 +1,122 @@
+"""From settings to an engine that can search: environment, port, gallery, models, demo crops.
+
+Nothing heavy is imported before `prepare` has set the environment; each failure is one StartError.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.settings import DEMO_GALLERY, Settings
+from gallery_store.console import progress_bar, remark
+
+if TYPE_CHECKING:
+    from app.retrieval.engine import Engine
+    from app.uploads import Uploads
+    from gallery_store.encoder import ClipEncoder
+    from gallery_store.store import GalleryStore
+
+MARK = "demo-import-unfinished"  # a file in the data folder while the demo crops are being imported
+
+
+class StartError(RuntimeError):
+    """The app cannot start; the message is one sentence that says why and what to do."""
+
+
+def prepare(settings: Settings) -> None:
+    """Environment, data folder and port, before Gradio and the models are imported. Raises StartError."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["DO_NOT_TRACK"] = "1"
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads_folder(settings))
+    if settings.is_offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        uploads_folder(settings).mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise StartError(
+            f"The data folder {settings.data} cannot be written ({problem.strerror}); "
+            "name another with --data."
+        ) from None
+    _check_port(settings)
+
+
+def uploads_folder(settings: Settings) -> Path:
+    return (Path(settings.data) / "uploads").resolve()
+
+
+def open_uploads(settings: Settings) -> Uploads:
+    """The folder of uploaded files, with the bounds of the settings."""
+    from app.uploads import Uploads
+
+    return Uploads(
+        uploads_folder(settings), max_bytes=settings.max_upload_mb << 20, max_pixels=settings.max_pixels
+    )
+
+
+def _check_port(settings: Settings) -> None:
+    """Refuse a taken port now, not after the models were loaded."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host.strip("[]"), settings.port))
+        except OSError as problem:
+            raise StartError(
+                f"Port {settings.port} on {settings.host} cannot be listened on ({problem.strerror}); "
+                "stop what uses it or give another --port."
+            ) from None
+
+
+def open_engine(settings: Settings) -> Engine:
+    """Gallery and models, loaded and warm; the demo crops imported on the first start. Raises StartError."""
+    from app.model.checkpoint import ModelError
+    from gallery_store.encoder import EncoderError
+    from gallery_store.store import GalleryError
+
+    try:
+        return _open(settings)
+    except (GalleryError, EncoderError, ModelError) as problem:
+        raise StartError(str(problem)) from problem
+
+
+def _open(settings: Settings) -> Engine:
+    from app.model.reid_model import ReidModel
+    from app.retrieval.engine import Engine
+    from gallery_store.encoder import ClipEncoder, resolve_device
+    from gallery_store.store import GalleryStore
+
+    device = resolve_device(settings.device)
+    store = GalleryStore.open(settings.gallery_location, zone=settings.zone or None)
+    remark(f"Loading the models ({settings.clip}, {settings.model})")
+    encoder = ClipEncoder.load(settings.clip, device=device)
+    if settings.is_default_gallery:
+        import_demo(store, encoder, Path(settings.data))
+    if store.count():
+        store.require_encoder(encoder.name, encoder.version)
+    model = ReidModel.load(settings.model, device=device, four_bit=settings.four_bit)
+    engine = Engine(store, encoder, model, k=settings.k, tau=settings.tau)
+    engine.warm_up()
+    return engine
+
+
+def import_demo(store: GalleryStore, encoder: ClipEncoder, data: Path, source: Path = DEMO_GALLERY) -> None:
+    """The demo crops into an empty gallery. A start that was killed half way is completed by the next."""
+    from gallery_store.importer import import_crops
+
+    mark = data / MARK
+    if not source.is_dir() or (store.count() and not mark.exists()):
+        return
+    mark.touch()
+    remark("First start: importing the demo gallery")
+    began = time.perf_counter()
+    report = import_crops(store, encoder, source, progress=progress_bar("Importing", "crops"))
+    seconds = time.perf_counter() - began
+    for rejected in report.rejected:
+        remark(f"  not imported: {rejected.path}: {rejected.reason}")
+    mark.unlink(missing_ok=True)
+    remark(f"{report.added} crops imported in {seconds:.1f} s")

@@ -1,0 +1,32 @@
+"""Where Gradio's requests meet the session: whose they are, and how a refusal reaches the client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gradio as gr
+
+from app.refused import Refused
+from app.service import ChatService
+from app.session import ChatSession
+
+LOCAL_USER = "local"
+
+# An event of the page, which programs do not see.
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "api_name": "page", "show_progress": "hidden"}
+
+
+def session_of(service: ChatService, request: gr.Request) -> ChatSession:
+    """The conversation of the tab or client that sends this request."""
+    return service.get(request.username or LOCAL_USER, request.session_hash or "")
+
+
+@contextmanager
+def refusal_as_error() -> Iterator[None]:
+    """Around a block or a function: Refused becomes Gradio's error, of the same one sentence."""
+    try:
+        yield
+    except Refused as problem:
+        raise gr.Error(str(problem), print_exception=False, title="Not done") from problem

@@ -1,0 +1,129 @@
+"""What the page shows, as HTML: the templates of page/, and the values that go into them.
+
+The templates escape every value. (Gradio's own gr.HTML templates do not do: it evaluates what Handlebars made as
+a JavaScript template, so that a camera named "${alert(1)}" would run.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from app.cards import Card, camera_name
+from app.chat.chips import Chip
+from app.chat.reply import labels_of
+from app.retrieval.comparison import Comparison
+from app.retrieval.engine import Engine
+from app.retrieval.ranking import Ranking
+from app.session import PAGE_OF_CARDS
+
+PAGE = Path(__file__).parent / "page"
+UNCALIBRATED = "Uncalibrated checkpoint: confidences are not probabilities."
+
+
+def _source(name: str) -> str:
+    """A template's text. Line breaks beside tags are layout of the file, not text of the page."""
+    return re.sub(r"(?<=[>}])\s*\n\s*|\s*\n\s*(?=[<{])", "", (PAGE / name).read_text(encoding="utf-8"))
+
+
+_templates = Environment(loader=FunctionLoader(_source), autoescape=True, undefined=StrictUndefined)
+_templates.filters["count"] = "{:,}".format
+_templates.filters["time"] = lambda moment, form: moment.strftime(form)
+_templates.filters["camera"] = lambda camera: camera_name(camera).capitalize()
+
+
+def render(template: str, **values: Any) -> str:
+    """page/<template>.html with these values, each of them escaped."""
+    return _templates.get_template(f"{template}.html").render(**values)
+
+
+@dataclass(frozen=True)
+class Sought:
+    """The query as it is shown beside a candidate: its pictures (URLs or data URIs) and its words."""
+
+    pictures: tuple[str, ...] = ()
+    words: str = ""
+
+
+def header_html(engine: Engine) -> str:
+    """Name, gallery and the model in use, with a plain word when its answers need caution."""
+    crops, cameras = engine.store.count(), len(engine.store.cameras())
+    return render("header", crops=crops, cameras=cameras, model=_model_in_words(engine))
+
+
+def guide_html(engine: Engine) -> str:
+    """How a search works, what the figures mean, and what is asked of whoever searches."""
+    return render("guide", k=engine.k, model=_model_in_words(engine))
+
+
+def _model_in_words(engine: Engine) -> dict[str, str]:
+    """The model's name and what it knows, or that its confidences are not calibrated."""
+    if engine.model is None:
+        return {"name": "CLIP alone", "caution": "No model reads the candidates."}
+    name, manifest = shown_name(engine.model.name), engine.model.manifest
+    if manifest is None:
+        return {"name": name, "caution": UNCALIBRATED}
+    knows = manifest.knows.strip().rstrip(".")
+    return {"name": name, "caution": f"Knows {knows}." if knows else ""}
+
+
+def shown_name(name: str) -> str:
+    """A model's name without the folders above it: those are nobody's business."""
+    return Path(name).name if Path(name).is_absolute() else name
+
+
+def chips_html(chips: Sequence[Chip]) -> str:
+    """What was understood, each part with a button that removes it."""
+    return render("chips", chips=chips)
+
+
+def candidates_html(
+    cards: Sequence[Card], ranking: Ranking | None, selected_id: int | None = None, remaining: int = 0
+) -> str:
+    """The grid of candidates, best first. `remaining`: how many further ones could be shown."""
+    notes = _notes(ranking) if ranking is not None else []
+    more = min(remaining, PAGE_OF_CARDS)
+    return render("candidates", cards=cards, ranking=ranking, notes=notes, selected_id=selected_id, more=more)
+
+
+def _notes(ranking: Ranking) -> list[str]:
+    """What was searched, in a few words."""
+    scored = f"{ranking.scored:,} read by the model" if ranking.scored else "listed by time"
+    notes = [f"{ranking.searched:,} crops searched", scored, f"{ranking.timings.total:.1f} s"]
+    if not ranking.calibrated and ranking.scored:
+        notes.append("uncalibrated")
+    if ranking.stopped:
+        notes.append("stopped early")
+    return notes
+
+
+def selected_html(
+    card: Card | None, sought: Sought, compared: Comparison, judged_together: Sequence[Card] = ()
+) -> str:
+    """The candidate beside the query, and what the model reads in both. `card` None: what the panel is for."""
+    rows = (
+        ("In common", compared.common, "is-common"),
+        ("Only the query", compared.only_first, "is-query"),
+        ("Only this candidate", compared.only_second, "is-candidate"),
+    )
+    return render(
+        "selected",
+        card=card,
+        sought=sought,
+        compared=[
+            {"title": title, "labels": labels_of(attributes), "style": style}
+            for title, attributes, style in rows
+            if attributes
+        ],
+        judged_together=judged_together,
+    )
+
+
+def cropper_html(picture: str, name: str) -> str:
+    """A photo (its data URI and its file's name) under a box that can be moved and resized."""
+    return render("cropper", picture=picture, name=name)

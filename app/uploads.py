@@ -1,0 +1,106 @@
+"""Files that operators bring: checked before anything is done with them, and shown only as small copies."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import threading
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from app.refused import Refused
+from gallery_store.decoding import PICTURE_SUFFIXES, PictureError, open_picture
+from gallery_store.files import write_file
+
+PREVIEW_SIDE = 720  # pixels, of the longer side
+
+
+class Uploads:
+    """The folder of uploaded files, and the bounds they must keep."""
+
+    def __init__(self, folder: Path, *, max_bytes: int, max_pixels: int) -> None:
+        self.folder = folder.resolve()
+        self.max_bytes = max_bytes
+        self.max_pixels = max_pixels
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._writing = threading.Lock()  # two handlers may want the same preview at once
+
+    def files_of(self, message: Any) -> tuple[str, list[Path]]:
+        """Text and files of a chat message as the page or a client sends it. Refused when malformed.
+
+        A file counts only if it lies in the upload folder: a path alone gives no right to read it.
+        """
+        if isinstance(message, str):
+            return message, []
+        if not isinstance(message, dict):
+            raise Refused('A message is {"text": ..., "files": [...]}.')
+        text, files = message.get("text") or "", message.get("files") or []
+        if not isinstance(text, str) or not isinstance(files, list | tuple):
+            raise Refused('A message is {"text": ..., "files": [...]}.')
+        return text, [self._uploaded(item) for item in files]
+
+    def _uploaded(self, item: Any) -> Path:
+        given = item.get("path") if isinstance(item, dict) else item
+        if not isinstance(given, str | os.PathLike) or "\0" in str(given):
+            raise Refused("A file of the message is no uploaded file.")
+        path = Path(given).resolve()
+        if not path.is_relative_to(self.folder) or not path.is_file():
+            raise Refused(f"“{Path(given).name}” was not uploaded here, or is gone; please upload it again.")
+        return path
+
+    def open(self, path: Path) -> Image.Image:
+        """The picture, or Refused with one sentence that names the file."""
+        if path.suffix.lower() not in PICTURE_SUFFIXES:
+            kinds = ", ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
+            raise Refused(f"“{path.name}” is no picture that can be searched with; use {kinds}.")
+        try:
+            return open_picture(path, max_bytes=self.max_bytes, max_pixels=self.max_pixels)
+        except PictureError as problem:
+            raise Refused(f"“{path.name}” cannot be used: {problem.reason}.") from None
+
+    def preview(self, path: Path) -> Path:
+        """A small upright JPEG of the picture, without its metadata. Refused when it is no picture."""
+        name = hashlib.sha256(str(path).encode()).hexdigest()[:24]
+        preview = self.folder / "previews" / f"{name}.jpg"
+        with self._writing:
+            if not preview.exists():
+                picture = self.open(path)
+                picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+                _write_jpeg(picture, preview)
+        return preview
+
+    def preview_if_any(self, path: Path) -> Path | None:
+        """The preview, or None when the file is no picture (any more)."""
+        try:
+            return self.preview(path)
+        except Refused:
+            return None
+
+    def data_uri(self, path: Path) -> str:
+        """The preview as a data URI: a picture that others cannot ask for."""
+        return "data:image/jpeg;base64," + base64.b64encode(self.preview(path).read_bytes()).decode()
+
+    def crop(self, path: Path, box: tuple[float, float, float, float]) -> Path:
+        """The part of the picture inside box (left, top, right, bottom; each 0..1) as a file of its own."""
+        left, top, right, bottom = (min(1.0, max(0.0, float(side))) for side in box)
+        picture = self.open(path)
+        width, height = picture.size
+        corners = (round(left * width), round(top * height), round(right * width), round(bottom * height))
+        if corners[2] - corners[0] < 8 or corners[3] - corners[1] < 8:
+            raise Refused("The chosen part is smaller than 8 pixels; choose a larger one.")
+        name = hashlib.sha256(f"{path}|{corners}".encode()).hexdigest()[:24]
+        part = self.folder / "parts" / name / f"{path.stem}.jpg"
+        with self._writing:
+            _write_jpeg(picture.crop(corners), part)
+        return part
+
+
+def _write_jpeg(picture: Image.Image, target: Path) -> None:
+    """In one step: a reader sees the whole file or none."""
+    data = BytesIO()
+    picture.save(data, "JPEG", quality=95)
+    write_file(target, data.getvalue())

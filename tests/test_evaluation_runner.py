@@ -1,0 +1,173 @@
+"""`python -m training evaluate --benchmark`, end to end: miniatures, tiny models, the app's engine."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.clip_folder import make_clip_folder
+from tests.miniatures import NAMES, write_miniature
+from tests.tiny_qwen import tiny_folder
+from training.__main__ import main
+from training.evaluation.results import Rankings, Result
+
+SETTINGS = {
+    "ltcc": {"clothes-changing", "standard"},
+    "prcc": {"clothes-changing", "same-clothes"},
+    "sysu-mm01": {"all-single", "indoor-single", "all-multi", "indoor-multi"},
+    "regdb": {"visible-to-thermal", "thermal-to-visible"},
+    "cuhk-pedes": {"text-to-image"},
+    "icfg-pedes": {"text-to-image"},
+    "rstpreid": {"text-to-image"},
+}
+FIGURES = {"mAP", "rank1", "rank5", "rank10", "mINP", "queries", "queries_without_match", "prefilter_recall"}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmarks")
+    for name in NAMES:
+        write_miniature(name, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return make_clip_folder(tmp_path_factory.mktemp("clip"))
+
+
+def evaluate(capsys, clip, *more, model=None):
+    models = ["--model", str(model or tiny_folder()), "--clip", str(clip), "--device", "cpu"]
+    code = main(["evaluate", *models, *map(str, more)])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_miniature_gives_its_settings(name, root, clip, capsys, tmp_path):
+    code, out, err = evaluate(
+        capsys, clip, "--benchmark", name, "--root", root, "--trials", "1", "--max-queries", "3", "--json",
+        "--rankers", "clip,pairwise", "--out", tmp_path,
+    )  # fmt: skip
+    assert code == 0, err
+    told = json.loads(out)
+    assert set(told["settings"]) == SETTINGS.get(name, {"standard"})
+    for rankers in told["settings"].values():
+        assert list(rankers) == ["clip", "pairwise"]
+        for figures in rankers.values():
+            assert set(figures) >= FIGURES
+            assert all(0 <= figures[key] <= 1 for key in ("mAP", "rank1", "rank10", "mINP"))
+            assert figures["rank1"] <= figures["rank5"] <= figures["rank10"]
+            assert (
+                0 < figures["queries"] <= 3 and figures["prefilter_recall"] == 1.0
+            )  # k is above the gallery
+    assert json.loads(json.dumps(Result.read(tmp_path).to_json())) == told
+    for setting in told["settings"]:
+        kept = Rankings.read(tmp_path, setting, "clip")
+        assert kept is not None and float(np.nanmean(kept.ap)) == pytest.approx(
+            told["settings"][setting]["clip"]["mAP"]
+        )
+        shown = int(kept.top[kept.best(1)[0], 0])
+        assert (tmp_path / "pictures" / setting / f"g{shown}.jpg").is_file()
+
+
+def test_every_ranker_of_a_run_and_its_resumption(root, clip, capsys, tmp_path, monkeypatch):
+    asked = (
+        "--benchmark", "market1501", "--root", root, "--out", tmp_path, "--max-queries", "4",
+        "--rankers", "clip,pairwise,best-choice,combined", "--k-reciprocal",
+    )  # fmt: skip
+    code, out, err = evaluate(capsys, clip, *asked, "--json")
+    assert code == 0, err
+    first = json.loads(out)
+    figures = first["settings"]["standard"]
+    assert list(figures) == ["clip", "pairwise", "best-choice", "combined", "k-reciprocal"]
+    assert figures["combined"]["mAP"] == figures["pairwise"]["mAP"]  # no calibration: the word alone
+    assert first["model"]["k"] == 64 and first["model"]["encoder"].count("@") == 1
+    assert first["model"]["parameters"] > 0
+
+    import training.evaluation.harness as harness
+
+    monkeypatch.setattr(harness, "_search", lambda *_: pytest.fail("searched again what was done"))
+    code, out, err = evaluate(capsys, clip, *asked, "--json")
+    assert code == 0 and json.loads(out)["settings"] == first["settings"]
+    code, out, _ = evaluate(capsys, clip, *asked)
+    assert "k-reciprocal" in out and "rank-10" in out and "best-choice is asked for at most 100" in out
+    code, out, err = evaluate(capsys, clip, *asked, "--k", "2")
+    assert (code, out) == (2, "") and "holds another evaluation" in err
+
+
+def test_k_that_contains_the_gallery_changes_nothing_and_a_small_one_shows_in_the_recall(root, clip, capsys):
+    def run(k):
+        _, out, _ = evaluate(
+            capsys, clip, "--benchmark", "cuhk03", "--root", root, "--k", k, "--rankers", "pairwise", "--json"
+        )
+        return json.loads(out)["settings"]["standard"]["pairwise"]
+
+    assert run(8) == run(50)
+    assert run(1)["prefilter_recall"] < 1
+
+
+def test_without_a_model_clip_answers_alone(root, clip, capsys):
+    asked = ("--benchmark", "market1501", "--root", root, "--json")
+    code, out, _ = evaluate(capsys, clip, *asked, model="none")
+    told = json.loads(out)
+    assert code == 0 and list(told["settings"]["standard"]) == ["clip"] and told["model"]["name"] == ""
+    code, out, err = evaluate(capsys, clip, *asked, "--rankers", "pairwise", model="none")
+    assert (code, out) == (2, "") and "without a model" in err
+
+
+def test_our_own_protocols_on_a_csv(root, clip, capsys, tmp_path):
+    rows = ["path,person,split,camera,caption,upper_colour"]
+    folder = tmp_path / "csv"
+    shutil.copytree(root / "CUHK-PEDES" / "imgs" / "CUHK01", folder)
+    for number, file in enumerate(sorted(folder.iterdir())):
+        colour = ("red", "blue")[number % 2]
+        rows.append(f"{file.name},{file.stem[:4]},test,{number % 3},wears {colour},{colour}")
+    (folder / "crops.csv").write_text("\n".join(rows))
+    for protocol, settings in (
+        ("attributes", ["attributes"]),
+        ("image-plus-text", ["image-plus-text", "image-only", "text-only"]),
+        ("", ["text-to-image"]),
+    ):
+        asked = ("--benchmark", f"csv:{folder / 'crops.csv'}", "--rankers", "clip", "--json")
+        more = ("--protocol", protocol) if protocol else ()
+        code, out, err = evaluate(capsys, clip, *asked, *more, model="none")
+        assert code == 0, err
+        assert list(json.loads(out)["settings"]) == settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--benchmark", "market1502"], "there is no data set 'market1502'"),
+        (["--benchmark", "market1501"], "--root"),
+        (["--benchmark", "market1501", "--root", "/nowhere"], "there is no folder"),
+        (["--benchmark", "market1501", "--rankers", "luck"], "there is no ranker 'luck'"),
+        (["--benchmark", "market1501", "--protocol", "mine"], "there is no protocol 'mine'"),
+        (["--benchmark", "market1501", "--root", "ROOT", "--protocol", "attributes"], "no attributes"),
+        (["--benchmark", "market1501", "--root", "ROOT", "--model", "/nowhere"], "/nowhere"),
+        (["--benchmark", "market1501", "--root", "ROOT", "--clip", "/nowhere"], "/nowhere"),
+        (["--benchmark", "market1501", "--root", "ROOT", "--tau", "2"], "a cosine lies between -1 and 1"),
+        (["--benchmark", "market1501", "--root", "ROOT", "--device", "gpu"], "--device is 'gpu'"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_told_in_one_sentence(root, clip, capsys, arguments, said):
+    named = [str(root) if argument == "ROOT" else argument for argument in arguments]
+    code, out, err = evaluate(capsys, clip, *named)
+    assert (code, out) == (2, "") and said in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--k", "0"], ["--seed", "-1"], ["--trials", "x"], ["--max-rank", "0"]]
+)
+def test_numbers_that_are_none_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", "--benchmark", "market1501", *arguments])
+    assert f"{arguments[1]} is not a whole number" in capsys.readouterr().err
+
+
+def test_one_of_scores_and_benchmark_is_needed(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", "--json"])
+    assert "--benchmark" in capsys.readouterr().err

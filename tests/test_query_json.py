@@ -1,0 +1,26 @@
+"""A query as plain data, for the API and the audit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from app.model.vocabulary import Attribute
+from app.query_json import query_json
+from app.retrieval.query import Query, Reference
+from gallery_store.crops import Filters
+
+
+def test_a_query_as_plain_data() -> None:
+    query = Query(
+        wanted=(Attribute("upper", "coat"),),
+        unwanted=(Attribute("hat", "cap"), Attribute("hat", "hat")),
+        references=(Reference(image_id=4), Reference(file=Path("/tmp/secret/me.jpg"))),
+        filters=Filters(cameras=("3",), after=datetime(2026, 1, 1, 14, 0).time()),
+        rejected=frozenset({9, 2}),
+    )
+    plain = query_json(query)
+    assert plain["kind"] == "image-plus-text"
+    assert plain["wanted"] == {"upper": "coat"} and plain["unwanted"] == {"hat": ["cap", "hat"]}
+    assert plain["references"] == [{"image_id": 4}, {"photo": "me.jpg"}]
+    assert plain["filters"]["after"] == "14:00" and plain["rejected"] == [2, 9]

@@ -1,0 +1,241 @@
+"""One step of a conversation over a real engine with toy models: whole or not at all, stopped, recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from app.model.reid_model import ReidModel
+from app.refused import Refused
+from app.retrieval.engine import Engine
+from app.retrieval.query import RetrievalError
+from app.service import MOST_SESSIONS, ChatService
+from app.session import ChatSession
+from app.ui.handlers import Handlers
+from app.ui.view import Components, View
+from app.uploads import Uploads
+from gallery_store.encoder import ClipEncoder
+from gallery_store.importer import import_crops
+from gallery_store.store import GalleryStore
+from tests.bad_pictures import make_bad_pictures
+from tests.clip_folder import make_clip_folder
+from tests.tiny_qwen import noise_picture, tiny_folder
+
+CROPS = 70  # more than the model reads in one go
+NAMES = Components(**{field.name: field.name for field in fields(Components)})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    folder = tmp_path_factory.mktemp("session")
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for number in range(CROPS):
+        noise_picture(number).save(pictures / f"{number:04d}_c{number % 3 + 1}s1_{number:06d}_00.png")
+    encoder = ClipEncoder.load(make_clip_folder(folder / "clip"))
+    with GalleryStore.open(folder / "gallery.db") as store:
+        import_crops(store, encoder, pictures)
+        yield Engine(store, encoder, ReidModel.load(tiny_folder()))
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Uploads:
+    return Uploads(tmp_path / "uploads", max_bytes=1 << 20, max_pixels=1_000_000)
+
+
+@pytest.fixture
+def service(engine: Engine, uploads: Uploads) -> ChatService:
+    return ChatService(engine, uploads)
+
+
+@pytest.fixture
+def session(service: ChatService) -> ChatSession:
+    return service.get("ann", "tab")
+
+
+def test_a_search_is_recorded_with_user_and_reason(session: ChatSession, service: ChatService) -> None:
+    session.give_reason("  a lost   child ")
+    answer = session.say("a woman in a red coat")
+    row = service.store.searches(limit=1)[0]
+    assert (row.user, row.reason) == ("ann", "a lost child")
+    assert list(row.shown) == [card.image_id for card in answer.cards] and len(answer.cards) == 12
+    assert row.query["wanted"] == answer.status["query"]["wanted"]
+    session.give_reason("   ")
+    assert session.conversation.reason == "not stated"
+
+
+def test_what_needs_no_search_leaves_no_row_and_the_candidates(
+    session: ChatSession, service: ChatService
+) -> None:
+    before = session.say("a woman in a red coat")
+    rows = len(service.store.searches(limit=1000))
+    for text in ("", "thanks", "who is she?"):
+        answer = session.say(text)
+        assert answer.cards == before.cards and answer.reply
+    assert len(service.store.searches(limit=1000)) == rows
+
+
+def test_a_stopped_search_says_so_and_the_next_one_is_whole(session: ChatSession) -> None:
+
+    def stop_soon(stage: str, done: int, total: int) -> None:
+        if stage == "rerank" and done:
+            session.stop.set()
+
+    answer = session.say("a woman in a red coat", [], stop_soon)
+    assert answer.status["stopped"] is True and 0 < answer.status["scored"] < 64
+    assert "stopped" in answer.reply and len(answer.cards) == 12
+    assert session.say("with a hat").status["scored"] == 64
+
+
+def test_a_stop_while_waiting_counts(session: ChatSession) -> None:
+    session.stop.set()
+    assert session.say("a woman in a red coat").status["scored"] == 0
+
+
+def test_a_step_that_fails_changes_nothing(
+    session: ChatSession, service: ChatService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.say("a man in a white shirt")
+    before = session.conversation, session.ranking, session.cards
+
+    def fail(*_: object, **__: object) -> None:
+        raise RetrievalError("the picture of crop 5 is gone; verify the gallery")
+
+    monkeypatch.setattr(service.engine, "search", fail)
+    with pytest.raises(Refused, match=r"The picture of crop 5 is gone; verify the gallery\."):
+        session.say("with a hat")
+    assert (session.conversation, session.ranking, session.cards) == before
+
+
+def test_undo_takes_back_whatever_it_was(session: ChatSession, uploads: Uploads) -> None:
+    photo = uploads.folder / "me.png"
+    noise_picture(500).save(photo)
+    steps = [
+        lambda: session.say("a man in a white shirt"),
+        lambda: session.search_with(session.cards[3].image_id),
+        lambda: session.reject(session.cards[0].image_id),
+        lambda: session.confirm(session.cards[1].image_id),
+        lambda: session.say("only camera 2"),
+        lambda: session.say("", [photo]),
+        lambda: session.remove_chip("filter:camera=2"),
+        lambda: session.say("start over"),
+    ]
+    states: list[tuple[tuple, list[int]]] = [((), [])]
+    for step in steps:
+        step()
+        states.append((session.conversation.turns, [card.image_id for card in session.cards]))
+    assert states[-1][1] == []  # start over cleared the list
+    for turns, cards in reversed(states[:-1]):
+        assert session.undo().reply.startswith("Took the last step back.")
+        assert session.conversation.turns == turns
+        assert [card.image_id for card in session.cards] == cards
+    assert session.undo().reply == "There is nothing to take back."
+
+
+def test_a_rejected_candidate_makes_room_for_the_next(session: ChatSession) -> None:
+    session.say("a man in a white shirt")
+    session.show_more()
+    ids = [card.image_id for card in session.cards]
+    assert len(ids) == 24
+    answer = session.reject(ids[0])
+    assert [card.image_id for card in answer.cards] == ids[1:13]
+
+
+def test_selecting_shows_the_candidate_beside_the_query(session: ChatSession, uploads: Uploads) -> None:
+    session.say("a man in a white shirt")
+    card = session.cards[2]
+    assert "the query" in session.select(card.image_id)
+    page = View(NAMES, uploads).full(session)
+    assert f"crops/{card.image_id}.jpg" in page["selected"] and 'aria-pressed="true"' in page["candidates"]
+    session.say("with a hat")
+    assert session.selected is None
+
+
+def test_the_selected_candidates_kin_are_shown_as_far_as_they_are_there(
+    session: ChatSession, uploads: Uploads
+) -> None:
+    session.say("a man in a white shirt")
+    assert session.judged_together() == ()
+    assert session.ranking is not None
+    first, second, *rest = session.ranking.candidates
+    gone = replace(second, image_id=10_000)  # was deleted after the search
+    judged = replace(first, kin=(gone.image_id, second.image_id, 20_000))  # the last is not listed
+    session.ranking = replace(session.ranking, candidates=(judged, second, *rest, gone))
+    session.select(first.image_id)
+    assert [card.image_id for card in session.judged_together()] == [second.image_id]
+    assert "Judged together with" in View(NAMES, uploads).full(session)["selected"]
+
+
+def test_a_vanished_picture_costs_only_its_own_reading(session: ChatSession, engine: Engine) -> None:
+    answer = session.say("somebody in a yellow dress")
+    crop = engine.store.crops([answer.cards[0].image_id])[0]
+    kept = crop.file.read_bytes()
+    crop.file.unlink()
+    try:
+        fresh = ChatService(Engine(engine.store, engine.encoder, ReidModel.load(tiny_folder())))
+        again = fresh.get("bob", "tab").say("somebody in a yellow dress")
+        assert len(again.cards) == 12 and again.reply
+    finally:
+        crop.file.write_bytes(kept)
+
+
+def test_the_page_shows_a_refusal_and_goes_on(service: ChatService, uploads: Uploads) -> None:
+    """As the page's events do it: announce, then answer."""
+
+    class Request:
+        username, session_hash = None, "tab"
+
+    handlers, request = Handlers(service, View(NAMES, uploads)), Request()
+    torn = make_bad_pictures(uploads.folder)["torn.jpg"]
+    handlers.announce({"text": "", "files": [{"path": str(torn)}]}, request)  # type: ignore[arg-type]
+    *_, last = handlers.answer("", request)  # type: ignore[arg-type]
+    assert "torn.jpg" in last["chatbot"][-1]["content"] and last["undo"].interactive is False
+    handlers.announce({"text": "a man", "files": []}, request)  # type: ignore[arg-type]
+    *_, last = handlers.answer("", request)  # type: ignore[arg-type]
+    assert [message["role"] for message in last["chatbot"]] == ["user", "assistant"]
+
+
+def test_sessions_are_kept_apart_and_forgotten_when_idle(engine: Engine) -> None:
+    now = [0.0]
+    service = ChatService(engine, session_hours=1, clock=lambda: now[0])
+    first = service.get("ann", "tab")
+    assert service.get("ann", "tab") is first
+    other = service.get("ann", "other")
+    assert other is not first and service.get("bob", "tab") is not first
+    now[0] = 3500
+    assert service.get("ann", "tab") is first
+    now[0] = 7000  # an hour after its last use is not over
+    assert service.get("ann", "tab") is first and service.get("ann", "other") is not other
+    now[0] = 20_000
+    assert service.get("ann", "tab") is not first
+
+
+def test_there_are_never_too_many_sessions(engine: Engine) -> None:
+    service = ChatService(engine, session_hours=1)
+    kept = service.get("ann", "kept")
+    others = []
+    for number in range(MOST_SESSIONS + 10):
+        others.append(service.get("bob", str(number)))
+        assert service.get("ann", "kept") is kept
+    assert service.get("bob", "11") is others[11]  # with the one kept, the last MOST_SESSIONS in all
+    assert service.get("bob", "10") is not others[10]
+
+
+def test_an_evaluation_leaves_no_audit_and_lists_everybody(engine: Engine) -> None:
+    rows = len(engine.store.searches(limit=1000))
+    session = ChatService(engine, most_listed=10**6, today=date(2026, 1, 2), audited=False).get("test", "")
+    session.say("a man in a white shirt")
+    assert session.ranking is not None and len(session.ranking.candidates) == CROPS
+    assert session.service.facts().today == date(2026, 1, 2)
+    assert len(engine.store.searches(limit=1000)) == rows
+
+
+def test_photos_are_refused_where_none_are_taken(engine: Engine, tmp_path: Path) -> None:
+    session = ChatService(engine).get("ann", "tab")
+    with pytest.raises(Refused, match="not taken"):
+        session.say("", [tmp_path / "me.png"])
+    assert session.conversation.turns == ()

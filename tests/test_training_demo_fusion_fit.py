@@ -1,0 +1,219 @@
+"""What the demo models are calibrated on, and how the two readers are weighed."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from app.model.vocabulary import KINDS
+from app.retrieval.attribute_probs import joint
+from app.retrieval.attribute_probs import split as split_shares
+from app.retrieval.calibration import clip_log_odds, log_odds, sigmoid
+from tests.tiny_pool import tiny_pool
+from training.calibrate import fit
+from training.demo.fusion_fit import (
+    CHANCE,
+    FALSE_ALARMS,
+    HOPELESS,
+    SHOWN,
+    Pairs,
+    _fit_kind,
+    _least_alarming,
+    _worth_asking,
+    fit_affinity,
+    fit_fusion_weights,
+)
+from training.demo.searches import MAKES, VIEWS, searches, split_pool
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return tiny_pool()
+
+
+def read_by(rng, visible, kinds_read):
+    """A reader's logits for each kind: the truth shines through in some kinds, the others are noise."""
+    found = {}
+    for place, (kind, values) in enumerate(KINDS.items()):
+        found[kind] = rng.normal(0, 1, (len(values), len(visible)))
+        if kind in kinds_read:
+            found[kind][visible[:, place], np.arange(len(visible))] += 2
+    return found
+
+
+def test_readers_are_trusted_where_they_are_right():
+    rng = np.random.default_rng(0)
+    visible = np.stack([rng.integers(0, len(values), 3000) for values in KINDS.values()], 1)
+    kinds = list(KINDS)
+    clip = read_by(rng, visible, kinds[:10])
+    model = read_by(rng, visible, kinds[5:15])
+    cosines = {kind: logits / 30 for kind, logits in clip.items()}
+    shares = [np.exp(logits) / np.exp(logits).sum(0) for logits in model.values()]
+    rows = np.concatenate(shares).T
+    visible[:500] = -1  # does not show: no matter what it would be
+    found = fit_fusion_weights(cosines.__getitem__, rows, visible)
+    assert all(clip >= 0 and model >= 0 for clip, model in found.values())
+    for place, kind in enumerate(kinds):
+        first, second = found[kind]
+        assert (first > 15) == (place < 10), kind
+        assert (second > 0.5) == (5 <= place < 15), kind
+    both = joint(cosines.__getitem__, rows, found)
+    truth, seen = visible[500:], np.arange(500, 3000)
+    for place, kind in enumerate(kinds[5:10], 5):
+
+        def right(logits, place=place):
+            return (logits[:, seen].argmax(0) == truth[:, place]).mean()
+
+        assert right(both(kind)) > max(right(clip[kind]), right(split_shares(rows)(kind))) + 0.02
+
+
+def test_a_kind_that_never_shows_is_left_to_clip():
+    visible = np.full((4, len(KINDS)), -1)
+    rows = np.concatenate([np.full((4, len(v)), 1 / len(v)) for v in KINDS.values()], 1)
+    found = fit_fusion_weights(lambda kind: np.zeros((len(KINDS[kind]), 4)), rows, visible)
+    assert set(found.values()) == {(30.0, 0.0)}
+
+
+@pytest.mark.parametrize("told", ["cosines", "likeness"])
+def test_kin_are_told_by_what_tells_them(told):
+    """Outfits of three crops each, told apart by one of the two figures; the other is noise."""
+    rng = np.random.default_rng(0)
+    clothes = np.repeat(np.arange(40), 3)
+    same = clothes[:, None] == clothes[None]
+    figures = {name: rng.normal(0, 0.1, same.shape) for name in ("cosines", "likeness")}
+    figures[told] += 0.6 * same
+    kin = fit_affinity(**figures, clothes=clothes, nearest=64)
+    weight, other = (kin.cosine, kin.alike) if told == "cosines" else (kin.alike, kin.cosine)
+    assert weight > 10 > 2 > other
+    chance = sigmoid(kin.cosine * figures["cosines"] + kin.alike * figures["likeness"] + kin.bias)
+    others = ~np.eye(len(clothes), dtype=bool)
+    assert chance[same & others].mean() > 0.8 > 0.05 > chance[~same].mean()
+    alone = fit_affinity(
+        np.zeros(()), figures["likeness"], clothes, 500
+    )  # a gallery smaller than what is asked for
+    assert alone.cosine == 0
+
+
+def test_half_of_a_gallerys_families_have_look_alikes_in_it(pool):
+    gallery, away = split_pool(pool, 0.5)
+    assert not set(pool.family[gallery]) & set(pool.family[away])
+    assert not set(pool.person[gallery]) & set(pool.person[away])
+    families = np.unique(pool.family)
+    inside = np.unique(pool.family[gallery])
+    assert inside.tolist() == families[: len(families) // 2].tolist()
+    for place, family in enumerate(inside):
+        everybody = np.unique(pool.person[pool.family == family])
+        there = np.unique(pool.person[gallery][pool.family[gallery] == family])
+        assert there.tolist() == (everybody.tolist() if place % 2 == 0 else everybody[:1].tolist())
+    for clothes in np.unique(pool.clothes[gallery]):
+        assert 1 <= (pool.clothes[gallery] == clothes).sum() <= VIEWS
+
+
+@pytest.mark.parametrize("kind", MAKES)
+def test_whoever_is_searched_for_is_there_or_is_not(pool, kind):
+    gallery, away = split_pool(pool, 0.5)
+    rng = np.random.default_rng(0)
+    present = searches(MAKES[kind], pool, gallery, gallery, rng, 8)
+    absent = searches(MAKES[kind], pool, away, gallery, rng, 8)
+    assert present and all(search.same.any() for search in present)
+    assert not any(search.same.any() for search in absent)
+    for search in present:
+        right = search.ap(search.same.astype(float))
+        assert right == 1 and search.ap(-search.same.astype(float)) < 1
+
+
+@pytest.mark.parametrize("count", [1, 20, 59, 150, 400])
+def test_few_enough_are_alarmed_falsely(count):
+    best = np.random.default_rng(count).permutation(np.linspace(0.1, 0.9, count))
+    below = int((best < _least_alarming(best)).sum())
+
+    def chance(most):
+        """Of so few alarms or fewer, where FALSE_ALARMS of the searches are."""
+        return sum(
+            math.comb(count, k) * FALSE_ALARMS**k * (1 - FALSE_ALARMS) ** (count - k) for k in range(most + 1)
+        )
+
+    assert below == 0 or chance(below) <= CHANCE
+    assert chance(below + 1) > CHANCE or below == count - 1
+    assert below / count <= FALSE_ALARMS
+
+
+def pairs(rng, there, trust):
+    """300 searches over 64 candidates, three right ones where somebody is there. Each figure is the truth times
+    its trust, with noise."""
+    same = np.zeros((300, 64), bool)
+    if there:
+        same[:, rng.choice(64, 3, replace=False)] = True
+
+    def figure(name):
+        return trust[name] * same + rng.normal(0, 1, same.shape)
+
+    return Pairs(
+        words=figure("words"),
+        readings=figure("readings"),
+        similarities=figure("similarities") / 10,
+        near=figure("near") / 10,
+        rarity=np.zeros(same.shape),
+        same=same,
+        unsure=np.zeros_like(same),
+        true_similarities=np.linspace(-1, 1, 100),
+        mAP={"clip_gallery_mAP": 0.5},
+    )
+
+
+def test_who_is_told_of_in_many_words_is_not_said_to_be_absent_for_it():
+    """Each attribute told takes as much off every crop's similarity, the right ones' too."""
+    rng = np.random.default_rng(3)
+    trust = {"words": 0.0, "readings": 0.0, "similarities": 3.0, "near": 4.0}
+    there, gone = (pairs(rng, present, trust) for present in (True, False))
+    told = rng.integers(1, 7, 300)[:, None]
+    there, gone = (
+        replace(one, near=one.near - 0.3 * told, rarity=2.0 * told + np.zeros(one.near.shape))
+        for one in (there, gone)
+    )
+    found, figures = _fit_kind(there, gone, (0.5, 0.0))
+    assert found.rarity == pytest.approx(found.similarity * 0.15, rel=0.1)
+    blind, without = _fit_kind(*(replace(one, rarity=0 * one.rarity) for one in (there, gone)), (0.5, 0.0))
+    assert blind.rarity == 0
+    assert figures["absent_found"] > without["absent_found"] + 0.2
+
+
+@pytest.mark.parametrize(
+    "trust",
+    [
+        {"words": 0.0, "readings": 0.0, "similarities": 2.0, "near": 3.0},
+        {"words": 2.5, "readings": 0.0, "similarities": 2.0, "near": 2.5},
+        {"words": 1.0, "readings": 2.0, "similarities": 2.0, "near": 2.5},
+    ],
+)
+def test_what_helps_gets_weight_and_the_first_page_is_calibrated(trust):
+    rng = np.random.default_rng(5)
+    there, gone, more = (pairs(rng, present, trust) for present in (True, False, True))
+    found, figures = _fit_kind(there, gone, (0.4, 0.8))
+    assert (found.text_weight, found.attributes) == (0.4, 0.8)
+    assert (found.reading > 0.1) == (trust["readings"] > 0)
+    assert (found.word > 0) == (trust["words"] > 0)
+    assert found.similarity > 0 and found.clip_similarity > 0
+    assert figures["combined_mAP"] >= max(figures["readers_mAP"], figures["word_mAP"]) - 0.01
+    assert figures["readers_mAP"] > figures["clip_mAP"]
+    assert 0 < figures["absent_found"] <= 1 and figures["false_alarms"] <= FALSE_ALARMS
+    chances = sigmoid(log_odds(found, more.words + found.reading * more.readings, more.near))
+    first = np.argsort(-chances, axis=1)[:, :SHOWN]
+    shown, right = (np.take_along_axis(a, first, 1) for a in (chances, more.same))
+    assert shown.mean() == pytest.approx(right.mean(), abs=0.02)
+    for low, high in ((0, 0.2), (0.2, 0.6), (0.6, 1)):
+        inside = (shown >= low) & (shown < high)
+        assert shown[inside].mean() == pytest.approx(right[inside].mean(), abs=0.1)
+
+
+def test_no_crop_is_left_unasked_that_clip_gives_a_chance():
+    rng = np.random.default_rng(1)
+    same = rng.random(5000) < 0.1
+    for gap in (0.1, 0.6):  # the kinds overlap, or lie far apart
+        similarities = gap * same + rng.normal(0, 0.1, 5000)
+        by_clip = fit(np.zeros(5000), similarities, same, parts=(0.0, 1.0))
+        tau = _worth_asking(by_clip, similarities[same])
+        assert (similarities[same] > tau).mean() >= 0.99
+        unasked = sigmoid(clip_log_odds(by_clip, similarities[similarities <= tau]))
+        assert unasked.max(initial=0) <= HOPELESS + 1e-6

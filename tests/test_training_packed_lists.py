@@ -1,0 +1,100 @@
+"""Packed lists over records: true, pure, and asked exactly as at run time."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from app.model.loading import load_weights
+from app.model.pictures import RUN_TIME
+from tests.tiny_qwen import tiny_folder, tiny_parts
+from tests.tuning import PIXELS, records
+from training.instructions.stage_samples import Samples
+from training.stages import STAGES
+from training.tuning.failures import TuningError
+from training.tuning.origin import set_trained, with_lora
+from training.tuning.packed_lists import CANDIDATES, MOST_QUERIES, RecordLists, list_rule
+
+
+@pytest.fixture(scope="module")
+def lists():
+    stream = Samples(replace(STAGES[3].mixture, samples=10), records(), 4)
+    return RecordLists.of(stream, tiny_parts()[1], list_rule(PIXELS), seed=0, tokens=20_000)
+
+
+@pytest.fixture(scope="module")
+def drawn(lists):
+    return [lists.draw(step) for step in range(24)]
+
+
+def test_a_list_is_a_function_of_its_step(lists, drawn):
+    again = lists.draw(3)
+    assert again.kind == drawn[3].kind
+    assert torch.equal(again.patches, drawn[3].patches) and torch.equal(again.right, drawn[3].right)
+    assert len({one.patches.sum().item() for one in drawn}) == len(drawn)
+    assert {one.kind for one in drawn} == {"image", "text", "image-plus-text"}
+
+
+def test_every_question_has_a_right_candidate_and_wrong_ones(drawn):
+    for one in drawn:
+        questions, candidates = one.right.shape
+        assert 1 <= questions <= MOST_QUERIES and 2 <= candidates <= CANDIDATES
+        assert one.right.any(1).all()
+        assert (~one.right & ~one.ignored).any()
+        assert not (one.right & one.ignored).any()
+        assert one.stats.pairs == questions * candidates
+
+
+def test_right_is_who_it_is_and_never_the_reference_itself(lists, monkeypatch):
+    """By the records themselves: the lists' rows are seen on their way to the pictures."""
+    rows = []
+    before = RecordLists._pictures
+    monkeypatch.setattr(
+        RecordLists, "_pictures", lambda self, given: rows.append(list(given)) or before(self, given)
+    )
+    kinds = set()
+    for step in range(40):
+        rows.clear()
+        one = lists.draw(step)
+        kinds.add(one.kind)
+        own = [lists.samples.record(row) for row in rows[-1]]
+        for question, references in enumerate(one.references):
+            right = [r for r, yes in zip(own, one.right[question].tolist(), strict=True) if yes]
+            for place in references:
+                assert not one.right[question, place] and one.ignored[question, place]
+                assert {r.person for r in right} == {own[place].person}
+            if one.kind == "image":
+                same = sum(r.person == own[references[0]].person for r in own)
+                assert len(right) == same - 1
+    assert "image" in kinds
+
+
+def test_fewer_tokens_ask_fewer_questions(lists):
+    small = RecordLists.of(lists.samples, tiny_parts()[1], list_rule(PIXELS), seed=0, tokens=900)
+    for step in range(4):
+        few, many = small.draw(step), lists.draw(step)
+        assert len(few.right) <= max(1, len(many.right) // 2)
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_gradients_reach_what_is_trained_and_nothing_else(drawn, lora):
+    model = load_weights(tiny_folder(), torch.float32)
+    model = with_lora(model, 4, seed=0) if lora else model
+    set_trained(model, STAGES[3], lora=lora)
+    drawn[0].loss(model, "cpu").backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is None or parameter.requires_grad, name
+    reached = [name for name, p in model.named_parameters() if p.grad is not None and bool(p.grad.any())]
+    assert [name for name in reached if "language_model.layers.0" in name]
+    assert not [name for name in reached if "visual" in name]
+
+
+def test_lists_take_pictures_as_run_time_does_or_smaller():
+    assert list_rule(None) == list_rule(10**6) == RUN_TIME
+    height, width = list_rule(PIXELS).fixed
+    assert height * width <= PIXELS and height > width
+
+
+def test_lists_need_records():
+    with pytest.raises(TuningError, match="drawn from records"):
+        RecordLists.of([], tiny_parts()[1], RUN_TIME, seed=0, tokens=100)

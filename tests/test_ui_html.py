@@ -1,0 +1,96 @@
+"""The pieces of HTML: nothing of the operator's or the gallery's text gets through as markup."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.cards import Card
+from app.chat.chips import Chip
+from app.retrieval.comparison import Comparison
+from app.retrieval.ranking import Ranking, Timings
+from app.ui.html import PAGE, Sought, candidates_html, chips_html, cropper_html, selected_html
+
+EVIL = "<img src=x onerror=alert(1)>\"'&"
+
+
+def card(**changes: object) -> Card:
+    made = {
+        "image_id": 7, "path": "a.jpg", "camera": "3", "time": datetime(2026, 5, 12, 14, 5, 6, tzinfo=UTC),
+        "similarity": 0.31, "probability": 0.8, "weak": False, "thumbnail": "crops/7.jpg?v=ab",
+    }  # fmt: skip
+    return Card(**{**made, **changes})  # type: ignore[arg-type]
+
+
+def ranking(**changes: object) -> Ranking:
+    made = {
+        "candidates": (),
+        "total": 9,
+        "searched": 8,
+        "scored": 5,
+        "nobody_fits": False,
+        "timings": Timings(total=1.23),
+    }
+    return Ranking(**{**made, **changes})  # type: ignore[arg-type]
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_text_never_becomes_markup(first: str, second: str) -> None:
+    first, second = first + EVIL, EVIL + second
+    pages = [
+        candidates_html([card(camera=first, thumbnail=second)], ranking(), None, 3),
+        selected_html(card(camera=first), Sought((second,), first), Comparison()),
+        selected_html(card(), Sought((), second), Comparison()),
+        selected_html(card(), Sought(), Comparison(), [card(camera=first, thumbnail=second)]),
+        cropper_html(first, second),
+        chips_html([Chip(first, second, "text")]),
+    ]
+    for page in pages:
+        tags = re.sub(r'"[^"]*"', '""', page)  # what stands inside attributes is quoted
+        assert "onerror" not in "".join(re.findall(r"<[^>]*>", tags))
+
+
+def test_the_selected_panel_shows_what_was_judged_together() -> None:
+    kin = [card(image_id=8, thumbnail="crops/8.jpg?v=cd")]
+    page = selected_html(card(), Sought(), Comparison(), kin)
+    assert "Judged together with" in page
+    assert '<img src="crops/8.jpg?v=cd" alt="Crop 8" loading="lazy"><span>camera 3, 14:05:06</span>' in page
+    assert "Judged together with" not in selected_html(card(), Sought(), Comparison())
+
+
+def test_a_card_names_place_time_and_confidence() -> None:
+    page = candidates_html([card(), card(image_id=8, weak=True, camera=None, time=None)], ranking(), 7, 0)
+    assert 'aria-label="Candidate 1: camera 3, 14:05:06, confidence 80%"' in page
+    assert 'aria-label="Candidate 2: no camera or time, confidence 80%, weak"' in page
+    assert page.count('aria-pressed="true"') == 1 and page.count(">weak<") == 1
+    assert "8 crops searched · 5 read by the model · 1.2 s" in page
+    assert "data-more" not in page
+
+
+def test_the_grid_says_when_nobody_fits_and_what_is_uncalibrated() -> None:
+    assert "Nobody" in candidates_html([card()], ranking(no_match=True), None, 0)
+    assert "uncalibrated" in candidates_html([card()], ranking(calibrated=False), None, 0)
+    assert "No crop passes" in candidates_html([], ranking(searched=0), None, 0)
+    assert "Candidates appear here" in candidates_html([], None, None, 0)
+    assert "Show 5 more" in candidates_html([card()], ranking(), None, 5)
+    assert "Show 12 more" in candidates_html([card()], ranking(), None, 99)
+
+
+def test_neither_a_template_of_javascript_nor_of_jinja_runs_what_a_camera_is_called() -> None:
+    name = "${alert(1)} {{ 7 * 7 }} {% if %}"
+    page = candidates_html([card(camera=name)], ranking())
+    assert f">{name.capitalize()}<" in page and "49" not in page
+
+
+def test_no_value_is_marked_as_safe() -> None:
+    for template in PAGE.glob("*.html"):
+        assert not re.search(r"\|\s*safe|autoescape|Markup", template.read_text("utf-8")), template
+
+
+def test_line_breaks_beside_tags_are_no_text() -> None:
+    page = candidates_html([card(), card(image_id=8)], ranking(), 7, 3) + chips_html([Chip("a", "b", "text")])
+    assert "\n" not in re.sub(r"<[^>]*>", "", page)
+    assert ">b<button" in page and "</li><li" in page

@@ -1,0 +1,217 @@
+"""What the searches of an evaluation came to: a block of queries a file, and each ranker's order of the gallery.
+
+The order is the engine's own: the candidates that the model read, by `app.retrieval.ranking.order_head`, and
+behind them the rest in CLIP's order.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from app.model.checkpoint import Calibration
+from app.retrieval.query import KINDS_OF_QUERY
+from app.retrieval.rankers import Prefiltered
+from app.retrieval.ranking import order_head
+from gallery_store.files import write_file
+from training.evaluation.metrics import Relevance, slices
+
+# CLIP's similarity alone; the model's word alone; multi-turn best choice (section 3.3 of the paper); word and
+# similarity calibrated, as the app ships them. The last three within the prefilter's candidates.
+CLIP, PAIRWISE, BEST_CHOICE, COMBINED = RANKERS = ("clip", "pairwise", "best-choice", "combined")
+PARTS = ("encode", "prefilter", "words", "best-choice")  # of the seconds of a search
+
+
+@dataclass(frozen=True)
+class QueryHits:
+    """One query's search of a gallery of U crops, ids ascending.
+
+    ids: int64 (U,). similarities: float32 (U,), NaN for crops that were not searched (the query's own picture).
+    asked: how many of the nearest went to the model; yes_logits: float64 (asked,), its log-odds of "Yes", nearest
+    first, NaN where it gave none; fused_similarity: float32 (asked,), theirs with what the model reads too. rarity: of
+    what the query tells in words. passed: whether any crop is more similar than tau. chosen: int64 (asked,), indices
+    among the nearest in the order of best choice, or None where that was not asked. kind: of the query. seconds:
+    float64 (4,), of PARTS.
+    """
+
+    ids: np.ndarray
+    similarities: np.ndarray
+    asked: int
+    yes_logits: np.ndarray
+    fused_similarity: np.ndarray
+    rarity: float
+    passed: bool
+    chosen: np.ndarray | None
+    kind: str
+    seconds: np.ndarray
+
+    def prefiltered(self) -> tuple[Prefiltered, np.ndarray]:
+        """The engine's candidates again, and their columns int64 (n,) in `ids`."""
+        columns = np.flatnonzero(~np.isnan(self.similarities))
+        similarities = self.similarities[columns]
+        columns = columns[np.lexsort((columns, -similarities))]
+        candidates = Prefiltered(self.ids[columns], self.similarities[columns], self.asked, self.passed)
+        return candidates, columns
+
+    def order(self, ranker: str, calibration: Calibration | None) -> np.ndarray:
+        """int64 (n,): columns of the searched crops, best first.
+
+        Raises:
+            ValueError: no such ranker, or best choice where it was not asked.
+        """
+        candidates, columns = self.prefiltered()
+        if ranker == CLIP:
+            return columns
+        if ranker == BEST_CHOICE:
+            if self.chosen is None:
+                raise ValueError("best choice was not asked in this search")
+            head = self.chosen
+        elif ranker in (PAIRWISE, COMBINED):
+            head, _ = order_head(
+                candidates,
+                self.yes_logits,
+                calibration if ranker == COMBINED else None,
+                self.fused_similarity,
+            )
+        else:
+            raise ValueError(f"no ranker {ranker!r}; there are {', '.join(RANKERS)}")
+        rest = np.ones(len(columns), bool)
+        rest[head] = False
+        return np.concatenate([columns[head], columns[rest]])
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Q queries over G gallery records, on disk.
+
+    ids: int64 (G,), each record's crop, -1 where its picture could not be read. unique: int64 (U,), the
+    crops, ascending. files: the blocks. calibrations: by kind of query; None without a manifest.
+    """
+
+    queries: int
+    ids: np.ndarray
+    unique: np.ndarray
+    files: tuple[Path, ...]
+    calibrations: Mapping[str, Calibration | None]
+
+    def by_query(self) -> Iterator[QueryHits]:
+        """Every query's hits, in the order of the queries, a block in memory at a time."""
+        for file in self.files:
+            yield from read_block(file, self.unique)
+
+    def orders(self, ranker: str) -> Iterator[np.ndarray]:
+        """int64 (G,) for each query: the gallery's records, best first.
+
+        Exactly the engine's order: the candidates that the model read, then the rest in CLIP's order, last the
+        query's own picture and unreadable crops. Records that are one crop follow each other in gallery order.
+        For best choice, queries that were not asked are left out (see `chosen`).
+
+        Raises:
+            ValueError: no such ranker.
+        """
+        for hits in self.by_query():
+            if ranker != BEST_CHOICE or hits.chosen is not None:
+                yield self._records(hits.order(ranker, self.calibrations[hits.kind]))
+
+    def chosen(self) -> np.ndarray:
+        """int64: the queries for which best choice was asked."""
+        asked = [number for number, hits in enumerate(self.by_query()) if hits.chosen is not None]
+        return np.array(asked, np.int64)
+
+    def recall(self, relevance: Relevance) -> float:
+        """Prefilter recall: the share of a query's true matches that the model read, mean over the queries that
+        have any; no re-ranker can do more for them.
+        """
+        shares = []
+        for number, hits in enumerate(self.by_query()):
+            columns, junk = relevance.of(number)
+            matches = columns[~junk]
+            if len(matches):
+                _, nearest = hits.prefiltered()
+                read = self.unique[nearest[: hits.asked]]
+                shares.append(float(np.isin(self.ids[matches], read).mean()))
+        return float(np.mean(shares)) if shares else 0.0
+
+    def seconds(self) -> dict[str, float]:
+        """Mean seconds a query, by part; best choice over the queries that were asked it."""
+        spent = np.array([hits.seconds for hits in self.by_query()])
+        means = dict(zip(PARTS, spent.mean(0).tolist(), strict=True))
+        chosen = self.chosen()
+        means["best-choice"] = float(spent[chosen, 3].mean()) if len(chosen) else 0.0
+        return means
+
+    @property
+    def unreadable(self) -> int:
+        """Records whose picture could not be read."""
+        return int((self.ids < 0).sum())
+
+    @cached_property
+    def _by_crop(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The readable records crop by crop, int64 (R,), and of each crop in `unique` where they begin and how many."""
+        readable = np.flatnonzero(self.ids >= 0)
+        records = readable[np.argsort(self.ids[readable], kind="stable")]
+        starts = np.searchsorted(self.ids[records], self.unique)
+        return records, starts, np.diff(starts, append=len(records))
+
+    def _records(self, crops: np.ndarray) -> np.ndarray:
+        """int64 (n,), columns of `unique` -> int64 (G,), records, those of other crops behind."""
+        records, starts, counts = self._by_crop
+        first = records[slices(starts[crops], counts[crops])]
+        rest = np.ones(len(self.ids), bool)
+        rest[first] = False
+        readable = self.ids >= 0
+        return np.concatenate([first, np.flatnonzero(rest & readable), np.flatnonzero(rest & ~readable)])
+
+
+def write_block(file: Path, hits: Sequence[QueryHits]) -> None:
+    """Whole or not at all."""
+    widest = max(one.asked for one in hits)
+    yes_logits = np.full((len(hits), widest), np.nan)
+    fused_similarity = np.full((len(hits), widest), np.nan, np.float32)
+    chosen = np.full((len(hits), widest), -1, np.int64)
+    for row, one in enumerate(hits):
+        yes_logits[row, : one.asked] = one.yes_logits
+        fused_similarity[row, : one.asked] = one.fused_similarity
+        if one.chosen is not None:
+            chosen[row, : one.asked] = one.chosen
+    data = io.BytesIO()
+    np.savez(
+        data,
+        similarities=np.stack([one.similarities for one in hits]),
+        asked=np.array([one.asked for one in hits]),
+        words=yes_logits,
+        near=fused_similarity,
+        rarity=np.array([one.rarity for one in hits]),
+        passed=np.array([one.passed for one in hits]),
+        chosen=chosen,
+        has_chosen=np.array([one.chosen is not None for one in hits]),
+        kind=np.array([KINDS_OF_QUERY.index(one.kind) for one in hits]),
+        seconds=np.stack([one.seconds for one in hits]),
+    )
+    write_file(file, data.getvalue())
+
+
+def read_block(file: Path, unique: np.ndarray) -> list[QueryHits]:
+    """The queries of a block over the crops `unique`, int64 (U,)."""
+    with np.load(file, allow_pickle=False) as held:
+        block = {name: held[name] for name in held.files}
+    return [
+        QueryHits(
+            unique,
+            block["similarities"][row],
+            asked := int(block["asked"][row]),
+            block["words"][row, :asked],
+            block["near"][row, :asked],
+            float(block["rarity"][row]),
+            bool(block["passed"][row]),
+            block["chosen"][row, :asked] if block["has_chosen"][row] else None,
+            KINDS_OF_QUERY[int(block["kind"][row])],
+            block["seconds"][row],
+        )
+        for row in range(len(block["asked"]))
+    ]

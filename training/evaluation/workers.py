@@ -1,0 +1,185 @@
+"""Who does the searching of an evaluation: models loaded once, in this process or in several."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from app.settings import DEMO_CLIP, DEMO_MODEL, Settings
+from training.evaluation.results import Model
+
+if TYPE_CHECKING:
+    from app.model.reid_model import ReidModel
+    from app.retrieval.engine import Engine
+    from gallery_store.encoder import ClipEncoder
+
+Task = TypeVar("Task")
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True)
+class Models:
+    """Which models answer, and how a search is cut: as the app's settings, with its defaults.
+
+    clip, model: as --clip and --model take them; model None searches by CLIP alone. k: at most so many
+    candidates are read by the model. tau: None takes the manifest's own for each kind of query.
+    """
+
+    clip: str = str(DEMO_CLIP)
+    model: str | None = str(DEMO_MODEL)
+    k: int = Settings.k
+    tau: float | None = None
+    device: str = "auto"
+    four_bit: bool = False
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What the scores depend on: changes with the weights, not with where they lie."""
+        shown = {"clip": _content(self.clip), "model": _content(self.model), "k": self.k, "tau": self.tau}
+        return {**shown, "four_bit": self.four_bit}
+
+
+class Workers:
+    """Runs tasks over the models, in this process (count 1) or in `count` processes. A context manager.
+
+    A task is a picklable value; the function that does it is a module's own, and gets the Opened models.
+    """
+
+    def __init__(self, models: Models, count: int = 1) -> None:
+        if count < 1:
+            raise ValueError(f"at least one worker is needed, not {count}")
+        self.models, self.count = models, count
+        self._opened: OpenedModels | None = None
+        self._pool: ProcessPoolExecutor | None = None
+
+    @property
+    def opened(self) -> OpenedModels:
+        """The models in this process, loaded on first use. Raises EncoderError, ModelError."""
+        if self._opened is None:
+            self._opened = OpenedModels(self.models)
+        return self._opened
+
+    def run(
+        self, work: Callable[[OpenedModels, Task], Done], tasks: Iterable[Task]
+    ) -> Iterator[tuple[Task, Done]]:
+        """Yields (task, answer) as they are done; in order where there is one worker."""
+        if self.count == 1:
+            for task in tasks:
+                yield task, work(self.opened, task)
+            return
+        if self._pool is None:
+            threads = max(1, (os.cpu_count() or 1) // self.count)
+            self._pool = ProcessPoolExecutor(
+                self.count,
+                mp_context=get_context("spawn"),  # a fork would copy torch's locks
+                initializer=_start,
+                initargs=(self.models, threads),
+            )
+        waiting = {self._pool.submit(_do, work, task): task for task in tasks}
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+        if self._opened is not None:
+            self._opened.close()
+
+
+class OpenedModels:
+    """The models, and an engine for each gallery that was asked for."""
+
+    def __init__(self, models: Models) -> None:
+        from app.model.reid_model import ReidModel
+        from gallery_store.encoder import ClipEncoder, resolve_device
+
+        device = resolve_device(models.device)
+        self.models = models
+        self.encoder: ClipEncoder = ClipEncoder.load(models.clip, device)
+        self.model: ReidModel | None = None
+        if models.model is not None:
+            self.model = ReidModel.load(models.model, device=device, four_bit=models.four_bit)
+        self._engines: dict[str, Engine] = {}
+
+    def engine(self, gallery: Path) -> Engine:
+        """The engine that operators get, over a gallery file."""
+        from app.retrieval.engine import Engine
+        from gallery_store.store import GalleryStore
+
+        key = str(gallery)
+        if key not in self._engines:
+            store = GalleryStore.open(gallery)
+            self._engines[key] = Engine(store, self.encoder, self.model, k=self.models.k, tau=self.models.tau)
+        return self._engines[key]
+
+    def described(self) -> Model:
+        """Which models these are, for a result."""
+        encoder = f"{self.encoder.name}@{self.encoder.version}"
+        if self.model is None:
+            return Model(encoder=encoder, tau=self.models.tau, k=self.models.k)
+        manifest = self.model.manifest
+        return Model(
+            name="demo" if self.models.model == str(DEMO_MODEL) else self.models.model or "",
+            base_model=manifest.base_model if manifest else self.models.model or "",
+            stages=tuple(str(stage.get("name", "")) for stage in manifest.stages) if manifest else (),
+            parameters=_parameters(Path(self.models.model or "")),
+            encoder=encoder,
+            tau=self.models.tau,
+            k=self.models.k,
+        )
+
+    def close(self) -> None:
+        for engine in self._engines.values():
+            engine.store.close()
+        self._engines.clear()
+
+
+_here: OpenedModels | None = None  # of a worker process
+
+
+def _start(models: Models, threads: int) -> None:
+    global _here
+    import torch
+
+    torch.set_num_threads(threads)
+    _here = OpenedModels(models)
+
+
+def _do(work: Callable[[OpenedModels, Task], Done], task: Task) -> Done:
+    assert _here is not None
+    return work(_here, task)
+
+
+def _parameters(folder: Path) -> int:
+    """Weights of a checkpoint folder, from its files' headers; 0 for a hub name."""
+    from safetensors import safe_open
+
+    count = 0
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="np") as weights:
+            for name in weights.keys():  # noqa: SIM118 (not a mapping)
+                count += math.prod(weights.get_slice(name).get_shape())
+    return count
+
+
+def _content(spec: str | None) -> str:
+    """A folder by its files' contents; a hub name by itself."""
+    if spec is None or not Path(spec).is_dir():
+        return spec or ""
+    digest = hashlib.sha256()
+    for file in sorted(Path(spec).iterdir()):
+        if file.suffix in (".json", ".safetensors", ".jinja"):
+            digest.update(file.name.encode())
+            with file.open("rb") as data:
+                digest.update(hashlib.file_digest(data, "sha256").digest())
+    return digest.hexdigest()
