@@ -132,10 +132,10 @@ def plain_ranking(ranking: Ranking, first: int) -> dict[str, Any]:
     return {
         "ids": [c.image_id for c in candidates],
         "similarity": [c.similarity for c in candidates],
-        "word": [c.word for c in candidates],
+        "word": [c.p_yes for c in candidates],
         "probability": [c.probability for c in candidates],
         "weak": "".join("01"[c.weak] for c in candidates),
-        "kin": [list(c.kin) for c in candidates[:10]],
+        "kin": [list(c.same_outfit) for c in candidates[:10]],
         "listed": len(ranking.candidates),
         "counts": [ranking.total, ranking.searched, ranking.scored],
         "nobody fits": ranking.no_match,
@@ -152,7 +152,7 @@ def plain_understood(said: ParsedMessage) -> list[str]:
     parts += [f"x:'{words}'" for words in said.dropped_text] + [f"free:{kind}" for kind in said.freed]
     parts += [f"'{words}'" for words in said.text] + [f"?{words}" for words in said.unused]
     parts += [f"{typed}>{read}" for typed, read in said.corrections] + plain_filters(said.filters)
-    parts += ["FILTERS"] if said.filters_changed else []
+    parts += ["FILTERS"] if not said.filters.is_empty else []
     parts += ["BACK"] if said.refers_back else []
     parts += ["MORE-PHOTOS"] if said.adds_photos else []
     parts += [] if said.other_clothes is None else ["OTHER-CLOTHES" if said.other_clothes else "SAME-CLOTHES"]
@@ -167,8 +167,12 @@ def plain_readings(engine: Engine, ids: Sequence[int]) -> list[dict[str, float]]
 
 def plain_comparison(engine: Engine, one: int, other: int) -> list[list[str]]:
     """What two crops have in common, what the first alone shows, and the second."""
-    found = engine.compare(Reference(image_id=one), Reference(image_id=other))
-    return [[word(a) for a in part] for part in (found.common, found.only_first, found.only_second)]
+    first, second = (
+        [word(reading.attribute) for reading in readings if reading.confidence >= 0.5]
+        for readings in engine.read([Reference(image_id=one), Reference(image_id=other)])
+    )
+    common, alone = [w for w in first if w in second], [w for w in first if w not in second]
+    return [common, alone, [w for w in second if w not in first]]
 
 
 def attributes(pairs: Sequence[Sequence[str]]) -> tuple[Attribute, ...]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.retrieval.calibration import Calibration, sigmoid
+from app.model.checkpoint import Calibration
+from app.retrieval.calibration import sigmoid
 
 _RIDGE = 1e-3  # on standardized signals: keeps separable data from infinite weights
 
@@ -44,9 +45,11 @@ def fit(
     similarities = np.asarray(similarities, np.float64)
     same = np.asarray(same, bool)
     if not len(yes_logits) == len(similarities) == len(same):
-        raise ValueError(f"{len(yes_logits)} words, {len(similarities)} similarities and {len(same)} truths")
+        raise ValueError(
+            f"{len(yes_logits)} yes-logits, {len(similarities)} similarities and {len(same)} truths"
+        )
     if not (np.isfinite(yes_logits).all() and np.isfinite(similarities).all()):
-        raise ValueError("calibration needs finite words and similarities")
+        raise ValueError("calibration needs finite yes-logits and similarities")
     if same.all() or not same.any():
         raise ValueError("calibration needs pairs of the same and of different people")
     if prior is not None and not 0 < prior < 1:
@@ -67,7 +70,7 @@ def fit(
     alone, clip_bias = fit_monotone(similarities[:, None], same, importance)
     tau = float(np.quantile(similarities[same], 1 - recall, method="lower"))
     return Calibration(
-        word=both[0],
+        yes_logit=both[0],
         similarity=both[1],
         bias=bias,
         clip_similarity=alone[0],

@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from app.model.checkpoint import CheckpointManifest
+from app.model.checkpoint import CheckpointManifest, KindOfQuery
 from app.model.description import query_description
 from app.model.pictures import DEMO
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import KINDS
-from app.retrieval.attribute_probs import AttributeEvidence
-from app.retrieval.attribute_probs import split as split_shares
+from app.retrieval.attribute_probs import ClipAttributes, by_kinds, gallery_priors
 from gallery_store.encoder import ClipEncoder
 from gallery_store.files import write_file
 from training.demo.fusion_fit import CANDIDATES, PRESENT_SHARE
@@ -41,7 +40,7 @@ ARMS = {
 TRAIN = PoolSpec(4, "train", families=300, views=3, infrared_share=0.2)
 SEEDS = (0, 1, 2)
 WARM = 5  # times a stage's steps: the base's language, which all arms share
-ASKED = {"text": 100, "image": 100}  # searches
+ASKED: dict[KindOfQuery, int] = {"text": 100, "image": 100}  # searches
 FIGURES = (*ASKED, "attributes")
 
 
@@ -52,17 +51,16 @@ class Measure:
 
     pool: Pool
     gallery: PoolGallery
-    asked: dict[str, list[tuple[PoolSearch, np.ndarray]]]  # with the candidates' places in the gallery
+    asked: dict[KindOfQuery, list[tuple[PoolSearch, np.ndarray]]]  # with the candidates' places in the gallery
 
     @classmethod
     def over(cls, pool: Pool, clip: Path) -> Measure:
         encoder = ClipEncoder.load(clip)
         vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
         rows, _ = split_pool(pool, PRESENT_SHARE)
-        evidence, rng, asked = AttributeEvidence(encoder), np.random.default_rng(0), {}
-        gallery = PoolGallery(
-            encoder, evidence, vectors, rows, evidence.usual(lambda texts: texts @ vectors[rows].T)
-        )
+        attributes, rng, asked = ClipAttributes(encoder), np.random.default_rng(0), {}
+        priors = gallery_priors(attributes.appearance(vectors[rows]).probs)
+        gallery = PoolGallery(encoder, attributes, vectors, rows, priors)
         for kind, count in ASKED.items():
             asked[kind] = [
                 (search, gallery.nearest(search, gallery.parts(search).similarity(0.5, 0.0))[:CANDIDATES])
@@ -77,18 +75,18 @@ class Measure:
     def __call__(self, model: ReidModel) -> dict[str, float]:
         pictures = self.pool.for_model()
 
-        def word(search: PoolSearch, places: np.ndarray) -> np.ndarray:
+        def yes_logits(search: PoolSearch, places: np.ndarray) -> np.ndarray:
             references = [] if search.reference is None else [pictures[search.reference]]
             text = query_description(search.wanted) if search.wanted else ""
             return model.yes_logits(text, references, [pictures[i] for i in self.gallery.rows[places]])
 
-        read = split_shares(model.attribute_probs([pictures[i] for i in self.gallery.rows]))
+        probs = by_kinds(model.attribute_probs([pictures[i] for i in self.gallery.rows]))
         right = [
-            (read(kind).argmax(0) == truth)[truth >= 0].mean()
+            (probs[kind].argmax(0) == truth)[truth >= 0].mean()
             for kind, truth in zip(KINDS, self.pool.visible[self.gallery.rows].T, strict=True)
             if (truth >= 0).any()
         ]
-        return {**self._mean_ap(word), "attributes": float(np.mean(right))}
+        return {**self._mean_ap(yes_logits), "attributes": float(np.mean(right))}
 
     def _mean_ap(self, scores: Callable[[PoolSearch, np.ndarray], np.ndarray]) -> dict[str, float]:
         return {

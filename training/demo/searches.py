@@ -10,12 +10,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.model.checkpoint import AffinityWeights
+from app.model.checkpoint import AffinityWeights, KindOfQuery, Reader
 from app.model.description import query_description
 from app.model.vocabulary import Attribute
-from app.retrieval.affinity import kinship, own_together, together, together_read
-from app.retrieval.attribute_probs import AttributeEvidence, Looks, Readers, Usual, comparable, reading
-from app.retrieval.attribute_probs import split as split_shares
+from app.retrieval.affinity import affinity, pooled_crops, pooled_model_probs, pooled_query
+from app.retrieval.attribute_probs import (
+    ClipAttributes,
+    FusionWeights,
+    PictureAppearance,
+    Priors,
+    attribute_score,
+    by_kinds,
+    comparable_kinds,
+)
 from app.retrieval.fusion import picture_similarity, text_similarity
 from gallery_store.encoder import ClipEncoder
 from training.demo.pool import Pool
@@ -116,7 +123,7 @@ def _by_both(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator
     return PoolSearch(_attributes(change), row, right & ~unsure, unsure)
 
 
-MAKES: dict[str, Make] = {
+MAKES: dict[KindOfQuery, Make] = {
     "text": _by_text,
     "image": _by_image,
     "image-plus-text": _by_both,
@@ -135,54 +142,59 @@ def average_precision(scores: np.ndarray, same: np.ndarray, unsure: np.ndarray) 
 
 @dataclass(frozen=True)
 class PoolGallery:
-    """rows of the pool that are searched, with every row's CLIP vector, and what the model read off it."""
+    """rows of the pool that are searched, with every row's CLIP vector, and the attributes that the model read off it.
+
+    vectors: float32 (pool, dim). model_probs: float32 (pool, all values). weights, affinity: as the manifest has them.
+    """
 
     encoder: ClipEncoder
-    evidence: AttributeEvidence
+    clip: ClipAttributes
     vectors: np.ndarray
     rows: np.ndarray
-    usual: Usual
-    read: np.ndarray | None = None
-    readers: Readers | None = None
-    kin: Mapping[str, AffinityWeights] = field(default_factory=dict)
+    priors: Priors
+    model_probs: np.ndarray | None = None
+    weights: FusionWeights | None = None
+    affinity: Mapping[Reader, AffinityWeights] = field(default_factory=dict)
 
-    def looks(self, rows: np.ndarray | list[int], both: bool) -> Looks:
+    def appearance(self, rows: np.ndarray | list[int], both: bool) -> PictureAppearance:
         """Rows of the pool by CLIP, or by both readers."""
         if not both:
-            return self.evidence.looks(self.vectors[rows])
-        assert self.read is not None
-        return self.evidence.looks(self.vectors[rows], self.read[rows], self.readers)
+            return self.clip.appearance(self.vectors[rows])
+        assert self.model_probs is not None
+        return self.clip.appearance(self.vectors[rows], self.model_probs[rows], self.weights)
 
     def parts(self, search: PoolSearch, among: np.ndarray | None = None) -> SimilarityParts:
         """What the engine's similarity is made of; for some rows of the pool, int64 (n,), by both readers, and
-        together with their kin among these rows."""
-        crops = self.looks(self.rows if among is None else among, among is not None)
-        reference = None if search.reference is None else self.looks([search.reference], among is not None)
-        if among is not None and "both" in self.kin:
-            kin = self.kin["both"]
+        together with those of their outfit among these rows."""
+        both = among is not None
+        crops = self.appearance(self.rows if among is None else among, both)
+        reference = None if search.reference is None else self.appearance([search.reference], both)
+        if both and "both" in self.affinity:
+            weights = self.affinity["both"]
             if reference is not None and (search.wanted or search.other_clothes):
-                reference = own_together(reference, crops, kin, self.usual)
-            crops = together(crops, kinship(crops, kin, self.usual))
-        words = cosine = alike = None
+                reference = pooled_query(reference, crops, weights, self.priors)
+            crops = pooled_crops(crops, affinity(crops, weights, self.priors))
+        text = cosine = attributes = None
         if search.wanted:
             vector = self.encoder.encode_texts([query_description(search.wanted)])[0]
-            words = text_similarity(crops.seen, vector, search.wanted, ())
+            text = text_similarity(crops, vector, search.wanted, ())
         if reference is not None:
-            kinds = comparable(search.wanted, search.other_clothes)
-            cosine, alike = (
-                picture_similarity(reference, crops.seen, share, self.usual, kinds=kinds) for share in (0, 1)
+            kinds = comparable_kinds(search.wanted, search.other_clothes)
+            cosine, attributes = (
+                picture_similarity(reference, crops, share, self.priors, kinds=kinds) for share in (0, 1)
             )
-        return SimilarityParts(words, cosine, alike)
+        return SimilarityParts(text, cosine, attributes)
 
-    def reading(self, search: PoolSearch, among: np.ndarray) -> np.ndarray:
-        """float64 (n,): how well rows of the pool fit by what the model alone reads off them and their kin there."""
-        assert self.read is not None
-        reference = None if search.reference is None else split_shares(self.read[[search.reference]])
-        rows = self.read[among]
-        if "model" in self.kin:
-            rows = together_read(rows, self.kin["model"], self.usual)
+    def attribute_score(self, search: PoolSearch, among: np.ndarray) -> np.ndarray:
+        """float64 (n,): how well rows of the pool fit by the attributes that the model alone reads off them and the
+        others of their outfit there."""
+        assert self.model_probs is not None
+        reference = None if search.reference is None else by_kinds(self.model_probs[[search.reference]])
+        rows = self.model_probs[among]
+        if "model" in self.affinity:
+            rows = pooled_model_probs(rows, self.affinity["model"], self.priors)
         query = (search.wanted, (), search.other_clothes)
-        return np.zeros(len(among)) + reading(split_shares(rows), reference, *query, self.usual)
+        return np.zeros(len(among)) + attribute_score(by_kinds(rows), reference, *query, self.priors)
 
     def nearest(self, search: PoolSearch, similarities: np.ndarray) -> np.ndarray:
         """int64 (gallery,): places, most similar first, the query's own picture last."""
@@ -194,14 +206,14 @@ class PoolGallery:
 class SimilarityParts:
     """Float (gallery,) each, None where the search has no words or no picture."""
 
-    words: np.ndarray | None
+    text: np.ndarray | None
     cosine: np.ndarray | None
-    alike: np.ndarray | None
+    attributes: np.ndarray | None
 
-    def similarity(self, text: float, attributes: float) -> np.ndarray:
+    def similarity(self, text_weight: float, attribute_share: float) -> np.ndarray:
         """As the engine's: by the words, by the picture, or a share of each."""
-        if self.cosine is None or self.alike is None:
-            assert self.words is not None
-            return self.words
-        picture = (1 - attributes) * self.cosine + attributes * self.alike
-        return picture if self.words is None else text * self.words + (1 - text) * picture
+        if self.cosine is None or self.attributes is None:
+            assert self.text is not None
+            return self.text
+        picture = (1 - attribute_share) * self.cosine + attribute_share * self.attributes
+        return picture if self.text is None else text_weight * self.text + (1 - text_weight) * picture

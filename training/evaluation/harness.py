@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from app.model.checkpoint import KINDS_OF_QUERY, Calibration
 from app.model.vocabulary import Attribute
-from app.retrieval.query import KINDS_OF_QUERY, Query, Reference
+from app.retrieval.query import Query, Reference
 from gallery_store.console import StepProgress, remark, step_progress
 from gallery_store.files import write_file, write_json
 from training.datasets.record import DrawnPicture, Record
@@ -121,7 +122,7 @@ def search_all(
         show("search", done, len(queries))
     opened = workers.opened
     manifest = opened.model.manifest if opened.model else None
-    calibrations = {
+    calibrations: dict[str, Calibration | None] = {
         kind: manifest.calibration(opened.encoder.name, opened.encoder.version, kind) if manifest else None
         for kind in KINDS_OF_QUERY
     }
@@ -187,31 +188,28 @@ def _search_block(opened: OpenedModels, task: _Block) -> None:
 
 
 def _search(opened: OpenedModels, engine: object, query: Query, choose_too: bool) -> QueryHits:
-    from app.retrieval.choosing import choose
-
     from app.retrieval.engine import Engine
 
     assert isinstance(engine, Engine)
     trace = engine.trace(query)
     ids = engine.store.matching(query.filters)
     similarities = np.full(len(ids), np.nan, np.float32)
-    similarities[np.searchsorted(ids, trace.found.ids)] = trace.found.similarities
+    prefiltered = trace.prefiltered
+    similarities[np.searchsorted(ids, prefiltered.ids)] = prefiltered.similarities
     chosen, spent = None, 0.0
     if choose_too:
         began = time.perf_counter()
-        order = choose(engine, trace)[: trace.found.asked]
+        chosen = engine.best_choice(trace)
         spent = time.perf_counter() - began
-        place_of = {int(crop): place for place, crop in enumerate(trace.found.ids[: trace.found.asked])}
-        chosen = np.array([place_of[int(crop)] for crop in order], np.int64)
     seconds = np.array([trace.timings.encode, trace.timings.prefilter, trace.timings.rerank, spent])
     return QueryHits(
         ids,
         similarities,
-        trace.found.asked,
-        trace.words,
-        trace.near,
+        prefiltered.asked,
+        trace.model_logits,
+        trace.fused.similarity,
         trace.rarity,
-        trace.found.passed,
+        prefiltered.passed,
         chosen,
         query.kind,
         seconds,

@@ -14,14 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from app.model.checkpoint import Calibration
-from app.retrieval.query import KINDS_OF_QUERY
+from app.model.checkpoint import KINDS_OF_QUERY, Calibration
 from app.retrieval.rankers import Prefiltered
 from app.retrieval.ranking import order_head
 from gallery_store.files import write_file
 from training.evaluation.metrics import Relevance, slices
 
-# CLIP's similarity alone; the model's word alone; multi-turn best choice (section 3.3 of the paper); word and
+# CLIP's similarity alone; the model's logits alone; multi-turn best choice (section 3.3 of the paper); logits and
 # similarity calibrated, as the app ships them. The last three within the prefilter's candidates.
 CLIP, PAIRWISE, BEST_CHOICE, COMBINED = RANKERS = ("clip", "pairwise", "best-choice", "combined")
 PARTS = ("encode", "prefilter", "words", "best-choice")  # of the seconds of a search
@@ -32,7 +31,7 @@ class QueryHits:
     """One query's search of a gallery of U crops, ids ascending.
 
     ids: int64 (U,). similarities: float32 (U,), NaN for crops that were not searched (the query's own picture).
-    asked: how many of the nearest went to the model; yes_logits: float64 (asked,), its log-odds of "Yes", nearest
+    asked: how many of the nearest went to the model; model_logits: float64 (asked,), its log-odds of "Yes", nearest
     first, NaN where it gave none; fused_similarity: float32 (asked,), theirs with what the model reads too. rarity: of
     what the query tells in words. passed: whether any crop is more similar than tau. chosen: int64 (asked,), indices
     among the nearest in the order of best choice, or None where that was not asked. kind: of the query. seconds:
@@ -42,7 +41,7 @@ class QueryHits:
     ids: np.ndarray
     similarities: np.ndarray
     asked: int
-    yes_logits: np.ndarray
+    model_logits: np.ndarray
     fused_similarity: np.ndarray
     rarity: float
     passed: bool
@@ -74,7 +73,7 @@ class QueryHits:
         elif ranker in (PAIRWISE, COMBINED):
             head, _ = order_head(
                 candidates,
-                self.yes_logits,
+                self.model_logits,
                 calibration if ranker == COMBINED else None,
                 self.fused_similarity,
             )
@@ -171,11 +170,11 @@ class Hits:
 def write_block(file: Path, hits: Sequence[QueryHits]) -> None:
     """Whole or not at all."""
     widest = max(one.asked for one in hits)
-    yes_logits = np.full((len(hits), widest), np.nan)
+    model_logits = np.full((len(hits), widest), np.nan)
     fused_similarity = np.full((len(hits), widest), np.nan, np.float32)
     chosen = np.full((len(hits), widest), -1, np.int64)
     for row, one in enumerate(hits):
-        yes_logits[row, : one.asked] = one.yes_logits
+        model_logits[row, : one.asked] = one.model_logits
         fused_similarity[row, : one.asked] = one.fused_similarity
         if one.chosen is not None:
             chosen[row, : one.asked] = one.chosen
@@ -184,7 +183,7 @@ def write_block(file: Path, hits: Sequence[QueryHits]) -> None:
         data,
         similarities=np.stack([one.similarities for one in hits]),
         asked=np.array([one.asked for one in hits]),
-        words=yes_logits,
+        words=model_logits,
         near=fused_similarity,
         rarity=np.array([one.rarity for one in hits]),
         passed=np.array([one.passed for one in hits]),

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from app.model.checkpoint import Calibration
-from app.retrieval.ranking import rerank
+from app.retrieval.ranking import Fused, SearchTrace, rank_candidates
 from gallery_store.console import StepProgress
 from gallery_store.files import write_file
 from training.evaluation.calibration_error import Reliability, reliability, reliability_svg
@@ -121,10 +121,10 @@ class OpenSetAnswer:
 
 def answer(hits: QueryHits, calibration: Calibration | None) -> OpenSetAnswer:
     """As the app answers: the same function orders and judges the candidates."""
-    candidates, _ = hits.prefiltered()
-    ranked = rerank(
-        candidates, hits.yes_logits, calibration, limit=SHOWN, near=hits.fused_similarity, rarity=hits.rarity
-    )
+    prefiltered, _ = hits.prefiltered()
+    fused = Fused(hits.fused_similarity, np.zeros(hits.asked))
+    trace = SearchTrace(prefiltered, hits.model_logits, fused, calibration, rarity=hits.rarity)
+    ranked = rank_candidates(trace, SHOWN)
     shown = np.searchsorted(hits.ids, [c.image_id for c in ranked.candidates])
     confidences = np.array([c.probability for c in ranked.candidates])
     # Where nothing passes tau the app says "nobody" whatever the confidence: less than any other.
