@@ -45,7 +45,7 @@ benchmarks: setup
 	$(BIN)/python -m tests.benchmarks.datasets
 	$(BIN)/python -m tests.benchmarks.metrics
 	$(BIN)/python -m tests.benchmarks.attributes
-	$(BIN)/python -m tests.benchmarks.kin
+	$(BIN)/python -m tests.benchmarks.affinity
 	$(BIN)/python -m tests.benchmarks.best_choice
 
 clean:

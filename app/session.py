@@ -18,10 +18,9 @@ from app.chat import conversation as chat
 from app.chat.conversation import Conversation
 from app.chat.reply import compare_text, reply
 from app.chat.search_state import ShownCandidate
-from app.comparing import compare
 from app.query_json import query_json
 from app.refused import Refused
-from app.retrieval.comparison import SURE_ENOUGH, Comparison
+from app.retrieval.comparison import SURE_ENOUGH, Comparison, compare
 from app.retrieval.query import Query, Reference
 from app.retrieval.ranking import Ranking
 from gallery_store.console import StepProgress

@@ -6,6 +6,7 @@ does not exist". open_clip and transformers' image processors import it, and use
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 from typing import Any
@@ -22,7 +23,7 @@ def mend_torchvision() -> None:
     """
     with _lock:
         try:
-            import torchvision
+            importlib.import_module("torchvision")
         except RuntimeError as problem:
             if "torchvision::" not in str(problem):
                 raise
@@ -36,4 +37,4 @@ def mend_torchvision() -> None:
         for operator in ("nms", "qnms"):
             library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _keep_alive.append(library)
-        import torchvision  # noqa: F401
+        importlib.import_module("torchvision")

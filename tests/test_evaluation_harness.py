@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from app.retrieval.choosing import choose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +32,7 @@ from training.evaluation.workers import Models, Workers
 COUNT = 30
 WORDS = (Attribute("upper", "jacket"), Attribute("upper_colour", "red"))
 CALIBRATION = Calibration(
-    word=0.5, similarity=4, bias=-1, clip_similarity=5, clip_bias=-2, tau=-1, threshold=0.3, text_weight=0.25
+    yes_logit=0.5, similarity=4, bias=-1, clip_similarity=5, clip_bias=-2, tau=-1, threshold=0.3, text_weight=0.25
 )
 
 
@@ -109,16 +108,19 @@ def test_orders_are_the_engines_own(found, queries, gallery, workers):
         references = (Reference(file=ask.image),) if ask.image else ()
         query = Query(ask.wanted, (), ask.text, references)
         ranked = [c.image_id for c in engine.search(query).candidates]
-        told = engine.trace(query)
-        assert told.found.asked == 12
+        trace = engine.trace(query)
+        assert trace.prefiltered.asked == 12
         expected = {
             "combined": ranked,
-            "clip": told.found.ids.tolist(),
+            "clip": trace.prefiltered.ids.tolist(),
             "pairwise": [
-                *told.found.ids[:12][np.argsort(-told.words, kind="stable")].tolist(),
-                *told.found.ids[12:].tolist(),
+                *trace.prefiltered.ids[:12][np.argsort(-trace.model_logits, kind="stable")].tolist(),
+                *trace.prefiltered.ids[12:].tolist(),
             ],
-            "best-choice": choose(engine, told).tolist(),
+            "best-choice": [
+                *trace.prefiltered.ids[engine.best_choice(trace)].tolist(),
+                *trace.prefiltered.ids[12:].tolist(),
+            ],
         }
         assert len({tuple(order) for order in expected.values()}) > 2  # rankers differ, or nothing is tested
         for ranker in RANKERS:
@@ -148,8 +150,8 @@ def test_clip_alone_ranks_by_clip(found, queries, gallery, models, tmp_path):
             assert np.array_equal(list(other.orders(ranker)), list(found.orders("clip"))[4:6])
         assert not list(other.orders("best-choice"))
         engine = alone.opened.engine(tmp_path / "work" / "gallery.db")
-        told = engine.trace(Query(wanted=WORDS))
-        assert choose(engine, told).tolist() == told.found.ids.tolist()
+        trace = engine.trace(Query(wanted=WORDS))
+        assert engine.best_choice(trace).tolist() == list(range(trace.prefiltered.asked))
         with pytest.raises(ValueError, match="nothing to compare"):
             engine.trace(Query())
 

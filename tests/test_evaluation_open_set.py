@@ -107,7 +107,7 @@ def test_who_is_there_and_who_is_not():
 
 def test_an_answer_is_the_apps():
     calibration = Calibration(
-        word=1, similarity=0, bias=0, clip_similarity=0, clip_bias=-9, tau=0, threshold=0.6
+        yes_logit=1, similarity=0, bias=0, clip_similarity=0, clip_bias=-9, tau=0, threshold=0.6
     )
 
     def found(words, passed=True, rarity=0.0):

@@ -18,7 +18,7 @@ def test_a_probability_is_the_logistic_of_any_log_odds():
 
 
 def test_log_odds_add_up_what_each_signal_weighs():
-    weights = fitted(word=0.5, similarity=4.0, bias=-1.0, rarity=0.25)
+    weights = fitted(yes_logit=0.5, similarity=4.0, bias=-1.0, rarity=0.25)
     words, similarities = np.array([2.0, -2.0]), np.array([0.5, 0.0])
     assert log_odds(weights, words, similarities).tolist() == [2.0, -2.0]
     assert log_odds(weights, words, similarities, 4.0).tolist() == [3.0, -1.0]

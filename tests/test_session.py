@@ -163,7 +163,7 @@ def test_the_selected_candidates_kin_are_shown_as_far_as_they_are_there(
     assert session.ranking is not None
     first, second, *rest = session.ranking.candidates
     gone = replace(second, image_id=10_000)  # was deleted after the search
-    judged = replace(first, kin=(gone.image_id, second.image_id, 20_000))  # the last is not listed
+    judged = replace(first, same_outfit=(gone.image_id, second.image_id, 20_000))  # the last is not listed
     session.ranking = replace(session.ranking, candidates=(judged, second, *rest, gone))
     session.select(first.image_id)
     assert [card.image_id for card in session.judged_together()] == [second.image_id]

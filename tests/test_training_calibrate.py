@@ -22,7 +22,7 @@ def drawn(count=4000, seed=0, word=0.8, similarity=6.0, bias=-2.0):
 def test_fit_finds_the_law_that_drew_the_data():
     words, similarities, same = drawn(40_000)
     found = fit(words, similarities, same)
-    assert found.word == pytest.approx(0.8, abs=0.05)
+    assert found.yes_logit == pytest.approx(0.8, abs=0.05)
     assert found.similarity == pytest.approx(6.0, abs=0.4)
     assert found.bias == pytest.approx(-2.0, abs=0.15)
     # Calibrated: among pairs given about 70 %, about 70 % are true.
@@ -35,12 +35,12 @@ def test_fit_finds_the_law_that_drew_the_data():
 def test_a_word_that_says_the_opposite_or_nothing_gets_no_weight():
     words, similarities, same = drawn()
     found = fit(-words, similarities, same)
-    assert found.word == 0
+    assert found.yes_logit == 0
     assert found.similarity > 0
     useless = fit(np.zeros_like(words), similarities, same)
     assert useless.similarity == pytest.approx(useless.clip_similarity, rel=1e-6)
     both_wrong = fit(-words, -similarities, same)
-    assert (both_wrong.word, both_wrong.similarity, both_wrong.clip_similarity) == (0, 0, 0)
+    assert (both_wrong.yes_logit, both_wrong.similarity, both_wrong.clip_similarity) == (0, 0, 0)
     assert sigmoid(both_wrong.bias) == pytest.approx(same.mean(), abs=1e-6)
 
 
@@ -62,7 +62,7 @@ def test_tau_keeps_the_share_of_true_pairs_that_was_asked():
 
 def test_separable_data_and_nonsense():
     found = fit(np.array([-5.0, -4, 4, 5]), np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1], bool))
-    assert np.isfinite([found.word, found.similarity, found.bias]).all()
+    assert np.isfinite([found.yes_logit, found.similarity, found.bias]).all()
     assert (sigmoid(clip_log_odds(found, np.array([0.1, 0.9]))) > 0.5).tolist() == [False, True]
     with pytest.raises(ValueError, match="same and of different"):
         fit(np.zeros(3), np.zeros(3), np.ones(3, bool))
@@ -138,17 +138,17 @@ def test_no_small_change_of_the_weights_fits_better(seed, count, scale):
     same = rng.random(count) < 0.4
     same[:2] = [True, False]
     found = fit(words, similarities, same)
-    assert min(found.word, found.similarity, found.clip_similarity) >= 0
+    assert min(found.yes_logit, found.similarity, found.clip_similarity) >= 0
 
     def loss(word, similarity, bias):
         odds = word * words + similarity * similarities + bias
         ridge = 0.5e-3 * count * ((word * words.std()) ** 2 + (similarity * similarities.std()) ** 2)
         return np.logaddexp(0, np.where(same, -odds, odds)).sum() + ridge
 
-    best = loss(found.word, found.similarity, found.bias)
+    best = loss(found.yes_logit, found.similarity, found.bias)
     for step in (1e-3, 0.1):
         for change in np.vstack([np.eye(3), -np.eye(3)]) * step:
-            word = max(0.0, found.word + change[0] / max(words.std(), 1e-9))
+            word = max(0.0, found.yes_logit + change[0] / max(words.std(), 1e-9))
             assert best <= loss(word, max(0.0, found.similarity + change[1]), found.bias + change[2]) + 1e-6
 
 
@@ -169,7 +169,7 @@ def test_a_stated_share_fixes_the_order_and_is_still_calibrated():
     similarities = 0.2 * same + rng.normal(0, 0.2, 4000)
     for share in (0.0, 0.3, 1.0):
         found = fit(words, similarities, same, parts=mix(words, similarities, share))
-        parts = found.word * words.std(), found.similarity * similarities.std()
+        parts = found.yes_logit * words.std(), found.similarity * similarities.std()
         assert parts[0] == pytest.approx(share * sum(parts))
         chances = sigmoid(log_odds(found, words, similarities))
         assert chances.mean() == pytest.approx(same.mean(), abs=0.01)

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from app.model.vocabulary import KINDS
-from app.retrieval.attribute_probs import joint
-from app.retrieval.attribute_probs import split as split_shares
+from app.retrieval.attribute_probs import by_kinds, joint_probs
 from app.retrieval.calibration import clip_log_odds, log_odds, sigmoid
 from tests.tiny_pool import tiny_pool
 from training.calibrate import fit
@@ -58,14 +57,15 @@ def test_readers_are_trusted_where_they_are_right():
         first, second = found[kind]
         assert (first > 15) == (place < 10), kind
         assert (second > 0.5) == (5 <= place < 15), kind
-    both = joint(cosines.__getitem__, rows, found)
+    by_kind = by_kinds(rows)
     truth, seen = visible[500:], np.arange(500, 3000)
     for place, kind in enumerate(kinds[5:10], 5):
 
         def right(logits, place=place):
             return (logits[:, seen].argmax(0) == truth[:, place]).mean()
 
-        assert right(both(kind)) > max(right(clip[kind]), right(split_shares(rows)(kind))) + 0.02
+        both = joint_probs(cosines[kind], by_kind[kind], found[kind])
+        assert right(both) > max(right(clip[kind]), right(by_kind[kind])) + 0.02
 
 
 def test_a_kind_that_never_shows_is_left_to_clip():
@@ -75,22 +75,26 @@ def test_a_kind_that_never_shows_is_left_to_clip():
     assert set(found.values()) == {(30.0, 0.0)}
 
 
-@pytest.mark.parametrize("told", ["cosines", "likeness"])
+@pytest.mark.parametrize("told", ["cosines", "alike"])
 def test_kin_are_told_by_what_tells_them(told):
     """Outfits of three crops each, told apart by one of the two figures; the other is noise."""
     rng = np.random.default_rng(0)
     clothes = np.repeat(np.arange(40), 3)
     same = clothes[:, None] == clothes[None]
-    figures = {name: rng.normal(0, 0.1, same.shape) for name in ("cosines", "likeness")}
+    figures = {name: rng.normal(0, 0.1, same.shape) for name in ("cosines", "alike")}
     figures[told] += 0.6 * same
-    kin = fit_affinity(**figures, clothes=clothes, nearest=64)
-    weight, other = (kin.cosine, kin.alike) if told == "cosines" else (kin.alike, kin.cosine)
+    weights = fit_affinity(**figures, clothes=clothes, nearest=64)
+    weight, other = (
+        (weights.cosine, weights.attributes) if told == "cosines" else (weights.attributes, weights.cosine)
+    )
     assert weight > 10 > 2 > other
-    chance = sigmoid(kin.cosine * figures["cosines"] + kin.alike * figures["likeness"] + kin.bias)
+    chance = sigmoid(
+        weights.cosine * figures["cosines"] + weights.attributes * figures["alike"] + weights.bias
+    )
     others = ~np.eye(len(clothes), dtype=bool)
     assert chance[same & others].mean() > 0.8 > 0.05 > chance[~same].mean()
     alone = fit_affinity(
-        np.zeros(()), figures["likeness"], clothes, 500
+        np.zeros(()), figures["alike"], clothes, 500
     )  # a gallery smaller than what is asked for
     assert alone.cosine == 0
 
@@ -191,14 +195,14 @@ def test_what_helps_gets_weight_and_the_first_page_is_calibrated(trust):
     rng = np.random.default_rng(5)
     there, gone, more = (pairs(rng, present, trust) for present in (True, False, True))
     found, figures = _fit_kind(there, gone, (0.4, 0.8))
-    assert (found.text_weight, found.attributes) == (0.4, 0.8)
-    assert (found.reading > 0.1) == (trust["readings"] > 0)
-    assert (found.word > 0) == (trust["words"] > 0)
+    assert (found.text_weight, found.attribute_share) == (0.4, 0.8)
+    assert (found.attribute_score > 0.1) == (trust["readings"] > 0)
+    assert (found.yes_logit > 0) == (trust["words"] > 0)
     assert found.similarity > 0 and found.clip_similarity > 0
     assert figures["combined_mAP"] >= max(figures["readers_mAP"], figures["word_mAP"]) - 0.01
     assert figures["readers_mAP"] > figures["clip_mAP"]
     assert 0 < figures["absent_found"] <= 1 and figures["false_alarms"] <= FALSE_ALARMS
-    chances = sigmoid(log_odds(found, more.words + found.reading * more.readings, more.near))
+    chances = sigmoid(log_odds(found, more.words + found.attribute_score * more.readings, more.near))
     first = np.argsort(-chances, axis=1)[:, :SHOWN]
     shown, right = (np.take_along_axis(a, first, 1) for a in (chances, more.same))
     assert shown.mean() == pytest.approx(right.mean(), abs=0.02)

@@ -28,7 +28,7 @@ def adapter(tmp_path_factory):
 
 
 def word(folder):
-    (found,) = ReidModel.load(folder).words("a man in a red jacket", [], [picture(1)])
+    (found,) = ReidModel.load(folder).yes_logits("a man in a red jacket", [], [picture(1)])
     assert math.isfinite(found)
     return float(found)
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.model.checkpoint import Calibration
-from app.retrieval.calibration import sigmoid
+from app.retrieval.calibration import Calibration, sigmoid
 
 _RIDGE = 1e-3  # on standardized signals: keeps separable data from infinite weights
 
@@ -45,11 +44,9 @@ def fit(
     similarities = np.asarray(similarities, np.float64)
     same = np.asarray(same, bool)
     if not len(yes_logits) == len(similarities) == len(same):
-        raise ValueError(
-            f"{len(yes_logits)} yes-logits, {len(similarities)} similarities and {len(same)} truths"
-        )
+        raise ValueError(f"{len(yes_logits)} words, {len(similarities)} similarities and {len(same)} truths")
     if not (np.isfinite(yes_logits).all() and np.isfinite(similarities).all()):
-        raise ValueError("calibration needs finite yes-logits and similarities")
+        raise ValueError("calibration needs finite words and similarities")
     if same.all() or not same.any():
         raise ValueError("calibration needs pairs of the same and of different people")
     if prior is not None and not 0 < prior < 1:

@@ -275,7 +275,7 @@ def _again_if_deleted(step: Callable[[], Result]) -> Result:
         return step()
 
 
-def _silent(step: str, done: int, everything: int) -> None:
+def _silent(_step: str, _done: int, _total: int) -> None:
     pass
 
 

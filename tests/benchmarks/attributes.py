@@ -15,7 +15,7 @@ from app.model.answers import AttributeReading
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import KINDS
-from app.retrieval.attribute_probs import AttributeEvidence, readings, sensible
+from app.retrieval.attribute_probs import ClipAttributes, by_kinds, likeliest, sensible
 from app.settings import DEMO_CLIP, DEMO_MODEL
 from gallery_store.encoder import ClipEncoder
 from training.evaluation.synthetic_people import one_outfit
@@ -28,14 +28,14 @@ def main() -> None:
     chosen = parser.parse_args()
     crops = one_outfit(chosen.seed, chosen.identities).gallery
     encoder = ClipEncoder.load(DEMO_CLIP)
-    evidence = AttributeEvidence(encoder)
+    attributes = ClipAttributes(encoder)
     tuned = ReidModel.load(DEMO_MODEL)
-    shares = tuned.shares([Picture(n, crop.picture) for n, crop in enumerate(crops)])
-    readers = tuned.manifest.fusion_weights_for(encoder.name, encoder.version) if tuned.manifest else None
-    model = [readings(row) for row in shares]
+    rows = tuned.attribute_probs([Picture(n, crop.picture) for n, crop in enumerate(crops)])
+    weights = tuned.manifest.fusion_weights_for(encoder.name, encoder.version) if tuned.manifest else None
+    model = [likeliest(by_kinds(row[None])) for row in rows]
     vectors = encoder.encode_images([crop.picture() for crop in crops])
-    clip = [evidence.read(vector) for vector in vectors]
-    screen = [sensible(evidence.read(v, row, readers)) for v, row in zip(vectors, shares, strict=True)]
+    clip = [attributes.readings(vector) for vector in vectors]
+    screen = [sensible(attributes.readings(v, row, weights)) for v, row in zip(vectors, rows, strict=True)]
     visible = [crop.visible for crop in crops]
     table = {
         "model": _right(model, visible),

@@ -51,7 +51,9 @@ class Measure:
 
     pool: Pool
     gallery: PoolGallery
-    asked: dict[KindOfQuery, list[tuple[PoolSearch, np.ndarray]]]  # with the candidates' places in the gallery
+    asked: dict[
+        KindOfQuery, list[tuple[PoolSearch, np.ndarray]]
+    ]  # with the candidates' places in the gallery
 
     @classmethod
     def over(cls, pool: Pool, clip: Path) -> Measure:
@@ -59,7 +61,7 @@ class Measure:
         vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
         rows, _ = split_pool(pool, PRESENT_SHARE)
         attributes, rng, asked = ClipAttributes(encoder), np.random.default_rng(0), {}
-        priors = gallery_priors(attributes.appearance(vectors[rows]).probs)
+        priors = gallery_priors(attributes.probs(lambda texts: texts @ vectors[rows].T))
         gallery = PoolGallery(encoder, attributes, vectors, rows, priors)
         for kind, count in ASKED.items():
             asked[kind] = [
@@ -75,7 +77,7 @@ class Measure:
     def __call__(self, model: ReidModel) -> dict[str, float]:
         pictures = self.pool.for_model()
 
-        def yes_logits(search: PoolSearch, places: np.ndarray) -> np.ndarray:
+        def word(search: PoolSearch, places: np.ndarray) -> np.ndarray:
             references = [] if search.reference is None else [pictures[search.reference]]
             text = query_description(search.wanted) if search.wanted else ""
             return model.yes_logits(text, references, [pictures[i] for i in self.gallery.rows[places]])
@@ -86,7 +88,7 @@ class Measure:
             for kind, truth in zip(KINDS, self.pool.visible[self.gallery.rows].T, strict=True)
             if (truth >= 0).any()
         ]
-        return {**self._mean_ap(yes_logits), "attributes": float(np.mean(right))}
+        return {**self._mean_ap(word), "attributes": float(np.mean(right))}
 
     def _mean_ap(self, scores: Callable[[PoolSearch, np.ndarray], np.ndarray]) -> dict[str, float]:
         return {

@@ -5,7 +5,7 @@ how far each reader of attributes is trusted, when crops show one outfit, and a 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -51,9 +51,10 @@ CHANCE = 0.05  # that so few false alarms come about at a greater share
 MISSED = 0.01  # of the true crops, by a tau at most this high
 HOPELESS = 0.001  # a chance of a match, by CLIP alone: below it a crop is not worth asking about
 PRESENT_SHARE = 0.5  # of the families: the gallery; searches for the others are searches for the absent
-YES_SHARES = np.linspace(0, 1, 21)
-# Not 1: the weight of the attribute score is a multiple of that of "Yes".
-SCORE_SHARES = np.append(YES_SHARES[:-1], 0.99)
+WORD_SHARES = np.linspace(0, 1, 21)
+READING_SHARES = np.append(
+    WORD_SHARES[:-1], 0.99
+)  # not 1: the weight of the readings is a multiple of that of "Yes"
 PRIOR = 2e-3  # pulls towards CLIP alone: keeps the weights finite where everything is read rightly
 
 
@@ -61,16 +62,15 @@ PRIOR = 2e-3  # pulls towards CLIP alone: keeps the weights finite where everyth
 class Pairs:
     """What was found for one kind of query: arrays (queries, CANDIDATES), and CLIP's over the whole gallery.
 
-    yes_logits: logit("Yes") - logit("No"). attribute_scores: how well the attributes fit that the model reads.
-    similarities: CLIP's; fused: with what the model reads, and with the same outfit's other crops. rarity: of the
-    attributes that a query names, the same for all of its candidates. same, unsure: bool. true_similarities: of all
-    right crops.
+    words: log-odds of "Yes". readings: how well the attributes fit that the model reads. similarities: CLIP's;
+    near: fused with what the model reads, and with the same outfit's other crops. rarity: of the attributes that a
+    query names, the same for all of its candidates. same, unsure: bool. true_similarities: of all right crops.
     """
 
-    yes_logits: np.ndarray
-    attribute_scores: np.ndarray
+    words: np.ndarray
+    readings: np.ndarray
     similarities: np.ndarray
-    fused: np.ndarray
+    near: np.ndarray
     rarity: np.ndarray
     same: np.ndarray
     unsure: np.ndarray
@@ -79,10 +79,9 @@ class Pairs:
 
 
 def fit_demo(folder: Path, clip: Path, pool: Pool, log: LearningLog) -> dict[str, Any]:
-    """Fits each kind of query and the fusion of attributes, writes them into the folder's manifest, and returns the
-    figures.
+    """Fits each kind of query and the readers, writes them into the folder's manifest, and returns the figures.
 
-    The fusion is fitted on people whom no search that is calibrated on can find.
+    The readers are fitted on people whom no search that is calibrated on can find.
     """
     encoder, model = ClipEncoder.load(clip), ReidModel.load(folder)
     vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
@@ -90,14 +89,12 @@ def fit_demo(folder: Path, clip: Path, pool: Pool, log: LearningLog) -> dict[str
     model_probs = model.attribute_probs(pictures)
     gallery, away = split_pool(pool, PRESENT_SHARE)
     attributes = ClipAttributes(encoder)
-    weights = fit_fusion_weights(
-        {kind: attributes.vectors(kind) @ vectors[away].T for kind in KINDS},
-        model_probs[away],
-        pool.visible[away],
+    fusion_weights = fit_fusion_weights(
+        lambda kind: attributes.vectors(kind) @ vectors[away].T, model_probs[away], pool.visible[away]
     )
-    priors = gallery_priors(attributes.appearance(vectors[gallery]).probs)
-    searched = PoolGallery(encoder, attributes, vectors, gallery, priors, model_probs, weights)
-    searched = replace(searched, affinity=_affinity_weights(searched, pool.clothes[gallery]))
+    priors = gallery_priors(attributes.probs(lambda texts: texts @ vectors[gallery].T))
+    searched = PoolGallery(encoder, attributes, vectors, gallery, priors, model_probs, fusion_weights)
+    searched = replace(searched, affinity_weights=_affinity_weights(searched, pool.clothes[gallery]))
     rng = np.random.default_rng(0)
     fitted: dict[KindOfQuery, Calibration] = {}
     figures: dict[str, Any] = {"gallery": len(gallery)}
@@ -115,8 +112,8 @@ def fit_demo(folder: Path, clip: Path, pool: Pool, log: LearningLog) -> dict[str
     replace(
         manifest,
         calibrations={**manifest.calibrations, key: fitted},
-        fusion_weights={**manifest.fusion_weights, key: weights},
-        affinity={**manifest.affinity, key: searched.affinity},
+        fusion_weights={**manifest.fusion_weights, key: fusion_weights},
+        affinity={**manifest.affinity, key: searched.affinity_weights},
         figures={**manifest.figures, "validation": figures},
     ).write(folder)
     return figures
@@ -145,8 +142,7 @@ def _ask(
     shares: tuple[float, float],
 ) -> Pairs:
     columns: dict[str, list[np.ndarray]] = {
-        name: []
-        for name in ("yes_logits", "attribute_scores", "similarities", "fused", "rarity", "same", "unsure")
+        name: [] for name in ("words", "readings", "similarities", "near", "rarity", "same", "unsure")
     }
     true, clip_ap = [], []
     for search in asked:
@@ -157,10 +153,10 @@ def _ask(
         rows = gallery.rows[top]
         references = [] if search.reference is None else [pictures[search.reference]]
         text = query_description(search.wanted) if search.wanted else ""
-        columns["yes_logits"].append(model.yes_logits(text, references, [pictures[i] for i in rows]))
-        columns["attribute_scores"].append(gallery.attribute_score(search, rows))
+        columns["words"].append(model.yes_logits(text, references, [pictures[i] for i in rows]))
+        columns["readings"].append(gallery.attribute_score(search, rows))
         columns["similarities"].append(similar[top])
-        columns["fused"].append(gallery.parts(search, rows).similarity(*shares))
+        columns["near"].append(gallery.parts(search, rows).similarity(*shares))
         columns["rarity"].append(np.full(len(top), rarity(gallery.priors, search.wanted, ())))
         columns["same"].append(search.same[top])
         columns["unsure"].append(search.unsure[top])
@@ -173,20 +169,18 @@ def _ask(
 
 def _fit_kind(there: Pairs, gone: Pairs, shares: tuple[float, float]) -> tuple[Calibration, dict[str, float]]:
     """The calibration of one kind of query, and what it comes to. shares: of the text and of the attributes."""
-    read = _best_share(there, there.attribute_scores, there.yes_logits, SCORE_SHARES)
-    ratio = np.divide(*mix(there.attribute_scores, there.yes_logits, read))
-    there, gone = (replace(p, yes_logits=p.yes_logits + ratio * p.attribute_scores) for p in (there, gone))
-    parts = mix(there.yes_logits, there.fused, _best_share(there, there.yes_logits, there.fused, YES_SHARES))
+    read = _best_share(there, there.readings, there.words, READING_SHARES)
+    ratio = np.divide(*mix(there.readings, there.words, read))
+    there, gone = (replace(p, words=p.words + ratio * p.readings) for p in (there, gone))
+    parts = mix(there.words, there.near, _best_share(there, there.words, there.near, WORD_SHARES))
     sure = ~there.unsure
-    by_clip = fit(there.yes_logits[sure], there.similarities[sure], there.same[sure], parts=(0.0, 1.0))
-    order = np.argsort(-(parts[0] * there.yes_logits + parts[1] * there.fused), axis=1, kind="stable")[
-        :, :SHOWN
-    ]
-    logits, fused, rare, same, known = (
+    by_clip = fit(there.words[sure], there.similarities[sure], there.same[sure], parts=(0.0, 1.0))
+    order = np.argsort(-(parts[0] * there.words + parts[1] * there.near), axis=1, kind="stable")[:, :SHOWN]
+    words, near, rare, same, known = (
         np.take_along_axis(array, order, 1)
-        for array in (there.yes_logits, there.fused, there.rarity, there.same, sure)
+        for array in (there.words, there.near, there.rarity, there.same, sure)
     )
-    shown = fit(logits[known], fused[known], same[known], parts=parts, rarity=rare[known])
+    shown = fit(words[known], near[known], same[known], parts=parts, rarity=rare[known])
     calibration = replace(
         shown,
         clip_similarity=by_clip.clip_similarity,
@@ -247,16 +241,16 @@ def _least_alarming(best: np.ndarray) -> float:
 
 def _best(calibration: Calibration, pairs: Pairs) -> np.ndarray:
     """The best candidate's probability of each search."""
-    return sigmoid(log_odds(calibration, pairs.yes_logits, pairs.fused, pairs.rarity)).max(1)
+    return sigmoid(log_odds(calibration, pairs.words, pairs.near, pairs.rarity)).max(1)
 
 
 def _mean_ap(calibration: Calibration, pairs: Pairs) -> dict[str, float]:
-    """Mean AP within the candidates: by CLIP, the model's logits, both readers without "Yes", as the app ranks."""
+    """Mean AP within the candidates, by CLIP, by the word, by both readers without it, and as the app ranks."""
     rows = {
         "clip": clip_log_odds(calibration, pairs.similarities),
-        "word": pairs.yes_logits,
-        "readers": pairs.fused,
-        "combined": log_odds(calibration, pairs.yes_logits, pairs.fused),
+        "word": pairs.words,
+        "readers": pairs.near,
+        "combined": log_odds(calibration, pairs.words, pairs.near),
     }
     return {
         f"{name}_mAP": float(np.nanmean(average_precision(scores, pairs.same, pairs.unsure)))
@@ -265,21 +259,20 @@ def _mean_ap(calibration: Calibration, pairs: Pairs) -> dict[str, float]:
 
 
 def fit_fusion_weights(
-    cosines: Mapping[str, np.ndarray], model_probs: np.ndarray, visible: np.ndarray
+    cosines: Callable[[str], np.ndarray], rows: np.ndarray, visible: np.ndarray
 ) -> dict[str, tuple[float, float]]:
-    """The weights of CLIP's cosine and of the model's log-probability that make what is visible likeliest; 0 or more.
+    """The weights of CLIP's cosine and of the model's log-share that make what is visible likeliest; 0 or more.
 
     Args:
-        cosines: kind -> float (values, n), of n crops to each value's words. model_probs: float (n, all values).
-            visible: int (n, kinds), the value that each crop shows, -1 for none.
+        cosines: kind -> float (values, n), of n crops to each value's words. rows: float (n, all values), the
+            model's shares. visible: int (n, kinds), the value that each crop shows, -1 for none.
     """
-    by_model, weights = by_kinds(model_probs), {}
+    by_kind, weights = by_kinds(rows), {}
     for column, kind in enumerate(KINDS):
         known = visible[:, column] >= 0
         truth = torch.from_numpy(visible[known, column].astype(np.int64))
-        clip = torch.from_numpy(cosines[kind].T[known].astype(np.float64))
-        probs = by_model[kind].T[known].astype(np.float64)
-        model = torch.from_numpy(np.log(np.clip(probs, LEAST_MODEL, 1)))
+        clip = torch.from_numpy(cosines(kind).T[known].astype(np.float64))
+        model = torch.from_numpy(np.log(np.clip(by_kind[kind].T[known].astype(np.float64), LEAST_MODEL, 1)))
         weights[kind] = _fit(clip, model, truth) if len(truth) else (SHARPNESS, 0.0)
     return weights
 
@@ -302,33 +295,38 @@ def _fit(clip: torch.Tensor, model: torch.Tensor, truth: torch.Tensor) -> tuple[
 
 
 def _affinity_weights(gallery: PoolGallery, clothes: np.ndarray) -> dict[Reader, AffinityWeights]:
-    """By both readers' attributes and by the model's alone, on the gallery's crops."""
+    """When the gallery's crops show one outfit, by both readers and by the model alone."""
     both = gallery.appearance(gallery.rows, True)
     assert gallery.model_probs is not None
     model = by_kinds(gallery.model_probs[gallery.rows])
-    alike_both = same_attributes(both.probs, both.probs, gallery.priors)
-    alike_model = same_attributes(model, model, gallery.priors)
     return {
-        "both": fit_affinity(both.vectors @ both.vectors.T, alike_both, clothes, CANDIDATES),
-        "model": fit_affinity(np.zeros(()), alike_model, clothes, CANDIDATES),
+        "both": fit_affinity(
+            both.vectors @ both.vectors.T,
+            same_attributes(both.probs, both.probs, gallery.priors),
+            clothes,
+            CANDIDATES,
+        ),
+        "model": fit_affinity(
+            np.zeros(()), same_attributes(model, model, gallery.priors), clothes, CANDIDATES
+        ),
     }
 
 
 def fit_affinity(
-    cosines: np.ndarray, same_attributes: np.ndarray, clothes: np.ndarray, nearest: int
+    cosines: np.ndarray, alike: np.ndarray, clothes: np.ndarray, nearest: int
 ) -> AffinityWeights:
     """When two crops show one person in the same clothes.
 
     Args:
-        cosines, same_attributes: float (n, n) between crops of a gallery; a plain 0 for cosines leaves them out.
+        cosines, alike: float (n, n) between crops of a gallery; a plain 0 for cosines leaves them out.
         clothes: int (n,), one number for a person in an outfit. nearest: crops that each is paired with, as among
             the candidates of a search.
     """
     count = len(clothes)
-    cosines = np.broadcast_to(cosines, same_attributes.shape)
-    summed = np.where(np.eye(count, dtype=bool), -np.inf, cosines + same_attributes)
-    neighbours = np.argsort(-summed, axis=1, kind="stable")[:, : min(nearest, count - 1)]
-    pairs = [np.take_along_axis(scores, neighbours, 1).ravel() for scores in (cosines, same_attributes)]
-    same = clothes[neighbours] == clothes[:, None]
+    cosines = np.broadcast_to(cosines, alike.shape)
+    summed = np.where(np.eye(count, dtype=bool), -np.inf, cosines + alike)
+    near = np.argsort(-summed, axis=1, kind="stable")[:, : min(nearest, count - 1)]
+    pairs = [np.take_along_axis(figures, near, 1).ravel() for figures in (cosines, alike)]
+    same = clothes[near] == clothes[:, None]
     fitted = fit(pairs[1], pairs[0], same.ravel())
     return AffinityWeights(cosine=fitted.similarity, attributes=fitted.yes_logit, bias=fitted.bias)

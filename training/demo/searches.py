@@ -142,10 +142,7 @@ def average_precision(scores: np.ndarray, same: np.ndarray, unsure: np.ndarray) 
 
 @dataclass(frozen=True)
 class PoolGallery:
-    """rows of the pool that are searched, with every row's CLIP vector, and the attributes that the model read off it.
-
-    vectors: float32 (pool, dim). model_probs: float32 (pool, all values). weights, affinity: as the manifest has them.
-    """
+    """rows of the pool that are searched, with every row's CLIP vector and the model's attribute probabilities."""
 
     encoder: ClipEncoder
     clip: ClipAttributes
@@ -153,48 +150,48 @@ class PoolGallery:
     rows: np.ndarray
     priors: Priors
     model_probs: np.ndarray | None = None
-    weights: FusionWeights | None = None
-    affinity: Mapping[Reader, AffinityWeights] = field(default_factory=dict)
+    fusion_weights: FusionWeights | None = None
+    affinity_weights: Mapping[Reader, AffinityWeights] = field(default_factory=dict)
 
     def appearance(self, rows: np.ndarray | list[int], both: bool) -> PictureAppearance:
         """Rows of the pool by CLIP, or by both readers."""
         if not both:
             return self.clip.appearance(self.vectors[rows])
         assert self.model_probs is not None
-        return self.clip.appearance(self.vectors[rows], self.model_probs[rows], self.weights)
+        return self.clip.appearance(self.vectors[rows], self.model_probs[rows], self.fusion_weights)
 
     def parts(self, search: PoolSearch, among: np.ndarray | None = None) -> SimilarityParts:
         """What the engine's similarity is made of; for some rows of the pool, int64 (n,), by both readers, and
-        together with those of their outfit among these rows."""
-        both = among is not None
-        crops = self.appearance(self.rows if among is None else among, both)
-        reference = None if search.reference is None else self.appearance([search.reference], both)
-        if both and "both" in self.affinity:
-            weights = self.affinity["both"]
+        pooled with those of their outfit among these rows."""
+        crops = self.appearance(self.rows if among is None else among, among is not None)
+        reference = None
+        if search.reference is not None:
+            reference = self.appearance([search.reference], among is not None)
+        if among is not None and "both" in self.affinity_weights:
+            weights = self.affinity_weights["both"]
             if reference is not None and (search.wanted or search.other_clothes):
                 reference = pooled_query(reference, crops, weights, self.priors)
             crops = pooled_crops(crops, affinity(crops, weights, self.priors))
-        text = cosine = attributes = None
+        words = cosine = alike = None
         if search.wanted:
             vector = self.encoder.encode_texts([query_description(search.wanted)])[0]
-            text = text_similarity(crops, vector, search.wanted, ())
+            words = text_similarity(crops, vector, search.wanted, ())
         if reference is not None:
             kinds = comparable_kinds(search.wanted, search.other_clothes)
-            cosine, attributes = (
+            cosine, alike = (
                 picture_similarity(reference, crops, share, self.priors, kinds=kinds) for share in (0, 1)
             )
-        return SimilarityParts(text, cosine, attributes)
+        return SimilarityParts(words, cosine, alike)
 
     def attribute_score(self, search: PoolSearch, among: np.ndarray) -> np.ndarray:
-        """float64 (n,): how well rows of the pool fit by the attributes that the model alone reads off them and the
-        others of their outfit there."""
+        """float64 (n,): how well rows of the pool fit by what the model alone reads off them and off their outfit."""
         assert self.model_probs is not None
         reference = None if search.reference is None else by_kinds(self.model_probs[[search.reference]])
-        rows = self.model_probs[among]
-        if "model" in self.affinity:
-            rows = pooled_model_probs(rows, self.affinity["model"], self.priors)
-        query = (search.wanted, (), search.other_clothes)
-        return np.zeros(len(among)) + attribute_score(by_kinds(rows), reference, *query, self.priors)
+        probs = self.model_probs[among]
+        if "model" in self.affinity_weights:
+            probs = pooled_model_probs(probs, self.affinity_weights["model"], self.priors)
+        stated = (search.wanted, (), search.other_clothes)
+        return np.zeros(len(among)) + attribute_score(by_kinds(probs), reference, *stated, self.priors)
 
     def nearest(self, search: PoolSearch, similarities: np.ndarray) -> np.ndarray:
         """int64 (gallery,): places, most similar first, the query's own picture last."""
@@ -206,14 +203,14 @@ class PoolGallery:
 class SimilarityParts:
     """Float (gallery,) each, None where the search has no words or no picture."""
 
-    text: np.ndarray | None
+    words: np.ndarray | None
     cosine: np.ndarray | None
-    attributes: np.ndarray | None
+    alike: np.ndarray | None
 
-    def similarity(self, text_weight: float, attribute_share: float) -> np.ndarray:
+    def similarity(self, text: float, attributes: float) -> np.ndarray:
         """As the engine's: by the words, by the picture, or a share of each."""
-        if self.cosine is None or self.attributes is None:
-            assert self.text is not None
-            return self.text
-        picture = (1 - attribute_share) * self.cosine + attribute_share * self.attributes
-        return picture if self.text is None else text_weight * self.text + (1 - text_weight) * picture
+        if self.cosine is None or self.alike is None:
+            assert self.words is not None
+            return self.words
+        picture = (1 - attributes) * self.cosine + attributes * self.alike
+        return picture if self.words is None else text * self.words + (1 - text) * picture

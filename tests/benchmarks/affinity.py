@@ -1,6 +1,6 @@
-"""What it gains that candidates are judged together with their kin: `python -m tests.benchmarks.kin`.
+"""What it gains to judge candidates of one outfit together: `python -m tests.benchmarks.affinity`.
 
-The synthetic benchmark on the shipped weights twice, with the manifest as it is and without its kin: mAP of what the
+The synthetic benchmark on the shipped weights twice, with the manifest as it is and without its affinity: mAP of what the
 app ships, beside CLIP alone. Ten minutes on 2 cores.
 """
 
@@ -30,15 +30,15 @@ def main() -> None:
         alone = Path(shutil.copytree(DEMO_MODEL, Path(place) / "alone"))
         manifest = CheckpointManifest.read(alone)
         assert manifest is not None
-        replace(manifest, kin={}).write(alone)
+        replace(manifest, affinity={}).write(alone)
         figures = {}
-        for name, folder in (("each alone", alone), ("with kin", DEMO_MODEL)):
+        for name, folder in (("each alone", alone), ("together", DEMO_MODEL)):
             models = Models(clip=str(DEMO_CLIP), model=str(folder))
             with Workers(models, chosen.workers) as workers:
                 figures[name] = evaluate_plan(plan, workers, work=Path(place) / name).settings
     first, second = figures.values()
     print(f"mAP of {chosen.identities} people, seed {chosen.seed}")
-    print(f"{'':18}{'CLIP alone':>12}{'each alone':>12}{'with kin':>12}{'gain':>8}")
+    print(f"{'':18}{'CLIP alone':>12}{'each alone':>12}{'together':>12}{'gain':>8}")
     for setting in first:
         row = [first[setting]["clip"], first[setting]["combined"], second[setting]["combined"]]
         clip, before, after = (100 * one["mAP"] for one in row)

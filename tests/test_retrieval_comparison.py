@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from app.comparing import compare
 from app.model.vocabulary import Attribute
-from app.retrieval.comparison import Comparison
+from app.retrieval.comparison import Comparison, compare
 from app.retrieval.query import Query, Reference
 
 
