@@ -51,9 +51,9 @@ def _majority(references: Sequence[Sequence[Attribute]]) -> dict[str, str]:
     return {kind: max(counted, key=lambda value: counted[value]) for kind, counted in votes.items()}
 
 
-def _attributes(found: dict[str, str], asked: dict[str, str]) -> tuple[Attribute, ...]:
+def _attributes(values: dict[str, str], asked: dict[str, str]) -> tuple[Attribute, ...]:
     return tuple(
         Attribute(kind, value)
-        for kind, value in found.items()
+        for kind, value in values.items()
         if value != "none" or asked.get(kind) == "none"
     )

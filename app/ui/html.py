@@ -1,7 +1,7 @@
 """What the page shows, as HTML: the templates of page/, and the values that go into them.
 
-The templates escape every value. (Gradio's own gr.HTML templates do not do: it evaluates what Handlebars made as
-a JavaScript template, so that a camera named "${alert(1)}" would run.)
+The templates escape every value. (Those of gr.HTML are no safe place for it: Gradio evaluates what Handlebars made
+as a JavaScript template, so that a camera named "${alert(1)}" would run.)
 """
 
 from __future__ import annotations

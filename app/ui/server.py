@@ -100,8 +100,8 @@ def check_login(users: dict[str, str]) -> Any:
     """A function (user, password) -> bool whose time does not depend on where they differ."""
 
     def check(user: str, password: str) -> bool:
-        known = users.get(user, "")
-        return hmac.compare_digest(known.encode(), password.encode()) and bool(known)
+        expected = users.get(user, "")
+        return hmac.compare_digest(expected.encode(), password.encode()) and bool(expected)
 
     return check
 

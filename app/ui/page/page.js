@@ -1,8 +1,8 @@
 // Names for what Gradio leaves unnamed, so that a screen reader can say them.
 () => {
   const name = (selector, label) => {
-    const found = document.querySelector(selector);
-    if (found && found.getAttribute('aria-label') !== label) found.setAttribute('aria-label', label);
+    const element = document.querySelector(selector);
+    if (element && element.getAttribute('aria-label') !== label) element.setAttribute('aria-label', label);
   };
   const nameAll = () => {
     name('#message textarea', 'Describe the person, or say what to change');
