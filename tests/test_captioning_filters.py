@@ -65,7 +65,7 @@ def shop(tmp_path):
 
 def test_the_commands_from_pictures_to_samples(shop, capsys, monkeypatch):
     data = ["--data", "csv:shop.csv", "--root", str(shop)]
-    captions, dropped, sheet = shop / "c.jsonl", shop / "d.jsonl", shop / "s.png"
+    captions, dropped, sheet = shop / "c.jsonl", shop / "d.jsonl", shop / "s.html"
 
     def occluded_second(number, body, headers):
         words = "".join(part.get("text", "") for part in body["messages"][0]["content"])
@@ -92,8 +92,11 @@ def test_the_commands_from_pictures_to_samples(shop, capsys, monkeypatch):
         ["21", "of", "24", "kept;", "written", "to", str(dropped)],
     ]
     assert read_dropped(dropped) == {"pictures/0_0.png", "pictures/1_1.png", "pictures/2_0.png"}
-    with Image.open(sheet) as image:
-        assert image.width > 900 and image.height > 300
+    page = sheet.read_text("utf-8")
+    assert page.count("<img") == 3 and all(
+        f">{why}: 1<" in page.replace("h2>", ">") for why in ("small", "blurred")
+    )
+    assert "pictures/1_1.png" in page and "40x20" not in page and "20x40" in page
     # Other limits decide anew without a second look at the pictures.
     with monkeypatch.context() as patch:
         patch.setattr("training.captioning.filters.open_picture", None)

@@ -32,7 +32,14 @@ from training.evaluation.workers import Models, Workers
 COUNT = 30
 WORDS = (Attribute("upper", "jacket"), Attribute("upper_colour", "red"))
 CALIBRATION = Calibration(
-    yes_logit=0.5, similarity=4, bias=-1, clip_similarity=5, clip_bias=-2, tau=-1, threshold=0.3, text_weight=0.25
+    yes_logit=0.5,
+    similarity=4,
+    bias=-1,
+    clip_similarity=5,
+    clip_bias=-2,
+    tau=-1,
+    threshold=0.3,
+    text_weight=0.25,
 )
 
 
@@ -166,7 +173,7 @@ def test_any_block_and_batch_give_the_same(found, queries, gallery, workers, mod
     with Workers(models) as again:
         small = search_all(queries, gallery, again, work=tmp_path / "small")
     for one, other in zip(small.by_query(), found.by_query(), strict=True):
-        assert one.yes_logits == pytest.approx(other.yes_logits, abs=1e-3)
+        assert one.model_logits == pytest.approx(other.model_logits, abs=1e-3)
         assert one.similarities == pytest.approx(other.similarities, abs=1e-5, nan_ok=True)
 
 
@@ -176,7 +183,7 @@ def test_a_greater_k_changes_no_word_and_swaps_no_two(found, queries, gallery, m
             wide = search_all(queries, gallery, more, work=tmp_path / str(k))
         for one, other in zip(found.by_query(), wide.by_query(), strict=True):
             assert other.asked == np.isfinite(other.similarities).sum()
-            assert one.yes_logits == pytest.approx(other.yes_logits[: one.asked], abs=1e-3)
+            assert one.model_logits == pytest.approx(other.model_logits[: one.asked], abs=1e-3)
             head = set(one.prefiltered()[1][: one.asked].tolist())
             for ranker in ("pairwise", "combined"):
                 narrow = one.order(ranker, CALIBRATION)[: one.asked].tolist()
@@ -276,7 +283,7 @@ def test_rankers_by_the_rules(data, similarities):
         ids=np.arange(len(similarities)) * 3 + 5,
         similarities=np.array(similarities, np.float32),
         asked=asked,
-        yes_logits=np.array(words),
+        model_logits=np.array(words),
         fused_similarity=np.array(read, np.float32),
         rarity=3.0,
         passed=True,

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from training.__main__ import main
-from training.evaluation.metrics import Relevance, rank
+from training.evaluation.metrics import Relevance, order_of, rank
 from training.evaluation.report.evaluations import (
     Evaluation,
     measured_rows,
@@ -150,7 +150,7 @@ def full_run(folder):
     for ranker in ("clip", "combined"):
         relevance = Relevance.by_identity(sides[0].persons, sides[1].persons)
         scores = rng.random((12, 40)) + relevance.masks()[0] * (0.3 if ranker == "clip" else 0.6)
-        kept = rankings(scores, relevance, rank(scores, relevance), *sides)
+        kept = rankings(map(order_of, scores), relevance, rank(scores, relevance), *sides)
         kept.write(folder, "standard", ranker)
         write_shown(
             folder,
@@ -283,11 +283,16 @@ def test_the_cameras_table_counts_first_answers():
     relevance = Relevance.by_identity(["1", "2", "2"], ["1", "2", "3"])
     queries = Side.of(["a", "b", "c"], ["1", "2", "2"], ["1", "1", "2"])
     gallery = Side.of(["x", "y", "z"], ["1", "2", "3"], ["2", "10", "2"])
-    table = cameras_table(rankings(scores, relevance, rank(scores, relevance), queries, gallery))
+    table = cameras_table(
+        rankings(map(order_of, scores), relevance, rank(scores, relevance), queries, gallery)
+    )
     assert table is not None and (table.queries, table.answers) == (("1", "2"), ("2", "10"))
     assert table.cells == (((1, 1), (1, 1)), ((0, 1), None))
     nowhere = Side.of(["a", "b", "c"], ["1", "2", "2"], ["", "", ""])
-    assert cameras_table(rankings(scores, relevance, rank(scores, relevance), nowhere, gallery)) is None
+    assert (
+        cameras_table(rankings(map(order_of, scores), relevance, rank(scores, relevance), nowhere, gallery))
+        is None
+    )
 
 
 def test_what_cannot_be_reported_is_told_in_one_sentence(tmp_path, capsys):

@@ -31,7 +31,7 @@ def ranking(**changes: object) -> Ranking:
         "total": 9,
         "searched": 8,
         "scored": 5,
-        "nobody_fits": False,
+        "no_match": False,
         "timings": Timings(total=1.23),
     }
     return Ranking(**{**made, **changes})  # type: ignore[arg-type]

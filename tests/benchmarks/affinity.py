@@ -1,7 +1,7 @@
 """What it gains to judge candidates of one outfit together: `python -m tests.benchmarks.affinity`.
 
-The synthetic benchmark on the shipped weights twice, with the manifest as it is and without its affinity: mAP of what the
-app ships, beside CLIP alone. Ten minutes on 2 cores.
+The synthetic benchmark on the shipped weights twice, with the manifest as it is and without its affinity: mAP of what
+the app ships, beside CLIP alone. Ten minutes on 2 cores.
 """
 
 from __future__ import annotations

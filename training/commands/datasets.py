@@ -137,7 +137,7 @@ def _add_filter_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FILE.jsonl", help="a line for each picture"
     )
-    parser.add_argument("--sheet", type=Path, metavar="FILE.png", help="what is dropped, to look over")
+    parser.add_argument("--sheet", type=Path, metavar="FILE.html", help="what is dropped, to look over")
     parser.add_argument(
         "--captions",
         type=Path,
