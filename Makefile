@@ -25,6 +25,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy app.py
 	$(BIN)/mypy app gallery_store training
+	$(BIN)/vulture app gallery_store training --min-confidence 80
 
 # The pictures of the README; needs chromium.
 screenshots: setup

@@ -154,10 +154,10 @@ def pairs(rng, there, trust):
         return trust[name] * same + rng.normal(0, 1, same.shape)
 
     return Pairs(
-        words=figure("words"),
-        readings=figure("readings"),
+        yes_logits=figure("yes_logits"),
+        attribute_scores=figure("attribute_scores"),
         similarities=figure("similarities") / 10,
-        near=figure("near") / 10,
+        fused=figure("fused") / 10,
         rarity=np.zeros(same.shape),
         same=same,
         unsure=np.zeros_like(same),
@@ -169,11 +169,11 @@ def pairs(rng, there, trust):
 def test_who_is_told_of_in_many_words_is_not_said_to_be_absent_for_it():
     """Each attribute told takes as much off every crop's similarity, the right ones' too."""
     rng = np.random.default_rng(3)
-    trust = {"words": 0.0, "readings": 0.0, "similarities": 3.0, "near": 4.0}
+    trust = {"yes_logits": 0.0, "attribute_scores": 0.0, "similarities": 3.0, "fused": 4.0}
     there, gone = (pairs(rng, present, trust) for present in (True, False))
     told = rng.integers(1, 7, 300)[:, None]
     there, gone = (
-        replace(one, near=one.near - 0.3 * told, rarity=2.0 * told + np.zeros(one.near.shape))
+        replace(one, fused=one.fused - 0.3 * told, rarity=2.0 * told + np.zeros(one.fused.shape))
         for one in (there, gone)
     )
     found, figures = _fit_kind(there, gone, (0.5, 0.0))
@@ -186,9 +186,9 @@ def test_who_is_told_of_in_many_words_is_not_said_to_be_absent_for_it():
 @pytest.mark.parametrize(
     "trust",
     [
-        {"words": 0.0, "readings": 0.0, "similarities": 2.0, "near": 3.0},
-        {"words": 2.5, "readings": 0.0, "similarities": 2.0, "near": 2.5},
-        {"words": 1.0, "readings": 2.0, "similarities": 2.0, "near": 2.5},
+        {"yes_logits": 0.0, "attribute_scores": 0.0, "similarities": 2.0, "fused": 3.0},
+        {"yes_logits": 2.5, "attribute_scores": 0.0, "similarities": 2.0, "fused": 2.5},
+        {"yes_logits": 1.0, "attribute_scores": 2.0, "similarities": 2.0, "fused": 2.5},
     ],
 )
 def test_what_helps_gets_weight_and_the_first_page_is_calibrated(trust):
@@ -196,13 +196,15 @@ def test_what_helps_gets_weight_and_the_first_page_is_calibrated(trust):
     there, gone, more = (pairs(rng, present, trust) for present in (True, False, True))
     found, figures = _fit_kind(there, gone, (0.4, 0.8))
     assert (found.text_weight, found.attribute_share) == (0.4, 0.8)
-    assert (found.attribute_score > 0.1) == (trust["readings"] > 0)
-    assert (found.yes_logit > 0) == (trust["words"] > 0)
+    assert (found.attribute_score > 0.1) == (trust["attribute_scores"] > 0)
+    assert (found.yes_logit > 0) == (trust["yes_logits"] > 0)
     assert found.similarity > 0 and found.clip_similarity > 0
     assert figures["combined_mAP"] >= max(figures["readers_mAP"], figures["word_mAP"]) - 0.01
     assert figures["readers_mAP"] > figures["clip_mAP"]
     assert 0 < figures["absent_found"] <= 1 and figures["false_alarms"] <= FALSE_ALARMS
-    chances = sigmoid(log_odds(found, more.words + found.attribute_score * more.readings, more.near))
+    chances = sigmoid(
+        log_odds(found, more.yes_logits + found.attribute_score * more.attribute_scores, more.fused)
+    )
     first = np.argsort(-chances, axis=1)[:, :SHOWN]
     shown, right = (np.take_along_axis(a, first, 1) for a in (chances, more.same))
     assert shown.mean() == pytest.approx(right.mean(), abs=0.02)

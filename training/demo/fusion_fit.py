@@ -51,10 +51,9 @@ CHANCE = 0.05  # that so few false alarms come about at a greater share
 MISSED = 0.01  # of the true crops, by a tau at most this high
 HOPELESS = 0.001  # a chance of a match, by CLIP alone: below it a crop is not worth asking about
 PRESENT_SHARE = 0.5  # of the families: the gallery; searches for the others are searches for the absent
-WORD_SHARES = np.linspace(0, 1, 21)
-READING_SHARES = np.append(
-    WORD_SHARES[:-1], 0.99
-)  # not 1: the weight of the readings is a multiple of that of "Yes"
+YES_SHARES = np.linspace(0, 1, 21)
+# Not 1: the weight of the attribute scores is a multiple of that of "Yes".
+SCORE_SHARES = np.append(YES_SHARES[:-1], 0.99)
 PRIOR = 2e-3  # pulls towards CLIP alone: keeps the weights finite where everything is read rightly
 
 
@@ -62,15 +61,16 @@ PRIOR = 2e-3  # pulls towards CLIP alone: keeps the weights finite where everyth
 class Pairs:
     """What was found for one kind of query: arrays (queries, CANDIDATES), and CLIP's over the whole gallery.
 
-    words: log-odds of "Yes". readings: how well the attributes fit that the model reads. similarities: CLIP's;
-    near: fused with what the model reads, and with the same outfit's other crops. rarity: of the attributes that a
-    query names, the same for all of its candidates. same, unsure: bool. true_similarities: of all right crops.
+    yes_logits: logit("Yes") - logit("No"). attribute_scores: how well the attributes fit that the model reads.
+    similarities: CLIP's; fused: with what the model reads, and with the same outfit's other crops. rarity: of the
+    attributes that a query names, the same for all of its candidates. same, unsure: bool. true_similarities: of all
+    right crops.
     """
 
-    words: np.ndarray
-    readings: np.ndarray
+    yes_logits: np.ndarray
+    attribute_scores: np.ndarray
     similarities: np.ndarray
-    near: np.ndarray
+    fused: np.ndarray
     rarity: np.ndarray
     same: np.ndarray
     unsure: np.ndarray
@@ -142,7 +142,8 @@ def _ask(
     shares: tuple[float, float],
 ) -> Pairs:
     columns: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("words", "readings", "similarities", "near", "rarity", "same", "unsure")
+        name: []
+        for name in ("yes_logits", "attribute_scores", "similarities", "fused", "rarity", "same", "unsure")
     }
     true, clip_ap = [], []
     for search in asked:
@@ -153,10 +154,10 @@ def _ask(
         rows = gallery.rows[top]
         references = [] if search.reference is None else [pictures[search.reference]]
         text = query_description(search.wanted) if search.wanted else ""
-        columns["words"].append(model.yes_logits(text, references, [pictures[i] for i in rows]))
-        columns["readings"].append(gallery.attribute_score(search, rows))
+        columns["yes_logits"].append(model.yes_logits(text, references, [pictures[i] for i in rows]))
+        columns["attribute_scores"].append(gallery.attribute_score(search, rows))
         columns["similarities"].append(similar[top])
-        columns["near"].append(gallery.parts(search, rows).similarity(*shares))
+        columns["fused"].append(gallery.parts(search, rows).similarity(*shares))
         columns["rarity"].append(np.full(len(top), rarity(gallery.priors, search.wanted, ())))
         columns["same"].append(search.same[top])
         columns["unsure"].append(search.unsure[top])
@@ -169,18 +170,20 @@ def _ask(
 
 def _fit_kind(there: Pairs, gone: Pairs, shares: tuple[float, float]) -> tuple[Calibration, dict[str, float]]:
     """The calibration of one kind of query, and what it comes to. shares: of the text and of the attributes."""
-    read = _best_share(there, there.readings, there.words, READING_SHARES)
-    ratio = np.divide(*mix(there.readings, there.words, read))
-    there, gone = (replace(p, words=p.words + ratio * p.readings) for p in (there, gone))
-    parts = mix(there.words, there.near, _best_share(there, there.words, there.near, WORD_SHARES))
+    read = _best_share(there, there.attribute_scores, there.yes_logits, SCORE_SHARES)
+    ratio = np.divide(*mix(there.attribute_scores, there.yes_logits, read))
+    there, gone = (replace(p, yes_logits=p.yes_logits + ratio * p.attribute_scores) for p in (there, gone))
+    parts = mix(there.yes_logits, there.fused, _best_share(there, there.yes_logits, there.fused, YES_SHARES))
     sure = ~there.unsure
-    by_clip = fit(there.words[sure], there.similarities[sure], there.same[sure], parts=(0.0, 1.0))
-    order = np.argsort(-(parts[0] * there.words + parts[1] * there.near), axis=1, kind="stable")[:, :SHOWN]
-    words, near, rare, same, known = (
+    by_clip = fit(there.yes_logits[sure], there.similarities[sure], there.same[sure], parts=(0.0, 1.0))
+    order = np.argsort(-(parts[0] * there.yes_logits + parts[1] * there.fused), axis=1, kind="stable")[
+        :, :SHOWN
+    ]
+    logits, fused, rare, same, known = (
         np.take_along_axis(array, order, 1)
-        for array in (there.words, there.near, there.rarity, there.same, sure)
+        for array in (there.yes_logits, there.fused, there.rarity, there.same, sure)
     )
-    shown = fit(words[known], near[known], same[known], parts=parts, rarity=rare[known])
+    shown = fit(logits[known], fused[known], same[known], parts=parts, rarity=rare[known])
     calibration = replace(
         shown,
         clip_similarity=by_clip.clip_similarity,
@@ -241,16 +244,16 @@ def _least_alarming(best: np.ndarray) -> float:
 
 def _best(calibration: Calibration, pairs: Pairs) -> np.ndarray:
     """The best candidate's probability of each search."""
-    return sigmoid(log_odds(calibration, pairs.words, pairs.near, pairs.rarity)).max(1)
+    return sigmoid(log_odds(calibration, pairs.yes_logits, pairs.fused, pairs.rarity)).max(1)
 
 
 def _mean_ap(calibration: Calibration, pairs: Pairs) -> dict[str, float]:
     """Mean AP within the candidates, by CLIP, by the word, by both readers without it, and as the app ranks."""
     rows = {
         "clip": clip_log_odds(calibration, pairs.similarities),
-        "word": pairs.words,
-        "readers": pairs.near,
-        "combined": log_odds(calibration, pairs.words, pairs.near),
+        "word": pairs.yes_logits,
+        "readers": pairs.fused,
+        "combined": log_odds(calibration, pairs.yes_logits, pairs.fused),
     }
     return {
         f"{name}_mAP": float(np.nanmean(average_precision(scores, pairs.same, pairs.unsure)))

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from gallery_store.files import write_file, write_json
 from training.evaluation.metrics import Metrics, Ranks, Relevance
@@ -47,6 +48,8 @@ class Model:
     where unknown. encoder: "name@version" of CLIP. tau: None where the manifest's own was taken.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     name: str = ""
     base_model: str = ""
     stages: tuple[str, ...] = ()
@@ -69,6 +72,8 @@ class Result:
     notes: sentences that a reader of the table needs. extra: what only one kind of evaluation has (rounds
     of a dialogue, a reliability curve, bootstrap intervals), as JSON.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     kind: str
     benchmark: str
@@ -106,19 +111,19 @@ class Result:
         except (OSError, ValueError) as error:
             raise ResultError(f"{path} cannot be read ({error}); run the evaluation again") from None
         if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
-            found = raw.get("schema") if isinstance(raw, dict) else None
-            raise ResultError(f"{path} is of schema {found}, and this ChatReID reads {SCHEMA}; run it again")
+            schema = raw.get("schema") if isinstance(raw, dict) else None
+            raise ResultError(f"{path} is of schema {schema}, and this ChatReID reads {SCHEMA}; run it again")
         try:
-            if unknown := sorted(set(raw) - {entry.name for entry in fields(cls)}):
-                raise ValueError(f"unknown keys {', '.join(unknown)}")
-            model = Model(**{**raw["model"], "stages": tuple(raw["model"]["stages"])})
-            result = cls(**{**raw, "model": model, "notes": tuple(raw["notes"])})
-            for rankers in result.settings.values():
-                for figures in rankers.values():
-                    {name: float(value) for name, value in figures.items()}
+            result = TypeAdapter(cls).validate_json(json.dumps(raw), strict=True)
+            if missing := sorted({entry.name for entry in fields(cls)} - set(raw)):
+                raise ValueError(f"it lacks {', '.join(missing)}")
             return result
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
-            raise ResultError(f"{path} is not an evaluation ({error}); run it again") from None
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            why = f"{'.'.join(map(str, first['loc']))} {first['input']!r:.40}: {first['msg']}"
+        except ValueError as error:
+            why = str(error)
+        raise ResultError(f"{path} is not an evaluation ({why}); run it again")
 
 
 def figures_of(metrics: Metrics, **more: float) -> dict[str, float]:

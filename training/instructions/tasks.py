@@ -26,17 +26,12 @@ from app.model.prompts import (
 from app.model.reid_model import LONGEST_LIST
 from app.model.vocabulary import Attribute, and_list, describe, phrase
 from training.instructions.sample import InstructionSample, SampleContext, TaskFunction
-from training.instructions.texts import KIND_NAMES, Text, named
+from training.instructions.texts import Text, named
+from training.synthetic.truth import KIND_NAMES, TOLD_CHANGES
 
 OTHERS_TRIED = 8  # other people looked at for a text that is not true of the crop
 SAME = 0.25  # of the comparisons, those of two crops of one person
-# What can be told to have changed between two crops of a person.
-CHANGES = tuple(
-    map(
-        KIND_NAMES.index,
-        ("upper_colour", "upper", "upper_pattern", "lower_colour", "lower", "bag", "hat", "shoe_colour"),
-    )
-)
+CHANGES = tuple(map(KIND_NAMES.index, TOLD_CHANGES))
 UNCHANGED = 0.3  # of the queries with changes told, those whose gallery also shows the person before them
 
 
