@@ -77,7 +77,7 @@ class Measure:
     def __call__(self, model: ReidModel) -> dict[str, float]:
         pictures = self.pool.for_model()
 
-        def word(search: PoolSearch, places: np.ndarray) -> np.ndarray:
+        def yes_logits(search: PoolSearch, places: np.ndarray) -> np.ndarray:
             references = [] if search.reference is None else [pictures[search.reference]]
             text = query_description(search.wanted) if search.wanted else ""
             return model.yes_logits(text, references, [pictures[i] for i in self.gallery.rows[places]])
@@ -88,7 +88,7 @@ class Measure:
             for kind, truth in zip(KINDS, self.pool.visible[self.gallery.rows].T, strict=True)
             if (truth >= 0).any()
         ]
-        return {**self._mean_ap(word), "attributes": float(np.mean(right))}
+        return {**self._mean_ap(yes_logits), "attributes": float(np.mean(right))}
 
     def _mean_ap(self, scores: Callable[[PoolSearch, np.ndarray], np.ndarray]) -> dict[str, float]:
         return {
