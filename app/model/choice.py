@@ -43,7 +43,7 @@ def best_choice(
             prompts[len(shown)] = _prepare(processor, description, len(references), len(shown))
         tokens, names, none = prompts[len(shown)]
         pictures = [*references, *(candidates[place] for place in shown)]
-        sequence = tokens.fill([seen.grid for seen in pictures])
+        sequence = tokens.fill([picture.grid for picture in pictures])
         place = _pick(language, sequence, pictures, names, none)
         if place is None:
             break

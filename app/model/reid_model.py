@@ -118,25 +118,24 @@ class ReidModel:
         with self._ready() as loaded:
             from app.model.scoring import pair_layout, yes_logits
 
-            queries = [seen for seen in loaded.reader.see(references) if seen is not None]
+            queries = [tokens for tokens in loaded.reader.see(references) if tokens is not None]
             prompt = self._prompt(loaded, description, len(queries))
-            grids = [seen.grid for seen in queries]
+            grids = [tokens.grid for tokens in queries]
             prefix = None
             for start in range(0, len(candidates), BATCH):
                 if stop is not None and stop():
                     break
                 batch = loaded.reader.see(candidates[start : start + BATCH], skip_unreadable=True)
-                for grid in dict.fromkeys(seen.grid for seen in batch if seen is not None):
+                for grid in dict.fromkeys(tokens.grid for tokens in batch if tokens is not None):
                     layout = pair_layout(loaded.processor, prompt, grids, grid)
                     if prefix is None:  # the same for every grid of candidate
                         prefix = loaded.language.prefix(
                             layout.prefix_ids, layout.prefix_positions, queries, layout.prefix_image_spans
                         )
-                    group = [(place, seen) for place, seen in enumerate(batch) if seen and seen.grid == grid]
-                    found = yes_logits(
-                        loaded.language, prefix, layout, [seen for _, seen in group], loaded.yes_no, BATCH
-                    )
-                    scores[[start + place for place, _ in group]] = found.cpu().numpy()
+                    group = [row for row, tokens in enumerate(batch) if tokens and tokens.grid == grid]
+                    pictures = [tokens for tokens in batch if tokens and tokens.grid == grid]
+                    logits = yes_logits(loaded.language, prefix, layout, pictures, loaded.yes_no, BATCH)
+                    scores[[start + row for row in group]] = logits.cpu().numpy()
                 if progress is not None:
                     progress(min(start + BATCH, len(candidates)), len(candidates))
         return scores
@@ -159,14 +158,14 @@ class ReidModel:
         with self._ready() as loaded:
             from app.model.choice import best_choice
 
-            queries = [seen for seen in loaded.reader.see(references) if seen is not None]
-            seen = [seen for seen in loaded.reader.see(candidates) if seen is not None]
+            queries = [tokens for tokens in loaded.reader.see(references) if tokens is not None]
+            shown = [tokens for tokens in loaded.reader.see(candidates) if tokens is not None]
             return best_choice(
                 loaded.language,
                 loaded.processor,
                 description,
                 queries,
-                seen,
+                shown,
                 list_length=max(1, min(list_length, LONGEST_LIST - len(queries))),
                 stop=stop,
                 progress=progress,
@@ -194,24 +193,25 @@ class ReidModel:
     ) -> dict[Any, np.ndarray | None]:
         from app.model.attributes import attribute_probe, probe_attributes
 
-        found: dict[Any, np.ndarray | None] = {}
+        rows_by_key: dict[Any, np.ndarray | None] = {}
         for start in range(0, len(pictures), BATCH):
             if stop():
                 break
             batch = pictures[start : start + BATCH]
-            seen = loaded.reader.see(batch, skip_unreadable=True)
-            for grid in dict.fromkeys(own.grid for own in seen if own is not None):
+            tokens = loaded.reader.see(batch, skip_unreadable=True)
+            pairs = [(picture, own) for picture, own in zip(batch, tokens, strict=True) if own is not None]
+            for grid in dict.fromkeys(own.grid for _, own in pairs):
                 if grid not in self._probes:
                     try:
                         self._probes[grid] = attribute_probe(loaded.processor, grid)
                     except ValueError as error:
                         raise ModelError(f"{self.name}: {error}") from None
-                group = [(p, own) for p, own in zip(batch, seen, strict=True) if own and own.grid == grid]
+                group = [(picture, own) for picture, own in pairs if own.grid == grid]
                 rows = probe_attributes(loaded.language, self._probes[grid], [own for _, own in group], BATCH)
                 for (picture, _), row in zip(group, rows, strict=True):
                     self._probs.put(picture.key, row.copy(), 1)
-                    found[picture.key] = row
-        return found
+                    rows_by_key[picture.key] = row
+        return rows_by_key
 
     def annotate(self, pictures: Sequence[Picture]) -> list[tuple[AttributeReading, ...]]:
         """What the model reads off each picture, in the vocabulary's order; remembered by the picture's key.
@@ -219,31 +219,32 @@ class ReidModel:
         Raises:
             ModelError: the model cannot be loaded. OSError, ValueError: a picture cannot be opened.
         """
-        found = {picture.key: self._readings.get(picture.key) for picture in pictures}
-        missing = list({p.key: p for p in pictures if found[p.key] is None}.values())
+        known = {picture.key: self._readings.get(picture.key) for picture in pictures}
+        missing = list({p.key: p for p in pictures if known[p.key] is None}.values())
         if missing:
             with self._ready() as loaded:
-                found |= self._annotate(loaded, missing)
-        return [found[picture.key] or () for picture in pictures]
+                known |= self._annotate(loaded, missing)
+        return [known[picture.key] or () for picture in pictures]
 
     def _annotate(
         self, loaded: _Loaded, pictures: Sequence[Picture]
     ) -> dict[Any, tuple[AttributeReading, ...] | None]:
         from app.model.attributes import annotation_tokens, generate, readings
 
-        tokens = annotation_tokens(loaded.processor)
-        found: dict[Any, tuple[AttributeReading, ...] | None] = {}
+        question = annotation_tokens(loaded.processor)
+        by_key: dict[Any, tuple[AttributeReading, ...] | None] = {}
         for start in range(0, len(pictures), BATCH):
             batch = pictures[start : start + BATCH]
-            pairs = [(p, seen) for p, seen in zip(batch, loaded.reader.see(batch), strict=True) if seen]
-            for grid in dict.fromkeys(seen.grid for _, seen in pairs):
-                group = [(picture, seen) for picture, seen in pairs if seen.grid == grid]
-                answers = generate(loaded.language, tokens, [seen for _, seen in group], batch=BATCH)
+            tokens = loaded.reader.see(batch)
+            pairs = [(picture, own) for picture, own in zip(batch, tokens, strict=True) if own is not None]
+            for grid in dict.fromkeys(own.grid for _, own in pairs):
+                group = [(picture, own) for picture, own in pairs if own.grid == grid]
+                answers = generate(loaded.language, question, [own for _, own in group], batch=BATCH)
                 for (picture, _), answer in zip(group, answers, strict=True):
                     read = readings(loaded.processor.tokenizer, answer)
                     self._readings.put(picture.key, read, 1)
-                    found[picture.key] = read
-        return found
+                    by_key[picture.key] = read
+        return by_key
 
     def _prompt(self, loaded: _Loaded, description: str, references: int) -> Any:
         """The pair question's tokens; the last few questions are remembered."""
