@@ -35,7 +35,9 @@ def drawn(lists):
 def test_a_list_is_a_function_of_its_step(lists, drawn):
     again = lists.draw(3)
     assert again.kind == drawn[3].kind
-    assert torch.equal(again.patches.values, drawn[3].patches.values) and torch.equal(again.right, drawn[3].right)
+    assert torch.equal(again.patches.values, drawn[3].patches.values) and torch.equal(
+        again.right, drawn[3].right
+    )
     assert len({one.patches.values.sum().item() for one in drawn}) == len(drawn)
     assert {one.kind for one in drawn} == {"image", "text", "image-plus-text"}
 

@@ -19,7 +19,8 @@ SIZES = [(128, 64), (246, 90), (2000, 1000), (40, 20)]  # as they are taken
 
 
 def crop(row):
-    return noise_picture(row, *SIZES[row % len(SIZES)])
+    """A crop of one of the sizes; few are large, since those take long."""
+    return noise_picture(row, *SIZES[(0, 1, 3, 0, 1, 3, 0, 2)[row % 8]])
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def train_and_publish(tmp_path, stage, *options, base=None):
 
 
 def grids_at_run_time(model):
-    pictures = [Picture(row, lambda row=row: crop(row)) for row in range(len(SIZES))]
+    pictures = [Picture(size, lambda size=size: noise_picture(1, *size)) for size in SIZES]
     with model._ready() as loaded:
         return {size: {seen.grid} for size, seen in zip(SIZES, loaded.reader.see(pictures), strict=True)}
 

@@ -157,8 +157,9 @@ def _rounded(height: int, width: int, max_pixels: int) -> Size:
     rows, columns = max(1, round(height / UNIT)), max(1, round(width / UNIT))
     if rows * columns * UNIT * UNIT > max_pixels:
         shrink = math.sqrt(height * width / max_pixels)
-        rows = max(1, math.floor(height / shrink / UNIT))
-        columns = max(1, math.floor(width / shrink / UNIT))
+        # A side that fits exactly may come out a hair below a whole number.
+        rows = max(1, math.floor(height / shrink / UNIT + 1e-9))
+        columns = max(1, math.floor(width / shrink / UNIT + 1e-9))
         while rows * columns * UNIT * UNIT > max_pixels:
             rows, columns = (rows - 1, columns) if rows >= columns else (rows, columns - 1)
     elif rows * columns * UNIT * UNIT < MIN_PIXELS:
