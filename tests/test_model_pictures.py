@@ -32,6 +32,7 @@ def test_section_3_3():
     assert STAGE_3.size(560, 280) == (560, 280)
     assert RUN_TIME.size(37, 1000) == (252, 140)
     assert DEMO.size(900, 900) == (168, 84)
+    assert STAGE_2.within(112 * 56).size(2000, 1000) == (112, 56)  # the whole of what is allowed
 
 
 @settings(max_examples=300, deadline=None)

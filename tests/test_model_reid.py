@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from app.model.attributes import MAX_NEW_TOKENS
-from app.model.pictures import DEMO, STAGE_2, BoundedCache, Picture
+from app.model.pictures import DEMO, STAGE_1, STAGE_2, STAGE_3, BoundedCache, Picture
 from app.model.prompts import annotate_prompt, best_choice_prompt, pair_prompt
 from app.model.reid_model import ReidModel
-from app.model.scoring import yes_no_ids
+from app.model.scoring import LanguageModel, yes_no_ids
 from tests.tiny_qwen import noise_picture, picture, tiny_folder, tiny_parts, with_rule
 
 SIZES = [(112, 56), (140, 84), (90, 70), (112, 56)]
@@ -186,6 +186,29 @@ def test_the_rule_of_the_manifest_is_the_rule_in_use(tmp_path):
         seen = loaded.reader.see([picture(1, 300, 111)])[0]
     assert seen.grid == (1, 12, 6)
     assert ReidModel.load(tiny_folder()).rule.fixed == (252, 140)  # no manifest: the rule of run time
+
+
+SERVED = [STAGE_1.within(252 * 140), STAGE_2, STAGE_3.within(252 * 140)]
+
+
+@pytest.mark.parametrize("rule", SERVED, ids=str)
+def test_crops_of_many_sizes_in_one_call_read_as_each_by_itself(tmp_path, monkeypatch, rule):
+    sizes = [(128, 64), (246, 90), (40, 20), (600, 300), (90, 120)]
+    crops = [picture(300 + seed, *sizes[seed % len(sizes)]) for seed in range(10)]
+    model, alone = with_rule(tmp_path / "a", rule), with_rule(tmp_path / "b", rule)
+    computed = []
+    before = LanguageModel.prefix
+    monkeypatch.setattr(LanguageModel, "prefix", lambda *given: computed.append(1) or before(*given))
+    scores = model.yes_logits("a green coat", [crops[0], crops[1]], crops)
+    assert len(computed) == 1  # one prefix, whatever the candidates' grids
+    own = [alone.yes_logits("a green coat", [crops[0], crops[1]], [crop])[0] for crop in crops]
+    np.testing.assert_allclose(scores, own, atol=1e-3)
+    read = [alone.attribute_probs([crop])[0] for crop in crops]
+    np.testing.assert_allclose(model.attribute_probs(crops), read, atol=1e-3)
+    for together, crop in zip(model.annotate(crops[:5]), crops[:5], strict=True):
+        (by_itself,) = alone.annotate([crop])
+        assert [one.attribute for one in together] == [one.attribute for one in by_itself]
+    assert sorted(model.best_choice("a green coat", crops[:1], crops[1:]).order) == list(range(9))
 
 
 def test_many_threads_share_one_model(model):

@@ -6,20 +6,25 @@ import pytest
 import torch
 
 from app.model.loading import load_weights
-from app.model.pictures import RUN_TIME
-from tests.tiny_qwen import tiny_folder, tiny_parts
+from app.model.pictures import STAGE_3, Picture
+from app.model.prompts import pair_prompt
+from app.model.vision import token_count
+from tests.tiny_qwen import noise_picture, tiny_folder, tiny_parts, with_rule
 from tests.tuning import PIXELS, records
 from training.instructions.stage_samples import Samples
 from training.stages import STAGES
+from training.tuning import packed_lists
 from training.tuning.failures import TuningError
 from training.tuning.origin import set_trained, with_lora
-from training.tuning.packed_lists import CANDIDATES, MOST_QUERIES, RecordLists, list_rule
+from training.tuning.packed_lists import CANDIDATES, MOST_QUERIES, RecordLists
+
+RULE = STAGE_3.within(PIXELS)
 
 
 @pytest.fixture(scope="module")
 def lists():
     stream = Samples(replace(STAGES[3].mixture, samples=10), records(), 4)
-    return RecordLists.of(stream, tiny_parts()[1], list_rule(PIXELS), seed=0, tokens=20_000)
+    return RecordLists.of(stream, tiny_parts()[1], RULE, seed=0, tokens=20_000)
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +35,10 @@ def drawn(lists):
 def test_a_list_is_a_function_of_its_step(lists, drawn):
     again = lists.draw(3)
     assert again.kind == drawn[3].kind
-    assert torch.equal(again.patches, drawn[3].patches) and torch.equal(again.right, drawn[3].right)
-    assert len({one.patches.sum().item() for one in drawn}) == len(drawn)
+    assert torch.equal(again.patches.values, drawn[3].patches.values) and torch.equal(
+        again.right, drawn[3].right
+    )
+    assert len({one.patches.values.sum().item() for one in drawn}) == len(drawn)
     assert {one.kind for one in drawn} == {"image", "text", "image-plus-text"}
 
 
@@ -70,7 +77,7 @@ def test_right_is_who_it_is_and_never_the_reference_itself(lists, monkeypatch):
 
 
 def test_fewer_tokens_ask_fewer_questions(lists):
-    small = RecordLists.of(lists.samples, tiny_parts()[1], list_rule(PIXELS), seed=0, tokens=900)
+    small = RecordLists.of(lists.samples, tiny_parts()[1], RULE, seed=0, tokens=900)
     for step in range(4):
         few, many = small.draw(step), lists.draw(step)
         assert len(few.right) <= max(1, len(many.right) // 2)
@@ -89,12 +96,50 @@ def test_gradients_reach_what_is_trained_and_nothing_else(drawn, lora):
     assert not [name for name in reached if "visual" in name]
 
 
-def test_lists_take_pictures_as_run_time_does_or_smaller():
-    assert list_rule(None) == list_rule(10**6) == RUN_TIME
-    height, width = list_rule(PIXELS).fixed
-    assert height * width <= PIXELS and height > width
+def test_pictures_of_several_sizes_are_asked_about_as_at_run_time(tmp_path, monkeypatch):
+    sizes = [(128, 64), (246, 90), (100, 80)]
+
+    def crop(row):
+        return noise_picture(row, *sizes[row % len(sizes)])
+
+    monkeypatch.setattr(Samples, "picture", lambda self, row: crop(row))
+    rows = []
+    before = RecordLists._pictures
+    monkeypatch.setattr(
+        RecordLists, "_pictures", lambda self, given: rows.append(list(given)) or before(self, given)
+    )
+    asked = []
+    monkeypatch.setattr(
+        packed_lists,
+        "pair_prompt",
+        lambda text, references: asked.append(text) or pair_prompt(text, references),
+    )
+    stream = Samples(replace(STAGES[3].mixture, samples=10), records(), 4)
+    mixed = RecordLists.of(stream, tiny_parts()[1], STAGE_3, seed=0, tokens=20_000)
+    model = with_rule(tmp_path / "mixed", STAGE_3)
+    kinds = set()
+    for step in range(8):
+        asked.clear()
+        one = mixed.draw(step)
+        kinds.add(one.kind)
+        assert len(set(one.patches.grids)) == 3
+        with torch.no_grad():
+            odds = one.odds(tiny_parts()[0])
+        pictures = [Picture(row, lambda row=row: crop(row)) for row in rows[-1]]
+        for question, references in enumerate(one.references):
+            text = asked[question]
+            again = model.yes_logits(text, [pictures[place] for place in references], pictures)
+            assert odds[question].numpy() == pytest.approx(again, abs=1e-3)
+    assert len(kinds) > 1
+
+
+def test_large_pictures_become_smaller_until_a_list_fits(monkeypatch):
+    monkeypatch.setattr(Samples, "picture", lambda self, row: noise_picture(row, 600, 300))
+    stream = Samples(replace(STAGES[3].mixture, samples=10), records(), 4)
+    one = RecordLists.of(stream, tiny_parts()[1], STAGE_3, seed=0, tokens=400).draw(0)
+    assert sum(token_count(grid) for grid in one.patches.grids) <= 400
 
 
 def test_lists_need_records():
     with pytest.raises(TuningError, match="drawn from records"):
-        RecordLists.of([], tiny_parts()[1], RUN_TIME, seed=0, tokens=100)
+        RecordLists.of([], tiny_parts()[1], STAGE_3, seed=0, tokens=100)

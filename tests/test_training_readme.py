@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from app.model.pictures import DEMO
 from app.model.reid_model import ReidModel
-from tests.tiny_qwen import picture, tiny_folder
+from tests.tiny_qwen import picture, with_rule
 from training.__main__ import COMMANDS, command, main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,7 +48,7 @@ def test_the_offline_run_of_the_readme_makes_what_the_app_opens(tmp_path, monkey
     """All three stages by the README's own lines, with a smaller model in the demo model's place."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "assets").mkdir()
-    (tmp_path / "assets" / "demo_qwen2vl").symlink_to(tiny_folder())
+    with_rule(tmp_path / "assets" / "demo_qwen2vl", DEMO)
     (tmp_path / "models").mkdir()
     offline = [words for words in commands(ROOT / "README.md") if "--root" not in words]
     run = [words for words in offline if words[0] in ("train", "publish") and "runs/reid/stage3" not in words]
@@ -56,6 +57,9 @@ def test_the_offline_run_of_the_readme_makes_what_the_app_opens(tmp_path, monkey
         assert main(words) == 0, capsys.readouterr().err
     model = ReidModel.load("models/try")
     assert [stage["name"] for stage in model.manifest.stages] == ["stage1", "stage2", "stage3"]
+    assert model.rule == DEMO  # taught and asked at the one size that its base knows
+    for stage in model.manifest.stages:
+        assert stage["recipe"]["image_rule"]["fixed"] == list(DEMO.fixed) and stage["max_pixels"] is None
     assert model.yes_logits("a man", [], [picture(1)]).shape == (1,)
 
 

@@ -1,8 +1,9 @@
 """Pictures as the model takes them: how large, and what it remembers of them.
 
-The paper has a size rule for each stage (section 3.3); run time has its own. All sizes are (height, width) in pixels
-and come out as multiples of 28 (two 14-pixel patches merged into one token), so that the image processor has nothing
-left to resize.
+The paper has a size rule for each stage (section 3.3). A checkpoint carries the rule of its last stage, and
+`apply_rule` makes the picture by it in training and at run time alike. All sizes are (height, width) in pixels and
+come out as multiples of 28 (two 14-pixel patches merged into one token), so that the image processor has nothing left
+to resize.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from PIL import Image
@@ -107,12 +108,30 @@ class ImageRule:
             height, width = self.at_most
         return _rounded(height, width, self.max_pixels)
 
+    def within(self, max_pixels: int | None) -> ImageRule:
+        """The same rule with no picture larger than max_pixels; None leaves it as it is."""
+        if max_pixels is None:
+            return self
+        most = min(max_pixels, self.max_pixels)
+        return replace(self, fixed=self.fixed and _rounded(*self.fixed, most), max_pixels=most)
+
+    def __str__(self) -> str:
+        """In words, for a card or a line of progress."""
+        if self.fixed:
+            return f"every picture at {_px(self.fixed)}"
+        said = []
+        if self.at_least:
+            said.append(f"under {_px(self.at_least)} brought to that")
+        if self.at_most:
+            said.append(f"over {_px(self.at_most)} brought to that")
+        return f"{', '.join(said) or 'as they are'}, at most {self.max_pixels // UNIT**2:,} tokens each"
+
 
 # Section 3.3 of the paper.
 STAGE_1 = ImageRule("stage-1", at_least=(256, 128))
 STAGE_2 = ImageRule("stage-2", at_most=(384, 192))
 STAGE_3 = ImageRule("stage-3")
-# At run time all crops get one size, so that they can be scored in batches: 45 tokens each.
+# For a checkpoint that does not say how it was taught: one size for all crops, 45 tokens each.
 RUN_TIME = ImageRule("run-time", fixed=(252, 140))
 # The demo model's: 18 tokens each.
 DEMO = ImageRule("demo", fixed=(168, 84))
@@ -127,6 +146,10 @@ def apply_rule(rule: ImageRule, image: Image.Image) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
+def _px(size: Size) -> str:
+    return f"{size[0]} x {size[1]} px"
+
+
 def _rounded(height: int, width: int, max_pixels: int) -> Size:
     """Multiples of 28 near the size, shape kept, between MIN_PIXELS and max_pixels."""
     # A strip of 1 x 5000 pixels is legal input; nothing longer than 100 : 1 reaches the model.
@@ -134,8 +157,9 @@ def _rounded(height: int, width: int, max_pixels: int) -> Size:
     rows, columns = max(1, round(height / UNIT)), max(1, round(width / UNIT))
     if rows * columns * UNIT * UNIT > max_pixels:
         shrink = math.sqrt(height * width / max_pixels)
-        rows = max(1, math.floor(height / shrink / UNIT))
-        columns = max(1, math.floor(width / shrink / UNIT))
+        # A side that fits exactly may come out a hair below a whole number.
+        rows = max(1, math.floor(height / shrink / UNIT + 1e-9))
+        columns = max(1, math.floor(width / shrink / UNIT + 1e-9))
         while rows * columns * UNIT * UNIT > max_pixels:
             rows, columns = (rows - 1, columns) if rows >= columns else (rows, columns - 1)
     elif rows * columns * UNIT * UNIT < MIN_PIXELS:

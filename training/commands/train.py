@@ -131,7 +131,7 @@ def planned(chosen: argparse.Namespace) -> list[StageRun]:
     from training.datasets.load import parse_names
     from training.stages import STAGES
     from training.tuning.failures import TuningError
-    from training.tuning.origin import Origin
+    from training.tuning.origin import Origin, kept_rule
     from training.tuning.stage_run import Hardware, StageRun
 
     if chosen.all and chosen.before:
@@ -154,10 +154,11 @@ def planned(chosen: argparse.Namespace) -> list[StageRun]:
         raise TuningError(f"--max-pixels must be {MIN_PIXELS} or more, got {chosen.max_pixels}")
     data = parse_names(chosen.data)
     files = tuple(str(file) for file in (*chosen.captions, *chosen.dropped, chosen.vectors) if file)
+    rule = kept_rule(chosen.before or chosen.base)
     before, runs = chosen.before, []
     for number in (1, 2, 3) if chosen.all else (chosen.stage,):
         try:
-            stage = STAGES[number].with_(**_changes(chosen, number))
+            stage = STAGES[number].with_(**_changes(chosen, number), image_rule=rule)
         except ValueError as error:
             raise TuningError(str(error)) from None
         out = chosen.out / stage.name if chosen.all else chosen.out

@@ -133,12 +133,7 @@ class Collator:
 
     def _rule(self, text: int, sizes: Sequence[tuple[int, int]]) -> ImageRule:
         """The rule, or a tighter one where the sample would not fit into `longest` tokens."""
-        vision = sum(token_count(_grid(self.rule.size(*size))) for size in sizes)
-        if text + vision - len(sizes) <= self.longest:
-            return self.rule
-        each = max(0, self.longest - text + len(sizes)) // len(sizes)
-        pixels = max(MIN_PIXELS, each * UNIT * UNIT)
-        return replace(self.rule, fixed=None, at_least=None, max_pixels=min(pixels, self.rule.max_pixels))
+        return fitting(self.rule, sizes, self.longest - text + len(sizes))
 
     def batch(
         self,
@@ -173,6 +168,13 @@ class Collator:
             weights=each,
             tasks=tuple(one.sample.task for one in tokenized),
         )
+
+
+def fitting(rule: ImageRule, sizes: Sequence[tuple[int, int]], tokens: int) -> ImageRule:
+    """The rule, or a tighter one by which pictures of these sizes, as taken, have at most `tokens` tokens in all."""
+    if sum(token_count(_grid(rule.size(*size))) for size in sizes) <= tokens:
+        return rule
+    return rule.within(max(MIN_PIXELS, max(0, tokens) // len(sizes) * UNIT * UNIT))
 
 
 def _grid(size: tuple[int, int]) -> Grid:

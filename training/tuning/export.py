@@ -19,13 +19,12 @@ import torch
 
 from app.model.checkpoint import CheckpointManifest, ModelError
 from app.model.loading import find_checkpoint, load_weights
-from app.model.pictures import RUN_TIME, ImageRule
+from app.model.pictures import ImageRule
 from gallery_store.files import replacing_folder, write_file
 from training.stages import Stage
 from training.tuning.failures import TuningError
 from training.tuning.optimizer import BOARD
 from training.tuning.origin import START, Loaded, Origin, base_name, load_processor
-from training.tuning.packed_lists import list_rule
 from training.tuning.progress import CURVES, LOG, duration_text, peak_memory_gb, read_rows
 from training.tuning.trainer import StageTrainer
 
@@ -36,13 +35,15 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 @dataclass(frozen=True)
 class Finished:
-    """What really happened. parameters: as training.tuning.origin.counts; dtype: of the weights; seconds: spent on
+    """What really happened. rule: by which pictures were taken, and max_pixels, the bound that was asked for, in it;
+    parameters: as training.tuning.origin.counts; dtype: of the weights; seconds: spent on
     the stage, over all resumptions; processes: devices that shared the work."""
 
     stage: Stage
     origin: Origin
     data: tuple[str, ...]
     seed: int
+    rule: ImageRule
     max_pixels: int | None
     parameters: Mapping[str, int]
     optimizer: str
@@ -112,7 +113,7 @@ def _describe(trainer: StageTrainer, done: Finished, work: Path, partial: Path, 
         name=name,
         base_model=base_name(done.origin),
         stages=stages,
-        image_rule=run_time_rule(done.max_pixels),
+        image_rule=done.rule,
         data={"sets": sets, "seeds": [stage.get("seed") for stage in stages]},
         knows=DRAWN_ONLY if all(s.startswith("synthetic") for s in sets) else "",
     )
@@ -154,11 +155,6 @@ def stage_entry(trainer: StageTrainer, done: Finished, rows: list[dict[str, Any]
         "processes": done.processes,
         "sharing": str(trainer.accelerator.distributed_type.value),
     }
-
-
-def run_time_rule(max_pixels: int | None) -> ImageRule:
-    """The rule by which the app shows crops to this checkpoint: its usual one, or within max_pixels."""
-    return RUN_TIME if max_pixels is None else list_rule(max_pixels)
 
 
 def device_name() -> str:
@@ -259,6 +255,8 @@ def model_card(manifest: CheckpointManifest, *, adapter: bool) -> str:
         + (f" {manifest.knows}" if manifest.knows else ""),
         "",
         "Open it with `python app.py --model DIR`. What it says is a candidate with a confidence, never an identity.",
+        "",
+        f"It is shown pictures as its last stage was: {manifest.image_rule}.",
         "",
         _calibrated(manifest),
         "",

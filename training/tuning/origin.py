@@ -19,6 +19,7 @@ from torch import nn
 
 from app.model.checkpoint import CheckpointManifest, ModelError
 from app.model.loading import find_checkpoint, first_line, load_weights
+from app.model.pictures import RUN_TIME, ImageRule
 from gallery_store.files import replacing_folder
 from gallery_store.torchvision_mend import mend_torchvision
 from training.stages import Stage
@@ -126,6 +127,19 @@ def base_name(origin: Origin) -> str:
         if manifest is not None:
             return manifest.base_model
     return _known(origin.base or origin.before)
+
+
+def kept_rule(spec: str | None) -> ImageRule | None:
+    """The one size that a checkpoint was taught to see all pictures at: its tower knows no other, so stages that go on
+    from it keep it. None for any other checkpoint."""
+    try:
+        folder = find_checkpoint(spec).folder if spec is not None else None
+    except ModelError:
+        return None  # Origin.check says it
+    manifest = CheckpointManifest.read(folder) if folder else None
+    # A rule of RUN_TIME's name does not say how it was taught.
+    known = manifest is not None and not manifest.image_rule.name.startswith(RUN_TIME.name)
+    return manifest.image_rule if manifest and known and manifest.image_rule.fixed else None
 
 
 def load_processor(spec: str) -> Any:

@@ -1,13 +1,13 @@
 """Packed lists over records: questions with the candidates of one data set, look-alikes among them.
 
 An option of stages 2 and 3 that is not in the paper; training.packed says why it helps. A list asks exactly
-the pair question of run time, at run time's size of pictures. Each is a pure function of (seed, step).
+the pair question of run time, of pictures by the stage's rule. Each is a pure function of (seed, step).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from app.model.pictures import RUN_TIME, ImageRule, apply_rule
+from app.model.pictures import ImageRule, apply_rule
 from app.model.prompts import pair_prompt
 from app.model.scoring import PairLayout, PromptTokens, pair_layout, yes_no_ids
-from app.model.vision import PATCH, Grid, encode_grids, pixel_patches
+from app.model.vision import Grid, Patches, encode_mixed, pixel_patches
 from gallery_store.console import remark
 from training.instructions.rng import SampleRng
 from training.instructions.stage_samples import Samples
 from training.packed import collate, listwise_loss, scores
+from training.tuning.collator import fitting
 from training.tuning.failures import TuningError
 from training.tuning.steps import StepStats
 
@@ -35,16 +36,14 @@ UNKNOWN = 255  # training.instructions.crop_index.CropIndex.value
 
 @dataclass(frozen=True)
 class PackedStep:
-    """One list. layouts: a question each; references: per question, places of its pictures in `patches`;
-    patches float32 (pictures, patches, 1176), of one grid; candidates int64 (M,): places in `patches`;
+    """One list. patches: of M pictures, all of them candidates; layouts: for each grid among them, a question each
+    about candidates of that grid; references: per question, places of its pictures in `patches`;
     right, ignored bool (Q, M): ignored candidates are neither right nor wrong."""
 
     kind: str
-    layouts: tuple[PairLayout, ...]
+    layouts: Mapping[Grid, tuple[PairLayout, ...]]
     references: tuple[tuple[int, ...], ...]
-    patches: Tensor
-    grid: Grid
-    candidates: Tensor
+    patches: Patches
     right: Tensor
     ignored: Tensor
     yes_no: tuple[int, int]
@@ -53,20 +52,28 @@ class PackedStep:
     def loss(self, model: Any, device: Any) -> Tensor:
         """training.packed's objective for a model (bare, or with an adapter) on a device."""
         bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-        tokens = encode_grids(bare.model.visual, self.patches.to(device), self.grid)
-        queries = collate(
-            bare, self.layouts, [[tokens[place] for place in pictures] for pictures in self.references]
-        )
-        odds = scores(bare, queries, tokens[self.candidates.to(device)], self.yes_no)
+        odds = self.odds(bare)
         return listwise_loss(odds.float(), self.right.to(device), self.ignored.to(device))
+
+    def odds(self, model: Any) -> Tensor:
+        """(Q, M): logit("Yes") - logit("No") of each picture for each question; candidates of one grid go together."""
+        tokens = encode_mixed(model.model.visual, self.patches)
+        references = [[tokens[place] for place in pictures] for pictures in self.references]
+        found: list[Tensor] = []
+        places: list[int] = []
+        for grid, layouts in self.layouts.items():
+            group = [place for place, other in enumerate(self.patches.grids) if other == grid]
+            candidates = torch.stack([tokens[place] for place in group])
+            found.append(scores(model, collate(model, layouts, references), candidates, self.yes_no))
+            places += group
+        back = torch.tensor(places, device=found[0].device).argsort()
+        return torch.cat(found, 1)[:, back]
 
 
 class RecordLists:
     """Draws lists over samples' records. tokens: bounds the candidates' tokens of a list."""
 
     def __init__(self, samples: Samples, processor: Any, rule: ImageRule, *, seed: int, tokens: int) -> None:
-        if rule.fixed is None:
-            raise ValueError("a list takes pictures of one size")
         self.samples, self.processor, self.rule, self.seed, self.tokens = (
             samples,
             processor,
@@ -75,7 +82,6 @@ class RecordLists:
             tokens,
         )
         self.source, self.tell = samples.stream.source, samples.stream.tell
-        self.grid: Grid = (1, rule.fixed[0] // PATCH, rule.fixed[1] // PATCH)
         self.yes_no = yes_no_ids(processor.tokenizer)
         names = samples.stream.columns.names
         self._sets = [number for number in range(len(names)) if self.source.most("any", number)]
@@ -127,27 +133,30 @@ class RecordLists:
         if not asked:
             return None
         places = {row: number for number, row in enumerate(rows)}
-        layouts: list[PairLayout] = []
+        patches = pixel_patches(list(pictures.values()))
+        layouts: dict[Grid, list[PairLayout]] = {grid: [] for grid in patches.grids}
         for text, references, _, _ in asked:
             prompt = PromptTokens(self.processor, pair_prompt(text, len(references)).messages)
-            layouts.append(pair_layout(self.processor, prompt, [self.grid] * len(references), self.grid))
-        most = max(1, self.tokens // (len(rows) * len(layouts[0].block_ids)))
-        asked, layouts = asked[:most], layouts[:most]
-        patches = pixel_patches(list(pictures.values()))
+            seen = [patches.grids[places[row]] for row in references]
+            for grid, own in layouts.items():
+                own.append(pair_layout(self.processor, prompt, seen, grid))
+        blocks = sum(len(layouts[grid][0].block_ids) for grid in patches.grids)
+        most = max(1, self.tokens // blocks)
+        asked = asked[:most]
+        questions = {grid: tuple(own[:most]) for grid, own in layouts.items()}
+        prefixed = next(iter(questions.values()))
         return PackedStep(
             kind,
-            tuple(layouts),
+            questions,
             tuple(tuple(places[row] for row in references) for _, references, _, _ in asked),
-            patches.values.reshape(len(rows), -1, patches.values.shape[1]),
-            self.grid,
-            torch.arange(len(rows)),
+            patches,
             torch.tensor([right for _, _, right, _ in asked]),
             torch.tensor([ignored for _, _, _, ignored in asked]),
             self.yes_no,
             StepStats(
-                tokens=sum(len(lay.prefix_ids) + len(rows) * len(lay.block_ids) for lay in layouts),
+                tokens=sum(len(layout.prefix_ids) + blocks for layout in prefixed),
                 pictures=len(rows),
-                pairs=len(layouts) * len(rows),
+                pairs=len(asked) * len(rows),
             ),
         )
 
@@ -215,21 +224,12 @@ class RecordLists:
         return None if UNKNOWN in shown else True
 
     def _pictures(self, rows: Sequence[int]) -> dict[int, Image.Image]:
-        """Of the rows whose picture can be opened, in their order."""
-        pictures = {}
+        """Of the rows whose picture can be opened, in their order; smaller where they would have too many tokens."""
+        pictures: dict[int, Image.Image] = {}
         for row in rows:
             try:
-                pictures[row] = apply_rule(self.rule, self.samples.picture(row))
+                pictures[row] = self.samples.picture(row)
             except (OSError, ValueError) as error:
                 remark(f"left out of a list: {self.samples.record(row).image}: {error}")
-        return pictures
-
-
-def list_rule(max_pixels: int | None) -> ImageRule:
-    """Run time's one size of pictures, or the largest of about its shape within max_pixels."""
-    assert RUN_TIME.fixed is not None
-    height, width = RUN_TIME.fixed
-    if max_pixels is None or height * width <= max_pixels:
-        return RUN_TIME
-    within = ImageRule("within", max_pixels=max_pixels).size(height, width)
-    return replace(RUN_TIME, name="run-time, smaller", fixed=within)
+        rule = fitting(self.rule, [(image.height, image.width) for image in pictures.values()], self.tokens)
+        return {row: apply_rule(rule, image) for row, image in pictures.items()}

@@ -6,7 +6,7 @@ import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ from training.tuning.export import Finished, export
 from training.tuning.failures import TuningError, is_out_of_memory, out_of_memory
 from training.tuning.optimizer import arguments, chosen_optimizer
 from training.tuning.origin import Origin, counts, load_start
-from training.tuning.packed_lists import RecordLists, list_rule
+from training.tuning.packed_lists import RecordLists
 from training.tuning.progress import RunProgress
 from training.tuning.steps import Steps
 from training.tuning.trainer import StageTrainer, last_checkpoint, read_json
@@ -72,13 +72,8 @@ class StageRun:
 
     @property
     def rule(self) -> ImageRule:
-        """The stage's image rule within max_pixels."""
-        rule = self.stage.image_rule
-        return (
-            rule
-            if self.max_pixels is None
-            else replace(rule, max_pixels=min(self.max_pixels, rule.max_pixels))
-        )
+        """The stage's image rule within max_pixels: the checkpoint will carry it, and the app ask by it."""
+        return self.stage.image_rule.within(self.max_pixels)
 
     def settings(self) -> dict[str, Any]:
         """What a resumed run must share with the run that it goes on from.
@@ -170,8 +165,9 @@ def _tuned(run: StageRun, stream: SampleStream, state: PartialState) -> Path | N
             raise TuningError(
                 "packed lists are learnt on one process; leave --packed out, or run on one device"
             )
-        rule = list_rule(run.max_pixels)
-        lists = RecordLists.of(stream, loaded.processor, rule, seed=run.seed, tokens=stage.tokens_per_batch)
+        lists = RecordLists.of(
+            stream, loaded.processor, run.rule, seed=run.seed, tokens=stage.tokens_per_batch
+        )
     steps = Steps(
         stream,
         Collator(loaded.processor, run.rule, stage.tokens_per_batch),
@@ -210,6 +206,7 @@ def _tuned(run: StageRun, stream: SampleStream, state: PartialState) -> Path | N
     if state.is_main_process:
         counted = ", ".join(f"{name} {count / 1e6:,.1f} M" for name, count in parts.items() if count)
         print(f"stage {stage.number}, {stage.title}: {counted} parameters; {len(steps):,} steps", flush=True)
+        print(f"pictures: {run.rule}", flush=True)
         if checkpoint is not None:
             print(f"going on after step {trainer.first_step:,} of {checkpoint}", flush=True)
     with _interruptible(progress):
@@ -223,6 +220,7 @@ def _tuned(run: StageRun, stream: SampleStream, state: PartialState) -> Path | N
         run.origin,
         run.data,
         run.seed,
+        run.rule,
         run.max_pixels,
         parameters=parts,
         optimizer=optimizer,
