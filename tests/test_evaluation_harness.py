@@ -40,6 +40,7 @@ CALIBRATION = Calibration(
     tau=-1,
     threshold=0.3,
     text_weight=0.25,
+    attribute_score=30.0,
 )
 
 
@@ -121,7 +122,11 @@ def test_orders_are_the_engines_own(found, queries, gallery, workers):
             "combined": ranked,
             "clip": trace.prefiltered.ids.tolist(),
             "pairwise": [
-                *trace.prefiltered.ids[:12][np.argsort(-trace.model_logits, kind="stable")].tolist(),
+                *trace.prefiltered.ids[:12][np.argsort(-trace.yes_logits, kind="stable")].tolist(),
+                *trace.prefiltered.ids[12:].tolist(),
+            ],
+            "attribute-score": [
+                *trace.prefiltered.ids[:12][np.argsort(-trace.fused.attribute_score, kind="stable")].tolist(),
                 *trace.prefiltered.ids[12:].tolist(),
             ],
             "best-choice": [
@@ -140,6 +145,20 @@ def test_orders_are_the_engines_own(found, queries, gallery, workers):
     assert found.unreadable == 1
 
 
+def test_pairwise_is_p_yes_alone_whatever_the_attributes_weigh(found, queries, gallery, workers):
+    """The attributes that the model reads have 30 times the weight of its "Yes" here: P(yes) is ranked without them."""
+    engine = workers.opened.engine(found.files[0].parent.parent / "gallery.db")
+    differs = 0
+    for ask, order in zip(queries, found.orders("pairwise"), strict=True):
+        references = (Reference(file=ask.image),) if ask.image else ()
+        trace = engine.trace(Query(ask.wanted, (), ask.text, references))
+        head = trace.prefiltered.ids[:12]
+        expected = head[np.argsort(-trace.yes_logits, kind="stable")].tolist()
+        assert [int(found.ids[c]) for c in order.tolist() if c < COUNT][:12] == expected
+        differs += expected != head[np.argsort(-trace.model_logits, kind="stable")].tolist()
+    assert differs > 2  # or nothing is tested
+
+
 def test_the_engine_without_a_manifest_is_the_pairwise_ranker(found, queries, gallery, models, tmp_path):
     with Workers(replace(models, model=str(tiny_folder()))) as plain:
         # The toy without a manifest reads pictures by another rule: its words are its own.
@@ -147,7 +166,8 @@ def test_the_engine_without_a_manifest_is_the_pairwise_ranker(found, queries, ga
         pairwise, combined, clip = (list(other.orders(r)) for r in ("pairwise", "combined", "clip"))
         assert np.array_equal(pairwise, combined)
         assert not np.array_equal(pairwise, clip)
-        assert other.chosen().tolist() == []
+        assert other.answered("best-choice").tolist() == []
+        assert other.answered("attribute-score").tolist() == [] == list(other.orders("attribute-score"))
 
 
 def test_clip_alone_ranks_by_clip(found, queries, gallery, models, tmp_path):
@@ -166,14 +186,15 @@ def test_clip_alone_ranks_by_clip(found, queries, gallery, models, tmp_path):
 def test_any_block_and_batch_give_the_same(found, queries, gallery, workers, models, tmp_path, monkeypatch):
     whole = search_all(queries, gallery, workers, work=tmp_path / "whole", block=100, best_choice=3)
     assert len(whole.files) == 1
-    assert whole.chosen().tolist() == [0, 2, 5]
+    assert whole.answered("best-choice").tolist() == [0, 2, 5]
     for ranker in ("clip", "pairwise", "combined"):
         assert same_orders(whole, found, ranker)
     monkeypatch.setattr(reid_model, "BATCH", 5)
     with Workers(models) as again:
         small = search_all(queries, gallery, again, work=tmp_path / "small")
     for one, other in zip(small.by_query(), found.by_query(), strict=True):
-        assert one.model_logits == pytest.approx(other.model_logits, abs=1e-3)
+        assert one.yes_logits == pytest.approx(other.yes_logits, abs=1e-3)
+        assert one.attribute_score == pytest.approx(other.attribute_score, abs=1e-3)
         assert one.similarities == pytest.approx(other.similarities, abs=1e-5, nan_ok=True)
 
 
@@ -183,7 +204,8 @@ def test_a_greater_k_changes_no_word_and_swaps_no_two(found, queries, gallery, m
             wide = search_all(queries, gallery, more, work=tmp_path / str(k))
         for one, other in zip(found.by_query(), wide.by_query(), strict=True):
             assert other.asked == np.isfinite(other.similarities).sum()
-            assert one.model_logits == pytest.approx(other.model_logits[: one.asked], abs=1e-3)
+            assert one.yes_logits == pytest.approx(other.yes_logits[: one.asked], abs=1e-3)
+            assert one.attribute_score == pytest.approx(other.attribute_score[: one.asked], abs=1e-3)
             head = set(one.prefiltered()[1][: one.asked].tolist())
             for ranker in ("pairwise", "combined"):
                 narrow = one.order(ranker, CALIBRATION)[: one.asked].tolist()
@@ -277,13 +299,15 @@ def test_rankers_by_the_rules(data, similarities):
     asked = data.draw(st.integers(0, len(near)))
     odds = st.lists(st.sampled_from([math.nan, -2.0, 0.0, 3.0]), min_size=asked, max_size=asked)
     words = data.draw(odds)
+    shown = data.draw(odds)
     read = data.draw(st.lists(st.sampled_from([-0.5, 0.1, 0.7]), min_size=asked, max_size=asked))
     chosen = data.draw(st.permutations(range(asked)))
     one = QueryHits(
         ids=np.arange(len(similarities)) * 3 + 5,
         similarities=np.array(similarities, np.float32),
         asked=asked,
-        model_logits=np.array(words),
+        yes_logits=np.array(words),
+        attribute_score=np.array(shown),
         fused_similarity=np.array(read, np.float32),
         rarity=3.0,
         passed=True,
@@ -293,19 +317,23 @@ def test_rankers_by_the_rules(data, similarities):
     )
 
     def by(odds_of):
-        heard = [p for p in range(asked) if not math.isnan(words[p])]
+        heard = [p for p in range(asked) if not math.isnan(odds_of(p))]
         head = sorted(heard, key=lambda p: (-odds_of(p), p))
         return [near[p] for p in head] + [c for p, c in enumerate(near) if p not in heard]
 
     expected = {
         "clip": near,
         "pairwise": by(lambda p: words[p]),
+        "attribute-score": by(lambda p: shown[p]),
         "best-choice": [near[p] for p in chosen] + near[asked:],
-        "combined": by(lambda p: 0.5 * words[p] + 4 * float(np.float32(read[p])) - 1),
+        "combined": by(lambda p: 0.5 * (words[p] + shown[p]) + 4 * float(np.float32(read[p])) - 1),
     }
     for ranker in RANKERS:
         assert one.order(ranker, CALIBRATION).tolist() == expected[ranker]
     with pytest.raises(ValueError, match="no ranker"):
         one.order("best", None)
+    for without in (None, replace(CALIBRATION, attribute_score=0)):
+        with pytest.raises(ValueError, match="no weight"):
+            one.order("attribute-score", without)
     with pytest.raises(ValueError, match="not asked"):
         replace(one, chosen=None).order("best-choice", None)

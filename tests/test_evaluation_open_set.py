@@ -110,13 +110,14 @@ def test_an_answer_is_the_apps():
         yes_logit=1, similarity=0, bias=0, clip_similarity=0, clip_bias=-9, tau=0, threshold=0.6
     )
 
-    def found(words, passed=True, rarity=0.0):
+    def found(words, passed=True, rarity=0.0, read=0.0):
         similarities = np.linspace(0.9, 0.1, 20).astype(np.float32)
         return QueryHits(
             np.arange(100, 120),
             similarities,
             len(words),
             np.array(words, float),
+            read + np.zeros(len(words)),
             similarities[: len(words)],
             rarity,
             passed,
@@ -132,6 +133,9 @@ def test_an_answer_is_the_apps():
     assert len(sure.shown) == len(sure.confidences) == SHOWN
     told = answer(found([0.0, 2.0, -1.0], rarity=4.0), replace(calibration, rarity=0.5))
     assert told.confidence == pytest.approx(1 / (1 + np.exp(-2 - 2)))
+    read = answer(found([0.0, 2.0, -1.0], read=np.array([0.0, 0.0, 5.0])), calibration)
+    assert read.shown.tolist()[:3] == [2, 1, 0]
+    assert read.confidence == pytest.approx(1 / (1 + np.exp(-4)))
     weak = answer(found([0.0, 0.1, -1.0]), calibration)
     assert weak.no_match
     assert 0 < weak.confidence < 0.6

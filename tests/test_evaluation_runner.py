@@ -75,14 +75,15 @@ def test_each_miniature_gives_its_settings(name, root, clip, capsys, tmp_path):
 def test_every_ranker_of_a_run_and_its_resumption(root, clip, capsys, tmp_path, monkeypatch):
     asked = (
         "--benchmark", "market1501", "--root", root, "--out", tmp_path, "--max-queries", "4",
-        "--rankers", "clip,pairwise,best-choice,combined", "--k-reciprocal",
+        "--rankers", "clip,pairwise,attribute-score,best-choice,combined", "--k-reciprocal",
     )  # fmt: skip
     code, out, err = evaluate(capsys, clip, *asked, "--json")
     assert code == 0, err
     first = json.loads(out)
     figures = first["settings"]["standard"]
     assert list(figures) == ["clip", "pairwise", "best-choice", "combined", "k-reciprocal"]
-    assert figures["combined"]["mAP"] == figures["pairwise"]["mAP"]  # no calibration: the word alone
+    # No calibration: what ships is P(yes) alone, and nothing gives the attributes a weight.
+    assert figures["combined"]["mAP"] == figures["pairwise"]["mAP"]
     assert first["model"]["k"] == 64 and first["model"]["encoder"].count("@") == 1
     assert first["model"]["parameters"] > 0
 
@@ -115,6 +116,21 @@ def test_without_a_model_clip_answers_alone(root, clip, capsys):
     assert code == 0 and list(told["settings"]["standard"]) == ["clip"] and told["model"]["name"] == ""
     code, out, err = evaluate(capsys, clip, *asked, "--rankers", "pairwise", model="none")
     assert (code, out) == (2, "") and "without a model" in err
+
+
+def test_the_attribute_score_needs_a_calibration_that_weighs_it(root, clip, capsys):
+    asked = (
+        "--benchmark",
+        "market1501",
+        "--root",
+        root,
+        "--rankers",
+        "attribute-score",
+        "--max-queries",
+        "2",
+    )
+    code, out, err = evaluate(capsys, clip, *asked)
+    assert (code, out) == (2, "") and "attribute-score a model whose calibration" in err
 
 
 def test_our_own_protocols_on_a_csv(root, clip, capsys, tmp_path):

@@ -16,10 +16,20 @@ CALIBRATION = Calibration(
 )
 
 
-def ranked_by(prefiltered, yes_logits, calibration, *, limit, similarity=None, affinity=None, penalty=None):
+def ranked_by(
+    prefiltered,
+    yes_logits,
+    calibration,
+    *,
+    limit,
+    similarity=None,
+    affinity=None,
+    penalty=None,
+    attribute_score=0.0,
+):
     if similarity is None:
         similarity = prefiltered.similarities[: prefiltered.asked]
-    fused = Fused(similarity, np.zeros(prefiltered.asked), affinity, penalty)
+    fused = Fused(similarity, attribute_score + np.zeros(prefiltered.asked), affinity, penalty)
     return rank_candidates(SearchTrace(prefiltered, np.asarray(yes_logits), fused, calibration), limit)
 
 
@@ -119,6 +129,17 @@ def test_a_candidate_names_its_outfit_among_those_that_were_read():
         13: (),
     }
     assert all(not c.same_outfit for c in ranked_by(found, np.zeros(3), CALIBRATION, limit=4).candidates)
+
+
+def test_p_yes_is_the_models_own_and_the_order_is_by_all_that_it_read():
+    found = prefilter(np.array([10, 11, 12], np.int64), np.array([0.5, 0.5, 0.5], np.float32), tau=-1, k=3)
+    yes_logits, score = np.array([2.0, 0.0, -1.0]), np.array([-9.0, 1.0, 40.0])
+    ranked = ranked_by(found, yes_logits, CALIBRATION, limit=3, attribute_score=score)
+    assert [c.image_id for c in ranked.candidates] == [12, 11, 10]
+    p_yes = {10: 1 / (1 + math.exp(-2)), 11: 0.5, 12: 1 / (1 + math.exp(1))}
+    assert {c.image_id: c.p_yes for c in ranked.candidates} == pytest.approx(p_yes)
+    odds = [0.7 * (yes + read) + 5 * 0.5 - 2 for yes, read in ((-1, 40), (0, 1), (2, -9))]
+    assert [c.probability for c in ranked.candidates] == pytest.approx([1 / (1 + math.exp(-o)) for o in odds])
 
 
 def test_who_looks_like_somebody_rejected_falls_back():

@@ -22,7 +22,7 @@ class Candidate:
 
     image_id: int
     similarity: float  # CLIP's, cosine and attributes, to the query, -1..1
-    p_yes: float | None  # the model's own probability, uncalibrated, 0..1; None where it was not asked
+    p_yes: float | None  # the model's own P(yes), without the attributes that it reads, 0..1; None: not asked
     probability: float  # calibrated P(same person), 0..1; never rises down a ranking
     weak: bool = False  # below what usually fits: listed, but not as an answer
     same_outfit: tuple[
@@ -159,7 +159,7 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
     places = np.concatenate([head, np.flatnonzero(in_tail)])[:limit]
     probabilities = np.concatenate([sigmoid(odds), tail_probability[in_tail]])[: len(places)]
     probabilities = np.minimum.accumulate(probabilities) if len(probabilities) else probabilities
-    head_p_yes = sigmoid(np.asarray(trace.model_logits, np.float64)[head])
+    head_p_yes = sigmoid(np.asarray(trace.yes_logits, np.float64)[head])
     p_yes = np.concatenate([head_p_yes, np.full(int(in_tail.sum()), np.nan)])[: len(places)]
     # Without a calibration and without an answer of the model there is no belief to speak of.
     believes = calibration is not None or len(head) > 0

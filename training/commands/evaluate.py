@@ -64,7 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto")
     run = parser.add_argument_group("the run")
     run.add_argument(
-        "--rankers", metavar="A,B", help="of clip, pairwise, best-choice, combined, k-reciprocal"
+        "--rankers",
+        metavar="A,B",
+        help="of clip, pairwise, attribute-score, best-choice, combined, k-reciprocal",
     )
     run.add_argument("--k-reciprocal", action="store_true", help="k-reciprocal re-ranking of CLIP as well")
     run.add_argument(

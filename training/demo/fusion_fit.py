@@ -172,6 +172,7 @@ def _fit_kind(there: Pairs, gone: Pairs, shares: tuple[float, float]) -> tuple[C
     """The calibration of one kind of query, and what it comes to. shares: of the text and of the attributes."""
     read = _best_share(there, there.attribute_scores, there.yes_logits, SCORE_SHARES)
     ratio = np.divide(*mix(there.attribute_scores, there.yes_logits, read))
+    asked = there
     there, gone = (replace(p, yes_logits=p.yes_logits + ratio * p.attribute_scores) for p in (there, gone))
     parts = mix(there.yes_logits, there.fused, _best_share(there, there.yes_logits, there.fused, YES_SHARES))
     sure = ~there.unsure
@@ -197,6 +198,8 @@ def _fit_kind(there: Pairs, gone: Pairs, shares: tuple[float, float]) -> tuple[C
     threshold = min(fit_threshold(best_there, best_gone), _least_alarming(best_there))
     return replace(calibration, threshold=threshold), {
         **_mean_ap(calibration, there),
+        "pairwise_mAP": _within(asked, asked.yes_logits),
+        "attribute_score_mAP": _within(asked, asked.attribute_scores),
         "false_alarms": float((best_there < threshold).mean()),
         "absent_found": float((best_gone < threshold).mean()),
     }
@@ -248,17 +251,20 @@ def _best(calibration: Calibration, pairs: Pairs) -> np.ndarray:
 
 
 def _mean_ap(calibration: Calibration, pairs: Pairs) -> dict[str, float]:
-    """Mean AP within the candidates, by CLIP, by the word, by both readers without it, and as the app ranks."""
+    """Mean AP within the candidates, by CLIP, by "Yes" with the attribute score, by both readers without it, and as the
+    app ranks."""
     rows = {
         "clip": clip_log_odds(calibration, pairs.similarities),
-        "word": pairs.yes_logits,
+        "model": pairs.yes_logits,
         "readers": pairs.fused,
         "combined": log_odds(calibration, pairs.yes_logits, pairs.fused),
     }
-    return {
-        f"{name}_mAP": float(np.nanmean(average_precision(scores, pairs.same, pairs.unsure)))
-        for name, scores in rows.items()
-    } | pairs.mAP
+    return {f"{name}_mAP": _within(pairs, scores) for name, scores in rows.items()} | pairs.mAP
+
+
+def _within(pairs: Pairs, scores: np.ndarray) -> float:
+    """Mean AP within the candidates."""
+    return float(np.nanmean(average_precision(scores, pairs.same, pairs.unsure)))
 
 
 def fit_fusion_weights(

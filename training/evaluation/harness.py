@@ -30,7 +30,7 @@ from training.datasets.record import DrawnPicture, Record
 from training.evaluation.hits import Hits, QueryHits, write_block
 from training.evaluation.workers import OpenedModels, Workers
 
-BLOCKS_VERSION = 3  # of what a block holds
+BLOCKS_VERSION = 4  # of what a block holds
 BLOCK = 32  # queries that are searched between two writes
 
 
@@ -206,7 +206,8 @@ def _search(opened: OpenedModels, engine: object, query: Query, choose_too: bool
         ids,
         similarities,
         prefiltered.asked,
-        trace.model_logits,
+        trace.yes_logits,
+        trace.fused.attribute_score,
         trace.fused.similarity,
         trace.rarity,
         prefiltered.passed,

@@ -20,9 +20,16 @@ from app.retrieval.ranking import order_head
 from gallery_store.files import write_file
 from training.evaluation.metrics import Relevance, slices
 
-# CLIP's similarity alone; the model's logits alone; multi-turn best choice (section 3.3 of the paper); logits and
-# similarity calibrated, as the app ships them. The last three within the prefilter's candidates.
-CLIP, PAIRWISE, BEST_CHOICE, COMBINED = RANKERS = ("clip", "pairwise", "best-choice", "combined")
+# CLIP's similarity alone; the model's P(yes) alone; the attributes that the model reads alone, where the calibration
+# gives them a weight; multi-turn best choice (section 3.3 of the paper); all of it calibrated, as the app ships it.
+# All but the first within the prefilter's candidates.
+CLIP, PAIRWISE, ATTRIBUTE_SCORE, BEST_CHOICE, COMBINED = RANKERS = (
+    "clip",
+    "pairwise",
+    "attribute-score",
+    "best-choice",
+    "combined",
+)
 PARTS = ("encode", "prefilter", "words", "best-choice")  # of the seconds of a search
 
 
@@ -31,9 +38,10 @@ class QueryHits:
     """One query's search of a gallery of U crops, ids ascending.
 
     ids: int64 (U,). similarities: float32 (U,), NaN for crops that were not searched (the query's own picture).
-    asked: how many of the nearest went to the model; model_logits: float64 (asked,), its log-odds of "Yes", nearest
-    first, NaN where it gave none; fused_similarity: float32 (asked,), theirs with what the model reads too. rarity: of
-    what the query tells in words. passed: whether any crop is more similar than tau. chosen: int64 (asked,), indices
+    asked: how many of the nearest went to the model; yes_logits: float64 (asked,), its log-odds of "Yes", nearest
+    first, NaN where it gave none; attribute_score: float64 (asked,), what the attributes that it reads add to them,
+    NaN where it read none; fused_similarity: float32 (asked,), theirs with what the model reads too. rarity: of what
+    the query tells in words. passed: whether any crop is more similar than tau. chosen: int64 (asked,), indices
     among the nearest in the order of best choice, or None where that was not asked. kind: of the query. seconds:
     float64 (4,), of PARTS.
     """
@@ -41,13 +49,19 @@ class QueryHits:
     ids: np.ndarray
     similarities: np.ndarray
     asked: int
-    model_logits: np.ndarray
+    yes_logits: np.ndarray
+    attribute_score: np.ndarray
     fused_similarity: np.ndarray
     rarity: float
     passed: bool
     chosen: np.ndarray | None
     kind: str
     seconds: np.ndarray
+
+    @property
+    def model_logits(self) -> np.ndarray:
+        """float64 (asked,): as app.retrieval.ranking.SearchTrace has them."""
+        return self.yes_logits + self.attribute_score
 
     def prefiltered(self) -> tuple[Prefiltered, np.ndarray]:
         """The engine's candidates again, and their columns int64 (n,) in `ids`."""
@@ -61,7 +75,8 @@ class QueryHits:
         """int64 (n,): columns of the searched crops, best first.
 
         Raises:
-            ValueError: no such ranker, or best choice where it was not asked.
+            ValueError: no such ranker, best choice where it was not asked, or the attribute score where the
+            calibration gives it no weight.
         """
         candidates, columns = self.prefiltered()
         if ranker == CLIP:
@@ -70,13 +85,14 @@ class QueryHits:
             if self.chosen is None:
                 raise ValueError("best choice was not asked in this search")
             head = self.chosen
-        elif ranker in (PAIRWISE, COMBINED):
-            head, _ = order_head(
-                candidates,
-                self.model_logits,
-                calibration if ranker == COMBINED else None,
-                self.fused_similarity,
-            )
+        elif ranker == PAIRWISE:
+            head, _ = order_head(candidates, self.yes_logits, None)
+        elif ranker == ATTRIBUTE_SCORE:
+            if calibration is None or not calibration.attribute_score:
+                raise ValueError("the calibration gives the attribute score no weight")
+            head, _ = order_head(candidates, self.attribute_score, None)
+        elif ranker == COMBINED:
+            head, _ = order_head(candidates, self.model_logits, calibration, self.fused_similarity)
         else:
             raise ValueError(f"no ranker {ranker!r}; there are {', '.join(RANKERS)}")
         rest = np.ones(len(columns), bool)
@@ -108,19 +124,27 @@ class Hits:
 
         Exactly the engine's order: the candidates that the model read, then the rest in CLIP's order, last the
         query's own picture and unreadable crops. Records that are one crop follow each other in gallery order.
-        For best choice, queries that were not asked are left out (see `chosen`).
+        Queries that the ranker was not asked for are left out (see `answered`).
 
         Raises:
             ValueError: no such ranker.
         """
         for hits in self.by_query():
-            if ranker != BEST_CHOICE or hits.chosen is not None:
+            if self._answers(ranker, hits):
                 yield self._records(hits.order(ranker, self.calibrations[hits.kind]))
 
-    def chosen(self) -> np.ndarray:
-        """int64: the queries for which best choice was asked."""
-        asked = [number for number, hits in enumerate(self.by_query()) if hits.chosen is not None]
+    def answered(self, ranker: str) -> np.ndarray:
+        """int64: the queries that the ranker has an order for. Best choice: those for which it was asked; the attribute
+        score: those whose calibration gives it a weight; any other: all.
+        """
+        asked = [number for number, hits in enumerate(self.by_query()) if self._answers(ranker, hits)]
         return np.array(asked, np.int64)
+
+    def _answers(self, ranker: str, hits: QueryHits) -> bool:
+        if ranker == BEST_CHOICE:
+            return hits.chosen is not None
+        calibration = self.calibrations[hits.kind]
+        return ranker != ATTRIBUTE_SCORE or bool(calibration and calibration.attribute_score)
 
     def recall(self, relevance: Relevance) -> float:
         """Prefilter recall: the share of a query's true matches that the model read, mean over the queries that
@@ -140,7 +164,7 @@ class Hits:
         """Mean seconds a query, by part; best choice over the queries that were asked it."""
         spent = np.array([hits.seconds for hits in self.by_query()])
         means = dict(zip(PARTS, spent.mean(0).tolist(), strict=True))
-        chosen = self.chosen()
+        chosen = self.answered(BEST_CHOICE)
         means["best-choice"] = float(spent[chosen, 3].mean()) if len(chosen) else 0.0
         return means
 
@@ -170,11 +194,12 @@ class Hits:
 def write_block(file: Path, hits: Sequence[QueryHits]) -> None:
     """Whole or not at all."""
     widest = max(one.asked for one in hits)
-    model_logits = np.full((len(hits), widest), np.nan)
+    yes_logits, attribute_score = np.full((2, len(hits), widest), np.nan)
     fused_similarity = np.full((len(hits), widest), np.nan, np.float32)
     chosen = np.full((len(hits), widest), -1, np.int64)
     for row, one in enumerate(hits):
-        model_logits[row, : one.asked] = one.model_logits
+        yes_logits[row, : one.asked] = one.yes_logits
+        attribute_score[row, : one.asked] = one.attribute_score
         fused_similarity[row, : one.asked] = one.fused_similarity
         if one.chosen is not None:
             chosen[row, : one.asked] = one.chosen
@@ -183,7 +208,8 @@ def write_block(file: Path, hits: Sequence[QueryHits]) -> None:
         data,
         similarities=np.stack([one.similarities for one in hits]),
         asked=np.array([one.asked for one in hits]),
-        words=model_logits,
+        yes_logits=yes_logits,
+        attribute_score=attribute_score,
         near=fused_similarity,
         rarity=np.array([one.rarity for one in hits]),
         passed=np.array([one.passed for one in hits]),
@@ -204,7 +230,8 @@ def read_block(file: Path, unique: np.ndarray) -> list[QueryHits]:
             unique,
             block["similarities"][row],
             asked := int(block["asked"][row]),
-            block["words"][row, :asked],
+            block["yes_logits"][row, :asked],
+            block["attribute_score"][row, :asked],
             block["near"][row, :asked],
             float(block["rarity"][row]),
             bool(block["passed"][row]),

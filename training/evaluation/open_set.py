@@ -122,8 +122,8 @@ class OpenSetAnswer:
 def answer(hits: QueryHits, calibration: Calibration | None) -> OpenSetAnswer:
     """As the app answers: the same function orders and judges the candidates."""
     prefiltered, _ = hits.prefiltered()
-    fused = Fused(hits.fused_similarity, np.zeros(hits.asked))
-    trace = SearchTrace(prefiltered, hits.model_logits, fused, calibration, rarity=hits.rarity)
+    fused = Fused(hits.fused_similarity, hits.attribute_score)
+    trace = SearchTrace(prefiltered, hits.yes_logits, fused, calibration, rarity=hits.rarity)
     ranked = rank_candidates(trace, SHOWN)
     shown = np.searchsorted(hits.ids, [c.image_id for c in ranked.candidates])
     confidences = np.array([c.probability for c in ranked.candidates])

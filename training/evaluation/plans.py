@@ -9,7 +9,7 @@ import numpy as np
 
 from training.evaluation.framing import HISTOGRAM, TRUTH
 from training.evaluation.harness import HarnessError
-from training.evaluation.hits import BEST_CHOICE, CLIP, COMBINED, PAIRWISE, RANKERS
+from training.evaluation.hits import ATTRIBUTE_SCORE, BEST_CHOICE, CLIP, COMBINED, PAIRWISE, RANKERS
 from training.evaluation.metrics import mean_of, paired_difference
 from training.evaluation.protocols import Benchmark, trials_of
 from training.evaluation.results import Figures, Result, figures_of
@@ -57,7 +57,10 @@ class BenchmarkPlan(EvaluationPlan):
     def result(self, measured: Measured, workers: Workers, seconds: float) -> Result:
         """Means over the trials of each setting."""
         if not measured.ranks:
-            raise HarnessError(f"{K_RECIPROCAL} needs queries by pictures alone; name another ranker too")
+            raise HarnessError(
+                f"{K_RECIPROCAL} needs queries by pictures alone, and {ATTRIBUTE_SCORE} a model whose calibration "
+                "gives it a weight; name another ranker too"
+            )
         settings: dict[str, dict[str, Figures]] = {}
         for (setting, ranker), trials in measured.ranks.items():
             more = {"prefilter_recall": float(np.mean(measured.recall[setting])), "trials": len(trials)}
@@ -144,7 +147,7 @@ class SyntheticPlan(EvaluationPlan):
         )
 
     def _differences(self, ap: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
-        """Paired bootstrap of AP: the shipped combination against CLIP and against the word, and word - CLIP."""
+        """Paired bootstrap of AP: the shipped combination against CLIP and against P(yes), and P(yes) - CLIP."""
         return {
             f"{first} - {second}": asdict(paired_difference(ap[first], ap[second], self.seed))
             for first, second in ((COMBINED, CLIP), (COMBINED, PAIRWISE), (PAIRWISE, CLIP))

@@ -11,12 +11,12 @@ from training.evaluation.results import Figures, Result
 
 def benchmark_table(result: Result) -> str:
     """A row per setting and ranker, percent; then the seconds and the notes."""
-    lines = [f"{'setting':20} {'ranker':12}    mAP  rank-1  rank-5 rank-10   mINP  recall@K  queries"]
+    lines = [f"{'setting':20} {'ranker':15}    mAP  rank-1  rank-5 rank-10   mINP  recall@K  queries"]
     for setting, rankers in result.settings.items():
         for ranker, of in rankers.items():
             shares = "  ".join(f"{100 * of[k]:6.2f}" for k in ("mAP", "rank1", "rank5", "rank10", "mINP"))
             recall = f"{100 * of['prefilter_recall']:8.2f}" if "prefilter_recall" in of else " " * 8
-            lines.append(f"{setting:20} {ranker:12} {shares}  {recall}  {of['queries']:7}")
+            lines.append(f"{setting:20} {ranker:15} {shares}  {recall}  {of['queries']:7}")
     lines.append("  ".join(f"{part} {seconds:.3f} s" for part, seconds in result.seconds.items()))
     return "\n".join([*lines, *result.notes])
 

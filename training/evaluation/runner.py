@@ -144,7 +144,8 @@ def _ranked(
 ) -> tuple[np.ndarray, Orders] | None:
     """The queries of the trial that the ranker was asked for this setting, int64 (q,), and their orders.
 
-    None where it cannot be asked: k-reciprocal needs a picture, and no words, in every query; histograms a picture.
+    None where it cannot be asked: k-reciprocal needs a picture, and no words, in every query; histograms a picture; the
+    attribute score a calibration that gives it a weight.
     """
     if isinstance(setting, DrawnSetting) and ranker in FRAMING:
         scores = framing_scores(trial, setting, ranker)
@@ -155,9 +156,9 @@ def _ranked(
             return None
         reranked = list(_reranked(trial, setting, hits, workers, work))
         return setting.rows, lambda: reranked
-    asked = hits.chosen() if ranker == BEST_CHOICE else np.arange(len(trial.queries))
+    asked = hits.answered(ranker)
     mine = np.isin(asked, setting.rows)
-    if not mine.any():
+    if not mine.any() or (ranker != BEST_CHOICE and mine.sum() < len(setting.rows)):
         return None
     return asked[mine], lambda: (order for order, own in zip(hits.orders(ranker), mine, strict=True) if own)
 
