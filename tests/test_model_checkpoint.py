@@ -46,7 +46,7 @@ def manifest():
         },
         data={"synthetic": {"world": 1, "people": 100}},
         figures={"rank-1": 0.9},
-        knows="Knows drawn people only.",
+        knows="drawn people only",
     )
 
 

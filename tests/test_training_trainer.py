@@ -63,7 +63,7 @@ def test_the_manifest_and_the_card_say_what_happened(done):
     manifest = CheckpointManifest.read(done / "stage3")
     assert [stage["name"] for stage in manifest.stages] == ["stage1", "stage2", "stage3"]
     assert manifest.base_model == str(tiny_folder())
-    assert manifest.knows == "Knows drawn people only."
+    assert manifest.knows == "drawn people only"
     assert manifest.image_rule.fixed == (84, 56)
     last = manifest.stages[-1]
     assert sum(last["samples"].values()) == 12

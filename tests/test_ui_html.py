@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cards import Card
 from app.chat.chips import Chip
+from app.model.checkpoint import CheckpointManifest
 from app.retrieval.comparison import Comparison
 from app.retrieval.ranking import Ranking, Timings
-from app.ui.html import PAGE, Sought, candidates_html, chips_html, cropper_html, selected_html
+from app.ui.html import (
+    PAGE,
+    UNCALIBRATED,
+    Sought,
+    candidates_html,
+    chips_html,
+    cropper_html,
+    header_html,
+    selected_html,
+)
 
 EVIL = "<img src=x onerror=alert(1)>\"'&"
 
@@ -94,3 +106,29 @@ def test_line_breaks_beside_tags_are_no_text() -> None:
     page = candidates_html([card(), card(image_id=8)], ranking(), 7, 3) + chips_html([Chip("a", "b", "text")])
     assert "\n" not in re.sub(r"<[^>]*>", "", page)
     assert ">b<button" in page and "</li><li" in page
+
+
+@pytest.mark.parametrize(
+    ("manifest", "caution"),
+    [
+        (None, UNCALIBRATED),
+        ({"knows": ""}, UNCALIBRATED),
+        ({"knows": "drawn people only"}, f"Knows drawn people only. {UNCALIBRATED}"),
+        ({"knows": "Knows drawn people only."}, f"Knows drawn people only. {UNCALIBRATED}"),
+        (
+            {"knows": "drawn people only", "calibrations": {"clip@2": {}}},
+            f"Knows drawn people only. {UNCALIBRATED}",
+        ),
+        ({"knows": "drawn people only", "calibrations": {"clip@1": {}}}, "Knows drawn people only."),
+        ({"calibrations": {"clip@1": {}}}, ""),
+    ],
+)
+def test_the_header_says_what_the_model_knows_and_whether_it_is_calibrated_with_this_clip(manifest, caution):
+    made = None if manifest is None else CheckpointManifest("tuned", "base", **manifest)
+    engine = SimpleNamespace(
+        model=SimpleNamespace(name="tuned", manifest=made),
+        encoder=SimpleNamespace(name="clip", version="1"),
+        store=SimpleNamespace(count=lambda: 2, cameras=lambda: ["1"]),
+    )
+    page = header_html(engine)
+    assert re.findall(r'cr-caution">([^<]*)<', page) == ([caution] if caution else [])

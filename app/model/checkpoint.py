@@ -103,7 +103,7 @@ class CheckpointManifest:
     affinity: encoder -> whose attributes are compared, "both" readers' or the "model"'s alone -> AffinityWeights;
     none leaves every crop to itself.
     data: what it was trained on. figures: what was measured, by name.
-    knows: a sentence for the screen, e.g. "Knows drawn people only."
+    knows: what follows "Knows" on the screen, e.g. "drawn people only"; "" where nothing is to be said.
     """
 
     __pydantic_config__ = _NO_OTHER_KEYS

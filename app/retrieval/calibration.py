@@ -33,5 +33,5 @@ def log_odds(
 
 
 def clip_log_odds(calibration: Calibration, similarities: np.ndarray) -> np.ndarray:
-    """float64 (n,) of P(same person) from the CLIP cosine alone."""
+    """float64 (n,) of P(same person) from the prefilter's similarity alone."""
     return calibration.clip_similarity * np.asarray(similarities, np.float64) + calibration.clip_bias

@@ -46,8 +46,8 @@ class Ranking:
 
     searched: crops in the gallery that passed the filters; scored: those that the model read;
     total: crops in the gallery; no_match: the model believes that nobody in the gallery matches;
-    calibrated: False for a checkpoint without a manifest; stopped: the operator stopped the search and
-    the rest follows in CLIP order; penalized: candidates that look like somebody rejected rank lower for it.
+    calibrated: False where no calibration fits this CLIP and kind of query; stopped: the operator stopped the
+    search and the rest follows in CLIP order; penalized: candidates that look like somebody rejected rank lower for it.
     """
 
     candidates: tuple[Candidate, ...]

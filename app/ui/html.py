@@ -17,6 +17,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from app.cards import Card, camera_name
 from app.chat.chips import Chip
 from app.chat.reply import labels_of
+from app.model.checkpoint import encoder_key
 from app.retrieval.comparison import Comparison
 from app.retrieval.engine import Engine
 from app.retrieval.ranking import Ranking
@@ -62,14 +63,17 @@ def guide_html(engine: Engine) -> str:
 
 
 def _model_in_words(engine: Engine) -> dict[str, str]:
-    """The model's name and what it knows, or that its confidences are not calibrated."""
+    """The model's name, what it knows, and whether its confidences are calibrated with this CLIP."""
     if engine.model is None:
         return {"name": "CLIP alone", "caution": "No model reads the candidates."}
     name, manifest = shown_name(engine.model.name), engine.model.manifest
-    if manifest is None:
-        return {"name": name, "caution": UNCALIBRATED}
-    knows = manifest.knows.strip().rstrip(".")
-    return {"name": name, "caution": f"Knows {knows}." if knows else ""}
+    cautions = []
+    if manifest is not None and (knows := manifest.knows.strip().rstrip(".").removeprefix("Knows ")):
+        cautions.append(f"Knows {knows}.")
+    encoder = engine.encoder
+    if manifest is None or encoder_key(encoder.name, encoder.version) not in manifest.calibrations:
+        cautions.append(UNCALIBRATED)
+    return {"name": name, "caution": " ".join(cautions)}
 
 
 def shown_name(name: str) -> str:

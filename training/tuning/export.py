@@ -28,7 +28,7 @@ from training.tuning.origin import START, Loaded, Origin, base_name, load_proces
 from training.tuning.progress import CURVES, LOG, duration_text, peak_memory_gb, read_rows
 from training.tuning.trainer import StageTrainer
 
-DRAWN_ONLY = "Knows drawn people only."
+DRAWN_ONLY = "drawn people only"
 LAST_LOSSES = 5  # log rows that a final loss is the mean of
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -252,7 +252,7 @@ def model_card(manifest: CheckpointManifest, *, adapter: bool) -> str:
         f"A Qwen2-VL that says whether two pictures, or a picture and a description, are of one person. Tuned by"
         f" ChatReID from `{base}`"
         + (", as a LoRA adapter." if adapter else ".")
-        + (f" {manifest.knows}" if manifest.knows else ""),
+        + (f" Knows {manifest.knows}." if manifest.knows else ""),
         "",
         "Open it with `python app.py --model DIR`. What it says is a candidate with a confidence, never an identity.",
         "",
