@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 
 from app.model.checkpoint import CheckpointManifest
+from app.model.pictures import STAGE_3
 from app.model.reid_model import ReidModel
 from tests.tiny_qwen import picture, tiny_folder
-from tests.tuning import DATA, SMALL, changed, other_base, parts, train, weights
+from tests.tuning import DATA, PIXELS, SMALL, changed, other_base, parts, train, weights
 from training.__main__ import main
 from training.stages import STAGES
 from training.tuning.curves import ALL, draw_curves, series
@@ -64,7 +65,7 @@ def test_the_manifest_and_the_card_say_what_happened(done):
     assert [stage["name"] for stage in manifest.stages] == ["stage1", "stage2", "stage3"]
     assert manifest.base_model == str(tiny_folder())
     assert manifest.knows == "drawn people only"
-    assert manifest.image_rule.fixed == (84, 56)
+    assert manifest.image_rule == STAGE_3.within(PIXELS)
     last = manifest.stages[-1]
     assert sum(last["samples"].values()) == 12
     assert last["steps"] == 3
