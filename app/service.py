@@ -115,7 +115,7 @@ class ChatService:
         number = (
             image_id if isinstance(image_id, int | float) and not isinstance(image_id, bool) else math.nan
         )
-        if isinstance(image_id, str) and image_id.strip().isdigit():
+        if isinstance(image_id, str) and image_id.strip().isdecimal():
             number = int(image_id)
         if not math.isfinite(number) or number != int(number):
             raise Refused(f"An image id is a whole number, not {str(image_id)[:40]!r}.")

@@ -52,8 +52,9 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     """An empty folder beside `folder` to fill, by one writer at a time. When the block ends its files are synced
     and it takes the name, in place of an older folder; when the block fails it is removed, and an older folder
     stays. Between two renames there is no folder of the name for a moment; should the program be killed just
-    then, the next call first puts the older one back.
+    then, the next call first puts the older one back. A symbolic link stays one: what it points to is replaced.
     """
+    folder = folder.resolve()
     partial = folder.with_name(f".{folder.name}.part")
     older = folder.with_name(f".{folder.name}.old")
 

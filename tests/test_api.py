@@ -195,7 +195,7 @@ def test_a_very_long_message_is_answered(client: Client) -> None:
     assert len(reply) < 4000
 
 
-@pytest.mark.parametrize("image_id", [0, -1, 10**9, 10**30, 1.5, "abc", None, [1], True])
+@pytest.mark.parametrize("image_id", [0, -1, 10**9, 10**30, 1.5, "abc", "²", None, [1], True])
 @pytest.mark.parametrize("name", ["/search_with", "/confirm", "/reject", "/select"])
 def test_an_unknown_image_id_is_refused(client: Client, name: str, image_id: Any) -> None:
     with pytest.raises(AppError) as caught:

@@ -58,6 +58,59 @@ def test_a_server_is_asked_as_openai_s_is(folder):
     assert "secret" not in (folder / "c.jsonl").read_text()
 
 
+def test_a_key_is_stripped_and_one_that_no_request_carries_is_refused_unseen(folder):
+    with server(honest) as (address, asked):
+        RemoteCaptioner(address, "m", " secret\n").describe([noise_picture(1)])
+    assert asked[0][1]["Authorization"] == "Bearer secret"
+    for key in ("sec\nret", "s\u00e9cret", "sec\x00ret"):
+        with pytest.raises(CaptionerError, match="characters that no request can carry") as caught:
+            RemoteCaptioner("http://127.0.0.1:9/v1", "m", key)
+        assert key not in str(caught.value)
+
+
+PROXIES = [f"{name}_proxy" for name in ("http", "https", "all", "no")]
+
+
+@pytest.fixture
+def no_proxies(monkeypatch):
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("variable", "proxy"),
+    [
+        ("all_proxy", "socks5://127.0.0.1:9"),
+        ("https_proxy", "garbage://x"),
+        ("no_proxy", "[::1]"),
+        ("no_proxy", "*"),
+    ],
+)
+def test_a_proxy_of_other_addresses_is_left_alone(folder, no_proxies, variable, proxy):
+    if variable == "no_proxy":
+        no_proxies.setenv("http_proxy", "http://127.0.0.1:9" if proxy == "*" else "")
+    no_proxies.setenv(variable, proxy)
+    with server(honest) as (address, asked):
+        RemoteCaptioner(address, "m").describe([noise_picture(1)])
+    assert len(asked) == 2
+
+
+def test_the_environments_proxy_is_asked(no_proxies):
+    with server(honest) as (address, asked):
+        no_proxies.setenv("http_proxy", address.removeprefix("http://").removesuffix("/v1"))
+        RemoteCaptioner("http://captions.invalid/v1", "m").describe([noise_picture(1)])
+    assert {path for path, *_ in asked} == {"http://captions.invalid/v1/chat/completions"}
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "garbage://x"])
+def test_a_proxy_that_cannot_be_used_is_one_sentence(no_proxies, proxy):
+    no_proxies.setenv("http_proxy", proxy)
+    with pytest.raises(CaptionerError, match="proxy of this environment cannot be used"):
+        RemoteCaptioner("http://captions.invalid/v1", "m")
+
+
 def test_a_run_goes_on_behind_the_last_whole_line(folder):
     file = folder / "c.jsonl"
     with server(honest) as (address, asked):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zlib
 from base64 import b64decode
 
 import numpy as np
@@ -10,8 +11,10 @@ from PIL import Image
 from scipy.io import savemat
 
 from tests.miniatures import save, write_miniature
+from training.datasets import mat_split
 from training.datasets.faults import BAD_FILE, DataSetError
 from training.datasets.load import load
+from training.datasets.mat_split import read_split
 
 PEOPLE = [(pair, person) for pair in (1, 2) for person in (1, 2)]
 NAMES = [f"{a}_{b:03d}_{view}_{n:02d}.png" for a, b in PEOPLE for view in (1, 2) for n in (1, 2)]
@@ -36,6 +39,13 @@ BIG_ENDIAN = (
     "IOaA0iDACuWDMCMUc5YUJWbmxWemVDDAAScQO9h/gHAcoIIOHFBaAEprQWkdKK0HpQ0gNABAfQiJAAAADwAAADR4nGNgYOBjYGBw"
     "AGI2IOYAYk4GCGCF8lmAmBGKOQtLU4sq4zNTKqCKgLJMrOyc3ABq0wSCAAAADwAAADl4nGNgYOBjYGDwAGI2IOYAYm4GCGCF8lmA"
     "mBGKudMTc3JSiyrjM1MqoMrA8hxA3RwMXAw8AKCTBVI="
+)
+# A split file with one byte changed, by which SciPy 1.17's parser crashes its process.
+CRASHING = (
+    "eNqtU91KwzAU7tyPm5Pize7PA+hIUrvZXtkJgmDFi93HwroRiO3MqswX2LWP4KOa4BkLcxdaE0g/zmnO90NImkzvkwmEQwJpMr2Y"
+    "C5nDo8yqeameY1iWK7E+hxuVZ1U+g7KI4VYJeCjfgI2BhDGN4iACRtjIq7Ead6mv4aPpeR2NXdPCX22sT7HXwNoYlGJVmblrbzfX"
+    "2psz532L7wxrygkhXH/pcFksvnt1eJjmoZxt/ssTaB7mwI/JFXDmJNelAz8mV+jAj8k1+uln8Guez12usQM/JteVo/uK3NwXJW7u"
+    "i9I9P08Wj3+Ap4XY07tSmSi4mK3xnHm3YOkcITYRt77+qvPymqv3AzptrDuIx4jdGjp9vReZlLbSVqeHcyeIfcuHWV9e0l/5"
 )
 MAT = "cuhk03_new_protocol_config_labeled.mat"
 
@@ -114,12 +124,46 @@ def test_missing_and_broken_split_files_are_told(folder):
 def test_a_matlab_file_cut_anywhere_is_refused_in_one_sentence(folder, packed):
     matlab(folder, packed)
     whole = (folder / MAT).read_bytes()
-    for size in range(0, len(whole) - 1, max(1, len(whole) // 150)):
+    cuts = range(0, len(whole) - 1, max(1, len(whole) // 150))
+    for size in cuts:
         (folder / MAT).write_bytes(whole[:size])
-        with pytest.raises(DataSetError) as problem:
-            load("cuhk03", folder.parent)
-        [fault] = problem.value.faults
-        assert fault.startswith(f"{BAD_FILE}: {folder / MAT}: it is ") and "\n" not in fault
+        with pytest.raises(Exception):  # noqa: B017 (whatever SciPy raises)
+            read_split(folder / MAT)
+    for size in cuts[::25]:
+        (folder / MAT).write_bytes(whole[:size])
+        assert told_of(folder).startswith("it is ")
+
+
+def told_of(folder):
+    """The one fault that refuses the split file."""
+    with pytest.raises(DataSetError) as problem:
+        load("cuhk03", folder.parent)
+    [fault] = problem.value.faults
+    assert fault.startswith(f"{BAD_FILE}: {folder / MAT}: ") and "\n" not in fault
+    return fault.removeprefix(f"{BAD_FILE}: {folder / MAT}: ")
+
+
+def test_a_file_that_crashes_the_parser_is_refused_in_one_sentence(folder):
+    (folder / MAT).write_bytes(zlib.decompress(b64decode(CRASHING)))
+    assert told_of(folder) == "it is damaged or cut off"
+
+
+def test_a_small_file_that_unpacks_to_much_is_refused_unread(folder):
+    matlab(folder, train_idx=np.ones((mat_split.MOST_ENTRIES + 1, 1)))
+    assert (folder / MAT).stat().st_size < 50_000
+    assert told_of(folder) == "it is too large for a split"
+
+
+@pytest.mark.parametrize("odd", [[0], [-1], [99], [1.5], [np.inf], [1j], "12"])
+def test_indices_that_are_no_places_of_the_list_are_refused(folder, odd):
+    matlab(folder, train_idx=odd)
+    assert told_of(folder) == "it is no split of the new protocol"
+
+
+def test_indices_in_a_row_or_a_matrix_are_read_column_by_column(folder):
+    matlab(folder, train_idx=np.array(TRAIN[:2])[None] + 1, query_idx=np.array([[1, 3], [2, 4]]))
+    split = read_split(folder / MAT)
+    assert split["train_idx"] == [n + 1 for n in TRAIN[:2]] and split["query_idx"] == [1, 2, 3, 4]
 
 
 def test_names_that_are_no_texts_are_refused(folder):

@@ -109,3 +109,14 @@ def test_what_is_below_a_folder_is_synced_names_and_all(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "_sync", lambda path: synced.append(path.name))
     sync_tree(tmp_path)
     assert synced == [tmp_path.name, "sub", "a"]
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    for text in ("old", "new"):
+        with replacing_folder(tmp_path / "link") as partial:
+            (partial / text).write_text(text)
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+    assert [path.name for path in (tmp_path / "real").iterdir()] == ["new"]

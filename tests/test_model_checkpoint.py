@@ -96,6 +96,17 @@ def test_a_manifest_of_schema_1_means_the_same(tmp_path):
             CheckpointManifest.read(tmp_path)
 
 
+@pytest.mark.parametrize("group", ["calibrations", "kin"])
+def test_a_manifest_of_schema_1_has_no_keys_of_today(tmp_path, group):
+    path = manifest().write(tmp_path)
+    old = in_schema_1(json.loads(path.read_text()))
+    for values in next(iter(old[group].values())).values():
+        values |= {"attribute_share": 0.5} if group == "calibrations" else {"attributes": 1.0}
+    path.write_text(json.dumps(old))
+    with pytest.raises(ModelError, match="unknown keys"):
+        CheckpointManifest.read(tmp_path)
+
+
 @pytest.mark.parametrize("key", ["schema", "prompt_version", "vocabulary_version"])
 @pytest.mark.parametrize(
     ("value", "mend"), [(99, "update ChatReID"), (0, "train the checkpoint again"), ("x", "train")]

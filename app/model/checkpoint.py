@@ -191,7 +191,7 @@ class CheckpointManifest:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"]))
-            why = f"{place}: {first['msg']}"
+            why = f"{place}: {first['msg']}".removeprefix(": ").replace("Value error, ", "")
         except (TypeError, ValueError, AttributeError) as error:
             why = str(error)
         raise ModelError(f"{path} is not a manifest ({why}); copy the checkpoint again")
@@ -216,12 +216,16 @@ def _from_schema_1(raw: Mapping[str, Any]) -> dict[str, Any]:
 
     def renamed(groups: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
         return {
-            encoder: {
-                group: {names.get(key, key): value for key, value in values.items()}
-                for group, values in by_group.items()
-            }
+            encoder: {group: today(values, names) for group, values in by_group.items()}
             for encoder, by_group in groups.items()
         }
+
+    def today(values: Any, names: Mapping[str, str]) -> Any:
+        if not isinstance(values, Mapping):
+            return values  # refused where it stands
+        if new := (set(names.values()) - set(names)) & set(values):
+            raise ValueError(f"unknown keys {', '.join(sorted(new))}")
+        return {names.get(key, key): value for key, value in values.items()}
 
     if new := {"fusion_weights", "affinity"} & set(raw):
         raise ValueError(f"unknown keys {', '.join(sorted(new))}")

@@ -28,8 +28,10 @@ def log_odds(
     model_logits: logit("Yes") - logit("No"), with the attribute score. rarity: how rare is what the words say, nats.
     """
     logits, similarities = np.asarray(model_logits, np.float64), np.asarray(similarities, np.float64)
-    told = calibration.rarity * np.asarray(rarity, np.float64)
-    return calibration.yes_logit * logits + calibration.similarity * similarities + told + calibration.bias
+    by_rarity = calibration.rarity * np.asarray(rarity, np.float64)
+    return (
+        calibration.yes_logit * logits + calibration.similarity * similarities + by_rarity + calibration.bias
+    )
 
 
 def clip_log_odds(calibration: Calibration, similarities: np.ndarray) -> np.ndarray:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from PIL import Image
@@ -67,11 +69,11 @@ def annotation_question() -> list[Message]:
     lines = [
         f"{entry}: {' '.join('|'.join(KINDS[kind]) for kind in kinds)}" for entry, kinds in ENTRIES.items()
     ]
-    read_answers = (
+    form = (
         '\nAnswer in one line of this form, with one word out of each group, and "unseen" where the picture does'
         " not show it:\n" + "; ".join(lines)
     )
-    content = [*message["content"], {"type": "text", "text": read_answers}]
+    content = [*message["content"], {"type": "text", "text": form}]
     return [{**message, "content": content}]
 
 
@@ -128,7 +130,8 @@ class LocalCaptioner:
 class RemoteCaptioner:
     """A server at ADDRESS/chat/completions.
 
-    key: sent as a bearer token; never written anywhere. tries, wait: how often, and after how many seconds
+    key: sent as a bearer token; never written anywhere. A proxy is taken from the environment as urllib takes it
+    (HTTP_PROXY, HTTPS_PROXY, NO_PROXY). tries, wait: how often, and after how many seconds
     (doubled each time), an answer that may be better next time is asked for again. timeout: seconds without a byte.
     """
 
@@ -148,9 +151,20 @@ class RemoteCaptioner:
         self.url = address.rstrip("/") + "/chat/completions"
         self.model, self.batch = model, batch
         self.tries, self.wait = tries, wait
+        key = key.strip()
+        if not (key.isascii() and key.isprintable()):
+            raise CaptionerError("the key has characters that no request can carry; set it again")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        # The machine's own certificates, not those of a package.
-        self._client = httpx.Client(timeout=timeout, verify=ssl.create_default_context())
+        try:
+            # The machine's own certificates, not those of a package.
+            self._client = httpx.Client(
+                timeout=timeout,
+                verify=ssl.create_default_context(),
+                proxy=_proxy(address),
+                trust_env=False,
+            )
+        except (ImportError, ValueError, httpx.InvalidURL) as problem:
+            raise CaptionerError(f"the proxy of this environment cannot be used: {problem}") from None
 
     def describe(self, pictures: Sequence[Image.Image]) -> list[PictureDescription | CaptionerError]:
         """Pictures are asked about side by side."""
@@ -201,6 +215,15 @@ def read_answers(caption: str, annotation: str) -> PictureDescription:
     """The two answers, read."""
     attributes = {attribute.kind: attribute.value for attribute in parse_annotation(annotation)}
     return PictureDescription(" ".join(caption.split()), attributes)
+
+
+def _proxy(address: str) -> str | None:
+    """The environment's proxy for an address; None where it has none, or excepts the host."""
+    url = urlsplit(address)
+    proxy = getproxies().get(url.scheme)
+    if not proxy or proxy_bypass(url.netloc.rpartition("@")[2]):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _parts(message: Message, picture: Image.Image) -> list[dict[str, Any]]:

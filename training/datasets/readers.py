@@ -8,14 +8,16 @@ pictures or lines: it adds to Faults and goes on.
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from training.datasets import mat_split
 from training.datasets.faults import (
     BAD_FILE,
     BAD_LINE,
@@ -279,10 +281,7 @@ def by_split_file(pictures: Sequence[str], files: Sequence[str]) -> Reader:
 def _from_json(file: Path) -> dict[str, list[str]]:
     """Its paths are those of the machine that wrote it: only the names count."""
     split: dict[str, Any] = json.loads(file.read_text("utf-8"))[0]
-    return {
-        part: [re.split(r"[/\\]", path)[-1] for path, _, _ in split[part]]
-        for part in ("train", "query", "gallery")
-    }
+    return {part: [re.split(r"[/\\]", path)[-1] for path, _, _ in split[part]] for part in mat_split.SPLITS}
 
 
 class MatFileError(ValueError):
@@ -290,25 +289,24 @@ class MatFileError(ValueError):
 
 
 def _from_mat(file: Path) -> dict[str, list[str]]:
-    """filelist: a cell of names; train_idx, query_idx, gallery_idx: places in it, from 1."""
-    from scipy.io import loadmat
-
-    splits = ("train", "query", "gallery")
+    """By training.datasets.mat_split, whose process a damaged file may crash."""
     with file.open("rb") as opened:
         byte_order = opened.read(128)[126:]
     if byte_order not in (b"IM", b"MI"):
         raise MatFileError(_NO_MAT5)
+    command = [sys.executable, "-P", mat_split.__file__, str(file)]
+    one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     try:
-        wanted = ["filelist", *(f"{split}_idx" for split in splits)]
-        variables = loadmat(file, appendmat=False, variable_names=wanted, squeeze_me=True)
-    except NotImplementedError:
-        raise MatFileError(_NO_MAT5) from None
-    except Exception:  # SciPy raises whatever its parser meets in bytes that are not what they claim to be
+        done = subprocess.run(
+            command, capture_output=True, env=one_thread, timeout=2 * mat_split.MOST_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
         raise MatFileError("it is damaged or cut off") from None
-    names = np.atleast_1d(variables["filelist"]).tolist()
-    if not all(isinstance(name, str) for name in names):
-        raise TypeError
-    return {
-        split: [names[int(number) - 1] for number in np.atleast_1d(variables[f"{split}_idx"])]
-        for split in splits
-    }
+    if done.returncode == mat_split.NO_SPLIT:
+        raise ValueError
+    if done.returncode:
+        reasons = {mat_split.NO_MAT5: _NO_MAT5, mat_split.TOO_LARGE: "it is too large for a split"}
+        raise MatFileError(reasons.get(done.returncode, "it is damaged or cut off"))
+    split = json.loads(done.stdout)
+    names = split["filelist"]
+    return {part: [names[number - 1] for number in split[f"{part}_idx"]] for part in mat_split.SPLITS}
