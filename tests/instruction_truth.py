@@ -47,6 +47,19 @@ def contradicts(columns, row, text) -> bool:
     return wrong or any(own.get(a.kind) == a.value for a in said.unwanted)
 
 
+def _differ(columns, prompt, references, candidates, matches) -> None:
+    """Asserts that a question in our own words says of its pictures what may differ between them."""
+    if not prompt.startswith("Query: "):
+        return
+    lights = {bool(columns.infrared[a] != columns.infrared[b]) for a in references for b in candidates}
+    assert ("both infrared and visible" in prompt) == (True in lights)
+    if "Now: " in prompt:
+        assert "different clothing" in prompt
+    for match in matches:
+        same = any(columns.outfit[match] == columns.outfit[row] for row in references)
+        assert same or "different clothing" in prompt
+
+
 def _named(sample) -> set[int]:
     return {int(number) - 1 for number in re.findall(r"Image (\d+)", sample.answer)}
 
@@ -66,6 +79,7 @@ def _pair(columns, sample, prompt, texts):
     assert first != second
     assert (columns.person[first] == columns.person[second]) == (sample.answer == YES)
     assert sample.answer in (YES, NO)
+    _differ(columns, prompt, [first], [second], [second] if sample.answer == YES else [])
 
 
 def _gallery(mode):
@@ -167,6 +181,7 @@ def _mixed(columns, sample, prompt, texts):
     named = _named(sample)
     assert len(named) == 1 or (not named and sample.answer == NONE_OF_THEM)
     text = re.search(r"Now: (.*)\.\n", prompt).group(1)
+    _differ(columns, prompt, [query], gallery, [])
     for place, row in enumerate(gallery, 1):
         same = columns.person[row] == columns.person[query]
         if place in named:
@@ -185,6 +200,7 @@ def _best(columns, sample, prompt, texts):
     }
     assert _named(sample) == right
     assert len(right) == (sample.answer != NONE_OF_THEM)
+    _differ(columns, prompt, query, gallery, [gallery[place - references] for place in right])
 
 
 def _question(columns, sample, prompt, texts):
@@ -192,6 +208,7 @@ def _question(columns, sample, prompt, texts):
         return _text_pair(columns, sample, prompt, texts)
     first, last = sample.pictures
     assert (columns.person[first] == columns.person[last]) == (sample.answer == YES)
+    _differ(columns, prompt, [first], [last], [last] if sample.answer == YES else [])
     if texts and "Now:" in prompt and sample.answer == YES:
         assert not contradicts(columns, last, re.search(r"Now: (.*)\.\n", prompt).group(1))
     return None

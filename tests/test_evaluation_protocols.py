@@ -113,6 +113,7 @@ def test_ltcc_by_hand():
     # q1: right (the same clothes), wrong, right: (1 + 2/3) / 2. q2: second.
     assert standard.mAP == pytest.approx(((1 + 2 / 3) / 2 + 1 / 2) / 2)
     assert (standard.rank1, standard.queries_without_match) == (1 / 2, 0)
+    assert all(query.other_clothes for query in trial.queries)
 
 
 def test_prcc_by_hand():
@@ -128,6 +129,7 @@ def test_prcc_by_hand():
     scores = np.array([[0, 1], [0, 1], [1, 0]])  # C1 finds person 2, C2 person 2, B1 person 1
     assert figures(trials[0], "clothes-changing", scores).rank1 == 1 / 2
     assert figures(trials[0], "same-clothes", scores) == Metrics(1, 1, 1, 1, 1, 1, 0)
+    assert [query.other_clothes for query in trials[0].queries] == [True, True, False]
 
 
 def sysu(people="12"):

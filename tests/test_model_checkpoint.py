@@ -118,6 +118,16 @@ def test_an_unknown_version_is_refused_with_the_mend(tmp_path, key, value, mend)
         CheckpointManifest.read(tmp_path)
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_each_known_version_of_the_prompts_is_read_and_kept(tmp_path, version):
+    path = manifest().write(tmp_path)
+    assert json.loads(path.read_text())["prompt_version"] == 2
+    path.write_text(json.dumps({**json.loads(path.read_text()), "prompt_version": version}))
+    found = CheckpointManifest.read(tmp_path)
+    found.write(tmp_path)  # as publishing and calibrating do
+    assert CheckpointManifest.read(tmp_path).prompt_version == found.prompt_version == version
+
+
 def test_damage_is_one_clear_error(tmp_path):
     path = manifest().write(tmp_path)
     whole = json.loads(path.read_text())

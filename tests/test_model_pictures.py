@@ -1,6 +1,7 @@
 """The paper's picture sizes, and that whatever comes fits the model."""
 
 from dataclasses import asdict
+from io import BytesIO
 
 import pytest
 from hypothesis import example, given, settings
@@ -18,9 +19,39 @@ from app.model.pictures import (
     STAGE_3,
     ImageRule,
     apply_rule,
+    is_colourless,
 )
+from training.synthetic.people import people
+from training.synthetic.site import cameras
+from training.synthetic.world import crops_of
 
 RULES = (STAGE_1, STAGE_2, STAGE_3, RUN_TIME, DEMO)
+
+
+def drawn_crop(seed, infrared):
+    person = next(people(seed, "train", 1))
+    return next(crops_of(person, cameras(seed), 1, seed, infrared_share=float(infrared), hours=(8, 17)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("infrared", [False, True])
+def test_infrared_crops_have_no_colour_and_visible_ones_have(seed, infrared):
+    crop = drawn_crop(seed, infrared)
+    assert crop.shot.infrared == infrared
+    for quality in (60, 95):
+        file = BytesIO()
+        crop.picture().save(file, "JPEG", quality=quality)
+        for rule in RULES:
+            assert is_colourless(apply_rule(rule, Image.open(file))) == infrared
+
+
+def test_a_grey_picture_is_visible_with_a_small_red_bag_in_it():
+    grey = Image.new("RGB", (56, 112), (90, 90, 90))
+    assert is_colourless(grey)
+    grey.paste((91, 88, 95), (0, 0, 56, 112))  # within what a JPEG changes
+    assert is_colourless(grey)
+    grey.paste((200, 20, 20), (10, 60, 20, 70))  # 1.6 % of the picture
+    assert not is_colourless(grey)
 
 
 def test_section_3_3():

@@ -10,6 +10,7 @@ from app.model import prompts
 from app.model.prompts import (
     MAX_DESCRIPTION,
     PAPER_PROMPTS,
+    MayDiffer,
     best_choice_prompt,
     clean_text,
     pair_prompt,
@@ -37,11 +38,46 @@ def test_the_pair_question_is_query_first_and_ends_with_the_candidate():
     )
     assert shown(pair_prompt("a green coat.", references=2).messages) == (
         "Query: Image 1:<image>\nImage 2:<image>\nNow: a green coat.\n"
-        "Does the next image show the same person? Answer Yes or No.\nImage 3:<image>"
+        "Does the next image show the same person, who may be wearing different clothing?"
+        " Answer Yes or No.\nImage 3:<image>"
     )
     for nothing in ("", "  ", "<|im_end|>"):
         with pytest.raises(ValueError, match="description or a reference"):
             pair_prompt(nothing)
+
+
+CLOTHES = ", who may be wearing different clothing"
+LIGHT = ", considering both infrared and visible light images"
+KINDS = {
+    MayDiffer(): "",
+    MayDiffer(clothes=True): CLOTHES,
+    MayDiffer(light=True): LIGHT,
+    MayDiffer(clothes=True, light=True): CLOTHES + LIGHT,
+}
+
+
+@pytest.mark.parametrize(("may_differ", "clause"), KINDS.items())
+def test_what_may_differ_is_said_in_the_papers_own_words(may_differ, clause):
+    assert shown(pair_prompt("", 1, may_differ).messages) == (
+        f"Query: Image 1:<image>\nDoes the next image show the same person{clause}?"
+        " Answer Yes or No.\nImage 2:<image>"
+    )
+    assert shown(best_choice_prompt("", 1, 2, may_differ).messages) == (
+        f"Query: Image 1:<image>\nWhich image shows the same person{clause}?"
+        " Answer the image or None.\nImage 2:<image>\nImage 3:<image>"
+    )
+    assert CLOTHES in PAPER_PROMPTS["cloth_changing"] and LIGHT in PAPER_PROMPTS["visible_infrared"]
+    # Words beside a picture tell of other clothes; without a picture there is nothing to differ from.
+    told = shown(pair_prompt("a green coat", 1, may_differ).messages)
+    assert f"same person{CLOTHES}{LIGHT if may_differ.light else ''}?" in told
+    assert pair_prompt("a green coat", 0, may_differ) == pair_prompt("a green coat")
+    assert best_choice_prompt("a green coat", 0, 2, may_differ) == best_choice_prompt("a green coat", 0, 2)
+
+
+def test_the_question_of_version_1_says_nothing_of_it():
+    for text in ("", "a green coat"):
+        assert "same person? Answer" in shown(pair_prompt(text, 1, None).messages)
+        assert "same person? Answer" in shown(best_choice_prompt(text, 1, 2, None).messages)
 
 
 def test_best_choice_names_the_pictures():

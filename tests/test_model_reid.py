@@ -8,8 +8,15 @@ import torch
 from PIL import Image
 
 from app.model.attributes import MAX_NEW_TOKENS
+from app.model.checkpoint import FILE_NAME
 from app.model.pictures import DEMO, STAGE_1, STAGE_2, STAGE_3, BoundedCache, Picture
-from app.model.prompts import annotate_prompt, best_choice_prompt, pair_prompt
+from app.model.prompts import (
+    NOTHING_DIFFERS,
+    MayDiffer,
+    annotate_prompt,
+    best_choice_prompt,
+    pair_prompt,
+)
 from app.model.reid_model import ReidModel
 from app.model.scoring import LanguageModel, yes_no_ids
 from tests.tiny_qwen import noise_picture, picture, tiny_folder, tiny_parts, with_rule
@@ -27,10 +34,15 @@ def model(tmp_path):
     return with_rule(tmp_path / "mixed", STAGE_2)
 
 
-def stock_yes_logit(description, references, candidate):
+def infrared(seed: int, height: int = 112, width: int = 56) -> Picture:
+    made = noise_picture(seed, height, width).convert("L").convert("RGB")
+    return Picture(("infrared", seed, height, width), lambda: made)
+
+
+def stock_yes_logit(description, references, candidate, may_differ=NOTHING_DIFFERS):
     """The plain full forward of transformers, one pair at a time, pictures resized by its own processor."""
     stock, processor = tiny_parts()
-    prompt = pair_prompt(description, len(references))
+    prompt = pair_prompt(description, len(references), may_differ)
     text = processor.apply_chat_template(prompt.messages, tokenize=False, add_generation_prompt=True)
     images = [p.load() for p in [*references, candidate]]
     with torch.no_grad():
@@ -135,10 +147,10 @@ def test_annotation_equals_the_stock_greedy_generation(tmp_path):
     assert read[0] == read[2]
 
 
-def stock_choice(description, references, candidates):
+def stock_choice(description, references, candidates, may_differ=NOTHING_DIFFERS):
     """Place of the candidate that the plain model names, or None, from full forwards of transformers."""
     stock, processor = tiny_parts()
-    prompt = best_choice_prompt(description, len(references), len(candidates))
+    prompt = best_choice_prompt(description, len(references), len(candidates), may_differ)
     text = processor.apply_chat_template(prompt.messages, tokenize=False, add_generation_prompt=True)
     images = [p.load() for p in [*references, *candidates]]
     ids = processor.tokenizer.convert_tokens_to_ids
@@ -162,6 +174,54 @@ def test_best_choice_takes_the_one_that_the_stock_model_names(model, description
     choice = model.best_choice(description, references, candidates, list_length=4)
     assert choice.chosen == len(order)
     assert choice.order == (*order, *left)
+
+
+@pytest.mark.parametrize("other_clothes", [False, True])
+@pytest.mark.parametrize("reference", [picture(1), infrared(1)], ids=["visible", "infrared"])
+def test_each_candidate_is_asked_about_with_what_may_differ(model, reference, other_clothes):
+    candidates = [picture(20), infrared(21), picture(22, 140, 84), infrared(23, 140, 84), infrared(20)]
+    scores = model.yes_logits("", [reference], candidates, other_clothes=other_clothes)
+    by_day = reference.key[0] == "noise"
+    kinds = [MayDiffer(other_clothes, by_day == (one.key[0] == "infrared")) for one in candidates]
+    for score, candidate, kind in zip(scores, candidates, kinds, strict=True):
+        asked = {
+            other: stock_yes_logit("", [reference], candidate, other)
+            for other in (MayDiffer(clothes, light) for clothes in (False, True) for light in (False, True))
+        }
+        assert score == pytest.approx(asked[kind], abs=1e-4)
+        assert len({round(value, 3) for value in asked.values()}) == 4  # another wording, another answer
+    choice = model.best_choice("", [reference], candidates[:2], other_clothes=other_clothes)
+    first = stock_choice("", [reference], candidates[:2], MayDiffer(other_clothes, True))
+    assert (choice.order[0] if choice.chosen else None) == first
+
+
+def test_a_plain_model_is_told_that_clothes_may_be_others():
+    plain = ReidModel.load(tiny_folder())
+    crops = mixed(4)
+    alike, other = (plain.yes_logits("", crops[:1], crops[1:], other_clothes=said) for said in (False, True))
+    assert np.abs(alike - other).min() > 1e-4
+    by_words = [plain.yes_logits("a green coat", [], crops, other_clothes=said) for said in (False, True)]
+    np.testing.assert_array_equal(*by_words)  # there is no picture to differ from
+
+
+@pytest.mark.parametrize(("description", "references"), QUERIES)
+def test_a_checkpoint_of_version_1_is_asked_as_it_was_taught(tmp_path, description, references):
+    old = with_rule(tmp_path / "old", STAGE_2)
+    file = tmp_path / "old" / FILE_NAME
+    file.write_text(file.read_text().replace('"prompt_version": 2', '"prompt_version": 1'))
+    old = ReidModel.load(tmp_path / "old")
+    assert old.manifest.prompt_version == 1
+    candidates = [picture(20), infrared(21), infrared(22), picture(23)]
+    alike, other = (
+        old.yes_logits(description, references, candidates, other_clothes=said) for said in (False, True)
+    )
+    np.testing.assert_array_equal(alike, other)
+    stock = [stock_yes_logit(description, references, candidate, None) for candidate in candidates]
+    np.testing.assert_allclose(alike, stock, atol=1e-4)
+    chosen = [
+        old.best_choice(description, references, candidates, other_clothes=said) for said in (False, True)
+    ]
+    assert chosen[0] == chosen[1]
 
 
 def test_best_choice_is_a_permutation_and_can_be_stopped(model):

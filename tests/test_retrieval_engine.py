@@ -10,6 +10,7 @@ from datetime import time
 import numpy as np
 import pytest
 
+from app.model import choice, reid_model
 from app.model.checkpoint import AffinityWeights, Calibration, CheckpointManifest, encoder_key
 from app.model.pictures import DEMO, Picture
 from app.model.reid_model import ReidModel
@@ -182,6 +183,24 @@ ALL_KINDS_OF_QUERY = [
     Query(wanted=RED_JACKET, references=(Reference(image_id=3),)),
 ]
 every_kind_of_query = pytest.mark.parametrize("query", ALL_KINDS_OF_QUERY, ids=lambda query: query.kind)
+
+
+@every_kind_of_query
+def test_what_the_query_says_of_clothes_reaches_the_question(full, encoder, plain, query, monkeypatch):
+    asked = []
+    for module, name in ((reid_model, "pair_prompt"), (choice, "best_choice_prompt")):
+        before = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *given, before=before: asked.append(before(*given)) or asked[-1]
+        )
+    monkeypatch.setattr(plain, "_prompts", {})
+    engine = Engine(full, encoder, plain, k=4)
+    trace = engine.trace(query)
+    engine.best_choice(trace)
+    texts = ["".join(part.get("text", "") for part in prompt.messages[0]["content"]) for prompt in asked]
+    assert any("Does the" in text for text in texts) and any("Which image" in text for text in texts)
+    said = bool(query.references) and (query.other_clothes or query.has_text)
+    assert {"who may be wearing different clothing" in text for text in texts} == {said}
 
 
 @every_kind_of_query

@@ -1,9 +1,14 @@
 """What stands together in a batch of the demo recipe, and the descriptions that its lists are asked with."""
 
+from collections import Counter
+
 import numpy as np
 
+from app.model.prompts import MayDiffer, pair_prompt
+from app.model.scoring import pair_layout
 from tests.tiny_pool import tiny_pool
-from training.demo.sampling import Batches, BatchRule, augmented, descriptions
+from tests.tiny_qwen import tiny_parts
+from training.demo.sampling import Batches, BatchRule, PoolLists, augmented, descriptions
 from training.synthetic.truth import satisfies
 
 
@@ -36,6 +41,36 @@ def test_augmentation_keeps_shape_and_type():
     assert changed.shape == pictures.shape
     assert changed.dtype == np.uint8
     assert (changed != pictures).any()
+
+
+def test_lists_ask_what_is_true_of_the_match_and_of_every_candidate_that_counts():
+    pool, (_, processor) = tiny_pool(), tiny_parts()
+    lists = PoolLists(pool, processor, 0)
+    layouts = {
+        may_differ: pair_layout(
+            processor, pair_prompt("", 1, may_differ), [lists.grid], lists.grid
+        ).prefix_ids
+        for may_differ in (MayDiffer(clothes, light) for clothes in (False, True) for light in (False, True))
+    }
+    counts = Counter()
+    for index in range(20):
+        packed = lists.draw("image", index)
+        for question, (reference,) in enumerate(packed.references):
+            ids = packed.layouts[question].prefix_ids
+            (may_differ,) = (kind for kind, other in layouts.items() if ids.tolist() == other.tolist())
+            counts[may_differ] += 1
+            counted = packed.rows[~packed.ignored[question]]
+            assert set(pool.infrared[counted] != pool.infrared[reference]) == {may_differ.light}
+            right = packed.rows[packed.right[question]]
+            assert may_differ.clothes or set(pool.clothes[right]) <= {pool.clothes[reference]}
+            assert reference not in counted
+    assert set(counts) == set(layouts)
+    for index in range(5):
+        packed = lists.draw("image-plus-text", index)
+        light = processor.tokenizer.convert_tokens_to_ids("Ġinfrared")
+        for question, (reference,) in enumerate(packed.references):
+            crosses = pool.infrared[packed.rows[~packed.ignored[question]]] != pool.infrared[reference]
+            assert set(crosses) == {light in packed.layouts[question].prefix_ids.tolist()}
 
 
 def test_batches_pair_daylight_with_infrared_where_they_are_told_to():

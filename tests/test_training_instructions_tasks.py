@@ -144,6 +144,43 @@ def test_a_pair_that_crosses_light_says_nothing_of_its_answer():
     assert abs(yes - no) < 0.06
 
 
+CLAUSES = (", who may be wearing different clothing", ", considering both infrared and visible light images")
+
+
+def said(sample):
+    """Which of the clauses a question has: (clothes, light)."""
+    return tuple(clause in prompt_of(sample) for clause in CLAUSES)
+
+
+@pytest.mark.parametrize("infrared", [0.05, 0.4])
+@pytest.mark.parametrize("task", ["image-one-to-one", "pair-question"])
+def test_what_the_question_says_may_differ_tells_nothing_of_its_answer(task, infrared):
+    columns = made_up(120, (4, 8), infrared=infrared)
+    made = alone(task, columns, query_first=1.0)
+    answers = {True: Counter(), False: Counter()}  # with words beside the picture, and without
+    for index in range(6000):
+        sample = made.sample(index)
+        if len(sample.pictures) == 2:
+            answers["Now: " in prompt_of(sample)][said(sample), sample.answer] += 1
+    if task == "pair-question":
+        assert {kind for kind, _ in answers[True]} == {(True, False)}
+    for counts in answers.values():
+        for kind in {kind for kind, _ in counts}:
+            yes, no = counts[kind, YES], counts[kind, NO]
+            assert abs(yes - no) < 4 * (yes + no) ** 0.5, (kind, yes, no)
+    assert len({kind for kind, _ in answers[False]}) == 4  # each kind of question is taught
+
+
+def test_who_wears_the_same_is_now_and_then_asked_for_as_if_not(columns):
+    made = alone("image-one-to-one", columns, query_first=1.0)
+    matches = [s for s in map(made.sample, range(1500)) if s.answer == YES]
+    same = [s for s in matches if len(set(columns.outfit[list(s.pictures)])) == 1]
+    assert np.mean([said(s)[0] for s in same]) == pytest.approx(0.25, abs=0.08)
+    assert all(said(s)[0] for s in matches if s not in same)
+    unnoted = alone("image-one-to-one", made_up(60, outfits=1), query_first=1.0)
+    assert not any(said(unnoted.sample(index))[0] for index in range(300))
+
+
 @pytest.mark.parametrize(
     "task", ["standard", "text-to-image", "best-choice", "attributes", "clothes-changing"]
 )

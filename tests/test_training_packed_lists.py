@@ -1,5 +1,6 @@
 """Packed lists over records: true, pure, and asked exactly as at run time."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from app.model.loading import load_weights
 from app.model.pictures import STAGE_3, Picture
-from app.model.prompts import pair_prompt
+from app.model.prompts import NOTHING_DIFFERS, MayDiffer, pair_prompt
 from app.model.vision import token_count
 from tests.tiny_qwen import noise_picture, tiny_folder, tiny_parts, with_rule
 from tests.tuning import PIXELS, records
@@ -52,28 +53,51 @@ def test_every_question_has_a_right_candidate_and_wrong_ones(drawn):
         assert one.stats.pairs == questions * candidates
 
 
-def test_right_is_who_it_is_and_never_the_reference_itself(lists, monkeypatch):
-    """By the records themselves: the lists' rows are seen on their way to the pictures."""
-    rows = []
+@pytest.fixture
+def seen(monkeypatch):
+    """The rows of the lists that are drawn, on their way to the pictures, and the questions that are asked."""
+    rows, asked = [], []
     before = RecordLists._pictures
     monkeypatch.setattr(
         RecordLists, "_pictures", lambda self, given: rows.append(list(given)) or before(self, given)
     )
-    kinds = set()
-    for step in range(40):
-        rows.clear()
+    monkeypatch.setattr(
+        packed_lists, "pair_prompt", lambda *question: asked.append(question) or pair_prompt(*question)
+    )
+    return rows, asked
+
+
+def test_right_is_who_it_is_and_never_the_reference_itself(lists, seen):
+    """By the records themselves, and by what the question says of them."""
+    rows, asked = seen
+    wordings = Counter()
+    for step in range(60):
+        asked.clear()
         one = lists.draw(step)
-        kinds.add(one.kind)
         own = [lists.samples.record(row) for row in rows[-1]]
         for question, references in enumerate(one.references):
-            right = [r for r, yes in zip(own, one.right[question].tolist(), strict=True) if yes]
-            for place in references:
-                assert not one.right[question, place] and one.ignored[question, place]
-                assert {r.person for r in right} == {own[place].person}
-            if one.kind == "image":
-                same = sum(r.person == own[references[0]].person for r in own)
-                assert len(right) == same - 1
-    assert "image" in kinds
+            may_differ = asked[question][2]
+            if one.kind == "text":
+                assert may_differ == NOTHING_DIFFERS
+                continue
+            (place,) = references
+            wordings[one.kind, may_differ] += 1
+            assert not one.right[question, place] and one.ignored[question, place]
+            for crop, right, ignored in zip(
+                own, one.right[question].tolist(), one.ignored[question].tolist(), strict=True
+            ):
+                crosses = crop.infrared != own[place].infrared
+                same = crop.person == own[place].person and crop is not own[place]
+                # Candidates that run time asks about with other words, of this reference, count for nothing.
+                assert ignored or crosses == may_differ.light
+                fits = may_differ.clothes or crop.clothes == own[place].clothes
+                if one.kind == "image":
+                    assert right == (same and fits and crosses == may_differ.light)
+                assert not right or (same and fits)
+    assert {may_differ for kind, may_differ in wordings if kind == "image"} == {
+        MayDiffer(clothes, light) for clothes in (False, True) for light in (False, True)
+    }
+    assert all(may_differ.clothes for kind, may_differ in wordings if kind == "image-plus-text")
 
 
 def test_fewer_tokens_ask_fewer_questions(lists):
@@ -96,41 +120,34 @@ def test_gradients_reach_what_is_trained_and_nothing_else(drawn, lora):
     assert not [name for name in reached if "visual" in name]
 
 
-def test_pictures_of_several_sizes_are_asked_about_as_at_run_time(tmp_path, monkeypatch):
+def test_pictures_of_several_sizes_and_lights_are_asked_about_as_at_run_time(tmp_path, monkeypatch, seen):
     sizes = [(128, 64), (246, 90), (100, 80)]
+    stream = Samples(replace(STAGES[3].mixture, samples=10), records(), 4)
 
     def crop(row):
-        return noise_picture(row, *sizes[row % len(sizes)])
+        made = noise_picture(row, *sizes[row % len(sizes)])
+        return made.convert("L").convert("RGB") if stream.record(row).infrared else made
 
     monkeypatch.setattr(Samples, "picture", lambda self, row: crop(row))
-    rows = []
-    before = RecordLists._pictures
-    monkeypatch.setattr(
-        RecordLists, "_pictures", lambda self, given: rows.append(list(given)) or before(self, given)
-    )
-    asked = []
-    monkeypatch.setattr(
-        packed_lists,
-        "pair_prompt",
-        lambda text, references: asked.append(text) or pair_prompt(text, references),
-    )
-    stream = Samples(replace(STAGES[3].mixture, samples=10), records(), 4)
+    rows, asked = seen
     mixed = RecordLists.of(stream, tiny_parts()[1], STAGE_3, seed=0, tokens=20_000)
     model = with_rule(tmp_path / "mixed", STAGE_3)
     kinds = set()
-    for step in range(8):
+    for step in range(12):
         asked.clear()
         one = mixed.draw(step)
-        kinds.add(one.kind)
         assert len(set(one.patches.grids)) == 3
         with torch.no_grad():
             odds = one.odds(tiny_parts()[0])
         pictures = [Picture(row, lambda row=row: crop(row)) for row in rows[-1]]
         for question, references in enumerate(one.references):
-            text = asked[question]
-            again = model.yes_logits(text, [pictures[place] for place in references], pictures)
-            assert odds[question].numpy() == pytest.approx(again, abs=1e-3)
-    assert len(kinds) > 1
+            text, _, may_differ = asked[question]
+            kinds.add((bool(text), may_differ))
+            own = [pictures[place] for place in references]
+            counts = ~one.ignored[question].numpy()
+            again = model.yes_logits(text, own, pictures, other_clothes=may_differ.clothes)
+            assert odds[question].numpy()[counts] == pytest.approx(again[counts], abs=1e-3)
+    assert len(kinds) > 4
 
 
 def test_large_pictures_become_smaller_until_a_list_fits(monkeypatch):

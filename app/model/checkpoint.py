@@ -15,7 +15,7 @@ from typing import Any, Literal, cast, get_args
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from app.model.pictures import RUN_TIME, ImageRule
-from app.model.prompts import PROMPT_VERSION
+from app.model.prompts import PROMPT_VERSION, READ_PROMPT_VERSIONS
 from app.model.vocabulary import KINDS, VOCABULARY_VERSION
 from gallery_store.files import write_json
 
@@ -171,17 +171,17 @@ class CheckpointManifest:
         if not isinstance(raw, dict):
             raise ModelError(f"{path} is damaged; copy the checkpoint again")
         for key, known, thing in (
-            ("schema", SCHEMA, "manifest schema"),
-            ("prompt_version", PROMPT_VERSION, "prompts"),
-            ("vocabulary_version", VOCABULARY_VERSION, "attribute vocabulary"),
+            ("schema", (1, SCHEMA), "manifest schema"),
+            ("prompt_version", READ_PROMPT_VERSIONS, "prompts"),
+            ("vocabulary_version", (VOCABULARY_VERSION,), "attribute vocabulary"),
         ):
             found = raw.get(key)
-            if found != known and not (key == "schema" and found == 1):
+            if found not in known:
                 raise ModelError(
-                    f"{path} is of {thing} version {found}, and this ChatReID knows version {known}; "
+                    f"{path} is of {thing} version {found}, and this ChatReID knows version {known[-1]}; "
                     + (
                         "update ChatReID"
-                        if isinstance(found, int) and found > known
+                        if isinstance(found, int) and found > known[-1]
                         else "train the checkpoint again with this ChatReID, or use the ChatReID that made it"
                     )
                 )

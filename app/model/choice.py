@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from app.model.prompts import NONE_OF_THEM, best_choice_prompt
+from app.model.prompts import NONE_OF_THEM, MayDiffer, best_choice_prompt
 from app.model.scoring import LanguageModel, PromptTokens, Sequence3, answer_ids, last_hidden
 from app.model.vision import VisionTokens
 
@@ -29,19 +29,24 @@ def best_choice(
     references: Sequence[VisionTokens],
     candidates: Sequence[VisionTokens],
     *,
+    may_differ: Callable[[Sequence[VisionTokens]], MayDiffer | None],
     list_length: int,
     stop: Callable[[], bool] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Choice:
-    """Each turn shows the first `list_length` of those that are left and takes the one the model names."""
+    """Each turn shows the first `list_length` of those that are left and takes the one the model names.
+
+    may_differ: between the references and the candidates of one turn, as best_choice_prompt has it.
+    """
     left = list(range(len(candidates)))
     order: list[int] = []
-    prompts: dict[int, tuple[PromptTokens, list[list[int]], list[int]]] = {}
+    prompts: dict[tuple[int, MayDiffer | None], tuple[PromptTokens, list[list[int]], list[int]]] = {}
     while left and not (stop is not None and stop()):
         shown = left[:list_length]
-        if len(shown) not in prompts:
-            prompts[len(shown)] = _prepare(processor, description, len(references), len(shown))
-        tokens, names, none = prompts[len(shown)]
+        key = (len(shown), may_differ([candidates[place] for place in shown]))
+        if key not in prompts:
+            prompts[key] = _prepare(processor, description, len(references), *key)
+        tokens, names, none = prompts[key]
         pictures = [*references, *(candidates[place] for place in shown)]
         sequence = tokens.fill([picture.grid for picture in pictures])
         place = _pick(language, sequence, pictures, names, none)
@@ -55,9 +60,9 @@ def best_choice(
 
 
 def _prepare(
-    processor: Any, description: str, references: int, count: int
+    processor: Any, description: str, references: int, count: int, may_differ: MayDiffer | None
 ) -> tuple[PromptTokens, list[list[int]], list[int]]:
-    prompt = best_choice_prompt(description, references, count)
+    prompt = best_choice_prompt(description, references, count, may_differ)
     # Two-digit numbers can share their first token; a list this short has none.
     names = [answer_ids(processor.tokenizer, name) for name in prompt.names]
     return PromptTokens(processor, prompt.messages), names, answer_ids(processor.tokenizer, NONE_OF_THEM)

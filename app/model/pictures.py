@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 Value = TypeVar("Value")
 
@@ -64,6 +64,8 @@ class BoundedCache(Generic[Value]):
         return len(self._rows)
 
 
+GREY = 8  # of 255: pixels whose channels differ by no more are grey
+COLOURED = 0.01  # of the pixels of a colourless picture, those that may not be
 UNIT = 28  # pixels of one token's side
 MIN_PIXELS = 2 * UNIT * 2 * UNIT
 MAX_PIXELS = 1280 * UNIT * UNIT
@@ -144,6 +146,17 @@ def apply_rule(rule: ImageRule, image: Image.Image) -> Image.Image:
     if (image.height, image.width) == (height, width):
         return image
     return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def is_colourless(image: Image.Image) -> bool:
+    """Whether a picture (RGB) has no colour at all, as an infrared camera's: its three channels are one, but for what
+    saving it as a JPEG may change. A tinted picture counts as one in visible light.
+    """
+    red, green, blue = image.split()
+    brightest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    darkest = ImageChops.darker(ImageChops.darker(red, green), blue)
+    counts = ImageChops.subtract(brightest, darkest).histogram()
+    return sum(counts[GREY + 1 :]) <= COLOURED * sum(counts)
 
 
 def _px(size: Size) -> str:

@@ -16,7 +16,8 @@ from typing import Any
 from app.model.answers import annotation_answer as annotation_answer
 from app.model.answers import parse_annotation as parse_annotation
 
-PROMPT_VERSION = 1
+PROMPT_VERSION = 2  # 1: the question never says what may differ (may_differ=None)
+READ_PROMPT_VERSIONS = (1, PROMPT_VERSION)
 
 YES = "Yes"
 NO = "No"
@@ -87,11 +88,31 @@ PAPER_RESPONSES: dict[str, str] = {
     "annotate": "The pedestrian attributes of this image are:",
 }
 
+# What the pair question and the best choice take from "cloth_changing" and "visible_infrared".
+OTHER_CLOTHES = ", who may be wearing different clothing"
+OTHER_LIGHT = ", considering both infrared and visible light images"
+
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 _PICTURES = ("<[ ]>", "{person image}", "{gallery}")
 _SLOT = re.compile(r'(<\[ \]>|\{person image\}|\{gallery\}|\{text\}|"\.\.\.")')
 _SPECIAL = re.compile(r"<\|[^|<>]*\|>|<\||\|>")
+
+
+@dataclass(frozen=True)
+class MayDiffer:
+    """What is known to set the query's pictures apart from a candidate's, of the person sought, beside the place.
+
+    clothes: the person may wear others. light: some are visible and some infrared. Neither is the paper's standard
+    retrieval, the others its clothes-changing and visible-infrared ones (section 3.1.3). Without a picture in the
+    query there is nothing to differ from, and neither is said.
+    """
+
+    clothes: bool = False
+    light: bool = False
+
+
+NOTHING_DIFFERS = MayDiffer()
 
 
 @dataclass(frozen=True)
@@ -138,28 +159,41 @@ def clean_text(text: str, limit: int | None = MAX_DESCRIPTION) -> str:
     return text
 
 
-def pair_prompt(description: str = "", references: int = 0) -> PairPrompt:
+def pair_prompt(
+    description: str = "", references: int = 0, may_differ: MayDiffer | None = NOTHING_DIFFERS
+) -> PairPrompt:
     """The run-time question: does the last picture fit the description, or show the person of the references?
 
     Args:
-        description: plain words; with references, the things that changed or were added since them.
+        description: plain words; with references, the things that changed or were added since them: then clothes
+            may differ, whatever else is said.
         references: number of pictures of the person sought, 0 or more.
+        may_differ: between the references and the candidate; None for the question of version 1.
 
     Raises:
         ValueError: neither a description nor a reference.
     """
     content = _query(description, references)
-    content.text(_question(references, many=False) + f" Answer {YES} or {NO}.\n")
+    content.text(_question(description, references, may_differ, many=False) + f" Answer {YES} or {NO}.\n")
     content.image()
     return PairPrompt(content.messages(), references)
 
 
-def best_choice_prompt(description: str = "", references: int = 0, candidates: int = 1) -> ChoicePrompt:
-    """One turn of section 3.3's multi-turn best choice; candidates are numbered on from the references."""
+def best_choice_prompt(
+    description: str = "",
+    references: int = 0,
+    candidates: int = 1,
+    may_differ: MayDiffer | None = NOTHING_DIFFERS,
+) -> ChoicePrompt:
+    """One turn of section 3.3's multi-turn best choice; candidates are numbered on from the references.
+
+    The arguments are those of pair_prompt.
+    """
     if candidates < 1:
         raise ValueError("a best choice needs one candidate or more")
     content = _query(description, references)
-    content.text(_question(references, many=True) + f" Answer the image or {NONE_OF_THEM}.\n")
+    asked = _question(description, references, may_differ, many=True)
+    content.text(asked + f" Answer the image or {NONE_OF_THEM}.\n")
     names = []
     for _ in range(candidates):
         names.append(content.image())
@@ -247,10 +281,16 @@ def _query(description: str, references: int) -> _Content:
     return content
 
 
-def _question(references: int, many: bool) -> str:
-    if references:
-        return "Which image shows the same person?" if many else "Does the next image show the same person?"
-    return "Which image matches the description?" if many else "Does the image match the description?"
+def _question(description: str, references: int, may_differ: MayDiffer | None, many: bool) -> str:
+    if not references:
+        return "Which image matches the description?" if many else "Does the image match the description?"
+    question = "Which image shows the same person" if many else "Does the next image show the same person"
+    if may_differ is not None:
+        if may_differ.clothes or clean_text(description).rstrip(" ."):
+            question += OTHER_CLOTHES
+        if may_differ.light:
+            question += OTHER_LIGHT
+    return f"{question}?"
 
 
 class _Content:

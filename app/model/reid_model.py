@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from app.model.checkpoint import CheckpointManifest, ModelError
 from app.model.loading import Checkpoint, find_checkpoint, load_model
 from app.model.pictures import RUN_TIME, BoundedCache, ImageRule, Picture
-from app.model.prompts import pair_prompt
+from app.model.prompts import MayDiffer, pair_prompt
 from app.model.vocabulary import KINDS
 from gallery_store.console import Progress
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from app.model.answers import AttributeReading
     from app.model.attributes import AttributeProbe
     from app.model.choice import Choice
-    from app.model.scoring import LanguageModel
-    from app.model.vision import VisionReader, VisionTokens
+    from app.model.scoring import LanguageModel, Prefix
+    from app.model.vision import Grid, VisionReader, VisionTokens
 
 BATCH = 32
 TOKEN_BUDGET = 512 << 20  # bytes of vision tokens kept; 140 KB a picture at 2B, 6 KB in the demo model
@@ -69,7 +70,7 @@ class ReidModel:
         self._readings: BoundedCache[tuple[AttributeReading, ...]] = BoundedCache(READINGS_KEPT)
         self._probs: BoundedCache[np.ndarray] = BoundedCache(PROBS_KEPT)
         self._probes: dict[Any, AttributeProbe] = {}
-        self._prompts: dict[tuple[str, int], Any] = {}
+        self._prompts: dict[tuple[str, int, MayDiffer | None], Any] = {}
         self._lock = threading.RLock()
         self._loaded: _Loaded | None = None
 
@@ -97,6 +98,7 @@ class ReidModel:
         references: Sequence[Picture],
         candidates: Sequence[Picture],
         *,
+        other_clothes: bool = False,
         stop: Stop | None = None,
         progress: Progress | None = None,
     ) -> np.ndarray:
@@ -107,6 +109,7 @@ class ReidModel:
 
         Args:
             description, references: the query; one of them at least (see prompts.pair_prompt).
+            other_clothes: the person may wear others than in the references. That the light differs is seen.
             stop: asked between batches. progress: called with (done, all) after each batch.
 
         Raises:
@@ -119,23 +122,33 @@ class ReidModel:
             from app.model.scoring import pair_layout, yes_logits
 
             queries = [tokens for tokens in loaded.reader.see(references) if tokens is not None]
-            prompt = self._prompt(loaded, description, len(queries))
             grids = [tokens.grid for tokens in queries]
-            prefix = None
+            prefixes: dict[MayDiffer | None, Prefix] = {}
             for start in range(0, len(candidates), BATCH):
                 if stop is not None and stop():
                     break
                 batch = loaded.reader.see(candidates[start : start + BATCH], skip_unreadable=True)
-                for grid in dict.fromkeys(tokens.grid for tokens in batch if tokens is not None):
+                groups: dict[tuple[MayDiffer | None, Grid], dict[int, VisionTokens]] = {}
+                for row, tokens in enumerate(batch, start):
+                    if tokens is not None:
+                        key = (self._may_differ(other_clothes, queries, [tokens]), tokens.grid)
+                        groups.setdefault(key, {})[row] = tokens
+                for (may_differ, grid), group in groups.items():
+                    prompt = self._prompt(loaded, description, len(queries), may_differ)
                     layout = pair_layout(loaded.processor, prompt, grids, grid)
-                    if prefix is None:  # the same for every grid of candidate
-                        prefix = loaded.language.prefix(
+                    if may_differ not in prefixes:  # the same for every grid of candidate
+                        prefixes[may_differ] = loaded.language.prefix(
                             layout.prefix_ids, layout.prefix_positions, queries, layout.prefix_image_spans
                         )
-                    group = [row for row, tokens in enumerate(batch) if tokens and tokens.grid == grid]
-                    pictures = [tokens for tokens in batch if tokens and tokens.grid == grid]
-                    logits = yes_logits(loaded.language, prefix, layout, pictures, loaded.yes_no, BATCH)
-                    scores[[start + row for row in group]] = logits.cpu().numpy()
+                    logits = yes_logits(
+                        loaded.language,
+                        prefixes[may_differ],
+                        layout,
+                        list(group.values()),
+                        loaded.yes_no,
+                        BATCH,
+                    )
+                    scores[list(group)] = logits.cpu().numpy()
                 if progress is not None:
                     progress(min(start + BATCH, len(candidates)), len(candidates))
         return scores
@@ -146,11 +159,14 @@ class ReidModel:
         references: Sequence[Picture],
         candidates: Sequence[Picture],
         *,
+        other_clothes: bool = False,
         list_length: int = 8,
         stop: Stop | None = None,
         progress: Progress | None = None,
     ) -> Choice:
         """The multi-turn best choice of section 3.3: each turn the best of a short list, by its name.
+
+        other_clothes: as in yes_logits.
 
         Raises:
             ModelError: the model cannot be loaded. OSError, ValueError: a picture cannot be opened.
@@ -166,6 +182,7 @@ class ReidModel:
                 description,
                 queries,
                 shown,
+                may_differ=partial(self._may_differ, other_clothes, queries),
                 list_length=max(1, min(list_length, LONGEST_LIST - len(queries))),
                 stop=stop,
                 progress=progress,
@@ -246,15 +263,27 @@ class ReidModel:
                     by_key[picture.key] = read
         return by_key
 
-    def _prompt(self, loaded: _Loaded, description: str, references: int) -> Any:
+    def _may_differ(
+        self, other_clothes: bool, references: Sequence[VisionTokens], candidates: Sequence[VisionTokens]
+    ) -> MayDiffer | None:
+        """What the question says of these pictures; None for a checkpoint that was taught version 1 of it."""
+        if self.manifest is not None and self.manifest.prompt_version == 1:
+            return None
+        light = any(one.infrared != other.infrared for one in references for other in candidates)
+        return MayDiffer(other_clothes and bool(references), light)
+
+    def _prompt(
+        self, loaded: _Loaded, description: str, references: int, may_differ: MayDiffer | None
+    ) -> Any:
         """The pair question's tokens; the last few questions are remembered."""
         from app.model.scoring import PromptTokens
 
-        key = (description, references)
+        key = (description, references, may_differ)
         if key not in self._prompts:
             if len(self._prompts) >= 64:
                 self._prompts.clear()
-            self._prompts[key] = PromptTokens(loaded.processor, pair_prompt(description, references).messages)
+            prompt = pair_prompt(description, references, may_differ)
+            self._prompts[key] = PromptTokens(loaded.processor, prompt.messages)
         return self._prompts[key]
 
     @contextmanager

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from app.model.pictures import BoundedCache, ImageRule, Picture, apply_rule
+from app.model.pictures import BoundedCache, ImageRule, Picture, apply_rule, is_colourless
 
 PATCH = 14
 MERGE = 2
@@ -198,10 +198,14 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class VisionTokens:
-    """What the language model sees of a picture: tokens (t*h*w/4, width), on the model's device."""
+    """What the language model sees of a picture: tokens (t*h*w/4, width), on the model's device.
+
+    infrared: the picture has no colour at all.
+    """
 
     tokens: Tensor
     grid: Grid
+    infrared: bool = False
 
 
 class VisionReader:
@@ -247,13 +251,15 @@ class VisionReader:
     def _encode(self, images: Sequence[Any]) -> list[VisionTokens]:
         patches = pixel_patches(images)
         pieces = patches.each()
+        infrared = [is_colourless(image) for image in images]
         found: dict[int, VisionTokens] = {}
         for grid in dict.fromkeys(patches.grids):
             group = [place for place, other in enumerate(patches.grids) if other == grid]
             values = torch.stack([pieces[place] for place in group]).to(self._device)
             tokens = encode_grids(self._visual, fixed_batch(values, BATCH), grid)[: len(group)]
             for place, row in zip(group, tokens, strict=True):
-                found[place] = VisionTokens(row.clone(), grid)  # a view would keep its whole batch alive
+                # A view would keep its whole batch alive.
+                found[place] = VisionTokens(row.clone(), grid, infrared[place])
         return [found[place] for place in range(len(images))]
 
 

@@ -143,7 +143,15 @@ class Engine:
         stopped = StopOnce(stop)
         head = prefiltered.ids[: prefiltered.asked].tolist()
         pictures = [crop_picture(crop) for crop in self.store.crops(head)]
-        yes_logits = pairwise(self.model, opened.description, opened.references, pictures, progress, stopped)
+        yes_logits = pairwise(
+            self.model,
+            opened.description,
+            opened.references,
+            pictures,
+            progress,
+            stopped,
+            other_clothes=query.other_clothes,
+        )
         fused = unfused(prefiltered)
         if self._fusion is not None:
             fused = self._fusion.fuse(opened, prefiltered, pictures, stopped)
@@ -155,6 +163,7 @@ class Engine:
             calibration=calibration,
             description=opened.description,
             references=opened.references,
+            other_clothes=query.other_clothes,
             rarity=rarity(opened.priors, query.wanted, query.unwanted),
             total=total,
             timings=Timings(encoded - began, filtered - encoded, ended - filtered, ended - began),
@@ -178,7 +187,13 @@ class Engine:
         head = trace.prefiltered.ids[:asked].tolist()
         pictures = [crop_picture(crop) for crop in self.store.crops(head)]
         return best_choice(
-            self.model, trace.description, trace.references, pictures, list_length=list_length, stop=stop
+            self.model,
+            trace.description,
+            trace.references,
+            pictures,
+            other_clothes=trace.other_clothes,
+            list_length=list_length,
+            stop=stop,
         )
 
     def _matching(self, query: Query) -> np.ndarray:

@@ -65,10 +65,12 @@ def pairwise(
     candidates: Sequence[Picture],
     progress: StepProgress,
     stop: StopOnce,
+    *,
+    other_clothes: bool = False,
 ) -> np.ndarray:
     """float64 (n,): logit("Yes") - logit("No"), averaged over the latest references; NaN where there is none.
 
-    progress: called with ("rerank", done, all).
+    progress: called with ("rerank", done, all). other_clothes: as app.retrieval.query.Query has it.
 
     Raises:
         ModelError: the model cannot load.
@@ -85,7 +87,14 @@ def pairwise(
             progress("rerank", done_before + done, len(questions) * len(candidates))
 
         try:
-            yes_logits = model.yes_logits(description, query_pictures, candidates, stop=stop, progress=report)
+            yes_logits = model.yes_logits(
+                description,
+                query_pictures,
+                candidates,
+                other_clothes=other_clothes,
+                stop=stop,
+                progress=report,
+            )
         except (OSError, ValueError) as error:
             if not is_picture_error(error):
                 raise
@@ -104,6 +113,7 @@ def best_choice(
     references: Sequence[OpenReference],
     candidates: Sequence[Picture],
     *,
+    other_clothes: bool = False,
     list_length: int = LIST_LENGTH,
     stop: Stop | None = None,
 ) -> np.ndarray:
@@ -114,7 +124,14 @@ def best_choice(
         ModelError: the model cannot load. OSError, ValueError: a picture cannot be opened.
     """
     query_pictures = [reference.picture for reference in references[-MOST_REFERENCES:]]
-    choice = model.best_choice(description, query_pictures, candidates, list_length=list_length, stop=stop)
+    choice = model.best_choice(
+        description,
+        query_pictures,
+        candidates,
+        other_clothes=other_clothes,
+        list_length=list_length,
+        stop=stop,
+    )
     return np.array(choice.order, np.int64)
 
 

@@ -85,8 +85,8 @@ class SearchTrace:
 
     prefiltered: all searched crops in CLIP's order; its first n were asked about. yes_logits: float64 (n,),
     logit("Yes") - logit("No") of the model, NaN where it gave none. fused: see there. calibration: of this kind of
-    query; None for a model without one. description, references: as CLIP and the model were asked. rarity: how rare
-    in this gallery is what the words say, in nats. total: crops in the gallery. timings: `rerank` is the model's.
+    query; None for a model without one. description, references, other_clothes: as the model was asked. rarity: how
+    rare in this gallery is what the words say, in nats. total: crops in the gallery. timings: `rerank` is the model's.
     """
 
     prefiltered: Prefiltered
@@ -95,6 +95,7 @@ class SearchTrace:
     calibration: Calibration | None
     description: str = ""
     references: tuple[OpenReference, ...] = ()
+    other_clothes: bool = False
     rarity: float = 0.0
     total: int = 0
     timings: Timings = field(default_factory=Timings)

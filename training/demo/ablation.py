@@ -80,7 +80,8 @@ class Measure:
         def yes_logits(search: PoolSearch, places: np.ndarray) -> np.ndarray:
             references = [] if search.reference is None else [pictures[search.reference]]
             text = query_description(search.wanted) if search.wanted else ""
-            return model.yes_logits(text, references, [pictures[i] for i in self.gallery.rows[places]])
+            crops = [pictures[i] for i in self.gallery.rows[places]]
+            return model.yes_logits(text, references, crops, other_clothes=search.other_clothes)
 
         probs = by_kinds(model.attribute_probs([pictures[i] for i in self.gallery.rows]))
         right = [

@@ -154,7 +154,11 @@ def _ask(
         rows = gallery.rows[top]
         references = [] if search.reference is None else [pictures[search.reference]]
         text = query_description(search.wanted) if search.wanted else ""
-        columns["yes_logits"].append(model.yes_logits(text, references, [pictures[i] for i in rows]))
+        columns["yes_logits"].append(
+            model.yes_logits(
+                text, references, [pictures[i] for i in rows], other_clothes=search.other_clothes
+            )
+        )
         columns["attribute_scores"].append(gallery.attribute_score(search, rows))
         columns["similarities"].append(similar[top])
         columns["fused"].append(gallery.parts(search, rows).similarity(*shares))

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from app.model.description import query_description
-from app.model.prompts import pair_prompt
+from app.model.prompts import MayDiffer, pair_prompt
 from app.model.scoring import PairLayout, pair_layout
 from app.model.vocabulary import LASTING, Attribute
 from training.demo.pool import Pool
+from training.instructions.crop_index import SAID_OF_THE_SAME
 from training.synthetic.captions import caption, fragment, refusal
 from training.synthetic.truth import KIND_NAMES, TOLD_CHANGES, satisfies, value_indices
 
@@ -171,13 +172,31 @@ class PoolLists:
         return self._by_both(self._changed.batch(index), rng)
 
     def _by_image(self, rows: np.ndarray, rng: np.random.Generator) -> PackedList:
+        """Either of a person's two crops asks for the other, by day for infrared as well as the reverse."""
         queries = rng.permutation(np.arange(0, len(rows), 2))[:QUERIES]
-        right = self.pool.person[rows[queries]][:, None] == self.pool.person[rows][None]
-        itself = rows[queries][:, None] == rows[None]
-        layout = pair_layout(self.processor, pair_prompt("", 1), [self.grid], self.grid)
-        references = [[int(r)] for r in rows[queries]]
-        wrong = np.where(right, 0, self._differ(self.pool.visible[rows[queries]], rows))
-        return PackedList([layout] * len(queries), references, rows, right & ~itself, itself, wrong, "image")
+        queries = queries + rng.integers(0, 2, len(queries))
+        references, matches = rows[queries], rows[queries ^ 1]
+        clothes = self.pool.clothes[references] != self.pool.clothes[matches]
+        clothes |= rng.random(len(queries)) < SAID_OF_THE_SAME
+        layouts = [
+            self._layout("", int(one), int(other), other_clothes)
+            for one, other, other_clothes in zip(references, matches, clothes.tolist(), strict=True)
+        ]
+        right = self.pool.person[references][:, None] == self.pool.person[rows][None]
+        ignored = (references[:, None] == rows[None]) | self._other_light(matches, rows)
+        wrong = np.where(right, 0, self._differ(self.pool.visible[references], rows))
+        owned = [[int(row)] for row in references]
+        return PackedList(layouts, owned, rows, right & ~ignored, ignored, wrong, "image")
+
+    def _layout(self, text: str, reference: int, match: int, other_clothes: bool) -> PairLayout:
+        """The question for a crop of the person and a match."""
+        light = bool(self.pool.infrared[reference] != self.pool.infrared[match])
+        prompt = pair_prompt(text, 1, MayDiffer(other_clothes, light))
+        return pair_layout(self.processor, prompt, [self.grid], self.grid)
+
+    def _other_light(self, matches: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """bool (Q, M): candidates in another light than a question's match are asked with other words."""
+        return self.pool.infrared[matches][:, None] != self.pool.infrared[rows][None]
 
     def _by_text(self, rows: np.ndarray, rng: np.random.Generator, told: tuple[int, int]) -> PackedList:
         about = rng.permutation(rows)[:QUERIES]
@@ -204,14 +223,15 @@ class PoolLists:
             kinds = list(rng.permutation(changed)[: int(rng.integers(1, 4))])
             change = {k: after[k] for k in kinds}
             text = query_description([Attribute(k, v) for k, v in change.items()])
-            layouts.append(pair_layout(self.processor, pair_prompt(text, 1), [self.grid], self.grid))
+            layouts.append(self._layout(text, int(rows[first]), int(rows[first + 2]), True))
             references.append([int(rows[first])])
             fits, unsure = satisfies(
                 value_indices(change)[None], self.pool.attributes[rows], self.pool.visible[rows]
             )
             same = self.pool.person[rows] == self.pool.person[rows[first]]
-            right.append(same & fits[:, 0] & ~unsure[:, 0])
-            ignored.append((same & unsure[:, 0]) | (rows == rows[first]))
+            elsewhere = self._other_light(rows[first + 2 : first + 3], rows)[0]
+            right.append(same & fits[:, 0] & ~unsure[:, 0] & ~elsewhere)
+            ignored.append((same & unsure[:, 0]) | (rows == rows[first]) | elsewhere)
             sought = value_indices(change)
             sought[LASTS] = self.pool.visible[rows[first]][LASTS]
             wrong.append(np.where(right[-1], 0, self._differ(sought[None], rows)[0]))

@@ -30,7 +30,7 @@ from training.datasets.record import DrawnPicture, Record
 from training.evaluation.hits import Hits, QueryHits, write_block
 from training.evaluation.workers import OpenedModels, Workers
 
-BLOCKS_VERSION = 4  # of what a block holds
+BLOCKS_VERSION = 5  # of what a block holds, and of what the model was asked for it
 BLOCK = 32  # queries that are searched between two writes
 
 

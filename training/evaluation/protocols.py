@@ -107,20 +107,22 @@ def ltcc(data: DataSet) -> tuple[Trial, ...]:
     `standard`: right is the person by another camera, in whatever clothes; the same camera is junk.
     `clothes-changing`: the person in the query's own clothes is junk as well; queries whose person changes
     nothing in the gallery have no match and are left out.
+    Both settings share one search, whose queries say that clothes may be others: that is true of both.
     """
     queries, gallery = people(split(data, "query")), people(split(data, "gallery"), distractors=True)
     standard = Relevance.by_identity(*_persons(queries, gallery), *cameras(queries, gallery))
     changing = standard.with_junk_where_equal(labels(queries, "clothes"), labels(gallery, "clothes"))
     rows = all_rows(len(queries))
     settings = (Setting("clothes-changing", rows, changing), Setting("standard", rows, standard))
-    return (Trial("ltcc", pictures(queries), queries, gallery, settings),)
+    return (Trial("ltcc", pictures(queries, other_clothes=True), queries, gallery, settings),)
 
 
 def prcc(data: DataSet, trials: int = TRIALS) -> tuple[Trial, ...]:
     """PRCC (Yang et al., TPAMI 2019, section 5): single shot, mean of ten trials.
 
     The gallery of a trial is one picture of each person by camera A, drawn at random; queries are all of
-    camera C (`clothes-changing`) or B (`same-clothes`). No two cameras meet, so nothing is junk.
+    camera C (`clothes-changing`; they say that clothes may be others) or B (`same-clothes`). No two cameras meet, so
+    nothing is junk.
     """
     changed, same = people(split(data, "query-changed")), people(split(data, "query-same"))
     queries = changed + same
@@ -133,7 +135,8 @@ def prcc(data: DataSet, trials: int = TRIALS) -> tuple[Trial, ...]:
             Setting(name, mine, relevance.take(mine))
             for name, mine in zip(("clothes-changing", "same-clothes"), rows, strict=True)
         )
-        drawn.append(Trial(f"trial-{trial + 1:02d}", pictures(queries), queries, gallery, settings))
+        asked = (*pictures(changed, other_clothes=True), *pictures(same))
+        drawn.append(Trial(f"trial-{trial + 1:02d}", asked, queries, gallery, settings))
     return tuple(drawn)
 
 
@@ -343,9 +346,9 @@ def split(data: DataSet, *names: str) -> tuple[Record, ...]:
     return records
 
 
-def pictures(records: Sequence[Record]) -> tuple[EvalQuery, ...]:
-    """Queries by picture alone."""
-    return tuple(EvalQuery(image=record.image) for record in records)
+def pictures(records: Sequence[Record], *, other_clothes: bool = False) -> tuple[EvalQuery, ...]:
+    """Queries by picture alone. other_clothes: they say that the person may wear others."""
+    return tuple(EvalQuery(image=record.image, other_clothes=other_clothes) for record in records)
 
 
 def _persons(queries: Sequence[Record], gallery: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:

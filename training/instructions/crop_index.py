@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,10 @@ from training.instructions.rng import SampleRng
 #   alike    in the same clothes (where they were noted) and in the same light
 #   changed  in other clothes, in the same light
 #   light    in the other light: infrared for visible and the reverse
+
+SAID_OF_THE_SAME = (
+    0.25  # of the questions about the same clothes, those that say they may be others: "may" is not "do"
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class CropIndex:
         self.attributes = columns.attributes.astype(np.int8).tobytes()
         self._people, self._outfits = _Groups(columns.person), _Groups(columns.outfit)
         self._sets = _Groups(columns.data_set)
+        self._lights = _Groups(columns.data_set * 2 + columns.infrared)
         self._alike = look_alikes(columns, vectors)
         self._available = {mode: _ints(count) for mode, count in _available(columns).items()}
         self._index = {
@@ -129,8 +134,12 @@ class CropIndex:
             for attempt in range(40):
                 if look_alike and attempt < 10:
                     other = self._outfits.one(rng.one(alike), rng)
-                else:
+                elif infrared is None:
                     other = self._sets.one(data_set, rng)
+                elif self._lights.count(light := data_set * 2 + infrared):
+                    other = self._lights.one(light, rng)
+                else:
+                    break
                 if self.person[other] == person or other in chosen:
                     continue
                 if infrared is not None and self.infrared[other] != infrared:
@@ -139,6 +148,19 @@ class CropIndex:
                     chosen.append(other)
                     break
         return chosen
+
+    def says_other_clothes(self, references: Sequence[int], match: int, rng: SampleRng) -> bool:
+        """Whether a question with these crops of a person says that clothes may be others, `match` being the right
+        answer to it, shown or not: where they are, now and then where they are not, never where none were noted.
+        """
+        if not self.columns.changes[self.data_set[match]]:
+            return False
+        same = any(self.outfit[row] == self.outfit[match] for row in references)
+        return not same or rng.happens(SAID_OF_THE_SAME)
+
+    def lights_differ(self, references: Sequence[int], candidates: Sequence[int]) -> bool:
+        """Whether some of the crops are visible and some infrared, as a question that is asked with them says."""
+        return any(self.infrared[one] != self.infrared[other] for one in references for other in candidates)
 
     def has_look_alikes(self, data_set: int) -> bool:
         return bool((self._alike[self.columns.outfit[self.columns.data_set == data_set]] >= 0).any())

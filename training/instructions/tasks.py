@@ -13,8 +13,10 @@ from app.model.answers import annotation_answer
 from app.model.prompts import (
     NO,
     NONE_OF_THEM,
+    NOTHING_DIFFERS,
     ORDINALS,
     YES,
+    MayDiffer,
     annotate_prompt,
     best_choice_prompt,
     caption_prompt,
@@ -52,11 +54,12 @@ def image_one_to_one(context: SampleContext) -> InstructionSample | None:
     pair = draw_pair(context)
     if pair is None:
         return None
+    *crops, may_differ = pair
     if context.rng.happens(context.rules.query_first):
-        messages = pair_prompt("", 1).messages
+        messages = pair_prompt("", 1, may_differ).messages
     else:
         messages = paper_prompt("image_one_to_one", [2])
-    return InstructionSample("image-one-to-one", messages, pair, YES if context.positive else NO)
+    return InstructionSample("image-one-to-one", messages, tuple(crops), YES if context.positive else NO)
 
 
 def image_many_to_many(context: SampleContext) -> InstructionSample | None:
@@ -160,21 +163,22 @@ def annotate_attributes(context: SampleContext) -> InstructionSample | None:
     return InstructionSample("annotate-attributes", annotate_prompt(), (row,), answer)
 
 
-def draw_pair(context: SampleContext) -> tuple[int, int] | None:
-    """Two crops of one person, or, where the pair is not to match, of two.
+def draw_pair(context: SampleContext) -> tuple[int, int, MayDiffer] | None:
+    """Two crops of one person, or, where the pair is not to match, of two; and what may differ between them.
 
-    The crop that does not match is in the same light as one that would: that a pair crosses from visible to
-    infrared says nothing of its answer.
+    A match and somebody else in the match's light are drawn before one of them is taken, and what may differ is said
+    of the match: neither that nor that a pair crosses from visible to infrared tells its answer.
     """
     row = context.source.query("any", context.data_set, 1, context.rng)
     if row is None:
         return None
     match = context.source.matches("any", row, 1, context.rng)[0]
-    if context.positive:
-        return row, match
-    light = context.source.infrared[match]
-    others = context.others(row, 1, infrared=light) or context.others(row, 1)
-    return (row, others[0]) if others else None
+    others = context.others(row, 1, infrared=context.source.infrared[match])
+    if not others:
+        return None
+    other_clothes = context.source.says_other_clothes([row], match, context.rng)
+    may_differ = MayDiffer(other_clothes, context.source.lights_differ([row], [match]))
+    return row, match if context.positive else others[0], may_differ
 
 
 def untrue(context: SampleContext, row: int) -> Text | None:
@@ -283,30 +287,33 @@ def pair_question(context: SampleContext) -> InstructionSample | None:
     for kind in kinds:
         made = {"image": _by_image, "text": _by_text, "image-plus-text": _by_both}[kind](context)
         if made is not None:
-            text, references, candidate = made
-            messages = pair_prompt(text, len(references)).messages
+            text, references, candidate, may_differ = made
+            messages = pair_prompt(text, len(references), may_differ).messages
             return InstructionSample(
                 "pair-question", messages, (*references, candidate), YES if context.positive else NO
             )
     return None
 
 
-def _by_image(context: SampleContext) -> tuple[str, tuple[int, ...], int] | None:
+Pair = tuple[str, tuple[int, ...], int, MayDiffer]  # description, references, candidate, what may differ
+
+
+def _by_image(context: SampleContext) -> Pair | None:
     pair = draw_pair(context)
-    return None if pair is None else ("", pair[:1], pair[1])
+    return None if pair is None else ("", pair[:1], pair[1], pair[2])
 
 
-def _by_text(context: SampleContext) -> tuple[str, tuple[int, ...], int] | None:
+def _by_text(context: SampleContext) -> Pair | None:
     row = context.source.told(context.data_set, context.rng)
     if row is None:
         return None
     text = (
         context.tell.some(row, *context.rules.told, context.rng) if context.positive else untrue(context, row)
     )
-    return None if text is None else (text.text, (), row)
+    return None if text is None else (text.text, (), row, NOTHING_DIFFERS)
 
 
-def _by_both(context: SampleContext) -> tuple[str, tuple[int, ...], int] | None:
+def _by_both(context: SampleContext) -> Pair | None:
     row = context.source.query("changed", context.data_set, 1, context.rng)
     if row is None:
         return None
@@ -314,10 +321,11 @@ def _by_both(context: SampleContext) -> tuple[str, tuple[int, ...], int] | None:
     text = _told_since(context, row, match)
     if text is None:
         return None
+    may_differ = MayDiffer(clothes=True)  # a match of the mode "changed" is in the same light
     if context.positive:
-        return text.text, (row,), match
+        return text.text, (row,), match, may_differ
     others = context.others(row, 1, infrared=context.source.infrared[match])
-    return (text.text, (row,), others[0]) if others else None
+    return (text.text, (row,), others[0], may_differ) if others else None
 
 
 def _told_since(context: SampleContext, row: int, match: int) -> Text | None:
@@ -372,7 +380,11 @@ def _choose(
     if not right and not wrong:
         return None
     gallery, names = context.gallery(right, wrong, first=len(references) + 1)
-    prompt = best_choice_prompt(text.text if text else "", len(references), len(gallery))
+    may_differ = MayDiffer(
+        context.source.says_other_clothes(references, match, context.rng),
+        context.source.lights_differ(references, gallery),
+    )
+    prompt = best_choice_prompt(text.text if text else "", len(references), len(gallery), may_differ)
     return InstructionSample(task, prompt.messages, (*references, *gallery), _answer(names))
 
 

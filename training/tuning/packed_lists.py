@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from app.model.pictures import ImageRule, apply_rule
-from app.model.prompts import pair_prompt
+from app.model.prompts import NOTHING_DIFFERS, MayDiffer, pair_prompt
 from app.model.scoring import PairLayout, PromptTokens, pair_layout, yes_no_ids
 from app.model.vision import Grid, Patches, encode_mixed, pixel_patches
 from gallery_store.console import remark
@@ -70,6 +70,17 @@ class PackedStep:
         return torch.cat(found, 1)[:, back]
 
 
+@dataclass(frozen=True)
+class _Question:
+    """Of one row of a list: text, rows of the references; per candidate, whether it is right, and whether ignored."""
+
+    text: str
+    references: tuple[int, ...]
+    may_differ: MayDiffer
+    right: list[bool]
+    ignored: list[bool]
+
+
 class RecordLists:
     """Draws lists over samples' records. tokens: bounds the candidates' tokens of a list."""
 
@@ -121,12 +132,12 @@ class RecordLists:
         drawn = self._candidates("changed" if kind == "image-plus-text" else "any", data_set, chance)
         pictures = self._pictures(drawn)
         rows = list(pictures)
-        asked: list[tuple[str, tuple[int, ...], list[bool], list[bool]]] = []
+        asked: list[_Question] = []
         prefixes: list[int] = list(rows)
         chance.shuffle(prefixes)
         for row in prefixes:
             question = self._question(kind, row, rows, chance)
-            if question is not None and any(question[2]):
+            if question is not None and any(question.right):
                 asked.append(question)
             if len(asked) == MOST_QUERIES:
                 break
@@ -135,11 +146,12 @@ class RecordLists:
         places = {row: number for number, row in enumerate(rows)}
         patches = pixel_patches(list(pictures.values()))
         layouts: dict[Grid, list[PairLayout]] = {grid: [] for grid in patches.grids}
-        for text, references, _, _ in asked:
-            prompt = PromptTokens(self.processor, pair_prompt(text, len(references)).messages)
-            seen = [patches.grids[places[row]] for row in references]
+        for question in asked:
+            prompt = pair_prompt(question.text, len(question.references), question.may_differ)
+            tokens = PromptTokens(self.processor, prompt.messages)
+            seen = [patches.grids[places[row]] for row in question.references]
             for grid, own in layouts.items():
-                own.append(pair_layout(self.processor, prompt, seen, grid))
+                own.append(pair_layout(self.processor, tokens, seen, grid))
         blocks = sum(len(layouts[grid][0].block_ids) for grid in patches.grids)
         most = max(1, self.tokens // blocks)
         asked = asked[:most]
@@ -148,10 +160,10 @@ class RecordLists:
         return PackedStep(
             kind,
             questions,
-            tuple(tuple(places[row] for row in references) for _, references, _, _ in asked),
+            tuple(tuple(places[row] for row in question.references) for question in asked),
             patches,
-            torch.tensor([right for _, _, right, _ in asked]),
-            torch.tensor([ignored for _, _, _, ignored in asked]),
+            torch.tensor([question.right for question in asked]),
+            torch.tensor([question.ignored for question in asked]),
             self.yes_no,
             StepStats(
                 tokens=sum(len(layout.prefix_ids) + blocks for layout in prefixed),
@@ -171,43 +183,51 @@ class RecordLists:
                 rows |= dict.fromkeys((one, *self.source.matches(mode, one, 1, chance)))
         return list(rows)[:CANDIDATES]
 
-    def _question(
-        self, kind: str, row: int, rows: Sequence[int], chance: SampleRng
-    ) -> tuple[str, tuple[int, ...], list[bool], list[bool]] | None:
-        """(text, references, right, ignored) of a question about one of the rows, or None."""
-        person = self.source.person
+    def _question(self, kind: str, row: int, rows: Sequence[int], chance: SampleRng) -> _Question | None:
+        """A question about one of the rows, or None where it has no answer among them.
+
+        With a picture it says what may differ of one match, as at run time of each candidate: those in another light
+        than the match are asked with other words, and matches in other clothes only where the question says so.
+        """
+        person, outfit = self.source.person, self.source.outfit
         same = [person[other] == person[row] for other in rows]
-        if kind == "image":
-            return (
-                "",
-                (row,),
-                [s and o != row for s, o in zip(same, rows, strict=True)],
-                [o == row for o in rows],
-            )
         if kind == "text":
             if not (self.tell.known(row) or self.source.columns.captions[row]):
                 return None
             text = self.tell.some(row, *TOLD, chance)
             surely = [self._says(text, row, other) for other in rows]
             perhaps = [self.tell.about(text, other) or s for other, s in zip(rows, same, strict=True)]
-            return text.text, (), surely, [p and not s for p, s in zip(perhaps, surely, strict=True)]
-        after = next(
-            (
-                o
-                for o in rows
-                if person[o] == person[row] and self.source.outfit[o] != self.source.outfit[row]
-            ),
-            None,
-        )
-        changed = self.tell.parts(row, after) if after is not None else []
-        if after is None or not changed:
+            unsure = [p and not s for p, s in zip(perhaps, surely, strict=True)]
+            return _Question(text.text, (), NOTHING_DIFFERS, surely, unsure)
+        matches = [other for other, s in zip(rows, same, strict=True) if s and other != row]
+        if kind == "image-plus-text":
+            matches = [other for other in matches if outfit[other] != outfit[row]]
+        if not matches:
             return None
-        chance.shuffle(changed)
-        values = tuple(sorted(changed[: chance.between(*CHANGES)]))
-        change = self.tell.compose(values, chance)
-        right = [s and o != row and self._holds(values, o) is True for s, o in zip(same, rows, strict=True)]
-        unsure = [s and (o == row or self._holds(values, o) is None) for s, o in zip(same, rows, strict=True)]
-        return change, (row,), right, unsure
+        match = chance.one(matches)
+        other_clothes = kind == "image-plus-text" or self.source.says_other_clothes([row], match, chance)
+        values: tuple[tuple[int, int], ...] = ()
+        if kind == "image-plus-text":
+            changed = self.tell.parts(row, match)
+            if not changed:
+                return None
+            chance.shuffle(changed)
+            values = tuple(sorted(changed[: chance.between(*CHANGES)]))
+        right, ignored = [], []
+        for other, s in zip(rows, same, strict=True):
+            fits = self._holds(values, other)
+            another_question = self.source.lights_differ([match], [other])
+            if s and not other_clothes:
+                another_question = another_question or outfit[other] != outfit[row]
+            ignored.append(another_question or (s and (other == row or fits is None)))
+            right.append(s and fits is True and not ignored[-1])
+        return _Question(
+            self.tell.compose(values, chance) if values else "",
+            (row,),
+            MayDiffer(other_clothes, self.source.lights_differ([row], [match])),
+            right,
+            ignored,
+        )
 
     def _says(self, text: Any, row: int, other: int) -> bool:
         """Whether a text about a row is surely true of another: every attribute of it shows there, or, where
