@@ -19,6 +19,7 @@ DEMO_GALLERY = ROOT / "assets" / "demo_gallery"
 DEMO_CLIP = ROOT / "assets" / "demo_clip"
 DEMO_MODEL = ROOT / "assets" / "demo_qwen2vl"
 PREFIX = "CHATREID_"
+_UNITS = {"MB": 1_000_000, "GB": 1_000_000_000}
 
 
 class SettingsError(ValueError):
@@ -43,6 +44,10 @@ class Settings:
     four_bit: bool = _option(False, "load the model in 4 bit (NF4)")
     clip: str = _option(str(DEMO_CLIP), "CLIP folder or open_clip name, such as ViT-B-16/laion2b_s34b_b88k")
     device: str = _option("auto", "cpu, cuda, cuda:N, or auto for the best there is")
+    token_cache: str = _option(
+        "",
+        "memory for what the model saw of pictures, such as 8GB or 500MB (default: a share of what is free)",
+    )
     k: int = _option(64, "the most candidates that the model scores in one search")
     tau: float | None = _option(
         None, "CLIP cosine below which a crop is not scored (default: the model's own)"
@@ -58,6 +63,7 @@ class Settings:
         for name in ("k", "max_upload_mb", "max_pixels"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"--{_flag(name)} is {getattr(self, name)}, but it must be 1 or more")
+        self.token_cache_bytes  # noqa: B018 (refuses nonsense)
         if self.session_hours <= 0:
             raise SettingsError(f"--session-hours is {self.session_hours}, but it must be above 0")
         if self.tau is not None and not -1 <= self.tau <= 1:
@@ -89,6 +95,19 @@ class Settings:
     def users(self) -> dict[str, str]:
         """user -> password; empty when no login is asked for."""
         return _read_login(self.login)
+
+    @property
+    def token_cache_bytes(self) -> int | None:
+        """None for a share of what is free. Raises SettingsError for what is no size."""
+        text = self.token_cache.strip().upper()
+        if not text:
+            return None
+        number, unit = text[:-2].strip(), text[-2:]
+        if text == "0":
+            return 0
+        if unit not in _UNITS or not number.replace(".", "", 1).isdecimal():
+            raise SettingsError(f"--token-cache is {self.token_cache!r}; give a size such as 8GB, 500MB or 0")
+        return int(float(number) * _UNITS[unit])
 
     @property
     def gallery_location(self) -> str:

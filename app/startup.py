@@ -86,6 +86,7 @@ def open_engine(settings: Settings) -> Engine:
 
 def _open(settings: Settings) -> Engine:
     from app.model.reid_model import ReidModel
+    from app.model.token_budget import TokenBudget
     from app.retrieval.engine import Engine
     from gallery_store.encoder import ClipEncoder, resolve_device
     from gallery_store.store import GalleryStore
@@ -98,7 +99,8 @@ def _open(settings: Settings) -> Engine:
         import_demo(store, encoder, Path(settings.data))
     if store.count():
         store.require_encoder(encoder.name, encoder.version)
-    model = ReidModel.load(settings.model, device=device, four_bit=settings.four_bit)
+    tokens = TokenBudget(settings.token_cache_bytes)
+    model = ReidModel.load(settings.model, device=device, four_bit=settings.four_bit, tokens=tokens)
     engine = Engine(store, encoder, model, k=settings.k, tau=settings.tau)
     engine.warm_up()
     return engine

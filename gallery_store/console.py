@@ -36,7 +36,8 @@ def remark(text: str) -> None:
 
 
 def progress_bar(what: str, unit: str = "") -> Progress:
-    """A bar that is drawn over on a terminal; elsewhere, as in a log file, a timed line for each tenth.
+    """A bar that is drawn over on a terminal; elsewhere, as in a log file, a timed line for each tenth. Both tell how
+    many are done in a second, and how much time is left.
 
     what: "import", "search"; unit: "crops". Called with (done, all), 0 <= done <= all; the bar ends when done
     reaches all, and begins anew when it is called again.
@@ -51,6 +52,7 @@ def step_progress(unit: str = "") -> StepProgress:
 
     bars: dict[str, tqdm] = {}
     tenths: dict[str, int] = {}  # in the last line of each step that has not ended
+    begun: dict[str, tuple[float, int]] = {}  # when, and with how many done
 
     def draw(step: str, done: int, total: int) -> None:
         if step not in bars:
@@ -65,11 +67,17 @@ def step_progress(unit: str = "") -> StepProgress:
 
     def write(step: str, done: int, total: int) -> None:
         tenth = 10 * done // total if total > 0 else 10
+        began, first = begun.setdefault(step, (time.monotonic(), done))
         if tenth > tenths.get(step, 0):
-            remark(f"{time.strftime('%H:%M:%S')} {step}: {done:,} of {total:,} {unit}".rstrip())
+            said = f"{time.strftime('%H:%M:%S')} {step}: {done:,} of {total:,} {unit}".rstrip()
+            spent = time.monotonic() - began
+            if spent >= 1 and done > first:  # a rate over less says little
+                rate = (done - first) / spent
+                said += f", {rate:,.1f} a second, {tqdm.format_interval((total - done) / rate)} left"
+            remark(said)
         tenths[step] = tenth
         if done >= total:
-            del tenths[step]
+            del tenths[step], begun[step]
 
     def show(step: str, done: int, total: int) -> None:
         (draw if sys.stderr.isatty() else write)(step, done, total)

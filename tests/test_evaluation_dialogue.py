@@ -135,8 +135,12 @@ def test_the_command_end_to_end(tmp_path, capsys):
     # A killed run has some of its conversations on disk: only the others are held again.
     talks = sorted((out / "work" / "talks").iterdir())
     assert len(talks) == 4
-    kept = {talk: talk.stat().st_mtime_ns for talk in talks[:-1]}
+    kept = {talk: talk.stat().st_mtime_ns for talk in talks[1:-1]}
     talks[-1].unlink()
+    talks[0].unlink()
+    assert main([*chosen, "--work", str(out / "work"), "--shard", "2/2"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "" and "left to other shards: 1 of 4 pieces" in told.err and talks[-1].is_file()
     assert main([*chosen, "--work", str(out / "work"), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["extra"] == json.loads(json.dumps(result.extra))

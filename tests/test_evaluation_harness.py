@@ -2,6 +2,7 @@
 
 import math
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,16 +20,18 @@ from hypothesis import strategies as st
 from app.model import reid_model
 from app.model.checkpoint import KINDS_OF_QUERY, Calibration, CheckpointManifest, encoder_key
 from app.model.pictures import DEMO
+from app.model.token_budget import TokenBudget
 from app.model.vocabulary import Attribute
 from app.retrieval.query import Query, Reference
 from gallery_store.encoder import ClipEncoder
 from tests.clip_folder import make_clip_folder
 from tests.tiny_qwen import noise_picture, tiny_folder
 from training.datasets.record import Record
-from training.evaluation.harness import EvalQuery, HarnessError, search_all
+from training.evaluation.harness import EvalQuery, search_all
 from training.evaluation.hits import RANKERS, QueryHits
 from training.evaluation.metrics import Relevance
-from training.evaluation.workers import Models, Workers
+from training.evaluation.work_folder import HarnessError, Shard, Unfinished, require_all
+from training.evaluation.workers import Models, Workers, spread_over_gpus
 
 COUNT = 30
 WORDS = (Attribute("upper", "jacket"), Attribute("upper_colour", "red"))
@@ -212,12 +216,96 @@ def test_a_greater_k_changes_no_word_and_swaps_no_two(found, queries, gallery, m
                 assert narrow == [c for c in other.order(ranker, CALIBRATION).tolist() if c in head]
 
 
-def test_two_workers_give_the_same(found, queries, gallery, models, tmp_path):
-    with Workers(models, 2) as two:
-        shared = search_all(queries, gallery, two, work=tmp_path / "work", block=2)
-    assert len(shared.files) == 4
-    for ranker in ("clip", "pairwise", "combined"):
-        assert same_orders(shared, found, ranker)
+def assert_same(one, other):
+    """Two searches came to the same, but for the seconds; scores to rounding, as other batches have other rounding."""
+    for a, b in zip(one, other, strict=True):
+        assert (a.asked, a.passed, a.kind, a.rarity) == (b.asked, b.passed, b.kind, b.rarity)
+        assert np.array_equal(a.chosen, b.chosen)
+        assert a.similarities == pytest.approx(b.similarities, abs=1e-6, nan_ok=True)
+        assert a.yes_logits == pytest.approx(b.yes_logits, abs=1e-5)
+        assert a.attribute_score == pytest.approx(b.attribute_score, abs=1e-3)
+
+
+def test_two_workers_give_the_same_also_after_one_was_killed(
+    found, queries, gallery, models, workers, tmp_path, capfd
+):
+    many = queries * 5  # so that something is left to do when the first half is done
+
+    killed = []
+
+    def kill_a_worker(step, done, total):
+        if step == "search, pairs" and done >= 20 * 12 and not killed:
+            children = psutil.Process().children()
+            killed.append(next(child for child in children if "spawn_main" in " ".join(child.cmdline())))
+            killed[0].kill()
+
+    with Workers(models, 2) as two, pytest.raises(HarnessError, match="a worker process was ended") as told:
+        search_all(many, gallery, two, work=tmp_path, block=1, best_choice=40, progress=kill_a_worker)
+    assert "\n" not in str(told.value)
+    assert capfd.readouterr().err.count("in each of 2 processes") == 1  # one of them tells
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "blocks").glob("0*.npz")}
+    assert 20 <= len(before) < len(many)
+    resumed = search_all(many, gallery, workers, work=tmp_path, block=1, best_choice=40)
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    assert_same(list(resumed.by_query()), list(found.by_query()) * 5)
+
+
+def test_shards_give_the_same_in_any_order_and_number(found, queries, gallery, models, tmp_path):
+    parts = [Shard(3, 3), Shard(2, 2), Shard(1, 3)]  # as when machines come and go
+    for part in parts:
+        with Workers(models, shard=part) as workers:
+            hits = search_all(queries, gallery, workers, work=tmp_path, block=2, best_choice=len(queries))
+            if part != parts[-1]:
+                with pytest.raises(Unfinished, match=rf"shard {part} .* pieces"):
+                    require_all(hits.files, part)
+    require_all(hits.files, parts[-1])
+    assert_same(hits.by_query(), found.by_query())
+    for ranker in RANKERS:
+        assert same_orders(hits, found, ranker)
+    assert {file.name for file in tmp_path.glob("*.db")} == {"gallery.db", "gallery-2.db", "gallery-3.db"}
+    with (
+        Workers(models, shard=Shard(2, 2)) as workers,
+        pytest.raises(HarnessError, match="another evaluation"),
+    ):
+        search_all(queries[1:], gallery, workers, work=tmp_path, block=2, best_choice=len(queries))
+
+
+def test_the_size_of_the_token_cache_changes_nothing(found, queries, gallery, models, tmp_path):
+    kept = {}
+    for limit in (0, 20_000, None):
+        with Workers(replace(models, tokens=TokenBudget(limit))) as workers:
+            hits = search_all(queries, gallery, workers, work=tmp_path / str(limit), best_choice=len(queries))
+            kept[limit] = workers.opened.model._tokens.used
+        assert_same(hits.by_query(), found.by_query())
+    assert kept[0] == 0 < kept[20_000] <= 20_000 < kept[None]  # or nothing is tested
+
+
+def test_progress_counts_the_pairs_that_the_model_reads(queries, gallery, models, tmp_path):
+    calls = []
+    for asked in (queries[:5], queries[:5]):
+        with Workers(replace(models, model=None)) as workers:
+            search_all(
+                asked, gallery, workers, work=tmp_path, block=2, progress=lambda *call: calls.append(call)
+            )
+    pairs = [call[1:] for call in calls if call[0] == "search, pairs"]
+    # 12 of each query; the last pair is of the second run, which finds everything done.
+    assert pairs == [(0, 60), (24, 60), (48, 60), (60, 60), (60, 60)]
+
+
+@pytest.mark.parametrize(
+    ("device", "workers", "gpus", "devices", "sharers"),
+    [
+        ("cuda", 5, 2, ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"], [3, 2, 3, 2, 3]),
+        ("cuda", 2, 4, ["cuda:0", "cuda:1"], [1, 1]),
+        ("cuda:1", 2, 4, ["cuda:1", "cuda:1"], [2, 2]),
+        ("cpu", 3, 0, ["cpu"] * 3, [3, 3, 3]),
+        ("cuda", 2, 0, ["cuda", "cuda"], [2, 2]),  # asked for where there is none: refused when it is used
+    ],
+)
+def test_workers_are_spread_over_the_gpus(device, workers, gpus, devices, sharers):
+    spread = [spread_over_gpus(Models(device=device), worker, workers, gpus) for worker in range(workers)]
+    assert [models.device for models in spread] == devices
+    assert [models.tokens.sharers for models in spread] == sharers
 
 
 def test_a_killed_run_goes_on(found, queries, gallery, models, workers, tmp_path):
@@ -228,15 +316,13 @@ def test_a_killed_run_goes_on(found, queries, gallery, models, workers, tmp_path
         from training.evaluation.workers import Workers
 
         def killed(step, done, total):
-            if step == "search" and done >= 4:
+            if step == "search, pairs" and done >= 4 * 12:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         queries, gallery, models = pickle.loads(Path(sys.argv[1]).read_bytes())
         with Workers(models) as workers:
             search_all(queries, gallery, workers, work=Path(sys.argv[2]), block=2, progress=killed)
     """
-    import pickle
-
     work = tmp_path / "work"
     (tmp_path / "task").write_bytes(pickle.dumps((queries, gallery, models)))
     run = subprocess.run(

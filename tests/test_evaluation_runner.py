@@ -11,6 +11,7 @@ from tests.miniatures import NAMES, write_miniature
 from tests.tiny_qwen import tiny_folder
 from training.__main__ import main
 from training.evaluation.results import Rankings, Result
+from training.evaluation.work_folder import WHOLE, hold
 
 SETTINGS = {
     "ltcc": {"clothes-changing", "standard"},
@@ -98,6 +99,39 @@ def test_every_ranker_of_a_run_and_its_resumption(root, clip, capsys, tmp_path, 
     assert (code, out) == (2, "") and "holds another evaluation" in err
 
 
+def test_shards_share_a_folder_and_the_last_gives_what_one_run_gives(root, clip, capsys, tmp_path):
+    asked = (
+        "--benchmark", "sysu-mm01", "--root", root, "--trials", "1", "--rankers", "clip,pairwise",
+        "--k-reciprocal", "--json",
+    )  # fmt: skip
+    code, out, err = evaluate(capsys, clip, *asked, "--out", tmp_path / "one")
+    assert code == 0, err
+    alone = json.loads(out)
+    code, out, err = evaluate(capsys, clip, *asked, "--out", tmp_path / "many", "--shard", "2/2")
+    # Each trial is one block, the first shard's: there is nothing to do for the second.
+    assert (code, out) == (
+        0,
+        "",
+    ) and "shard 2/2 has done its part; left to other shards: 4 of 4 pieces" in err
+    assert not (tmp_path / "many" / "result.json").exists()
+    code, out, err = evaluate(capsys, clip, *asked, "--out", tmp_path / "many", "--shard", "1/2")
+    assert code == 0, err
+    assert json.loads(out) | {"seconds": {}} == alone | {"seconds": {}}
+    assert (tmp_path / "many" / "result.json").is_file()
+    # With all pieces done the second gives the figures too.
+    code, out, err = evaluate(capsys, clip, *asked, "--out", tmp_path / "many", "--shard", "2/2")
+    assert code == 0 and json.loads(out)["settings"] == alone["settings"]
+
+
+def test_two_runs_do_not_work_in_one_folder(root, clip, capsys, tmp_path):
+    asked = ("--benchmark", "market1501", "--root", root, "--out", tmp_path)
+    with hold(tmp_path / "work", WHOLE):
+        code, out, err = evaluate(capsys, clip, *asked)
+    assert (code, out, err.count("\n")) == (2, "", 1) and "is being worked in by another run (process" in err
+    code, out, err = evaluate(capsys, clip, *asked[:-2], "--shard", "1/2")
+    assert (code, out, err.count("\n")) == (2, "", 1) and "--shard needs --work DIR or --out DIR" in err
+
+
 def test_k_that_contains_the_gallery_changes_nothing_and_a_small_one_shows_in_the_recall(root, clip, capsys):
     def run(k):
         _, out, _ = evaluate(
@@ -166,6 +200,7 @@ def test_our_own_protocols_on_a_csv(root, clip, capsys, tmp_path):
         (["--benchmark", "market1501", "--root", "ROOT", "--clip", "/nowhere"], "/nowhere"),
         (["--benchmark", "market1501", "--root", "ROOT", "--tau", "2"], "a cosine lies between -1 and 1"),
         (["--benchmark", "market1501", "--root", "ROOT", "--device", "gpu"], "--device is 'gpu'"),
+        (["--benchmark", "market1501", "--root", "ROOT", "--token-cache", "8"], "--token-cache is '8'"),
     ],
 )
 def test_what_cannot_be_evaluated_is_told_in_one_sentence(root, clip, capsys, arguments, said):
@@ -181,6 +216,12 @@ def test_numbers_that_are_none_are_refused(arguments, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["evaluate", "--benchmark", "market1501", *arguments])
     assert f"{arguments[1]} is not a whole number" in capsys.readouterr().err
+
+
+def test_a_shard_that_is_none_is_refused(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", "--benchmark", "market1501", "--shard", "3/2"])
+    assert "shards are numbered 1/2 to 2/2, not 3/2" in capsys.readouterr().err
 
 
 def test_one_of_scores_and_benchmark_is_needed(capsys):

@@ -39,6 +39,22 @@ def test_in_a_log_each_tenth_is_a_timed_line(capsys):
     assert [count // 200 for count in counts] == list(range(1, 11)) and counts[-1] == 2000
 
 
+def test_a_log_tells_how_fast_and_how_long(capsys, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("gallery_store.console.time.monotonic", lambda: now[0])
+    show = progress_bar("search", "pairs")
+    for seconds, done in ((0, 4000), (2, 6000), (4, 9000), (5.5, 10000)):  # goes on from 4,000
+        now[0] = 100 + seconds
+        show(done, 10000)
+    lines = [line.split("search: ")[1] for line in capsys.readouterr().err.splitlines()]
+    assert lines == [
+        "4,000 of 10,000 pairs",
+        "6,000 of 10,000 pairs, 1,000.0 a second, 00:04 left",
+        "9,000 of 10,000 pairs, 1,250.0 a second, 00:00 left",
+        "10,000 of 10,000 pairs, 1,090.9 a second, 00:00 left",
+    ]
+
+
 @pytest.mark.parametrize(
     ("total", "calls", "expected"),
     [

@@ -19,6 +19,7 @@ from app.model.prompts import (
 )
 from app.model.reid_model import ReidModel
 from app.model.scoring import LanguageModel, yes_no_ids
+from app.model.token_budget import TokenBudget
 from tests.tiny_qwen import noise_picture, picture, tiny_folder, tiny_parts, with_rule
 
 SIZES = [(112, 56), (140, 84), (90, 70), (112, 56)]
@@ -56,6 +57,46 @@ QUERIES = [
     ("", [picture(1)]),
     ("a green coat", [picture(1), picture(2, 140, 84)]),
 ]
+
+
+def test_pictures_are_decoded_side_by_side_and_stay_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    together = threading.Barrier(3)
+
+    def meeting(seed):
+        def load():
+            together.wait(30)  # BrokenBarrierError where one is decoded after the other
+            return noise_picture(seed)
+
+        return Picture(("met", seed), load)
+
+    def torn():
+        together.wait(30)
+        raise OSError("torn.jpg cannot be opened")
+
+    model = with_rule(tmp_path / "side-by-side", STAGE_2)
+    pictures = [meeting(1), Picture("torn", torn), meeting(2)]
+    scores = model.yes_logits("a red jacket", [], pictures)
+    alone = [model.yes_logits("a red jacket", [], [picture(seed)])[0] for seed in (1, 2)]
+    assert np.isnan(scores[1]) and scores[[0, 2]].tolist() == pytest.approx(alone, abs=1e-5)
+    assert abs(alone[0] - alone[1]) > 1e-3
+    pictures = [meeting(3), Picture("torn", torn), meeting(4)]
+    with pytest.raises(OSError, match=r"torn\.jpg"):
+        model.annotate(pictures)
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(0, 0), (None, 3)])
+def test_vision_tokens_are_kept_within_their_budget(tmp_path, limit, kept):
+    with_rule(tmp_path / "kept", STAGE_2)
+    model = ReidModel.load(tmp_path / "kept", tokens=TokenBudget(limit))
+    opened = []
+    pictures = [
+        Picture(seed, lambda seed=seed: opened.append(seed) or noise_picture(seed)) for seed in range(3)
+    ]
+    first = model.yes_logits("a red jacket", [], pictures)
+    assert model.yes_logits("a red jacket", [], pictures).tolist() == first.tolist()
+    assert len(opened) == 6 - kept
+    assert (model.warm_up() > 0) == (limit is None)
 
 
 @pytest.mark.parametrize(("description", "references"), QUERIES)

@@ -36,6 +36,21 @@ def test_the_default_gallery_lies_in_the_data_folder() -> None:
     assert not named.is_default_gallery
 
 
+@pytest.mark.parametrize(
+    "text, size",
+    [
+        ("", None),
+        ("8GB", 8_000_000_000),
+        ("500 mb", 500_000_000),
+        ("1.5gb", 1_500_000_000),
+        ("0", 0),
+        ("0MB", 0),
+    ],
+)
+def test_the_token_cache_s_size(text: str, size: int | None) -> None:
+    assert parse("--token-cache", text).token_cache_bytes == size
+
+
 @pytest.mark.parametrize("text, value", [("1", True), ("yes", True), ("False", False), ("off", False)])
 def test_switches_in_the_environment(text: str, value: bool) -> None:
     assert parse(CHATREID_FOUR_BIT=text).four_bit is value
@@ -62,6 +77,7 @@ def test_a_switch_can_be_turned_off_on_the_command_line() -> None:
         (["--session-hours", "0"], "--session-hours"),
         (["--max-upload-mb", "0"], "--max-upload-mb"),
         (["--login", "justaname"], "--login"),
+        *((["--token-cache", size], "--token-cache") for size in ("8", "GB", "8TB", "1.5.2GB", "8 G", ".GB")),
     ],
 )
 def test_nonsense_is_refused_by_name(argv: list[str], word: str) -> None:

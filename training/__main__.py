@@ -18,7 +18,7 @@ COMMANDS = {
     "evaluate": "evaluate",
     "filter": "datasets",
     "gallery": "demo",
-    "memory": "train",
+    "memory": "memory",
     "publish": "train",
     "report": "report",
     "train": "train",

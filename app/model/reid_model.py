@@ -16,6 +16,7 @@ from app.model.checkpoint import CheckpointManifest, ModelError
 from app.model.loading import Checkpoint, find_checkpoint, load_model
 from app.model.pictures import RUN_TIME, BoundedCache, ImageRule, Picture
 from app.model.prompts import MayDiffer, pair_prompt
+from app.model.token_budget import BY_SHARE, TokenBudget
 from app.model.vocabulary import KINDS
 from gallery_store.console import Progress
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from app.model.vision import Grid, VisionReader, VisionTokens
 
 BATCH = 32
-TOKEN_BUDGET = 512 << 20  # bytes of vision tokens kept; 140 KB a picture at 2B, 6 KB in the demo model
 READINGS_KEPT = 4096
 PROBS_KEPT = 65_536  # pictures, of 430 bytes each
 LONGEST_LIST = 9  # pictures in one best-choice question: their numbers stay single tokens everywhere
@@ -58,7 +58,7 @@ class ReidModel:
         *,
         device: str = "cpu",
         four_bit: bool = False,
-        token_budget: int = TOKEN_BUDGET,
+        tokens: TokenBudget = BY_SHARE,
     ) -> None:
         self.manifest = manifest
         self.name = manifest.name if manifest else checkpoint.spec
@@ -66,7 +66,8 @@ class ReidModel:
         self._checkpoint = checkpoint
         self._device = device
         self._four_bit = four_bit
-        self._tokens: BoundedCache[VisionTokens] = BoundedCache(token_budget)
+        self._token_budget = tokens
+        self._tokens: BoundedCache[VisionTokens] = BoundedCache(0)  # until the weights have taken theirs
         self._readings: BoundedCache[tuple[AttributeReading, ...]] = BoundedCache(READINGS_KEPT)
         self._probs: BoundedCache[np.ndarray] = BoundedCache(PROBS_KEPT)
         self._probes: dict[Any, AttributeProbe] = {}
@@ -75,22 +76,32 @@ class ReidModel:
         self._loaded: _Loaded | None = None
 
     @classmethod
-    def load(cls, spec: str | Path, *, device: str = "cpu", four_bit: bool = False) -> ReidModel:
+    def load(
+        cls,
+        spec: str | Path,
+        *,
+        device: str = "cpu",
+        four_bit: bool = False,
+        tokens: TokenBudget = BY_SHARE,
+    ) -> ReidModel:
         """A checkpoint folder (full weights or a PEFT adapter) or a hub name.
 
         What can be checked quickly is checked now; the weights are read when they are first needed.
+
+        Args:
+            tokens: memory for the vision tokens of pictures that were seen; changes no score beyond rounding.
 
         Raises:
             ModelError: no such checkpoint, weights that are not safetensors, a manifest not understood.
         """
         checkpoint = find_checkpoint(spec)
         manifest = CheckpointManifest.read(checkpoint.folder) if checkpoint.folder else None
-        return cls(checkpoint, manifest, device=device, four_bit=four_bit)
+        return cls(checkpoint, manifest, device=device, four_bit=four_bit, tokens=tokens)
 
-    def warm_up(self) -> None:
-        """Load the weights now. Raises ModelError."""
+    def warm_up(self) -> int:
+        """Load the weights now; returns the bytes that vision tokens may take. Raises ModelError."""
         with self._ready():
-            pass
+            return self._tokens.budget
 
     def yes_logits(
         self,
@@ -306,5 +317,6 @@ class ReidModel:
             yes_no = yes_no_ids(processor.tokenizer)
         except ValueError as error:
             raise ModelError(f"{self.name}: {error}") from None
+        self._tokens.budget = self._token_budget.on(self._device)
         reader = VisionReader(model.model.visual, self.rule, self._tokens)
         return _Loaded(processor, LanguageModel(model), reader, yes_no)

@@ -7,7 +7,8 @@ batch: the same numbers, several times faster. Imports torch; imported only by w
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -216,6 +217,9 @@ class VisionReader:
         self._rule = rule
         self._cache = cache
         self._device = next(visual.parameters()).device
+        # As many as this process computes with: Pillow decodes and resizes without Python's lock.
+        threads = torch.get_num_threads()
+        self._decoders = ThreadPoolExecutor(threads, "decoder") if threads > 1 else None
 
     def see(
         self,
@@ -235,17 +239,28 @@ class VisionReader:
             if stop is not None and stop():
                 break
             batch = []
-            for place in missing[start : start + BATCH]:
-                try:
-                    batch.append((place, apply_rule(self._rule, pictures[place].load())))
-                except (OSError, ValueError):
-                    if not skip_unreadable:
-                        raise
+            places = missing[start : start + BATCH]
+            for place, image in zip(places, self._open([pictures[p] for p in places]), strict=True):
+                if not isinstance(image, Exception):
+                    batch.append((place, image))
+                elif not skip_unreadable:
+                    raise image
             for (place, _), seen in zip(batch, self._encode([image for _, image in batch]), strict=True):
                 found[place] = seen
                 size = seen.tokens.numel() * seen.tokens.element_size()
                 self._cache.put(pictures[place].key, seen, size)
         return found
+
+    def _open(self, pictures: Sequence[Picture]) -> Iterable[Image.Image | OSError | ValueError]:
+        """Each picture at the rule's size, or why it cannot be opened; several are decoded at a time."""
+
+        def opened(picture: Picture) -> Image.Image | OSError | ValueError:
+            try:
+                return apply_rule(self._rule, picture.load())
+            except (OSError, ValueError) as error:
+                return error
+
+        return (self._decoders.map if self._decoders else map)(opened, pictures)
 
     @torch.inference_mode()
     def _encode(self, images: Sequence[Any]) -> list[VisionTokens]:

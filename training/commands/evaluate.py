@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gallery_store.console import remark
 
 if TYPE_CHECKING:
     from training.evaluation.results import Result
     from training.evaluation.runner import EvaluationPlan
+    from training.evaluation.work_folder import Shard
     from training.evaluation.workers import Models, Workers
 
 HELP = "measure: a benchmark by the path that operators use, or a file of scores from anywhere"
@@ -60,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--clip", default="demo", help='CLIP folder, open_clip name, or "demo"')
     models.add_argument("--k", type=_positive, help="most candidates that the model reads in a search")
     models.add_argument("--tau", type=float, help="CLIP cosine below which a crop is not read")
+    models.add_argument(
+        "--token-cache",
+        metavar="SIZE",
+        help="memory in which each process keeps what the model saw of pictures, such as 8GB or 500MB (default: a "
+        "share of what is free); changes no figure",
+    )
     models.add_argument("--four-bit", action="store_true", help="load the model in 4 bit (NF4)")
     models.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto")
     run = parser.add_argument_group("the run")
@@ -76,7 +84,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="queries of each setting that the slow best choice is asked for; 0 for all (default: 100; drawn "
         "people: 20)",
     )
-    run.add_argument("--workers", type=_positive, default=1, help="processes that search")
+    run.add_argument(
+        "--workers", type=_positive, default=1, help="processes that search, spread over the visible GPUs"
+    )
+    run.add_argument(
+        "--shard",
+        type=_shard,
+        default="1/1",
+        metavar="I/N",
+        help="do the I-th of N parts in the work folder that N such commands share, also on several machines; the "
+        "last to end gives the figures",
+    )
     run.add_argument("--out", type=Path, metavar="DIR", help="keep the result there, for the report")
     run.add_argument("--work", type=Path, metavar="DIR", help="where a run resumes (default: OUT/work)")
 
@@ -85,8 +103,12 @@ def run(chosen: argparse.Namespace) -> int:
     """Raises nothing that its user can mend: that is one sentence and exit code 2."""
     if chosen.scores:
         return _run_scores(chosen)
+    from training.evaluation.work_folder import Unfinished
     from training.evaluation.workers import Workers
 
+    if chosen.shard.count > 1 and not (chosen.work or chosen.out):
+        remark("--shard needs --work DIR or --out DIR: the folder that all shards write to")
+        return 2
     if chosen.dialogue:
         evaluate = _dialogue
     elif chosen.open_set:
@@ -96,8 +118,11 @@ def run(chosen: argparse.Namespace) -> int:
     else:
         evaluate = _benchmark
     try:
-        with Workers(_models(chosen), chosen.workers) as workers, _work_folder(chosen) as work:
-            result, text = evaluate(chosen, workers, Path(work))
+        with _work_folder(chosen) as work, Workers(_models(chosen), chosen.workers, chosen.shard) as workers:
+            result, text = evaluate(chosen, workers, work)
+    except Unfinished as told:
+        remark(str(told))
+        return 0
     except _errors() as error:
         return _refused(error)
     print(json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False) if chosen.json else text)
@@ -191,10 +216,11 @@ def _open_set(chosen: argparse.Namespace, workers: Workers, work: Path) -> tuple
 
 def _models(chosen: argparse.Namespace) -> Models:
     """Which models the command line names. Raises SettingsError for what the app would refuse too."""
+    from app.model.token_budget import TokenBudget
     from app.settings import Settings
     from training.evaluation.workers import Models
 
-    given = {name: getattr(chosen, name) for name in ("k", "tau", "device", "four_bit")}
+    given = {name: getattr(chosen, name) for name in ("k", "tau", "device", "four_bit", "token_cache")}
     given |= {name: getattr(chosen, name) for name in ("model", "clip") if getattr(chosen, name) != "demo"}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     return Models(
@@ -204,13 +230,21 @@ def _models(chosen: argparse.Namespace) -> Models:
         tau=settings.tau,
         device=settings.device,
         four_bit=settings.four_bit,
+        tokens=TokenBudget(settings.token_cache_bytes),
     )
 
 
-def _work_folder(chosen: argparse.Namespace) -> Any:
-    """A context manager that gives the folder to work in: --work, OUT/work, or one that is thrown away."""
-    kept = chosen.work or (chosen.out / "work" if chosen.out else None)
-    return nullcontext(kept) if kept else tempfile.TemporaryDirectory(prefix="chatreid-evaluate-")
+@contextmanager
+def _work_folder(chosen: argparse.Namespace) -> Iterator[Path]:
+    """The folder to work in, while nobody else does: --work, OUT/work, or one that is thrown away."""
+    from training.evaluation.work_folder import hold
+
+    if kept := chosen.work or (chosen.out / "work" if chosen.out else None):
+        with hold(kept, chosen.shard):
+            yield kept
+    else:
+        with tempfile.TemporaryDirectory(prefix="chatreid-evaluate-") as thrown_away:
+            yield Path(thrown_away)
 
 
 def _errors() -> tuple[type[Exception], ...]:
@@ -221,8 +255,8 @@ def _errors() -> tuple[type[Exception], ...]:
     from gallery_store.encoder import EncoderError
     from gallery_store.errors import GalleryError
     from training.datasets.faults import DataSetError
-    from training.evaluation.harness import HarnessError
     from training.evaluation.protocols import ProtocolError
+    from training.evaluation.work_folder import HarnessError
 
     of_data = (DataSetError, ProtocolError, HarnessError)
     return (*of_data, SettingsError, ModelError, EncoderError, RetrievalError, GalleryError)
@@ -248,3 +282,12 @@ def _whole(text: str) -> int:
     if not text.strip().isdecimal():
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of 0 or more")
     return int(text)
+
+
+def _shard(text: str) -> Shard:
+    from training.evaluation.work_folder import Shard
+
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

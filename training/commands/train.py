@@ -1,4 +1,4 @@
-"""`python -m training train | publish | memory`: the three stages, what the app opens, and what they need."""
+"""`python -m training train | publish`: the three stages, and what the app opens."""
 
 from __future__ import annotations
 
@@ -225,51 +225,11 @@ def _run_publish(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _add_memory_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--stage", type=int, choices=(1, 2, 3), help="all three where left out")
-    parser.add_argument("--tokens-per-batch", type=int, metavar="N", help="the stage's own where left out")
-    parser.add_argument(
-        "--memory", type=float, nargs="+", default=[24, 48, 141], metavar="GB", help="of the devices"
-    )
-    parser.add_argument(
-        "--tflops", type=float, default=989, help="the device's peak in bfloat16 (H100, H200: 989)"
-    )
-    parser.add_argument("--utilisation", type=float, default=0.3, help="share of the peak that is reached")
-
-
-def _run_memory(chosen: argparse.Namespace) -> int:
-    from training.stages import STAGES
-    from training.tuning.memory import GB, qwen2_vl_2b, sizes, table
-
-    quiet()
-    counts = sizes(qwen2_vl_2b())
-    flops = chosen.tflops * 1e12 * chosen.utilisation
-    adapter = counts.encoder_adapter + counts.decoder_adapter
-    print(
-        f"Estimates by arithmetic, not measurements. Qwen2-VL-2B: {counts.parameters / 1e9:.3f} G parameters, of them"
-        f" {counts.encoder / 1e9:.3f} G in the encoder; LoRA {adapter / 1e6:.1f} M."
-        f" Time at {chosen.utilisation:.0%} of {chosen.tflops:,.0f} TFLOPS.\n"
-    )
-    for number in (chosen.stage,) if chosen.stage else (1, 2, 3):
-        try:
-            stage = STAGES[number].with_(tokens_per_batch=chosen.tokens_per_batch)
-        except ValueError as error:
-            remark(str(error))
-            return 2
-        print("\n".join(table(counts, stage, tuple(size * GB for size in chosen.memory), flops)) + "\n")
-    return 0
-
-
 COMMANDS = {
     "train": Command("tune a Qwen2-VL through the paper's three stages", _add_train_arguments, _run_train),
     "publish": Command(
         "make what `python app.py --model DIR` opens out of a tuned checkpoint",
         _add_publish_arguments,
         _run_publish,
-    ),
-    "memory": Command(
-        "estimate, by arithmetic, what Qwen2-VL-2B needs in memory and time in each stage",
-        _add_memory_arguments,
-        _run_memory,
     ),
 }

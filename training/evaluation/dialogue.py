@@ -32,9 +32,10 @@ from app.retrieval.ranking import Ranking
 from app.service import ChatService
 from gallery_store.console import StepProgress, step_progress
 from gallery_store.files import write_file
-from training.evaluation.harness import HarnessError, begin, index_gallery
+from training.evaluation.harness import index_gallery
 from training.evaluation.results import Result
 from training.evaluation.synthetic_people import VIEWS, one_outfit, record_of
+from training.evaluation.work_folder import HarnessError, begin, require_all
 from training.evaluation.workers import OpenedModels, Workers
 from training.synthetic.captions import caption, fragment
 from training.synthetic.people import WORLD_VERSION
@@ -183,6 +184,7 @@ def run_dialogue(
 
     Raises:
         HarnessError: no round or no people, or `work` holds another evaluation. EncoderError, ModelError.
+        Unfinished: other shards have not done their part.
     """
     if rounds < 1 or identities < 1 or seed < 0:
         raise HarnessError(
@@ -200,7 +202,10 @@ def run_dialogue(
             "models": searchers.models.fingerprint(),
         },
     )
-    ids = index_gallery([record_of(crop) for crop in world.gallery], searchers.opened, work, progress)
+    database = searchers.shard.gallery(work)
+    ids = index_gallery(
+        [record_of(crop) for crop in world.gallery], searchers.opened, work, database, progress
+    )
     people: dict[str, list[int]] = {}
     for column, crop in enumerate(world.gallery):
         people.setdefault(crop.person_id, []).append(column)
@@ -210,17 +215,18 @@ def run_dialogue(
         seen = [c for c in columns if not world.gallery[c].shot.infrared] or columns
         target = world.gallery[seen[int(rng.integers(len(seen)))]]
         mine = tuple(int(i) for i in ids[columns] if i >= 0)
-        talk = Talk(work / "gallery.db", mine, target, seed * 100_000 + number, rounds, operator)
-        files[talk.seed] = work / "talks" / f"{number:05d}.json"
-        if not files[talk.seed].is_file():
-            talks.append(talk)
-    done = len(people) - len(talks)
-    progress("talk", done, len(people))
-    for talk, held in searchers.run(hold, talks):
+        talks.append(Talk(database, mine, target, seed * 100_000 + number, rounds, operator))
+        files[talks[-1].seed] = work / "talks" / f"{number:05d}.json"
+    own = searchers.shard.own(talks)
+    left = [talk for talk in own if not files[talk.seed].is_file()]
+    done = len(own) - len(left)
+    progress("talk", done, len(own))
+    for talk, held in searchers.run(hold, left):
         kept = {"ranks": held.ranks.tolist(), "said": held.messages, "asked": held.questions}
         write_file(files[talk.seed], json.dumps(kept))
         done += 1
-        progress("talk", done, len(people))
+        progress("talk", done, len(own))
+    require_all(files.values(), searchers.shard)
     held_all = [json.loads(file.read_text("utf-8")) for file in files.values()]
     by_figure = figures(np.array([one["ranks"] for one in held_all]))
     by_round = by_figure["recall"]

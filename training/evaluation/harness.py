@@ -1,8 +1,8 @@
 """Evaluation by the path that operators use: a gallery_store, the app's engine, and every ranker off one pass.
 
-A work folder holds everything, and a killed run goes on in it:
+A work folder holds everything (training.evaluation.work_folder), and a killed run goes on in it:
 
-    plan.json         what is evaluated; another plan in the same folder is refused
+    plan.json         what is evaluated
     pictures/         crops and queries that have no file of their own (drawn ones)
     gallery.db        the gallery, indexed by CLIP
     blocks/N.npz      the hits of the N-th block of queries, written as it goes
@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,17 +23,14 @@ from app.model.checkpoint import KINDS_OF_QUERY, Calibration
 from app.model.vocabulary import Attribute
 from app.retrieval.query import Query, Reference
 from gallery_store.console import StepProgress, remark, step_progress
-from gallery_store.files import write_file, write_json
+from gallery_store.files import write_file
 from training.datasets.record import DrawnPicture, Record
-from training.evaluation.hits import Hits, QueryHits, write_block
+from training.evaluation.hits import Hits, QueryHits, pairs_in, write_block
+from training.evaluation.work_folder import HarnessError, begin
 from training.evaluation.workers import OpenedModels, Workers
 
 BLOCKS_VERSION = 5  # of what a block holds, and of what the model was asked for it
 BLOCK = 32  # queries that are searched between two writes
-
-
-class HarnessError(ValueError):
-    """An evaluation that cannot be run; one sentence that names the thing and the mend."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +73,15 @@ def search_all(
 ) -> Hits:
     """Index the gallery (once), search it for every query (those not done yet), and return the hits.
 
+    A shard does its own blocks; those of others may not be there when it returns (work_folder.require_all).
+
     Args:
         queries: Q queries. gallery: G crops; one that cannot be read stays in it and is never found.
         work: the folder, made where it is not there. best_choice: ask the multi-turn best choice for this
             many queries, spread evenly over all, or for those of a bool mask (Q,); it costs many times a
             pairwise pass.
-        block: queries between two writes; changes no score. progress: default writes to stderr.
+        block: queries between two writes; changes no score. progress: default writes to stderr; counts the pairs
+            that the model read, of about how many.
 
     Raises:
         HarnessError: no queries, no crops, or the folder holds another evaluation. EncoderError, ModelError:
@@ -98,28 +96,33 @@ def search_all(
     if workers.models.model is None:
         chosen = np.zeros(len(queries), bool)
     _agree(work, queries, gallery, workers, chosen, block)
-    ids = index_gallery(gallery, workers.opened, work, show)
+    database = workers.shard.gallery(work)
+    ids = index_gallery(gallery, workers.opened, work, database, show)
     unique = np.unique(ids[ids >= 0])
     if not len(unique):
         raise HarnessError("no crop of the gallery can be read")
     put = [_query(query, number, work) for number, query in enumerate(queries)]
     starts = range(0, len(queries), block)
     files = {start: work / "blocks" / f"{start // block:05d}.npz" for start in starts}
+    own = {start: min(block, len(queries) - start) for start in workers.shard.own(starts)}
+    done = [start for start in own if files[start].is_file()]
     tasks = [
         _Block(
-            work / "gallery.db",
+            database,
             tuple(put[start : start + block]),
             tuple(bool(c) for c in chosen[start : start + block]),
             files[start],
         )
-        for start in starts
-        if not files[start].is_file()
+        for start in own
+        if start not in done
     ]
-    done = len(queries) - sum(len(task.queries) for task in tasks)
-    show("search", done, len(queries))
-    for task, _ in workers.run(_search_block, tasks):
-        done += len(task.queries)
-        show("search", done, len(queries))
+    read = sum(pairs_in(files[start]) for start in done)
+    answered, all_own = sum(own[start] for start in done), sum(own.values())
+    most = min(workers.models.k, len(unique))
+    _tell_pairs(show, read, answered, all_own, most)
+    for task, pairs in workers.run(_search_block, tasks):
+        read, answered = read + pairs, answered + len(task.queries)
+        _tell_pairs(show, read, answered, all_own, most)
     opened = workers.opened
     manifest = opened.model.manifest if opened.model else None
     calibrations: dict[str, Calibration | None] = {
@@ -130,9 +133,13 @@ def search_all(
 
 
 def index_gallery(
-    gallery: Sequence[Record], opened: OpenedModels, work: Path, progress: StepProgress | None = None
+    gallery: Sequence[Record],
+    opened: OpenedModels,
+    work: Path,
+    database: Path,
+    progress: StepProgress | None = None,
 ) -> np.ndarray:
-    """Import the records into work/gallery.db; goes on where a killed import stopped.
+    """Import the records into a gallery file in `work`; goes on where a killed import stopped.
 
     Files stay where they are; drawn crops are drawn into work/pictures.
 
@@ -150,10 +157,10 @@ def index_gallery(
     for file, record in zip(files, gallery, strict=True):
         tag = "infrared" if record.infrared else ""
         rows.append((str(file), record.camera, record.person, record.clothes, tag))
-    manifest = work / "gallery.csv"
+    manifest = database.with_suffix(".csv")
     with manifest.open("w", newline="", encoding="utf-8") as out:
         csv.writer(out).writerows(rows)
-    with GalleryStore.open(work / "gallery.db") as store:
+    with GalleryStore.open(database) as store:
         report = import_crops(
             store,
             opened.encoder,
@@ -178,13 +185,24 @@ def index_gallery(
     return ids
 
 
-def _search_block(opened: OpenedModels, task: _Block) -> None:
+def _tell_pairs(show: StepProgress, read: int, answered: int, queries: int, most: int) -> None:
+    """Progress in pairs of query and candidate: `read` in the `answered` queries, of about how many in all `queries`.
+
+    most: pairs of one query, while none has been answered.
+    """
+    each = read / answered if answered else most
+    show("search, pairs", read, read if answered == queries else max(read + 1, round(each * queries)))
+
+
+def _search_block(opened: OpenedModels, task: _Block) -> int:
+    """Returns how many pairs the model read."""
     engine = opened.engine(task.gallery)
     hits = [
         _search(opened, engine, query, choose)
         for query, choose in zip(task.queries, task.choose, strict=True)
     ]
     write_block(task.file, hits)
+    return sum(one.asked for one in hits)
 
 
 def _search(opened: OpenedModels, engine: object, query: Query, choose_too: bool) -> QueryHits:
@@ -265,22 +283,3 @@ def _agree(
         "block": block,
     }
     begin(work, plan)
-
-
-def begin(work: Path, plan: dict[str, Any]) -> None:
-    """Begin a plan (JSON) in the folder, or go on with the same one. Raises HarnessError for another."""
-    file = work / "plan.json"
-    if file.is_file():
-        try:
-            before = json.loads(file.read_text("utf-8"))
-        except ValueError:
-            before = None
-        if before != json.loads(json.dumps(plan)):
-            raise HarnessError(
-                f"{work} holds another evaluation (other queries, crops, models or options): "
-                "choose another folder, or remove this one"
-            )
-        return
-    if work.is_dir() and any(work.iterdir()):
-        raise HarnessError(f"{work} is not empty and holds no evaluation: choose another folder")
-    write_json(file, plan)

@@ -221,6 +221,12 @@ def write_block(file: Path, hits: Sequence[QueryHits]) -> None:
     write_file(file, data.getvalue())
 
 
+def pairs_in(file: Path) -> int:
+    """How many pairs of a query and a candidate the model read in a block."""
+    with np.load(file, allow_pickle=False) as held:
+        return int(held["asked"].sum())
+
+
 def read_block(file: Path, unique: np.ndarray) -> list[QueryHits]:
     """The queries of a block over the crops `unique`, int64 (U,)."""
     with np.load(file, allow_pickle=False) as held:

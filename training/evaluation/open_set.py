@@ -27,11 +27,12 @@ from app.retrieval.ranking import Fused, SearchTrace, rank_candidates
 from gallery_store.console import StepProgress
 from gallery_store.files import write_file
 from training.evaluation.calibration_error import Reliability, reliability, reliability_svg
-from training.evaluation.harness import EvalQuery, HarnessError, search_all
+from training.evaluation.harness import EvalQuery, search_all
 from training.evaluation.hits import QueryHits
 from training.evaluation.results import Result
 from training.evaluation.synthetic import MOST_CHANGES, fit, wanted
 from training.evaluation.synthetic_people import VIEWS, mixed, record_of
+from training.evaluation.work_folder import HarnessError, require_all
 from training.evaluation.workers import Workers
 from training.synthetic.captions import fragment
 from training.synthetic.people import WORLD_VERSION
@@ -184,7 +185,8 @@ def run_open_set(
     """`identities` people who are there and as many who are not.
 
     Raises:
-        HarnessError: too few people, or `work` holds another evaluation. EncoderError, ModelError.
+        HarnessError: too few people, or `work` holds another evaluation. EncoderError, ModelError. Unfinished: other
+        shards have not done their part.
     """
     if identities < 6 or seed < 0:
         raise HarnessError(
@@ -195,6 +197,7 @@ def run_open_set(
     world = open_world(seed, identities)
     records = [record_of(crop) for crop in world.gallery]
     hits = search_all(world.queries, records, workers, work=work, progress=progress)
+    require_all(hits.files, workers.shard)
     columns = np.searchsorted(hits.unique, hits.ids)
     row_of = {int(unique): row for row, unique in enumerate(columns)}
     answers = [answer(one, hits.calibrations[one.kind]) for one in hits.by_query()]

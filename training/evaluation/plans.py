@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from training.evaluation.framing import HISTOGRAM, TRUTH
-from training.evaluation.harness import HarnessError
 from training.evaluation.hits import ATTRIBUTE_SCORE, BEST_CHOICE, CLIP, COMBINED, PAIRWISE, RANKERS
 from training.evaluation.metrics import mean_of, paired_difference
 from training.evaluation.protocols import Benchmark, trials_of
@@ -17,6 +16,7 @@ from training.evaluation.runner import K_RECIPROCAL, EvaluationPlan, Measured
 from training.evaluation.synthetic import SETTINGS, by_world
 from training.evaluation.synthetic_people import VIEWS
 from training.evaluation.trials import Trial
+from training.evaluation.work_folder import HarnessError
 from training.evaluation.workers import Models, Workers
 from training.synthetic.people import WORLD_VERSION
 

@@ -23,6 +23,7 @@ from training.evaluation.metrics import Ranks, order_of
 from training.evaluation.results import Result, Side, rankings, write_shown
 from training.evaluation.synthetic import DrawnSetting
 from training.evaluation.trials import Setting, Trial, labels, ranks_in
+from training.evaluation.work_folder import require_all
 from training.evaluation.workers import Models, Workers
 from training.synthetic.world import DrawnCrop
 
@@ -85,25 +86,16 @@ def evaluate_plan(
 
     Raises:
         DataSetError, ProtocolError: data that are not there, or lack what the protocol needs. HarnessError:
-        `work` holds another evaluation. EncoderError, ModelError: models that cannot be had.
+        `work` holds another evaluation. EncoderError, ModelError: models that cannot be had. Unfinished: other shards
+        have not done their part.
     """
     began = time.perf_counter()
     rankers = plan.rankers_with(workers.models)
-    show = progress or step_progress()
     trials = plan.trials(workers)
+    searched = _search_trials(plan, trials, rankers, workers, work, progress or step_progress())
     measured = Measured()
-    for number, trial in enumerate(trials, 1):
-        label = f"[{number}/{len(trials)}] {trial.name} " if len(trials) > 1 else ""
-        hits = None
-        if any(ranker not in FRAMING for ranker in rankers):
-            hits = search_all(
-                trial.queries,
-                trial.gallery,
-                workers,
-                work=work / trial.name,
-                best_choice=_asked(trial, plan.best_choice) if BEST_CHOICE in rankers else 0,
-                progress=_labelled(show, label),
-            )
+    for trial, hits in zip(trials, searched, strict=True):
+        if hits is not None:
             measured.seconds.append(hits.seconds())
             measured.unreadable += hits.unreadable
         for setting in trial.settings:
@@ -126,6 +118,33 @@ def evaluate_plan(
     if out is not None:
         result.write(out)
     return result
+
+
+def _search_trials(
+    plan: EvaluationPlan,
+    trials: Sequence[Trial],
+    rankers: Sequence[str],
+    workers: Workers,
+    work: Path,
+    show: StepProgress,
+) -> list[Hits | None]:
+    """The hits of each trial; None where no ranker needs any. Raises Unfinished where a shard has not all of them."""
+    if all(ranker in FRAMING for ranker in rankers):
+        return [None] * len(trials)
+    found = []
+    for number, trial in enumerate(trials, 1):
+        label = f"[{number}/{len(trials)}] {trial.name} " if len(trials) > 1 else ""
+        hits = search_all(
+            trial.queries,
+            trial.gallery,
+            workers,
+            work=work / trial.name,
+            best_choice=_asked(trial, plan.best_choice) if BEST_CHOICE in rankers else 0,
+            progress=_labelled(show, label),
+        )
+        found.append(hits)
+    require_all((file for hits in found for file in hits.files), workers.shard)
+    return list(found)
 
 
 def _asked(trial: Trial, best_choice: int) -> np.ndarray:
@@ -173,7 +192,7 @@ def _reranked(
 ) -> Iterator[np.ndarray]:
     """int32 (G,) for each query: k-reciprocal re-ranking of CLIP's vectors; unreadable crops come last."""
     opened = workers.opened
-    gallery = opened.engine(work / trial.name / "gallery.db").store.vectors(hits.unique)
+    gallery = opened.engine(workers.shard.gallery(work / trial.name)).store.vectors(hits.unique)
     subjects = [trial.subjects[row] for row in setting.rows]
     queries = np.concatenate(
         [

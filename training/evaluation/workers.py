@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from app.model.token_budget import BY_SHARE, TokenBudget
 from app.settings import DEMO_CLIP, DEMO_MODEL, Settings
+from gallery_store.console import remark
 from training.evaluation.results import Model
+from training.evaluation.work_folder import WHOLE, HarnessError, Shard
 
 if TYPE_CHECKING:
     from app.model.reid_model import ReidModel
@@ -29,7 +34,8 @@ class Models:
     """Which models answer, and how a search is cut: as the app's settings, with its defaults.
 
     clip, model: as --clip and --model take them; model None searches by CLIP alone. k: at most so many
-    candidates are read by the model. tau: None takes the manifest's own for each kind of query.
+    candidates are read by the model. tau: None takes the manifest's own for each kind of query. tokens: memory for
+    vision tokens, which changes no score.
     """
 
     clip: str = str(DEMO_CLIP)
@@ -38,6 +44,7 @@ class Models:
     tau: float | None = None
     device: str = "auto"
     four_bit: bool = False
+    tokens: TokenBudget = BY_SHARE
 
     def fingerprint(self) -> dict[str, Any]:
         """What the scores depend on: changes with the weights, not with where they lie."""
@@ -48,13 +55,14 @@ class Models:
 class Workers:
     """Runs tasks over the models, in this process (count 1) or in `count` processes. A context manager.
 
-    A task is a picklable value; the function that does it is a module's own, and gets the Opened models.
+    A task is a picklable value; the function that does it is a module's own, and gets the Opened models. Processes are
+    spread over the visible GPUs. shard: which part of an evaluation they are to do.
     """
 
-    def __init__(self, models: Models, count: int = 1) -> None:
+    def __init__(self, models: Models, count: int = 1, shard: Shard = WHOLE) -> None:
         if count < 1:
             raise ValueError(f"at least one worker is needed, not {count}")
-        self.models, self.count = models, count
+        self.models, self.count, self.shard = models, count, shard
         self._opened: OpenedModels | None = None
         self._pool: ProcessPoolExecutor | None = None
 
@@ -66,24 +74,44 @@ class Workers:
         return self._opened
 
     def run(
-        self, work: Callable[[OpenedModels, Task], Done], tasks: Iterable[Task]
+        self, work: Callable[[OpenedModels, Task], Done], tasks: Sequence[Task]
     ) -> Iterator[tuple[Task, Done]]:
-        """Yields (task, answer) as they are done; in order where there is one worker."""
+        """Yields (task, answer) as they are done; in order where there is one worker.
+
+        Raises:
+            HarnessError: a worker process was killed.
+        """
+        if not tasks:
+            return
         if self.count == 1:
+            self.opened.warm_up()
             for task in tasks:
                 yield task, work(self.opened, task)
             return
         if self._pool is None:
-            threads = max(1, (os.cpu_count() or 1) // self.count)
-            self._pool = ProcessPoolExecutor(
-                self.count,
-                mp_context=get_context("spawn"),  # a fork would copy torch's locks
-                initializer=_start,
-                initargs=(self.models, threads),
-            )
+            self._pool = self._start_pool()
         waiting = {self._pool.submit(_do, work, task): task for task in tasks}
-        for future in as_completed(waiting):
-            yield waiting[future], future.result()
+        try:
+            for future in as_completed(waiting):
+                yield waiting[future], future.result()
+        except BrokenProcessPool:
+            raise HarnessError(
+                "a worker process was ended from outside, by a signal or for want of memory: what was done is kept, "
+                "so start the same command again, with fewer --workers if memory is short"
+            ) from None
+
+    def _start_pool(self) -> ProcessPoolExecutor:
+        spawning = get_context("spawn")  # a fork would copy torch's locks
+        numbers = spawning.SimpleQueue()
+        for number in range(self.count):
+            numbers.put(number)
+        threads = max(1, (os.cpu_count() or 1) // self.count)
+        return ProcessPoolExecutor(
+            self.count,
+            mp_context=spawning,
+            initializer=_start,
+            initargs=(self.models, numbers, spawning.Lock(), self.count, threads),
+        )
 
     def __enter__(self) -> Workers:
         return self
@@ -96,6 +124,19 @@ class Workers:
             self._opened.close()
 
 
+def spread_over_gpus(models: Models, worker: int, workers: int, gpus: int) -> Models:
+    """The models as one of several processes loads them: on a GPU of its own, as far as there are enough.
+
+    worker: 0..workers - 1. gpus: how many this machine shows. A device that is named with its number, such as cuda:1,
+    is everybody's. The processes on one device, or on the CPU, share its memory.
+    """
+    if models.device != "cuda" or gpus < 1:
+        return replace(models, tokens=replace(models.tokens, sharers=workers))
+    own = worker % gpus
+    sharers = len(range(own, workers, gpus))
+    return replace(models, device=f"cuda:{own}", tokens=replace(models.tokens, sharers=sharers))
+
+
 class OpenedModels:
     """The models, and an engine for each gallery that was asked for."""
 
@@ -104,12 +145,26 @@ class OpenedModels:
         from gallery_store.encoder import ClipEncoder, resolve_device
 
         device = resolve_device(models.device)
-        self.models = models
+        self.models = models = replace(models, device=device)
         self.encoder: ClipEncoder = ClipEncoder.load(models.clip, device)
         self.model: ReidModel | None = None
         if models.model is not None:
-            self.model = ReidModel.load(models.model, device=device, four_bit=models.four_bit)
+            self.model = ReidModel.load(
+                models.model, device=device, four_bit=models.four_bit, tokens=models.tokens
+            )
         self._engines: dict[str, Engine] = {}
+        self._warm = False
+
+    def warm_up(self, tells: Callable[[], bool] = lambda: True) -> None:
+        """Load the weights, once, and tell how much memory pictures may take. Raises ModelError."""
+        if self.model is not None and not self._warm:
+            budget, sharers = self.model.warm_up(), self.models.tokens.sharers
+            each = f" in each of {sharers} processes" if sharers > 1 else ""
+            if tells():
+                remark(
+                    f"token cache: up to {budget / 1e9:.1f} GB on {self.models.device}{each} (--token-cache)"
+                )
+        self._warm = True
 
     def engine(self, gallery: Path) -> Engine:
         """The engine that operators get, over a gallery file."""
@@ -145,18 +200,32 @@ class OpenedModels:
 
 
 _here: OpenedModels | None = None  # of a worker process
+_teller: Any = None  # a lock of all workers, kept by the one that tells what holds for all
 
 
-def _start(models: Models, threads: int) -> None:
-    global _here
+def _start(models: Models, numbers: Any, teller: Any, workers: int, threads: int) -> None:
+    global _here, _teller
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
+    from gallery_store.encoder import resolve_device
+
     torch.set_num_threads(threads)
-    _here = OpenedModels(models)
+    _teller = teller
+    models = replace(models, device=resolve_device(models.device))
+    _here = OpenedModels(spread_over_gpus(models, numbers.get(), workers, torch.cuda.device_count()))
+
+
+def _end_with_parent() -> None:
+    """A killed parent cannot end its workers; they would wait for tasks, and keep their GPUs, forever."""
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _do(work: Callable[[OpenedModels, Task], Done], task: Task) -> Done:
     assert _here is not None
+    _here.warm_up(lambda: bool(_teller.acquire(block=False)))
     return work(_here, task)
 
 
