@@ -17,6 +17,9 @@ def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scale", type=float, default=1.0, help="times the recipe's steps")
     parser.add_argument(
+        "--families", type=int, default=4200, help="people to learn from, three in a family of look-alikes"
+    )
+    parser.add_argument(
         "--processes", type=int, default=2, help="of one thread each; they share the steps that teach"
     )
     parser.add_argument("--threads", type=int, default=1, help="of one process")
@@ -66,6 +69,7 @@ def _run_demo(chosen: argparse.Namespace) -> int:
         processes=chosen.processes,
         only=only,
         start=chosen.start,
+        families=chosen.families,
     )
     return 0
 

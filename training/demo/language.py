@@ -20,6 +20,7 @@ from app.model.attributes import attribute_probe, probe_logits
 from app.model.scoring import LanguageModel, PromptTokens, yes_no_ids
 from app.model.vision import encode_grids, pixel_patches
 from training.demo.attribute_heads import attribute_loss, hidden_loss, value_priors
+from training.demo.choices import ChoiceQuestions, ChoiceTurn, choice_turns, list_size
 from training.demo.learning import LearningLog, learn, muon_and_adamw, process_rank
 from training.demo.pool import Pool
 from training.demo.sampling import PackedList, PoolLists, augmented
@@ -27,6 +28,7 @@ from training.instructions.mixtures import StageMixture
 from training.instructions.sample import InstructionSample
 from training.instructions.stage_samples import SampleMaker
 from training.packed import collate, listwise_loss, scores
+from training.tuning.steps import answer_weights
 
 LONG = 10  # attributes
 HIDDEN = 0.3  # weight of "what does not show is as usual" beside the reading of what shows
@@ -47,7 +49,8 @@ class DemoStage:
     graded: weight at the start, fading to nothing at the end, of the ranking by how many attributes of a
     candidate are wrong: whoever must learn a description word by word is told which candidates nearly fit.
     forms: pictures in each step that are read kind by kind (app.model.attributes). lists_every: so many steps have
-    one list.
+    one list. choices: candidates in each step that are shown in turns of best choice (training.demo.choices), from
+    a list of their own where the step has none.
     """
 
     name: str
@@ -63,6 +66,7 @@ class DemoStage:
     graded: float = 1.0
     forms: int = 0
     lists_every: int = 1
+    choices: int = 0
 
     def told_at(self, done: float) -> tuple[int, int]:
         """Fewest and most attributes at a share of the stage, 0..1."""
@@ -131,6 +135,7 @@ def train_stage(
         SampleMaker(stage.mixture, pool.columns(), process_seed),
     )
     lists, yes_no = PoolLists(pool, processor, process_seed), yes_no_ids(processor.tokenizer)
+    questions = ChoiceQuestions(processor, lists.grid)
     kinds = list(stage.lists)
     weights = np.array(list(stage.lists.values())) / max(1e-9, sum(stage.lists.values()))
     every = 2 if kinds else 1
@@ -138,14 +143,20 @@ def train_stage(
 
     def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
         rng = np.random.default_rng((seed, step, 43))  # all processes take one kind of list: equal work
-        packed = None
-        if kinds and step % stage.lists_every == 0:
-            packed = lists.draw(str(rng.choice(kinds, p=weights)), step, stage.told_at(done))
+        packed: PackedList | None = None
+        turns: list[ChoiceTurn] = []
+        if kinds:
+            drawn = lists.draw(str(rng.choice(kinds, p=weights)), step, stage.told_at(done))
+            packed = drawn if step % stage.lists_every == 0 else None
+            if stage.choices:
+                size = list_size(done, rng)
+                turns = choice_turns(drawn, size, max(1, stage.choices // size), rng)
         plain = []
         if step % every == every - 1:
             first = step // every * stage.plain
             plain = [stream.sample(first + i) for i in range(stage.plain)]
         rows = [r for sample in plain for r in sample.pictures]
+        rows += [r for turn in turns for r in (*turn.references, *turn.rows)]
         if packed is not None:
             rows += [int(r) for r in packed.rows] + [r for refs in packed.references for r in refs]
         read = (
@@ -163,6 +174,11 @@ def train_stage(
             loss = loss + figures[packed.kind]
             figures["graded"] = _graded_loss(odds, packed)
             loss = loss + stage.graded * (1 - done) * figures["graded"]
+        if turns:
+            size = len(turns[0].rows)
+            figures[f"choice of {size}"], share = questions.loss(model, turns, seen)
+            figures[f"right of {size}"] = torch.tensor(share)
+            loss = loss + figures[f"choice of {size}"]
         if plain:
             figures["answers"] = _answer_loss(model, processor, plain, seen, lists.grid)
             loss = loss + figures["answers"]
@@ -204,7 +220,10 @@ def _answer_loss(
     seen: dict[int, Tensor],
     grid: tuple[int, int, int],
 ) -> Tensor:
-    """Cross-entropy on the answers' tokens and the end mark, over a batch padded to its longest sample."""
+    """Cross-entropy on the answers' tokens and the end mark, over a batch padded to its longest sample.
+
+    Every sample weighs the same, however long its answer, as in training.tuning.
+    """
     text, embed = model.model.language_model, model.get_input_embeddings()
     end = processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
     rows, positions, labels = [], [], []
@@ -230,4 +249,6 @@ def _answer_loss(
     ).last_hidden_state
     target = torch.stack([F.pad(label, (0, longest - len(label)), value=-100) for label in labels])
     asked = target != -100
-    return F.cross_entropy(model.lm_head(hidden[asked]), target[asked])
+    losses = F.cross_entropy(model.lm_head(hidden[asked]), target[asked], reduction="none")
+    counts = asked.sum(1)
+    return losses @ torch.tensor(answer_weights(counts.tolist())).repeat_interleave(counts)

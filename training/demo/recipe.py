@@ -49,6 +49,7 @@ SIZES: dict[str, Any] = {
 }
 STEPS = ("pools", "clip", "tower", "language", "stage1", "stage2", "stage3", "export")
 TAUGHT = STEPS[1:7]  # what several processes can share
+FURTHER_RATE = 0.4  # of a stage's rate, in a run that goes on
 FURTHER = ("pools", "clip", "stage3", "export")  # of a run that goes on from finished models
 KNOWS = "drawn people only"
 
@@ -71,12 +72,12 @@ class StepBudget:
 
 def demo_stages(budget: StepBudget) -> dict[str, DemoStage]:
     """The language half of stage 0 and the three stages, side by side."""
-    tell = _small(STAGE1)
+    tell = _drawn(STAGE1)
     read_and_tell = replace(tell, shares={"caption": 1.0, "annotate-attributes": 1.5})
-    # Stage 2's annotation goes on in stage 3, so that reading is not forgotten.
-    reason = replace(
-        _small(STAGE3), shares={**dict.fromkeys(STAGE3.shares, 0.05), "annotate-attributes": 0.55}
-    )
+    # What stages 1 and 2 taught goes on in stage 3, so that it is not forgotten. Best choice has turns of its own.
+    kept = {"caption": 0.2, "annotate-attributes": 0.2, "compare-attributes": 0.1, "image-many-to-many": 0.05}
+    kept |= {"text-many-to-one": 0.05, "text-one-to-many": 0.05}
+    reason = replace(_drawn(STAGE3), shares={**dict.fromkeys(STAGE3.shares, 0.04), **kept})
     pairs = {"image": 0.5, "text": 0.5}
     every = {"image": 0.45, "text": 0.4, "image-plus-text": 0.15}
     return {
@@ -95,7 +96,7 @@ def demo_stages(budget: StepBudget) -> dict[str, DemoStage]:
             "stage2",
             budget.stage2,
             2e-3,
-            _small(STAGE2),
+            _drawn(STAGE2),
             6,
             pairs,
             tower_rate=0.1,
@@ -108,19 +109,20 @@ def demo_stages(budget: StepBudget) -> dict[str, DemoStage]:
             budget.stage3,
             2e-3,
             reason,
-            4,
+            8,
             every,
             tower_rate=0,
             long_first=True,
             forms=32,
             lists_every=2,
+            choices=64,
         ),
     }
 
 
-def _small(mixture: StageMixture) -> StageMixture:
-    """A stage's mixture with shorter galleries: each picture costs a small model time."""
-    return replace(mixture, gallery=(2, 6), hard=0.6, infrared=1.0)
+def _drawn(mixture: StageMixture) -> StageMixture:
+    """A stage's mixture for the pool's people, of whom enough are seen in infrared and have look-alikes."""
+    return replace(mixture, hard=0.6, infrared=1.0)
 
 
 class DemoRun:
@@ -135,10 +137,11 @@ class DemoRun:
         workers: int,
         processes: int = 1,
         start: Path | None = None,
+        families: int = TRAIN.families,
     ) -> None:
         self.work, self.assets, self.budget, self.seed, self.workers = work, assets, budget, seed, workers
         self.processes, self.start = processes, start
-        self.train = replace(TRAIN, seed=TRAIN.seed + seed)  # another seed, other people
+        self.train = replace(TRAIN, seed=TRAIN.seed + seed, families=families)  # another seed, other people
         self.log = LearningLog(work / "log.jsonl")
         work.mkdir(parents=True, exist_ok=True)
 
@@ -211,7 +214,8 @@ class DemoRun:
     def _stage(self, name: str, start: Path) -> dict[str, Any]:
         stage = demo_stages(self.budget)[name]
         if self.start:
-            stage = replace(stage, long_first=False)  # it knows descriptions already
+            # It knows descriptions already, and a high rate would unlearn more than a short run teaches.
+            stage = replace(stage, long_first=False, rate=FURTHER_RATE * stage.rate)
         model, processor = load(start)
         if stage.fresh_decoder:
             base, _ = load(self.work / "language")
@@ -227,12 +231,16 @@ class DemoRun:
         )
         if not process_rank():
             save(model, processor, self.work / name)
-        return {"steps": stage.steps, "rate": stage.rate, "lists": stage.lists}
+        return {"steps": stage.steps, "rate": stage.rate, "lists": stage.lists, "choices": stage.choices}
 
     def _export(self) -> dict[str, Any]:
         folder, clip = self.assets / "demo_qwen2vl", self.assets / "demo_clip"
-        with replacing_folder(clip) as partial:
-            shutil.copytree(self.work / "demo_clip", partial, dirs_exist_ok=True)
+        taught = self.work / "demo_clip"
+        if self.start and not taught.is_dir():
+            taught = self.start / "demo_clip"  # the step was left out
+        if taught.resolve() != clip.resolve():
+            with replacing_folder(clip) as partial:
+                shutil.copytree(taught, partial, dirs_exist_ok=True)
         model, processor = load(self.work / "stage3")
         with replacing_folder(folder) as partial:
             save(model.half(), processor, partial)
@@ -269,12 +277,14 @@ def train_demo(
     processes: int = 1,
     only: Sequence[str] = STEPS,
     start: Path | None = None,
+    families: int = TRAIN.families,
 ) -> None:
     """Runs the steps that are asked for and not done yet; `processes` share the steps that teach.
 
     start: a folder with `demo_clip` and `demo_qwen2vl`, to go on from by the steps FURTHER; None begins with nothing.
+    families: of three people each, to learn from.
     """
-    run = DemoRun(work, assets, budget, seed, workers, processes, start)
+    run = DemoRun(work, assets, budget, seed, workers, processes, start, families)
     for name in STEPS:
         if name in only:
             run.step(name)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from app.model.description import query_description
-from app.model.prompts import MayDiffer, pair_prompt
+from app.model.prompts import NOTHING_DIFFERS, MayDiffer, pair_prompt
 from app.model.scoring import PairLayout, pair_layout
 from app.model.vocabulary import LASTING, Attribute
 from training.demo.pool import Pool
@@ -139,17 +139,23 @@ def augmented(pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PackedList:
-    """Queries with their candidates. references: per query, rows of the pool; rows (M,): the candidates';
-    right, ignored bool (Q, M). wrong: int (Q, M), in how many attributes a candidate is seen to differ from
-    what is sought; 0 for the right ones."""
+    """Queries with their candidates.
 
-    layouts: list[PairLayout]
+    kind: "image", "text" or "image-plus-text". texts, may_differ: what each query says, as pair_prompt takes it;
+    references: per query, rows of the pool; layouts: the pair question made of them. rows (M,): the candidates';
+    right, ignored bool (Q, M). wrong: int (Q, M), in how many attributes a candidate is seen to differ from what is
+    sought; 0 for the right ones.
+    """
+
+    kind: str
+    texts: list[str]
+    may_differ: list[MayDiffer]
     references: list[list[int]]
+    layouts: list[PairLayout]
     rows: np.ndarray
     right: np.ndarray
     ignored: np.ndarray
     wrong: np.ndarray
-    kind: str
 
 
 class PoolLists:
@@ -178,21 +184,37 @@ class PoolLists:
         references, matches = rows[queries], rows[queries ^ 1]
         clothes = self.pool.clothes[references] != self.pool.clothes[matches]
         clothes |= rng.random(len(queries)) < SAID_OF_THE_SAME
-        layouts = [
-            self._layout("", int(one), int(other), other_clothes)
+        may_differ = [
+            self._may_differ(int(one), int(other), other_clothes)
             for one, other, other_clothes in zip(references, matches, clothes.tolist(), strict=True)
         ]
+        texts = [""] * len(queries)
         right = self.pool.person[references][:, None] == self.pool.person[rows][None]
         ignored = (references[:, None] == rows[None]) | self._other_light(matches, rows)
         wrong = np.where(right, 0, self._differ(self.pool.visible[references], rows))
         owned = [[int(row)] for row in references]
-        return PackedList(layouts, owned, rows, right & ~ignored, ignored, wrong, "image")
+        return self._list("image", texts, may_differ, owned, rows, right & ~ignored, ignored, wrong)
 
-    def _layout(self, text: str, reference: int, match: int, other_clothes: bool) -> PairLayout:
-        """The question for a crop of the person and a match."""
-        light = bool(self.pool.infrared[reference] != self.pool.infrared[match])
-        prompt = pair_prompt(text, 1, MayDiffer(other_clothes, light))
-        return pair_layout(self.processor, prompt, [self.grid], self.grid)
+    def _list(
+        self,
+        kind: str,
+        texts: list[str],
+        may_differ: list[MayDiffer],
+        references: list[list[int]],
+        *over_candidates: np.ndarray,
+    ) -> PackedList:
+        """over_candidates: rows, right, ignored, wrong, as PackedList has them."""
+        layouts = [
+            pair_layout(
+                self.processor, pair_prompt(text, len(rows), differs), [self.grid] * len(rows), self.grid
+            )
+            for text, differs, rows in zip(texts, may_differ, references, strict=True)
+        ]
+        return PackedList(kind, texts, may_differ, references, layouts, *over_candidates)
+
+    def _may_differ(self, reference: int, match: int, other_clothes: bool) -> MayDiffer:
+        """What a question with a crop of the person says of a match."""
+        return MayDiffer(other_clothes, bool(self.pool.infrared[reference] != self.pool.infrared[match]))
 
     def _other_light(self, matches: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """bool (Q, M): candidates in another light than a question's match are asked with other words."""
@@ -204,17 +226,17 @@ class PoolLists:
         fits, unsure = satisfies(
             described.fragments, self.pool.attributes[rows], self.pool.visible[rows], described.refused
         )
-        layouts = [pair_layout(self.processor, pair_prompt(text), [], self.grid) for text in described.texts]
-        right, ignored = (fits & ~unsure).T, unsure.T
+        texts, right, ignored = described.texts, (fits & ~unsure).T, unsure.T
         wrong = self._differ(described.fragments, rows)
         wrong += (
             (described.refused[:, None] >= 0) & (self.pool.visible[rows][None] == described.refused[:, None])
         ).sum(2)
-        return PackedList(layouts, [[] for _ in layouts], rows, right, ignored, wrong, "text")
+        nothing = [NOTHING_DIFFERS] * len(texts)
+        return self._list("text", texts, nothing, [[] for _ in texts], rows, right, ignored, wrong)
 
     def _by_both(self, rows: np.ndarray, rng: np.random.Generator) -> PackedList:
         """Of each person's three crops the first is the reference and the last wears other clothes."""
-        layouts, references, right, ignored, wrong = [], [], [], [], []
+        texts, may_differ, references, right, ignored, wrong = [], [], [], [], [], []
         for first in range(0, len(rows), 3):
             before, after = self.pool.seen(int(rows[first])), self.pool.seen(int(rows[first + 2]))
             changed = [k for k in TOLD_CHANGES if k in after and after[k] != before.get(k)]
@@ -222,8 +244,8 @@ class PoolLists:
                 continue
             kinds = list(rng.permutation(changed)[: int(rng.integers(1, 4))])
             change = {k: after[k] for k in kinds}
-            text = query_description([Attribute(k, v) for k, v in change.items()])
-            layouts.append(self._layout(text, int(rows[first]), int(rows[first + 2]), True))
+            texts.append(query_description([Attribute(k, v) for k, v in change.items()]))
+            may_differ.append(self._may_differ(int(rows[first]), int(rows[first + 2]), True))
             references.append([int(rows[first])])
             fits, unsure = satisfies(
                 value_indices(change)[None], self.pool.attributes[rows], self.pool.visible[rows]
@@ -235,9 +257,8 @@ class PoolLists:
             sought = value_indices(change)
             sought[LASTS] = self.pool.visible[rows[first]][LASTS]
             wrong.append(np.where(right[-1], 0, self._differ(sought[None], rows)[0]))
-        return PackedList(
-            layouts, references, rows, np.stack(right), np.stack(ignored), np.stack(wrong), "image-plus-text"
-        )
+        masks = (np.stack(right), np.stack(ignored), np.stack(wrong))
+        return self._list("image-plus-text", texts, may_differ, references, rows, *masks)
 
     def _differ(self, sought: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """int (Q, M): of the attributes sought, int8 (Q, kinds), how many a crop shows otherwise."""

@@ -87,7 +87,7 @@ class Steps(Dataset[StepInput]):
             return StepInput(step, (), packed.stats, packed)
         tokenized, opened, unreadable = self._tokenized(step)
         passes = cut([len(one) for one in tokenized], self.tokens_per_batch, self.parts)
-        weights = _weights(tokenized, self.average)
+        weights = answer_weights([one.answer_tokens for one in tokenized], self.average)
         batches = []
         for places in passes[self.part :: self.parts]:
             # All devices make equally many passes: one without samples of its own repeats one, with weight 0.
@@ -161,11 +161,11 @@ class Steps(Dataset[StepInput]):
             remark(sentence)
 
 
-def _weights(tokenized: Sequence[TokenizedSample], average: Average) -> list[float]:
-    """What an answer token of each sample weighs; over the step they add up to 1."""
+def answer_weights(answer_tokens: Sequence[int], average: Average = "samples") -> list[float]:
+    """What an answer token of each sample weighs, by how many tokens its answer has; over the step they add up to 1."""
     if average == "tokens":
-        return [1 / sum(one.answer_tokens for one in tokenized)] * len(tokenized)
-    return [1 / (len(tokenized) * one.answer_tokens) for one in tokenized]
+        return [1 / sum(answer_tokens)] * len(answer_tokens)
+    return [1 / (len(answer_tokens) * own) for own in answer_tokens]
 
 
 def step_indices(step: int, samples_per_step: int, samples: int) -> range:

@@ -1,0 +1,141 @@
+"""Best-choice turns of the demo recipe: fair over places, asked as at run time, and learnt."""
+
+import numpy as np
+import pytest
+import torch
+
+from app.model.choice import best_choice
+from app.model.prompts import best_choice_prompt
+from app.model.scoring import LanguageModel
+from app.model.vision import VisionTokens
+from tests.tiny_pool import tiny_pool
+from tests.tiny_qwen import build_tiny
+from training.demo.choices import ChoiceQuestions, choice_turns, list_size
+from training.demo.language import PoolTokens
+from training.demo.recipe import StepBudget, demo_stages, load
+from training.demo.sampling import PoolLists
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    return load(build_tiny(tmp_path / "tiny"))
+
+
+def drawn_turns(processor, size, lists=30, kind="image"):
+    drawer, rng = PoolLists(tiny_pool(), processor, 0), np.random.default_rng(0)
+    return [
+        turn for number in range(lists) for turn in choice_turns(drawer.draw(kind, number), size, size, rng)
+    ]
+
+
+def test_lists_grow_as_long_as_run_time_shows_and_short_ones_are_not_forgotten():
+    rng = np.random.default_rng(0)
+    assert {list_size(0.1, rng) for _ in range(50)} == {2}
+    assert {list_size(0.2, rng) for _ in range(50)} == {2, 4}
+    late = [list_size(0.9, rng) for _ in range(300)]
+    assert set(late) == {2, 4, 8}
+    assert late.count(8) > 150
+    assert demo_stages(StepBudget())["stage3"].choices >= 8
+
+
+@pytest.mark.parametrize("kind", ["image", "text", "image-plus-text"])
+def test_the_right_one_stands_at_every_place_equally_often(tiny, kind):
+    _, processor = tiny
+    turns = drawn_turns(processor, 4, kind=kind)
+    placed = [turn.place for turn in turns if turn.place is not None]
+    assert len(placed) > 60
+    shares = np.bincount(placed, minlength=4) / len(placed)
+    assert np.abs(shares - 0.25).max() < 0.06
+    assert 0.02 < np.mean([turn.place is None for turn in turns]) < 0.25
+
+
+def test_a_turn_has_one_match_and_no_other_crop_that_fits(tiny):
+    _, processor = tiny
+    pool = tiny_pool()
+    for turn in drawn_turns(processor, 4):
+        person = pool.person[turn.references[0]]
+        shown = pool.person[list(turn.rows)] == person
+        assert len(turn.rows) == 4 == len(set(turn.rows))
+        assert shown.sum() == (turn.place is not None)
+        if turn.place is not None:
+            assert shown[turn.place]
+            assert turn.rows[turn.place] != turn.references[0]
+
+
+def test_the_loss_reads_what_run_time_compares(tiny):
+    """The names' logits behind the loss are those by which `best_choice` picks."""
+    model, processor = tiny
+    pool = tiny_pool()
+    lists = PoolLists(pool, processor, 0)
+    questions = ChoiceQuestions(processor, lists.grid)
+    seen_by = PoolTokens(model, pool, frozen=True)
+    turn = next(turn for turn in drawn_turns(processor, 4) if turn.place is not None)
+    seen = seen_by([*turn.references, *turn.rows], np.random.default_rng(0))
+    losses = []
+    with torch.inference_mode():
+        for place in range(4):
+            at = type(turn)(turn.text, turn.references, turn.may_differ, turn.rows, place)
+            losses.append(float(questions.loss(model, [at], seen)[0]))
+
+        def tokens(row):
+            return VisionTokens(seen[row], lists.grid, infrared=bool(pool.infrared[row]))
+
+        model.lm_head.weight.data[questions._none] = 0.0
+        choice = best_choice(
+            LanguageModel(model),
+            processor,
+            turn.text,
+            [tokens(row) for row in turn.references],
+            [tokens(row) for row in turn.rows],
+            may_differ=lambda shown: turn.may_differ,
+            list_length=4,
+        )
+    if choice.chosen:
+        assert choice.order[0] == int(np.argmin(losses))
+    wording = best_choice_prompt("", 1, 4, turn.may_differ).messages
+    assert any(
+        turn.may_differ.clothes == ("different clothing" in part.get("text", ""))
+        for part in wording[0]["content"]
+        if part["type"] == "text" and "Which" in part["text"]
+    )
+
+
+def test_two_candidates_are_told_apart_after_some_steps(tiny):
+    model, processor = tiny
+    pool = tiny_pool()
+    lists = PoolLists(pool, processor, 0)
+    questions, seen_by = ChoiceQuestions(processor, lists.grid), PoolTokens(model, pool, frozen=True)
+    optimizer = torch.optim.AdamW(model.model.language_model.parameters(), 3e-3)
+    turns = drawn_turns(processor, 2, lists=2)[:4]
+    seen = seen_by(
+        [row for turn in turns for row in (*turn.references, *turn.rows)], np.random.default_rng(0)
+    )
+    first = float(questions.loss(model, turns, seen)[0].detach())
+    for _ in range(25):
+        optimizer.zero_grad()
+        loss, share = questions.loss(model, turns, seen)
+        loss.backward()
+        optimizer.step()
+    assert float(loss.detach()) < 0.5 * first
+    assert share == 1.0
+
+
+def test_every_sample_weighs_the_same_however_long_its_answer(tiny):
+    from app.model.prompts import annotate_prompt, pair_prompt
+    from training.demo.language import _answer_loss
+    from training.instructions.sample import InstructionSample
+
+    model, processor = tiny
+    pool = tiny_pool()
+    seen = PoolTokens(model, pool, frozen=True)([0, 1], np.random.default_rng(0))
+    grid = PoolLists(pool, processor, 0).grid
+    short = InstructionSample("pair-question", pair_prompt("", 1).messages, (0, 1), "Yes")
+    long = InstructionSample(
+        "annotate-attributes", annotate_prompt(), (0,), "gender: woman; age: adult; build: slim; " * 4
+    )
+    with torch.no_grad():
+        one, other, both = (
+            float(_answer_loss(model, processor, samples, seen, grid))
+            for samples in ([short], [long], [short, long])
+        )
+    assert both == pytest.approx((one + other) / 2, rel=1e-4)
