@@ -21,7 +21,7 @@ class Card:
     camera: str | None
     time: datetime | None
     similarity: float  # CLIP cosine, -1..1
-    probability: float  # 0..1
+    probability: float | None  # 0..1; None where nobody calibrated it
     weak: bool
     thumbnail: str
 
@@ -33,8 +33,8 @@ class Card:
 
     @property
     def percent(self) -> str:
-        """The confidence as people read it."""
-        return percent(self.probability)
+        """The confidence as people read it; "" where there is none, and the place in the ranking says all."""
+        return "" if self.probability is None else percent(self.probability)
 
     def as_json(self) -> dict[str, Any]:
         """The card as the API returns it; `time` is ISO 8601 with the gallery's offset."""
@@ -44,7 +44,7 @@ class Card:
             "camera": self.camera,
             "time": self.time.isoformat() if self.time else None,
             "similarity": round(self.similarity, 4),
-            "probability": round(self.probability, 4),
+            "probability": None if self.probability is None else round(self.probability, 4),
         }
 
 

@@ -231,6 +231,7 @@ class ChatSession:
             "searched": ranking.searched if ranking else 0,
             "scored": ranking.scored if ranking else 0,
             "seconds": round(ranking.timings.total, 3) if ranking else 0.0,
+            "ranker": self.service.engine.ranker.name,
             "calibrated": bool(ranking and ranking.calibrated),
             "stopped": bool(ranking and ranking.stopped),
             "query": query_json(self.query),

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,6 +20,12 @@ DEMO_CLIP = ROOT / "assets" / "demo_clip"
 DEMO_MODEL = ROOT / "assets" / "demo_qwen2vl"
 PREFIX = "CHATREID_"
 _UNITS = {"MB": 1_000_000, "GB": 1_000_000_000}
+NO_MODEL = "none"  # as --model: CLIP alone
+
+# What each of them does stands in app/retrieval/rankers.py.
+RankerName = Literal["clip", "pairwise", "best-choice", "fused"]
+RANKER_NAMES: tuple[RankerName, ...] = get_args(RankerName)
+CLIP, PAIRWISE, BEST_CHOICE, FUSED = RANKER_NAMES
 
 
 class SettingsError(ValueError):
@@ -40,13 +46,19 @@ class Settings:
     data: str = _option(str(ROOT / "data"), "folder for all state: gallery, thumbnails, uploads")
     gallery: str = _option("", "gallery file or SQLAlchemy URL (default: gallery.db in the data folder)")
     zone: str = _option("", "time zone of a gallery made now, such as Europe/Paris (default: UTC)")
-    model: str = _option(str(DEMO_MODEL), "Qwen2-VL folder or hub name, such as Qwen/Qwen2-VL-2B-Instruct")
+    model: str = _option(
+        str(DEMO_MODEL),
+        f"Qwen2-VL folder or hub name, such as Qwen/Qwen2-VL-2B-Instruct; {NO_MODEL} for CLIP alone",
+    )
     four_bit: bool = _option(False, "load the model in 4 bit (NF4)")
     clip: str = _option(str(DEMO_CLIP), "CLIP folder or open_clip name, such as ViT-B-16/laion2b_s34b_b88k")
     device: str = _option("auto", "cpu, cuda, cuda:N, or auto for the best there is")
     token_cache: str = _option(
         "",
         "memory for what the model saw of pictures, such as 8GB or 500MB (default: a share of what is free)",
+    )
+    ranker: str = _option(
+        "", f"who ranks: {', '.join(RANKER_NAMES)} (default: the model's own, {CLIP} without a model)"
     )
     k: int = _option(64, "the most candidates that the model scores in one search")
     tau: float | None = _option(
@@ -73,6 +85,10 @@ class Settings:
                 raise SettingsError(f"--{name} is empty")
         if self.device != "auto" and self.device.split(":")[0] not in ("cpu", "cuda", "mps"):
             raise SettingsError(f"--device is {self.device!r}; give cpu, cuda, cuda:N, mps or auto")
+        if self.ranker and self.ranker not in RANKER_NAMES:
+            raise SettingsError(f"--ranker is {self.ranker!r}; give {', '.join(RANKER_NAMES)}")
+        if self.ranker not in ("", CLIP) and not self.has_model:
+            raise SettingsError(f"--ranker {self.ranker} asks a model, and --model is {NO_MODEL}")
         if self.zone:
             _check_zone(self.zone)
         if not self.users and not self.is_local:
@@ -119,9 +135,14 @@ class Settings:
         return not self.gallery
 
     @property
+    def has_model(self) -> bool:
+        """False where CLIP searches alone."""
+        return self.model != NO_MODEL
+
+    @property
     def is_offline(self) -> bool:
         """True if both models lie on this machine: no hub needs to be asked."""
-        return Path(self.model).exists() and Path(self.clip).exists()
+        return (Path(self.model).exists() or not self.has_model) and Path(self.clip).exists()
 
     @classmethod
     def parse(cls, argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -9,9 +9,9 @@ import os
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from app.settings import DEMO_GALLERY, Settings
+from app.settings import DEMO_GALLERY, RankerName, Settings
 from gallery_store.console import progress_bar, remark
 
 if TYPE_CHECKING:
@@ -93,15 +93,19 @@ def _open(settings: Settings) -> Engine:
 
     device = resolve_device(settings.device)
     store = GalleryStore.open(settings.gallery_location, zone=settings.zone or None)
-    remark(f"Loading the models ({settings.clip}, {settings.model})")
+    remark(f"Loading the models ({settings.clip}{f', {settings.model}' if settings.has_model else ''})")
     encoder = ClipEncoder.load(settings.clip, device=device)
     if settings.is_default_gallery:
         import_demo(store, encoder, Path(settings.data))
     if store.count():
         store.require_encoder(encoder.name, encoder.version)
-    tokens = TokenBudget(settings.token_cache_bytes)
-    model = ReidModel.load(settings.model, device=device, four_bit=settings.four_bit, tokens=tokens)
-    engine = Engine(store, encoder, model, k=settings.k, tau=settings.tau)
+    model = None
+    if settings.has_model:
+        tokens = TokenBudget(settings.token_cache_bytes)
+        model = ReidModel.load(settings.model, device=device, four_bit=settings.four_bit, tokens=tokens)
+    ranker = cast("RankerName | None", settings.ranker or None)
+    engine = Engine(store, encoder, model, k=settings.k, tau=settings.tau, ranker=ranker)
+    remark(f"Ranked by {engine.ranker.name}." + f" {engine.ranker.note}".rstrip())
     engine.warm_up()
     return engine
 

@@ -133,6 +133,11 @@ class ClipEncoder:
             ) from problem
         return cls(model, tokenizer, f"{architecture}/{tag}", _version(weights), device)
 
+    @property
+    def logit_scale(self) -> float:
+        """What the cosines were multiplied by when pictures and words were taught to find each other, above 0."""
+        return float(self._model.logit_scale.exp())
+
     def fit(self, image: Image.Image) -> Image.Image:
         """The picture as the model sees it, `size` pixels; encode_images(fit(x)) == encode_images(x)."""
         height, width = self.size

@@ -33,6 +33,8 @@ def test_cards_tell_local_time_with_its_offset() -> None:
         id=5, sha256="ab" * 32, path="x/y.jpg", file=Path("/m/y.jpg"), camera="2", person=None, clothes=None, tags=(),
         time=datetime(2026, 7, 1, 12, 0, tzinfo=UTC), width=1, height=1, frame=None,
     )  # fmt: skip
+    unjudged = make_cards([Candidate(5, 0.25, None, None)], [crop], ZoneInfo("Europe/Paris"))[0]
+    assert unjudged.percent == "" and unjudged.as_json()["probability"] is None
     made = make_cards([Candidate(5, 0.25, 0.5, 0.123456)], [crop], ZoneInfo("Europe/Paris"))[0]
     assert made.as_json() == {
         "image_id": 5, "path": "x/y.jpg", "camera": "2", "time": "2026-07-01T14:00:00+02:00",

@@ -120,21 +120,22 @@ def test_orders_are_the_engines_own(found, queries, gallery, workers):
         references = (Reference(file=ask.image),) if ask.image else ()
         query = Query(ask.wanted, (), ask.text, references)
         ranked = [c.image_id for c in engine.search(query).candidates]
-        trace = engine.trace(query)
+        trace = engine.find_candidates(query)
+        candidates = trace.candidates
         assert trace.prefiltered.asked == 12
         expected = {
-            "combined": ranked,
+            "fused": ranked,
             "clip": trace.prefiltered.ids.tolist(),
             "pairwise": [
-                *trace.prefiltered.ids[:12][np.argsort(-trace.yes_logits, kind="stable")].tolist(),
+                *trace.prefiltered.ids[:12][np.argsort(-candidates.yes_logits, kind="stable")].tolist(),
                 *trace.prefiltered.ids[12:].tolist(),
             ],
             "attribute-score": [
-                *trace.prefiltered.ids[:12][np.argsort(-trace.fused.attribute_score, kind="stable")].tolist(),
+                *trace.prefiltered.ids[:12][np.argsort(-candidates.attribute_score, kind="stable")].tolist(),
                 *trace.prefiltered.ids[12:].tolist(),
             ],
             "best-choice": [
-                *trace.prefiltered.ids[engine.best_choice(trace)].tolist(),
+                *trace.prefiltered.ids[:12][np.argsort(-candidates.choice_scores, kind="stable")].tolist(),
                 *trace.prefiltered.ids[12:].tolist(),
             ],
         }
@@ -155,21 +156,27 @@ def test_pairwise_is_p_yes_alone_whatever_the_attributes_weigh(found, queries, g
     differs = 0
     for ask, order in zip(queries, found.orders("pairwise"), strict=True):
         references = (Reference(file=ask.image),) if ask.image else ()
-        trace = engine.trace(Query(ask.wanted, (), ask.text, references))
-        head = trace.prefiltered.ids[:12]
-        expected = head[np.argsort(-trace.yes_logits, kind="stable")].tolist()
+        trace = engine.find_candidates(Query(ask.wanted, (), ask.text, references))
+        head, yes = trace.prefiltered.ids[:12], trace.candidates.yes_logits
+        expected = head[np.argsort(-yes, kind="stable")].tolist()
         assert [int(found.ids[c]) for c in order.tolist() if c < COUNT][:12] == expected
-        differs += expected != head[np.argsort(-trace.model_logits, kind="stable")].tolist()
+        differs += (
+            expected != head[np.argsort(-(yes + trace.candidates.attribute_score), kind="stable")].tolist()
+        )
     assert differs > 2  # or nothing is tested
 
 
-def test_the_engine_without_a_manifest_is_the_pairwise_ranker(found, queries, gallery, models, tmp_path):
-    with Workers(replace(models, model=str(tiny_folder()))) as plain:
+def test_without_a_manifest_pairwise_and_clip_are_fused_by_rank(found, queries, gallery, models, tmp_path):
+    with Workers(replace(models, model=str(tiny_folder()), k=COUNT)) as plain:
         # The toy without a manifest reads pictures by another rule: its words are its own.
         other = search_all(queries[5:7], gallery, plain, work=tmp_path / "work")
-        pairwise, combined, clip = (list(other.orders(r)) for r in ("pairwise", "combined", "clip"))
-        assert np.array_equal(pairwise, combined)
-        assert not np.array_equal(pairwise, clip)
+        pairwise, fused, clip = (list(other.orders(r)) for r in ("pairwise", "fused", "clip"))
+        for one in (pairwise, clip):
+            assert not np.array_equal(one, fused)
+        engine = plain.opened.engine(tmp_path / "work" / "gallery.db")
+        query = Query(queries[5].wanted)
+        ranked = [c.image_id for c in engine.search(query).candidates]
+        assert [int(other.ids[c]) for c in fused[0].tolist() if c < COUNT] == ranked
         assert other.answered("best-choice").tolist() == []
         assert other.answered("attribute-score").tolist() == [] == list(other.orders("attribute-score"))
 
@@ -177,12 +184,12 @@ def test_the_engine_without_a_manifest_is_the_pairwise_ranker(found, queries, ga
 def test_clip_alone_ranks_by_clip(found, queries, gallery, models, tmp_path):
     with Workers(replace(models, model=None)) as alone:
         other = search_all(queries[4:6], gallery, alone, work=tmp_path / "work", best_choice=2)
-        for ranker in ("clip", "pairwise", "combined"):
+        for ranker in ("clip", "pairwise", "fused"):
             assert np.array_equal(list(other.orders(ranker)), list(found.orders("clip"))[4:6])
         assert not list(other.orders("best-choice"))
         engine = alone.opened.engine(tmp_path / "work" / "gallery.db")
-        trace = engine.trace(Query(wanted=WORDS))
-        assert engine.best_choice(trace).tolist() == list(range(trace.prefiltered.asked))
+        candidates = engine.find_candidates(Query(wanted=WORDS)).candidates
+        assert np.isnan(candidates.choice_scores).all() and not candidates.read
         with pytest.raises(ValueError, match="nothing to compare"):
             engine.trace(Query())
 
@@ -191,7 +198,7 @@ def test_any_block_and_batch_give_the_same(found, queries, gallery, workers, mod
     whole = search_all(queries, gallery, workers, work=tmp_path / "whole", block=100, best_choice=3)
     assert len(whole.files) == 1
     assert whole.answered("best-choice").tolist() == [0, 2, 5]
-    for ranker in ("clip", "pairwise", "combined"):
+    for ranker in ("clip", "pairwise", "fused"):
         assert same_orders(whole, found, ranker)
     monkeypatch.setattr(reid_model, "BATCH", 5)
     with Workers(models) as again:
@@ -211,7 +218,7 @@ def test_a_greater_k_changes_no_word_and_swaps_no_two(found, queries, gallery, m
             assert one.yes_logits == pytest.approx(other.yes_logits[: one.asked], abs=1e-3)
             assert one.attribute_score == pytest.approx(other.attribute_score[: one.asked], abs=1e-3)
             head = set(one.prefiltered()[1][: one.asked].tolist())
-            for ranker in ("pairwise", "combined"):
+            for ranker in ("pairwise", "fused"):
                 narrow = one.order(ranker, CALIBRATION)[: one.asked].tolist()
                 assert narrow == [c for c in other.order(ranker, CALIBRATION).tolist() if c in head]
 
@@ -338,7 +345,7 @@ def test_a_killed_run_goes_on(found, queries, gallery, models, workers, tmp_path
     (work / "blocks" / ".00002.npz.1.part").write_bytes(b"half")  # as a kill inside a write leaves it
     resumed = search_all(queries, gallery, workers, work=work, block=2)
     assert {file: file.stat().st_mtime_ns for file in before} == before
-    for ranker in ("clip", "pairwise", "combined"):
+    for ranker in ("clip", "pairwise", "fused"):
         assert same_orders(resumed, found, ranker)
     with pytest.raises(HarnessError, match="another evaluation"):
         search_all(queries[1:], gallery, workers, work=work, block=2)
@@ -387,7 +394,7 @@ def test_rankers_by_the_rules(data, similarities):
     words = data.draw(odds)
     shown = data.draw(odds)
     read = data.draw(st.lists(st.sampled_from([-0.5, 0.1, 0.7]), min_size=asked, max_size=asked))
-    chosen = data.draw(st.permutations(range(asked)))
+    liked = data.draw(odds)
     one = QueryHits(
         ids=np.arange(len(similarities)) * 3 + 5,
         similarities=np.array(similarities, np.float32),
@@ -397,7 +404,8 @@ def test_rankers_by_the_rules(data, similarities):
         fused_similarity=np.array(read, np.float32),
         rarity=3.0,
         passed=True,
-        chosen=np.array(chosen, np.int64),
+        chosen=True,
+        choice_scores=np.array(liked),
         kind="text",
         seconds=np.zeros(4),
     )
@@ -411,8 +419,8 @@ def test_rankers_by_the_rules(data, similarities):
         "clip": near,
         "pairwise": by(lambda p: words[p]),
         "attribute-score": by(lambda p: shown[p]),
-        "best-choice": [near[p] for p in chosen] + near[asked:],
-        "combined": by(lambda p: 0.5 * (words[p] + shown[p]) + 4 * float(np.float32(read[p])) - 1),
+        "best-choice": by(lambda p: liked[p]),
+        "fused": by(lambda p: 0.5 * (words[p] + shown[p]) + 4 * float(np.float32(read[p])) - 1),
     }
     for ranker in RANKERS:
         assert one.order(ranker, CALIBRATION).tolist() == expected[ranker]
@@ -422,4 +430,4 @@ def test_rankers_by_the_rules(data, similarities):
         with pytest.raises(ValueError, match="no weight"):
             one.order("attribute-score", without)
     with pytest.raises(ValueError, match="not asked"):
-        replace(one, chosen=None).order("best-choice", None)
+        replace(one, chosen=False).order("best-choice", None)

@@ -119,9 +119,10 @@ def test_an_answer_is_the_apps():
             np.array(words, float),
             read + np.zeros(len(words)),
             similarities[: len(words)],
+            np.full(len(words), np.nan),
             rarity,
             passed,
-            None,
+            False,
             "image",
             np.zeros(4),
         )
@@ -156,8 +157,8 @@ def test_the_command_end_to_end(tmp_path, capsys):
     result = Result.read(out)
     assert result.kind == "open-set"
     assert set(result.settings) == {*KINDS, "all"}
-    assert result.settings["image"]["combined"]["auroc"] > 0.8
-    assert 0 <= result.settings["all"]["combined"]["ece"] < 0.4
+    assert result.settings["image"]["fused"]["auroc"] > 0.8
+    assert 0 <= result.settings["all"]["fused"]["ece"] < 0.4
     assert "| image " in capsys.readouterr().out
     ElementTree.parse(out / "reliability.svg")
     assert main(["evaluate", "--open-set", "--identities", "2"]) == 2

@@ -88,21 +88,21 @@ def test_expected_queries_are_those_of_the_data_sets():
 
 def test_ours_stand_below_the_published_rows(tmp_path):
     runs = [
-        run_of(tmp_path / "a", "market1501", {"standard": {"clip": 0.5, "combined": 0.97}}),
-        run_of(tmp_path / "b", "cuhk03", {"standard": {"clip": 0.4, "combined": 0.6}}),
+        run_of(tmp_path / "a", "market1501", {"standard": {"clip": 0.5, "fused": 0.97}}),
+        run_of(tmp_path / "b", "cuhk03", {"standard": {"clip": 0.4, "fused": 0.6}}),
     ]
     table = paper_tables(runs)[0]
     assert [row.source for row in table.rows] == [PUBLISHED] * 6 + [OURS] * 2
-    clip, combined = table.rows[-2:]
-    assert combined.cells == ("97.0", "98.0", "–", "–", "60.0", "61.0")
-    assert combined.label == "small" and combined.detail == "combined, 2.2 B, Stages 1 to 3"
-    assert combined.best == {0, 1}  # above the paper's 96.4 and 97.2
+    clip, fused = table.rows[-2:]
+    assert fused.cells == ("97.0", "98.0", "–", "–", "60.0", "61.0")
+    assert fused.label == "small" and fused.detail == "fused, 2.2 B, Stages 1 to 3"
+    assert fused.best == {0, 1}  # above the paper's 96.4 and 97.2
     assert clip.best == frozenset()
     assert table.rows[5].best == {2, 3, 4, 5}
 
 
 def test_a_sample_of_queries_is_marked_and_does_not_compete(tmp_path):
-    table = paper_tables([run_of(tmp_path, "market1501", {"standard": {"combined": 0.99}}, queries=50)])[0]
+    table = paper_tables([run_of(tmp_path, "market1501", {"standard": {"fused": 0.99}}, queries=50)])[0]
     assert table.rows[-1].cells[:2] == ("99.0†", "100.0†") and not table.rows[-1].best
     assert any("†" in note for note in table.notes)
     assert table.rows[5].best >= {0, 1}
@@ -111,7 +111,7 @@ def test_a_sample_of_queries_is_marked_and_does_not_compete(tmp_path):
 def test_the_ablation_is_named_by_stages_and_averaged_where_whole(tmp_path):
     settings = {column.benchmark: column.setting for column in TABLES[3].columns}
     runs = [
-        run_of(tmp_path / f"{name}-{stage}", name, {setting: {"clip": 0.9, "combined": share}}, stages=stages)
+        run_of(tmp_path / f"{name}-{stage}", name, {setting: {"clip": 0.9, "fused": share}}, stages=stages)
         for stage, stages, share in (("3", ("stage3",), 0.2), ("23", ("stage2", "stage3"), 0.5))
         for name, setting in settings.items()
     ]
@@ -140,14 +140,14 @@ def test_a_direction_or_search_that_the_table_does_not_mean_is_left_out(tmp_path
 
 
 def full_run(folder):
-    run = run_of(folder, "market1501", {"standard": {"clip": 0.5, "combined": 0.8}})
+    run = run_of(folder, "market1501", {"standard": {"clip": 0.5, "fused": 0.8}})
     rng = np.random.default_rng(0)
     people = rng.integers(0, 6, 40).astype(str)
     sides = [
         Side.of([f"<{n}>.jpg" for n in range(count)], people[:count], rng.integers(1, 4, count).astype(str))
         for count in (12, 40)
     ]
-    for ranker in ("clip", "combined"):
+    for ranker in ("clip", "fused"):
         relevance = Relevance.by_identity(sides[0].persons, sides[1].persons)
         scores = rng.random((12, 40)) + relevance.masks()[0] * (0.3 if ranker == "clip" else 0.6)
         kept = rankings(map(order_of, scores), relevance, rank(scores, relevance), *sides)
@@ -166,7 +166,7 @@ def test_runs_on_drawn_people_stand_side_by_side_by_their_stages(tmp_path):
     five = ("standard", "look-alikes", "clothes-changing", "visible-infrared", "text-to-image")
     runs = []
     for stages, share in ((("tower", "stage3"), 0.2), (STAGES, 0.6)):
-        settings = {name: {"combined": share + place / 100, "truth": 1.0} for place, name in enumerate(five)}
+        settings = {name: {"fused": share + place / 100, "truth": 1.0} for place, name in enumerate(five)}
         run = run_of(tmp_path / str(share), "synthetic", settings, stages=stages)
         made = replace(run.result, kind="synthetic", world={"version": 1, "seed": 5})
         runs.append(Evaluation(run.folder, made))
@@ -225,7 +225,7 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(tmp_path, capsys):
     assert "a &lt;note&gt;" in text and "&lt;1&gt;.jpg" in text
     told = (tmp_path / "out" / "report.md").read_text("utf-8")
     assert "| ChatReID, published | **96.4** | **97.2** |" in told and "look exchanged" in told
-    assert "small (combined, 2.2 B, Stages 1 to 3), ours | 80.0 | 81.0 |" in told
+    assert "small (fused, 2.2 B, Stages 1 to 3), ours | 80.0 | 81.0 |" in told
 
 
 def test_every_markdown_table_is_square(tmp_path):
@@ -251,15 +251,15 @@ def points_of(svg, style):
 
 
 def test_a_curve_goes_through_its_figures():
-    svg = cmc_chart("a <set>", {"clip": np.array([0.5, 1.0]), "combined": np.array([0.75, 0.75])})
+    svg = cmc_chart("a <set>", {"clip": np.array([0.5, 1.0]), "fused": np.array([0.75, 0.75])})
     (x1, y1), (x2, y2) = points_of(svg, "stroke-width: 5")
     assert x1 < x2 and y1 > y2
     (_, level), (_, end) = points_of(svg, r"stroke: var\(--ink\); stroke-width: 1.8")
     assert level == end == pytest.approx((y1 + y2) / 2, abs=0.01)
     assert "<title>CMC curves: a &lt;set&gt;</title>" in svg
-    assert "<desc>clip: 50.0 % at rank 1; combined: 75.0 % at rank 1</desc>" in svg
-    assert "Rank</text>" in svg and "Queries found (%)</text>" in svg and "combined</text>" in svg
-    assert svg == cmc_chart("a <set>", {"clip": np.array([0.5, 1.0]), "combined": np.array([0.75, 0.75])})
+    assert "<desc>clip: 50.0 % at rank 1; fused: 75.0 % at rank 1</desc>" in svg
+    assert "Rank</text>" in svg and "Queries found (%)</text>" in svg and "fused</text>" in svg
+    assert svg == cmc_chart("a <set>", {"clip": np.array([0.5, 1.0]), "fused": np.array([0.75, 0.75])})
 
 
 def test_the_reliability_of_confidences_is_drawn_from_its_bins(tmp_path):

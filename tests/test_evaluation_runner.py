@@ -76,15 +76,13 @@ def test_each_miniature_gives_its_settings(name, root, clip, capsys, tmp_path):
 def test_every_ranker_of_a_run_and_its_resumption(root, clip, capsys, tmp_path, monkeypatch):
     asked = (
         "--benchmark", "market1501", "--root", root, "--out", tmp_path, "--max-queries", "4",
-        "--rankers", "clip,pairwise,attribute-score,best-choice,combined", "--k-reciprocal",
+        "--rankers", "clip,pairwise,attribute-score,best-choice,fused", "--k-reciprocal",
     )  # fmt: skip
     code, out, err = evaluate(capsys, clip, *asked, "--json")
     assert code == 0, err
     first = json.loads(out)
     figures = first["settings"]["standard"]
-    assert list(figures) == ["clip", "pairwise", "best-choice", "combined", "k-reciprocal"]
-    # No calibration: what ships is P(yes) alone, and nothing gives the attributes a weight.
-    assert figures["combined"]["mAP"] == figures["pairwise"]["mAP"]
+    assert list(figures) == ["clip", "pairwise", "best-choice", "fused", "k-reciprocal"]
     assert first["model"]["k"] == 64 and first["model"]["encoder"].count("@") == 1
     assert first["model"]["parameters"] > 0
 

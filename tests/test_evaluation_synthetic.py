@@ -202,9 +202,9 @@ def test_a_plan_refuses_nonsense():
 # mAP of seed 41, 20 identities, on the shipped weights, less a margin of several points: weights that are
 # replaced by better ones pass; prompts, image rules or a calibration that do not belong to them do not.
 BOUNDS = {
-    "standard": {"clip": 0.94, "pairwise": 0.82, "combined": 0.96},
-    "text-to-image": {"clip": 0.88, "pairwise": 0.70, "combined": 0.88},
-    "image-plus-text": {"clip": 0.69, "pairwise": 0.43, "combined": 0.69},
+    "standard": {"clip": 0.94, "pairwise": 0.82, "fused": 0.96},
+    "text-to-image": {"clip": 0.88, "pairwise": 0.70, "fused": 0.88},
+    "image-plus-text": {"clip": 0.69, "pairwise": 0.43, "fused": 0.69},
 }
 
 
@@ -226,9 +226,9 @@ def test_the_shipped_weights_hold_what_they_promised(slice_of_it):
         assert {name for name in SYNTHETIC_RANKERS if name != "histogram"} <= set(found)
         for ranker, bound in rankers.items():
             assert found[ranker]["mAP"] >= bound, f"{setting}, {ranker}: {found[ranker]['mAP']:.3f}"
-        assert found["truth"]["mAP"] >= found["combined"]["mAP"] - 0.05
+        assert found["truth"]["mAP"] >= found["fused"]["mAP"] - 0.05
         assert found["best-choice"]["queries"] == 1
-        assert found["combined"]["prefilter_recall"] > 0.9
+        assert found["fused"]["prefilter_recall"] > 0.9
 
 
 def test_the_shipped_model_says_what_it_said():
@@ -252,12 +252,12 @@ def test_the_result_is_whole(slice_of_it, capsys):
     text = synthetic_table(result)
     assert all(name in text for name in BOUNDS)
     for setting in BOUNDS:
-        kept = Rankings.read(out, setting, "combined")
+        kept = Rankings.read(out, setting, "fused")
         assert kept is not None
-        assert np.nanmean(kept.ap) == pytest.approx(result.settings[setting]["combined"]["mAP"])
-        drift = result.extra["differences"][setting]["combined - clip"]
+        assert np.nanmean(kept.ap) == pytest.approx(result.settings[setting]["fused"]["mAP"])
+        drift = result.extra["differences"][setting]["fused - clip"]
         assert drift["low"] <= drift["mean"] <= drift["high"]
-        expected = result.settings[setting]["combined"]["mAP"] - result.settings[setting]["clip"]["mAP"]
+        expected = result.settings[setting]["fused"]["mAP"] - result.settings[setting]["clip"]["mAP"]
         assert drift["mean"] == pytest.approx(expected)
     # The same work folder answers again without a search, now as JSON.
     capsys.readouterr()

@@ -27,6 +27,7 @@ CALIBRATION = Calibration(
     tau=0.1,
     threshold=0.3,
     text_weight=0.25,
+    stated_share=1 / 12,
 )
 
 
@@ -47,6 +48,7 @@ def manifest():
         data={"synthetic": {"world": 1, "people": 100}},
         figures={"rank-1": 0.9},
         knows="drawn people only",
+        attribute_sharpness={encoder_key("demo-clip", "abc"): 30.0},
     )
 
 
@@ -65,8 +67,18 @@ def test_there_and_back(tmp_path):
     assert found.affinity_for("demo-clip", "abd", "both") is None
 
 
+def in_schema_2(whole):
+    """Today's JSON as it was written before an encoder had a sharpness of its own."""
+    old = {key: value for key, value in whole.items() if key not in ("attribute_sharpness", "ranker")}
+    for kinds in old["calibrations"].values():
+        for values in kinds.values():
+            del values["stated_share"]
+    return {**old, "schema": 2}
+
+
 def in_schema_1(whole):
     """Today's JSON as it was written before keys were renamed."""
+    whole = in_schema_2(whole)
     old = {key: value for key, value in whole.items() if key not in ("fusion_weights", "affinity")}
     old["schema"] = 1
     for kinds in old["calibrations"].values():
@@ -91,6 +103,23 @@ def test_a_manifest_of_schema_1_means_the_same(tmp_path):
     path.write_text(json.dumps(old))
     assert CheckpointManifest.read(tmp_path) == manifest()
     for damage in ({"calibrations": [1]}, {"kin": {"a@b": 1}}, {"readers": 5}, {"fusion_weights": {}}):
+        path.write_text(json.dumps({**old, **damage}))
+        with pytest.raises(ModelError, match=FILE_NAME):
+            CheckpointManifest.read(tmp_path)
+
+
+def test_a_manifest_of_schema_2_means_the_same(tmp_path):
+    path = manifest().write(tmp_path)
+    old = in_schema_2(json.loads(path.read_text()))
+    path.write_text(json.dumps(old))
+    assert CheckpointManifest.read(tmp_path) == manifest()
+    assert manifest().ranker == "fused" and manifest().sharpness_for("demo-clip", "abc") == 30
+    assert manifest().sharpness_for("demo-clip", "abd") is None
+    for damage in (
+        {"calibrations": [1]},
+        {"calibrations": {"a@b": 1}},
+        {"calibrations": {"a@b": {"image": 1}}},
+    ):
         path.write_text(json.dumps({**old, **damage}))
         with pytest.raises(ModelError, match=FILE_NAME):
             CheckpointManifest.read(tmp_path)
@@ -142,6 +171,8 @@ def test_damage_is_one_clear_error(tmp_path):
         ),
         json.dumps({**whole, "calibrations": {"a@b": {"image": {"yes_logit": 1}}}}),
         json.dumps({**whole, "calibrations": [1]}),
+        json.dumps({**whole, "ranker": "oracle"}),
+        json.dumps({**whole, "attribute_sharpness": {"a@b": 0.0}}),
     ]
     for text in broken:
         path.write_text(text)
@@ -172,7 +203,7 @@ def test_a_model_with_an_unknown_manifest_is_refused_before_its_weights_are_read
         (tmp_path / file.name).symlink_to(file)
     path = manifest().write(tmp_path)
     assert ReidModel.load(tmp_path).name == "demo"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 3}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 99}))
     with pytest.raises(ModelError, match="update ChatReID"):
         ReidModel.load(tmp_path)
 

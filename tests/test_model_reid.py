@@ -17,7 +17,7 @@ from app.model.prompts import (
     best_choice_prompt,
     pair_prompt,
 )
-from app.model.reid_model import ReidModel
+from app.model.reid_model import LONGEST_LIST, ReidModel
 from app.model.scoring import LanguageModel, yes_no_ids
 from app.model.token_budget import TokenBudget
 from tests.tiny_qwen import noise_picture, picture, tiny_folder, tiny_parts, with_rule
@@ -189,32 +189,42 @@ def test_annotation_equals_the_stock_greedy_generation(tmp_path):
 
 
 def stock_choice(description, references, candidates, may_differ=NOTHING_DIFFERS):
-    """Place of the candidate that the plain model names, or None, from full forwards of transformers."""
+    """Log-probabilities of the candidates' names, from one full forward of transformers."""
     stock, processor = tiny_parts()
     prompt = best_choice_prompt(description, len(references), len(candidates), may_differ)
     text = processor.apply_chat_template(prompt.messages, tokenize=False, add_generation_prompt=True)
     images = [p.load() for p in [*references, *candidates]]
     ids = processor.tokenizer.convert_tokens_to_ids
     with torch.no_grad():
-        first = stock(**processor(text=[text], images=images, return_tensors="pt")).logits[0, -1]
-        if first[ids("ĠNone")] > first[ids("ĠImage")]:
-            return None
-        second = stock(**processor(text=[f"{text}Image"], images=images, return_tensors="pt")).logits[0, -1]
-    return int(second[[ids(f"Ġ{name.split()[1]}") for name in prompt.names]].argmax())
+        given = processor(text=[f"{text}Image"], images=images, return_tensors="pt")
+        logits = stock(**given).logits[0, -1]
+    return logits[[ids(f"Ġ{name.split()[1]}") for name in prompt.names]].log_softmax(0).numpy()
 
 
 @pytest.mark.parametrize(("description", "references"), QUERIES)
-def test_best_choice_takes_the_one_that_the_stock_model_names(model, description, references):
-    candidates = [picture(seed, *[(112, 56), (140, 84)][seed % 2]) for seed in range(40, 47)]
-    left, order = list(range(7)), []
-    while left:
-        place = stock_choice(description, references, [candidates[i] for i in left[:4]])
-        if place is None:
-            break
-        order.append(left.pop(place))
-    choice = model.best_choice(description, references, candidates, list_length=4)
-    assert choice.chosen == len(order)
-    assert choice.order == (*order, *left)
+def test_choices_equal_the_plain_full_forward(model, description, references):
+    """Lists of one grid and of mixed ones, together."""
+    some = [picture(seed, *[(112, 56), (140, 84)][seed % 2]) for seed in range(40, 44)]
+    alike = [[picture(60 + seed + 4 * n) for seed in range(4)] for n in range(2)]
+    lists = [some, some[::-1], *alike]
+    mine = model.choice_logits(description, references, lists)
+    expected = [stock_choice(description, references, shown) for shown in lists]
+    np.testing.assert_allclose(mine, expected, atol=2e-3)
+    assert np.ptp(mine) > 0.01
+    alone = [model.choice_logits(description, references, [shown])[0] for shown in lists]
+    np.testing.assert_allclose(mine, alone, atol=1e-3)
+
+
+def test_which_pictures_can_be_opened(model):
+    def gone():
+        raise FileNotFoundError("gone.jpg")
+
+    lost = Picture("gone", gone)
+    assert model.can_open([picture(1), lost, picture(2)]).tolist() == [True, False, True]
+    with pytest.raises(FileNotFoundError):
+        model.choice_logits("a man", [], [[picture(1), lost]])
+    longest = [picture(seed) for seed in range(LONGEST_LIST - 2)]
+    assert model.choice_logits("", [picture(90), picture(91)], [longest]).shape == (1, LONGEST_LIST - 2)
 
 
 @pytest.mark.parametrize("other_clothes", [False, True])
@@ -231,9 +241,12 @@ def test_each_candidate_is_asked_about_with_what_may_differ(model, reference, ot
         }
         assert score == pytest.approx(asked[kind], abs=1e-4)
         assert len({round(value, 3) for value in asked.values()}) == 4  # another wording, another answer
-    choice = model.best_choice("", [reference], candidates[:2], other_clothes=other_clothes)
-    first = stock_choice("", [reference], candidates[:2], MayDiffer(other_clothes, True))
-    assert (choice.order[0] if choice.chosen else None) == first
+    lists = [candidates[:2], [candidates[0], picture(24)], [candidates[1], infrared(25)]]
+    choices = model.choice_logits("", [reference], lists, other_clothes=other_clothes)
+    lights = [True, not by_day, by_day]
+    for choice, shown, light in zip(choices, lists, lights, strict=True):
+        expected = stock_choice("", [reference], shown, MayDiffer(other_clothes, light))
+        np.testing.assert_allclose(choice, expected, atol=1e-3)
 
 
 def test_a_plain_model_is_told_that_clothes_may_be_others():
@@ -259,26 +272,9 @@ def test_a_checkpoint_of_version_1_is_asked_as_it_was_taught(tmp_path, descripti
     np.testing.assert_array_equal(alike, other)
     stock = [stock_yes_logit(description, references, candidate, None) for candidate in candidates]
     np.testing.assert_allclose(alike, stock, atol=1e-4)
-    chosen = [
-        old.best_choice(description, references, candidates, other_clothes=said) for said in (False, True)
-    ]
-    assert chosen[0] == chosen[1]
-
-
-def test_best_choice_is_a_permutation_and_can_be_stopped(model):
-    candidates = mixed(11)
-    shown = []
-    choice = model.best_choice(
-        "a man", [], candidates, list_length=4, progress=lambda *done: shown.append(done)
-    )
-    assert sorted(choice.order) == list(range(11))
-    assert choice.chosen == len(shown)
-    assert choice.order[choice.chosen :] == tuple(sorted(choice.order[choice.chosen :]))
-    stopped = model.best_choice("a man", [], candidates, stop=lambda: True)
-    assert stopped.order == tuple(range(11))
-    assert stopped.chosen == 0
-    referred = model.best_choice("", [picture(1), picture(2)], candidates[:3], list_length=50)
-    assert sorted(referred.order) == [0, 1, 2]
+    for said in (False, True):
+        (chosen,) = old.choice_logits(description, references, [candidates], other_clothes=said)
+        np.testing.assert_allclose(chosen, stock_choice(description, references, candidates, None), atol=1e-3)
 
 
 def test_the_rule_of_the_manifest_is_the_rule_in_use(tmp_path):
@@ -309,7 +305,9 @@ def test_crops_of_many_sizes_in_one_call_read_as_each_by_itself(tmp_path, monkey
     for together, crop in zip(model.annotate(crops[:5]), crops[:5], strict=True):
         (by_itself,) = alone.annotate([crop])
         assert [one.attribute for one in together] == [one.attribute for one in by_itself]
-    assert sorted(model.best_choice("a green coat", crops[:1], crops[1:]).order) == list(range(9))
+    lists = [crops[1:5], crops[5:9]]
+    read = [alone.choice_logits("a green coat", crops[:1], [shown])[0] for shown in lists]
+    np.testing.assert_allclose(model.choice_logits("a green coat", crops[:1], lists), read, atol=1e-3)
 
 
 def test_many_threads_share_one_model(model):

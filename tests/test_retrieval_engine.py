@@ -15,9 +15,9 @@ from app.model.checkpoint import AffinityWeights, Calibration, CheckpointManifes
 from app.model.pictures import DEMO, Picture
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import KINDS, Attribute, describe
-from app.retrieval.attribute_probs import SHARPNESS, ClipAttributes, sensible
+from app.retrieval.attribute_probs import ClipAttributes, sensible
 from app.retrieval.engine import Engine
-from app.retrieval.fusion import STATED_SHARE, TEXT_WEIGHT
+from app.retrieval.fusion import TEXT_WEIGHT
 from app.retrieval.query import Query, Reference, RetrievalError
 from app.retrieval.references import crop_picture
 from gallery_store.crops import Filters
@@ -30,6 +30,7 @@ from tests.clip_folder import make_clip_folder
 from tests.tiny_qwen import noise_picture, tiny_folder
 
 COUNT = 24
+SHARPNESS, STATED_SHARE = 20.0, 1 / 12
 RED_JACKET = (Attribute("gender", "woman"), Attribute("upper", "jacket"), Attribute("upper_colour", "red"))
 CALIBRATION = Calibration(
     yes_logit=0.5,
@@ -40,6 +41,7 @@ CALIBRATION = Calibration(
     tau=-1,
     threshold=0.3,
     text_weight=0.25,
+    stated_share=STATED_SHARE,
 )
 
 
@@ -92,7 +94,9 @@ def tuned(tmp_path_factory, encoder):
         (folder / file.name).symlink_to(file)
     key = encoder_key(encoder.name, encoder.version)
     kinds = dict.fromkeys(("text", "image", "image-plus-text"), CALIBRATION)
-    manifest = CheckpointManifest("tuned", "tiny", image_rule=DEMO, calibrations={key: kinds})
+    manifest = CheckpointManifest(
+        "tuned", "tiny", image_rule=DEMO, calibrations={key: kinds}, attribute_sharpness={key: SHARPNESS}
+    )
     manifest.write(folder)
     return ReidModel.load(folder)
 
@@ -160,6 +164,7 @@ def test_image_and_image_plus_text(full, encoder, tuned):
         text = plain_similarity(encoder, vector, RED_JACKET)
         expected = 0.25 * text + 0.75 * vector @ query_vector
         assert candidate.similarity == pytest.approx(float(expected), abs=1e-4)
+    assert image.calibrated and mixed.calibrated
     said = {c.image_id: c.p_yes for c in image.candidates}
     assert any(abs(said[c.image_id] - c.p_yes) > 1e-3 for c in mixed.candidates)
 
@@ -195,8 +200,8 @@ def test_what_the_query_says_of_clothes_reaches_the_question(full, encoder, plai
         )
     monkeypatch.setattr(plain, "_prompts", {})
     engine = Engine(full, encoder, plain, k=4)
-    trace = engine.trace(query)
-    engine.best_choice(trace)
+    candidates = engine.find_candidates(query).candidates
+    assert np.isfinite(candidates.yes_logits).all() and np.isfinite(candidates.choice_scores).all()
     texts = ["".join(part.get("text", "") for part in prompt.messages[0]["content"]) for prompt in asked]
     assert any("Does the" in text for text in texts) and any("Which image" in text for text in texts)
     said = bool(query.references) and (query.other_clothes or query.has_text)
@@ -208,14 +213,51 @@ def test_where_p_yes_alone_has_weight_it_alone_orders(full, encoder, tuned, quer
     calibration = replace(CALIBRATION, similarity=0, rarity=0, bias=0.5)
     ranking = Engine(full, encoder, calibrated(tuned, encoder, calibration), k=8).search(query)
     p_yes = [candidate.p_yes for candidate in ranking.candidates[:8]]
+    assert None not in p_yes
     assert p_yes == sorted(p_yes, reverse=True) and len(set(p_yes)) > 1
 
 
 @every_kind_of_query
 def test_where_p_yes_has_no_weight_clip_alone_orders(full, encoder, tuned, query):
-    calibration = replace(CALIBRATION, yes_logit=0, text_weight=TEXT_WEIGHT)
+    calibration = replace(CALIBRATION, yes_logit=0, text_weight=TEXT_WEIGHT, stated_share=0)
     engine = Engine(full, encoder, calibrated(tuned, encoder, calibration), k=8)
-    assert ids_of(engine.search(query)) == ids_of(Engine(full, encoder, None).search(query))
+    ranking = engine.search(query)
+    assert ids_of(ranking) == ids_of(Engine(full, encoder, None).search(query))
+    assert ranking.scored == 0 and ranking.calibrated
+    assert all(c.p_yes is None and c.probability is not None for c in ranking.candidates)
+
+
+class Silent(ReidModel):
+    """Fails on the questions that it is told never to hear."""
+
+    never = ("yes_logits", "choice_logits", "attribute_probs")
+
+    def __getattribute__(self, name):
+        assert name not in type(self).never, f"{name} was asked"
+        return super().__getattribute__(name)
+
+
+@every_kind_of_query
+def test_what_has_no_weight_is_not_asked(full, encoder, tuned, query, monkeypatch):
+    def silent(calibration, **changes):
+        made = calibrated(tuned, encoder, calibration, **changes)
+        return Silent(tuned._checkpoint, made.manifest)
+
+    # Neither "Yes" nor, since that is its multiple, the attribute score has a weight.
+    weightless = replace(CALIBRATION, yes_logit=0, attribute_score=30.0)
+    steps = []
+    Engine(full, encoder, silent(weightless), k=8).search(query, progress=lambda *s: steps.append(s[0]))
+    assert set(steps) == {"encode", "prefilter"}
+    monkeypatch.setattr(Silent, "never", ("yes_logits", "choice_logits"))
+    weights = dict.fromkeys(KINDS, (5.0, 0.8))
+    read = Engine(full, encoder, silent(weightless, fusion_weights=weights), k=8).search(query)
+    assert read.scored == 8 and all(c.p_yes is None for c in read.candidates)
+    with pytest.raises(AssertionError, match="yes_logits was asked"):
+        Engine(full, encoder, silent(CALIBRATION), k=8).search(query)
+    by_clip = Engine(full, encoder, silent(CALIBRATION), k=8, ranker="clip").search(query)
+    assert by_clip.scored == 0 and not by_clip.calibrated
+    similar = [c.similarity for c in by_clip.candidates]
+    assert similar == sorted(similar, reverse=True)
 
 
 def model_prob(model, store, ids, kind, value):
@@ -227,26 +269,27 @@ def model_prob(model, store, ids, kind, value):
 
 def test_the_attribute_score_of_words_is_the_models_log_probability(full, encoder, tuned):
     engine = Engine(full, encoder, calibrated(tuned, encoder, replace(CALIBRATION, attribute_score=0.2)), k=8)
-    plain = Engine(full, encoder, tuned, k=8).trace(Query(wanted=(Attribute("hat", "cap"),)))
-    trace = engine.trace(Query(wanted=(Attribute("hat", "cap"),)))
+    query = Query(wanted=(Attribute("hat", "cap"),))
+    plain, trace = Engine(full, encoder, tuned, k=8).trace(query), engine.trace(query)
     np.testing.assert_array_equal(trace.prefiltered.ids, plain.prefiltered.ids)
     np.testing.assert_array_equal(trace.yes_logits, plain.yes_logits)
     cap = model_prob(tuned, full, trace.prefiltered.ids[:8].tolist(), "hat", "cap")
-    np.testing.assert_allclose(trace.fused.attribute_score, 0.2 * np.log(cap), atol=1e-5)
-    assert np.ptp(trace.fused.attribute_score) > 1e-3
-    np.testing.assert_allclose(trace.model_logits, trace.yes_logits + trace.fused.attribute_score)
+    score = engine.find_candidates(query).candidates.attribute_score
+    np.testing.assert_allclose(score, 0.2 * np.log(cap), atol=1e-5)
+    assert np.ptp(score) > 1e-3
+    np.testing.assert_allclose(trace.scores, plain.scores + 0.5 * score, atol=1e-5)
 
 
 @every_kind_of_query
 def test_the_attribute_score_counts_by_its_weight(full, encoder, tuned, query):
     once, thrice = (
-        Engine(
-            full, encoder, calibrated(tuned, encoder, replace(CALIBRATION, attribute_score=weight)), k=8
-        ).trace(query)
+        Engine(full, encoder, calibrated(tuned, encoder, replace(CALIBRATION, attribute_score=weight)), k=8)
+        .find_candidates(query)
+        .candidates.attribute_score
         for weight in (0.1, 0.3)
     )
-    np.testing.assert_allclose(thrice.fused.attribute_score, 3 * once.fused.attribute_score)
-    assert np.ptp(once.fused.attribute_score) > 1e-3
+    np.testing.assert_allclose(thrice, 3 * once)
+    assert np.ptp(once) > 1e-3
 
 
 @every_kind_of_query
@@ -269,7 +312,7 @@ def test_weights_that_trust_the_model_alone_take_its_attributes(full, encoder, t
     trace, by_clip = engine.trace(query), Engine(full, encoder, tuned, k=8).trace(query)
     np.testing.assert_array_equal(trace.prefiltered.similarities, by_clip.prefiltered.similarities)
     ids = trace.prefiltered.ids[:8]
-    cosines = full.vectors(ids) @ encoder.encode_texts([trace.description])[0]
+    cosines = full.vectors(ids) @ encoder.encode_texts([describe(query.wanted)])[0]
     cap = model_prob(tuned, full, ids.tolist(), "hat", "cap")
     np.testing.assert_allclose(trace.fused.similarity, cosines + STATED_SHARE * np.log(cap), atol=1e-4)
     ranking = engine.search(query)
@@ -285,7 +328,7 @@ def test_a_vanishing_affinity_changes_nothing(full, encoder, tuned):
     for query in ALL_KINDS_OF_QUERY:
         plain, trace = (Engine(full, encoder, model, k=8).trace(query) for model in (alone, together))
         np.testing.assert_allclose(trace.fused.similarity, plain.fused.similarity, atol=1e-5)
-        np.testing.assert_allclose(trace.model_logits, plain.model_logits, atol=1e-5)
+        np.testing.assert_allclose(trace.scores, plain.scores, atol=1e-4)
         np.testing.assert_allclose(trace.fused.affinity, np.eye(8), atol=1e-9)
         assert plain.fused.affinity is None
 
@@ -298,8 +341,9 @@ def test_candidates_of_one_outfit_are_judged_together(full, encoder, tuned, quer
     model = calibrated(
         tuned, encoder, fitted, fusion_weights=dict.fromkeys(KINDS, (5.0, 0.8)), affinity=certain
     )
-    fused = Engine(full, encoder, model, k=8).trace(query).fused
-    assert np.ptp(fused.similarity) < 1e-5 and np.ptp(fused.attribute_score) < 1e-5
+    candidates = Engine(full, encoder, model, k=8).find_candidates(query).candidates
+    fused, score = candidates.fused, candidates.attribute_score
+    assert np.ptp(fused.similarity) < 1e-5 and np.ptp(score) < 1e-5
     np.testing.assert_allclose(fused.affinity, np.ones((8, 8)))
 
 
@@ -382,7 +426,8 @@ def test_filters_rejected_and_confirmed(full, encoder, tuned):
 
 def test_filters_alone_list_by_time(full, encoder, tuned):
     ranking = Engine(full, encoder, tuned).search(Query(filters=Filters(cameras=("2",))))
-    assert ranking.scored == 0
+    assert ranking.scored == 0 and ranking.ranker is None
+    assert {candidate.probability for candidate in ranking.candidates} == {None}
     assert not ranking.no_match
     times = [crop.time for crop in full.crops(ids_of(ranking))]
     known = [moment for moment in times if moment]
@@ -391,12 +436,88 @@ def test_filters_alone_list_by_time(full, encoder, tuned):
     assert len(ranking.candidates) == len(full.matching(Filters(cameras=("2",))))
 
 
-def test_without_a_manifest_p_yes_alone_orders(full, encoder, plain):
-    ranking = Engine(full, encoder, plain).search(Query(wanted=RED_JACKET))
-    assert not ranking.calibrated
-    said = [candidate.p_yes for candidate in ranking.candidates]
-    assert said == sorted(said, reverse=True)
-    assert said == [candidate.probability for candidate in ranking.candidates]
+def test_pairwise_alone_orders_by_p_yes_and_claims_no_probability(full, encoder, plain, tuned):
+    for model in (plain, tuned):
+        ranking = Engine(full, encoder, model, ranker="pairwise").search(Query(wanted=RED_JACKET))
+        assert not ranking.calibrated and ranking.ranker == "pairwise" and ranking.scored == COUNT
+        said = [candidate.p_yes for candidate in ranking.candidates]
+        assert said == sorted(said, reverse=True)
+        assert {candidate.probability for candidate in ranking.candidates} == {None}
+        assert not ranking.no_match and not any(candidate.weak for candidate in ranking.candidates)
+
+
+def test_without_a_manifest_clip_and_p_yes_are_fused_by_rank(full, encoder, plain):
+    engine = Engine(full, encoder, plain)
+    trace, ranking = engine.trace(Query(wanted=RED_JACKET)), engine.search(Query(wanted=RED_JACKET))
+    by_yes = np.argsort(-trace.yes_logits, kind="stable").tolist()
+    score = [1 / (60 + place + 1) + 0.08 / (60 + by_yes.index(place) + 1) for place in range(COUNT)]
+    order = trace.prefiltered.ids[np.argsort(-np.array(score), kind="stable")].tolist()
+    assert ids_of(ranking) == order != trace.prefiltered.ids.tolist()
+    assert not ranking.calibrated and ranking.ranker == engine.ranker.name == "fused"
+    assert {candidate.probability for candidate in ranking.candidates} == {None}
+    # No manifest asks for CLIP's attributes: the words' cosine stands alone.
+    vector = encoder.encode_texts([describe(RED_JACKET)])[0]
+    for candidate in ranking.candidates[:3]:
+        cosine = float(full.vectors([candidate.image_id])[0] @ vector)
+        assert candidate.similarity == pytest.approx(cosine, abs=1e-4)
+
+
+def test_who_ranks_where_the_operator_names_nobody(full, encoder, tuned, plain):
+    def ranker(model, given=None):
+        return Engine(full, encoder, model, ranker=given).ranker
+
+    elsewhere = with_manifest(tuned, calibrations={"other@1": tuned.manifest.calibrations})
+    assert ranker(None).name == "clip" and ranker(plain).name == ranker(tuned).name == "fused"
+    assert ranker(with_manifest(tuned, ranker="best-choice")).name == "best-choice"
+    assert ranker(with_manifest(tuned, calibrations={})).name == "fused"
+    found = ranker(elsewhere)
+    assert found.name == "clip" and "was not calibrated with" in found.note and "--ranker fused" in found.note
+    assert ranker(elsewhere, "fused").name == "fused" and not ranker(elsewhere, "fused").note
+    ranking = Engine(full, encoder, elsewhere).search(Query(wanted=RED_JACKET))
+    assert (ranking.ranker, ranking.scored) == ("clip", 0)
+    with pytest.raises(ValueError, match="needs a model"):
+        Engine(full, encoder, None, ranker="pairwise")
+
+
+class Choosing:
+    """A scripted model: likes the fourth place by far, and one crop a little. What it is shown is kept."""
+
+    manifest, name = None, "scripted"
+
+    def __init__(self, liked, lost=()):
+        self.liked, self.lost, self.shown = liked, set(lost), []
+
+    def can_open(self, pictures):
+        return np.array([picture.key not in self.lost for picture in pictures])
+
+    def choice_logits(self, description, references, lists, *, other_clothes):
+        assert not other_clothes
+        assert description or references
+        self.shown += [(description, len(references), len(shown)) for shown in lists]
+        worth = np.array([[2.0 * (picture.key == self.liked) for picture in shown] for shown in lists])
+        return worth + np.array([0, 1, -1, 9, 0, 0, 2, 0])[: worth.shape[1]]
+
+
+def test_best_choice_finds_the_one_behind_the_liking_for_a_place(full, encoder, tmp_path):
+    shas = {crop.id: crop.sha256 for crop in full.crops(list(range(1, COUNT + 1)))}
+    steps = []
+    for target in (2, 11, 17, 24):
+        model = Choosing(shas[target])
+        engine = Engine(full, encoder, model, ranker="best-choice")
+        ranking = engine.search(Query(wanted=RED_JACKET), progress=lambda *step: steps.append(step))
+        assert ids_of(ranking)[0] == target and ranking.ranker == "best-choice"
+        assert (ranking.scored, ranking.calibrated) == (COUNT, False)
+        assert len(model.shown) == 3 * 4 + 4  # three lists of eight in four orders, and one of six
+        assert {length for *_, length in model.shown} == {8, 6}
+    assert steps[-1] == ("choose", 16, 16)
+    engine = Engine(full, encoder, Choosing(shas[5], lost=[shas[9], shas[1]]), ranker="best-choice")
+    references = tuple(Reference(image_id=number) for number in (1, 2, 3))
+    ranking = engine.search(Query(references=references))
+    assert ids_of(ranking)[0] == 5 and ranking.scored == COUNT - 4  # 9 cannot be opened, nor the reference 1
+    assert {(references, length) for _, references, length in engine.model.shown} == {(2, 7), (2, 6), (2, 3)}
+    stopped = engine.search(Query(wanted=RED_JACKET), stop=lambda: True)
+    assert stopped.stopped and stopped.scored == 0
+    assert ids_of(stopped) == ids_of(Engine(full, encoder, None).search(Query(wanted=RED_JACKET)))
 
 
 def test_without_a_model_clip_alone_orders(full, encoder):
@@ -404,6 +525,7 @@ def test_without_a_model_clip_alone_orders(full, encoder):
     similar = [candidate.similarity for candidate in ranking.candidates]
     assert similar == sorted(similar, reverse=True)
     assert (ranking.scored, ranking.calibrated, ranking.no_match) == (0, False, False)
+    assert ranking.ranker == "clip" and {candidate.probability for candidate in ranking.candidates} == {None}
     assert Engine(full, encoder, None).read([Reference(image_id=1)]) == [()]
 
 
@@ -495,7 +617,7 @@ def test_reading_and_warming_up(full, encoder, tuned):
     (read,) = Engine(full, encoder, reads).read([Reference(image_id=1)])
     (crop,) = full.crops([1])
     (row,) = reads.attribute_probs([Picture(1, lambda: open_picture(crop.file))])
-    expected = sensible(ClipAttributes(encoder).readings(full.vectors([1])[0], row, weights))
+    expected = sensible(ClipAttributes(encoder, SHARPNESS).readings(full.vectors([1])[0], row, weights))
     assert [r.attribute for r in read] == [r.attribute for r in expected]
     assert [r.confidence for r in read] == pytest.approx([r.confidence for r in expected], abs=1e-4)
     Engine(full, encoder, reads).warm_up()

@@ -9,17 +9,20 @@ from app.model.answers import AttributeReading
 from app.model.vocabulary import KINDS, Attribute, describe
 from app.retrieval.attribute_probs import (
     MOST_RATIO,
-    SHARPNESS,
     ClipAttributes,
     GalleryAppearance,
     gallery_priors,
     sensible,
 )
-from app.retrieval.fusion import STATED_SHARE, attribute_similarity, picture_similarity, text_similarity
+from app.retrieval.fusion import attribute_similarity, picture_similarity, text_similarity
+
+SHARPNESS, STATED_SHARE = 30.0, 1 / 12
 
 
 class Words:
     """Each text a fixed random unit row."""
+
+    logit_scale = SHARPNESS  # taken where no sharpness is given
 
     def encode_texts(self, texts):
         rows = np.stack([np.random.default_rng(crc32(t.encode())).normal(size=16) for t in texts])
@@ -32,11 +35,11 @@ def crops():
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def plain(crops, attribute):
+def plain(crops, attribute, sharpness=SHARPNESS):
     texts = Words().encode_texts([describe((Attribute(attribute.kind, v),)) for v in KINDS[attribute.kind]])
     probs = []
     for crop in crops:
-        weights = [np.exp(SHARPNESS * float(crop @ text)) for text in texts]
+        weights = [np.exp(sharpness * float(crop @ text)) for text in texts]
         probs.append(weights[KINDS[attribute.kind].index(attribute.value)] / sum(weights))
     return np.array(probs)
 
@@ -48,20 +51,31 @@ def by_clip(crops):
 def test_attributes_add_a_share_of_their_log_probabilities(crops):
     red, hat = Attribute("upper_colour", "red"), Attribute("hat", "cap")
     described = np.zeros(16, np.float32)
-    found = text_similarity(by_clip(crops), described, [red], [hat])
+    found = text_similarity(by_clip(crops), described, [red], [hat], STATED_SHARE)
     expected = np.log(np.clip(plain(crops, red), 1e-4, 1)) + np.log(np.clip(1 - plain(crops, hat), 1e-4, 1))
     assert found == pytest.approx(np.clip(STATED_SHARE * expected, -1, 1), abs=1e-5)
     assert (found <= 0).all()
+    assert not text_similarity(by_clip(crops), described, [red], [hat], 0.0).any()
+
+
+def test_an_encoder_has_its_own_sharpness_or_the_fitted_one(crops):
+    red = Attribute("upper_colour", "red")
+    own, fitted = (ClipAttributes(Words(), given).appearance(crops).probs for given in (None, 2.5))
+    place = KINDS["upper_colour"].index("red")
+    assert own["upper_colour"][place] == pytest.approx(plain(crops, red))
+    assert fitted["upper_colour"][place] == pytest.approx(plain(crops, red, 2.5))
 
 
 def test_without_attributes_the_cosine_stands(crops):
     described = Words().encode_texts(["somebody limping"])[0]
-    assert text_similarity(by_clip(crops), described, [], []) == pytest.approx(crops @ described, abs=1e-6)
+    assert text_similarity(by_clip(crops), described, [], [], STATED_SHARE) == pytest.approx(
+        crops @ described, abs=1e-6
+    )
 
 
 def test_a_similarity_stays_within_its_range(crops):
     wanted = [Attribute(kind, values[0]) for kind, values in KINDS.items()]
-    found = text_similarity(by_clip(crops), -crops[0], wanted, [])
+    found = text_similarity(by_clip(crops), -crops[0], wanted, [], STATED_SHARE)
     assert found.min() >= -1
     assert found.dtype == np.float32
 
@@ -137,7 +151,7 @@ def test_what_the_model_reads_counts_beside_clip(crops):
     pictures, own = clip.appearance(crops, read, weights_of), clip.appearance(crops[:2], read[:2], weights_of)
     red, hat = Attribute("upper_colour", "red"), Attribute("hat", "cap")
     described = Words().encode_texts(["a person"])[0]
-    found = text_similarity(pictures, described, [red], [hat])
+    found = text_similarity(pictures, described, [red], [hat], STATED_SHARE)
     stated = np.log(both(crops, read, weights_of, red)) + np.log(1 - both(crops, read, weights_of, hat))
     assert found == pytest.approx(np.clip(crops @ described + STATED_SHARE * stated, -1, 1), abs=1e-5)
     kinds = ("bag", "hat")

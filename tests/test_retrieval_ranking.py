@@ -8,8 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.model.checkpoint import Calibration
-from app.retrieval.rankers import FEW, prefilter
-from app.retrieval.ranking import Fused, SearchTrace, rank_candidates
+from app.retrieval.fusion import Fused
+from app.retrieval.prefilter import FEW, prefilter
+from app.retrieval.rankers import PAIRWISE_WEIGHT, RANK_OFFSET, RANKERS, reciprocal_ranks
+from app.retrieval.ranking import SearchTrace, rank_candidates
+from app.settings import RANKER_NAMES
+from training.evaluation.hits import KeptCandidates, KeptQuery
 
 CALIBRATION = Calibration(
     yes_logit=0.7, similarity=5, bias=-2, clip_similarity=6, clip_bias=-3, tau=0.2, threshold=0.4
@@ -26,11 +30,14 @@ def ranked_by(
     affinity=None,
     penalty=None,
     attribute_score=0.0,
+    ranker="fused",
 ):
-    if similarity is None:
-        similarity = prefiltered.similarities[: prefiltered.asked]
-    fused = Fused(similarity, attribute_score + np.zeros(prefiltered.asked), affinity, penalty)
-    return rank_candidates(SearchTrace(prefiltered, np.asarray(yes_logits), fused, calibration), limit)
+    own = prefiltered.similarities[: prefiltered.asked]
+    fused = Fused(own if similarity is None else similarity, affinity, penalty)
+    yes_logits, score = np.asarray(yes_logits, float), attribute_score + np.zeros(prefiltered.asked)
+    kept = KeptCandidates(own, yes_logits, score, -yes_logits, fused)
+    scores = RANKERS[ranker](KeptQuery(calibration, 0.0), kept)
+    return rank_candidates(SearchTrace(prefiltered, scores, ranker, calibration, yes_logits, fused), limit)
 
 
 # Few distinct values, so that ties are common.
@@ -50,8 +57,9 @@ def test_prefilter_by_the_rules(values, tau, k, random):
 
 
 @settings(max_examples=150, deadline=None)
-@given(similarities_of, st.data(), st.booleans(), st.integers(1, 60))
-def test_rerank_by_the_rules(values, data, calibrated, limit):
+@given(similarities_of, st.data(), st.sampled_from([*RANKER_NAMES, None]), st.integers(1, 60))
+def test_rerank_by_the_rules(values, data, ranker, limit):
+    """ranker None: fused without a calibration."""
     ids = np.arange(len(values), dtype=np.int64)
     found = prefilter(ids, np.array(values, np.float32), tau=-2, k=10)
     yes_logits = np.array(
@@ -63,28 +71,45 @@ def test_rerank_by_the_rules(values, data, calibrated, limit):
             )
         )
     )
-    calibration = CALIBRATION if calibrated else None
+    calibration, ranker = (CALIBRATION, ranker) if ranker else (None, "fused")
+    calibrated = ranker == "fused" and calibration is not None
     fused = data.draw(
         st.none() | st.lists(st.sampled_from([0.2, 0.9]), min_size=len(yes_logits), max_size=len(yes_logits))
     )
     ranked = ranked_by(
-        found, yes_logits, calibration, limit=limit, similarity=None if fused is None else np.array(fused)
+        found,
+        yes_logits,
+        calibration,
+        limit=limit,
+        similarity=None if fused is None else np.array(fused),
+        ranker=ranker,
     )
+    by_yes = sorted(range(found.asked), key=lambda place: (-np.nan_to_num(yes_logits[place], nan=-99), place))
     rows = []  # (0 scored / 1 rest, -log-odds, place in CLIP's order, id)
     for place, image_id in enumerate(found.ids.tolist()):
         yes = yes_logits[place] if place < found.asked else math.nan
-        if math.isnan(yes):
+        if place >= found.asked or (math.isnan(yes) and ranker != "clip"):
             rows.append((1, 0.0, place, image_id))
             continue
         similarity = fused[place] if fused else float(found.similarities[place])
-        odds = 0.7 * yes + 5 * similarity - 2 if calibrated else yes
+        if calibrated:
+            odds = 0.7 * yes + 5 * similarity - 2
+        elif ranker == "fused":
+            odds = 1 / (RANK_OFFSET + place + 1) + PAIRWISE_WEIGHT / (RANK_OFFSET + by_yes.index(place) + 1)
+        else:
+            odds = {"clip": -place, "pairwise": yes, "best-choice": -yes}[ranker]
         rows.append((0, -odds, place, image_id))
     expected = [image_id for *_, image_id in sorted(rows)][:limit]
     assert [candidate.image_id for candidate in ranked.candidates] == expected
-    assert ranked.scored == int(np.isfinite(yes_logits).sum())
+    assert ranked.scored == (found.asked if ranker == "clip" else int(np.isfinite(yes_logits).sum()))
+    assert (ranked.calibrated, ranked.ranker) == (calibrated, ranker)
     probabilities = [candidate.probability for candidate in ranked.candidates]
-    assert probabilities == sorted(probabilities, reverse=True)
-    assert all(0 <= probability <= 1 for probability in probabilities)
+    if calibrated:
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert all(0 <= probability <= 1 for probability in probabilities)
+    else:
+        assert set(probabilities) <= {None}
+        assert ranked.no_match == (not values) and not any(c.weak for c in ranked.candidates)
     for candidate in ranked.candidates:
         place = found.ids.tolist().index(candidate.image_id)
         asked = place < found.asked and not math.isnan(yes_logits[place])
@@ -105,9 +130,19 @@ def test_nothing_above_tau_leaves_weak_candidates_and_nobody_who_fits():
     assert [candidate.image_id for candidate in ranked.candidates] == list(range(30))
 
 
+def test_reciprocal_ranks_by_hand():
+    scores = reciprocal_ranks((np.array([3.0, 2.0, 1.0, 0.0]), 1), (np.array([0.0, 5.0, np.nan, 5.0]), 0.5))
+    both = [1 / 61 + 0.5 / 63, 1 / 62 + 0.5 / 61, math.nan, 1 / 64 + 0.5 / 62]
+    assert scores == pytest.approx(both, nan_ok=True) and RANK_OFFSET == 60
+
+
+def test_every_ranker_has_its_name_and_one_home():
+    assert tuple(RANKERS) == RANKER_NAMES
+
+
 def test_clip_alone_believes_nothing():
     found = prefilter(np.arange(3), np.array([0.1, 0.9, -0.2], np.float32), tau=-1, k=64)
-    ranked = ranked_by(found, np.full(3, np.nan), None, limit=100)
+    ranked = ranked_by(found, np.full(3, np.nan), None, limit=100, ranker="clip")
     assert [c.image_id for c in ranked.candidates] == [1, 0, 2]
     assert not ranked.no_match
     assert not any(c.weak for c in ranked.candidates)

@@ -68,6 +68,8 @@ def test_a_switch_can_be_turned_off_on_the_command_line() -> None:
         (["--port", "http"], "--port"),
         (["--k", "0"], "--k"),
         (["--k", "1.5"], "--k"),
+        (["--ranker", "oracle"], "--ranker .* clip, pairwise, best-choice, fused"),
+        (["--ranker", "pairwise", "--model", "none"], "--ranker pairwise .* --model is none"),
         (["--tau", "2"], "--tau"),
         (["--tau", "nan"], "--tau"),
         (["--zone", "Mars/Base"], "--zone"),
@@ -84,6 +86,13 @@ def test_nonsense_is_refused_by_name(argv: list[str], word: str) -> None:
     with pytest.raises(SettingsError, match=word) as caught:
         parse(*argv)
     assert "\n" not in str(caught.value)
+
+
+def test_clip_alone_needs_no_model_and_a_ranker_may_come_from_the_environment() -> None:
+    alone = parse("--model", "none")
+    assert not alone.has_model and alone.is_offline and alone.ranker == ""
+    assert parse("--model", "none", "--ranker", "clip").ranker == "clip"
+    assert parse(CHATREID_RANKER="best-choice").ranker == "best-choice" and parse().has_model
 
 
 def test_a_wrong_switch_in_the_environment_is_refused_by_name() -> None:

@@ -1,11 +1,12 @@
 """Best-choice turns of the demo recipe: fair over places, asked as at run time, and learnt."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from app.model.choice import best_choice
-from app.model.prompts import best_choice_prompt
+from app.model.choice import choice_logits
 from app.model.scoring import LanguageModel
 from app.model.vision import VisionTokens
 from tests.tiny_pool import tiny_pool
@@ -63,41 +64,28 @@ def test_a_turn_has_one_match_and_no_other_crop_that_fits(tiny):
 
 
 def test_the_loss_reads_what_run_time_compares(tiny):
-    """The names' logits behind the loss are those by which `best_choice` picks."""
+    """Losses that differ by nothing but the right place differ as the names' logits of run time do."""
     model, processor = tiny
     pool = tiny_pool()
     lists = PoolLists(pool, processor, 0)
     questions = ChoiceQuestions(processor, lists.grid)
-    seen_by = PoolTokens(model, pool, frozen=True)
     turn = next(turn for turn in drawn_turns(processor, 4) if turn.place is not None)
-    seen = seen_by([*turn.references, *turn.rows], np.random.default_rng(0))
-    losses = []
+    pictures = [*turn.references, *turn.rows]
+    seen = PoolTokens(model, pool, frozen=True)(pictures, np.random.default_rng(0))
+    tokens = {row: VisionTokens(seen[row], lists.grid, infrared=bool(pool.infrared[row])) for row in pictures}
     with torch.inference_mode():
-        for place in range(4):
-            at = type(turn)(turn.text, turn.references, turn.may_differ, turn.rows, place)
-            losses.append(float(questions.loss(model, [at], seen)[0]))
-
-        def tokens(row):
-            return VisionTokens(seen[row], lists.grid, infrared=bool(pool.infrared[row]))
-
-        model.lm_head.weight.data[questions._none] = 0.0
-        choice = best_choice(
+        losses = [questions.loss(model, [replace(turn, place=place)], seen)[0] for place in range(4)]
+        logits = choice_logits(
             LanguageModel(model),
             processor,
             turn.text,
-            [tokens(row) for row in turn.references],
-            [tokens(row) for row in turn.rows],
+            [tokens[row] for row in turn.references],
+            [[tokens[row] for row in turn.rows]],
             may_differ=lambda shown: turn.may_differ,
-            list_length=4,
-        )
-    if choice.chosen:
-        assert choice.order[0] == int(np.argmin(losses))
-    wording = best_choice_prompt("", 1, 4, turn.may_differ).messages
-    assert any(
-        turn.may_differ.clothes == ("different clothing" in part.get("text", ""))
-        for part in wording[0]["content"]
-        if part["type"] == "text" and "Which" in part["text"]
-    )
+        )[0]
+    gaps = torch.stack(losses)[0] - torch.stack(losses)
+    assert gaps.tolist() == pytest.approx((logits - logits[0]).tolist(), abs=1e-4)
+    assert logits.std() > 0
 
 
 def test_two_candidates_are_told_apart_after_some_steps(tiny):

@@ -199,7 +199,7 @@ def test_what_helps_gets_weight_and_the_first_page_is_calibrated(trust):
     assert (found.attribute_score > 0.1) == (trust["attribute_scores"] > 0)
     assert (found.yes_logit > 0) == (trust["yes_logits"] > 0)
     assert found.similarity > 0 and found.clip_similarity > 0
-    assert figures["combined_mAP"] >= max(figures["readers_mAP"], figures["model_mAP"]) - 0.01
+    assert figures["fused_mAP"] >= max(figures["readers_mAP"], figures["model_mAP"]) - 0.01
     for name, scores in (("pairwise", there.yes_logits), ("attribute_score", there.attribute_scores)):
         alone = np.nanmean(average_precision(scores, there.same, there.unsure))
         assert figures[f"{name}_mAP"] == pytest.approx(alone)

@@ -14,6 +14,7 @@ from app.cards import Card
 from app.chat.chips import Chip
 from app.model.checkpoint import CheckpointManifest
 from app.retrieval.comparison import Comparison
+from app.retrieval.rankers import choose_ranker
 from app.retrieval.ranking import Ranking, Timings
 from app.ui.html import (
     PAGE,
@@ -82,6 +83,20 @@ def test_a_card_names_place_time_and_confidence() -> None:
     assert "data-more" not in page
 
 
+def test_what_nobody_judged_has_a_rank_and_no_percentage() -> None:
+    page = candidates_html([card(probability=None), card(image_id=8, probability=None)], ranking())
+    assert 'aria-label="Candidate 2: camera 3, 14:05:06, not judged"' in page
+    assert ">#2<" in page and "%" not in page and "cr-bar" not in page
+    assert "not judged" in selected_html(card(probability=None), Sought(), Comparison())
+    listed = ranking(scored=0, ranker=None, calibrated=False)
+    assert "listed by time" in candidates_html([card()], listed) and "uncal" not in candidates_html(
+        [card()], listed
+    )
+    assert "ranked by CLIP · 1.2 s · uncalibrated" in candidates_html(
+        [card()], ranking(scored=0, ranker="clip", calibrated=False)
+    )
+
+
 def test_the_grid_says_when_nobody_fits_and_what_is_uncalibrated() -> None:
     assert "Nobody" in candidates_html([card()], ranking(no_match=True), None, 0)
     assert "uncalibrated" in candidates_html([card()], ranking(calibrated=False), None, 0)
@@ -112,12 +127,14 @@ def test_line_breaks_beside_tags_are_no_text() -> None:
     ("manifest", "caution"),
     [
         (None, UNCALIBRATED),
+        ({"ranker": "pairwise"}, "Ranked by pairwise: candidates have a rank, and no confidence."),
         ({"knows": ""}, UNCALIBRATED),
         ({"knows": "drawn people only"}, f"Knows drawn people only. {UNCALIBRATED}"),
         ({"knows": "Knows drawn people only."}, f"Knows drawn people only. {UNCALIBRATED}"),
         (
             {"knows": "drawn people only", "calibrations": {"clip@2": {}}},
-            f"Knows drawn people only. {UNCALIBRATED}",
+            "Knows drawn people only. The model was not calibrated with clip, so CLIP alone ranks; --ranker fused "
+            "lets the model rank too, uncalibrated.",
         ),
         ({"knows": "drawn people only", "calibrations": {"clip@1": {}}}, "Knows drawn people only."),
         ({"calibrations": {"clip@1": {}}}, ""),
@@ -128,6 +145,7 @@ def test_the_header_says_what_the_model_knows_and_whether_it_is_calibrated_with_
     engine = SimpleNamespace(
         model=SimpleNamespace(name="tuned", manifest=made),
         encoder=SimpleNamespace(name="clip", version="1"),
+        ranker=choose_ranker(None, made, "clip", "1"),
         store=SimpleNamespace(count=lambda: 2, cameras=lambda: ["1"]),
     )
     page = header_html(engine)

@@ -54,8 +54,13 @@ def next_question(
     """The question whose answer would best tell apart the candidates near the first one, or None where they are
     apart already or nothing was read in them. Never a kind that is known, nor one of `already`.
     """
-    best = max((candidate.candidate.probability for candidate in shown), default=0.0)
-    contenders = [one for one in shown if best - one.candidate.probability <= NEAR and one.sure]
+    chances = [one.candidate.probability for one in shown]
+    best = max((chance for chance in chances if chance is not None), default=0.0)
+    contenders = [  # without a confidence, any of them
+        one
+        for one, chance in zip(shown, chances, strict=True)
+        if (chance is None or best - chance <= NEAR) and one.sure
+    ]
     if len(contenders) < FEWEST:
         return None
     chosen: tuple[float, Question] | None = None

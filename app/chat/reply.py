@@ -228,7 +228,8 @@ def _fits(state: SearchState, top: Sequence[ShownCandidate]) -> str:
         clauses = [fit.text, f"{and_list(unread)} not made out" if unread else ""]
         text = "; ".join(clause for clause in clauses if clause)
         if text:
-            reasons.append(f"candidate {rank} ({shown.candidate.probability:.0%}): {text}.")
+            chance = shown.candidate.probability
+            reasons.append(f"candidate {rank}{'' if chance is None else f' ({chance:.0%})'}: {text}.")
     if not reasons:
         return "They are ordered by how much they look like what you search; compare them with your own eyes."
     reasons = [reasons[0], *(text[0].upper() + text[1:] for text in reasons[1:])]

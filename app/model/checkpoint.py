@@ -7,7 +7,7 @@ Qwen2-VL) is served uncalibrated. One that cannot be understood is refused, neve
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -17,9 +17,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from app.model.pictures import RUN_TIME, ImageRule
 from app.model.prompts import PROMPT_VERSION, READ_PROMPT_VERSIONS
 from app.model.vocabulary import KINDS, VOCABULARY_VERSION
+from app.settings import FUSED, RankerName
 from gallery_store.files import write_json
 
-SCHEMA = 2
+SCHEMA = 3
 FILE_NAME = "chatreid.json"
 KindOfQuery = Literal["text", "image", "image-plus-text", "image-other-clothes"]
 KINDS_OF_QUERY: tuple[KindOfQuery, ...] = get_args(KindOfQuery)
@@ -49,6 +50,7 @@ class Calibration:
     threshold: when no candidate's P reaches it, there is no match; candidates under it are weak, 0..1.
     text_weight: share of the text's cosine in an image-plus-text similarity, 0..1.
     attribute_share: share of the attributes in a picture's similarity, beside the cosine, 0..1.
+    stated_share: of the log-probabilities of the attributes that words name, beside the words' cosine, 0 or more.
     """
 
     __pydantic_config__ = _NO_OTHER_KEYS
@@ -64,10 +66,11 @@ class Calibration:
     attribute_share: float = 0.0
     attribute_score: float = 0.0
     rarity: float = 0.0
+    stated_share: float = 0.0
 
     def __post_init__(self) -> None:
         weights = (self.yes_logit, self.similarity, self.clip_similarity, self.attribute_score, self.rarity)
-        if min(weights) < 0:
+        if min(*weights, self.stated_share) < 0:
             raise ValueError("a calibration's weights are never negative")
         if not all(0 <= share <= 1 for share in (self.threshold, self.text_weight, self.attribute_share)):
             raise ValueError("a calibration's threshold, text_weight and attribute_share lie in 0..1")
@@ -103,6 +106,9 @@ class CheckpointManifest:
     affinity: encoder -> whose attributes are compared, "both" readers' or the "model"'s alone -> AffinityWeights;
     none leaves every crop to itself.
     data: what it was trained on. figures: what was measured, by name.
+    attribute_sharpness: encoder -> how sharply its cosines tell the values of an attribute apart: the inverse
+    temperature of their softmax, fitted for it. An encoder without one takes its own (ClipEncoder.logit_scale).
+    ranker: that ranks where the operator names none (app.retrieval.rankers).
     knows: what follows "Knows" on the screen, e.g. "drawn people only"; "" where nothing is to be said.
     """
 
@@ -119,6 +125,8 @@ class CheckpointManifest:
     affinity: Mapping[str, Mapping[Reader, AffinityWeights]] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
+    attribute_sharpness: Mapping[str, float] = field(default_factory=dict)
+    ranker: RankerName = FUSED
     knows: str = ""
     schema: int = SCHEMA
 
@@ -129,6 +137,9 @@ class CheckpointManifest:
             for kind, pair in weights.items():
                 if not all(0 <= weight < float("inf") for weight in pair):
                     raise ValueError(f"fusion weights are 0 or more, not {pair[0]} and {pair[1]} ({kind})")
+        for sharpness in self.attribute_sharpness.values():
+            if not 0 < sharpness < float("inf"):
+                raise ValueError(f"an attribute_sharpness is above 0, not {sharpness}")
 
     def calibration(self, encoder_name: str, encoder_version: str, kind: str) -> Calibration | None:
         """The calibration for this encoder and kind of query; None where none was fitted.
@@ -144,6 +155,10 @@ class CheckpointManifest:
     ) -> Mapping[str, tuple[float, float]] | None:
         """How CLIP's and the model's attributes are weighed; None where that was not fitted."""
         return self.fusion_weights.get(encoder_key(encoder_name, encoder_version))
+
+    def sharpness_for(self, encoder_name: str, encoder_version: str) -> float | None:
+        """As attribute_sharpness has it; None where that was not fitted."""
+        return self.attribute_sharpness.get(encoder_key(encoder_name, encoder_version))
 
     def affinity_for(self, encoder_name: str, encoder_version: str, reader: Reader) -> AffinityWeights | None:
         """By the attributes of "both" readers or of the "model" alone; None where that was not fitted."""
@@ -171,7 +186,7 @@ class CheckpointManifest:
         if not isinstance(raw, dict):
             raise ModelError(f"{path} is damaged; copy the checkpoint again")
         for key, known, thing in (
-            ("schema", (1, SCHEMA), "manifest schema"),
+            ("schema", (1, 2, SCHEMA), "manifest schema"),
             ("prompt_version", READ_PROMPT_VERSIONS, "prompts"),
             ("vocabulary_version", (VOCABULARY_VERSION,), "attribute vocabulary"),
         ):
@@ -187,6 +202,7 @@ class CheckpointManifest:
                 )
         try:
             today = _from_schema_1(raw) if raw["schema"] == 1 else raw
+            today = _from_schema_2(today) if today["schema"] == 2 else today
             return TypeAdapter(cls).validate_json(json.dumps(today), strict=True)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
@@ -212,7 +228,7 @@ _AFFINITY_1 = {"alike": "attributes"}
 
 
 def _from_schema_1(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The same manifest in today's schema."""
+    """The same manifest in schema 2."""
 
     def renamed(groups: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
         return {
@@ -231,8 +247,31 @@ def _from_schema_1(raw: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"unknown keys {', '.join(sorted(new))}")
     return {
         **{key: value for key, value in raw.items() if key not in ("readers", "kin")},
-        "schema": SCHEMA,
+        "schema": 2,
         "calibrations": renamed(raw.get("calibrations", {}), _CALIBRATION_1),
         "fusion_weights": raw.get("readers", {}),
         "affinity": renamed(raw.get("kin", {}), _AFFINITY_1),
+    }
+
+
+# What held for every encoder before schema 3.
+_STATED_SHARE_2 = 1 / 12
+_SHARPNESS_2 = 30.0
+
+
+def _from_schema_2(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The same manifest in today's schema. What is no mapping is refused where it stands."""
+
+    def of_each(groups: Any, change: Callable[[Any], Any]) -> Any:
+        return {k: change(v) for k, v in groups.items()} if isinstance(groups, Mapping) else groups
+
+    def stated(values: Any) -> Any:
+        return {"stated_share": _STATED_SHARE_2, **values} if isinstance(values, Mapping) else values
+
+    calibrations = raw.get("calibrations", {})
+    return {
+        "attribute_sharpness": of_each(calibrations, lambda _: _SHARPNESS_2),
+        **raw,
+        "schema": SCHEMA,
+        "calibrations": of_each(calibrations, lambda kinds: of_each(kinds, stated)),
     }

@@ -1,95 +1,55 @@
-"""The multi-turn best choice of section 3.3: from a short list, the best one, then the best of the rest."""
+"""Section 3.3's question about a short list: which of these pictures is it?"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from app.model.prompts import NONE_OF_THEM, MayDiffer, best_choice_prompt
-from app.model.scoring import LanguageModel, PromptTokens, Sequence3, answer_ids, last_hidden
+from app.model.prompts import MayDiffer, best_choice_prompt
+from app.model.scoring import LanguageModel, PromptTokens, answer_ids
 from app.model.vision import VisionTokens
 
 
-@dataclass(frozen=True)
-class Choice:
-    """order: places of the candidates, best first, a permutation of all; chosen: how many of them the model
-    chose before it said that none of the rest fits (or was stopped); the others follow as they came."""
-
-    order: tuple[int, ...]
-    chosen: int
-
-
-def best_choice(
+def choice_logits(
     language: LanguageModel,
     processor: Any,
     description: str,
     references: Sequence[VisionTokens],
-    candidates: Sequence[VisionTokens],
-    *,
+    lists: Sequence[Sequence[VisionTokens]],
     may_differ: Callable[[Sequence[VisionTokens]], MayDiffer | None],
-    list_length: int,
-    stop: Callable[[], bool] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Choice:
-    """Each turn shows the first `list_length` of those that are left and takes the one the model names.
+) -> Tensor:
+    """float32 (lists, length): of each list, the log-probability of each place's name among all names of the list.
 
-    may_differ: between the references and the candidates of one turn, as best_choice_prompt has it.
+    lists: candidates in the order in which they are shown; all of one length. may_differ: between the references and
+    the candidates of a list, as best_choice_prompt has it. Lists with one question, whose pictures have the same grids,
+    are asked together.
     """
-    left = list(range(len(candidates)))
-    order: list[int] = []
-    prompts: dict[tuple[int, MayDiffer | None], tuple[PromptTokens, list[list[int]], list[int]]] = {}
-    while left and not (stop is not None and stop()):
-        shown = left[:list_length]
-        key = (len(shown), may_differ([candidates[place] for place in shown]))
-        if key not in prompts:
-            prompts[key] = _prepare(processor, description, len(references), *key)
-        tokens, names, none = prompts[key]
-        pictures = [*references, *(candidates[place] for place in shown)]
-        sequence = tokens.fill([picture.grid for picture in pictures])
-        place = _pick(language, sequence, pictures, names, none)
-        if place is None:
-            break
-        order.append(shown[place])
-        left.remove(shown[place])
-        if progress is not None:
-            progress(len(order), len(candidates))
-    return Choice((*order, *left), len(order))
-
-
-def _prepare(
-    processor: Any, description: str, references: int, count: int, may_differ: MayDiffer | None
-) -> tuple[PromptTokens, list[list[int]], list[int]]:
-    prompt = best_choice_prompt(description, references, count, may_differ)
-    # Two-digit numbers can share their first token; a list this short has none.
-    names = [answer_ids(processor.tokenizer, name) for name in prompt.names]
-    return PromptTokens(processor, prompt.messages), names, answer_ids(processor.tokenizer, NONE_OF_THEM)
-
-
-def _pick(
-    language: LanguageModel,
-    sequence: Sequence3,
-    pictures: Sequence[VisionTokens],
-    names: list[list[int]],
-    none: list[int],
-) -> int | None:
-    """The named candidate, by the token that tells the names apart; None when "None" is likelier than any."""
-    common = 0
-    while all(len(name) > common + 1 and name[common] == names[0][common] for name in names):
-        common += 1
-    # "Image" is common to all names: it stands behind the prompt already, so that one pass answers both whether
-    # any fits (before it) and which (after it).
-    extra = torch.tensor(names[0][:common], dtype=torch.long)
-    last = int(sequence.positions.max()) + 1
-    steps = torch.arange(last, last + common).expand(3, -1)
-    longer = Sequence3(
-        torch.cat([sequence.ids, extra]), torch.cat([sequence.positions, steps], 1), sequence.image_spans
-    )
-    hidden = last_hidden(language, longer, pictures, common + 1)
-    if int(names[0][0]) != int(none[0]):
-        some, nobody = language.logits(hidden[0], [names[0][0], none[0]])
-        if nobody > some:
-            return None
-    return int(language.logits(hidden[-1], [name[common] for name in names]).argmax())
+    rows = torch.empty(len(lists), len(lists[0]))
+    keys = [(may_differ(shown), tuple(picture.grid for picture in shown)) for shown in lists]
+    for key in dict.fromkeys(keys):
+        differs, own = key
+        group = [number for number, other in enumerate(keys) if other == key]
+        prompt = best_choice_prompt(description, len(references), len(own), differs)
+        tokens = PromptTokens(processor, prompt.messages)
+        names = [answer_ids(processor.tokenizer, name) for name in prompt.names]
+        common = (
+            0  # "Image" begins all names: it is put behind the prompt, and what tells them apart comes next
+        )
+        while all(len(name) > common + 1 and name[common] == names[0][common] for name in names):
+            common += 1
+        sequence = tokens.fill([*(picture.grid for picture in references), *own])
+        last = int(sequence.positions.max()) + 1
+        ids = torch.cat([sequence.ids, torch.tensor(names[0][:common], dtype=torch.long)])
+        positions = torch.cat([sequence.positions, torch.arange(last, last + common).expand(3, -1)], 1)
+        query, spans = sequence.image_spans[: len(references)], sequence.image_spans[len(references) :]
+        start = spans[0][0]  # before it all lists are the same
+        prefix = language.prefix(ids[:start], positions[:, :start], references, query)
+        spans = tuple((first - start, end - start) for first, end in spans)
+        blocks = [language.embeddings(ids[start:], lists[number], spans) for number in group]
+        hidden, _ = language.extend(prefix, torch.stack(blocks), positions[:, start:])
+        logits = language.logits(hidden[:, -1], [name[common] for name in names])
+        rows[group] = logits.log_softmax(1).cpu()
+    return rows

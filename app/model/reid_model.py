@@ -23,7 +23,6 @@ from gallery_store.console import Progress
 if TYPE_CHECKING:
     from app.model.answers import AttributeReading
     from app.model.attributes import AttributeProbe
-    from app.model.choice import Choice
     from app.model.scoring import LanguageModel, Prefix
     from app.model.vision import Grid, VisionReader, VisionTokens
 
@@ -164,40 +163,43 @@ class ReidModel:
                     progress(min(start + BATCH, len(candidates)), len(candidates))
         return scores
 
-    def best_choice(
+    def choice_logits(
         self,
         description: str,
         references: Sequence[Picture],
-        candidates: Sequence[Picture],
+        lists: Sequence[Sequence[Picture]],
         *,
         other_clothes: bool = False,
-        list_length: int = 8,
-        stop: Stop | None = None,
-        progress: Progress | None = None,
-    ) -> Choice:
-        """The multi-turn best choice of section 3.3: each turn the best of a short list, by its name.
+    ) -> np.ndarray:
+        """Section 3.3: which of a list it is. float64 (lists, length): of each list, the log-probability of each
+        place's name among the names of that list.
 
-        other_clothes: as in yes_logits.
+        Args:
+            description, references: the query; one of them at least. lists: candidates in the order in which they are
+                shown, all of one length; with the references at most LONGEST_LIST pictures. other_clothes: as in
+                yes_logits.
 
         Raises:
             ModelError: the model cannot be loaded. OSError, ValueError: a picture cannot be opened.
         """
         with self._ready() as loaded:
-            from app.model.choice import best_choice
+            from app.model.choice import choice_logits
 
             queries = [tokens for tokens in loaded.reader.see(references) if tokens is not None]
-            shown = [tokens for tokens in loaded.reader.see(candidates) if tokens is not None]
-            return best_choice(
-                loaded.language,
-                loaded.processor,
-                description,
-                queries,
-                shown,
-                may_differ=partial(self._may_differ, other_clothes, queries),
-                list_length=max(1, min(list_length, LONGEST_LIST - len(queries))),
-                stop=stop,
-                progress=progress,
-            )
+            flat = [picture for shown in lists for picture in shown]
+            seen = iter(loaded.reader.see(flat))
+            shown = [
+                [tokens for _, tokens in zip(one, seen, strict=False) if tokens is not None] for one in lists
+            ]
+            may_differ = partial(self._may_differ, other_clothes, queries)
+            logits = choice_logits(loaded.language, loaded.processor, description, queries, shown, may_differ)
+            return logits.double().numpy()
+
+    def can_open(self, pictures: Sequence[Picture]) -> np.ndarray:
+        """bool (n,): which of them can be opened; the model sees them on this occasion. Raises ModelError."""
+        with self._ready() as loaded:
+            seen = loaded.reader.see(pictures, skip_unreadable=True)
+            return np.array([tokens is not None for tokens in seen], bool)
 
     def attribute_probs(self, pictures: Sequence[Picture], *, stop: Stop | None = None) -> np.ndarray:
         """What the model reads off each picture kind by kind: float32 (n, all values), see app.model.attributes.

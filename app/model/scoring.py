@@ -312,12 +312,3 @@ def yes_logits(
     hidden, _ = language.extend(prefix, fixed_batch(rows, batch), layout.block_positions)
     logits = language.logits(hidden[: len(candidates), -1], answers)
     return logits[:, 0] - logits[:, 1]
-
-
-def last_hidden(
-    language: LanguageModel, sequence: Sequence3, pictures: Sequence[VisionTokens], count: int
-) -> Tensor:
-    """(count, width): the hidden states at the last `count` tokens of one whole sequence."""
-    empty = Prefix((), 0)
-    rows = language.embeddings(sequence.ids, pictures, sequence.image_spans)[None]
-    return language.extend(empty, rows, sequence.positions)[0][0, -count:]

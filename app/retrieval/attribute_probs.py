@@ -27,7 +27,6 @@ from app.model.vocabulary import COLOUR_OF, KINDS, LASTING, Attribute, describe
 from gallery_store.encoder import ClipEncoder
 from gallery_store.store import GalleryStore
 
-SHARPNESS = 30.0  # of the softmax over a kind's values, per unit of cosine
 LEAST = 1e-4  # a probability below this counts as this: one attribute never decides alone
 LEAST_MODEL = 1e-6  # of the model's, before it is weighed against CLIP's
 MOST_RATIO = 6.0  # of a kind's log-ratio either way: one rare value never decides alone
@@ -99,10 +98,14 @@ class GalleryAppearance:
 
 
 class ClipAttributes:
-    """Reads attributes by CLIP, from the cosines to the words for each value. Thread-safe; remembers those vectors."""
+    """Reads attributes by CLIP, from the cosines to the words for each value. Thread-safe; remembers those vectors.
 
-    def __init__(self, encoder: ClipEncoder) -> None:
+    sharpness: of the softmax over a kind's values, per unit of cosine; None takes the encoder's own.
+    """
+
+    def __init__(self, encoder: ClipEncoder, sharpness: float | None = None) -> None:
         self._encoder = encoder
+        self._sharpness = encoder.logit_scale if sharpness is None else sharpness
         self._vectors: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
 
@@ -116,7 +119,9 @@ class ClipAttributes:
 
     def probs(self, cosines: Callable[[np.ndarray], np.ndarray]) -> LazyProbs:
         """By CLIP alone. cosines: unit rows (q, dim) -> float32 (q, n)."""
-        return LazyProbs(lambda kind: softmax(cosines(self.vectors(kind)).astype(np.float64) * SHARPNESS))
+        return LazyProbs(
+            lambda kind: softmax(cosines(self.vectors(kind)).astype(np.float64) * self._sharpness)
+        )
 
     def appearance(
         self,

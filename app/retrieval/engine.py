@@ -1,4 +1,4 @@
-"""A query in, a ranking out: filters, CLIP, prefilter by tau, the model's P(yes), calibration (section 4.1).
+"""A query in, a ranking out: filters, CLIP, prefilter by tau, one ranker, calibration (section 4.1).
 
 Stateless between searches.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,29 +23,22 @@ from app.retrieval.attribute_probs import (
     GalleryAppearance,
     Priors,
     gallery_priors,
-    rarity,
     sensible,
 )
-from app.retrieval.fusion import Fusion, query_similarity, unfused
+from app.retrieval.candidates import AskedCandidates, is_picture_error
+from app.retrieval.fusion import Fusion, query_similarity
+from app.retrieval.prefilter import Prefiltered, Stop, StopOnce, prefilter
 from app.retrieval.query import Query, Reference, RetrievalError
-from app.retrieval.rankers import (
-    LIST_LENGTH,
-    Stop,
-    StopOnce,
-    best_choice,
-    is_picture_error,
-    pairwise,
-    prefilter,
-)
+from app.retrieval.rankers import RANKERS, choose_ranker
 from app.retrieval.ranking import Candidate, Ranking, SearchTrace, Timings, rank_candidates
 from app.retrieval.references import (
     OpenQuery,
     copies_of,
-    crop_picture,
     open_reference,
     reference_picture,
     rows_of,
 )
+from app.settings import BEST_CHOICE, CLIP, FUSED, RankerName
 from gallery_store.console import StepProgress
 from gallery_store.encoder import ClipEncoder
 from gallery_store.store import GalleryStore
@@ -60,13 +54,27 @@ _READ_AT_ONCE = 2000  # rows
 _NO_TIME = datetime.max.replace(tzinfo=UTC)
 
 
+@dataclass(frozen=True)
+class FoundCandidates:
+    """What CLIP let through. total: crops in the gallery. seconds: to encode the query, and to prefilter. stop: asked
+    on between the model's batches."""
+
+    query: OpenQuery
+    prefiltered: Prefiltered
+    candidates: AskedCandidates
+    total: int
+    seconds: tuple[float, float]
+    stop: StopOnce
+
+
 class Engine:
     """Searches one gallery with one encoder and one model.
 
     Args:
         model: None searches by CLIP alone, uncalibrated.
-        k: at most so many candidates are read by the model in a search.
+        k: at most so many candidates are ranked in a search, the rest follows in CLIP's order.
         tau: least similarity to be worth reading; None takes the manifest's for each kind of query.
+        ranker: who ranks (app.retrieval.rankers); None takes the manifest's. Without a model, CLIP alone.
     """
 
     def __init__(
@@ -77,16 +85,21 @@ class Engine:
         *,
         k: int = 64,
         tau: float | None = None,
+        ranker: RankerName | None = None,
     ) -> None:
         if k < 1:
             raise ValueError(f"k is at least 1, not {k}")
+        if model is None and ranker not in (None, CLIP):
+            raise ValueError(f"the ranker {ranker} needs a model")
         self.store = store
         self.encoder = encoder
         self.model = model
         self.k = k
         self.tau = tau
-        self.clip_attributes = ClipAttributes(encoder)
-        self._fusion = Fusion(store, self.clip_attributes, model, encoder) if model else None
+        manifest, own = model.manifest if model else None, (encoder.name, encoder.version)
+        self.ranker = choose_ranker(ranker if model else CLIP, manifest, *own)
+        self.clip_attributes = ClipAttributes(encoder, manifest.sharpness_for(*own) if manifest else None)
+        self._fusion = Fusion(store, self.clip_attributes, model, encoder)
 
     def search(
         self,
@@ -99,8 +112,9 @@ class Engine:
         """Rank the crops that pass the query's filters.
 
         Args:
-            limit: candidates returned. progress: called with (step, done, all); steps are "encode",
-                "prefilter" and "rerank". stop: asked between batches; a stopped search returns what it has.
+            limit: candidates returned. progress: called with (step, done, all); steps are "encode", "prefilter",
+                and the ranker's, "rerank" or "choose". stop: asked between batches; a stopped search returns what it
+                has.
 
         Raises:
             RetrievalError: a reference that is gone or cannot be read.
@@ -114,87 +128,57 @@ class Engine:
     def trace(
         self, query: Query, *, progress: StepProgress | None = None, stop: Stop | None = None
     ) -> SearchTrace:
-        """One search before it is ranked: CLIP's similarity to every crop, and P(yes) of those worth asking about.
+        """One search before it is ranked. Raises as `search`; ValueError for a query without words and pictures."""
+        return _again_if_deleted(lambda: self._trace(query, progress, stop))
 
-        Evaluation reads every ranker off one such pass. Raises as `search`; ValueError for a query without
-        words and pictures.
+    def _trace(self, query: Query, progress: StepProgress | None, stop: Stop | None) -> SearchTrace:
+        began = time.perf_counter()
+        found = self.find_candidates(query, progress=progress, stop=stop)
+        opened, candidates, ranker = found.query, found.candidates, self.ranker.name
+        ranked = time.perf_counter()
+        scores = RANKERS[ranker](opened, candidates)
+        fused = candidates.fused if ranker == FUSED and opened.calibration is not None else None
+        ended = time.perf_counter()
+        return SearchTrace(
+            found.prefiltered,
+            scores,
+            ranker,
+            opened.calibration,
+            candidates.known("yes_logits"),
+            fused,
+            candidates.read,
+            total=found.total,
+            timings=Timings(*found.seconds, ended - ranked, ended - began),
+            stopped=found.stop.stopped,
+        )
+
+    def find_candidates(
+        self, query: Query, *, progress: StepProgress | None = None, stop: Stop | None = None
+    ) -> FoundCandidates:
+        """CLIP's part of a search: its similarity to every crop, and the candidates, of which nothing was asked yet.
+
+        Evaluation reads every ranker off one such pass. Raises as `search`; ValueError for a query without words and
+        pictures.
         """
         if not (query.has_text or query.references):
             raise ValueError("there is nothing to compare crops with: the query has no words and no pictures")
         self.store.require_encoder(self.encoder.name, self.encoder.version)
-        return _again_if_deleted(lambda: self._trace(query, progress or _silent, stop or _never))
-
-    def _trace(self, query: Query, progress: StepProgress, stop: Stop) -> SearchTrace:
+        show, stopped = progress or _silent, StopOnce(stop or _never)
         began = time.perf_counter()
         ids = self._matching(query)
         total = self.store.count()
-        progress("encode", 0, 1)
+        show("encode", 0, 1)
         opened, crops = self._open(query, ids)
         encoded = time.perf_counter()
-
-        progress("prefilter", 0, len(ids))
+        show("prefilter", 0, len(ids))
         calibration = opened.calibration
         own = self.clip_attributes.appearance(rows_of(opened.references)) if opened.references else None
         similarity = query_similarity(query, opened.vector, own, crops, calibration, opened.priors)
         tau = self.tau if self.tau is not None else calibration.tau if calibration else NO_TAU
         prefiltered = prefilter(crops.ids, similarity, tau=tau, k=self.k)
-        filtered = time.perf_counter()
-
-        stopped = StopOnce(stop)
-        head = prefiltered.ids[: prefiltered.asked].tolist()
-        pictures = [crop_picture(crop) for crop in self.store.crops(head)]
-        yes_logits = pairwise(
-            self.model,
-            opened.description,
-            opened.references,
-            pictures,
-            progress,
-            stopped,
-            other_clothes=query.other_clothes,
-        )
-        fused = unfused(prefiltered)
-        if self._fusion is not None:
-            fused = self._fusion.fuse(opened, prefiltered, pictures, stopped)
-        ended = time.perf_counter()
-        return SearchTrace(
-            prefiltered=prefiltered,
-            yes_logits=yes_logits,
-            fused=fused,
-            calibration=calibration,
-            description=opened.description,
-            references=opened.references,
-            other_clothes=query.other_clothes,
-            rarity=rarity(opened.priors, query.wanted, query.unwanted),
-            total=total,
-            timings=Timings(encoded - began, filtered - encoded, ended - filtered, ended - began),
-            stopped=stopped.stopped,
-        )
-
-    def best_choice(
-        self, trace: SearchTrace, *, list_length: int = LIST_LENGTH, stop: Stop | None = None
-    ) -> np.ndarray:
-        """The multi-turn best choice of section 3.3 over the candidates that were asked about.
-
-        Returns:
-            int64 (asked,): places in `trace.prefiltered`, best first; as they came without a model.
-
-        Raises:
-            ModelError: the model cannot load. OSError, ValueError: a picture cannot be opened.
-        """
-        asked = trace.prefiltered.asked
-        if self.model is None or not asked:
-            return np.arange(asked)
-        head = trace.prefiltered.ids[:asked].tolist()
-        pictures = [crop_picture(crop) for crop in self.store.crops(head)]
-        return best_choice(
-            self.model,
-            trace.description,
-            trace.references,
-            pictures,
-            other_clothes=trace.other_clothes,
-            list_length=list_length,
-            stop=stop,
-        )
+        seconds = (encoded - began, time.perf_counter() - encoded)
+        candidates = AskedCandidates(self.store, self.model, self._fusion, opened, prefiltered, show, stopped)
+        return FoundCandidates(opened, prefiltered, candidates, total, seconds, stopped)
 
     def _matching(self, query: Query) -> np.ndarray:
         """int64 ids that the filters pass, without the query's own crops."""
@@ -233,7 +217,7 @@ class Engine:
         }
         ordered = sorted(times, key=lambda image_id: (times[image_id], image_id))[:limit]
         candidates = tuple(
-            Candidate(image_id, similarity=0.0, p_yes=None, probability=0.0) for image_id in ordered
+            Candidate(image_id, similarity=0.0, p_yes=None, probability=None) for image_id in ordered
         )
         return Ranking(
             candidates,
@@ -242,7 +226,8 @@ class Engine:
             scored=0,
             no_match=False,
             timings=Timings(total=time.perf_counter() - began),
-            calibrated=self._calibration(query.kind) is not None,
+            ranker=None,
+            calibrated=False,
         )
 
     def read(self, references: Sequence[Reference]) -> list[tuple[AttributeReading, ...]]:
@@ -254,7 +239,7 @@ class Engine:
             RetrievalError: a reference that is gone or cannot be read.
         """
         pictures = [reference_picture(reference, self.store) for reference in references]
-        if self.model is None or self._fusion is None:
+        if self.model is None:
             return [() for _ in pictures]
         try:
             if (weights := self._fusion.weights) is not None:
@@ -274,12 +259,14 @@ class Engine:
     def warm_up(self) -> None:
         """Load what loads lazily and run each path once, so that the first search is as fast as the next."""
         self.encoder.encode_texts(["a person"])
-        if self.model is not None:
-            grey = Picture("warm-up", lambda: Image.new("RGB", (56, 112), (128, 128, 128)))
-            self.model.yes_logits("a person", [], [grey])
-            self.model.yes_logits("", [grey], [grey])
-            if self._fusion and self._fusion.weights:
-                self.model.attribute_probs([grey])
+        if self.model is None:
+            return
+        grey = Picture("warm-up", lambda: Image.new("RGB", (56, 112), (128, 128, 128)))
+        self.model.yes_logits("", [grey], [grey])
+        if self.ranker.name == BEST_CHOICE:
+            self.model.choice_logits("", [grey], [[grey, grey]])
+        if self._fusion.weights:
+            self.model.attribute_probs([grey])
 
 
 def _again_if_deleted(step: Callable[[], Result]) -> Result:

@@ -1,12 +1,13 @@
 """How similar crops are to a query, by CLIP and by attributes; and what the model's attributes add to P(yes).
 
-`query_similarity` serves the prefilter, with CLIP's attributes. `fuse` serves the ranker, with the attributes of both
-readers, for checkpoints whose manifest has weights for that; without them P(yes) and CLIP's similarity stand alone.
+`query_similarity` serves the prefilter, with CLIP's attributes where the calibration gives them a share. `Fusion`
+serves the `fused` ranker, with the attributes of both readers, for checkpoints whose manifest has weights for that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,16 +37,14 @@ from app.retrieval.attribute_probs import (
     log_same,
     log_stated,
 )
+from app.retrieval.prefilter import Prefiltered, StopOnce
 from app.retrieval.query import Query
-from app.retrieval.rankers import Prefiltered, StopOnce
-from app.retrieval.ranking import Fused
 from app.retrieval.references import OpenQuery, crop_picture, rows_of
 from gallery_store.crops import Filters
 from gallery_store.encoder import ClipEncoder
 from gallery_store.store import GalleryStore
 
 TEXT_WEIGHT = 0.5  # without a calibration
-STATED_SHARE = 1 / 12  # of the summed log-probabilities, beside the description's cosine
 MOST_COMPARED = 4096  # crops: a hundred values against each of a million would take seconds
 MOST_REJECTED = 32  # crops that are compared with the candidates
 
@@ -66,7 +65,8 @@ def query_similarity(
     """
     parts = []
     if description is not None:
-        parts.append(text_similarity(crops, description, query.wanted, query.unwanted))
+        share = calibration.stated_share if calibration else 0.0
+        parts.append(text_similarity(crops, description, query.wanted, query.unwanted, share))
     if own is not None:
         share = calibration.attribute_share if calibration else 0.0
         kinds = comparable_kinds(query.wanted, query.other_clothes)
@@ -78,11 +78,18 @@ def query_similarity(
 
 
 def text_similarity(
-    crops: Appearance, description: np.ndarray, wanted: Sequence[Attribute], unwanted: Sequence[Attribute]
+    crops: Appearance,
+    description: np.ndarray,
+    wanted: Sequence[Attribute],
+    unwanted: Sequence[Attribute],
+    share: float,
 ) -> np.ndarray:
-    """float32 (n,), -1..1: the cosine to the description's unit row (dim,), and the attributes' log-probabilities."""
+    """float32 (n,), -1..1: the cosine to the description's unit row (dim,), and a share of the log-probabilities of
+    the attributes; 0 asks for none."""
     cosine = crops.cosines(description[None])[0]
-    stated = STATED_SHARE * log_stated(crops.probs, wanted, unwanted)
+    if not share:
+        return np.asarray(cosine, np.float32)
+    stated = share * log_stated(crops.probs, wanted, unwanted)
     return np.clip(cosine + stated, -1, 1).astype(np.float32)
 
 
@@ -129,22 +136,33 @@ def attribute_similarity(
     return np.asarray(log_same(own, probs, kinds, priors)) / (len(kinds) * MOST_RATIO)
 
 
-def unfused(prefiltered: Prefiltered) -> Fused:
-    """Where nothing but CLIP and P(yes) speak."""
-    return Fused(prefiltered.similarities[: prefiltered.asked], np.zeros(prefiltered.asked))
+@dataclass(frozen=True)
+class Fused:
+    """What is known of n candidates where CLIP and the model read attributes together.
+
+    similarity: float (n,), -1..1, by the attributes of both readers, each crop together with those that show the same
+    person in the same clothes; NaN where the model was to read and did not. Where it is not to read, CLIP's similarity.
+    affinity: float64 (n, n), 0..1, the probabilities that two candidates show one person in the same clothes.
+    rejection_penalty: float64 (n,), 0 or less, the log-probabilities that they show nobody who was rejected.
+    Either is None where there is no such thing.
+    """
+
+    similarity: np.ndarray
+    affinity: np.ndarray | None = None
+    rejection_penalty: np.ndarray | None = None
 
 
 class Fusion:
-    """What one model's attributes add, for one gallery and the CLIP that the manifest was fitted with.
+    """What a model's attributes add, for one gallery and the CLIP that its manifest was fitted with.
 
-    Its weights come from the manifest; what was not fitted is left out.
+    Its weights come from the manifest; what was not fitted, or has no model, is left out.
     """
 
     def __init__(
-        self, store: GalleryStore, clip: ClipAttributes, model: ReidModel, encoder: ClipEncoder
+        self, store: GalleryStore, clip: ClipAttributes, model: ReidModel | None, encoder: ClipEncoder
     ) -> None:
         self._store, self._clip, self._model = store, clip, model
-        manifest, key = model.manifest, (encoder.name, encoder.version)
+        manifest, key = model.manifest if model else None, (encoder.name, encoder.version)
         self.weights: FusionWeights | None = manifest.fusion_weights_for(*key) if manifest else None
         self.affinity_weights = manifest.affinity_for(*key, "both") if manifest else None
         self.model_affinity_weights = manifest.affinity_for(*key, "model") if manifest else None
@@ -152,36 +170,29 @@ class Fusion:
     def fuse(
         self, opened: OpenQuery, prefiltered: Prefiltered, pictures: Sequence[Picture], stop: StopOnce
     ) -> Fused:
-        """pictures: of the candidates that were asked about, in `prefiltered`'s order."""
-        calibration, priors = opened.calibration, opened.priors
-        nothing = unfused(prefiltered)
-        if not prefiltered.asked or not calibration or not (calibration.attribute_score or self.weights):
-            return nothing
-        own_probs = self._model.attribute_probs([r.picture for r in opened.references], stop=stop)
-        crop_probs = self._model.attribute_probs(pictures, stop=stop)
-        score = nothing.attribute_score
-        if calibration.attribute_score:
-            score = calibration.attribute_score * self._score(opened, own_probs, crop_probs)
-        if self.weights is None:
-            return Fused(nothing.similarity, score)
+        """pictures: of the candidates, in `prefiltered`'s order. Needs weights, and a calibration of the query."""
+        priors = opened.priors
+        own_probs, crop_probs = self._probs(opened, pictures, stop)
         vectors = self._store.vectors(prefiltered.ids[: prefiltered.asked])
         crops = self._clip.appearance(vectors, crop_probs, self.weights)
         own = None
         if opened.references:
             own = self._clip.appearance(rows_of(opened.references), own_probs, self.weights)
         same = penalty = None
-        if self.affinity_weights is not None:
+        if self.affinity_weights is not None and len(vectors):
             query = opened.query
             if own is not None and (query.wanted or query.other_clothes):
                 own = pooled_query(own, crops, self.affinity_weights, priors)
             penalty = self._penalty(query, crops, self.affinity_weights, priors, stop)
             same = affinity(crops, self.affinity_weights, priors)
             crops = pooled_crops(crops, same)
-        similarity = query_similarity(opened.query, opened.vector, own, crops, calibration, priors)
-        return Fused(similarity, score, same, penalty)
+        similarity = query_similarity(opened.query, opened.vector, own, crops, opened.calibration, priors)
+        similarity[~np.isfinite(crop_probs).all(1)] = np.nan
+        return Fused(similarity, same, penalty)
 
-    def _score(self, opened: OpenQuery, own_probs: np.ndarray, crop_probs: np.ndarray) -> np.ndarray:
+    def attribute_score(self, opened: OpenQuery, pictures: Sequence[Picture], stop: StopOnce) -> np.ndarray:
         """float64 (n,): how well crops fit by the model's attributes; NaN where it did not read."""
+        own_probs, crop_probs = self._probs(opened, pictures, stop)
         if self.model_affinity_weights is not None:
             crop_probs = pooled_model_probs(crop_probs, self.model_affinity_weights, opened.priors)
         # A reference whose file has vanished has no attributes; its vector still counts.
@@ -189,7 +200,17 @@ class Fusion:
         own = by_kinds(own_probs) if len(own_probs) else None
         query = opened.query
         stated = (query.wanted, query.unwanted, query.other_clothes)
-        return np.zeros(len(crop_probs)) + attribute_score(by_kinds(crop_probs), own, *stated, opened.priors)
+        score = np.zeros(len(crop_probs)) + attribute_score(by_kinds(crop_probs), own, *stated, opened.priors)
+        score[~np.isfinite(crop_probs).all(1)] = np.nan
+        return score
+
+    def _probs(
+        self, opened: OpenQuery, pictures: Sequence[Picture], stop: StopOnce
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """float32 (references, all values) and (n, all values): what the model reads; it remembers pictures."""
+        assert self._model is not None
+        own = self._model.attribute_probs([r.picture for r in opened.references], stop=stop)
+        return own, self._model.attribute_probs(pictures, stop=stop)
 
     def _penalty(
         self,
@@ -207,6 +228,7 @@ class Fusion:
         closest = (self._store.vectors(ids) @ crops.vectors.T).max(1)
         ids = ids[np.argsort(-closest, kind="stable")[:MOST_REJECTED]]
         pictures = [crop_picture(crop) for crop in self._store.crops(ids.tolist())]
+        assert self._model is not None
         model_probs = self._model.attribute_probs(pictures, stop=stop)
         rejected = self._clip.appearance(self._store.vectors(ids), model_probs, self.weights)
         return rejection_penalty(rejected, crops, weights, priors)

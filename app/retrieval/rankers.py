@@ -1,140 +1,152 @@
-"""Section 4.1 of the paper: CLIP prefilters by tau, Qwen2-VL ranks what passes, by P(yes) or by best choice.
+"""Section 4.1 of the paper: who ranks the crops that CLIP let through.
 
-A ranker takes the question and the candidates' pictures. `pairwise` asks "is this the same person?" of each candidate
-and scores by logit("Yes") - logit("No"); `best_choice` asks several times for the best of a list (section 3.3).
+A ranker takes the query and the candidates and gives each candidate a score: float64 (n,), the higher the better; NaN
+for one that it cannot judge, which then follows in CLIP's order. The candidates answer what a ranker asks of them,
+once: what no ranker asks costs nothing.
+
+    clip         the prefilter's own similarity
+    pairwise     "is this the same person?" of each candidate: logit("Yes") - logit("No")
+    best-choice  section 3.3: "which of these is it?", in a tournament of short lists
+    fused        all that the checkpoint's calibration gives a weight; without one, pairwise and clip by their ranks
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from app.model.checkpoint import ModelError
-from app.model.pictures import Picture
-from app.model.reid_model import ReidModel
-from app.retrieval.references import MOST_REFERENCES, OpenReference
-from gallery_store.console import StepProgress
-from gallery_store.decoding import PictureError
+from app.model.checkpoint import Calibration, CheckpointManifest, encoder_key
+from app.retrieval.calibration import log_odds
+from app.retrieval.fusion import Fused
+from app.settings import BEST_CHOICE, CLIP, FUSED, PAIRWISE, RankerName
 
-FEW = 12  # looked at where nothing passes tau
-LIST_LENGTH = 8  # candidates shown in one best-choice question
+RANK_OFFSET = 60  # of reciprocal rank fusion (Cormack et al., SIGIR 2009)
+# Of pairwise beside CLIP's 1, where nothing was calibrated: at 1 a weak model spoils what CLIP finds; see
+# docs/evaluation.md.
+PAIRWISE_WEIGHT = 0.08
 
-Stop = Callable[[], bool]
+
+class WeighedQuery(Protocol):
+    """What a ranker needs of a query. calibration: of its kind; None where none was fitted. rarity: of what its words
+    say, nats."""
+
+    @property
+    def calibration(self) -> Calibration | None: ...
+
+    @property
+    def rarity(self) -> float: ...
+
+
+class Candidates(Protocol):
+    """n crops in CLIP's order, and what is found out about them when it is asked for: float (n,) each.
+
+    similarities: CLIP's, -1..1. yes_logits: logit("Yes") - logit("No"). choice_scores: of the best choice, in nats.
+    fused: app.retrieval.fusion. NaN where the model gave no answer. attribute_score: what the attributes that the
+    model reads add to the yes-logits.
+    """
+
+    @property
+    def similarities(self) -> np.ndarray: ...
+
+    @property
+    def yes_logits(self) -> np.ndarray: ...
+
+    @property
+    def attribute_score(self) -> np.ndarray: ...
+
+    @property
+    def choice_scores(self) -> np.ndarray: ...
+
+    @property
+    def fused(self) -> Fused: ...
+
+
+Ranker = Callable[[WeighedQuery, Candidates], np.ndarray]
+
+
+def clip(_query: WeighedQuery, candidates: Candidates) -> np.ndarray:
+    """CLIP's similarity."""
+    return candidates.similarities.astype(np.float64)
+
+
+def pairwise(_query: WeighedQuery, candidates: Candidates) -> np.ndarray:
+    """The log-odds of the model's own P(yes), and nothing else."""
+    return candidates.yes_logits
+
+
+def best_choice(_query: WeighedQuery, candidates: Candidates) -> np.ndarray:
+    """How gladly the model chooses each of them."""
+    return candidates.choice_scores
+
+
+def fused(query: WeighedQuery, candidates: Candidates) -> np.ndarray:
+    """The calibrated log-odds of P(same person), by what has a weight there; uncalibrated, reciprocal ranks."""
+    calibration = query.calibration
+    if calibration is None:
+        return reciprocal_ranks((candidates.similarities, 1.0), (candidates.yes_logits, PAIRWISE_WEIGHT))
+    logits = np.zeros(len(candidates.similarities))
+    if calibration.yes_logit:
+        logits = candidates.yes_logits + candidates.attribute_score
+    seen = candidates.fused
+    odds = log_odds(calibration, logits, seen.similarity, query.rarity)
+    return odds if seen.rejection_penalty is None else odds + seen.rejection_penalty
+
+
+RANKERS: Mapping[str, Ranker] = {
+    CLIP: clip,
+    PAIRWISE: pairwise,
+    BEST_CHOICE: best_choice,
+    FUSED: fused,
+}
+
+
+def reciprocal_ranks(*weighted: tuple[np.ndarray, float]) -> np.ndarray:
+    """float64 (n,): the sum over several (scores (n,), weight) of weight / (RANK_OFFSET + rank); NaN where one has no
+    score.
+
+    Equal scores rank in the order of the candidates.
+    """
+    total = np.zeros(len(weighted[0][0]))
+    for scores, weight in weighted:
+        rank = np.empty(len(scores))
+        rank[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)  # NaN comes last
+        total += np.where(np.isfinite(scores), weight / (RANK_OFFSET + rank), np.nan)
+    return total
+
+
+def best_first(scores: np.ndarray) -> np.ndarray:
+    """int64 (m,): places of the candidates that have a score, best first; ties in CLIP's order."""
+    scored = np.flatnonzero(np.isfinite(scores))
+    return scored[np.argsort(-scores[scored], kind="stable")]
 
 
 @dataclass(frozen=True)
-class Prefiltered:
-    """The searched crops in CLIP's order.
+class ChosenRanker:
+    """name: the ranker in use. note: a sentence where it is not the one that the checkpoint would take; else ""."""
 
-    ids int64 (n,) and similarities float32 (n,), most similar first, equal ones by id; the first `asked`
-    of them go to the model. passed: whether any is more similar than tau.
+    name: RankerName
+    note: str = ""
+
+
+def choose_ranker(
+    given: RankerName | None, manifest: CheckpointManifest | None, encoder_name: str, encoder_version: str
+) -> ChosenRanker:
+    """The ranker that the operator names, or else the checkpoint's own.
+
+    Where the checkpoint was calibrated with other encoders alone, its answers do not fit what this one lets through:
+    CLIP ranks, unless the operator names another ranker.
     """
-
-    ids: np.ndarray
-    similarities: np.ndarray
-    asked: int
-    passed: bool
-
-
-def prefilter(ids: np.ndarray, similarities: np.ndarray, *, tau: float, k: int) -> Prefiltered:
-    """Order by similarity and take those above tau, at most k; the best few where none passes."""
-    order = np.lexsort((ids, -similarities))
-    ids, similarities = ids[order], similarities[order]
-    above = int((similarities > tau).sum())
-    return Prefiltered(ids, similarities, min(above or FEW, k, len(ids)), bool(above))
-
-
-class StopOnce:
-    """Asks the caller's stop, and remembers a yes in `stopped`."""
-
-    def __init__(self, ask: Stop) -> None:
-        self._ask = ask
-        self.stopped = False
-
-    def __call__(self) -> bool:
-        self.stopped = self.stopped or self._ask()
-        return self.stopped
-
-
-def pairwise(
-    model: ReidModel | None,
-    description: str,
-    references: Sequence[OpenReference],
-    candidates: Sequence[Picture],
-    progress: StepProgress,
-    stop: StopOnce,
-    *,
-    other_clothes: bool = False,
-) -> np.ndarray:
-    """float64 (n,): logit("Yes") - logit("No"), averaged over the latest references; NaN where there is none.
-
-    progress: called with ("rerank", done, all). other_clothes: as app.retrieval.query.Query has it.
-
-    Raises:
-        ModelError: the model cannot load.
-    """
-    nothing = np.full(len(candidates), np.nan)
-    if model is None or not candidates or stop():
-        return nothing
-    questions = [[reference.picture] for reference in references[-MOST_REFERENCES:]] or [[]]
-    answers: list[np.ndarray] = []
-    for number, query_pictures in enumerate(questions):
-        done_before = number * len(candidates)
-
-        def report(done: int, _: int, done_before: int = done_before) -> None:
-            progress("rerank", done_before + done, len(questions) * len(candidates))
-
-        try:
-            yes_logits = model.yes_logits(
-                description,
-                query_pictures,
-                candidates,
-                other_clothes=other_clothes,
-                stop=stop,
-                progress=report,
-            )
-        except (OSError, ValueError) as error:
-            if not is_picture_error(error):
-                raise
-            continue  # this reference's file has vanished; its vector still counts
-        if stop.stopped and answers:
-            break  # some candidates were asked with one reference more: not comparable
-        answers.append(yes_logits)
-        if stop.stopped:
-            break
-    return np.stack(answers).astype(np.float64).mean(axis=0) if answers else nothing
-
-
-def best_choice(
-    model: ReidModel,
-    description: str,
-    references: Sequence[OpenReference],
-    candidates: Sequence[Picture],
-    *,
-    other_clothes: bool = False,
-    list_length: int = LIST_LENGTH,
-    stop: Stop | None = None,
-) -> np.ndarray:
-    """int64 (n,): places of the candidates, best first: those that the model chose in the order of its choice, then
-    the rest as they came.
-
-    Raises:
-        ModelError: the model cannot load. OSError, ValueError: a picture cannot be opened.
-    """
-    query_pictures = [reference.picture for reference in references[-MOST_REFERENCES:]]
-    choice = model.best_choice(
-        description,
-        query_pictures,
-        candidates,
-        other_clothes=other_clothes,
-        list_length=list_length,
-        stop=stop,
-    )
-    return np.array(choice.order, np.int64)
-
-
-def is_picture_error(error: Exception) -> bool:
-    """Whether it is a file that failed, and not the model."""
-    return isinstance(error, (OSError, PictureError)) and not isinstance(error, ModelError)
+    if given is not None:
+        return ChosenRanker(given)
+    if manifest is None:
+        return ChosenRanker(FUSED)
+    if manifest.calibrations and encoder_key(encoder_name, encoder_version) not in manifest.calibrations:
+        return ChosenRanker(
+            CLIP,
+            f"The model was not calibrated with {encoder_name}, so CLIP alone ranks; --ranker {FUSED} lets the "
+            "model rank too, uncalibrated.",
+        )
+    return ChosenRanker(manifest.ranker)

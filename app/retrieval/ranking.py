@@ -1,4 +1,4 @@
-"""From a search's scores to its ranking: the model's candidates by probability, the rest in CLIP's order."""
+"""From a search's scores to its ranking: the candidates by their scores, the rest in CLIP's order."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.model.checkpoint import Calibration
-from app.retrieval.calibration import clip_log_odds, log_odds, sigmoid
-from app.retrieval.rankers import Prefiltered
-from app.retrieval.references import OpenReference
+from app.retrieval.calibration import clip_log_odds, sigmoid
+from app.retrieval.fusion import Fused
+from app.retrieval.prefilter import Prefiltered
+from app.retrieval.rankers import best_first
+from app.settings import FUSED, RankerName
 
 LIKELY_SAME = 0.5  # from this affinity on a crop is named as showing the same person in the same clothes
 MOST_SAME = 6
-UNCALIBRATED_THRESHOLD = 0.5  # of a model's own P(yes)
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class Candidate:
     image_id: int
     similarity: float  # CLIP's, cosine and attributes, to the query, -1..1
     p_yes: float | None  # the model's own P(yes), without the attributes that it reads, 0..1; None: not asked
-    probability: float  # calibrated P(same person), 0..1; never rises down a ranking
+    probability: (
+        float | None
+    )  # calibrated P(same person), 0..1; never rises down a ranking; None: uncalibrated
     weak: bool = False  # below what usually fits: listed, but not as an answer
     same_outfit: tuple[
         int, ...
@@ -45,9 +48,11 @@ class Ranking:
     """Candidates, best first.
 
     searched: crops in the gallery that passed the filters; scored: those that the model read;
-    total: crops in the gallery; no_match: the model believes that nobody in the gallery matches;
-    calibrated: False where no calibration fits this CLIP and kind of query; stopped: the operator stopped the
-    search and the rest follows in CLIP order; penalized: candidates that look like somebody rejected rank lower for it.
+    total: crops in the gallery; no_match: nobody in the gallery seems to match; ranker: who ranked; None where crops
+    are listed by time; calibrated: False where the scores of that ranker, this CLIP and this kind of query were not
+    calibrated: then candidates have an order and no probability, and are weak only where nothing passes tau;
+    stopped: the operator stopped the search and the rest follows in CLIP order; penalized: candidates that look like
+    somebody rejected rank lower for it.
     """
 
     candidates: tuple[Candidate, ...]
@@ -56,136 +61,80 @@ class Ranking:
     scored: int
     no_match: bool
     timings: Timings = Timings()
+    ranker: RankerName | None = FUSED
     calibrated: bool = True
     stopped: bool = False
     penalized: bool = False
 
 
 @dataclass(frozen=True)
-class Fused:
-    """What the attributes that the model reads add to CLIP's similarity and to P(yes); n candidates were asked about.
-
-    similarity: float32 (n,), -1..1, with the attributes of both readers, each crop together with those that show
-    the same person in the same clothes; CLIP's similarity where the model reads no attributes.
-    attribute_score: float64 (n,), what is added to the yes-logit; NaN where the model did not read.
-    affinity: float64 (n, n), 0..1, the probabilities that two candidates show one person in the same clothes.
-    rejection_penalty: float64 (n,), 0 or less, the log-probabilities that they show nobody who was rejected.
-    Either is None where there is no such thing.
-    """
-
-    similarity: np.ndarray
-    attribute_score: np.ndarray
-    affinity: np.ndarray | None = None
-    rejection_penalty: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
 class SearchTrace:
-    """One search before it is ranked; every ranker of an evaluation reads the same one.
+    """One search before it is ranked.
 
-    prefiltered: all searched crops in CLIP's order; its first n were asked about. yes_logits: float64 (n,),
-    logit("Yes") - logit("No") of the model, NaN where it gave none. fused: see there. calibration: of this kind of
-    query; None for a model without one. description, references, other_clothes: as the model was asked. rarity: how
-    rare in this gallery is what the words say, in nats. total: crops in the gallery. timings: `rerank` is the model's.
+    prefiltered: all searched crops in CLIP's order; its first n are the candidates. scores: float64 (n,), of the
+    ranker; NaN where it judged nothing. calibration: of this kind of query; None where none was fitted.
+    yes_logits: float64 (n,), logit("Yes") - logit("No") of the model, NaN where it was not asked or gave none.
+    fused: of the candidates, where the ranker is `fused`, calibrated; else None. read: whether the model looked at
+    those that have a score. total: crops in the gallery. timings: `rerank` is the ranker's.
     """
 
     prefiltered: Prefiltered
-    yes_logits: np.ndarray
-    fused: Fused
+    scores: np.ndarray
+    ranker: RankerName
     calibration: Calibration | None
-    description: str = ""
-    references: tuple[OpenReference, ...] = ()
-    other_clothes: bool = False
-    rarity: float = 0.0
+    yes_logits: np.ndarray
+    fused: Fused | None = None
+    read: bool = True
     total: int = 0
     timings: Timings = field(default_factory=Timings)
     stopped: bool = False
 
     @property
-    def model_logits(self) -> np.ndarray:
-        """float64 (n,): the yes-logits with the attribute score, as the calibration takes them."""
-        return self.yes_logits + self.fused.attribute_score
-
-
-def order_head(
-    prefiltered: Prefiltered,
-    model_logits: np.ndarray,
-    calibration: Calibration | None,
-    similarity: np.ndarray | None = None,
-    rarity: float = 0.0,
-    rejection_penalty: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The candidates that the model read, best first.
-
-    Args:
-        similarity, rejection_penalty: as Fused has them; None for CLIP's similarity, and for nobody rejected.
-
-    Returns:
-        places int64 (m,) in `prefiltered`, and their log-odds float64 (m,): calibrated, or without a calibration
-        the model's logits. Ties fall to the more similar, then to the smaller id: CLIP's order is just that.
-    """
-    read = np.arange(prefiltered.asked)[np.isfinite(model_logits)]
-    logits = np.asarray(model_logits, np.float64)[read]
-    similar = (prefiltered.similarities if similarity is None else similarity)[read]
-    odds = logits if calibration is None else log_odds(calibration, logits, similar, rarity)
-    if rejection_penalty is not None:
-        odds = odds + rejection_penalty[read]
-    best = np.argsort(-odds, kind="stable")
-    return read[best], odds[best]
+    def calibrated(self) -> bool:
+        """Whether the scores are calibrated log-odds: only those of `fused` are ever fitted."""
+        return self.ranker == FUSED and self.calibration is not None
 
 
 def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
-    """The ranking of one search, at most `limit` candidates; timings are the trace's.
-
-    Without a calibration the model's P(yes) stands for the probability, and CLIP's similarity for those that it did
-    not read.
-    """
-    prefiltered, fused, calibration = trace.prefiltered, trace.fused, trace.calibration
-    head, odds = order_head(
-        prefiltered,
-        trace.model_logits,
-        calibration,
-        fused.similarity,
-        trace.rarity,
-        fused.rejection_penalty,
-    )
-    if calibration is not None:
-        tail_probability = sigmoid(clip_log_odds(calibration, prefiltered.similarities))
-        threshold = calibration.threshold
-    else:
-        tail_probability = np.clip(prefiltered.similarities.astype(np.float64), 0, 1)
-        threshold = UNCALIBRATED_THRESHOLD
+    """The ranking of one search, at most `limit` candidates; timings are the trace's."""
+    prefiltered, fused = trace.prefiltered, trace.fused
+    head = best_first(trace.scores)
     in_tail = np.ones(len(prefiltered.ids), bool)
     in_tail[head] = False
     places = np.concatenate([head, np.flatnonzero(in_tail)])[:limit]
-    probabilities = np.concatenate([sigmoid(odds), tail_probability[in_tail]])[: len(places)]
-    probabilities = np.minimum.accumulate(probabilities) if len(probabilities) else probabilities
-    head_p_yes = sigmoid(np.asarray(trace.yes_logits, np.float64)[head])
-    p_yes = np.concatenate([head_p_yes, np.full(int(in_tail.sum()), np.nan)])[: len(places)]
-    # Without a calibration and without an answer of the model there is no belief to speak of.
-    believes = calibration is not None or len(head) > 0
-    weak = (probabilities < threshold) & believes | (not prefiltered.passed)
+    p_yes = np.full(len(prefiltered.ids), np.nan)
+    p_yes[: prefiltered.asked] = sigmoid(trace.yes_logits)
+    probabilities: list[float] | None = None
+    weak = np.full(len(places), not prefiltered.passed)
+    if trace.calibrated and trace.calibration is not None:
+        odds = clip_log_odds(trace.calibration, prefiltered.similarities)
+        odds = np.concatenate([trace.scores[head], odds[in_tail]])[: len(places)]
+        falling = np.minimum.accumulate(sigmoid(odds)) if len(odds) else odds
+        weak |= falling < trace.calibration.threshold
+        probabilities = falling.tolist()
+    affinity = fused.affinity if fused else None
     candidates = tuple(
         Candidate(
             image_id=int(prefiltered.ids[place]),
             similarity=float(prefiltered.similarities[place]),
-            p_yes=None if np.isnan(yes) else float(yes),
-            probability=float(probability),
-            weak=bool(faint),
-            same_outfit=_same_outfit(int(place), prefiltered.ids, fused.affinity),
+            p_yes=None if np.isnan(p_yes[place]) else float(p_yes[place]),
+            probability=probabilities[rank] if probabilities else None,
+            weak=bool(weak[rank]),
+            same_outfit=_same_outfit(int(place), prefiltered.ids, affinity),
         )
-        for place, yes, probability, faint in zip(places, p_yes, probabilities, weak, strict=True)
+        for rank, place in enumerate(places)
     )
     return Ranking(
         candidates,
         total=trace.total,
         searched=len(prefiltered.ids),
-        scored=len(head),
-        no_match=not candidates or not prefiltered.passed or bool(believes and probabilities[0] < threshold),
+        scored=len(head) if trace.read else 0,
+        no_match=not candidates or candidates[0].weak,
         timings=trace.timings,
-        calibrated=calibration is not None,
+        ranker=trace.ranker,
+        calibrated=trace.calibrated,
         stopped=trace.stopped,
-        penalized=fused.rejection_penalty is not None,
+        penalized=fused is not None and fused.rejection_penalty is not None,
     )
 
 

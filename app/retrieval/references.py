@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from app.model.checkpoint import Calibration
 from app.model.pictures import Picture
-from app.retrieval.attribute_probs import Priors
+from app.retrieval.attribute_probs import Priors, rarity
 from app.retrieval.query import Query, Reference, RetrievalError
 from gallery_store.crops import Crop
 from gallery_store.decoding import PictureError, open_picture
@@ -37,7 +38,8 @@ class OpenQuery:
 
     description: one line of plain words, "" without any; vector: its unit row float32 (dim,), None without any.
     references: as the query has them, opened. calibration: of this kind of query; None for a model without one.
-    priors: how common each attribute value is in the gallery.
+    priors: how common each attribute value is in the gallery. rarity: of what the words say, in nats; 0 where the
+    calibration gives it no weight.
     """
 
     query: Query
@@ -46,6 +48,11 @@ class OpenQuery:
     references: tuple[OpenReference, ...]
     calibration: Calibration | None
     priors: Priors
+
+    @cached_property
+    def rarity(self) -> float:
+        weighed = self.calibration is not None and self.calibration.rarity
+        return rarity(self.priors, self.query.wanted, self.query.unwanted) if weighed else 0.0
 
 
 def crop_picture(crop: Crop) -> Picture:

@@ -22,9 +22,10 @@ from app.retrieval.comparison import Comparison
 from app.retrieval.engine import Engine
 from app.retrieval.ranking import Ranking
 from app.session import PAGE_OF_CARDS
+from app.settings import FUSED
 
 PAGE = Path(__file__).parent / "page"
-UNCALIBRATED = "Uncalibrated checkpoint: confidences are not probabilities."
+UNCALIBRATED = "Uncalibrated checkpoint: candidates have a rank, and no confidence."
 
 
 def _source(name: str) -> str:
@@ -63,15 +64,19 @@ def guide_html(engine: Engine) -> str:
 
 
 def _model_in_words(engine: Engine) -> dict[str, str]:
-    """The model's name, what it knows, and whether its confidences are calibrated with this CLIP."""
+    """The model's name, what it knows, who ranks, and whether that is calibrated with this CLIP."""
     if engine.model is None:
         return {"name": "CLIP alone", "caution": "No model reads the candidates."}
     name, manifest = shown_name(engine.model.name), engine.model.manifest
     cautions = []
     if manifest is not None and (knows := manifest.knows.strip().rstrip(".").removeprefix("Knows ")):
         cautions.append(f"Knows {knows}.")
-    encoder = engine.encoder
-    if manifest is None or encoder_key(encoder.name, encoder.version) not in manifest.calibrations:
+    encoder, ranker = engine.encoder, engine.ranker
+    if ranker.note:
+        cautions.append(ranker.note)
+    elif ranker.name != FUSED:
+        cautions.append(f"Ranked by {ranker.name}: candidates have a rank, and no confidence.")
+    elif manifest is None or encoder_key(encoder.name, encoder.version) not in manifest.calibrations:
         cautions.append(UNCALIBRATED)
     return {"name": name, "caution": " ".join(cautions)}
 
@@ -97,9 +102,10 @@ def candidates_html(
 
 def _notes(ranking: Ranking) -> list[str]:
     """What was searched, in a few words."""
-    scored = f"{ranking.scored:,} read by the model" if ranking.scored else "listed by time"
+    by_clip = "listed by time" if ranking.ranker is None else "ranked by CLIP"
+    scored = f"{ranking.scored:,} read by the model" if ranking.scored else by_clip
     notes = [f"{ranking.searched:,} crops searched", scored, f"{ranking.timings.total:.1f} s"]
-    if not ranking.calibrated and ranking.scored:
+    if not ranking.calibrated and ranking.ranker is not None:
         notes.append("uncalibrated")
     if ranking.stopped:
         notes.append("stopped early")

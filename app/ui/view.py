@@ -141,9 +141,10 @@ class View:
 
 def progress_words(work: BackgroundWork | None) -> str:
     """ "Reading candidates, 32 of 64", or "Searching" before the model reads."""
-    if work is None or work.stage != "rerank" or not work.total:
+    doing = {"rerank": "Reading candidates,", "choose": "Comparing candidates, question"}
+    if work is None or work.stage not in doing or not work.total:
         return "Searching…"
-    return f"Reading candidates, {work.done} of {work.total}…"
+    return f"{doing[work.stage]} {work.done} of {work.total}…"
 
 
 def _turn_in_words(turn: Turn, before: SearchState) -> str:

@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--identities", type=int, default=100)
     parser.add_argument("--workers", type=int, default=2)
     chosen = parser.parse_args()
-    plan = SyntheticPlan(chosen.seed, chosen.identities, rankers=("clip", "combined"))
+    plan = SyntheticPlan(chosen.seed, chosen.identities, rankers=("clip", "fused"))
     with tempfile.TemporaryDirectory() as place:
         alone = Path(shutil.copytree(DEMO_MODEL, Path(place) / "alone"))
         manifest = CheckpointManifest.read(alone)
@@ -40,7 +40,7 @@ def main() -> None:
     print(f"mAP of {chosen.identities} people, seed {chosen.seed}")
     print(f"{'':18}{'CLIP alone':>12}{'each alone':>12}{'together':>12}{'gain':>8}")
     for setting in first:
-        row = [first[setting]["clip"], first[setting]["combined"], second[setting]["combined"]]
+        row = [first[setting]["clip"], first[setting]["fused"], second[setting]["fused"]]
         clip, before, after = (100 * one["mAP"] for one in row)
         print(f"{setting:18}{clip:12.1f}{before:12.1f}{after:12.1f}{after - before:+8.1f}")
 

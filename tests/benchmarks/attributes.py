@@ -28,10 +28,11 @@ def main() -> None:
     chosen = parser.parse_args()
     crops = one_outfit(chosen.seed, chosen.identities).gallery
     encoder = ClipEncoder.load(DEMO_CLIP)
-    attributes = ClipAttributes(encoder)
     tuned = ReidModel.load(DEMO_MODEL)
+    manifest, own = tuned.manifest, (encoder.name, encoder.version)
+    attributes = ClipAttributes(encoder, manifest.sharpness_for(*own) if manifest else None)
     rows = tuned.attribute_probs([Picture(n, crop.picture) for n, crop in enumerate(crops)])
-    weights = tuned.manifest.fusion_weights_for(encoder.name, encoder.version) if tuned.manifest else None
+    weights = manifest.fusion_weights_for(*own) if manifest else None
     model = [likeliest(by_kinds(row[None])) for row in rows]
     vectors = encoder.encode_images([crop.picture() for crop in crops])
     clip = [attributes.readings(vector) for vector in vectors]

@@ -22,6 +22,7 @@ from app.model.reid_model import ReidModel
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, phrase
 from app.retrieval.engine import Engine
 from app.retrieval.query import Query, Reference
+from app.settings import CLIP
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryStore
@@ -143,8 +144,9 @@ def main() -> None:
         store, encoder, rows = open_demo(Path(folder))
         told = descriptions(list(rows.values()), seed=chosen.seed)
         clicked = clicks(rows, seed=chosen.seed)
-        for name, model in (("CLIP alone", None), ("combined", ReidModel.load(chosen.model))):
-            engine = Engine(store, encoder, model)
+        model = ReidModel.load(chosen.model)
+        for ranker in (CLIP, None):
+            engine = Engine(store, encoder, model, ranker=ranker)
             engine.warm_up()
             started = time.perf_counter()
             by_words, by_click = (
@@ -153,7 +155,7 @@ def main() -> None:
             )
             seconds = (time.perf_counter() - started) / (len(told) + len(clicked))
             print(
-                f"{name:11s} descriptions: first {within(by_words, 1)}/{COUNT}, "
+                f"{engine.ranker.name:11s} descriptions: first {within(by_words, 1)}/{COUNT}, "
                 f"among 10 {within(by_words, 10)}/{COUNT}; clicks: among 5 {within(by_click, 5)}/{COUNT}, "
                 f"first {within(by_click, 1)}/{COUNT}; {seconds:.2f} s each"
             )

@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--rankers",
         metavar="A,B",
-        help="of clip, pairwise, attribute-score, best-choice, combined, k-reciprocal",
+        help="of clip, pairwise, attribute-score, best-choice, fused, k-reciprocal",
     )
     run.add_argument("--k-reciprocal", action="store_true", help="k-reciprocal re-ranking of CLIP as well")
     run.add_argument(

@@ -24,6 +24,7 @@ from app.model.vocabulary import KINDS
 from app.retrieval.attribute_probs import ClipAttributes, by_kinds, gallery_priors
 from gallery_store.encoder import ClipEncoder
 from gallery_store.files import write_file
+from training.demo.clip import SHARPNESS
 from training.demo.fusion_fit import CANDIDATES, PRESENT_SHARE
 from training.demo.language import train_stage
 from training.demo.learning import LearningLog
@@ -60,7 +61,7 @@ class Measure:
         encoder = ClipEncoder.load(clip)
         vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
         rows, _ = split_pool(pool, PRESENT_SHARE)
-        attributes, rng, asked = ClipAttributes(encoder), np.random.default_rng(0), {}
+        attributes, rng, asked = ClipAttributes(encoder, SHARPNESS), np.random.default_rng(0), {}
         priors = gallery_priors(attributes.probs(lambda texts: texts @ vectors[rows].T))
         gallery = PoolGallery(encoder, attributes, vectors, rows, priors)
         for kind, count in ASKED.items():

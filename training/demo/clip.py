@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from app.model.vocabulary import KINDS, LASTING, Attribute, describe
-from app.retrieval.attribute_probs import SHARPNESS
 from gallery_store.encoder import WEIGHTS_FILE, ClipEncoder, save_clip_folder
 from gallery_store.torchvision_mend import mend_torchvision
 from training.demo.attribute_heads import AttributeHeads, attribute_loss, hidden_loss, value_priors
@@ -35,6 +34,7 @@ from training.synthetic.truth import satisfies, value_indices
 CONTEXT = 64
 RATE = 2e-3
 LASTING_WEIGHT = 2.0  # of what outlasts clothes, among the kinds to be read: it is small in a picture
+SHARPNESS = 30.0  # of the softmax over the values of an attribute, per unit of cosine; the manifest tells it
 SHARPEST = 100  # of the softmax over descriptions, per unit of cosine
 PREPROCESS = {
     "size": list(CLIP_SIZE),

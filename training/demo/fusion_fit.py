@@ -31,7 +31,6 @@ from app.model.vocabulary import KINDS
 from app.retrieval.affinity import same_attributes
 from app.retrieval.attribute_probs import (
     LEAST_MODEL,
-    SHARPNESS,
     ClipAttributes,
     by_kinds,
     gallery_priors,
@@ -40,9 +39,18 @@ from app.retrieval.attribute_probs import (
 from app.retrieval.calibration import clip_log_odds, log_odds, sigmoid
 from gallery_store.encoder import ClipEncoder
 from training.calibrate import fit, fit_threshold, mix
+from training.demo.clip import SHARPNESS
 from training.demo.learning import LearningLog
 from training.demo.pool import Pool
-from training.demo.searches import MAKES, PoolGallery, PoolSearch, average_precision, searches, split_pool
+from training.demo.searches import (
+    MAKES,
+    STATED_SHARE,
+    PoolGallery,
+    PoolSearch,
+    average_precision,
+    searches,
+    split_pool,
+)
 
 QUERIES, CANDIDATES = 400, 64
 SHOWN = 12  # the first page: where a confidence is looked at, it shall be right
@@ -88,7 +96,7 @@ def fit_demo(folder: Path, clip: Path, pool: Pool, log: LearningLog) -> dict[str
     pictures = pool.for_model()
     model_probs = model.attribute_probs(pictures)
     gallery, away = split_pool(pool, PRESENT_SHARE)
-    attributes = ClipAttributes(encoder)
+    attributes = ClipAttributes(encoder, SHARPNESS)
     fusion_weights = fit_fusion_weights(
         lambda kind: attributes.vectors(kind) @ vectors[away].T, model_probs[away], pool.visible[away]
     )
@@ -114,6 +122,7 @@ def fit_demo(folder: Path, clip: Path, pool: Pool, log: LearningLog) -> dict[str
         calibrations={**manifest.calibrations, key: fitted},
         fusion_weights={**manifest.fusion_weights, key: fusion_weights},
         affinity={**manifest.affinity, key: searched.affinity_weights},
+        attribute_sharpness={**manifest.attribute_sharpness, key: SHARPNESS},
         figures={**manifest.figures, "validation": figures},
     ).write(folder)
     return figures
@@ -197,6 +206,7 @@ def _fit_kind(there: Pairs, gone: Pairs, shares: tuple[float, float]) -> tuple[C
         text_weight=shares[0],
         attribute_share=shares[1],
         attribute_score=float(ratio),
+        stated_share=STATED_SHARE,
     )
     best_there, best_gone = _best(calibration, there), _best(calibration, gone)
     threshold = min(fit_threshold(best_there, best_gone), _least_alarming(best_there))
@@ -261,7 +271,7 @@ def _mean_ap(calibration: Calibration, pairs: Pairs) -> dict[str, float]:
         "clip": clip_log_odds(calibration, pairs.similarities),
         "model": pairs.yes_logits,
         "readers": pairs.fused,
-        "combined": log_odds(calibration, pairs.yes_logits, pairs.fused),
+        "fused": log_odds(calibration, pairs.yes_logits, pairs.fused),
     }
     return {f"{name}_mAP": _within(pairs, scores) for name, scores in rows.items()} | pairs.mAP
 

@@ -30,6 +30,7 @@ from training.evaluation.metrics import Relevance, rank
 from training.synthetic.captions import fragment
 from training.synthetic.truth import TOLD_CHANGES, satisfies, value_indices
 
+STATED_SHARE = 1 / 12  # as Calibration.stated_share
 VIEWS = 2  # of an outfit in the gallery: a person who is there is often seen once or twice, not four times
 
 
@@ -175,7 +176,7 @@ class PoolGallery:
         words = cosine = alike = None
         if search.wanted:
             vector = self.encoder.encode_texts([query_description(search.wanted)])[0]
-            words = text_similarity(crops, vector, search.wanted, ())
+            words = text_similarity(crops, vector, search.wanted, (), STATED_SHARE)
         if reference is not None:
             kinds = comparable_kinds(search.wanted, search.other_clothes)
             cosine, alike = (

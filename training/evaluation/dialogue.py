@@ -230,12 +230,13 @@ def run_dialogue(
     held_all = [json.loads(file.read_text("utf-8")) for file in files.values()]
     by_figure = figures(np.array([one["ranks"] for one in held_all]))
     by_round = by_figure["recall"]
+    ranker = searchers.opened.engine(work / "gallery.db").ranker.name
     assert isinstance(by_round, dict)
     result = Result(
         kind="dialogue",
         benchmark="synthetic",
         settings={
-            f"round {turn}": {"combined": {f"rank{k}": by_round[f"@{k}"][turn] for k in TOPS}}
+            f"round {turn}": {ranker: {f"rank{k}": by_round[f"@{k}"][turn] for k in TOPS}}
             for turn in range(rounds + 1)
         },
         model=searchers.opened.described(),

@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,11 +26,23 @@ from app.retrieval.query import Query, Reference
 from gallery_store.console import StepProgress, remark, step_progress
 from gallery_store.files import write_file
 from training.datasets.record import DrawnPicture, Record
-from training.evaluation.hits import Hits, QueryHits, pairs_in, write_block
+from training.evaluation.hits import (
+    BEST_CHOICE,
+    BY_NAME,
+    FUSED,
+    RANKERS,
+    Hits,
+    QueryHits,
+    pairs_in,
+    write_block,
+)
 from training.evaluation.work_folder import HarnessError, begin
 from training.evaluation.workers import OpenedModels, Workers
 
-BLOCKS_VERSION = 5  # of what a block holds, and of what the model was asked for it
+if TYPE_CHECKING:
+    from app.retrieval.engine import Engine
+
+BLOCKS_VERSION = 6  # of what a block holds, and of what the model was asked for it
 BLOCK = 32  # queries that are searched between two writes
 
 
@@ -58,6 +71,7 @@ class _Block:
     gallery: Path
     queries: tuple[Query, ...]
     choose: tuple[bool, ...]
+    rankers: tuple[str, ...]
     file: Path
 
 
@@ -67,6 +81,7 @@ def search_all(
     workers: Workers,
     *,
     work: Path,
+    rankers: Sequence[str] = RANKERS,
     best_choice: int | np.ndarray = 0,
     block: int = BLOCK,
     progress: StepProgress | None = None,
@@ -77,7 +92,8 @@ def search_all(
 
     Args:
         queries: Q queries. gallery: G crops; one that cannot be read stays in it and is never found.
-        work: the folder, made where it is not there. best_choice: ask the multi-turn best choice for this
+        work: the folder, made where it is not there. rankers: to be asked, of hits.RANKERS; others are passed over.
+        best_choice: ask the multi-turn best choice for this
             many queries, spread evenly over all, or for those of a bool mask (Q,); it costs many times a
             pairwise pass.
         block: queries between two writes; changes no score. progress: default writes to stderr; counts the pairs
@@ -93,9 +109,10 @@ def search_all(
     chosen = (
         spread(len(queries), best_choice) if isinstance(best_choice, int) else np.asarray(best_choice, bool)
     )
-    if workers.models.model is None:
+    asked = tuple(ranker for ranker in RANKERS if ranker in rankers)
+    if workers.models.model is None or BEST_CHOICE not in asked:
         chosen = np.zeros(len(queries), bool)
-    _agree(work, queries, gallery, workers, chosen, block)
+    _agree(work, queries, gallery, workers, asked, chosen, block)
     database = workers.shard.gallery(work)
     ids = index_gallery(gallery, workers.opened, work, database, show)
     unique = np.unique(ids[ids >= 0])
@@ -111,6 +128,7 @@ def search_all(
             database,
             tuple(put[start : start + block]),
             tuple(bool(c) for c in chosen[start : start + block]),
+            asked,
             files[start],
         )
         for start in own
@@ -129,7 +147,7 @@ def search_all(
         kind: manifest.calibration(opened.encoder.name, opened.encoder.version, kind) if manifest else None
         for kind in KINDS_OF_QUERY
     }
-    return Hits(len(queries), ids, unique, tuple(files.values()), calibrations)
+    return Hits(len(queries), ids, unique, tuple(files.values()), calibrations, asked)
 
 
 def index_gallery(
@@ -198,40 +216,40 @@ def _search_block(opened: OpenedModels, task: _Block) -> int:
     """Returns how many pairs the model read."""
     engine = opened.engine(task.gallery)
     hits = [
-        _search(opened, engine, query, choose)
+        _search(engine, query, task.rankers, choose)
         for query, choose in zip(task.queries, task.choose, strict=True)
     ]
     write_block(task.file, hits)
     return sum(one.asked for one in hits)
 
 
-def _search(opened: OpenedModels, engine: object, query: Query, choose_too: bool) -> QueryHits:
-    from app.retrieval.engine import Engine
-
-    assert isinstance(engine, Engine)
-    trace = engine.trace(query)
+def _search(engine: Engine, query: Query, rankers: Sequence[str], choose_too: bool) -> QueryHits:
+    found = engine.find_candidates(query)
     ids = engine.store.matching(query.filters)
     similarities = np.full(len(ids), np.nan, np.float32)
-    prefiltered = trace.prefiltered
+    prefiltered, candidates = found.prefiltered, found.candidates
     similarities[np.searchsorted(ids, prefiltered.ids)] = prefiltered.similarities
-    chosen, spent = None, 0.0
+    began = time.perf_counter()
+    for ranker in rankers:  # each asks what it needs, and nothing is asked twice
+        if ranker != BEST_CHOICE:
+            BY_NAME[ranker](found.query, candidates)
+    asked = time.perf_counter()
     if choose_too:
-        began = time.perf_counter()
-        chosen = engine.best_choice(trace)
-        spent = time.perf_counter() - began
-    seconds = np.array([trace.timings.encode, trace.timings.prefilter, trace.timings.rerank, spent])
+        BY_NAME[BEST_CHOICE](found.query, candidates)
+    chosen = time.perf_counter()
     return QueryHits(
         ids,
         similarities,
         prefiltered.asked,
-        trace.yes_logits,
-        trace.fused.attribute_score,
-        trace.fused.similarity,
-        trace.rarity,
+        candidates.known("yes_logits"),
+        candidates.known("attribute_score"),
+        candidates.fused.similarity if FUSED in rankers else np.full(prefiltered.asked, np.nan),
+        candidates.known("choice_scores"),
+        found.query.rarity,
         prefiltered.passed,
-        chosen,
+        choose_too,
         query.kind,
-        seconds,
+        np.array([*found.seconds, asked - began, chosen - asked]),
     )
 
 
@@ -267,6 +285,7 @@ def _agree(
     queries: Sequence[EvalQuery],
     gallery: Sequence[Record],
     workers: Workers,
+    rankers: Sequence[str],
     chosen: np.ndarray,
     block: int,
 ) -> None:
@@ -279,6 +298,7 @@ def _agree(
         "queries": len(queries),
         "crops": len(gallery),
         "content": digest.hexdigest(),
+        "rankers": list(rankers),
         "best_choice": np.flatnonzero(chosen).tolist(),
         "block": block,
     }

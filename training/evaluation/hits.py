@@ -1,13 +1,13 @@
 """What the searches of an evaluation came to: a block of queries a file, and each ranker's order of the gallery.
 
-The order is the engine's own: the candidates that the model read, by `app.retrieval.ranking.order_head`, and
-behind them the rest in CLIP's order.
+What the model said of the candidates is kept, and the app's own rankers (app.retrieval.rankers) order by it; behind the
+candidates stands the rest in CLIP's order.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,21 +15,21 @@ from pathlib import Path
 import numpy as np
 
 from app.model.checkpoint import KINDS_OF_QUERY, Calibration
-from app.retrieval.rankers import Prefiltered
-from app.retrieval.ranking import order_head
+from app.retrieval.fusion import Fused
+from app.retrieval.prefilter import Prefiltered
+from app.retrieval.rankers import RANKERS as APP_RANKERS
+from app.retrieval.rankers import Ranker, best_first
+from app.settings import BEST_CHOICE, CLIP, FUSED, PAIRWISE
 from gallery_store.files import write_file
 from training.evaluation.metrics import Relevance, slices
 
-# CLIP's similarity alone; the model's P(yes) alone; the attributes that the model reads alone, where the calibration
-# gives them a weight; multi-turn best choice (section 3.3 of the paper); all of it calibrated, as the app ships it.
-# All but the first within the prefilter's candidates.
-CLIP, PAIRWISE, ATTRIBUTE_SCORE, BEST_CHOICE, COMBINED = RANKERS = (
-    "clip",
-    "pairwise",
-    "attribute-score",
-    "best-choice",
-    "combined",
-)
+ATTRIBUTE_SCORE = "attribute-score"
+# The app's, and beside them the attributes that the model reads alone, where the calibration gives them a weight.
+RANKERS = (CLIP, PAIRWISE, ATTRIBUTE_SCORE, BEST_CHOICE, FUSED)
+BY_NAME: Mapping[str, Ranker] = {
+    **APP_RANKERS,
+    ATTRIBUTE_SCORE: lambda _, candidates: candidates.attribute_score,
+}
 PARTS = ("encode", "prefilter", "words", "best-choice")  # of the seconds of a search
 
 
@@ -38,11 +38,10 @@ class QueryHits:
     """One query's search of a gallery of U crops, ids ascending.
 
     ids: int64 (U,). similarities: float32 (U,), NaN for crops that were not searched (the query's own picture).
-    asked: how many of the nearest went to the model; yes_logits: float64 (asked,), its log-odds of "Yes", nearest
-    first, NaN where it gave none; attribute_score: float64 (asked,), what the attributes that it reads add to them,
-    NaN where it read none; fused_similarity: float32 (asked,), theirs with what the model reads too. rarity: of what
-    the query tells in words. passed: whether any crop is more similar than tau. chosen: int64 (asked,), indices
-    among the nearest in the order of best choice, or None where that was not asked. kind: of the query. seconds:
+    asked: how many of the nearest are candidates; yes_logits, attribute_score, choice_scores: float64 (asked,), nearest
+    first, as app.retrieval.rankers.Candidates has them, NaN where nobody asked or nothing was answered;
+    fused_similarity: float32 (asked,), that of Candidates.fused. rarity: of what the query tells in words. passed:
+    whether any crop is more similar than tau. chosen: whether best choice was asked. kind: of the query. seconds:
     float64 (4,), of PARTS.
     """
 
@@ -52,16 +51,12 @@ class QueryHits:
     yes_logits: np.ndarray
     attribute_score: np.ndarray
     fused_similarity: np.ndarray
+    choice_scores: np.ndarray
     rarity: float
     passed: bool
-    chosen: np.ndarray | None
+    chosen: bool
     kind: str
     seconds: np.ndarray
-
-    @property
-    def model_logits(self) -> np.ndarray:
-        """float64 (asked,): as app.retrieval.ranking.SearchTrace has them."""
-        return self.yes_logits + self.attribute_score
 
     def prefiltered(self) -> tuple[Prefiltered, np.ndarray]:
         """The engine's candidates again, and their columns int64 (n,) in `ids`."""
@@ -71,33 +66,54 @@ class QueryHits:
         candidates = Prefiltered(self.ids[columns], self.similarities[columns], self.asked, self.passed)
         return candidates, columns
 
-    def order(self, ranker: str, calibration: Calibration | None) -> np.ndarray:
-        """int64 (n,): columns of the searched crops, best first.
+    def scores(self, ranker: str, calibration: Calibration | None) -> np.ndarray:
+        """float64 (asked,): of the candidates, nearest first; NaN for one that the ranker cannot judge.
 
         Raises:
             ValueError: no such ranker, best choice where it was not asked, or the attribute score where the
             calibration gives it no weight.
         """
-        candidates, columns = self.prefiltered()
-        if ranker == CLIP:
-            return columns
-        if ranker == BEST_CHOICE:
-            if self.chosen is None:
-                raise ValueError("best choice was not asked in this search")
-            head = self.chosen
-        elif ranker == PAIRWISE:
-            head, _ = order_head(candidates, self.yes_logits, None)
-        elif ranker == ATTRIBUTE_SCORE:
-            if calibration is None or not calibration.attribute_score:
-                raise ValueError("the calibration gives the attribute score no weight")
-            head, _ = order_head(candidates, self.attribute_score, None)
-        elif ranker == COMBINED:
-            head, _ = order_head(candidates, self.model_logits, calibration, self.fused_similarity)
-        else:
+        if ranker not in BY_NAME:
             raise ValueError(f"no ranker {ranker!r}; there are {', '.join(RANKERS)}")
+        if ranker == BEST_CHOICE and not self.chosen:
+            raise ValueError("best choice was not asked in this search")
+        if ranker == ATTRIBUTE_SCORE and (calibration is None or not calibration.attribute_score):
+            raise ValueError("the calibration gives the attribute score no weight")
+        candidates = KeptCandidates(
+            self.prefiltered()[0].similarities[: self.asked],
+            self.yes_logits,
+            self.attribute_score,
+            self.choice_scores,
+            Fused(self.fused_similarity),
+        )
+        return BY_NAME[ranker](KeptQuery(calibration, self.rarity), candidates)
+
+    def order(self, ranker: str, calibration: Calibration | None) -> np.ndarray:
+        """int64 (n,): columns of the searched crops, best first. Raises as `scores`."""
+        head = best_first(self.scores(ranker, calibration))
+        _, columns = self.prefiltered()
         rest = np.ones(len(columns), bool)
         rest[head] = False
         return np.concatenate([columns[head], columns[rest]])
+
+
+@dataclass(frozen=True)
+class KeptQuery:
+    """What a ranker needs of a query (app.retrieval.rankers.WeighedQuery)."""
+
+    calibration: Calibration | None
+    rarity: float
+
+
+@dataclass(frozen=True)
+class KeptCandidates:
+    """What was said of the candidates (app.retrieval.rankers.Candidates)."""
+
+    similarities: np.ndarray
+    yes_logits: np.ndarray
+    attribute_score: np.ndarray
+    choice_scores: np.ndarray
+    fused: Fused
 
 
 @dataclass(frozen=True)
@@ -105,7 +121,8 @@ class Hits:
     """Q queries over G gallery records, on disk.
 
     ids: int64 (G,), each record's crop, -1 where its picture could not be read. unique: int64 (U,), the
-    crops, ascending. files: the blocks. calibrations: by kind of query; None without a manifest.
+    crops, ascending. files: the blocks. calibrations: by kind of query; None without a manifest. rankers: that were
+    asked.
     """
 
     queries: int
@@ -113,6 +130,7 @@ class Hits:
     unique: np.ndarray
     files: tuple[Path, ...]
     calibrations: Mapping[str, Calibration | None]
+    rankers: Collection[str] = RANKERS
 
     def by_query(self) -> Iterator[QueryHits]:
         """Every query's hits, in the order of the queries, a block in memory at a time."""
@@ -135,14 +153,16 @@ class Hits:
 
     def answered(self, ranker: str) -> np.ndarray:
         """int64: the queries that the ranker has an order for. Best choice: those for which it was asked; the attribute
-        score: those whose calibration gives it a weight; any other: all.
+        score: those whose calibration gives it a weight; any other that was asked: all.
         """
         asked = [number for number, hits in enumerate(self.by_query()) if self._answers(ranker, hits)]
         return np.array(asked, np.int64)
 
     def _answers(self, ranker: str, hits: QueryHits) -> bool:
+        if ranker in RANKERS and ranker not in self.rankers:
+            return False
         if ranker == BEST_CHOICE:
-            return hits.chosen is not None
+            return hits.chosen
         calibration = self.calibrations[hits.kind]
         return ranker != ATTRIBUTE_SCORE or bool(calibration and calibration.attribute_score)
 
@@ -194,15 +214,13 @@ class Hits:
 def write_block(file: Path, hits: Sequence[QueryHits]) -> None:
     """Whole or not at all."""
     widest = max(one.asked for one in hits)
-    yes_logits, attribute_score = np.full((2, len(hits), widest), np.nan)
+    yes_logits, attribute_score, choice_scores = np.full((3, len(hits), widest), np.nan)
     fused_similarity = np.full((len(hits), widest), np.nan, np.float32)
-    chosen = np.full((len(hits), widest), -1, np.int64)
     for row, one in enumerate(hits):
         yes_logits[row, : one.asked] = one.yes_logits
         attribute_score[row, : one.asked] = one.attribute_score
+        choice_scores[row, : one.asked] = one.choice_scores
         fused_similarity[row, : one.asked] = one.fused_similarity
-        if one.chosen is not None:
-            chosen[row, : one.asked] = one.chosen
     data = io.BytesIO()
     np.savez(
         data,
@@ -210,11 +228,11 @@ def write_block(file: Path, hits: Sequence[QueryHits]) -> None:
         asked=np.array([one.asked for one in hits]),
         yes_logits=yes_logits,
         attribute_score=attribute_score,
-        near=fused_similarity,
+        fused_similarity=fused_similarity,
+        choice_scores=choice_scores,
         rarity=np.array([one.rarity for one in hits]),
         passed=np.array([one.passed for one in hits]),
-        chosen=chosen,
-        has_chosen=np.array([one.chosen is not None for one in hits]),
+        chosen=np.array([one.chosen for one in hits]),
         kind=np.array([KINDS_OF_QUERY.index(one.kind) for one in hits]),
         seconds=np.stack([one.seconds for one in hits]),
     )
@@ -238,10 +256,11 @@ def read_block(file: Path, unique: np.ndarray) -> list[QueryHits]:
             asked := int(block["asked"][row]),
             block["yes_logits"][row, :asked],
             block["attribute_score"][row, :asked],
-            block["near"][row, :asked],
+            block["fused_similarity"][row, :asked],
+            block["choice_scores"][row, :asked],
             float(block["rarity"][row]),
             bool(block["passed"][row]),
-            block["chosen"][row, :asked] if block["has_chosen"][row] else None,
+            bool(block["chosen"][row]),
             KINDS_OF_QUERY[int(block["kind"][row])],
             block["seconds"][row],
         )

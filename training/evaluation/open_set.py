@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from app.model.checkpoint import Calibration
-from app.retrieval.ranking import Fused, SearchTrace, rank_candidates
+from app.retrieval.ranking import SearchTrace, rank_candidates
+from app.settings import FUSED
 from gallery_store.console import StepProgress
 from gallery_store.files import write_file
 from training.evaluation.calibration_error import Reliability, reliability, reliability_svg
@@ -46,6 +47,10 @@ DETECTION = 0.9
 KINDS = ("image", "text", "image-plus-text")
 ALL = "all"  # kinds together
 PLOT = "reliability.svg"
+UNCALIBRATED = (
+    "the open set measures confidences, and this model has none with this CLIP: name a checkpoint whose manifest "
+    "has a calibration for it"
+)
 
 
 @dataclass(frozen=True)
@@ -120,11 +125,10 @@ class OpenSetAnswer:
     confidences: np.ndarray
 
 
-def answer(hits: QueryHits, calibration: Calibration | None) -> OpenSetAnswer:
+def answer(hits: QueryHits, calibration: Calibration) -> OpenSetAnswer:
     """As the app answers: the same function orders and judges the candidates."""
     prefiltered, _ = hits.prefiltered()
-    fused = Fused(hits.fused_similarity, hits.attribute_score)
-    trace = SearchTrace(prefiltered, hits.yes_logits, fused, calibration, rarity=hits.rarity)
+    trace = SearchTrace(prefiltered, hits.scores(FUSED, calibration), FUSED, calibration, hits.yes_logits)
     ranked = rank_candidates(trace, SHOWN)
     shown = np.searchsorted(hits.ids, [c.image_id for c in ranked.candidates])
     confidences = np.array([c.probability for c in ranked.candidates])
@@ -196,17 +200,22 @@ def run_open_set(
     workers.opened  # noqa: B018 (models that cannot be had are refused before anything is drawn)
     world = open_world(seed, identities)
     records = [record_of(crop) for crop in world.gallery]
-    hits = search_all(world.queries, records, workers, work=work, progress=progress)
+    hits = search_all(world.queries, records, workers, work=work, rankers=(FUSED,), progress=progress)
     require_all(hits.files, workers.shard)
     columns = np.searchsorted(hits.unique, hits.ids)
     row_of = {int(unique): row for row, unique in enumerate(columns)}
-    answers = [answer(one, hits.calibrations[one.kind]) for one in hits.by_query()]
-    figures, curves = {}, {}
+    answers = []
+    for one in hits.by_query():
+        if (calibration := hits.calibrations[one.kind]) is None:
+            raise HarnessError(UNCALIBRATED)
+        answers.append(answer(one, calibration))
+    figures: dict[str, dict[str, dict[str, float]]] = {}
+    curves = {}
     for kind in (*KINDS, ALL):
         mine = np.array([kind in (own, ALL) for own in world.kinds])
         curves[kind] = _reliability(world, answers, mine, row_of)
         of_kind = figures_of_kind(list(compress(answers, mine)), world.present[mine])
-        figures[kind] = {"combined": {**of_kind, "ece": curves[kind].ece}}
+        figures[kind] = {FUSED: {**of_kind, "ece": curves[kind].ece}}
     plot = reliability_svg(curves)
     result = Result(
         kind="open-set",
@@ -239,7 +248,7 @@ def open_set_table(result: Result) -> str:
         "| --------------- | ----: | -------------------: | -------: | -----------: | ----: | -------: |",
     ]
     for kind, rankers in result.settings.items():
-        of = rankers["combined"]
+        of = rankers[FUSED]
         searches = f"{of['present']:.0f}+{of['absent']:.0f}"
         lines.append(
             f"| {kind:15} | {of['auroc']:.3f} | {100 * of['far_at_90']:20.1f} | {100 * of['detected']:8.1f} "

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from training.evaluation.framing import HISTOGRAM, TRUTH
-from training.evaluation.hits import ATTRIBUTE_SCORE, BEST_CHOICE, CLIP, COMBINED, PAIRWISE, RANKERS
+from training.evaluation.hits import ATTRIBUTE_SCORE, BEST_CHOICE, CLIP, FUSED, PAIRWISE, RANKERS
 from training.evaluation.metrics import mean_of, paired_difference
 from training.evaluation.protocols import Benchmark, trials_of
 from training.evaluation.results import Figures, Result, figures_of
@@ -147,17 +147,17 @@ class SyntheticPlan(EvaluationPlan):
         )
 
     def _differences(self, ap: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
-        """Paired bootstrap of AP: the shipped combination against CLIP and against P(yes), and P(yes) - CLIP."""
+        """Paired bootstrap of AP: `fused` against CLIP and against P(yes), and P(yes) - CLIP."""
         return {
             f"{first} - {second}": asdict(paired_difference(ap[first], ap[second], self.seed))
-            for first, second in ((COMBINED, CLIP), (COMBINED, PAIRWISE), (PAIRWISE, CLIP))
+            for first, second in ((FUSED, CLIP), (FUSED, PAIRWISE), (PAIRWISE, CLIP))
             if first in ap and second in ap
         }
 
     def _overall(self, ap: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str, dict[str, float]]]:
         """The same over all queries of all settings."""
-        rankers = [r for r in (CLIP, PAIRWISE, COMBINED) if all(r in of for of in ap.values())]
-        together = {r: np.concatenate([of[r] for of in ap.values()]) for r in rankers}
+        rankers = [r for r in (CLIP, PAIRWISE, FUSED) if all(r in of for of in ap.values())]
+        together: dict[str, np.ndarray] = {r: np.concatenate([of[r] for of in ap.values()]) for r in rankers}
         return {"all queries": self._differences(together)} if len(rankers) > 1 else {}
 
     def _notes(self) -> Iterable[str]:

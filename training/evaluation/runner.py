@@ -139,6 +139,7 @@ def _search_trials(
             trial.gallery,
             workers,
             work=work / trial.name,
+            rankers=rankers,
             best_choice=_asked(trial, plan.best_choice) if BEST_CHOICE in rankers else 0,
             progress=_labelled(show, label),
         )

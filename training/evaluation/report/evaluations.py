@@ -11,7 +11,7 @@ from training.evaluation.report.published import QUERIES, PublishedColumn
 from training.evaluation.results import Result, ResultError
 
 # Which ranker stands for an evaluation where one has to: what the app ships, else the next best thing.
-PREFERRED = ("combined", "pairwise", "best-choice", "clip")
+PREFERRED = ("fused", "pairwise", "best-choice", "clip")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ _STROKES = {
     "pairwise": (COLOURS[1], (0, (4, 2)), 1.8, 1.0),
     "attribute-score": (COLOURS[4], (0, (3, 1, 1, 1)), 1.8, 1.0),
     "best-choice": (COLOURS[2], (0, (1, 1.5)), 1.8, 1.0),
-    "combined": (INK, "-", 1.8, 1.0),
+    "fused": (INK, "-", 1.8, 1.0),
     "k-reciprocal": (COLOURS[3], (0, (5, 1.5, 1.5, 1.5)), 1.8, 1.0),
     "": (COLOURS[5], (0, (2, 1)), 1.8, 1.0),
 }

@@ -1,0 +1,58 @@
+"""From settings to an engine: who ranks, and what is said of it on the screen's first lines."""
+
+import pytest
+
+from app.model.checkpoint import CheckpointManifest
+from app.retrieval.query import Query
+from app.settings import Settings
+from app.startup import open_engine
+from gallery_store.encoder import ClipEncoder
+from gallery_store.importer import import_crops
+from gallery_store.store import GalleryStore
+from tests.clip_folder import make_clip_folder
+from tests.tiny_qwen import noise_picture, tiny_folder
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory):
+    """A toy CLIP, a gallery of four crops, and the toy Qwen2-VL as if calibrated with another CLIP."""
+    folder = tmp_path_factory.mktemp("start")
+    clip = make_clip_folder(folder / "clip")
+    (folder / "crops").mkdir()
+    for number in range(4):
+        noise_picture(number).save(folder / "crops" / f"{number}.png")
+    with GalleryStore.open(folder / "gallery.db") as store:
+        import_crops(store, ClipEncoder.load(clip), folder / "crops")
+    (folder / "tuned").mkdir()
+    for file in tiny_folder().iterdir():
+        (folder / "tuned" / file.name).symlink_to(file)
+    CheckpointManifest("tuned", "tiny", calibrations={"another@1": {}}).write(folder / "tuned")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("model", "ranker", "used", "said"),
+    [
+        ("none", "", "clip", "Ranked by clip.\n"),
+        ("tuned", "", "clip", "so CLIP alone ranks; --ranker fused lets the model rank too, uncalibrated.\n"),
+        ("tuned", "pairwise", "pairwise", "Ranked by pairwise.\n"),
+    ],
+)
+def test_who_ranks_is_said_at_the_start(where, tmp_path, capsys, model, ranker, used, said):
+    settings = Settings(
+        data=str(tmp_path),
+        gallery=str(where / "gallery.db"),
+        clip=str(where / "clip"),
+        model=model if model == "none" else str(where / model),
+        ranker=ranker,
+        device="cpu",
+    )
+    engine = open_engine(settings)
+    try:
+        assert engine.ranker.name == used and (engine.model is None) == (model == "none")
+        assert said in capsys.readouterr().err
+        ranking = engine.search(Query(text="somebody"))
+        assert ranking.scored == (4 if used == "pairwise" else 0)
+        assert [candidate.probability for candidate in ranking.candidates] == [None] * 4
+    finally:
+        engine.store.close()
