@@ -232,6 +232,7 @@ class ChatSession:
             "scored": ranking.scored if ranking else 0,
             "seconds": round(ranking.timings.total, 3) if ranking else 0.0,
             "ranker": self.service.engine.ranker.name,
+            "prefiltered_by": ranking.prefiltered_by if ranking else "",
             "calibrated": bool(ranking and ranking.calibrated),
             "stopped": bool(ranking and ranking.stopped),
             "query": query_json(self.query),

@@ -52,6 +52,11 @@ class Settings:
     )
     four_bit: bool = _option(False, "load the model in 4 bit (NF4)")
     clip: str = _option(str(DEMO_CLIP), "CLIP folder or open_clip name, such as ViT-B-16/laion2b_s34b_b88k")
+    reid: str = _option(
+        "",
+        "re-ID encoder that prefilters queries by picture: ARCHITECTURE=FILE (timm), a timm folder, FILE.pt "
+        "(TorchScript: a program, which is run) or FILE.onnx (default: none, CLIP does)",
+    )
     device: str = _option("auto", "cpu, cuda, cuda:N, or auto for the best there is")
     token_cache: str = _option(
         "",
@@ -89,6 +94,8 @@ class Settings:
             raise SettingsError(f"--ranker is {self.ranker!r}; give {', '.join(RANKER_NAMES)}")
         if self.ranker not in ("", CLIP) and not self.has_model:
             raise SettingsError(f"--ranker {self.ranker} asks a model, and --model is {NO_MODEL}")
+        if self.reid.strip() in ("", "none"):  # "none" overrules the environment
+            object.__setattr__(self, "reid", "")
         if self.zone:
             _check_zone(self.zone)
         if not self.users and not self.is_local:

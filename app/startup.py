@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from app.retrieval.engine import Engine
     from app.uploads import Uploads
     from gallery_store.encoder import ClipEncoder
+    from gallery_store.reid_encoder import ReidEncoder
     from gallery_store.store import GalleryStore
 
 MARK = "demo-import-unfinished"  # a file in the data folder while the demo crops are being imported
@@ -89,28 +90,48 @@ def _open(settings: Settings) -> Engine:
     from app.model.token_budget import TokenBudget
     from app.retrieval.engine import Engine
     from gallery_store.encoder import ClipEncoder, resolve_device
+    from gallery_store.reid_encoder import ReidEncoder
     from gallery_store.store import GalleryStore
 
     device = resolve_device(settings.device)
     store = GalleryStore.open(settings.gallery_location, zone=settings.zone or None)
-    remark(f"Loading the models ({settings.clip}{f', {settings.model}' if settings.has_model else ''})")
+    named = [settings.clip, settings.reid, settings.model if settings.has_model else ""]
+    remark(f"Loading the models ({', '.join(filter(None, named))})")
     encoder = ClipEncoder.load(settings.clip, device=device)
+    reid = ReidEncoder.load(settings.reid, device=device) if settings.reid else None
     if settings.is_default_gallery:
-        import_demo(store, encoder, Path(settings.data))
+        import_demo(store, encoder, Path(settings.data), reid=reid)
     if store.count():
         store.require_encoder(encoder.name, encoder.version)
+        _check_reid(store, reid)
     model = None
     if settings.has_model:
         tokens = TokenBudget(settings.token_cache_bytes)
         model = ReidModel.load(settings.model, device=device, four_bit=settings.four_bit, tokens=tokens)
     ranker = cast("RankerName | None", settings.ranker or None)
-    engine = Engine(store, encoder, model, k=settings.k, tau=settings.tau, ranker=ranker)
+    engine = Engine(store, encoder, model, reid=reid, k=settings.k, tau=settings.tau, ranker=ranker)
     remark(f"Ranked by {engine.ranker.name}." + f" {engine.ranker.note}".rstrip())
     engine.warm_up()
     return engine
 
 
-def import_demo(store: GalleryStore, encoder: ClipEncoder, data: Path, source: Path = DEMO_GALLERY) -> None:
+def _check_reid(store: GalleryStore, reid: ReidEncoder | None) -> None:
+    """Says which re-ID encoder prefilters, or that the gallery's own is not in use. EncoderMismatch for another."""
+    if reid is not None:
+        store.require_encoder(reid.name, reid.version, "reid")
+        height, width = reid.size
+        remark(f"Queries by picture are prefiltered by {reid.name} ({reid.version}, {height}x{width} pixels)")
+    elif has := store.encoder("reid"):
+        remark(f"The gallery's re-ID vectors by {has[0]} are not used: name that encoder with --reid")
+
+
+def import_demo(
+    store: GalleryStore,
+    encoder: ClipEncoder,
+    data: Path,
+    source: Path = DEMO_GALLERY,
+    reid: ReidEncoder | None = None,
+) -> None:
     """The demo crops into an empty gallery. A start that was killed half way is completed by the next."""
     from gallery_store.importer import import_crops
 
@@ -120,7 +141,7 @@ def import_demo(store: GalleryStore, encoder: ClipEncoder, data: Path, source: P
     mark.touch()
     remark("First start: importing the demo gallery")
     began = time.perf_counter()
-    report = import_crops(store, encoder, source, progress=progress_bar("Importing", "crops"))
+    report = import_crops(store, encoder, source, reid=reid, progress=progress_bar("Importing", "crops"))
     seconds = time.perf_counter() - began
     for rejected in report.rejected:
         remark(f"  not imported: {rejected.path}: {rejected.reason}")

@@ -10,10 +10,8 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 DEFAULT_GALLERY = "data/gallery.db"
-DEFAULT_CLIP = Path(__file__).resolve().parent.parent / "assets" / "demo_clip"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,11 +32,16 @@ def _parser() -> argparse.ArgumentParser:
     clip = argparse.ArgumentParser(add_help=False)
     clip.add_argument(
         "--clip",
-        default=os.environ.get("CHATREID_CLIP") or str(DEFAULT_CLIP),
         metavar="NAME",
         help="CLIP folder or open_clip name (CHATREID_CLIP; the demo CLIP)",
     )
-    clip.add_argument("--device", default="cpu", help="where the CLIP runs: cpu, cuda")
+    clip.add_argument(
+        "--reid",
+        metavar="NAME",
+        help="re-ID encoder for queries by picture: ARCHITECTURE=FILE of timm, a timm folder, FILE.pt (TorchScript: a "
+        "program, which is run), FILE.onnx, or none (CHATREID_REID)",
+    )
+    clip.add_argument("--device", default="cpu", help="where the encoders run: cpu, cuda")
 
     parser = argparse.ArgumentParser(prog="python -m gallery_store", description="Galleries of person crops.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -54,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("verify", parents=[common], help="compare rows, vectors and pictures")
     command.add_argument("--quick", action="store_true", help="do not read the pictures")
 
-    commands.add_parser("reindex", parents=[common, clip], help="switch to another CLIP")
+    commands.add_parser("reindex", parents=[common, clip], help="switch to another CLIP or re-ID encoder")
 
     command = commands.add_parser("delete", parents=[common], help="remove crops")
     chosen = command.add_mutually_exclusive_group(required=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -22,12 +23,15 @@ from gallery_store.decoding import PictureError
 from gallery_store.encoder import ClipEncoder, EncoderError
 from gallery_store.errors import GalleryError
 from gallery_store.importer import import_crops
-from gallery_store.reindex import reindex
+from gallery_store.reid_encoder import ReidEncoder
+from gallery_store.reindex import Reindexed, drop_reid, reindex
 from gallery_store.schema import crops, searches, tags
 from gallery_store.sources import SourceError, read_source
 from gallery_store.store import GalleryStore
 from gallery_store.verify import verify
 
+DEFAULT_CLIP = Path(__file__).resolve().parent.parent / "assets" / "demo_clip"
+NO_REID = "none"
 _STOPPED = "stopped: run the same command again to go on"
 
 
@@ -43,12 +47,13 @@ def run(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     source = Path(options.path)
     read_source(source, ZoneInfo("UTC")).close()  # a bad PATH must not leave an empty gallery behind
-    encoder = ClipEncoder.load(options.clip, options.device)
+    encoder, reid = _clip(options), _reid(options)
     with GalleryStore.open(options.gallery, zone=options.zone) as store, _Interrupt() as stop:
         report = import_crops(
             store,
             encoder,
             source,
+            reid=reid,
             camera=options.camera,
             link=options.link,
             progress=progress_bar("import", "pictures"),
@@ -64,6 +69,16 @@ def _import(options: argparse.Namespace) -> int:
     return 130 if report.stopped else 0
 
 
+def _clip(options: argparse.Namespace) -> ClipEncoder:
+    return ClipEncoder.load(options.clip or os.environ.get("CHATREID_CLIP") or DEFAULT_CLIP, options.device)
+
+
+def _reid(options: argparse.Namespace) -> ReidEncoder | None:
+    """The re-ID encoder that is named; "none" overrules the environment."""
+    spec = (options.reid if options.reid is not None else os.environ.get("CHATREID_REID")) or NO_REID
+    return None if spec == NO_REID else ReidEncoder.load(spec, options.device)
+
+
 def _stats(options: argparse.Namespace) -> int:
     with _existing(options) as store:
         result = _gallery_stats(store)
@@ -73,7 +88,7 @@ def _stats(options: argparse.Namespace) -> int:
 
 def _gallery_stats(store: GalleryStore) -> dict[str, Any]:
     """JSON-ready: gallery (its file), crops, persons, cameras and tags (name -> crops), first and last time
-    (ISO 8601 in the gallery's zone), linked, searches, zone, encoder ([name, version] or None).
+    (ISO 8601 in the gallery's zone), linked, searches, zone, encoder and reid ([name, version] or None).
     """
     count = sa.func.count()
     with store.database.reading() as connection:
@@ -90,7 +105,7 @@ def _gallery_stats(store: GalleryStore) -> dict[str, Any]:
         ).all()
         dated = sa.select(sa.func.min(crops.c.time), sa.func.max(crops.c.time)).where(crops.c.time != "")
         first, last = connection.execute(dated).one()
-        encoder = rows.encoder(connection)
+        encoder, reid = rows.encoder(connection), rows.encoder(connection, "reid")
         return {
             "gallery": store.location,
             "crops": number(count, crops.c.id.is_not(None)),
@@ -103,6 +118,7 @@ def _gallery_stats(store: GalleryStore) -> dict[str, Any]:
             "searches": number(count, searches.c.id.is_not(None)),
             "zone": store.zone.key,
             "encoder": list(encoder) if encoder else None,
+            "reid": list(reid) if reid else None,
         }
 
 
@@ -122,14 +138,27 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _reindex(options: argparse.Namespace) -> int:
     with _existing(options) as store:
-        encoder = ClipEncoder.load(options.clip, options.device)
+        reid = _reid(options)
         with _Interrupt() as stop:
-            done = reindex(store, encoder, progress=progress_bar("reindex", "crops"), stop=stop)
-        indexed = store.encoder()
-    result = {"encoded": done.encoded, "switched": done.switched, "encoder": indexed and list(indexed)}
+            done = Reindexed(0, False)
+            # --reid alone does not switch the CLIP to the default one.
+            if options.clip is not None or options.reid is None:
+                show = progress_bar("reindex", "crops")
+                done = reindex(store, _clip(options), progress=show, stop=stop)
+            if reid is not None and not stop():
+                show = progress_bar("reindex re-ID", "crops")
+                by_reid = reindex(store, reid, role="reid", progress=show, stop=stop)
+                done = Reindexed(done.encoded + by_reid.encoded, done.switched or by_reid.switched)
+            if options.reid == NO_REID and store.encoder("reid") is not None:
+                drop_reid(store)
+                done = Reindexed(done.encoded, True)
+        clip, by_reid_now = store.encoder(), store.encoder("reid")
+    result = {"encoded": done.encoded, "switched": done.switched, "encoder": clip and list(clip)}
+    result["reid"] = by_reid_now and list(by_reid_now)
     if stop():
         remark(_STOPPED)
-    named = " ".join(indexed) if indexed else "no encoder (it is empty)"
+    named = " ".join(clip) if clip else "no encoder (it is empty)"
+    named += f", and for queries by picture by {' '.join(by_reid_now)}" if by_reid_now else ""
     _print(options, result, [f"{done.encoded} crops encoded; the gallery is indexed by {named}"])
     return 130 if stop() else 0
 

@@ -1,11 +1,13 @@
-"""CLIP: pictures and words to unit vectors. torch and open_clip load with the first encoder, not before."""
+"""Pictures to unit vectors, and words by CLIP. torch and open_clip load with the first encoder, not before."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,27 +39,88 @@ class ImageEncoder(Protocol):
         ...
 
 
-class ClipEncoder:
-    """An open_clip model, its tokenizer and its image rules. Thread-safe; one call computes at a time.
+def fitted(encoder: ImageEncoder, image: Image.Image) -> Image.Image:
+    """The picture, shrunk by an encoder that shrinks early."""
+    fit = getattr(encoder, "fit", None)
+    return fit(image) if fit is not None else image
 
-    name, version: travel with each vector; version is the first 12 hex digits of the weights' SHA-256.
-    dim: length of a vector. size: (height, width) in pixels that pictures are squashed to.
+
+@dataclass(frozen=True)
+class PictureRules:
+    """How a network takes pictures: squashed to size (height, width) in pixels, values 0..1 less mean, by std.
+
+    interpolation: "bilinear" or "bicubic". mean, std: of red, green and blue.
+    """
+
+    size: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str = "bilinear"
+
+
+class PictureEncoder(ABC):
+    """A network that makes a unit vector of a picture. Thread-safe; one call computes at a time.
+
+    name, version: travel with each vector. dim: length of a vector, to be set by the subclass. size: (height, width)
+    in pixels that pictures are squashed to.
+    """
+
+    dim: int
+
+    def __init__(self, name: str, version: str, rules: PictureRules, device: str) -> None:
+        self.name = name
+        self.version = version
+        self.size = rules.size
+        bilinear = rules.interpolation == "bilinear"
+        self._resample = Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC
+        self._mean = np.asarray(rules.mean, np.float32) * 255
+        self._scale = 1 / (np.asarray(rules.std, np.float32) * 255)
+        self._device = device
+        self._lock = threading.RLock()
+
+    @abstractmethod
+    def _forward(self, pixels: np.ndarray) -> np.ndarray:
+        """float32 (n, 3, height, width), normalised -> float32 (n, dim), of any length; n is 1 or more."""
+
+    def fit(self, image: Image.Image) -> Image.Image:
+        """The picture as the model sees it, `size` pixels; encode_images(fit(x)) == encode_images(x)."""
+        height, width = self.size
+        image = image if image.mode == "RGB" else image.convert("RGB")
+        return image if image.size == (width, height) else image.resize((width, height), self._resample)
+
+    def encode_images(self, images: Sequence[Image.Image], batch_size: int = 64) -> np.ndarray:
+        """-> float32 (n, dim), rows of length 1. Any size and mode of picture."""
+        rows = []
+        for start in range(0, len(images), batch_size):
+            pixels = np.stack([np.asarray(self.fit(image)) for image in images[start : start + batch_size]])
+            normal = (pixels.astype(np.float32) - self._mean) * self._scale
+            with self._lock:
+                rows.append(self._forward(np.ascontiguousarray(normal.transpose(0, 3, 1, 2))))
+        return self._unit(rows)
+
+    def _unit(self, rows: list[np.ndarray]) -> np.ndarray:
+        if not rows:
+            return np.zeros((0, self.dim), np.float32)
+        vectors = np.concatenate(rows)
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+class ClipEncoder(PictureEncoder):
+    """An open_clip model, its tokenizer and its image rules.
+
+    version: the first 12 hex digits of the weights' SHA-256.
     """
 
     def __init__(self, model: Any, tokenizer: Any, name: str, version: str, device: str = "cpu") -> None:
-        rules = model.visual.preprocess_cfg
-        size = rules["size"]
-        self.name = name
-        self.version = version
-        self.size: tuple[int, int] = (size, size) if isinstance(size, int) else (size[0], size[1])
-        bilinear = rules["interpolation"] == "bilinear"
-        self._resample = Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC
-        self._mean = np.asarray(rules["mean"], np.float32) * 255
-        self._scale = 1 / (np.asarray(rules["std"], np.float32) * 255)
+        cfg = model.visual.preprocess_cfg
+        size = cfg["size"]
+        size = (size, size) if isinstance(size, int) else (size[0], size[1])
+        rules = PictureRules(size, tuple(cfg["mean"]), tuple(cfg["std"]), cfg["interpolation"])
+        super().__init__(
+            name, version, rules, device
+        )  # its lock: fast tokenizers break when two set their padding
         self._model = model.eval().requires_grad_(False)
         self._tokenizer = tokenizer
-        self._device = device
-        self._lock = threading.RLock()  # fast tokenizers break when two threads set their padding
         self.dim = int(self.encode_texts(["a person"]).shape[1])
 
     @classmethod
@@ -99,7 +162,7 @@ class ClipEncoder:
             tokenizer = open_clip.get_tokenizer(where, **tokenizer_options)
         except Exception as problem:  # each layer below has its own errors
             raise EncoderError(f"the CLIP folder {folder} cannot be loaded: {problem}") from problem
-        return cls(model, tokenizer, name, _version(weights), device)
+        return cls(model, tokenizer, name, version_of(weights), device)
 
     @classmethod
     def _load_named(cls, spec: str, device: str) -> ClipEncoder:
@@ -131,31 +194,18 @@ class ClipEncoder:
             raise EncoderError(
                 f"{architecture}/{tag} cannot be loaded: {first_line(problem, most=200)}"
             ) from problem
-        return cls(model, tokenizer, f"{architecture}/{tag}", _version(weights), device)
+        return cls(model, tokenizer, f"{architecture}/{tag}", version_of(weights), device)
 
     @property
     def logit_scale(self) -> float:
         """What the cosines were multiplied by when pictures and words were taught to find each other, above 0."""
         return float(self._model.logit_scale.exp())
 
-    def fit(self, image: Image.Image) -> Image.Image:
-        """The picture as the model sees it, `size` pixels; encode_images(fit(x)) == encode_images(x)."""
-        height, width = self.size
-        image = image if image.mode == "RGB" else image.convert("RGB")
-        return image if image.size == (width, height) else image.resize((width, height), self._resample)
-
-    def encode_images(self, images: Sequence[Image.Image], batch_size: int = 64) -> np.ndarray:
-        """-> float32 (n, dim), rows of length 1. Any size and mode of picture."""
+    def _forward(self, pixels: np.ndarray) -> np.ndarray:
         import torch
 
-        rows = []
-        for start in range(0, len(images), batch_size):
-            pixels = np.stack([np.asarray(self.fit(image)) for image in images[start : start + batch_size]])
-            normal = (pixels.astype(np.float32) - self._mean) * self._scale
-            batch = torch.from_numpy(np.ascontiguousarray(normal.transpose(0, 3, 1, 2))).to(self._device)
-            with self._lock, torch.inference_mode():
-                rows.append(self._model.encode_image(batch).float().cpu().numpy())
-        return self._unit(rows)
+        with torch.inference_mode():
+            return self._model.encode_image(torch.from_numpy(pixels).to(self._device)).float().cpu().numpy()
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """-> float32 (n, dim), rows of length 1. Texts longer than the model's context are cut."""
@@ -167,12 +217,6 @@ class ClipEncoder:
                 tokens = self._tokenizer(list(texts[start : start + _TEXT_BATCH])).to(self._device)
                 rows.append(self._model.encode_text(tokens).float().cpu().numpy())
         return self._unit(rows)
-
-    def _unit(self, rows: list[np.ndarray]) -> np.ndarray:
-        if not rows:
-            return np.zeros((0, self.dim), np.float32)
-        vectors = np.concatenate(rows)
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def save_clip_folder(
@@ -252,6 +296,10 @@ def _hub_weights(address: str, name: str) -> Path:
         ) from problem
 
 
-def _version(weights: Path) -> str:
+def version_of(weights: Path, *others: bytes) -> str:
+    """The first 12 hex digits of the SHA-256 of a file, and of what else a vector depends on."""
     with weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+        digest = hashlib.file_digest(file, "sha256")
+    for other in others:
+        digest.update(other)
+    return digest.hexdigest()[:12]

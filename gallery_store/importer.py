@@ -2,7 +2,7 @@
 
 A picture's file is on disk before its row is committed, and row, tags and vector are one transaction. A kill
 at any instant leaves at most files without rows, which `verify` collects; running the import again completes
-it.
+it. Where the gallery has re-ID vectors, each new crop gets one in the same transaction.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from sqlalchemy import Connection
 
 from gallery_store import rows
 from gallery_store.audit import ensure_case
@@ -22,7 +23,7 @@ from gallery_store.console import Progress
 from gallery_store.crops import camera_key
 from gallery_store.database import now_text, time_text
 from gallery_store.decoding import PictureError, decode
-from gallery_store.encoder import ImageEncoder
+from gallery_store.encoder import ImageEncoder, fitted
 from gallery_store.index import pack
 from gallery_store.media import MediaWriter, media_name
 from gallery_store.sources import ImportItem, ImportSource, Rejected, SourceError, read_source
@@ -48,6 +49,7 @@ def import_crops(
     encoder: ImageEncoder,
     source: Path,
     *,
+    reid: ImageEncoder | None = None,
     camera: str | None = None,
     link: bool = False,
     progress: Progress | None = None,
@@ -57,22 +59,31 @@ def import_crops(
 ) -> ImportReport:
     """Import a folder, zip, CSV manifest or picture; what is there already is counted as unchanged.
 
+    reid: a second encoder, for queries by picture; the gallery's own, or any for a gallery without crops.
     camera: for pictures whose manifest names none; it goes before what a file's name tells. link: refer to
     the pictures where they are. progress(done, total): at the start and after each batch, which is then
     on disk; done counts pictures looked at. stop(): asked between batches.
 
     Raises SourceError, EncoderMismatch, GalleryError.
     """
-    rows.check_encoder(store.encoder(), (encoder.name, encoder.version), store.location)
+    with store.database.reading() as connection:
+        _check_encoders(connection, encoder, reid, store)
     store.pictures.clean_temporary()
     contents = read_source(source, store.zone)
     try:
         contents = _completed(contents, camera, link, source)
         with store.pictures.writer() as writer:
-            job = _Job(store, encoder, writer, link, user, case)
+            job = _Job(store, encoder, reid, writer, link, user, case)
             return _run(job, contents, progress or (lambda done, total: None), stop or (lambda: False))
     finally:
         contents.close()
+
+
+def _check_encoders(
+    connection: Connection, encoder: ImageEncoder, reid: ImageEncoder | None, store: GalleryStore
+) -> None:
+    by_reid = (reid.name, reid.version) if reid else None
+    rows.check_encoders(connection, (encoder.name, encoder.version), by_reid, store.location)
 
 
 def _completed(contents: ImportSource, camera: str | None, link: bool, source: Path) -> ImportSource:
@@ -129,7 +140,7 @@ def _prepared_batches(job: _Job, items: Sequence[ImportItem]) -> Generator[list[
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A new picture, staged for its folder (None: linked, or there already), shrunk for the encoder."""
+    """A new picture, staged for its folder (None: linked, or there already), shrunk for each encoder."""
 
     item: ImportItem
     sha256: str
@@ -138,6 +149,7 @@ class _Prepared:
     width: int
     height: int
     image: Image.Image
+    reid_image: Image.Image | None
 
 
 _Outcome = _Prepared | Rejected | None  # None: known already
@@ -149,6 +161,7 @@ class _Job:
 
     store: GalleryStore
     encoder: ImageEncoder
+    reid: ImageEncoder | None
     writer: MediaWriter
     link: bool
     user: str
@@ -172,28 +185,33 @@ class _Job:
             return Rejected(item.path, problem.reason)
         file = str(item.origin) if self.link else media_name(sha256, suffix)
         staged = None if self.link else self.writer.stage(file, data)
-        fit = getattr(self.encoder, "fit", None)  # 64 full pictures could fill the memory
-        small = fit(image) if fit is not None else image
-        return _Prepared(item, sha256, file, staged, image.width, image.height, small)
+        # Shrunk: 64 full pictures could fill the memory.
+        small, reid_small = fitted(self.encoder, image), fitted(self.reid, image) if self.reid else None
+        return _Prepared(item, sha256, file, staged, image.width, image.height, small, reid_small)
 
     def commit(self, new: list[_Prepared]) -> int:
         """Write one batch in one transaction; -> how many rows were new (a picture may come twice)."""
-        vectors = self.encoder.encode_images([prepared.image for prepared in new])
+        vectors = [(self.encoder, self.encoder.encode_images([prepared.image for prepared in new]))]
+        if self.reid is not None:
+            pictures = [prepared.reid_image for prepared in new if prepared.reid_image is not None]
+            vectors.append((self.reid, self.reid.encode_images(pictures)))
         self.writer.publish((prepared.staged, prepared.file) for prepared in new)
         imported = now_text()
         count = 0
         with self.store.database.writing() as connection:
-            has = rows.encoder(connection)
-            rows.check_encoder(has, (self.encoder.name, self.encoder.version), self.store.location)
-            if has is None:
+            _check_encoders(connection, self.encoder, self.reid, self.store)
+            if rows.encoder(connection) is None:
                 rows.set_encoder(connection, self.encoder.name, self.encoder.version)
+                if self.reid is not None:
+                    rows.set_encoder(connection, self.reid.name, self.reid.version, "reid")
             ensure_case(connection, self.case, self.user)
-            for prepared, vector in zip(new, vectors, strict=True):
+            for row, prepared in enumerate(new):
                 crop_id = rows.add_crop(connection, self._values(prepared, imported), prepared.item.tags)
                 if crop_id is None:
                     continue
                 count += 1
-                rows.add_vector(connection, crop_id, self.encoder.name, self.encoder.version, pack(vector))
+                for encoder, of_new in vectors:
+                    rows.add_vector(connection, crop_id, encoder.name, encoder.version, pack(of_new[row]))
                 if not self.link and not self.store.pictures.path(prepared.file).is_file():
                     # Collected as a stray, or deleted with its last crop, since it was published.
                     self.store.pictures.put(prepared.file, prepared.item.read())

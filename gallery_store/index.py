@@ -12,11 +12,15 @@ from sqlalchemy import Connection
 from gallery_store import clock
 from gallery_store.crops import Filters, camera_key
 from gallery_store.errors import GalleryError
+from gallery_store.schema import Role
 
 _ROWS = """
 SELECT c.id, c.camera, c.camera_key, c.time, v.data FROM crops c
 JOIN vectors v ON v.crop_id = c.id AND v.encoder = ? AND v.version = ?
 WHERE c.id > ? ORDER BY c.id
+"""
+_REID = """
+SELECT v.crop_id, v.data FROM vectors v WHERE v.encoder = ? AND v.version = ? AND v.crop_id > ? ORDER BY v.crop_id
 """
 _TAGS = "SELECT crop_id, tag FROM tags WHERE crop_id > ? ORDER BY crop_id"
 _GATHER_BELOW = 0.5  # share of rows below which picking rows beats scoring all
@@ -28,7 +32,8 @@ class Index:
 
     ids: int64 (n,). vectors: float32 (n, dim), unit rows. cameras: int32 (n,) codes into camera_names, -1
     for none. times: datetime64[us] (n,), NaT for none. days, clocks: see clock.local_columns.
-    camera_names: key -> (code, name as first imported). tags: casefolded tag -> ids, ascending.
+    camera_names: key -> (code, name as first imported). tags: casefolded tag -> ids, ascending. reid_vectors:
+    float32 (n, its dim), unit rows of the re-ID encoder; None where they were not asked for.
     """
 
     ids: np.ndarray
@@ -40,10 +45,14 @@ class Index:
     camera_names: dict[str, tuple[int, str]]
     tags: dict[str, np.ndarray]
     encoder: tuple[str, str] | None = None  # (name, version) of the vectors
+    reid_vectors: np.ndarray | None = None
+    reid_encoder: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         for column in (self.ids, self.vectors, self.cameras, self.times, self.days, self.clocks):
             column.setflags(write=False)  # they are handed out
+        if self.reid_vectors is not None:
+            self.reid_vectors.setflags(write=False)
 
     @classmethod
     def empty(cls) -> Index:
@@ -65,15 +74,23 @@ class Index:
         """The largest id; 0 without crops."""
         return int(self.ids[-1]) if len(self.ids) else 0
 
-    def extended(self, connection: Connection, encoder: tuple[str, str], zone: ZoneInfo) -> Index:
+    def extended(
+        self,
+        connection: Connection,
+        encoder: tuple[str, str],
+        zone: ZoneInfo,
+        reid: tuple[str, str] | None = None,
+    ) -> Index:
         """This index and the crops with larger ids that `connection` sees, their local times taken in `zone`.
 
-        encoder: (name, version) of the vectors to read. Raises GalleryError where their lengths differ.
+        encoder: (name, version) of the vectors to read; reid: the re-ID encoder's, where its are wanted too. Raises
+        GalleryError where their lengths differ, or crops have no re-ID vector.
         """
         cursor = connection.connection.cursor()  # raw: SQLAlchemy's rows cost many times the driver's
         try:
             rows = cursor.execute(_ROWS, (*encoder, self.last_id)).fetchall()
             tagged = cursor.execute(_TAGS, (self.last_id,)).fetchall()
+            by_reid = cursor.execute(_REID, (*reid, self.last_id)).fetchall() if reid else []
         finally:
             cursor.close()
         if not rows:
@@ -93,6 +110,17 @@ class Index:
         for tag, new in tags.items():
             merged[tag] = np.unique(np.concatenate([merged.get(tag, self.ids[:0]), np.array(new, np.int64)]))
         vectors = _unpack(blobs)
+        reid_vectors = None
+        if reid is not None:
+            blob_of = dict(by_reid)
+            if missing := sum(crop_id not in blob_of for crop_id in ids):
+                raise GalleryError(
+                    f"{missing} crops have no re-ID vector: run `python -m gallery_store reindex` with --reid naming "
+                    f"the encoder {reid[0]}"
+                )
+            reid_vectors = _unpack(tuple(blob_of[crop_id] for crop_id in ids))
+            if self.reid_vectors is not None:
+                reid_vectors = np.concatenate([self.reid_vectors, reid_vectors])
         return Index(
             ids=np.concatenate([self.ids, np.array(ids, np.int64)]),
             vectors=np.concatenate([self.vectors, vectors]) if len(self.ids) else vectors,
@@ -103,6 +131,8 @@ class Index:
             camera_names=camera_names,
             tags=merged,
             encoder=encoder,
+            reid_vectors=reid_vectors,
+            reid_encoder=reid,
         )
 
     def matching(self, filters: Filters, exclude: Collection[int] = ()) -> np.ndarray:
@@ -145,8 +175,17 @@ class Index:
             raise KeyError(f"crop {wanted[~present][0]} is not in the gallery")
         return rows
 
-    def similarities(self, vectors: np.ndarray, ids: np.ndarray | None = None) -> np.ndarray:
-        """(q, dim) unit rows -> float32 (q, n) cosines, in the order of `ids` or of all ids ascending.
+    def vectors_of(self, role: Role) -> np.ndarray:
+        """float32 (n, dim): the unit rows of CLIP, or of the re-ID encoder."""
+        if role == "clip":
+            return self.vectors
+        return np.zeros((0, 0), np.float32) if self.reid_vectors is None else self.reid_vectors
+
+    def similarities(
+        self, vectors: np.ndarray, ids: np.ndarray | None = None, role: Role = "clip"
+    ) -> np.ndarray:
+        """(q, dim) unit rows by CLIP, or by the re-ID encoder -> float32 (q, n) cosines, in the order of `ids` or of
+        all ids ascending.
 
         Raises KeyError for an id that is not there, ValueError for vectors of another shape.
         """
@@ -155,16 +194,15 @@ class Index:
             raise ValueError(f"query vectors must be (q, dim), not {vectors.shape}")
         if not len(self.ids) and (ids is None or not len(ids)):
             return np.zeros((len(vectors), 0), np.float32)
-        if vectors.shape[1] != self.vectors.shape[1]:
-            raise ValueError(
-                f"query vectors have {vectors.shape[1]} numbers, the gallery {self.vectors.shape[1]}"
-            )
+        own = self.vectors_of(role)
+        if vectors.shape[1] != own.shape[1]:
+            raise ValueError(f"query vectors have {vectors.shape[1]} numbers, the gallery {own.shape[1]}")
         if ids is None:
-            return vectors @ self.vectors.T
+            return vectors @ own.T
         rows = self.rows_of(ids)
         if len(rows) < _GATHER_BELOW * len(self.ids):
-            return vectors @ self.vectors[rows].T
-        return (vectors @ self.vectors.T)[:, rows]
+            return vectors @ own[rows].T
+        return (vectors @ own.T)[:, rows]
 
 
 def pack(vector: np.ndarray) -> bytes:

@@ -1,7 +1,7 @@
 """Give a gallery the vectors of another encoder, while it can still be searched with the old ones.
 
 New vectors are laid beside the old ones; the switch, once every crop has one, is a single transaction. A kill
-loses at most one batch, and the next run goes on from there.
+loses at most one batch, and the next run goes on from there. CLIP and the re-ID encoder are changed one at a time.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from gallery_store import rows
 from gallery_store.console import Progress
 from gallery_store.decoding import PictureError, open_picture
-from gallery_store.encoder import ImageEncoder
+from gallery_store.encoder import ImageEncoder, fitted
 from gallery_store.errors import GalleryError
 from gallery_store.importer import BATCH
 from gallery_store.index import pack
-from gallery_store.schema import crops, vectors
+from gallery_store.schema import Role, crops, encoders, vectors
 from gallery_store.store import GalleryStore
 
 
@@ -34,23 +34,24 @@ def reindex(
     store: GalleryStore,
     encoder: ImageEncoder,
     *,
+    role: Role = "clip",
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Reindexed:
-    """Encode all pictures with `encoder`, then let it replace the gallery's own.
+    """Encode all pictures with `encoder`, then let it replace the gallery's own for this role, or be its first.
 
     With the gallery's own encoder, only vectors that are missing are made. progress(done, all): after each batch,
     which is then on disk. stop(): asked between batches. Raises GalleryError, without switching, when a picture
     cannot be read.
     """
-    same = store.encoder() == (encoder.name, encoder.version)
+    same = store.encoder(role) == (encoder.name, encoder.version)
     encoded, total = 0, store.count()
     while True:
         batch = _missing(store, encoder)
         if not batch and (encoded == 0 and (same or total == 0)):
             return Reindexed(0, False)
         if not batch:
-            if _switch(store, encoder):
+            if _switch(store, encoder, role):
                 return Reindexed(encoded, not same)
             continue  # somebody imported meanwhile
         _encode(store, encoder, batch)
@@ -59,6 +60,21 @@ def reindex(
             progress(min(_present(store, encoder), total), total)
         if stop is not None and stop():
             return Reindexed(encoded, False)
+
+
+def drop_reid(store: GalleryStore) -> int:
+    """Remove the re-ID vectors, in one transaction; -> how many there were. Raises GalleryError."""
+    with store.database.writing() as connection:
+        rows.remove_encoder(connection, "reid")
+        rows.note_rewrite(connection)
+        removed = connection.execute(vectors.delete().where(~_in_use())).rowcount
+    store.note_change()
+    return removed
+
+
+def _in_use() -> sa.ColumnElement[bool]:
+    own = (encoders.c.name == vectors.c.encoder) & (encoders.c.version == vectors.c.version)
+    return sa.select(encoders.c.role).where(own).exists()
 
 
 def _of(encoder: ImageEncoder) -> sa.ColumnElement[bool]:
@@ -80,11 +96,10 @@ def _present(store: GalleryStore, encoder: ImageEncoder) -> int:
 
 
 def _encode(store: GalleryStore, encoder: ImageEncoder, ids: list[int]) -> None:
-    fit = getattr(encoder, "fit", lambda image: image)
     images = []
     for crop in store.crops(ids):
         try:
-            images.append(fit(open_picture(crop.file)))
+            images.append(fitted(encoder, open_picture(crop.file)))
         except PictureError as problem:
             raise GalleryError(
                 f"crop {crop.id} ({crop.path}) cannot be encoded anew: {problem.reason}; the gallery keeps "
@@ -98,14 +113,14 @@ def _encode(store: GalleryStore, encoder: ImageEncoder, ids: list[int]) -> None:
                 rows.add_vector(connection, crop_id, encoder.name, encoder.version, data)
 
 
-def _switch(store: GalleryStore, encoder: ImageEncoder) -> bool:
-    """Make `encoder` the gallery's, in one transaction; False if some crop has no vector of it yet."""
+def _switch(store: GalleryStore, encoder: ImageEncoder, role: Role) -> bool:
+    """Make `encoder` the gallery's for this role, in one transaction; False if some crop has no vector of it yet."""
     with store.database.writing() as connection:
         has = sa.select(vectors.c.crop_id).where((vectors.c.crop_id == crops.c.id) & _of(encoder)).exists()
         if connection.execute(sa.select(crops.c.id).where(~has).limit(1)).first():
             return False
-        rows.set_encoder(connection, encoder.name, encoder.version)
+        rows.set_encoder(connection, encoder.name, encoder.version, role)
         rows.note_rewrite(connection)
-        connection.execute(vectors.delete().where(~_of(encoder)))
+        connection.execute(vectors.delete().where(~_in_use()))
     store.note_change()
     return True

@@ -16,7 +16,7 @@ from gallery_store.crops import Crop
 from gallery_store.database import Database, time_of
 from gallery_store.errors import EncoderMismatch, GalleryError
 from gallery_store.media import MediaFolder
-from gallery_store.schema import crops, gallery, tags, vectors
+from gallery_store.schema import Role, crops, encoders, gallery, tags, vectors
 
 _CHUNK = 500  # SQLite bounds the number of parameters
 
@@ -40,26 +40,62 @@ def note_rewrite(connection: Connection) -> None:
     _set(connection, "rewrites", str(int(_setting(connection, "rewrites") or 0) + 1))
 
 
-def encoder(connection: Connection) -> tuple[str, str] | None:
-    """(name, version) of the encoder of the gallery's vectors; None while nothing is indexed."""
-    name = _setting(connection, "encoder")
-    version = _setting(connection, "encoder_version")
-    return (name, version) if name is not None and version is not None else None
+EncoderId = tuple[str, str]  # name, version
 
 
-def set_encoder(connection: Connection, name: str, version: str) -> None:
+def encoder(connection: Connection, role: Role = "clip") -> EncoderId | None:
+    """The encoder of the gallery's vectors for this; None while nothing is indexed, or by no re-ID encoder."""
+    found = connection.execute(
+        sa.select(encoders.c.name, encoders.c.version).where(encoders.c.role == role)
+    ).first()
+    return (found.name, found.version) if found else None
+
+
+def set_encoder(connection: Connection, name: str, version: str, role: Role = "clip") -> None:
     """Let this encoder's vectors be the gallery's."""
-    _set(connection, "encoder", name)
-    _set(connection, "encoder_version", version)
+    statement = insert(encoders).values(role=role, name=name, version=version)
+    renamed = {"name": name, "version": version}
+    connection.execute(statement.on_conflict_do_update(index_elements=["role"], set_=renamed))
 
 
-def check_encoder(has: tuple[str, str] | None, wants: tuple[str, str], location: str) -> None:
-    """Raise EncoderMismatch unless the gallery at `location` has no encoder yet or this one; (name, version) each."""
+def remove_encoder(connection: Connection, role: Role) -> None:
+    """The gallery has no vectors for this any more."""
+    connection.execute(encoders.delete().where(encoders.c.role == role))
+
+
+def check_encoder(has: EncoderId | None, wants: EncoderId, location: str) -> None:
+    """Raise EncoderMismatch unless the gallery at `location` has no CLIP yet or this one."""
     if has is not None and has != wants:
         raise EncoderMismatch(
             f"the gallery {location} is indexed by {has[0]} ({has[1]}), not by {wants[0]} ({wants[1]}): "
             f"run `python -m gallery_store reindex --gallery {location}` with --clip naming the new encoder"
         )
+
+
+def check_reid(has: EncoderId | None, wants: EncoderId | None, location: str) -> None:
+    """Raise EncoderMismatch unless the gallery at `location`, in which there are crops, has this re-ID encoder."""
+    if has == wants:
+        return
+    mend = f"run `python -m gallery_store reindex --gallery {location}` with --reid naming the"
+    if has is None:
+        raise EncoderMismatch(f"the gallery {location} has no re-ID vectors: {mend} encoder")
+    if wants is None:
+        raise EncoderMismatch(
+            f"the gallery {location} has re-ID vectors by {has[0]} ({has[1]}), and new crops need them too: name that "
+            "encoder with --reid, or drop them by "
+            f"`python -m gallery_store reindex --gallery {location} --reid none`"
+        )
+    raise EncoderMismatch(
+        f"the gallery {location} has re-ID vectors by {has[0]} ({has[1]}), not by {wants[0]} ({wants[1]}): {mend} "
+        "new encoder"
+    )
+
+
+def check_encoders(connection: Connection, clip: EncoderId, reid: EncoderId | None, location: str) -> None:
+    """Raise EncoderMismatch where crops by these encoders cannot join those of the gallery at `location`."""
+    if (has := encoder(connection)) is not None:
+        check_encoder(has, clip, location)
+        check_reid(encoder(connection, "reid"), reid, location)
 
 
 def agree_on_zone(database: Database, wanted: str | None) -> ZoneInfo:
@@ -174,7 +210,7 @@ def delete_crops(connection: Connection, ids: Sequence[int]) -> list[tuple[str, 
     if removed:
         note_rewrite(connection)
         if connection.execute(sa.select(crops.c.id).limit(1)).first() is None:  # any encoder may come now
-            connection.execute(gallery.delete().where(gallery.c.key.in_(["encoder", "encoder_version"])))
+            connection.execute(encoders.delete())
     return removed
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from gallery_store.migrations import m0001_first
+from typing import Literal
+
+from gallery_store.migrations import m0002_encoders
 
 # A later migration that alters a table copies this metadata and changes the copy.
-metadata = m0001_first.metadata
+metadata = m0002_encoders.metadata
 
 gallery = metadata.tables["gallery"]
 cases = metadata.tables["cases"]
@@ -13,3 +15,6 @@ crops = metadata.tables["crops"]
 vectors = metadata.tables["vectors"]
 tags = metadata.tables["tags"]
 searches = metadata.tables["searches"]
+encoders = metadata.tables["encoders"]
+
+Role = Literal["clip", "reid"]  # what an encoder is for; see m0002_encoders

@@ -22,7 +22,7 @@ from gallery_store.decoding import PictureError, open_picture
 from gallery_store.errors import EncoderMismatch, GalleryError, GalleryLocked, GalleryTooNew
 from gallery_store.index import Index
 from gallery_store.media import MediaFolder, media_name
-from gallery_store.schema import crops
+from gallery_store.schema import Role, crops
 
 __all__ = [
     "EncoderMismatch",
@@ -58,7 +58,7 @@ class GalleryStore:
         self._lock = threading.RLock()
         self._index: Index | None = None
         self._stale = False
-        self._required: tuple[str, str] | None = None
+        self._required: dict[Role, rows.EncoderId] = {}
         with database.reading() as connection:
             self._reported = rows.state(connection)
         self._indexed = self._reported
@@ -113,19 +113,34 @@ class GalleryStore:
             return None
         return clock.aware(known.min()), clock.aware(known.max())
 
-    def encoder(self) -> tuple[str, str] | None:
-        """(name, version) of the encoder of the vectors; None while nothing is indexed."""
+    def encoder(self, role: Role = "clip") -> rows.EncoderId | None:
+        """(name, version) of CLIP, or of the re-ID encoder; None while nothing is indexed by it."""
         with self.database.reading() as connection:
-            return rows.encoder(connection)
+            return rows.encoder(connection, role)
 
-    def require_encoder(self, name: str, version: str) -> None:
+    def require_encoder(self, name: str, version: str, role: Role = "clip") -> None:
         """Raise EncoderMismatch unless the vectors, if any, come from this encoder.
 
         From then on this object answers for these vectors only: should somebody re-index the gallery,
-        `similarities` and `vectors` raise EncoderMismatch as well.
+        `similarities` and `vectors` raise EncoderMismatch as well. Re-ID vectors are read into memory once they were
+        required, and answered for from then on.
         """
-        rows.check_encoder(self.encoder(), (name, version), self.location)
-        self._required = (name, version)
+        with self.database.reading() as connection:
+            clip, has = rows.encoder(connection), rows.encoder(connection, role)
+        self._check(clip, has, (name, version), role)
+        if role == "reid" and role not in self._required:
+            with self._lock:
+                self._required[role], self._index = (name, version), None
+        self._required[role] = (name, version)
+
+    def _check(
+        self, clip: rows.EncoderId | None, has: rows.EncoderId | None, wants: rows.EncoderId, role: Role
+    ) -> None:
+        """clip: the gallery's; None where there are no crops. has: its encoder for this role."""
+        if role == "clip":
+            rows.check_encoder(has, wants, self.location)
+        elif clip is not None:
+            rows.check_reid(has, wants, self.location)
 
     # The index in memory
 
@@ -154,10 +169,11 @@ class GalleryStore:
             assert self._index is not None
             return self._index
 
-    def _answering(self) -> Index:
+    def _answering(self, role: Role) -> Index:
         index = self._current()
-        if self._required is not None:
-            rows.check_encoder(index.encoder, self._required, self.location)
+        if role in self._required:
+            has = index.encoder if role == "clip" else index.reid_encoder
+            self._check(index.encoder, has, self._required[role], role)
         return index
 
     def _update(self) -> None:
@@ -170,24 +186,28 @@ class GalleryStore:
             same_rows = self._index is not None and state.rewrites == self._indexed.rewrites
             index = self._index if same_rows else None
             index = index or Index.empty()
-            self._index = index.extended(connection, encoder, self.zone) if encoder else index
+            reid = rows.encoder(connection, "reid") if "reid" in self._required else None
+            self._index = index.extended(connection, encoder, self.zone, reid) if encoder else index
             self._indexed = state
 
     def matching(self, filters: Filters, exclude: Collection[int] = ()) -> np.ndarray:
         """int64 ids of the crops that pass the filters and are not in `exclude`, ascending."""
         return self._current().matching(filters, exclude)
 
-    def similarities(self, vectors: np.ndarray, ids: np.ndarray | None = None) -> np.ndarray:
+    def similarities(
+        self, vectors: np.ndarray, ids: np.ndarray | None = None, role: Role = "clip"
+    ) -> np.ndarray:
         """float32 (q, dim) unit rows -> float32 (q, n) cosines, in the order of `ids` or of all ids.
 
-        Exact. KeyError names an id that is not in the gallery.
+        Exact. KeyError names an id that is not in the gallery. role: whose vectors; the re-ID encoder's must have
+        been required.
         """
-        return self._answering().similarities(vectors, ids)
+        return self._answering(role).similarities(vectors, ids, role)
 
-    def vectors(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
-        """float32 (n, dim) unit rows in the order asked; KeyError names a missing id."""
-        index = self._answering()
-        return index.vectors[index.rows_of(np.asarray(ids, np.int64))]
+    def vectors(self, ids: Sequence[int] | np.ndarray, role: Role = "clip") -> np.ndarray:
+        """float32 (n, dim) unit rows in the order asked; KeyError names a missing id. role: as `similarities`."""
+        index = self._answering(role)
+        return index.vectors_of(role)[index.rows_of(np.asarray(ids, np.int64))]
 
     # Crops
 

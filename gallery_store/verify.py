@@ -17,8 +17,9 @@ from gallery_store.store import GalleryStore
 
 _PAGE = 500
 _CROPS = """
-SELECT c.id, c.path, c.sha256, c.file, c.linked, v.data FROM crops c
+SELECT c.id, c.path, c.sha256, c.file, c.linked, v.data, r.data FROM crops c
 LEFT JOIN vectors v ON v.crop_id = c.id AND v.encoder = ? AND v.version = ?
+LEFT JOIN vectors r ON r.crop_id = c.id AND r.encoder = ? AND r.version = ?
 WHERE c.id > ? ORDER BY c.id LIMIT ?
 """
 
@@ -38,7 +39,7 @@ class Verification:
 
 
 def verify(store: GalleryStore, *, quick: bool = False, progress: Progress | None = None) -> Verification:
-    """Check every crop: its vector whole and of length 1, its picture there and unchanged. Raises GalleryError.
+    """Check every crop: its vectors whole and of length 1, its picture there and unchanged. Raises GalleryError.
 
     Files that no crop uses, as a killed import leaves them, are not a problem and are removed.
     quick: do not read the pictures, only look whether they are there.
@@ -46,17 +47,23 @@ def verify(store: GalleryStore, *, quick: bool = False, progress: Progress | Non
     problems = list(_structure(store))
     total, checked = store.count(), 0
     dims: set[int] = set()
+    reid_dims: set[int] = set()
+    has_reid = store.encoder("reid") is not None
     for page in _pages(store):
-        for crop_id, path, sha256, file, linked, data in page:
+        for crop_id, path, sha256, file, linked, data, reid in page:
             picture = Path(file) if linked else store.pictures.path(file)
-            for problem in (_vector_problem(data, dims), _picture_problem(picture, sha256, quick)):
+            found = [_vector_problem(data, dims, "vector"), _picture_problem(picture, sha256, quick)]
+            if has_reid:
+                found.append(_vector_problem(reid, reid_dims, "re-ID vector"))
+            for problem in found:
                 if problem:
                     problems.append(f"crop {crop_id} ({path}): {problem}")
             checked += 1
         if progress is not None:
             progress(checked, total)
-    if len(dims) > 1:
-        problems.append(f"vectors have different lengths: {sorted(dims)}")
+    for name, of in (("vectors", dims), ("re-ID vectors", reid_dims)):
+        if len(of) > 1:
+            problems.append(f"{name} have different lengths: {sorted(of)}")
     return Verification(checked, tuple(problems), _collect(store))
 
 
@@ -73,23 +80,24 @@ def _pages(store: GalleryStore) -> Iterator[list[tuple]]:
     last = 0
     while True:
         with store.database.reading() as connection:
-            name, version = rows.encoder(connection) or ("", "")
-            page = connection.exec_driver_sql(_CROPS, (name, version, last, _PAGE)).fetchall()
+            clip = rows.encoder(connection) or ("", "")
+            reid = rows.encoder(connection, "reid") or ("", "")
+            page = connection.exec_driver_sql(_CROPS, (*clip, *reid, last, _PAGE)).fetchall()
         if not page:
             return
         yield [tuple(row) for row in page]
         last = page[-1][0]
 
 
-def _vector_problem(data: bytes | None, dims: set[int]) -> str | None:
+def _vector_problem(data: bytes | None, dims: set[int], name: str) -> str | None:
     if data is None:
-        return "it has no vector"
+        return f"it has no {name}"
     if not data or len(data) % 2:
-        return "its vector is cut off"
+        return f"its {name} is cut off"
     vector = np.frombuffer(data, "<f2").astype(np.float32)
     dims.add(len(vector))
     if not abs(float(np.linalg.norm(vector)) - 1) < 0.01:  # NaN fails as well
-        return "its vector is not of length 1"
+        return f"its {name} is not of length 1"
     return None
 
 

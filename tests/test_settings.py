@@ -100,6 +100,12 @@ def test_a_wrong_switch_in_the_environment_is_refused_by_name() -> None:
         parse(CHATREID_FOUR_BIT="perhaps")
 
 
+def test_a_re_id_encoder_is_named_and_unnamed() -> None:
+    assert (parse().reid, parse("--reid", "market.pt").reid) == ("", "market.pt")
+    assert parse(CHATREID_REID="resnet50=market.pth").reid == "resnet50=market.pth"
+    assert parse("--reid", "none", CHATREID_REID="market.pt").reid == ""
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "example.org"])
 def test_another_address_needs_a_login(host: str) -> None:
     with pytest.raises(SettingsError, match="--login"):

@@ -19,6 +19,7 @@ from app.retrieval.ranking import Ranking, Timings
 from app.ui.html import (
     PAGE,
     UNCALIBRATED,
+    UNCALIBRATED_PICTURES,
     Sought,
     candidates_html,
     chips_html,
@@ -147,6 +148,14 @@ def test_the_header_says_what_the_model_knows_and_whether_it_is_calibrated_with_
         encoder=SimpleNamespace(name="clip", version="1"),
         ranker=choose_ranker(None, made, "clip", "1"),
         store=SimpleNamespace(count=lambda: 2, cameras=lambda: ["1"]),
+        reid=None,
     )
     page = header_html(engine)
     assert re.findall(r'cr-caution">([^<]*)<', page) == ([caution] if caution else [])
+    engine.reid = SimpleNamespace(name="market", version="3")
+    fits_clip = UNCALIBRATED not in page
+    cautions = re.findall(r'cr-caution">([^<]*)<', header_html(engine))
+    assert (UNCALIBRATED_PICTURES in " ".join(cautions)) is fits_clip
+    if fits_clip:
+        made.calibrations["market@3"] = {}
+        assert header_html(engine) == page

@@ -100,7 +100,8 @@ class CheckpointManifest:
     """All that `chatreid.json` says.
 
     stages: one dict per stage done, with its name and recipe.
-    calibrations: encoder ("name@version") -> kind of query -> Calibration.
+    calibrations: encoder ("name@version") -> kind of query -> Calibration; of queries with a picture that a re-ID
+    encoder prefilters, its own.
     fusion_weights: encoder -> kind of attribute -> weights of CLIP's cosine and of the logarithm of the model's
     probability, where both read an attribute (app.retrieval.attribute_probs).
     affinity: encoder -> whose attributes are compared, "both" readers' or the "model"'s alone -> AffinityWeights;

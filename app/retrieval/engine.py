@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from PIL import Image
 
-from app.model.checkpoint import Calibration
+from app.model.checkpoint import Calibration, encoder_key
 from app.model.description import query_description
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
@@ -38,9 +38,10 @@ from app.retrieval.references import (
     reference_picture,
     rows_of,
 )
+from app.retrieval.reid import prefilter_encoder, reid_similarity
 from app.settings import BEST_CHOICE, CLIP, FUSED, RankerName
 from gallery_store.console import StepProgress
-from gallery_store.encoder import ClipEncoder
+from gallery_store.encoder import ClipEncoder, ImageEncoder
 from gallery_store.store import GalleryStore
 
 if TYPE_CHECKING:
@@ -72,8 +73,9 @@ class Engine:
 
     Args:
         model: None searches by CLIP alone, uncalibrated.
+        reid: prefilters queries with a picture in CLIP's place; the gallery needs its vectors too.
         k: at most so many candidates are ranked in a search, the rest follows in CLIP's order.
-        tau: least similarity to be worth reading; None takes the manifest's for each kind of query.
+        tau: least similarity by CLIP to be worth reading; None takes the manifest's for each kind of query.
         ranker: who ranks (app.retrieval.rankers); None takes the manifest's. Without a model, CLIP alone.
     """
 
@@ -83,6 +85,7 @@ class Engine:
         encoder: ClipEncoder,
         model: ReidModel | None,
         *,
+        reid: ImageEncoder | None = None,
         k: int = 64,
         tau: float | None = None,
         ranker: RankerName | None = None,
@@ -94,6 +97,7 @@ class Engine:
         self.store = store
         self.encoder = encoder
         self.model = model
+        self.reid = reid
         self.k = k
         self.tau = tau
         manifest, own = model.manifest if model else None, (encoder.name, encoder.version)
@@ -121,7 +125,7 @@ class Engine:
             EncoderMismatch: the gallery was indexed by another encoder. ModelError: the model cannot load.
         """
         if not (query.has_text or query.references):
-            self.store.require_encoder(self.encoder.name, self.encoder.version)
+            self._require_encoders()
             return _again_if_deleted(lambda: self._list_by_time(query, limit))
         return rank_candidates(self.trace(query, progress=progress, stop=stop), limit)
 
@@ -162,7 +166,7 @@ class Engine:
         """
         if not (query.has_text or query.references):
             raise ValueError("there is nothing to compare crops with: the query has no words and no pictures")
-        self.store.require_encoder(self.encoder.name, self.encoder.version)
+        self._require_encoders()
         show, stopped = progress or _silent, StopOnce(stop or _never)
         began = time.perf_counter()
         ids = self._matching(query)
@@ -172,10 +176,15 @@ class Engine:
         encoded = time.perf_counter()
         show("prefilter", 0, len(ids))
         calibration = opened.calibration
-        own = self.clip_attributes.appearance(rows_of(opened.references)) if opened.references else None
-        similarity = query_similarity(query, opened.vector, own, crops, calibration, opened.priors)
-        tau = self.tau if self.tau is not None else calibration.tau if calibration else NO_TAU
-        prefiltered = prefilter(crops.ids, similarity, tau=tau, k=self.k)
+        if self.reid is not None and opened.by_reid:
+            similarity = reid_similarity(opened, crops.ids, crops, self.store, self.reid)
+        else:
+            own = self.clip_attributes.appearance(rows_of(opened.references)) if opened.references else None
+            similarity = query_similarity(query, opened.vector, own, crops, calibration, opened.priors)
+        tau = self.tau if not opened.by_reid else None  # it is a cosine by CLIP
+        if tau is None:
+            tau = calibration.tau if calibration else NO_TAU
+        prefiltered = prefilter(crops.ids, similarity, tau=tau, k=self.k, encoder=self._prefilter_name(query))
         seconds = (encoded - began, time.perf_counter() - encoded)
         candidates = AskedCandidates(self.store, self.model, self._fusion, opened, prefiltered, show, stopped)
         return FoundCandidates(opened, prefiltered, candidates, total, seconds, stopped)
@@ -194,7 +203,8 @@ class Engine:
         vector = self.encoder.encode_texts([description])[0] if description else None
         if copies := copies_of(references, ids, self.store):
             ids = ids[~np.isin(ids, list(copies))]
-        opened = OpenQuery(query, description, vector, references, calibration, self._priors(ids))
+        by_reid = self.reid is not None and bool(references)
+        opened = OpenQuery(query, description, vector, references, calibration, self._priors(ids), by_reid)
         return opened, GalleryAppearance(self.store, ids, self.clip_attributes)
 
     def _priors(self, ids: np.ndarray) -> Priors:
@@ -204,7 +214,19 @@ class Engine:
 
     def _calibration(self, kind: str) -> Calibration | None:
         manifest = self.model.manifest if self.model else None
-        return manifest.calibration(self.encoder.name, self.encoder.version, kind) if manifest else None
+        encoder = prefilter_encoder(kind, self.encoder, self.reid)
+        return manifest.calibration(encoder.name, encoder.version, kind) if manifest else None
+
+    def _require_encoders(self) -> None:
+        self.store.require_encoder(self.encoder.name, self.encoder.version)
+        if self.reid is not None:
+            self.store.require_encoder(self.reid.name, self.reid.version, "reid")
+
+    def _prefilter_name(self, query: Query) -> str:
+        used = [prefilter_encoder(query.kind, self.encoder, self.reid)]
+        if query.has_text and used[0] is not self.encoder:
+            used.append(self.encoder)
+        return " + ".join(encoder_key(encoder.name, encoder.version) for encoder in used)
 
     def _list_by_time(self, query: Query, limit: int) -> Ranking:
         """A query of filters alone: earliest first, those without a time last, equal ones by id; nothing is scored."""

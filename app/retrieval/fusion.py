@@ -186,7 +186,9 @@ class Fusion:
             penalty = self._penalty(query, crops, self.affinity_weights, priors, stop)
             same = affinity(crops, self.affinity_weights, priors)
             crops = pooled_crops(crops, same)
-        similarity = query_similarity(opened.query, opened.vector, own, crops, opened.calibration, priors)
+        similarity = prefiltered.similarities[: prefiltered.asked].copy()
+        if not opened.by_reid:
+            similarity = query_similarity(opened.query, opened.vector, own, crops, opened.calibration, priors)
         similarity[~np.isfinite(crop_probs).all(1)] = np.nan
         return Fused(similarity, same, penalty)
 

@@ -14,24 +14,28 @@ Stop = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Prefiltered:
-    """The searched crops in CLIP's order.
+    """The searched crops in the prefilter's order: CLIP's, or for queries with a picture a re-ID encoder's.
 
     ids int64 (n,) and similarities float32 (n,), most similar first, equal ones by id; the first `asked`
-    of them are the ranker's candidates. passed: whether any is more similar than tau.
+    of them are the ranker's candidates. passed: whether any is more similar than tau. encoder: "name@version" of what
+    compared them; of CLIP and the re-ID encoder together joined by " + ".
     """
 
     ids: np.ndarray
     similarities: np.ndarray
     asked: int
     passed: bool
+    encoder: str = ""
 
 
-def prefilter(ids: np.ndarray, similarities: np.ndarray, *, tau: float, k: int) -> Prefiltered:
+def prefilter(
+    ids: np.ndarray, similarities: np.ndarray, *, tau: float, k: int, encoder: str = ""
+) -> Prefiltered:
     """Order by similarity and take those above tau, at most k; the best few where none passes."""
     order = np.lexsort((ids, -similarities))
     ids, similarities = ids[order], similarities[order]
     above = int((similarities > tau).sum())
-    return Prefiltered(ids, similarities, min(above or FEW, k, len(ids)), bool(above))
+    return Prefiltered(ids, similarities, min(above or FEW, k, len(ids)), bool(above), encoder)
 
 
 class StopOnce:

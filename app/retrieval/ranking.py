@@ -22,7 +22,7 @@ class Candidate:
     """A crop that may show the person sought. Never an identity."""
 
     image_id: int
-    similarity: float  # CLIP's, cosine and attributes, to the query, -1..1
+    similarity: float  # CLIP's, cosine and attributes, to the query, or the re-ID encoder's, -1..1
     p_yes: float | None  # the model's own P(yes), without the attributes that it reads, 0..1; None: not asked
     probability: (
         float | None
@@ -52,7 +52,7 @@ class Ranking:
     are listed by time; calibrated: False where the scores of that ranker, this CLIP and this kind of query were not
     calibrated: then candidates have an order and no probability, and are weak only where nothing passes tau;
     stopped: the operator stopped the search and the rest follows in CLIP order; penalized: candidates that look like
-    somebody rejected rank lower for it.
+    somebody rejected rank lower for it; prefiltered_by: as Prefiltered.encoder; "" where nothing was compared.
     """
 
     candidates: tuple[Candidate, ...]
@@ -65,6 +65,7 @@ class Ranking:
     calibrated: bool = True
     stopped: bool = False
     penalized: bool = False
+    prefiltered_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
         calibrated=trace.calibrated,
         stopped=trace.stopped,
         penalized=fused is not None and fused.rejection_penalty is not None,
+        prefiltered_by=prefiltered.encoder,
     )
 
 

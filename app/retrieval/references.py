@@ -39,7 +39,7 @@ class OpenQuery:
     description: one line of plain words, "" without any; vector: its unit row float32 (dim,), None without any.
     references: as the query has them, opened. calibration: of this kind of query; None for a model without one.
     priors: how common each attribute value is in the gallery. rarity: of what the words say, in nats; 0 where the
-    calibration gives it no weight.
+    calibration gives it no weight. by_reid: whether the re-ID encoder prefilters.
     """
 
     query: Query
@@ -48,6 +48,7 @@ class OpenQuery:
     references: tuple[OpenReference, ...]
     calibration: Calibration | None
     priors: Priors
+    by_reid: bool = False
 
     @cached_property
     def rarity(self) -> float:

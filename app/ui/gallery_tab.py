@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
 import numpy as np
@@ -19,6 +19,7 @@ from app.uploads import Uploads
 from gallery_store.console import StepProgress
 from gallery_store.crops import Filters
 from gallery_store.importer import ImportReport, import_crops
+from gallery_store.schema import Role
 from gallery_store.store import GalleryStore
 
 MOST_REJECTED_SHOWN = 20
@@ -70,7 +71,7 @@ def build(engine: Engine, uploads: Uploads, *, may_import_paths: bool) -> tuple[
         def do(progress: StepProgress) -> None:
             reports.append(
                 import_crops(
-                    store, engine.encoder, source, camera=camera.strip() or None,
+                    store, engine.encoder, source, reid=engine.reid, camera=camera.strip() or None,
                     progress=lambda done, total: progress("Importing", done, total), stop=stop.is_set,
                 )
             )  # fmt: skip
@@ -117,13 +118,13 @@ def stats_html(store: GalleryStore) -> str:
     """Crops, cameras, days and the encoder, as a row of figures."""
     span = store.time_span()
     days = [f"{moment.astimezone(store.zone):%d %b %Y}" for moment in span] if span else []
-    encoder = store.encoder()
+    indexed_by = [encoder[0] for role in get_args(Role) if (encoder := store.encoder(role))]
     figures = {
         "Crops": f"{store.count():,}",
         "Cameras": f"{len(store.cameras())}",
         "Days": " to ".join(dict.fromkeys(days)) or "–",
         "Time zone": str(store.zone),
-        "Indexed by": encoder[0] if encoder else "–",
+        "Indexed by": " and ".join(indexed_by) or "–",
     }
     return render("gallery_stats", figures=figures)
 

@@ -26,6 +26,7 @@ from app.settings import FUSED
 
 PAGE = Path(__file__).parent / "page"
 UNCALIBRATED = "Uncalibrated checkpoint: candidates have a rank, and no confidence."
+UNCALIBRATED_PICTURES = "Searches with a picture are uncalibrated: no calibration fits the re-ID encoder."
 
 
 def _source(name: str) -> str:
@@ -78,6 +79,8 @@ def _model_in_words(engine: Engine) -> dict[str, str]:
         cautions.append(f"Ranked by {ranker.name}: candidates have a rank, and no confidence.")
     elif manifest is None or encoder_key(encoder.name, encoder.version) not in manifest.calibrations:
         cautions.append(UNCALIBRATED)
+    elif engine.reid and encoder_key(engine.reid.name, engine.reid.version) not in manifest.calibrations:
+        cautions.append(UNCALIBRATED_PICTURES)
     return {"name": name, "caution": " ".join(cautions)}
 
 

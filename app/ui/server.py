@@ -20,6 +20,7 @@ from app.ui.html import PAGE
 from app.ui.screen import build_screen
 from app.uploads import Uploads
 from gallery_store.console import remark
+from gallery_store.reid_encoder import files_of
 from gallery_store.store import GalleryStore
 
 # Nothing is loaded from elsewhere. Gradio itself needs inline scripts and eval.
@@ -158,6 +159,7 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
 def _never_served(settings: Settings) -> list[str]:
     """Weights, demo crops and the gallery. Nothing of them is allowed anyway; this says it a second time."""
     paths = [ROOT / "assets", Path(settings.model), Path(settings.clip)]
+    paths += files_of(settings.reid) if settings.reid else ()
     if "://" not in settings.gallery_location:
         gallery = Path(settings.gallery_location)
         paths += [

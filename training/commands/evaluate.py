@@ -60,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", default="demo", help='checkpoint, hub name, "demo", or "none" for CLIP alone'
     )
     models.add_argument("--clip", default="demo", help='CLIP folder, open_clip name, or "demo"')
+    models.add_argument(
+        "--reid", metavar="NAME", help="re-ID encoder that prefilters queries by picture, as the app's --reid"
+    )
     models.add_argument("--k", type=_positive, help="most candidates that the model reads in a search")
     models.add_argument("--tau", type=float, help="CLIP cosine below which a crop is not read")
     models.add_argument(
@@ -220,7 +223,9 @@ def _models(chosen: argparse.Namespace) -> Models:
     from app.settings import Settings
     from training.evaluation.workers import Models
 
-    given = {name: getattr(chosen, name) for name in ("k", "tau", "device", "four_bit", "token_cache")}
+    given = {
+        name: getattr(chosen, name) for name in ("k", "tau", "device", "four_bit", "token_cache", "reid")
+    }
     given |= {name: getattr(chosen, name) for name in ("model", "clip") if getattr(chosen, name) != "demo"}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     return Models(
@@ -231,6 +236,7 @@ def _models(chosen: argparse.Namespace) -> Models:
         device=settings.device,
         four_bit=settings.four_bit,
         tokens=TokenBudget(settings.token_cache_bytes),
+        reid=settings.reid,
     )
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from app.model.checkpoint import KINDS_OF_QUERY, Calibration
 from app.model.vocabulary import Attribute
 from app.retrieval.query import Query, Reference
+from app.retrieval.reid import prefilter_encoder
 from gallery_store.console import StepProgress, remark, step_progress
 from gallery_store.files import write_file
 from training.datasets.record import DrawnPicture, Record
@@ -144,8 +145,9 @@ def search_all(
     opened = workers.opened
     manifest = opened.model.manifest if opened.model else None
     calibrations: dict[str, Calibration | None] = {
-        kind: manifest.calibration(opened.encoder.name, opened.encoder.version, kind) if manifest else None
+        kind: manifest.calibration(by.name, by.version, kind) if manifest else None
         for kind in KINDS_OF_QUERY
+        for by in [prefilter_encoder(kind, opened.encoder, opened.reid)]
     }
     return Hits(len(queries), ids, unique, tuple(files.values()), calibrations, asked)
 
@@ -183,6 +185,7 @@ def index_gallery(
             store,
             opened.encoder,
             manifest,
+            reid=opened.reid,
             link=True,
             progress=lambda done, total: show("index", done, total),
         )

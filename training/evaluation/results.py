@@ -45,7 +45,8 @@ class Model:
     """Which models answered. stages: names as in the checkpoint's manifest, such as "stage2"; () without one.
 
     name: as given to --model; "" where CLIP answered alone. parameters: of the language-vision model, 0
-    where unknown. encoder: "name@version" of CLIP. tau: None where the manifest's own was taken.
+    where unknown. encoder: "name@version" of CLIP, and of a re-ID encoder behind " + ". tau: None where the manifest's
+    own was taken.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")

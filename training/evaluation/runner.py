@@ -191,13 +191,16 @@ def _by_pictures(trial: Trial, setting: Setting) -> bool:
 def _reranked(
     trial: Trial, setting: Setting, hits: Hits, workers: Workers, work: Path
 ) -> Iterator[np.ndarray]:
-    """int32 (G,) for each query: k-reciprocal re-ranking of CLIP's vectors; unreadable crops come last."""
+    """int32 (G,) for each query: k-reciprocal re-ranking of CLIP's vectors, or of a re-ID encoder's; unreadable crops
+    come last."""
     opened = workers.opened
-    gallery = opened.engine(workers.shard.gallery(work / trial.name)).store.vectors(hits.unique)
+    engine = opened.engine(workers.shard.gallery(work / trial.name))
+    encoder = opened.reid or opened.encoder
+    gallery = engine.store.vectors(hits.unique, "reid" if opened.reid else "clip")
     subjects = [trial.subjects[row] for row in setting.rows]
     queries = np.concatenate(
         [
-            opened.encoder.encode_images([record.picture() for record in subjects[start : start + 64]])
+            encoder.encode_images([record.picture() for record in subjects[start : start + 64]])
             for start in range(0, len(subjects), 64)
         ]
     )

@@ -14,6 +14,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from app.model.checkpoint import encoder_key
 from app.model.token_budget import BY_SHARE, TokenBudget
 from app.settings import DEMO_CLIP, DEMO_MODEL, Settings
 from gallery_store.console import remark
@@ -33,9 +34,9 @@ Done = TypeVar("Done")
 class Models:
     """Which models answer, and how a search is cut: as the app's settings, with its defaults.
 
-    clip, model: as --clip and --model take them; model None searches by CLIP alone. k: at most so many
-    candidates are read by the model. tau: None takes the manifest's own for each kind of query. tokens: memory for
-    vision tokens, which changes no score.
+    clip, model, reid: as --clip, --model and --reid take them; model None searches by CLIP alone, reid "" prefilters
+    by CLIP alone. k: at most so many candidates are read by the model. tau: None takes the manifest's own for each
+    kind of query. tokens: memory for vision tokens, which changes no score.
     """
 
     clip: str = str(DEMO_CLIP)
@@ -45,11 +46,15 @@ class Models:
     device: str = "auto"
     four_bit: bool = False
     tokens: TokenBudget = BY_SHARE
+    reid: str = ""
 
     def fingerprint(self) -> dict[str, Any]:
-        """What the scores depend on: changes with the weights, not with where they lie."""
+        """What the scores depend on: changes with the weights, not with where they lie. Raises EncoderError."""
+        from gallery_store.reid_encoder import version_at
+
         shown = {"clip": _content(self.clip), "model": _content(self.model), "k": self.k, "tau": self.tau}
-        return {**shown, "four_bit": self.four_bit}
+        by_reid = {"reid": version_at(self.reid)} if self.reid else {}
+        return {**shown, "four_bit": self.four_bit, **by_reid}
 
 
 class Workers:
@@ -143,10 +148,12 @@ class OpenedModels:
     def __init__(self, models: Models) -> None:
         from app.model.reid_model import ReidModel
         from gallery_store.encoder import ClipEncoder, resolve_device
+        from gallery_store.reid_encoder import ReidEncoder
 
         device = resolve_device(models.device)
         self.models = models = replace(models, device=device)
         self.encoder: ClipEncoder = ClipEncoder.load(models.clip, device)
+        self.reid = ReidEncoder.load(models.reid, device) if models.reid else None
         self.model: ReidModel | None = None
         if models.model is not None:
             self.model = ReidModel.load(
@@ -174,12 +181,15 @@ class OpenedModels:
         key = str(gallery)
         if key not in self._engines:
             store = GalleryStore.open(gallery)
-            self._engines[key] = Engine(store, self.encoder, self.model, k=self.models.k, tau=self.models.tau)
+            self._engines[key] = Engine(
+                store, self.encoder, self.model, reid=self.reid, k=self.models.k, tau=self.models.tau
+            )
         return self._engines[key]
 
     def described(self) -> Model:
         """Which models these are, for a result."""
-        encoder = f"{self.encoder.name}@{self.encoder.version}"
+        encoders = [self.encoder, *([self.reid] if self.reid else [])]
+        encoder = " + ".join(encoder_key(one.name, one.version) for one in encoders)
         if self.model is None:
             return Model(encoder=encoder, tau=self.models.tau, k=self.models.k)
         manifest = self.model.manifest
