@@ -13,6 +13,18 @@ from app.model.pictures import STAGE_1, STAGE_2, STAGE_3, ImageRule
 from training.instructions.mixtures import STAGE1, STAGE2, STAGE3, StageMixture
 
 Average = Literal["samples", "tokens"]
+# transformers' names; those left out want figures of an evaluation.
+SCHEDULES = (
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "cosine_with_min_lr",
+    "polynomial",
+    "constant",
+    "constant_with_warmup",
+    "inverse_sqrt",
+    "warmup_stable_decay",
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +36,8 @@ class Stage:
     base model; it is trained in every stage.
     image_rule: sizes of pictures, (height, width) in pixels. mixture: what is asked, in which shares, with how
     many look-alikes and galleries without a match, and how many samples, each learnt from once.
-    learning_rate: peak, of full tuning; lora_rate: of LoRA's. schedule: transformers' name; warmup: share of
+    learning_rate: peak, of full tuning; lora_rate: of LoRA's. vision_rate, merger_rate: of the tower's blocks and
+    of the merger, with LoRA too; None for the stage's. schedule: of SCHEDULES; warmup: share of
     the steps. samples_per_step: samples between two updates of the weights, on all devices together.
     tokens_per_batch: padded tokens that one device takes in one forward pass; an update adds up as many passes
     as its samples need.
@@ -42,6 +55,8 @@ class Stage:
     mixture: StageMixture
     learning_rate: float
     lora_rate: float
+    vision_rate: float | None = None
+    merger_rate: float | None = None
     schedule: str = "cosine"
     warmup: float = 0.03
     weight_decay: float = 0.01
@@ -63,14 +78,26 @@ class Stage:
         for name in ("warmup", "packed_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} lies in 0..1, got {getattr(self, name)}")
-        if min(self.learning_rate, self.lora_rate) <= 0:
+        if min(self.learning_rate, self.lora_rate, *self.part_rates.values()) <= 0:
             raise ValueError("a learning rate must be above 0")
+        if self.part_rates and self.encoder == "frozen":
+            raise ValueError(
+                f"stage {self.number} leaves the encoder with its merger as they are; they have no learning rates there"
+            )
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"there is no schedule {self.schedule!r}; there are {', '.join(SCHEDULES)}")
         if self.packed_share and self.number == 1:
             raise ValueError("packed lists belong to stages 2 and 3: stage 1 only tells what it sees")
 
     @property
     def name(self) -> str:
         return f"stage{self.number}"
+
+    @property
+    def part_rates(self) -> dict[str, float]:
+        """Learning rates of parts (training.tuning.origin.PARTS) that are not the stage's."""
+        rates = {"vision": self.vision_rate, "merger": self.merger_rate}
+        return {part: rate for part, rate in rates.items() if rate is not None}
 
     @property
     def samples(self) -> int:
@@ -84,10 +111,10 @@ class Stage:
     def with_(self, **changes: Any) -> Stage:
         """The same stage with some values changed; None leaves one as it is.
 
-        samples, hard and nobody are the mixture's. Raises ValueError.
+        samples, hard, nobody and gallery are the mixture's. Raises ValueError.
         """
         given = {key: value for key, value in changes.items() if value is not None}
-        asked = {key: given.pop(key) for key in ("samples", "hard", "nobody") if key in given}
+        asked = {key: given.pop(key) for key in ("samples", "hard", "nobody", "gallery") if key in given}
         return replace(self, **{"mixture": replace(self.mixture, **asked), **given})
 
     def to_json(self) -> dict[str, Any]:

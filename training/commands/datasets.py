@@ -82,13 +82,16 @@ def _add_caption_arguments(parser: argparse.ArgumentParser) -> None:
         "--key-variable", default="OPENAI_API_KEY", help="environment variable that holds the server's key"
     )
     parser.add_argument("--batch", type=int, default=8, help="pictures at once")
-    parser.add_argument("--device", default="cpu", help="of a local model: cpu, cuda, cuda:1")
+    parser.add_argument(
+        "--device", default="auto", help="of a local model: cpu, cuda, cuda:1; a GPU where there is one"
+    )
     parser.add_argument("--all", action="store_true", help="also pictures that have captions or attributes")
 
 
 def _run_caption(chosen: argparse.Namespace) -> int:
     from app.model.checkpoint import ModelError
     from gallery_store.console import progress_bar
+    from gallery_store.encoder import resolve_device
     from training.captioning.captioners import (
         Captioner,
         CaptionerError,
@@ -113,7 +116,8 @@ def _run_caption(chosen: argparse.Namespace) -> int:
             key = os.environ.get(chosen.key_variable, "")
             captioner: Captioner = RemoteCaptioner(chosen.captioner, chosen.model, key, batch=chosen.batch)
         else:
-            captioner = LocalCaptioner(chosen.captioner, device=chosen.device, batch=chosen.batch)
+            device = resolve_device(chosen.device)
+            captioner = LocalCaptioner(chosen.captioner, device=device, batch=chosen.batch)
         outcome = caption_all(
             wanted, chosen.root, captioner, chosen.out, progress=progress_bar("caption", "pictures")
         )
@@ -193,12 +197,12 @@ def _add_vectors_arguments(parser: argparse.ArgumentParser) -> None:
     add_sources(parser)
     parser.add_argument("--clip", required=True, help="a CLIP folder, or an open_clip name: ViT-B-16")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; a GPU where there is one")
 
 
 def _run_vectors(chosen: argparse.Namespace) -> int:
     from gallery_store.console import progress_bar
-    from gallery_store.encoder import ClipEncoder, EncoderError
+    from gallery_store.encoder import ClipEncoder, EncoderError, resolve_device
     from training.datasets.faults import DataSetError
     from training.datasets.load import load_many, parse_names
     from training.instructions.look_alikes import store_vectors
@@ -206,7 +210,7 @@ def _run_vectors(chosen: argparse.Namespace) -> int:
     try:
         datasets = load_many(parse_names(chosen.data), chosen.root)
         records = [record for dataset in datasets for record in dataset.train]
-        encoder = ClipEncoder.load(chosen.clip, device=chosen.device)
+        encoder = ClipEncoder.load(chosen.clip, device=resolve_device(chosen.device))
         fresh, unreadable = store_vectors(
             records, chosen.root, encoder, chosen.out, progress=progress_bar("vectors", "pictures")
         )

@@ -3,80 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from training.tuning.stage_run import StageRun
+    from training.tuning.stage_run import Hardware, StageRun
 
 from gallery_store.console import quiet, remark
 from training.commands import Command
-from training.commands.datasets import add_side_files, add_sources
+from training.commands.train_options import add_train_arguments
 
-
-def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--stage", type=int, choices=(1, 2, 3))
-    which.add_argument(
-        "--all", action="store_true", help="the three stages, in OUT/stage1 to OUT/stage3; skips those done"
-    )
-    parser.add_argument(
-        "--base", metavar="NAME|DIR", help="the base model, such as Qwen/Qwen2-VL-2B-Instruct"
-    )
-    parser.add_argument("--from", dest="before", metavar="DIR", help="the stage before (stages 2 and 3)")
-    add_sources(parser)
-    add_side_files(parser)
-    parser.add_argument(
-        "--out", type=Path, required=True, help="the finished checkpoint; OUT.work until then"
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="go on from the last checkpoint in OUT.work, if any"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    recipe = parser.add_argument_group("recipe (the stage's own where left out; see training/stages.py)")
-    recipe.add_argument("--samples", type=int, metavar="N", help="how many samples to learn from")
-    recipe.add_argument(
-        "--samples-per-step", type=int, metavar="N", help="between two updates of the weights"
-    )
-    recipe.add_argument("--learning-rate", type=float, metavar="X", help="peak")
-    recipe.add_argument("--max-pixels", type=int, metavar="N", help="bound of every picture")
-    recipe.add_argument(
-        "--packed",
-        type=float,
-        metavar="SHARE",
-        help="share of the steps of stages 2 and 3 that are packed lists",
-    )
-    recipe.add_argument("--no-match", type=float, metavar="SHARE", help="share of galleries without a match")
-    recipe.add_argument(
-        "--hard", type=float, metavar="SHARE", help="share of other people who are look-alikes"
-    )
-    how = parser.add_argument_group("how it runs")
-    how.add_argument(
-        "--lora",
-        type=int,
-        nargs="?",
-        const=64,
-        metavar="RANK",
-        help="tune an adapter (rank 64) instead of all weights",
-    )
-    how.add_argument("--four-bit", action="store_true", help="the base in NF4 under the adapter (QLoRA)")
-    how.add_argument("--tokens-per-batch", type=int, metavar="N", help="padded tokens of one forward pass")
-    how.add_argument("--optimizer", choices=("adamw", "adamw-8bit"), help="8-bit by default with --four-bit")
-    how.add_argument(
-        "--weights",
-        choices=("float32", "bfloat16"),
-        default="float32",
-        help="precision that full weights are kept in",
-    )
-    how.add_argument("--no-gradient-checkpointing", action="store_true", help="faster, with more memory")
-    how.add_argument("--device", choices=("cuda", "cpu"), help="cuda where there is one, else cpu")
-    how.add_argument(
-        "--workers", type=int, help="processes that prepare samples (4 beside a GPU, none on a CPU)"
-    )
-    how.add_argument("--minutes-per-checkpoint", type=float, default=30.0, metavar="M")
-    how.add_argument(
-        "--log-every", type=int, default=0, metavar="STEPS", help="between two lines of progress"
-    )
+MANY_PASSES = 20  # over the training pictures, in one stage
 
 
 def _run_train(chosen: argparse.Namespace) -> int:
@@ -97,24 +35,40 @@ def _train(chosen: argparse.Namespace) -> int:
     from training.datasets.load import load_many
     from training.datasets.training_records import training_records
     from training.instructions.look_alikes import read_vectors
-    from training.instructions.stage_samples import Samples
+    from training.instructions.stage_samples import CannotBeMade, Samples
+    from training.tuning.failures import TuningError
     from training.tuning.stage_run import check_place, clear, is_done, run_stage
+    from training.tuning.validation import people_held_out, split
 
     runs = [run for run in planned(chosen) if not _skipped(run, chosen)]
     for run in runs[:1]:  # the others start from what is not there yet
         run.origin.check(run.stage)
-        check_place(run, resume=chosen.resume or chosen.all)
+        check_place(run, resume=chosen.resume or chosen.all, settings=False)
     if not runs:
         return 0
     data_sets = load_many(runs[0].data, chosen.root)
     records = training_records(prepared(data_sets, chosen.root, chosen.captions, chosen.dropped))
-    vectors = read_vectors(chosen.vectors, records.records, chosen.root) if chosen.vectors else None
-    for run in runs:
-        samples = Samples(run.stage.mixture, records, run.seed, vectors=vectors)
+    people = people_held_out(chosen.validation_share, records)
+    parts = [part for part in split(records, people) if part is not None]
+    vectors = [
+        read_vectors(chosen.vectors, part.records, chosen.root) if chosen.vectors else None for part in parts
+    ]
+    for planned_run in runs:
+        run = measured(planned_run, chosen, people, len(parts[0]))
+        mixture = run.stage.mixture
+        samples = Samples(mixture, parts[0], run.seed, vectors=vectors[0])
+        held = None
+        if people:
+            try:
+                held = Samples(mixture, parts[1], run.seed, run.validation.samples, vectors=vectors[1])
+            except CannotBeMade as problem:
+                raise TuningError(
+                    f"the {people} people held out give no sample: {problem}; hold more out by --validation-share, or 0"
+                ) from None
         if _is_first_process():
-            for line in samples.plan.report():
+            for line in (*samples.plan.report(), *_passes(run.stage.samples, len(parts[0]))):
                 remark(f"stage {run.stage.number}: {line}")
-        done = run_stage(run, samples, resume=chosen.resume or chosen.all)
+        done = run_stage(run, samples, held, resume=chosen.resume or chosen.all)
         if done is None:
             return 130
         if _is_first_process():
@@ -125,31 +79,29 @@ def _train(chosen: argparse.Namespace) -> int:
 
 
 def planned(chosen: argparse.Namespace) -> list[StageRun]:
-    """The runs that the arguments ask for, in order. Raises TuningError for values that make no sense."""
+    """The runs that the arguments ask for, in order, as far as they do not hang on the data (`measured`).
+
+    Raises TuningError for values that make no sense."""
     from app.model.pictures import MIN_PIXELS
-    from gallery_store.encoder import resolve_device
     from training.datasets.load import parse_names
     from training.stages import STAGES
     from training.tuning.failures import TuningError
     from training.tuning.origin import Origin, kept_rule
-    from training.tuning.stage_run import Hardware, StageRun
+    from training.tuning.stage_run import StageRun
 
     if chosen.all and chosen.before:
         raise TuningError("--all begins with --base; --from belongs to --stage 2 or 3")
-    device = chosen.device or resolve_device()
-    if device == "cuda" and resolve_device() != "cuda":
-        raise TuningError("torch sees no CUDA device here; leave --device out")
-    if chosen.minutes_per_checkpoint < 0 or chosen.log_every < 0:
-        raise TuningError("--minutes-per-checkpoint and --log-every are 0 or more")
-    hardware = Hardware(
-        device=device,
-        weights=chosen.weights,
-        optimizer=chosen.optimizer or ("adamw-8bit" if chosen.four_bit else "adamw"),
-        checkpointing=not chosen.no_gradient_checkpointing,
-        workers=(4 if device.startswith("cuda") else 0) if chosen.workers is None else chosen.workers,
-        minutes_per_checkpoint=chosen.minutes_per_checkpoint,
-        log_every=chosen.log_every,
-    )
+    if chosen.epochs is not None and chosen.epochs <= 0:
+        raise TuningError(f"--epochs is a number above 0, got {chosen.epochs:g}")
+    if chosen.stage == 1 and chosen.gallery:
+        raise TuningError("stage 1 tells what one picture shows; --gallery belongs to stages 2 and 3")
+    for option, value in (
+        ("--eval-steps", chosen.eval_steps),
+        ("--validation-samples", chosen.validation_samples),
+    ):
+        if value is not None and value < 1:
+            raise TuningError(f"{option} is 1 or more, got {value}")
+    hardware = _hardware(chosen)
     if chosen.max_pixels is not None and chosen.max_pixels < MIN_PIXELS:
         raise TuningError(f"--max-pixels must be {MIN_PIXELS} or more, got {chosen.max_pixels}")
     data = parse_names(chosen.data)
@@ -163,20 +115,89 @@ def planned(chosen: argparse.Namespace) -> list[StageRun]:
             raise TuningError(str(error)) from None
         out = chosen.out / stage.name if chosen.all else chosen.out
         origin = Origin(chosen.base, before, chosen.lora, chosen.four_bit)
-        runs.append(StageRun(stage, origin, data, out, files, chosen.seed, chosen.max_pixels, hardware))
+        runs.append(
+            StageRun(stage, origin, data, out, files, chosen.seed, chosen.max_pixels, hardware=hardware)
+        )
         before = str(out)
     return runs
 
 
+def _hardware(chosen: argparse.Namespace) -> Hardware:
+    from gallery_store.encoder import resolve_device
+    from training.tuning.failures import TuningError
+    from training.tuning.optimizer import reporters
+    from training.tuning.stage_run import Hardware
+
+    device = chosen.device or resolve_device()
+    if device == "cuda" and resolve_device() != "cuda":
+        raise TuningError("torch sees no CUDA device here; leave --device out")
+    if chosen.minutes_per_checkpoint < 0 or chosen.log_every < 0:
+        raise TuningError("--minutes-per-checkpoint and --log-every are 0 or more")
+    return Hardware(
+        device=device,
+        weights=chosen.weights,
+        optimizer=chosen.optimizer or ("adamw-8bit" if chosen.four_bit else "adamw"),
+        checkpointing=not chosen.no_gradient_checkpointing,
+        workers=(4 if device.startswith("cuda") else 0) if chosen.workers is None else chosen.workers,
+        minutes_per_checkpoint=chosen.minutes_per_checkpoint,
+        log_every=chosen.log_every,
+        report_to=reporters(chosen.report_to),
+        attention=chosen.attention,
+    )
+
+
+def measured(run: StageRun, chosen: argparse.Namespace, people: int, pictures: int) -> StageRun:
+    """A run with what hangs on the data. people: held out; pictures: to learn from. Raises TuningError."""
+    from training.tuning.failures import TuningError
+    from training.tuning.validation import Validation, evaluation_samples, evaluation_steps
+
+    stage = run.stage
+    if chosen.epochs is not None:
+        stage = stage.with_(samples=max(1, round(chosen.epochs * pictures)))
+    if not people:
+        asked = {"--eval-steps": chosen.eval_steps, "--validation-samples": chosen.validation_samples}
+        asked["--keep best"] = chosen.keep == "best" or None
+        if given := [option for option, value in asked.items() if value is not None]:
+            raise TuningError(
+                f"{', '.join(given)}: nobody is held out; add --validation-share, such as 0.02 or 16"
+            )
+        return replace(run, stage=stage, validation=Validation(keep="last"))
+    validation = Validation(
+        people,
+        evaluation_samples(stage, chosen.validation_samples),
+        evaluation_steps(stage, chosen.eval_steps),
+        chosen.keep or "best",
+    )
+    return replace(run, stage=stage, validation=validation)
+
+
+def _passes(samples: int, pictures: int) -> list[str]:
+    """A sentence where a stage meets the same pictures very often."""
+    passes = samples / pictures
+    if passes <= MANY_PASSES:
+        return []
+    return [
+        f"{samples:,} samples are {passes:,.0f} passes over {pictures:,} training pictures; --epochs {MANY_PASSES},"
+        " or --samples, makes it shorter"
+    ]
+
+
 def _changes(chosen: argparse.Namespace, number: int) -> dict[str, Any]:
     rate = "learning_rate" if chosen.lora is None else "lora_rate"
+    # With --all, what a stage has no use for is for the others.
+    sees = number < 3 or not chosen.all
     return {
         "samples": chosen.samples,
         "hard": chosen.hard,
         "nobody": chosen.no_match if number > 1 else None,
+        "gallery": tuple(chosen.gallery) if chosen.gallery and number > 1 else None,
         "samples_per_step": chosen.samples_per_step,
         "tokens_per_batch": chosen.tokens_per_batch,
         "packed_share": chosen.packed if number > 1 or not chosen.all else None,
+        "schedule": chosen.schedule,
+        "warmup": chosen.warmup,
+        "vision_rate": chosen.vision_lr if sees else None,
+        "merger_rate": chosen.merger_lr if sees else None,
         rate: chosen.learning_rate,
     }
 
@@ -226,7 +247,7 @@ def _run_publish(chosen: argparse.Namespace) -> int:
 
 
 COMMANDS = {
-    "train": Command("tune a Qwen2-VL through the paper's three stages", _add_train_arguments, _run_train),
+    "train": Command("tune a Qwen2-VL through the paper's three stages", add_train_arguments, _run_train),
     "publish": Command(
         "make what `python app.py --model DIR` opens out of a tuned checkpoint",
         _add_publish_arguments,

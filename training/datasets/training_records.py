@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import InitVar, dataclass, replace
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 from training.datasets.faults import SHOWN, DataSetError
@@ -61,6 +62,42 @@ def training_records(datasets: Iterable[DataSet]) -> TrainingRecords:
         raise DataSetError("there is no training picture in " + (", ".join(names) or "no data set at all"))
     _refuse_leaks(chosen)
     return TrainingRecords(tuple(records), tuple(sets), {d.name: d.setting for d in chosen}, _KEY)
+
+
+def split_by_identity(records: TrainingRecords, people: int) -> tuple[TrainingRecords, TrainingRecords]:
+    """(to learn from, held out): so many people of all sets together are held out, all their pictures with them.
+
+    Who they are follows from the names alone, so that each stage and each seed holds out the same. Each set gives
+    people in proportion to its own. Raises DataSetError where nobody, or fewer than two, would be left to learn from.
+    """
+    by_set: dict[str, list[str]] = {}
+    for name, person in dict.fromkeys(
+        (n, r.person) for n, r in zip(records.sets, records.records, strict=True)
+    ):
+        by_set.setdefault(name, []).append(person)
+    total = sum(map(len, by_set.values()))
+    if not 0 < people <= total - 2:
+        raise DataSetError(
+            f"{people} people cannot be held out of {total}: two or more are left to learn from"
+        )
+    # By largest remainders: what a set owes, in whole people.
+    quota = {name: people * len(own) / total for name, own in by_set.items()}
+    counts = {name: int(share) for name, share in quota.items()}
+    for name in sorted(quota, key=lambda name: (counts[name] - quota[name], name))[
+        : people - sum(counts.values())
+    ]:
+        counts[name] += 1
+    held = {
+        person
+        for name, own in by_set.items()
+        for person in sorted(own, key=lambda person: sha256(person.encode()).digest())[: counts[name]]
+    }
+    return _part(records, lambda r: r.person not in held), _part(records, lambda r: r.person in held)
+
+
+def _part(records: TrainingRecords, wanted: Callable[[Record], bool]) -> TrainingRecords:
+    kept = [(r, name) for r, name in zip(records.records, records.sets, strict=True) if wanted(r)]
+    return TrainingRecords(tuple(r for r, _ in kept), tuple(name for _, name in kept), records.settings, _KEY)
 
 
 def _refuse_leaks(datasets: tuple[DataSet, ...]) -> None:

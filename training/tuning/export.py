@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from training.tuning.optimizer import BOARD
 from training.tuning.origin import START, Loaded, Origin, base_name, load_processor
 from training.tuning.progress import CURVES, LOG, duration_text, peak_memory_gb, read_rows
 from training.tuning.trainer import StageTrainer
+from training.tuning.validation import Validation
 
 DRAWN_ONLY = "drawn people only"
 LAST_LOSSES = 5  # log rows that a final loss is the mean of
@@ -36,8 +37,9 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 @dataclass(frozen=True)
 class Finished:
     """What really happened. rule: by which pictures were taken, and max_pixels, the bound that was asked for, in it;
-    parameters: as training.tuning.origin.counts; dtype: of the weights; seconds: spent on
-    the stage, over all resumptions; processes: devices that shared the work."""
+    attention: as transformers names it; validation: how the run was watched; parameters: as
+    training.tuning.origin.counts; dtype: of the weights; seconds: spent on the stage, over all resumptions;
+    processes: devices that shared the work."""
 
     stage: Stage
     origin: Origin
@@ -45,6 +47,8 @@ class Finished:
     seed: int
     rule: ImageRule
     max_pixels: int | None
+    attention: str
+    validation: Validation
     parameters: Mapping[str, int]
     optimizer: str
     dtype: str
@@ -141,6 +145,9 @@ def stage_entry(trainer: StageTrainer, done: Finished, rows: list[dict[str, Any]
         "data": list(done.data),
         "seed": done.seed,
         "max_pixels": done.max_pixels,
+        "attention": done.attention,
+        "training_pictures": trainer.pictures,
+        "validation": _validated(trainer, done.validation, rows),
         "steps": trainer.state.global_step,
         "samples": dict(sorted(stats.samples.items())),
         "tokens": stats.tokens,
@@ -157,6 +164,19 @@ def stage_entry(trainer: StageTrainer, done: Finished, rows: list[dict[str, Any]
     }
 
 
+def _validated(
+    trainer: StageTrainer, validation: Validation, rows: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """How the run was watched, and what the checkpoint that was kept is worth; None where nobody was held out."""
+    if not validation.people:
+        return None
+    kept = trainer.state.global_step
+    if validation.keep == "best" and trainer.state.best_global_step:
+        kept = trainer.state.best_global_step
+    found = [row for row in rows if "validation" in row and row["step"] == kept]
+    return {**asdict(validation), "kept_step": kept, **(found[-1]["validation"] if found else {})}
+
+
 def device_name() -> str:
     """The GPU's name, or the processor's."""
     if torch.cuda.is_available():
@@ -168,6 +188,8 @@ def _final_losses(rows: list[dict[str, Any]]) -> dict[str, float]:
     """Mean of the last few log rows, by task."""
     last: dict[str, list[float]] = {}
     for row in reversed(rows):
+        if "loss" not in row:
+            continue
         for task, loss in {"all": row["loss"], **row.get("losses", {})}.items():
             values = last.setdefault(task, [])
             if len(values) < LAST_LOSSES and loss is not None and math.isfinite(loss):
@@ -292,25 +314,63 @@ def _stage_table(stage: Mapping[str, Any]) -> list[str]:
         ("samples seen", f"{sum(samples.values()):,} in {stage['steps']:,} steps"),
         ("tokens seen", f"{stage['tokens']:,}, of them {stage['answer_tokens']:,} with a loss"),
         ("pictures seen", f"{stage['pictures']:,}; {stage['unreadable']:,} samples left out as unreadable"),
-        ("learning rate", f"{rate:g}, {recipe['schedule']}, {recipe['samples_per_step']} samples a step"),
+        ("learning rate", _rates(recipe, rate)),
         (
             "time",
             f"{duration_text(60 * stage['minutes'])} on {stage['processes']} x {stage['device']}{_shared(stage)}",
         ),
         ("peak memory", f"{stage['peak_memory_gb']:.1f} GB"),
     ]
+    if attention := stage.get("attention"):
+        rows.append(("attention", attention))
+    if recipe["number"] > 1:
+        rows.append(("galleries", "{} to {} pictures".format(*recipe["mixture"]["gallery"])))
+    if stage.get("training_pictures"):
+        passes = recipe["mixture"]["samples"] / stage["training_pictures"]
+        rows.append(("length", f"{passes:,.2f} samples to each of {stage['training_pictures']:,} pictures"))
+    watched = stage.get("validation")
+    if "training_pictures" in stage:
+        rows.append(("held out", _watched(watched)))
     if stage["pairs_in_lists"]:
         rows.append(("packed lists", f"{stage['pairs_in_lists']:,} pairs"))
     lines = [f"## Stage {recipe['number']}: {stage['title']}", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in rows]
     losses = stage["losses"]
-    lines += ["", "| task | samples | loss at the end |", "|---|---|---|"]
-    for task in sorted({*samples, *losses} - {"all"}):
-        loss = f"{losses[task]:.4f}" if task in losses else ""
-        lines.append(f"| {task} | {samples.get(task, 0):,} | {loss} |")
-    if "all" in losses:
-        lines.append(f"| all | {sum(samples.values()):,} | {losses['all']:.4f} |")
+    apart = {"all": watched["loss"], **watched["losses"]} if watched and "loss" in watched else {}
+    lines += [
+        "",
+        f"| task | samples | loss at the end |{' loss held out |' if apart else ''}",
+        "|---" * (4 if apart else 3) + "|",
+    ]
+    counted = {**samples, "all": sum(samples.values())}
+    for task in [*sorted({*samples, *losses} - {"all"}), *({"all"} & {*losses})]:
+        row = f"| {task} | {counted.get(task, 0):,} | {_loss(losses, task)} |"
+        lines.append(row + (f" {_loss(apart, task)} |" if apart else ""))
     return [*lines, ""]
+
+
+def _loss(losses: Mapping[str, float], task: str) -> str:
+    return f"{losses[task]:.4f}" if task in losses else ""
+
+
+def _rates(recipe: Mapping[str, Any], rate: float) -> str:
+    parts = [
+        f"{part} {recipe[f'{part}_rate']:g}" for part in ("vision", "merger") if recipe.get(f"{part}_rate")
+    ]
+    words = [f"{rate:g}", *parts, recipe["schedule"], f"{recipe['warmup']:.1%} warm-up"]
+    return ", ".join([*words, f"{recipe['samples_per_step']} samples a step"])
+
+
+def _watched(watched: Mapping[str, Any] | None) -> str:
+    if watched is None:
+        return "nobody"
+    figures = (
+        "" if "mAP" not in watched else f"; mAP {watched['mAP']:.3f}, rank-1 {watched['rank1']:.3f} on lists"
+    )
+    return (
+        f"{watched['people']} people, {watched['samples']} samples every {watched['every']:,} steps; {watched['keep']}"
+        f" checkpoint kept, of step {watched['kept_step']:,}{figures}"
+    )
 
 
 def _shared(stage: Mapping[str, Any]) -> str:

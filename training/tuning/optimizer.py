@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ from transformers import TrainingArguments
 from gallery_store.console import remark
 from training.stages import Stage
 from training.tuning.failures import TuningError
+from training.tuning.origin import PARTS, part_of
 
 NAMES = {"adamw": "adamw_torch", "adamw-8bit": "adamw_bnb_8bit"}
 LINES = 50  # of progress in a run
 BOARD = "tensorboard"  # folder of a run
+REPORTERS = (BOARD, "wandb", "none")
+END_RATE = 0.1  # of the peak, where cosine_with_min_lr ends
+DECAY = 0.1  # of the steps, the last ones, in which warmup_stable_decay falls
 
 
 def chosen_optimizer(wanted: str, device: str) -> str:
@@ -30,6 +35,24 @@ def chosen_optimizer(wanted: str, device: str) -> str:
         remark(f"8-bit AdamW is left out, {reason}: AdamW in 32 bit is used")
         return NAMES["adamw"]
     return NAMES[wanted]
+
+
+def set_rates(optimizer: Any, model: Any, rates: Mapping[str, float]) -> None:
+    """Give parts of a model learning rates of their own, before the first step.
+
+    rates: of "vision" and "merger" (training.tuning.origin.part_of); what is not named keeps the stage's. The
+    decoder's groups come first, so that the rate that is logged is the stage's.
+    """
+    if not rates:
+        return
+    part = {id(parameter): part_of(name) for name, parameter in model.named_parameters()}
+    groups: list[dict[str, Any]] = []
+    for name in PARTS:
+        for group in optimizer.param_groups:
+            own = [parameter for parameter in group["params"] if part[id(parameter)] == name]
+            if own:
+                groups.append({**group, "params": own, "lr": rates.get(name, group["lr"])})
+    optimizer.param_groups = groups
 
 
 def _without_8bit(device: str) -> str:
@@ -60,12 +83,18 @@ def arguments(
     checkpointing: bool,
     workers: int,
     log_every: int,
+    report_to: Sequence[str] = (),
+    evaluate_every: int = 0,
+    best_in: str | None = None,
 ) -> TrainingArguments:
-    """transformers' arguments: bf16 arithmetic where the device has it, in float32 on a CPU."""
+    """transformers' arguments: bf16 arithmetic where the device has it, in float32 on a CPU.
+
+    evaluate_every: steps, 0 for never; best_in: the metric whose best checkpoint the stage ends with, or None for the
+    last.
+    """
     cuda = device.startswith("cuda")
     bf16 = cuda and torch.cuda.is_bf16_supported()
-    board = importlib.util.find_spec(BOARD) is not None
-    if board:
+    if BOARD in report_to:
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(work / BOARD)
     options: dict[str, Any] = {
         "output_dir": str(work),
@@ -73,6 +102,7 @@ def arguments(
         "per_device_train_batch_size": 1,
         "learning_rate": stage.lora_rate if lora else stage.learning_rate,
         "lr_scheduler_type": stage.schedule,
+        "lr_scheduler_kwargs": _schedule_options(stage),
         "warmup_steps": round(stage.steps * stage.warmup),
         "weight_decay": stage.weight_decay,
         "max_grad_norm": 1.0,
@@ -87,16 +117,45 @@ def arguments(
         "logging_strategy": "steps",
         "logging_steps": log_every or max(1, min(50, stage.steps // LINES)),
         "logging_nan_inf_filter": False,
-        "report_to": [BOARD] if board else [],
+        "report_to": list(report_to),
+        "run_name": work.stem,
         "disable_tqdm": True,
         "remove_unused_columns": False,
         "ignore_data_skip": True,  # the steps begin where the checkpoint ends
         "ddp_find_unused_parameters": False,
         "accelerator_config": {"even_batches": False},
     }
+    if evaluate_every:
+        # Each evaluation has its checkpoint, so that what is chosen does not hang on the clock.
+        options |= {"eval_strategy": "steps", "eval_steps": evaluate_every}
+        options |= {"save_strategy": "steps", "save_steps": evaluate_every}
+        options |= {"load_best_model_at_end": best_in is not None, "metric_for_best_model": best_in}
     if checkpointing:
         options |= {
             "activation_checkpointing": True,
             "activation_checkpointing_kwargs": {"use_reentrant": False},
         }
     return TrainingArguments(**options)
+
+
+def reporters(asked: Sequence[str] | None) -> tuple[str, ...]:
+    """Where a run is reported to, as transformers names it. asked: of REPORTERS; None for TensorBoard where it is
+    installed. Raises TuningError for a package that is missing."""
+    if asked is None:
+        return (BOARD,) if importlib.util.find_spec(BOARD) is not None else ()
+    wanted = tuple(name for name in asked if name != "none")
+    if missing := [name for name in wanted if importlib.util.find_spec(name) is None]:
+        raise TuningError(
+            f"--report-to {' '.join(wanted)} needs a package that is not installed:"
+            f" `pip install {' '.join(missing)}`, or --report-to none"
+        )
+    return wanted
+
+
+def _schedule_options(stage: Stage) -> dict[str, Any]:
+    """What transformers' schedules want to be told beside their names."""
+    if stage.schedule == "cosine_with_min_lr":
+        return {"min_lr_rate": END_RATE}
+    if stage.schedule == "warmup_stable_decay":
+        return {"num_decay_steps": max(1, round(stage.steps * DECAY))}
+    return {}

@@ -27,6 +27,7 @@ from training.stages import Stage
 START = "start"  # folder beside an adapter: full weights that only exist as its base
 RANK = 64
 ALPHA_PER_RANK = 2
+PARTS = ("decoder", "merger", "vision")  # that may have learning rates of their own
 # Every linear layer of the blocks and the merger. The patch embedding (a convolution), the word embeddings
 # and the head keep the base's weights.
 TARGETS = (
@@ -223,6 +224,17 @@ def is_encoder(name: str) -> bool:
     (True, False)
     """
     return "visual" in name.split(".")
+
+
+def part_of(name: str) -> str:
+    """Which of PARTS a parameter of this name belongs to, whatever wraps the model.
+
+    >>> part_of("model.visual.merger.mlp.0.weight"), part_of("model.visual.blocks.0.attn.qkv.weight")
+    ('merger', 'vision')
+    """
+    if not is_encoder(name):
+        return "decoder"
+    return "merger" if "merger" in name.split(".") else "vision"
 
 
 def is_adapter(name: str) -> bool:

@@ -96,8 +96,7 @@ class RunProgress(TrainerCallback):
             "memory_gb": peak_memory_gb(),
             "seconds": self.seconds,
         }
-        with (self.work / LOG).open("a", encoding="utf-8") as log:
-            log.write(_line(row))
+        self._write(row)
         left = (state.max_steps - state.global_step) * spent / max(done, 1)
         print(
             f"{self.title}  step {state.global_step:,} of {state.max_steps:,}"
@@ -106,11 +105,30 @@ class RunProgress(TrainerCallback):
             flush=True,
         )
 
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        outcome = self.trainer.outcome
+        if args.process_index or outcome is None:
+            return
+        row = {
+            "step": state.global_step,
+            "steps": state.max_steps,
+            "validation": outcome.to_json(),
+            "seconds": self.seconds,
+        }
+        self._write(row)
+        print(f"{self.title}  step {state.global_step:,}  held out: {outcome}", flush=True)
+
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
     ) -> None:
         if args.process_index == 0:
             self._draw()
+
+    def _write(self, row: dict[str, Any]) -> None:
+        with (self.work / LOG).open("a", encoding="utf-8") as log:
+            log.write(_line(row))
 
     def _draw(self) -> None:
         rows = read_rows(self.work / LOG)
@@ -153,7 +171,10 @@ def _agreed(args: TrainingArguments, wishes: tuple[bool, bool]) -> tuple[bool, b
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
-    """Rows of a JSON-lines file; a last line that a kill cut off is left out. No file: no rows."""
+    """Rows of a JSON-lines file; a last line that a kill cut off is left out. No file: no rows.
+
+    A row has `loss` and `losses` of what was learnt from since the row before, or `validation`, of people held out.
+    """
     rows = []
     for line in file.read_text("utf-8").splitlines() if file.is_file() else []:
         try:

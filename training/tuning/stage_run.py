@@ -6,7 +6,7 @@ import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,18 +16,20 @@ from transformers import PrinterCallback
 
 from app.model.checkpoint import FILE_NAME
 from app.model.pictures import ImageRule
-from gallery_store.console import quiet
+from gallery_store.console import quiet, remark
 from gallery_store.files import write_json
 from training.stages import Stage
 from training.tuning.collator import Collator, SampleStream
 from training.tuning.export import Finished, export
 from training.tuning.failures import TuningError, is_out_of_memory, out_of_memory
 from training.tuning.optimizer import arguments, chosen_optimizer
-from training.tuning.origin import Origin, counts, load_start
+from training.tuning.origin import Loaded, Origin, counts, load_start
 from training.tuning.packed_lists import RecordLists
 from training.tuning.progress import RunProgress
 from training.tuning.steps import Steps
-from training.tuning.trainer import StageTrainer, last_checkpoint, read_json
+from training.tuning.tower import batch_attention, set_attention
+from training.tuning.trainer import StageTrainer, last_checkpoint, read_json, weights_are_shared_out
+from training.tuning.validation import LIST_TOKENS, HeldOut, Validation, list_count
 
 SETTINGS = "settings.json"
 
@@ -39,7 +41,8 @@ class Hardware:
     device: "cuda", "cpu", ... weights: precision that full weights are kept in. optimizer: "adamw" or
     "adamw-8bit". checkpointing: compute activations twice, keep them once. workers: processes that prepare
     samples. minutes_per_checkpoint: between two. log_every: steps between two lines of progress, 0 for about fifty
-    lines in all.
+    lines in all. report_to: of training.tuning.optimizer.REPORTERS. attention: transformers' name, of
+    training.tuning.tower.ATTENTIONS.
     """
 
     device: str = "cpu"
@@ -49,13 +52,15 @@ class Hardware:
     workers: int = 0
     minutes_per_checkpoint: float = 30.0
     log_every: int = 0
+    report_to: tuple[str, ...] = ()
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
 
 
 @dataclass(frozen=True)
 class StageRun:
     """A stage on some data. data: names of data sets, as the command line has them; files: of captions and of
     pictures left out. out: where the finished checkpoint goes. max_pixels: bound of every picture, or None for
-    the stage's own."""
+    the stage's own. validation: how it is watched while it learns."""
 
     stage: Stage
     origin: Origin
@@ -64,6 +69,7 @@ class StageRun:
     files: tuple[str, ...] = ()
     seed: int = 0
     max_pixels: int | None = None
+    validation: Validation = field(default_factory=Validation)
     hardware: Hardware = Hardware()
 
     @property
@@ -89,6 +95,8 @@ class StageRun:
             "files": list(self.files),
             "seed": self.seed,
             "max_pixels": self.max_pixels,
+            "validation": asdict(self.validation),
+            "attention": self.hardware.attention,
             "weights": self.hardware.weights,
             "optimizer": self.hardware.optimizer,
         }
@@ -99,8 +107,9 @@ def is_done(out: Path) -> bool:
     return (out / FILE_NAME).is_file()
 
 
-def check_place(run: StageRun, *, resume: bool) -> None:
-    """Whether a run may begin, or go on, where it is to end. Raises TuningError."""
+def check_place(run: StageRun, *, resume: bool, settings: bool = True) -> None:
+    """Whether a run may begin, or go on, where it is to end. settings: also with these; they are only whole once the
+    data are read. Raises TuningError."""
     if run.out.exists() and not run.out.is_dir():
         raise TuningError(f"{run.out} is a file; give --out a folder")
     if run.out.is_dir() and any(run.out.iterdir()):
@@ -108,7 +117,7 @@ def check_place(run: StageRun, *, resume: bool) -> None:
     begun = (run.work / SETTINGS).is_file()
     if begun and not resume:
         raise TuningError(f"a run has begun in {run.work}; go on with it by --resume, or remove that folder")
-    if begun:
+    if begun and settings:
         before, now = _plain(read_json(run.work / SETTINGS)), _plain(run.settings())
         if changed := _differences(before, now):
             raise TuningError(
@@ -116,10 +125,13 @@ def check_place(run: StageRun, *, resume: bool) -> None:
             )
 
 
-def run_stage(run: StageRun, stream: SampleStream, *, resume: bool = False) -> Path | None:
+def run_stage(
+    run: StageRun, stream: SampleStream, held: SampleStream | None = None, *, resume: bool = False
+) -> Path | None:
     """Tune one stage on a stream of samples and write its checkpoint to run.out, which is returned.
 
-    None where a person interrupted it; it can be resumed. On several processes, every one of them calls this.
+    held: samples of the people that run.validation holds out, if any. None where a person interrupted it; it can be
+    resumed. On several processes, every one of them calls this.
 
     Raises:
         TuningError, app.model.checkpoint.ModelError: what is wrong, and what to do.
@@ -132,7 +144,7 @@ def run_stage(run: StageRun, stream: SampleStream, *, resume: bool = False) -> P
         write_json(run.work / SETTINGS, run.settings())
     state.wait_for_everyone()
     try:
-        return _tuned(run, stream, state)
+        return _tuned(run, stream, held, state)
     except TuningError as error:
         # From a process that prepares samples it comes with that process's traceback before it.
         raise TuningError(
@@ -152,13 +164,17 @@ def run_stage(run: StageRun, stream: SampleStream, *, resume: bool = False) -> P
         raise
 
 
-def _tuned(run: StageRun, stream: SampleStream, state: PartialState) -> Path | None:
+def _tuned(
+    run: StageRun, stream: SampleStream, held: SampleStream | None, state: PartialState
+) -> Path | None:
     stage, hardware = run.stage, run.hardware
     lora = run.origin.lora is not None
     dtype = _precision(hardware, lora)
     # One process at a time would write work/start; the others then find it.
     with state.main_process_first():
         loaded = load_start(stage, run.origin, run.work, dtype=dtype, seed=run.seed, device=str(state.device))
+    set_attention(loaded.model, hardware.attention)
+    batch_attention(loaded.model)
     lists = None
     if stage.packed_share:
         if state.num_processes > 1:
@@ -168,17 +184,9 @@ def _tuned(run: StageRun, stream: SampleStream, state: PartialState) -> Path | N
         lists = RecordLists.of(
             stream, loaded.processor, run.rule, seed=run.seed, tokens=stage.tokens_per_batch
         )
-    steps = Steps(
-        stream,
-        Collator(loaded.processor, run.rule, stage.tokens_per_batch),
-        samples_per_step=stage.samples_per_step,
-        tokens_per_batch=stage.tokens_per_batch,
-        part=state.process_index,
-        parts=state.num_processes,
-        average=stage.average,
-        lists=lists,
-        packed_share=stage.packed_share,
-    )
+    steps = _steps(run, stream, loaded, state, lists=lists, packed_share=stage.packed_share)
+    watched = _held_out(run, held, loaded, state) if held is not None else None
+    best_in = watched.metric if watched and run.validation.keep == "best" else None
     optimizer = chosen_optimizer(hardware.optimizer, str(state.device.type))
     progress = RunProgress(run.work, f"stage {stage.number}", hardware.minutes_per_checkpoint)
     checkpoint = last_checkpoint(run.work)
@@ -194,10 +202,15 @@ def _tuned(run: StageRun, stream: SampleStream, state: PartialState) -> Path | N
             checkpointing=hardware.checkpointing,
             workers=hardware.workers,
             log_every=hardware.log_every,
+            report_to=hardware.report_to,
+            evaluate_every=run.validation.every if watched else 0,
+            best_in=best_in,
         ),
         steps=steps,
         seed=run.seed,
         resume=checkpoint,
+        held=watched,
+        rates=stage.part_rates,
         callbacks=[progress],
     )
     trainer.remove_callback(PrinterCallback)
@@ -207,6 +220,7 @@ def _tuned(run: StageRun, stream: SampleStream, state: PartialState) -> Path | N
         counted = ", ".join(f"{name} {count / 1e6:,.1f} M" for name, count in parts.items() if count)
         print(f"stage {stage.number}, {stage.title}: {counted} parameters; {len(steps):,} steps", flush=True)
         print(f"pictures: {run.rule}", flush=True)
+        print(run.validation.told(watched), flush=True)
         if checkpoint is not None:
             print(f"going on after step {trainer.first_step:,} of {checkpoint}", flush=True)
     with _interruptible(progress):
@@ -222,6 +236,8 @@ def _tuned(run: StageRun, stream: SampleStream, state: PartialState) -> Path | N
         run.seed,
         run.rule,
         run.max_pixels,
+        hardware.attention,
+        run.validation,
         parameters=parts,
         optimizer=optimizer,
         dtype=("NF4, the rest " if run.origin.four_bit else "") + str(dtype).removeprefix("torch."),
@@ -230,6 +246,33 @@ def _tuned(run: StageRun, stream: SampleStream, state: PartialState) -> Path | N
     )
     export(trainer, loaded, done, run.work, run.out)
     return run.out
+
+
+def _steps(run: StageRun, stream: SampleStream, loaded: Loaded, state: PartialState, **more: Any) -> Steps:
+    return Steps(
+        stream,
+        Collator(loaded.processor, run.rule, run.stage.tokens_per_batch),
+        samples_per_step=run.stage.samples_per_step,
+        tokens_per_batch=run.stage.tokens_per_batch,
+        part=state.process_index,
+        parts=state.num_processes,
+        average=run.stage.average,
+        **more,
+    )
+
+
+def _held_out(run: StageRun, stream: SampleStream, loaded: Loaded, state: PartialState) -> HeldOut:
+    count = 0 if weights_are_shared_out() else list_count(run.stage, run.validation.samples)
+    lists = None
+    if count:
+        try:
+            lists = RecordLists.of(stream, loaded.processor, run.rule, seed=run.seed, tokens=LIST_TOKENS)
+            for number in range(count):  # now, not after hours
+                lists.draw(number)
+        except TuningError as problem:
+            remark(f"the people held out give no lists, so that their loss alone is told: {problem}")
+            lists = None
+    return HeldOut(_steps(run, stream, loaded, state), lists, count if lists else 0)
 
 
 def _precision(hardware: Hardware, lora: bool) -> torch.dtype:

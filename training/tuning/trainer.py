@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import islice
@@ -27,7 +27,10 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from gallery_store.files import sync_tree, write_json
 from training.tuning.collator import IGNORED, Batch
 from training.tuning.failures import TuningError
+from training.tuning.optimizer import set_rates
 from training.tuning.steps import StepInput, Steps, StepStats
+from training.tuning.tower import bare
+from training.tuning.validation import HeldOut, Outcome, Question, outcome_of, questions_of
 
 WEIGHTS = "trained.safetensors"  # the parameters that have gradients, under their own names
 STATS = "seen.json"  # of a checkpoint; written last, so a folder with it is complete
@@ -37,7 +40,8 @@ class StageTrainer(Trainer):
     """Tunes one stage.
 
     resume: a complete checkpoint. first_step: the step to begin with, after that of the checkpoint. stats: what
-    has been learnt from since the stage began, over all processes and all resumptions.
+    has been learnt from since the stage began, over all processes and all resumptions. held: what an evaluation is
+    of, where arguments ask for one. rates: learning rates of parts (training.tuning.optimizer.set_rates).
     """
 
     def __init__(
@@ -48,9 +52,12 @@ class StageTrainer(Trainer):
         steps: Steps,
         seed: int,
         resume: Path | None = None,
+        held: HeldOut | None = None,
+        rates: Mapping[str, float] | None = None,
         **more: Any,
     ) -> None:
-        super().__init__(model=model, args=args, train_dataset=steps, **more)
+        watched = held.steps if held is not None else None
+        super().__init__(model=model, args=args, train_dataset=steps, eval_dataset=watched, **more)
         self.model: Any
         self._steps, self._seed = steps, seed
         self.stats = StepStats()
@@ -58,12 +65,24 @@ class StageTrainer(Trainer):
         if resume is not None:
             self.first_step = int(read_json(resume / "trainer_state.json")["global_step"])
             self.stats = StepStats(**read_json(resume / STATS))
-        self._losses: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])  # task -> sum, samples
+        self._held, self._rates = held, rates or {}
+        self.outcome: Outcome | None = None  # of the last evaluation
+        self._losses = TaskLosses()
         self.add_callback(_CompleteCheckpoints(self))
+
+    @property
+    def pictures(self) -> int:
+        """How many there are to learn from; 0 for samples that are not of records."""
+        return len(getattr(self._steps.stream, "records", ()))
 
     def create_accelerator_and_postprocess(self) -> None:
         shard_on_cpus()
         super().create_accelerator_and_postprocess()
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        optimizer = super().create_optimizer(model)
+        set_rates(optimizer, self.model if model is None else model, self._rates)
+        return optimizer
 
     # What a step is.
 
@@ -117,16 +136,14 @@ class StageTrainer(Trainer):
                     loss = (losses * batch.weights).sum() * self.args.world_size
                 self._backward(loss)
             total += loss.detach()
-            self._keep(batch, losses.detach())
+            self._losses.add(batch, losses.detach())
         return total
 
     def _packed_step(self, model: nn.Module, packed: Any) -> Tensor:
         with self.accelerator.autocast():
             loss = packed.loss(self.accelerator.unwrap_model(model), self.args.device)
         self._backward(loss)
-        sums = self._losses[f"list of {packed.kind}"]
-        sums[0] += float(loss.detach())
-        sums[1] += 1
+        self._losses.add_one(f"list of {packed.kind}", float(loss.detach()))
         return loss.detach()
 
     def _backward(self, loss: Tensor) -> None:
@@ -140,33 +157,49 @@ class StageTrainer(Trainer):
         ddp = self.accelerator.distributed_type in (DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
         return self.accelerator.no_sync(model) if ddp and not last else nullcontext()
 
-    # Losses by task.
-
-    def _keep(self, batch: Batch, losses: Tensor) -> None:
-        answers = (batch.targets != IGNORED).sum(1).clamp(min=1)
-        for task, mean, weight in zip(
-            batch.tasks, (losses.sum(1) / answers).tolist(), batch.weights.sum(1).tolist(), strict=True
-        ):
-            if weight:  # a device without samples of its own repeats one, with weight 0
-                self._losses[task][0] += mean
-                self._losses[task][1] += 1
-
-    def take_losses(self) -> dict[str, float]:
-        """Mean loss of each task's samples since the last call, over all processes; call it on all of them."""
-        local = [{task: list(pair) for task, pair in self._losses.items()}]
-        processes = gather_object(local) if self.args.world_size > 1 else local
-        self._losses.clear()
-        sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-        for process in processes:
-            for task, (total, count) in process.items():
-                sums[task][0] += total
-                sums[task][1] += count
-        return {task: total / count for task, (total, count) in sorted(sums.items())}
-
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
-            logs |= {f"loss/{task}": value for task, value in self.take_losses().items()}
+            logs |= {
+                f"loss/{task}": value for task, value in self._losses.take(self.args.world_size)[1].items()
+            }
         super().log(logs, start_time)
+
+    # Evaluation, of people held out.
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """transformers calls it when it is due, and chooses the best checkpoint by what it returns."""
+        assert self._held is not None
+        self.model_wrapped.eval()
+        with torch.no_grad():
+            outcome = outcome_of(*self._held_out_losses(self._held.steps), self._questions(self._held))
+        self.outcome = outcome
+        metrics = outcome.metrics()
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _held_out_losses(self, steps: Steps) -> tuple[float, dict[str, float]]:
+        losses = TaskLosses()
+        for number in range(len(steps)):
+            for batch in steps[number].batches:
+                batch = batch.to(self.args.device)
+                with self.compute_loss_context_manager():
+                    logits = self.model_wrapped(**batch.model_inputs()).logits
+                losses.add(batch, token_losses(logits, batch))
+        return losses.take(self.args.world_size)
+
+    def _questions(self, held: HeldOut) -> list[Question]:
+        """How each question of the lists fared; processes take lists by turns."""
+        model = bare(self.accelerator.unwrap_model(self.model))
+        own: list[Question] = []
+        if held.lists is None:
+            return own
+        for number in range(self.args.process_index, held.count, self.args.world_size):
+            packed = held.lists.draw(number)
+            with self.accelerator.autocast():
+                odds = packed.odds(model)
+            own += questions_of(packed, odds.float().cpu().numpy())
+        return gather_object(own) if self.args.world_size > 1 else own
 
     # Checkpoints.
 
@@ -198,9 +231,50 @@ class StageTrainer(Trainer):
             for name, parameter in trained.items():
                 parameter.copy_(saved[name])
 
+    # As above: what it looks for are whole models.
+    def _load_best_model(self) -> None:
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            super()._load_best_model()
+        else:
+            self._load_from_checkpoint(str(self.state.best_model_checkpoint))
+
+
+class TaskLosses:
+    """Sums of samples' losses, by task."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])  # sum, samples
+
+    def add(self, batch: Batch, losses: Tensor) -> None:
+        """A pass. losses: as `token_losses` gives them; a sample's is the mean over its answer."""
+        answers = (batch.targets != IGNORED).sum(1).clamp(min=1)
+        for task, mean, weight in zip(
+            batch.tasks, (losses.sum(1) / answers).tolist(), batch.weights.sum(1).tolist(), strict=True
+        ):
+            if weight:  # a device without samples of its own repeats one, with weight 0
+                self.add_one(task, mean)
+
+    def add_one(self, task: str, loss: float) -> None:
+        self._sums[task][0] += loss
+        self._sums[task][1] += 1
+
+    def take(self, processes: int) -> tuple[float, dict[str, float]]:
+        """Mean loss of the samples since the last call, and of each task's, over so many processes, all of which
+        call it."""
+        local = [{task: list(pair) for task, pair in self._sums.items()}]
+        gathered = gather_object(local) if processes > 1 else local
+        self._sums.clear()
+        sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        for process in gathered:
+            for task, (total, count) in process.items():
+                sums[task][0] += total
+                sums[task][1] += count
+        whole = sum(total for total, _ in sums.values()) / max(1.0, sum(count for _, count in sums.values()))
+        return whole, {task: total / count for task, (total, count) in sorted(sums.items())}
+
 
 class _CompleteCheckpoints(TrainerCallback):
-    """Marks a checkpoint as complete once all of it is on disk, and then removes the older ones."""
+    """Marks a checkpoint as complete once all of it is on disk, and then removes the older ones, but for the best."""
 
     def __init__(self, trainer: StageTrainer) -> None:
         self.trainer = trainer
@@ -223,8 +297,9 @@ class _CompleteCheckpoints(TrainerCallback):
             folder = work / f"checkpoint-{state.global_step}"
             sync_tree(folder)
             write_json(folder / STATS, asdict(self.trainer.stats))
+            best = Path(str(state.best_model_checkpoint)).name
             for older in work.glob("checkpoint-*"):
-                if older != folder:
+                if older != folder and older.name != best:
                     shutil.rmtree(older, ignore_errors=True)
         wait_for_everyone()
 
@@ -260,6 +335,12 @@ def last_checkpoint(work: Path) -> Path | None:
         if folder.name.removeprefix("checkpoint-").isdigit() and (folder / STATS).is_file()
     ]
     return max(complete, key=lambda folder: int(folder.name.removeprefix("checkpoint-")), default=None)
+
+
+def weights_are_shared_out() -> bool:
+    """Whether `accelerate launch` was told to give each process a part of the weights: FSDP or DeepSpeed."""
+    names = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
+    return any(os.environ.get(name, "false").lower() == "true" for name in names)
 
 
 def shard_on_cpus() -> None:
