@@ -169,23 +169,24 @@ def test_words_alone_are_clips(store, clip, reid, tmp_path):
 
 def test_words_beside_a_picture_are_added_in_standard_deviations(store, clip, reid, tmp_path):
     query = Query(wanted=RED_JACKET, references=(Reference(image_id=7),))
-    for model, weight in (
-        (None, TEXT_WEIGHT),
-        (tuned(tmp_path / "m", (clip, -1, {}), (reid, -1, {"text_weight": 0.2})), 0.2),
+    own = {"text_weight": 0.2, "stated_share": 0.1}
+    for model, weight, share in (
+        (None, TEXT_WEIGHT, 0.0),
+        (tuned(tmp_path / "m", (clip, -1, {}), (reid, -1, own)), 0.2, 0.1),
     ):
         engine = Engine(store, clip, model, reid=reid)
-        trace = engine.trace(query)
-        ids = trace.prefiltered.ids
-        described = clip.encode_texts([trace.description])[0]
+        found = engine.find_candidates(query)
+        ids = found.prefiltered.ids
+        described = clip.encode_texts([found.query.description])[0]
         by_clip = engine.clip_attributes.appearance(store.vectors(ids))
-        words = text_similarity(by_clip, described, RED_JACKET, ()).astype(float)
+        words = text_similarity(by_clip, described, RED_JACKET, (), share).astype(float)
         pictures = (store.vectors(ids, "reid") @ store.vectors([7], "reid")[0]).astype(float)
         summed = weight * (words - words.mean()) / words.std()
         summed += (1 - weight) * (pictures - pictures.mean()) / pictures.std()
-        assert trace.prefiltered.similarities == pytest.approx(np.tanh(summed / 4), abs=1e-4)
+        assert found.prefiltered.similarities == pytest.approx(np.tanh(summed / 4), abs=1e-4)
         assert (np.diff(summed) < 1e-4).all()
         names = [encoder_key(one.name, one.version) for one in (reid, clip)]
-        assert trace.prefiltered.encoder == " + ".join(names)
+        assert found.prefiltered.encoder == " + ".join(names)
 
 
 def test_the_calibration_of_a_picture_is_the_re_id_encoders(store, clip, reid, tmp_path):
@@ -208,7 +209,8 @@ def test_attributes_are_read_off_clips_vectors_only(store, clip, reid, tmp_path)
     key = encoder_key(clip.name, clip.version)
     model = tuned(
         tmp_path / "m",
-        (reid, -1, {"attribute_score": 0.5, "attribute_share": 0.5}),
+        (clip, -1, {}),
+        (reid, -1, {"yes_logit": 1.0, "attribute_score": 0.5, "attribute_share": 0.5}),
         fusion_weights={key: dict.fromkeys(KINDS, (30.0, 1.0))},
         affinity={key: {"both": AffinityWeights(1, 1, -1), "model": AffinityWeights(0, 1, -1)}},
     )
@@ -219,11 +221,10 @@ def test_attributes_are_read_off_clips_vectors_only(store, clip, reid, tmp_path)
     ):
         trace = engine.trace(query)
         assert np.array_equal(trace.fused.similarity, trace.prefiltered.similarities[:K])
-        assert np.isfinite(trace.fused.attribute_score).all() and trace.fused.attribute_score.any()
+        score = engine.find_candidates(query).candidates.attribute_score
+        assert np.isfinite(score).all() and score.any()
         assert trace.fused.affinity is not None and trace.fused.affinity.shape == (K, K)
         assert engine.search(query).calibrated
-        without = Engine(store, clip, model, k=K).trace(query)
-        assert without.calibration is None
     assert (
         engine.read([Reference(image_id=7)])[0] == Engine(store, clip, model).read([Reference(image_id=7)])[0]
     )
