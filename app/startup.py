@@ -86,6 +86,7 @@ def open_engine(settings: Settings) -> Engine:
 
 
 def _open(settings: Settings) -> Engine:
+    from app.model.checkpoint import is_calibrated
     from app.model.reid_model import ReidModel
     from app.model.token_budget import TokenBudget
     from app.retrieval.engine import Engine
@@ -108,6 +109,12 @@ def _open(settings: Settings) -> Engine:
     if settings.has_model:
         tokens = TokenBudget(settings.token_cache_bytes)
         model = ReidModel.load(settings.model, device=device, four_bit=settings.four_bit, tokens=tokens)
+        if not is_calibrated(model.manifest, encoder.name, encoder.version):
+            remark(
+                f"{settings.model} is not calibrated with {settings.clip}: its candidates have no confidence; "
+                f"`python -m training calibrate --model {settings.model} --clip {settings.clip} --gallery FILE` "
+                "calibrates it on people whose identities are known"
+            )
     ranker = cast("RankerName | None", settings.ranker or None)
     engine = Engine(store, encoder, model, reid=reid, k=settings.k, tau=settings.tau, ranker=ranker)
     remark(f"Ranked by {engine.ranker.name}." + f" {engine.ranker.note}".rstrip())

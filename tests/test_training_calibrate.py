@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.retrieval.calibration import clip_log_odds, log_odds, sigmoid
-from training.calibrate import fit, fit_monotone, fit_threshold, mix
+from training.calibration.fit import fit, fit_monotone, fit_threshold, mix
 
 
 def drawn(count=4000, seed=0, word=0.8, similarity=6.0, bias=-2.0):

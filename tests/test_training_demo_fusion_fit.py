@@ -10,20 +10,20 @@ from app.model.vocabulary import KINDS
 from app.retrieval.attribute_probs import by_kinds, joint_probs
 from app.retrieval.calibration import clip_log_odds, log_odds, sigmoid
 from tests.tiny_pool import tiny_pool
-from training.calibrate import fit
-from training.demo.fusion_fit import (
+from training.calibration.by_kind import (
     CHANCE,
     FALSE_ALARMS,
     HOPELESS,
     SHOWN,
     Pairs,
-    _fit_kind,
-    _least_alarming,
-    _worth_asking,
-    fit_affinity,
-    fit_fusion_weights,
+    average_precision,
+    fit_kind,
+    least_alarming,
+    worth_asking,
 )
-from training.demo.searches import MAKES, VIEWS, average_precision, searches, split_pool
+from training.calibration.fit import fit
+from training.demo.fusion_fit import fit_affinity, fit_fusion_weights
+from training.demo.searches import MAKES, VIEWS, searches, split_pool
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_whoever_is_searched_for_is_there_or_is_not(pool, kind):
 @pytest.mark.parametrize("count", [1, 20, 59, 150, 400])
 def test_few_enough_are_alarmed_falsely(count):
     best = np.random.default_rng(count).permutation(np.linspace(0.1, 0.9, count))
-    below = int((best < _least_alarming(best)).sum())
+    below = int((best < least_alarming(best)).sum())
 
     def chance(most):
         """Of so few alarms or fewer, where FALSE_ALARMS of the searches are."""
@@ -176,9 +176,9 @@ def test_who_is_told_of_in_many_words_is_not_said_to_be_absent_for_it():
         replace(one, fused=one.fused - 0.3 * told, rarity=2.0 * told + np.zeros(one.fused.shape))
         for one in (there, gone)
     )
-    found, figures = _fit_kind(there, gone, (0.5, 0.0))
+    found, figures = fit_kind(there, gone, (0.5, 0.0))
     assert found.rarity == pytest.approx(found.similarity * 0.15, rel=0.1)
-    blind, without = _fit_kind(*(replace(one, rarity=0 * one.rarity) for one in (there, gone)), (0.5, 0.0))
+    blind, without = fit_kind(*(replace(one, rarity=0 * one.rarity) for one in (there, gone)), (0.5, 0.0))
     assert blind.rarity == 0
     assert figures["absent_found"] > without["absent_found"] + 0.2
 
@@ -194,7 +194,7 @@ def test_who_is_told_of_in_many_words_is_not_said_to_be_absent_for_it():
 def test_what_helps_gets_weight_and_the_first_page_is_calibrated(trust):
     rng = np.random.default_rng(5)
     there, gone, more = (pairs(rng, present, trust) for present in (True, False, True))
-    found, figures = _fit_kind(there, gone, (0.4, 0.8))
+    found, figures = fit_kind(there, gone, (0.4, 0.8))
     assert (found.text_weight, found.attribute_share) == (0.4, 0.8)
     assert (found.attribute_score > 0.1) == (trust["attribute_scores"] > 0)
     assert (found.yes_logit > 0) == (trust["yes_logits"] > 0)
@@ -222,7 +222,7 @@ def test_no_crop_is_left_unasked_that_clip_gives_a_chance():
     for gap in (0.1, 0.6):  # the kinds overlap, or lie far apart
         similarities = gap * same + rng.normal(0, 0.1, 5000)
         by_clip = fit(np.zeros(5000), similarities, same, parts=(0.0, 1.0))
-        tau = _worth_asking(by_clip, similarities[same])
+        tau = worth_asking(by_clip, similarities[same])
         assert (similarities[same] > tau).mean() >= 0.99
         unasked = sigmoid(clip_log_odds(by_clip, similarities[similarities <= tau]))
         assert unasked.max(initial=0) <= HOPELESS + 1e-6

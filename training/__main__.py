@@ -12,9 +12,12 @@ from training.commands import Command
 # run(chosen) -> exit code; one of several has COMMANDS, by name.
 COMMANDS = {
     "build": "datasets",
+    "calibrate": "calibrate",
     "caption": "datasets",
+    "compare": "compare",
     "datasets": "datasets",
     "demo": "demo",
+    "draw": "draw",
     "evaluate": "evaluate",
     "filter": "datasets",
     "gallery": "demo",

@@ -218,6 +218,11 @@ class CheckpointManifest:
         return write_json(Path(folder) / FILE_NAME, asdict(self))
 
 
+def is_calibrated(manifest: CheckpointManifest | None, encoder_name: str, encoder_version: str) -> bool:
+    """Whether anything was fitted with this encoder."""
+    return manifest is not None and encoder_key(encoder_name, encoder_version) in manifest.calibrations
+
+
 def encoder_key(name: str, version: str) -> str:
     """How calibrations name an encoder: "name@version"."""
     return f"{name}@{version}"

@@ -1,4 +1,4 @@
-"""From the model's answer and a similarity to a probability, by the weights that training.calibrate fitted.
+"""From the model's answer and a similarity to a probability, by the weights that training.calibration fitted.
 
 Weights are never negative, so that P(yes) can only help: where it says nothing, the fit gives it a weight of 0 and
 CLIP's order stands.

@@ -17,7 +17,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from app.cards import Card, camera_name
 from app.chat.chips import Chip
 from app.chat.reply import labels_of
-from app.model.checkpoint import encoder_key
+from app.model.checkpoint import is_calibrated
 from app.retrieval.comparison import Comparison
 from app.retrieval.engine import Engine
 from app.retrieval.ranking import Ranking
@@ -77,7 +77,7 @@ def _model_in_words(engine: Engine) -> dict[str, str]:
         cautions.append(ranker.note)
     elif ranker.name != FUSED:
         cautions.append(f"Ranked by {ranker.name}: candidates have a rank, and no confidence.")
-    elif manifest is None or encoder_key(encoder.name, encoder.version) not in manifest.calibrations:
+    elif not is_calibrated(manifest, encoder.name, encoder.version):
         cautions.append(UNCALIBRATED)
     elif engine.reid and encoder_key(engine.reid.name, engine.reid.version) not in manifest.calibrations:
         cautions.append(UNCALIBRATED_PICTURES)

@@ -243,6 +243,10 @@ def _run_publish(chosen: argparse.Namespace) -> int:
         remark(str(error))
         return 2
     print(f"{out}: open it with `python app.py --model {out}`")
+    calibrate = f"python -m training calibrate --model {out} --clip CLIP"
+    print(
+        f"Its confidences are not calibrated yet: `{calibrate}` with --data NAME --root DIR, or --gallery FILE"
+    )
     return 0
 
 

@@ -24,13 +24,14 @@ from app.model.vocabulary import KINDS
 from app.retrieval.attribute_probs import ClipAttributes, by_kinds, gallery_priors
 from gallery_store.encoder import ClipEncoder
 from gallery_store.files import write_file
+from training.calibration.by_kind import average_precision
 from training.demo.clip import SHARPNESS
 from training.demo.fusion_fit import CANDIDATES, PRESENT_SHARE
 from training.demo.language import train_stage
 from training.demo.learning import LearningLog
 from training.demo.pool import Pool, PoolSpec
 from training.demo.recipe import KNOWS, MODEL_NAME, StepBudget, demo_stages, load, save
-from training.demo.searches import MAKES, PoolGallery, PoolSearch, average_precision, searches, split_pool
+from training.demo.searches import MAKES, PoolGallery, PoolSearch, searches, split_pool
 from training.tuning.origin import take_decoder
 
 ARMS = {

@@ -4,9 +4,8 @@ how far each reader of attributes is trusted, when crops show one outfit, and a 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -36,54 +35,17 @@ from app.retrieval.attribute_probs import (
     gallery_priors,
     rarity,
 )
-from app.retrieval.calibration import clip_log_odds, log_odds, sigmoid
 from gallery_store.encoder import ClipEncoder
-from training.calibrate import fit, fit_threshold, mix
+from training.calibration.by_kind import Pairs, average_precision, fit_kind
+from training.calibration.fit import fit
 from training.demo.clip import SHARPNESS
 from training.demo.learning import LearningLog
 from training.demo.pool import Pool
-from training.demo.searches import (
-    MAKES,
-    STATED_SHARE,
-    PoolGallery,
-    PoolSearch,
-    average_precision,
-    searches,
-    split_pool,
-)
+from training.demo.searches import MAKES, STATED_SHARE, PoolGallery, PoolSearch, searches, split_pool
 
 QUERIES, CANDIDATES = 400, 64
-SHOWN = 12  # the first page: where a confidence is looked at, it shall be right
-FALSE_ALARMS = 0.05  # the share of searches whose person is there that may be told "nobody fits"
-CHANCE = 0.05  # that so few false alarms come about at a greater share
-MISSED = 0.01  # of the true crops, by a tau at most this high
-HOPELESS = 0.001  # a chance of a match, by CLIP alone: below it a crop is not worth asking about
 PRESENT_SHARE = 0.5  # of the families: the gallery; searches for the others are searches for the absent
-YES_SHARES = np.linspace(0, 1, 21)
-# Not 1: the weight of the attribute scores is a multiple of that of "Yes".
-SCORE_SHARES = np.append(YES_SHARES[:-1], 0.99)
 PRIOR = 2e-3  # pulls towards CLIP alone: keeps the weights finite where everything is read rightly
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """What was found for one kind of query: arrays (queries, CANDIDATES), and CLIP's over the whole gallery.
-
-    yes_logits: logit("Yes") - logit("No"). attribute_scores: how well the attributes fit that the model reads.
-    similarities: CLIP's; fused: with what the model reads, and with the same outfit's other crops. rarity: of the
-    attributes that a query names, the same for all of its candidates. same, unsure: bool. true_similarities: of all
-    right crops.
-    """
-
-    yes_logits: np.ndarray
-    attribute_scores: np.ndarray
-    similarities: np.ndarray
-    fused: np.ndarray
-    rarity: np.ndarray
-    same: np.ndarray
-    unsure: np.ndarray
-    true_similarities: np.ndarray
-    mAP: dict[str, float]
 
 
 def fit_demo(folder: Path, clip: Path, pool: Pool, log: LearningLog) -> dict[str, Any]:
@@ -112,7 +74,8 @@ def fit_demo(folder: Path, clip: Path, pool: Pool, log: LearningLog) -> dict[str
         shares = _shares(kind, searched, present)
         there = _ask(model, searched, pictures, present, shares)
         gone = _ask(model, searched, pictures, absent, shares)
-        fitted[kind], figures[kind] = _fit_kind(there, gone, shares)
+        calibration, figures[kind] = fit_kind(there, gone, shares)
+        fitted[kind] = replace(calibration, stated_share=STATED_SHARE)
         log.write(stage="calibrate", kind=kind, **figures[kind])
     manifest = CheckpointManifest.read(folder)
     assert manifest is not None
@@ -179,106 +142,6 @@ def _ask(
         true_similarities=np.concatenate(true),
         mAP={"clip_gallery_mAP": float(np.nanmean(clip_ap)) if np.isfinite(clip_ap).any() else 0.0},
     )
-
-
-def _fit_kind(there: Pairs, gone: Pairs, shares: tuple[float, float]) -> tuple[Calibration, dict[str, float]]:
-    """The calibration of one kind of query, and what it comes to. shares: of the text and of the attributes."""
-    read = _best_share(there, there.attribute_scores, there.yes_logits, SCORE_SHARES)
-    ratio = np.divide(*mix(there.attribute_scores, there.yes_logits, read))
-    asked = there
-    there, gone = (replace(p, yes_logits=p.yes_logits + ratio * p.attribute_scores) for p in (there, gone))
-    parts = mix(there.yes_logits, there.fused, _best_share(there, there.yes_logits, there.fused, YES_SHARES))
-    sure = ~there.unsure
-    by_clip = fit(there.yes_logits[sure], there.similarities[sure], there.same[sure], parts=(0.0, 1.0))
-    order = np.argsort(-(parts[0] * there.yes_logits + parts[1] * there.fused), axis=1, kind="stable")[
-        :, :SHOWN
-    ]
-    logits, fused, rare, same, known = (
-        np.take_along_axis(array, order, 1)
-        for array in (there.yes_logits, there.fused, there.rarity, there.same, sure)
-    )
-    shown = fit(logits[known], fused[known], same[known], parts=parts, rarity=rare[known])
-    calibration = replace(
-        shown,
-        clip_similarity=by_clip.clip_similarity,
-        clip_bias=by_clip.clip_bias,
-        tau=_worth_asking(by_clip, there.true_similarities),
-        text_weight=shares[0],
-        attribute_share=shares[1],
-        attribute_score=float(ratio),
-        stated_share=STATED_SHARE,
-    )
-    best_there, best_gone = _best(calibration, there), _best(calibration, gone)
-    threshold = min(fit_threshold(best_there, best_gone), _least_alarming(best_there))
-    return replace(calibration, threshold=threshold), {
-        **_mean_ap(calibration, there),
-        "pairwise_mAP": _within(asked, asked.yes_logits),
-        "attribute_score_mAP": _within(asked, asked.attribute_scores),
-        "false_alarms": float((best_there < threshold).mean()),
-        "absent_found": float((best_gone < threshold).mean()),
-    }
-
-
-def _best_share(pairs: Pairs, first: np.ndarray, second: np.ndarray, shares: np.ndarray) -> float:
-    """Of these shares of `first`, ascending from 0, the one that ranks the candidates best with the rest of `second`.
-
-    0 where it does not clearly help: of twenty shares one is the best by chance alone, so its gain must be twice
-    its standard error.
-    """
-    precisions = []
-    for share in shares:
-        one, other = mix(first, second, float(share))
-        both = one * first + other * second
-        precisions.append(average_precision(both, pairs.same, pairs.unsure))
-    gains = np.array(precisions) - precisions[0]
-    gains = gains[:, np.isfinite(gains[0])]
-    best = int(gains.mean(1).argmax())
-    error = gains[best].std() / max(1, gains.shape[1]) ** 0.5
-    return float(shares[best]) if gains[best].mean() > 2 * error else 0.0
-
-
-def _worth_asking(by_clip: Calibration, true_similarities: np.ndarray) -> float:
-    """tau, -1..1: few true crops are missed, and none that CLIP gives a chance; those in infrared are few here, and
-    the least similar."""
-    hopeless = (math.log(HOPELESS / (1 - HOPELESS)) - by_clip.clip_bias) / max(by_clip.clip_similarity, 1e-9)
-    tau = min(float(np.quantile(true_similarities, MISSED)), hopeless) - 1e-6
-    return float(np.clip(tau, -1, 1))
-
-
-def _least_alarming(best: np.ndarray) -> float:
-    """The greatest threshold with so few searches below it that more than FALSE_ALARMS of all would be unlikely.
-
-    best: the first candidate's probability of searches whose person is there. By the binomial distribution.
-    """
-    count, cumulated, allowed = len(best), 0.0, 0
-    for below in range(count):
-        cumulated += math.comb(count, below) * FALSE_ALARMS**below * (1 - FALSE_ALARMS) ** (count - below)
-        if cumulated > CHANCE:
-            break
-        allowed = below
-    return float(np.sort(best)[allowed])
-
-
-def _best(calibration: Calibration, pairs: Pairs) -> np.ndarray:
-    """The best candidate's probability of each search."""
-    return sigmoid(log_odds(calibration, pairs.yes_logits, pairs.fused, pairs.rarity)).max(1)
-
-
-def _mean_ap(calibration: Calibration, pairs: Pairs) -> dict[str, float]:
-    """Mean AP within the candidates, by CLIP, by "Yes" with the attribute score, by both readers without it, and as the
-    app ranks."""
-    rows = {
-        "clip": clip_log_odds(calibration, pairs.similarities),
-        "model": pairs.yes_logits,
-        "readers": pairs.fused,
-        "fused": log_odds(calibration, pairs.yes_logits, pairs.fused),
-    }
-    return {f"{name}_mAP": _within(pairs, scores) for name, scores in rows.items()} | pairs.mAP
-
-
-def _within(pairs: Pairs, scores: np.ndarray) -> float:
-    """Mean AP within the candidates."""
-    return float(np.nanmean(average_precision(scores, pairs.same, pairs.unsure)))
 
 
 def fit_fusion_weights(

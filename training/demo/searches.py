@@ -25,8 +25,8 @@ from app.retrieval.attribute_probs import (
 )
 from app.retrieval.fusion import picture_similarity, text_similarity
 from gallery_store.encoder import ClipEncoder
+from training.calibration.by_kind import average_precision
 from training.demo.pool import Pool
-from training.evaluation.metrics import Relevance, rank
 from training.synthetic.captions import fragment
 from training.synthetic.truth import TOLD_CHANGES, satisfies, value_indices
 
@@ -134,11 +134,6 @@ MAKES: dict[KindOfQuery, Make] = {
 
 def _attributes(stated: dict[str, str]) -> tuple[Attribute, ...]:
     return tuple(Attribute(kind, value) for kind, value in stated.items())
-
-
-def average_precision(scores: np.ndarray, same: np.ndarray, unsure: np.ndarray) -> np.ndarray:
-    """float64 (Q,): of each query, without the unsure; NaN where nothing matches. scores, same, unsure: (Q, n)."""
-    return rank(scores, Relevance.by_masks(same, unsure)).ap
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from app.model.checkpoint import CheckpointManifest, ModelError
 from app.model.loading import find_checkpoint, load_weights
 from app.model.pictures import ImageRule
 from gallery_store.files import replacing_folder, write_file
+from training.calibration.card import calibration_note
 from training.stages import Stage
 from training.tuning.failures import TuningError
 from training.tuning.optimizer import BOARD
@@ -280,19 +281,13 @@ def model_card(manifest: CheckpointManifest, *, adapter: bool) -> str:
         "",
         f"It is shown pictures as its last stage was: {manifest.image_rule}.",
         "",
-        _calibrated(manifest),
+        calibration_note(manifest),
         "",
     ]
     for stage in manifest.stages:
         lines += _stage_table(stage)
     lines += ["`losses.png` shows the last stage's losses; `chatreid.json` has all of this as data.", ""]
     return "\n".join(header + lines)
-
-
-def _calibrated(manifest: CheckpointManifest) -> str:
-    if manifest.calibrations:
-        return f"Its confidences are calibrated for {', '.join(sorted(manifest.calibrations))}."
-    return "Its confidences are **not calibrated** yet: the app serves it uncalibrated, and says so."
 
 
 def _stage_table(stage: Mapping[str, Any]) -> list[str]:

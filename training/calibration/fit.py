@@ -1,4 +1,5 @@
-"""Fits the weights that turn the model's "Yes" and CLIP's cosine into a probability (app.retrieval.calibration).
+"""The fits behind a calibration: weights that turn the model's "Yes" and CLIP's cosine into a probability
+(app.retrieval.calibration), and the threshold of "nobody fits".
 
 They are fitted on people that neither model was taught on. No weight is negative, so that a signal can only help:
 where it says nothing, its weight is exactly 0 and the order of the others stands.

@@ -1,0 +1,316 @@
+"""Calibrates a checkpoint: searches by the engine for half of the people, the fit, searches for the others, the
+manifest.
+
+A work folder beside the checkpoint, CHECKPOINT.calibration, has what came out (result.json, reliability.png) and, until
+it is done, `running`, in which a killed run goes on:
+
+    plan.json         what is calibrated; another one in the same folder is refused
+    fit/, measure/    searches in blocks, as training.evaluation.harness keeps them
+    finished/         the new manifest, until it stands in the checkpoint
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from app.model.checkpoint import (
+    FILE_NAME,
+    KINDS_OF_QUERY,
+    Calibration,
+    CheckpointManifest,
+    KindOfQuery,
+    ModelError,
+    encoder_key,
+)
+from app.model.loading import find_checkpoint
+from app.model.pictures import Picture
+from app.model.reid_model import ReidModel
+from app.retrieval.engine import Engine
+from app.retrieval.query import Query, Reference
+from gallery_store.console import StepProgress, remark, step_progress
+from gallery_store.files import write_file, write_json
+from training.calibration.audit import JudgedInApp
+from training.calibration.by_kind import SHOWN, JudgedPairs, average_precision, clearly_best, fit_kind
+from training.calibration.card import note_in_card
+from training.calibration.found import RANKERS, Found, found, measured, pairs_of, weighed
+from training.calibration.plot import reliability_plot
+from training.calibration.searches import CalibrationError, Searches, check, halves, searches
+from training.datasets.record import Record
+from training.evaluation.harness import begin, search_all
+from training.evaluation.workers import Models, Workers
+
+FEWEST_SEARCHES = 10  # of a kind, in each half
+TEXT_WEIGHTS = (0.5, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9)  # the first where no other is clearly better
+RESULT, PLOT = "result.json", "reliability.png"
+# Asks everything of every candidate: what is worth nothing is only known afterwards. A similarity is -1 or more.
+_ASK_ALL = Calibration(
+    yes_logit=1.0, similarity=1.0, bias=0.0, clip_similarity=1.0, clip_bias=0.0, tau=-2.0, threshold=0.0
+)
+
+
+@dataclass(frozen=True)
+class CalibrationPlan:
+    """models: which ones, and how a search is cut. records: the people. source: what they are called in the manifest.
+
+    share: of the people to fit on, the others are measured on. queries: searches of each kind in each half, at most.
+    """
+
+    models: Models
+    records: tuple[Record, ...]
+    source: str
+    share: float = 0.5
+    queries: int = 200
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise CalibrationError(f"--share-for-fit lies between 0 and 1, not at {self.share}")
+        if self.queries < FEWEST_SEARCHES:
+            raise CalibrationError(f"--queries is {FEWEST_SEARCHES} or more, not {self.queries}")
+        check(self.records)
+
+    @property
+    def folder(self) -> Path:
+        """The checkpoint's own. Raises CalibrationError for a hub name, ModelError where there is no checkpoint."""
+        folder = find_checkpoint(self.models.model or "").folder
+        if folder is None:
+            raise CalibrationError(
+                f"{self.models.model} is a name on the hub, and a calibration is kept in the checkpoint's folder: "
+                f"download it first (`hf download {self.models.model} --local-dir DIR`), and name that folder"
+            )
+        return folder.resolve()
+
+    @property
+    def work(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.calibration")
+
+    def to_json(self) -> dict[str, Any]:
+        people = hashlib.sha256("\n".join(map(repr, self.records)).encode()).hexdigest()
+        models = asdict(self.models) | {"model": str(self.folder)}
+        return {**models, "people": people, "share": self.share, "queries": self.queries}
+
+
+def calibrate(
+    plan: CalibrationPlan,
+    *,
+    resume: bool = False,
+    judged: JudgedInApp | None = None,
+    progress: StepProgress | None = None,
+) -> dict[str, Any]:
+    """Fit, measure, and write the checkpoint's manifest, in one step.
+
+    Args:
+        resume: go on with what was killed, if anything was. judged: pairs that operators judged, to fit on too.
+
+    Returns:
+        As result.json has it: kinds (by kind of query, training.calibration.found.Measured), people, queries, work.
+
+    Raises:
+        CalibrationError, HarnessError, ModelError, EncoderError, DataSetError: one sentence each.
+    """
+    running = plan.work / "running"
+    if not resume and running.is_dir() and any(running.iterdir()):
+        raise CalibrationError(
+            f"a calibration has begun in {running}; go on with it by --resume, or remove that folder"
+        )
+    begin(running, plan.to_json() | {"judged": judged.count if judged else 0})
+    finished = running / "finished"
+    if (finished / FILE_NAME).is_file():
+        result = json.loads((plan.work / RESULT).read_text("utf-8"))
+    else:
+        result = _calibrated(plan, running, finished, judged, progress or step_progress())
+    manifest = CheckpointManifest.read(finished)
+    assert manifest is not None
+    manifest.write(plan.folder)
+    note_in_card(plan.folder / "README.md", manifest)
+    shutil.rmtree(running)
+    return cast("dict[str, Any]", result)
+
+
+def _calibrated(
+    plan: CalibrationPlan,
+    running: Path,
+    finished: Path,
+    judged: JudgedInApp | None,
+    progress: StepProgress,
+) -> dict[str, Any]:
+    """All but the last step. The new manifest is written last."""
+    fit_on, measure_on = halves(plan.records, plan.share)
+    to_fit, to_measure = (searches(records, plan.queries) for records in (fit_on, measure_on))
+    kinds = _kinds(to_fit, to_measure)
+    with Workers(plan.models) as workers:
+        engines = _Engines(plan, workers, running, kinds, progress)
+        of_fit = engines.ask("fit", to_fit, engines.draft)
+        fitted = {
+            kind: engines.fitted(kind, of_fit[kind], judged.pairs(kind, workers.opened) if judged else None)
+            for kind in kinds
+        }
+        of_measure = engines.ask("measure", to_measure, engines.asking(fitted))
+        figures = {
+            kind: measured([weighed(one, fitted[kind]) for one in of_measure[kind]], fitted[kind])
+            for kind in kinds
+        }
+        before, key = engines.before, engines.key
+    result = {
+        "kinds": {kind: of.to_json() for kind, of in figures.items()},
+        "people": len({record.person for record in plan.records}),
+        "queries": len(to_fit.queries) + len(to_measure.queries),
+        "encoder": key,
+        "source": plan.source,
+        "share_for_fit": plan.share,
+    }
+    write_file(
+        plan.work / PLOT, reliability_plot({kind: (of.before, of.after) for kind, of in figures.items()})
+    )
+    write_json(plan.work / RESULT, result)
+    own = cast("Mapping[str, Any]", before.figures.get("calibration", {}))
+    replace(
+        before,
+        calibrations={**before.calibrations, key: {**before.calibrations.get(key, {}), **fitted}},
+        figures={**before.figures, "calibration": {**own, key: result}},
+    ).write(finished)
+    return result
+
+
+def _kinds(*halves: Searches) -> tuple[KindOfQuery, ...]:
+    """Those that both halves have enough searches of; says which are left as they are. Raises CalibrationError."""
+    enough = tuple(
+        kind for kind in KINDS_OF_QUERY if min(len(half.rows_of(kind)) for half in halves) >= FEWEST_SEARCHES
+    )
+    if not enough:
+        raise CalibrationError(
+            f"no kind of query has {FEWEST_SEARCHES} searches in each half of the people: more of them, seen by two "
+            "cameras or described in words, are needed"
+        )
+    for kind in KINDS_OF_QUERY:
+        if kind not in enough:
+            remark(
+                f"{kind}: these people allow fewer than {FEWEST_SEARCHES} searches in each half; not calibrated"
+            )
+    return enough
+
+
+class _Engines:
+    """The checkpoint with drafts of its calibrations: searches by the engine that operators get.
+
+    before: the checkpoint's own manifest, or a new one. draft: calibrations that ask everything of every candidate.
+    """
+
+    def __init__(
+        self,
+        plan: CalibrationPlan,
+        workers: Workers,
+        running: Path,
+        kinds: Sequence[KindOfQuery],
+        progress: StepProgress,
+    ) -> None:
+        self.workers, self.running, self.kinds, self.progress = workers, running, kinds, progress
+        encoder, model = workers.opened.encoder, workers.opened.model
+        assert model is not None
+        self.model = model
+        model.warm_up()
+        self.key = encoder_key(encoder.name, encoder.version)
+        checkpoint = find_checkpoint(plan.folder)
+        self.before = model.manifest or CheckpointManifest(
+            plan.folder.name, Path(checkpoint.base).name if checkpoint.folder else checkpoint.base
+        )
+        reads = _reads(model, plan.records)
+        self.draft: dict[KindOfQuery, Calibration] = {}
+        for kind in KINDS_OF_QUERY:
+            known = self.before.calibration(encoder.name, encoder.version, kind) or _ASK_ALL
+            self.draft[kind] = replace(
+                _ASK_ALL,
+                attribute_score=float(reads),
+                text_weight=known.text_weight,
+                attribute_share=known.attribute_share,
+                stated_share=known.stated_share,
+            )
+
+    def asking(self, fitted: Mapping[KindOfQuery, Calibration]) -> dict[KindOfQuery, Calibration]:
+        """As fitted, but that P(yes) is asked for where it has no weight too, and the attributes come unweighed."""
+        return self.draft | {
+            kind: replace(
+                calibration,
+                yes_logit=1.0,
+                similarity=1.0,
+                attribute_score=float(calibration.attribute_score > 0),
+            )
+            for kind, calibration in fitted.items()
+        }
+
+    def ask(
+        self, name: str, what: Searches, by: Mapping[KindOfQuery, Calibration]
+    ) -> dict[KindOfQuery, list[Found]]:
+        """Every search, by kind, with these calibrations."""
+        self.model.manifest = replace(self.before, calibrations={**self.before.calibrations, self.key: by})
+        hits = search_all(
+            what.queries,
+            what.gallery,
+            self.workers,
+            work=self.running / name,
+            rankers=tuple(RANKERS.values()),
+            progress=lambda step, done, total: self.progress(f"{name}: {step}", done, total),
+        )
+        every = list(found(what, hits))
+        return {kind: [every[row] for row in what.rows_of(kind).tolist()] for kind in self.kinds}
+
+    def fitted(self, kind: KindOfQuery, searches: list[Found], judged: JudgedPairs | None) -> Calibration:
+        """The calibration of one kind. Raises CalibrationError."""
+        draft = self.draft[kind]
+        weight, mixed = draft.text_weight, None
+        attributes = draft.attribute_share or draft.stated_share or self.key in self.before.fusion_weights
+        if kind == "image-plus-text" and not attributes:  # the cosines alone are put together
+            weight, mixed = self._text_weight(searches)
+        there, gone = pairs_of(searches, mixed)
+        try:
+            calibration, _ = fit_kind(there, gone, (weight, draft.attribute_share), judged)
+            return replace(calibration, stated_share=draft.stated_share)
+        except ValueError:
+            raise CalibrationError(
+                f"{kind}: among the first {SHOWN} candidates of all searches there are not both right and wrong ones, "
+                "so that there is nothing to fit; ask for more searches by --queries, or take another --clip"
+            ) from None
+
+    def _text_weight(self, searches: list[Found]) -> tuple[float, list[np.ndarray]]:
+        """The words' share with which CLIP ranks best, and each search's similarities float (U,) with it."""
+        engine = self.workers.opened.engine(self.running / "fit" / "gallery.db")
+        clip = Engine(engine.store, engine.encoder, None)
+        parts: list[tuple[np.ndarray, np.ndarray]] = []
+        for one in searches:
+            words = Query(one.query.wanted, one.query.unwanted, one.query.text)
+            pictures = Query(references=(Reference(image_id=one.subject),))
+            parts.append(
+                (_similarities(clip, words, one.hits.ids), _similarities(clip, pictures, one.hits.ids))
+            )
+        mixed = {w: [w * text + (1 - w) * picture for text, picture in parts] for w in TEXT_WEIGHTS}
+        same, unsure = (np.stack([getattr(one, what) for one in searches]) for what in ("right", "unsure"))
+        precisions = [
+            average_precision(np.nan_to_num(np.stack(mixed[w]), nan=-2.0), same, unsure) for w in TEXT_WEIGHTS
+        ]
+        best = TEXT_WEIGHTS[clearly_best(precisions)]
+        return best, mixed[best]
+
+
+def _similarities(clip: Engine, query: Query, ids: np.ndarray) -> np.ndarray:
+    """float32 (U,) to crops of these ids; NaN for the query's own."""
+    prefiltered = clip.trace(query).prefiltered
+    similarities = np.full(len(ids), np.nan, np.float32)
+    similarities[np.searchsorted(ids, prefiltered.ids)] = prefiltered.similarities
+    return similarities
+
+
+def _reads(model: ReidModel, records: Sequence[Record]) -> bool:
+    """Whether the model can be asked for attributes: its tokenizer tells their values apart."""
+    for record in records:
+        try:
+            return bool(np.isfinite(model.attribute_probs([Picture("probe", record.picture)])).all())
+        except ModelError:
+            return False
+    return False
