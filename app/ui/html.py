@@ -79,7 +79,7 @@ def _model_in_words(engine: Engine) -> dict[str, str]:
         cautions.append(f"Ranked by {ranker.name}: candidates have a rank, and no confidence.")
     elif not is_calibrated(manifest, encoder.name, encoder.version):
         cautions.append(UNCALIBRATED)
-    elif engine.reid and encoder_key(engine.reid.name, engine.reid.version) not in manifest.calibrations:
+    elif engine.reid and not is_calibrated(manifest, engine.reid.name, engine.reid.version):
         cautions.append(UNCALIBRATED_PICTURES)
     return {"name": name, "caution": " ".join(cautions)}
 
