@@ -7,7 +7,7 @@ import pytest
 from app.model.prompts import best_choice_prompt, pair_prompt
 from app.model.reid_model import BATCH as MODEL_BATCH
 from app.model.scoring import PromptTokens, pair_layout
-from app.retrieval.rankers import LIST_LENGTH
+from app.retrieval.tournament import LIST_LENGTH
 from app.settings import DEMO_MODEL
 from gallery_store.torchvision_mend import mend_torchvision
 from training.__main__ import main
