@@ -44,7 +44,7 @@ def tournament(
     """
     if count < 2:
         return np.zeros(count)
-    total = sum(min(length, ORDERS) for lists in _lengths(count, list_length) for length in lists)
+    total = question_count(count, list_length)
     questions: list[Shown] = []
     answers: list[np.ndarray] = []
     left = np.arange(count)
@@ -69,6 +69,11 @@ def tournament(
             return worth
         best = [sorted(shown, key=lambda one: -worth[one])[: _going_on(len(shown))] for shown in lists]
         left = np.array(sorted((one for some in best for one in some), key=lambda one: -worth[one]))
+
+
+def question_count(count: int, list_length: int = LIST_LENGTH) -> int:
+    """How many questions a tournament of `count` candidates asks."""
+    return sum(min(length, ORDERS) for lists in _lengths(count, list_length) for length in lists)
 
 
 def deal(candidates: np.ndarray, list_length: int) -> list[Shown]:

@@ -12,11 +12,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.retrieval.tournament import LIST_LENGTH, question_count
+
 if TYPE_CHECKING:
     from training.tuning.memory import Sizes
 
 BATCH = 32  # pairs, or pictures, in a pass: app.model.reid_model's
-LIST = 8  # candidates of a best-choice turn: app.retrieval.rankers' LIST_LENGTH
 # Tokens of the questions without their pictures, by the demo model's tokenizer; Qwen2's needs about as many.
 PREFIX, TAIL, CHOICE = 30, 6, 77
 
@@ -40,7 +41,7 @@ def passes(
     """What an evaluation computes, with a token cache that holds every crop.
 
     queries, gallery: how many there are. k: candidates of a query. picture: vision tokens of one. best_choice:
-    queries that it is asked for; a turn for each of their candidates.
+    queries that it is asked for, a tournament of their candidates each.
     """
     batches = math.ceil(k / BATCH)
     token = 2.0 * counts.decoder_linear
@@ -54,7 +55,11 @@ def passes(
         Passes("crops seen", seen, sight * new / seen),
         Passes("prefixes", queries, token * (PREFIX + picture)),
         Passes("pairs", queries * batches, token * (picture + TAIL) * k / batches),
-        Passes("best choice", best_choice * k, token * (CHOICE + (LIST + 1) * picture)),
+        Passes(
+            "best choice",
+            best_choice * question_count(k),
+            token * (CHOICE + (LIST_LENGTH + 1) * picture),
+        ),
     ]
 
 
