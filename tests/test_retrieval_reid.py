@@ -210,7 +210,7 @@ def test_attributes_are_read_off_clips_vectors_only(store, clip, reid, tmp_path)
     model = tuned(
         tmp_path / "m",
         (clip, -1, {}),
-        (reid, -1, {"yes_logit": 1.0, "attribute_score": 0.5, "attribute_share": 0.5}),
+        (reid, -1, {"attribute_score": 0.5, "attribute_share": 0.5}),
         fusion_weights={key: dict.fromkeys(KINDS, (30.0, 1.0))},
         affinity={key: {"both": AffinityWeights(1, 1, -1), "model": AffinityWeights(0, 1, -1)}},
     )
