@@ -38,3 +38,9 @@ def query_json(query: Query) -> dict[str, Any]:
         "confirmed": sorted(query.confirmed),
         "other_clothes": query.other_clothes,
     }
+
+
+def taken_back_json(before: Query, after: Query) -> dict[str, list[int]]:
+    """rejected, confirmed: the crops that were so before a step was undone, and are not any more; as far as any."""
+    ended = {"rejected": before.rejected - after.rejected, "confirmed": before.confirmed - after.confirmed}
+    return {what: sorted(crops) for what, crops in ended.items() if crops}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -125,8 +125,17 @@ class ChatService:
             raise Refused(f"There is no crop {int(number)} in the gallery.") from None
         return int(number)
 
-    def search(self, query: Query, session: ChatSession, progress: StepProgress | None) -> Ranking:
-        """Search, and leave the audit row. Waits while another search runs. Refused when it cannot be done."""
+    def search(
+        self,
+        query: Query,
+        session: ChatSession,
+        progress: StepProgress | None,
+        taken_back: Mapping[str, list[int]],
+    ) -> Ranking:
+        """Search, and leave the audit row. Waits while another search runs. Refused when it cannot be done.
+
+        taken_back: judgements that an undo ended (app.query_json); the audit keeps them with the search that followed.
+        """
         try:
             with self._searching:
                 ranking = self.engine.search(
@@ -138,7 +147,7 @@ class ChatService:
             self.store.record_search(
                 user=session.user,
                 reason=session.conversation.reason,
-                query=query_json(query),
+                query=query_json(query) | ({"taken_back": taken_back} if taken_back else {}),
                 shown=[candidate.image_id for candidate in ranking.candidates[:PAGE_OF_CARDS]],
                 seconds=ranking.timings.total,
                 case=session.conversation.case,

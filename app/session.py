@@ -18,7 +18,7 @@ from app.chat import conversation as chat
 from app.chat.conversation import Conversation
 from app.chat.reply import compare_text, reply
 from app.chat.search_state import ShownCandidate
-from app.query_json import query_json
+from app.query_json import query_json, taken_back_json
 from app.refused import Refused
 from app.retrieval.comparison import SURE_ENOUGH, Comparison, compare
 from app.retrieval.query import Query, Reference
@@ -188,7 +188,8 @@ class ChatSession:
             if direct is not None and not query.is_empty:
                 ranking, cards = self.ranking, self.cards[:PAGE_OF_CARDS]
             elif not query.is_empty:
-                ranking = self.service.search(query, self, progress)
+                taken_back = taken_back_json(self.query, query) if is_undo else {}
+                ranking = self.service.search(query, self, progress, taken_back)
                 candidates = ranking.candidates[:PAGE_OF_CARDS]
                 crops = self.service.crops_of(candidates)
                 cards = self.service.cards(candidates, crops)

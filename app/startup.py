@@ -16,6 +16,7 @@ from gallery_store.console import progress_bar, remark
 
 if TYPE_CHECKING:
     from app.retrieval.engine import Engine
+    from app.retrieval.reid import Uncalibrated
     from app.uploads import Uploads
     from gallery_store.encoder import ClipEncoder
     from gallery_store.reid_encoder import ReidEncoder
@@ -86,10 +87,10 @@ def open_engine(settings: Settings) -> Engine:
 
 
 def _open(settings: Settings) -> Engine:
-    from app.model.checkpoint import is_calibrated
     from app.model.reid_model import ReidModel
     from app.model.token_budget import TokenBudget
     from app.retrieval.engine import Engine
+    from app.retrieval.reid import uncalibrated_searches
     from gallery_store.encoder import ClipEncoder, resolve_device
     from gallery_store.reid_encoder import ReidEncoder
     from gallery_store.store import GalleryStore
@@ -109,17 +110,27 @@ def _open(settings: Settings) -> Engine:
     if settings.has_model:
         tokens = TokenBudget(settings.token_cache_bytes)
         model = ReidModel.load(settings.model, device=device, four_bit=settings.four_bit, tokens=tokens)
-        if not is_calibrated(model.manifest, encoder.name, encoder.version):
-            remark(
-                f"{settings.model} is not calibrated with {settings.clip}: its candidates have no confidence; "
-                f"`python -m training calibrate --model {settings.model} --clip {settings.clip} --gallery FILE` "
-                "calibrates it on people whose identities are known"
-            )
+        if which := uncalibrated_searches(model.manifest, encoder, reid):
+            remark(_not_calibrated(settings, which))
     ranker = cast("RankerName | None", settings.ranker or None)
     engine = Engine(store, encoder, model, reid=reid, k=settings.k, tau=settings.tau, ranker=ranker)
     remark(f"Ranked by {engine.ranker.name}." + f" {engine.ranker.note}".rstrip())
     engine.warm_up()
     return engine
+
+
+def _not_calibrated(settings: Settings, which: Uncalibrated) -> str:
+    """The command fits what the words and the pictures need, whichever is missing."""
+    both = f"{settings.clip} and {settings.reid}" if settings.reid else settings.clip
+    fits, what = {
+        "words": (settings.clip, "candidates of a search by words alone"),
+        "pictures": (settings.reid, "candidates of a search with a picture"),
+    }.get(which, (both, "candidates"))
+    encoders = f"--clip {settings.clip}" + (f" --reid {settings.reid}" if settings.reid else "")
+    return (
+        f"{settings.model} is not calibrated with {fits}: its {what} have no confidence; `python -m training calibrate "
+        f"--model {settings.model} {encoders} --gallery FILE` calibrates it on people whose identities are known"
+    )
 
 
 def _check_reid(store: GalleryStore, reid: ReidEncoder | None) -> None:

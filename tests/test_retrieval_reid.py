@@ -14,7 +14,9 @@ from app.model.vocabulary import KINDS, Attribute
 from app.retrieval.engine import Engine
 from app.retrieval.fusion import TEXT_WEIGHT, text_similarity
 from app.retrieval.query import Query, Reference
+from app.retrieval.rankers import ChosenRanker
 from app.retrieval.reid import prefilter_encoder, together
+from app.settings import CLIP, FUSED
 from gallery_store.decoding import open_picture
 from gallery_store.encoder import ClipEncoder
 from gallery_store.errors import EncoderMismatch
@@ -33,7 +35,7 @@ RED_JACKET = (Attribute("upper", "jacket"), Attribute("upper_colour", "red"))
 
 def calibration(tau: float, **more: float) -> Calibration:
     fitted = {"yes_logit": 0.5, "similarity": 4, "bias": -1, "clip_similarity": 5, "clip_bias": -2}
-    return Calibration(**fitted, tau=tau, threshold=0.3, **more)
+    return Calibration(**{**fitted, "tau": tau, "threshold": 0.3, **more})
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +200,10 @@ def test_the_calibration_of_a_picture_is_the_re_id_encoders(store, clip, reid, t
         above = int((trace.prefiltered.similarities > 0.8).sum())
         assert 0 < above < 12 and trace.prefiltered.asked == above and trace.calibration.tau == 0.8
         assert engine.search(query).calibrated
+    only_reid = Engine(store, clip, tuned(tmp_path / "r", (reid, -1, {})), reid=reid, k=64)
+    assert only_reid.ranker == ChosenRanker(FUSED)
+    assert only_reid.search(query).calibrated and not only_reid.search(Query(wanted=RED_JACKET)).calibrated
+    assert Engine(store, clip, only_reid.model, k=64).ranker.name == CLIP
     only_clip = tuned(tmp_path / "c", (clip, 0.9, {}))
     trace = Engine(store, clip, only_clip, reid=reid, k=64).trace(query)
     assert trace.calibration is None and trace.prefiltered.asked == len(trace.prefiltered.ids)  # no tau

@@ -239,3 +239,19 @@ def test_photos_are_refused_where_none_are_taken(engine: Engine, tmp_path: Path)
     with pytest.raises(Refused, match="not taken"):
         session.say("", [tmp_path / "me.png"])
     assert session.conversation.turns == ()
+
+
+def test_the_audit_says_which_judgement_an_undo_took_back(session: ChatSession, service: ChatService) -> None:
+    session.say("a man in a white shirt")
+    rejected, confirmed = session.cards[0].image_id, session.cards[1].image_id
+    session.reject(rejected)
+    session.confirm(confirmed)
+    assert "taken_back" not in service.store.searches(limit=1)[0].query
+    for undone in ({"confirmed": [confirmed]}, {"rejected": [rejected]}):
+        session.undo()
+        row = service.store.searches(limit=1)[0].query
+        assert row["taken_back"] == undone
+        assert not set(row["rejected"] + row["confirmed"]) & set(*undone.values())
+    session.say("only camera 2")
+    session.undo()
+    assert "taken_back" not in service.store.searches(limit=1)[0].query

@@ -118,23 +118,26 @@ def test_a_trained_adapter_is_served_calibrated_after_it_and_its_figures_are_of_
         told = capsys.readouterr().err
     assert f"python -m training calibrate --model {model} --clip {clip}" in told
     assert "python -m training calibrate" in (model / "README.md").read_text()
-    assert UNCALIBRATED in guide_html(open_engine(settings))
+    assert UNCALIBRATED["all"] in guide_html(open_engine(settings))
 
     assert main([*command(model, clip, "--data", "market1501", "--root", str(root)), "--json"]) == 0
     told = capsys.readouterr()
     assert f"{model} was tuned on people of market1501" in told.err
     printed = json.loads(told.out)
-    assert set(printed) == {"kinds", "people", "queries"}
+    assert set(printed) == {"kinds", "people", "queries", "unreadable"}
+    assert printed["unreadable"] == 0
     assert printed["people"] == PEOPLE
     assert printed["queries"] == 24
     assert set(printed["kinds"]) == {"image"}
-    assert set(printed["kinds"]["image"]) == {"rankers", "auroc", "false_alarms", "ece_before", "ece_after"}
+    assert set(printed["kinds"]["image"]) == {
+        *("encoder", "rankers", "auroc", "false_alarms", "ece_before", "ece_after")
+    }
     assert set(printed["kinds"]["image"]["rankers"]) == set(RANKERS)
 
     capsys.readouterr()
     engine = open_engine(settings)
     assert "not calibrated" not in capsys.readouterr().err
-    assert UNCALIBRATED not in guide_html(engine)
+    assert UNCALIBRATED["all"] not in guide_html(engine)
     assert "calibrated for" in (model / "README.md").read_text()
     assert "not calibrated" not in (model / "README.md").read_text()
     assert sorted(file.name for file in (tmp_path / "reid.calibration").iterdir()) == [
@@ -168,10 +171,9 @@ def test_whoever_is_absent_is_answered_as_where_they_are_not_in_the_gallery(tmp_
         engine = workers.opened.engine(tmp_path / "work" / "gallery.db")
         for number, one in enumerate(found(asked, hits)):
             own = frozenset(hits.ids[asked.own[number]].tolist())
+            subject = int(hits.ids[asked.subjects[number]])
             assert len(own) == 4
-            away = engine.search(
-                Query(references=(Reference(image_id=one.subject),), confirmed=own), limit=12
-            )
+            away = engine.search(Query(references=(Reference(image_id=subject),), confirmed=own), limit=12)
             mine = answer(one.without_person(), CALIBRATION)
             assert [c.image_id for c in away.candidates] == one.hits.ids[mine.shown].tolist()
             np.testing.assert_allclose([c.probability for c in away.candidates], mine.confidences, atol=1e-4)
@@ -221,6 +223,26 @@ def test_a_kill_after_the_manifest_was_written_needs_no_search_again(
     assert (model / FILE_NAME).read_bytes() == written
     assert "calibrated for" in (model / "README.md").read_text()
     assert not (tmp_path / "reid.calibration" / "running").exists()
+
+
+def test_a_query_picture_that_cannot_be_read_is_left_out_told_and_counted(
+    tmp_path, root, clip, trained, capsys
+):
+    copied(root, tmp_path / "data")
+    records = records_of_data("market1501", tmp_path / "data")
+    fit_on, measure_on = halves(records, 0.5)
+    torn = [searches(half, 12).queries[0].image for half in (fit_on, measure_on)]
+    for picture in torn:
+        picture.write_bytes(picture.read_bytes()[:200])
+    model = copied(trained, tmp_path / "reid")
+    data = ["--data", "market1501", "--root", str(tmp_path / "data")]
+    assert main(command(model, clip, *data)) == 0
+    told = capsys.readouterr()
+    for picture in torn:
+        assert f"nobody is searched for by {picture}: " in told.err
+    assert "2 searches were left out, since their pictures cannot be read." in told.out
+    result = json.loads((tmp_path / "reid.calibration" / "result.json").read_text())
+    assert (result["queries"], result["unreadable"]) == (22, 2)
 
 
 def test_what_stands_in_the_way_is_one_sentence(tmp_path, root, clip, trained, capsys):
@@ -274,8 +296,9 @@ def test_what_operators_judged_is_fitted_on(tmp_path, root, clip, trained, capsy
         mine = [ids for person, ids in sorted(of_person.items()) if person not in held_out]
         theirs = next(ids for person, ids in sorted(of_person.items()) if person in held_out)
 
-        def searched(query):
-            store.record_search(user="", reason="", query=query_json(query), shown=[], seconds=0.0)
+        def searched(query, user="", **more):
+            told = query_json(query) | more
+            store.record_search(user=user, reason="", query=told, shown=[], seconds=0.0)
 
         first, other = mine[0], mine[1]
         by = Query(references=(Reference(image_id=first[0]),))
@@ -289,6 +312,10 @@ def test_what_operators_judged_is_fitted_on(tmp_path, root, clip, trained, capsy
         )
         searched(confirmed)
         searched(confirmed)
+        # Taken back by its user; what another one judged stands.
+        searched(replace(by, rejected=frozenset([*other[:1], other[2]])))
+        searched(replace(by, rejected=frozenset(other[:1])), taken_back={"rejected": [other[2]]})
+        searched(replace(by, rejected=frozenset(other[:1])), "ann", taken_back={"rejected": [other[0]]})
         searched(replace(by, rejected=frozenset(theirs[:1])))  # of the people who are measured on
         searched(Query(references=(Reference(file=tmp_path / "photo.jpg"),), rejected=frozenset(other[1:2])))
     judged = judged_in(gallery, held_out)
@@ -297,9 +324,12 @@ def test_what_operators_judged_is_fitted_on(tmp_path, root, clip, trained, capsy
     ]
     assert (judged.count, judged.skipped) == (2, 1)
     with Workers(Models(str(clip), str(trained), k=400, device="cpu")) as workers:
-        pairs = judged.pairs("image", workers.opened)
-        assert judged.pairs("text", workers.opened) is None
+        pairs = judged.pairs("image", workers.opened, tmp_path / "audit")
+        assert judged.pairs("text", workers.opened, tmp_path / "audit") is None
         trace = workers.opened.engine(gallery).trace(by)
+    # Stored: no engine is asked again.
+    again = judged.pairs("image", None, tmp_path / "audit")
+    assert all(np.array_equal(getattr(again, name), column) for name, column in vars(pairs).items())
     assert pairs.same.sum() == 1 and len(pairs.same) == 2
     place = trace.prefiltered.ids.tolist().index(first[1])
     assert pairs.yes_logits[pairs.same].tolist() == [trace.yes_logits[place]]

@@ -176,5 +176,6 @@ def test_all_kinds_are_calibrated_where_the_data_allow_them(tmp_path, capsys):
     manifest = CheckpointManifest.read(model)
     ((_, fitted),) = manifest.calibrations.items()
     assert set(fitted) == set(KINDS_OF_QUERY)
-    assert all(one.attribute_share == 0 for one in fitted.values())
+    assert all(one.attribute_share == one.stated_share == 0 for one in fitted.values())
+    assert manifest.attribute_sharpness == {}  # this CLIP reads no attributes
     assert manifest.fusion_weights == {} and manifest.affinity == {}

@@ -1,10 +1,14 @@
 """docs/training.md: what its table of paper, code and tests names is there."""
 
+import argparse
 import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+
+from training.__main__ import command
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "training.md").read_text("utf-8")
@@ -45,3 +49,18 @@ def test_every_section_of_the_method_has_a_line():
     assert all(
         part in text for part in ("3.1.1", "3.1.2", "3.1.3", "3.2", "3.3", "4.1", "Figure 4", "Table 4")
     )
+
+
+def test_the_commands_of_the_market_row_parse_and_calibrate_what_is_published_before_it_is_evaluated():
+    listed = (
+        TEXT.split("## Table 1's Market-1501 row")[1].split("```sh\n")[1].split("```")[0].replace("\\\n", " ")
+    )
+    commands = [shlex.split(line, comments=True)[3:] for line in listed.strip().splitlines()]
+    parsed = {}
+    for name, *arguments in commands:
+        parser = argparse.ArgumentParser()
+        command(name).add_arguments(parser)
+        parsed[name] = parser.parse_args(arguments)
+    assert list(parsed)[-4:] == ["publish", "calibrate", "evaluate", "report"]
+    assert str(parsed["publish"].out) == str(parsed["calibrate"].model) == str(parsed["evaluate"].model)
+    assert parsed["calibrate"].clip == parsed["evaluate"].clip

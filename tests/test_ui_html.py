@@ -19,7 +19,6 @@ from app.retrieval.ranking import Ranking, Timings
 from app.ui.html import (
     PAGE,
     UNCALIBRATED,
-    UNCALIBRATED_PICTURES,
     Sought,
     candidates_html,
     chips_html,
@@ -127,11 +126,11 @@ def test_line_breaks_beside_tags_are_no_text() -> None:
 @pytest.mark.parametrize(
     ("manifest", "caution"),
     [
-        (None, UNCALIBRATED),
+        (None, UNCALIBRATED["all"]),
         ({"ranker": "pairwise"}, "Ranked by pairwise: candidates have a rank, and no confidence."),
-        ({"knows": ""}, UNCALIBRATED),
-        ({"knows": "drawn people only"}, f"Knows drawn people only. {UNCALIBRATED}"),
-        ({"knows": "Knows drawn people only."}, f"Knows drawn people only. {UNCALIBRATED}"),
+        ({"knows": ""}, UNCALIBRATED["all"]),
+        ({"knows": "drawn people only"}, f"Knows drawn people only. {UNCALIBRATED['all']}"),
+        ({"knows": "Knows drawn people only."}, f"Knows drawn people only. {UNCALIBRATED['all']}"),
         (
             {"knows": "drawn people only", "calibrations": {"clip@2": {}}},
             "Knows drawn people only. The model was not calibrated with clip, so CLIP alone ranks; --ranker fused "
@@ -143,19 +142,29 @@ def test_line_breaks_beside_tags_are_no_text() -> None:
 )
 def test_the_header_says_what_the_model_knows_and_whether_it_is_calibrated_with_this_clip(manifest, caution):
     made = None if manifest is None else CheckpointManifest("tuned", "base", **manifest)
-    engine = SimpleNamespace(
-        model=SimpleNamespace(name="tuned", manifest=made),
-        encoder=SimpleNamespace(name="clip", version="1"),
-        ranker=choose_ranker(None, made, "clip", "1"),
-        store=SimpleNamespace(count=lambda: 2, cameras=lambda: ["1"]),
-        reid=None,
+    clip, market = (
+        SimpleNamespace(name=name, version=version) for name, version in (("clip", "1"), ("market", "3"))
     )
-    page = header_html(engine)
-    assert re.findall(r'cr-caution">([^<]*)<', page) == ([caution] if caution else [])
-    engine.reid = SimpleNamespace(name="market", version="3")
-    fits_clip = UNCALIBRATED not in page and engine.ranker == ChosenRanker("fused")
-    cautions = re.findall(r'cr-caution">([^<]*)<', header_html(engine))
-    assert (UNCALIBRATED_PICTURES in " ".join(cautions)) is fits_clip
-    if fits_clip:
-        made.calibrations["market@3"] = {}
-        assert header_html(engine) == page
+
+    def cautions(reid=None):
+        engine = SimpleNamespace(
+            model=SimpleNamespace(name="tuned", manifest=made),
+            encoder=clip,
+            ranker=choose_ranker(None, made, *filter(None, (clip, reid))),
+            store=SimpleNamespace(count=lambda: 2, cameras=lambda: ["1"]),
+            reid=reid,
+        )
+        return re.findall(r'cr-caution">([^<]*)<', header_html(engine))
+
+    assert cautions() == ([caution] if caution else [])
+    if made is None or not made.calibrations:
+        assert cautions(market) == cautions()
+        return
+    by_clip = "clip@1" in made.calibrations
+    assert (UNCALIBRATED["pictures"] in " ".join(cautions(market))) is by_clip
+    assert ("with clip or market, so CLIP alone ranks" in " ".join(cautions(market))) is not by_clip
+    made.calibrations["market@3"] = {}
+    assert (UNCALIBRATED["words"] in " ".join(cautions(market))) is not by_clip
+    assert choose_ranker(None, made, clip, market) == ChosenRanker("fused")
+    if by_clip:
+        assert cautions(market) == cautions()

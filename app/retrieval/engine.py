@@ -101,7 +101,7 @@ class Engine:
         self.k = k
         self.tau = tau
         manifest, own = model.manifest if model else None, (encoder.name, encoder.version)
-        self.ranker = choose_ranker(ranker if model else CLIP, manifest, *own)
+        self.ranker = choose_ranker(ranker if model else CLIP, manifest, *filter(None, (encoder, reid)))
         self.clip_attributes = ClipAttributes(encoder, manifest.sharpness_for(*own) if manifest else None)
         self._fusion = Fusion(store, self.clip_attributes, model, encoder)
 

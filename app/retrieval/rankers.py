@@ -18,10 +18,11 @@ from typing import Protocol
 
 import numpy as np
 
-from app.model.checkpoint import Calibration, CheckpointManifest, encoder_key
+from app.model.checkpoint import Calibration, CheckpointManifest, is_calibrated
 from app.retrieval.calibration import log_odds
 from app.retrieval.fusion import Fused
 from app.settings import BEST_CHOICE, CLIP, FUSED, PAIRWISE, RankerName
+from gallery_store.encoder import ImageEncoder
 
 RANK_OFFSET = 60  # of reciprocal rank fusion (Cormack et al., SIGIR 2009)
 # Of pairwise beside CLIP's 1, where nothing was calibrated: at 1 a weak model spoils what CLIP finds; see
@@ -132,21 +133,23 @@ class ChosenRanker:
 
 
 def choose_ranker(
-    given: RankerName | None, manifest: CheckpointManifest | None, encoder_name: str, encoder_version: str
+    given: RankerName | None, manifest: CheckpointManifest | None, *encoders: ImageEncoder
 ) -> ChosenRanker:
     """The ranker that the operator names, or else the checkpoint's own.
 
-    Where the checkpoint was calibrated with other encoders alone, its answers do not fit what this one lets through:
-    CLIP ranks, unless the operator names another ranker.
+    Where the checkpoint was calibrated with other encoders alone, its answers do not fit what these let through: CLIP
+    ranks, unless the operator names another ranker. It is enough that it was calibrated with one of those in use: what
+    the other prefilters is ranked as a kind of query is that was never fitted.
     """
     if given is not None:
         return ChosenRanker(given)
     if manifest is None:
         return ChosenRanker(FUSED)
-    if manifest.calibrations and encoder_key(encoder_name, encoder_version) not in manifest.calibrations:
+    if manifest.calibrations and not any(is_calibrated(manifest, e.name, e.version) for e in encoders):
+        names = " or ".join(encoder.name for encoder in encoders)
         return ChosenRanker(
             CLIP,
-            f"The model was not calibrated with {encoder_name}, so CLIP alone ranks; --ranker {FUSED} lets the "
+            f"The model was not calibrated with {names}, so CLIP alone ranks; --ranker {FUSED} lets the "
             "model rank too, uncalibrated.",
         )
     return ChosenRanker(manifest.ranker)

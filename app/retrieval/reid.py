@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
+from app.model.checkpoint import CheckpointManifest, is_calibrated
 from app.retrieval.attribute_probs import Appearance, PictureAppearance
 from app.retrieval.fusion import TEXT_WEIGHT, picture_similarity, text_similarity
 from app.retrieval.references import OpenQuery
 from gallery_store.encoder import ImageEncoder
 from gallery_store.store import GalleryStore
+
+Uncalibrated = Literal["", "words", "pictures", "all"]
 
 _SPREAD = 4.0  # standard deviations; what is that far above the mean has a similarity of tanh(1)
 
@@ -36,6 +40,16 @@ class _ReidCrops:
 def prefilter_encoder(kind: str, clip: ImageEncoder, reid: ImageEncoder | None) -> ImageEncoder:
     """Whose similarity prefilters queries of this kind, and so whose calibration and tau hold for them."""
     return clip if reid is None or kind == "text" else reid
+
+
+def uncalibrated_searches(
+    manifest: CheckpointManifest | None, clip: ImageEncoder, reid: ImageEncoder | None
+) -> Uncalibrated:
+    """Which searches nothing was fitted for: with a picture, by words, or all; "" for none."""
+    words, pictures = (not is_calibrated(manifest, e.name, e.version) for e in (clip, reid or clip))
+    if words and pictures:
+        return "all"
+    return "words" if words else "pictures" if pictures else ""
 
 
 def reid_similarity(

@@ -17,16 +17,20 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from app.cards import Card, camera_name
 from app.chat.chips import Chip
 from app.chat.reply import labels_of
-from app.model.checkpoint import is_calibrated
 from app.retrieval.comparison import Comparison
 from app.retrieval.engine import Engine
 from app.retrieval.ranking import Ranking
+from app.retrieval.reid import uncalibrated_searches
 from app.session import PAGE_OF_CARDS
 from app.settings import FUSED
 
 PAGE = Path(__file__).parent / "page"
-UNCALIBRATED = "Uncalibrated checkpoint: candidates have a rank, and no confidence."
-UNCALIBRATED_PICTURES = "Searches with a picture are uncalibrated: no calibration fits the re-ID encoder."
+UNCALIBRATED = {
+    "": "",
+    "all": "Uncalibrated checkpoint: candidates have a rank, and no confidence.",
+    "pictures": "Searches with a picture are uncalibrated: no calibration fits the re-ID encoder.",
+    "words": "Searches by words alone are uncalibrated: no calibration fits this CLIP.",
+}
 
 
 def _source(name: str) -> str:
@@ -65,23 +69,21 @@ def guide_html(engine: Engine) -> str:
 
 
 def _model_in_words(engine: Engine) -> dict[str, str]:
-    """The model's name, what it knows, who ranks, and whether that is calibrated with this CLIP."""
+    """The model's name, what it knows, who ranks, and whether that is calibrated with the encoders in use."""
     if engine.model is None:
         return {"name": "CLIP alone", "caution": "No model reads the candidates."}
     name, manifest = shown_name(engine.model.name), engine.model.manifest
     cautions = []
     if manifest is not None and (knows := manifest.knows.strip().rstrip(".").removeprefix("Knows ")):
         cautions.append(f"Knows {knows}.")
-    encoder, ranker = engine.encoder, engine.ranker
+    ranker = engine.ranker
     if ranker.note:
         cautions.append(ranker.note)
     elif ranker.name != FUSED:
         cautions.append(f"Ranked by {ranker.name}: candidates have a rank, and no confidence.")
-    elif not is_calibrated(manifest, encoder.name, encoder.version):
-        cautions.append(UNCALIBRATED)
-    elif engine.reid and not is_calibrated(manifest, engine.reid.name, engine.reid.version):
-        cautions.append(UNCALIBRATED_PICTURES)
-    return {"name": name, "caution": " ".join(cautions)}
+    else:
+        cautions.append(UNCALIBRATED[uncalibrated_searches(manifest, engine.encoder, engine.reid)])
+    return {"name": name, "caution": " ".join(filter(None, cautions))}
 
 
 def shown_name(name: str) -> str:

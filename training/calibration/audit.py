@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import hashlib
+import io
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from app.model.vocabulary import Attribute
+from app.retrieval.engine import Engine
 from app.retrieval.query import Query, Reference
+from gallery_store.console import StepProgress
 from gallery_store.crops import Filters
+from gallery_store.files import write_file
 from gallery_store.store import GalleryStore
 from training.calibration.by_kind import JudgedPairs
 from training.calibration.searches import CalibrationError
 from training.evaluation.workers import OpenedModels
 
 MOST_SEARCHES = 100_000  # rows of the audit that are read, the latest
+BLOCK = 32  # searches that are asked between two writes
+_JUDGED = ("confirmed", "rejected")
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,12 @@ class JudgedInApp:
     skipped: int = 0
 
     @property
+    def fingerprint(self) -> str:
+        """Changes with what was judged."""
+        judged = [(self.gallery, *((q.query, sorted(q.right), sorted(q.wrong)) for q in self.queries))]
+        return hashlib.sha256(repr(judged).encode()).hexdigest()
+
+    @property
     def count(self) -> int:
         """Pairs."""
         return sum(len(one.right) + len(one.wrong) for one in self.queries)
@@ -49,41 +63,73 @@ class JudgedInApp:
             told += f"; {self.skipped} searches by a photo are left out, since photos are not kept"
         return told
 
-    def pairs(self, kind: str, opened: OpenedModels) -> JudgedPairs | None:
-        """The judged pairs of one kind of query, asked now; None where there are none that the model reads.
+    def pairs(
+        self, kind: str, opened: OpenedModels, work: Path, progress: StepProgress | None = None
+    ) -> JudgedPairs | None:
+        """The judged pairs of one kind of query; None where there are none that the model reads.
+
+        Args:
+            work: a folder in which a block of searches is written as soon as it is asked, and not asked again.
+            progress: called with (step, done, all) searches.
 
         Raises:
-            EncoderMismatch: the gallery is indexed by another CLIP.
+            EncoderMismatch: the gallery is indexed by another encoder.
         """
-        engine = opened.engine(self.gallery)
-        columns: dict[str, list[np.ndarray]] = {}
-        for judged in self.queries:
-            if judged.query.kind != kind:
-                continue
-            asked = engine.find_candidates(judged.query)
-            candidates, ids = asked.candidates, asked.prefiltered.ids[: asked.prefiltered.asked]
-            chosen = np.flatnonzero(
-                np.isin(ids, list(judged.right | judged.wrong))
-                & np.isfinite(candidates.yes_logits + candidates.attribute_score)
-            )
-            rows = {
-                "yes_logits": candidates.yes_logits[chosen],
-                "attribute_scores": candidates.attribute_score[chosen],
-                "fused": candidates.fused.similarity[chosen],
-                "rarity": np.full(len(chosen), asked.query.rarity),
-                "same": np.isin(ids[chosen], list(judged.right)),
-            }
-            for name, row in rows.items():
-                columns.setdefault(name, []).append(row)
-        found = {name: np.concatenate(rows) for name, rows in columns.items()}
-        return JudgedPairs(**found) if len(found.get("same", ())) else None
+        own = [one for one in self.queries if one.query.kind == kind]
+        blocks = []
+        for start in range(0, len(own), BLOCK):
+            file = work / f"{kind}-{start // BLOCK:05d}.npz"
+            if not file.is_file():
+                engine = opened.engine(self.gallery)
+                _write(file, _joined([_asked(engine, one) for one in own[start : start + BLOCK]]))
+            if progress is not None:
+                progress(f"audit: {kind}", min(start + BLOCK, len(own)), len(own))
+            with np.load(file, allow_pickle=False) as held:
+                blocks.append(JudgedPairs(**{name: held[name] for name in held.files}))
+        pairs = _joined(blocks) if blocks else None
+        return pairs if pairs is not None and len(pairs.same) else None
+
+
+def _asked(engine: Engine, judged: JudgedQuery) -> JudgedPairs:
+    asked = engine.find_candidates(judged.query)
+    candidates, ids = asked.candidates, asked.prefiltered.ids[: asked.prefiltered.asked]
+    chosen = np.flatnonzero(
+        np.isin(ids, list(judged.right | judged.wrong))
+        & np.isfinite(candidates.yes_logits + candidates.attribute_score)
+    )
+    return JudgedPairs(
+        yes_logits=candidates.yes_logits[chosen],
+        attribute_scores=candidates.attribute_score[chosen],
+        fused=candidates.fused.similarity[chosen],
+        rarity=np.full(len(chosen), asked.query.rarity),
+        same=np.isin(ids[chosen], list(judged.right)),
+    )
+
+
+def _joined(parts: Sequence[JudgedPairs]) -> JudgedPairs:
+    columns = (field.name for field in fields(JudgedPairs))
+    return JudgedPairs(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns})
+
+
+def _write(file: Path, pairs: JudgedPairs) -> None:
+    """Whole or not at all."""
+    data = io.BytesIO()
+    np.savez(
+        data,
+        yes_logits=pairs.yes_logits,
+        attribute_scores=pairs.attribute_scores,
+        fused=pairs.fused,
+        rarity=pairs.rarity,
+        same=pairs.same,
+    )
+    write_file(file, data.getvalue())
 
 
 def judged_in(gallery: Path, without_people: Collection[str] = ()) -> JudgedInApp:
     """Every pair that was confirmed or rejected over a gallery.
 
-    A crop that was both says nothing. A search for a crop, and a crop, of `without_people` are left out: they are those
-    who are measured on.
+    A crop that was both says nothing, nor does a judgement that its user took back by an undo. A search for a crop,
+    and a crop, of `without_people` are left out: they are those who are measured on.
 
     Raises:
         CalibrationError: there is no such gallery, or nothing was judged. GalleryError: it cannot be opened.
@@ -92,11 +138,15 @@ def judged_in(gallery: Path, without_people: Collection[str] = ()) -> JudgedInAp
         raise CalibrationError(
             f"there is no gallery {gallery}; --from-audit names one that the app has searched"
         )
-    judged: dict[Query, tuple[set[int], set[int]]] = {}
+    by_user: dict[str, dict[Query, tuple[set[int], set[int]]]] = {}
     skipped = 0
     with GalleryStore.open(gallery) as store:
         for record in reversed(store.searches(MOST_SEARCHES)):
-            right, wrong = (set(record.query.get(what, ())) for what in ("confirmed", "rejected"))
+            judged = by_user.setdefault(record.user, {})
+            for what, crops in record.query.get("taken_back", {}).items():
+                for known in judged.values():
+                    known[_JUDGED.index(what)].difference_update(crops)
+            right, wrong = (set(record.query.get(what, ())) for what in _JUDGED)
             if not right and not wrong:
                 continue
             query = _before(record.query, right)
@@ -107,9 +157,14 @@ def judged_in(gallery: Path, without_people: Collection[str] = ()) -> JudgedInAp
             known[0].update(right)
             known[1].update(wrong)
         usable = _usable(store, without_people)
+    together: dict[Query, tuple[set[int], set[int]]] = {}
+    for query, (right, wrong) in chain.from_iterable(judged.items() for judged in by_user.values()):
+        known = together.setdefault(query, (set(), set()))
+        known[0].update(right)
+        known[1].update(wrong)
     kept = [
         JudgedQuery(query, frozenset((right - wrong) & usable), frozenset((wrong - right) & usable))
-        for query, (right, wrong) in judged.items()
+        for query, (right, wrong) in together.items()
         if all(reference.image_id in usable for reference in query.references)
     ]
     found = JudgedInApp(gallery, tuple(one for one in kept if one.right or one.wrong), skipped)

@@ -12,7 +12,6 @@ from app.retrieval.calibration import sigmoid
 from training.calibration.by_kind import SHOWN, Pairs
 from training.calibration.searches import CalibrationError, Searches
 from training.evaluation.calibration_error import Reliability, reliability
-from training.evaluation.harness import EvalQuery
 from training.evaluation.hits import CLIP, FUSED, PAIRWISE, Hits, QueryHits
 from training.evaluation.metrics import Relevance, ranks_of
 from training.evaluation.open_set import answer, auroc
@@ -24,12 +23,9 @@ RANKERS = {"clip": CLIP, "pairwise": PAIRWISE, "fused": FUSED}  # as --ranker na
 class Found:
     """One search and its truth.
 
-    query: as it was put; subject: the image id of the crop that it is about. hits: over U crops; right, unsure, own:
-    bool (U,), as Searches has them.
+    hits: over U crops; right, unsure, own: bool (U,), as Searches has them.
     """
 
-    query: EvalQuery
-    subject: int
     hits: QueryHits
     right: np.ndarray
     unsure: np.ndarray
@@ -61,24 +57,24 @@ class Found:
 
 def found(asked: Searches, hits: Hits) -> Iterator[Found]:
     """Every search, in order. A crop that several records share is right, or the person's, where one of them is."""
-    readable = np.flatnonzero(hits.ids >= 0)
-    columns = np.searchsorted(hits.unique, hits.ids[readable])
     for number, one in enumerate(hits.by_query()):
-        right, unsure, own = np.zeros((3, len(hits.unique)), bool)
-        for mask, of_records in ((right, asked.right), (unsure, asked.unsure), (own, asked.own)):
-            np.logical_or.at(mask, columns, of_records[number, readable])
+        masks = (asked.right[number], asked.unsure[number], asked.own[number])
+        right, unsure, own = (by_crop(mask, hits.ids, hits.unique) for mask in masks)
         # The query's own picture was not searched, and cannot be found.
         unsure |= np.isnan(one.similarities) & own
-        subject = int(hits.ids[asked.subjects[number]])
-        yield Found(asked.queries[number], subject, one, right & ~unsure, unsure, own)
+        yield Found(one, right & ~unsure, unsure, own)
 
 
-def pairs_of(
-    searches: Sequence[Found], similarities: Sequence[np.ndarray] | None = None
-) -> tuple[Pairs, Pairs]:
+def by_crop(of_records: np.ndarray, ids: np.ndarray, crops: np.ndarray) -> np.ndarray:
+    """bool (U,): crops of which this holds, since it does of a record. of_records: bool (G,). ids: int64 (G,), each
+    record's crop, -1 for none. crops: int64 (U,), ascending."""
+    held = np.zeros(len(crops), bool)
+    held[np.searchsorted(crops, ids[of_records & (ids >= 0)])] = True
+    return held
+
+
+def pairs_of(searches: Sequence[Found]) -> tuple[Pairs, Pairs]:
     """(there, gone): the candidates that the model read, where the person is in the gallery and where not.
-
-    similarities: float (U,) of each search, in place of CLIP's; None leaves them.
 
     Raises:
         CalibrationError: no right crop among the candidates of any search.
@@ -86,19 +82,17 @@ def pairs_of(
     width = min(one.hits.asked for one in searches)
     columns: dict[str, list[np.ndarray]] = {}
     true = []
-    for number, one in enumerate(searches):
+    for one in searches:
         hits = one.hits
         _, nearest = hits.prefiltered()
-        head = nearest[:width]
-        similar = hits.similarities if similarities is None else similarities[number]
-        fused = hits.fused_similarity[:width] if similarities is None else similar[head]
+        head, similar = nearest[:width], hits.similarities
         logits, scores = hits.yes_logits[:width], hits.attribute_score[:width]
         unread = ~np.isfinite(logits + scores)
         rows = {
             "yes_logits": np.where(unread, 0, logits),
             "attribute_scores": np.where(unread, 0, scores),
             "similarities": similar[head],
-            "fused": fused,
+            "fused": hits.fused_similarity[:width],
             "rarity": np.full(width, hits.rarity),
             "same": one.right[head] & ~unread,
             "unsure": one.unsure[head] | unread,

@@ -6,6 +6,7 @@ it is done, `running`, in which a killed run goes on:
 
     plan.json         what is calibrated; another one in the same folder is refused
     fit/, measure/    searches in blocks, as training.evaluation.harness keeps them
+    audit/            what operators judged, in blocks too
     finished/         the new manifest, until it stands in the checkpoint
 """
 
@@ -14,8 +15,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,22 +35,23 @@ from app.model.checkpoint import (
 from app.model.loading import find_checkpoint
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
-from app.retrieval.engine import Engine
-from app.retrieval.query import Query, Reference
+from app.retrieval.reid import prefilter_encoder
 from gallery_store.console import StepProgress, remark, step_progress
 from gallery_store.files import write_file, write_json
+from gallery_store.store import GalleryStore
 from training.calibration.audit import JudgedInApp
-from training.calibration.by_kind import SHOWN, JudgedPairs, average_precision, clearly_best, fit_kind
+from training.calibration.by_kind import SHOWN, JudgedPairs, fit_kind
 from training.calibration.card import note_in_card
 from training.calibration.found import RANKERS, Found, found, measured, pairs_of, weighed
 from training.calibration.plot import reliability_plot
 from training.calibration.searches import CalibrationError, Searches, check, halves, searches
+from training.calibration.shares import Likeness, fit_shares
 from training.datasets.record import Record
 from training.evaluation.harness import begin, search_all
 from training.evaluation.workers import Models, Workers
 
 FEWEST_SEARCHES = 10  # of a kind, in each half
-TEXT_WEIGHTS = (0.5, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9)  # the first where no other is clearly better
+WITH_WORDS: tuple[KindOfQuery, ...] = ("text", "image-plus-text")
 RESULT, PLOT = "result.json", "reliability.png"
 # Asks everything of every candidate: what is worth nothing is only known afterwards. A similarity is -1 or more.
 _ASK_ALL = Calibration(
@@ -110,7 +113,8 @@ def calibrate(
         resume: go on with what was killed, if anything was. judged: pairs that operators judged, to fit on too.
 
     Returns:
-        As result.json has it: kinds (by kind of query, training.calibration.found.Measured), people, queries, work.
+        As result.json has it: kinds (by kind of query, training.calibration.found.Measured, and its encoder), people,
+        queries (searches), unreadable (searches that were left out, since their picture cannot be read), source.
 
     Raises:
         CalibrationError, HarnessError, ModelError, EncoderError, DataSetError: one sentence each.
@@ -120,7 +124,7 @@ def calibrate(
         raise CalibrationError(
             f"a calibration has begun in {running}; go on with it by --resume, or remove that folder"
         )
-    begin(running, plan.to_json() | {"judged": judged.count if judged else 0})
+    begin(running, plan.to_json() | {"judged": judged.fingerprint if judged else ""})
     finished = running / "finished"
     if (finished / FILE_NAME).is_file():
         result = json.loads((plan.work / RESULT).read_text("utf-8"))
@@ -143,26 +147,27 @@ def _calibrated(
 ) -> dict[str, Any]:
     """All but the last step. The new manifest is written last."""
     fit_on, measure_on = halves(plan.records, plan.share)
-    to_fit, to_measure = (searches(records, plan.queries) for records in (fit_on, measure_on))
+    asked = (searches(records, plan.queries).readable() for records in (fit_on, measure_on))
+    (to_fit, unread), (to_measure, unread_too) = asked
     kinds = _kinds(to_fit, to_measure)
     with Workers(plan.models) as workers:
         engines = _Engines(plan, workers, running, kinds, progress)
-        of_fit = engines.ask("fit", to_fit, engines.draft)
+        of_fit = engines.ask_to_fit(to_fit)
         fitted = {
-            kind: engines.fitted(kind, of_fit[kind], judged.pairs(kind, workers.opened) if judged else None)
-            for kind in kinds
+            kind: engines.fitted(kind, of_fit[kind], engines.ask_judged(kind, judged)) for kind in kinds
         }
         of_measure = engines.ask("measure", to_measure, engines.asking(fitted))
         figures = {
             kind: measured([weighed(one, fitted[kind]) for one in of_measure[kind]], fitted[kind])
             for kind in kinds
         }
-        before, key = engines.before, engines.key
+        keys = {kind: engines.keys[kind] for kind in kinds}
+        after = engines.with_calibrations(fitted)
     result = {
-        "kinds": {kind: of.to_json() for kind, of in figures.items()},
+        "kinds": {kind: {"encoder": keys[kind], **of.to_json()} for kind, of in figures.items()},
         "people": len({record.person for record in plan.records}),
         "queries": len(to_fit.queries) + len(to_measure.queries),
-        "encoder": key,
+        "unreadable": unread + unread_too,
         "source": plan.source,
         "share_for_fit": plan.share,
     }
@@ -170,12 +175,13 @@ def _calibrated(
         plan.work / PLOT, reliability_plot({kind: (of.before, of.after) for kind, of in figures.items()})
     )
     write_json(plan.work / RESULT, result)
-    own = cast("Mapping[str, Any]", before.figures.get("calibration", {}))
-    replace(
-        before,
-        calibrations={**before.calibrations, key: {**before.calibrations.get(key, {}), **fitted}},
-        figures={**before.figures, "calibration": {**own, key: result}},
-    ).write(finished)
+    figures_before = cast("Mapping[str, Any]", after.figures.get("calibration", {}))
+    told = cast("Mapping[KindOfQuery, Any]", result["kinds"])
+    by_encoder = {
+        key: {**result, "kinds": {kind: of for kind, of in told.items() if keys[kind] == key}}
+        for key in keys.values()
+    }
+    replace(after, figures={**after.figures, "calibration": {**figures_before, **by_encoder}}).write(finished)
     return result
 
 
@@ -200,7 +206,9 @@ def _kinds(*halves: Searches) -> tuple[KindOfQuery, ...]:
 class _Engines:
     """The checkpoint with drafts of its calibrations: searches by the engine that operators get.
 
-    before: the checkpoint's own manifest, or a new one. draft: calibrations that ask everything of every candidate.
+    keys: of each kind of query, the encoder that prefilters it; clip: of words. before: the checkpoint's own manifest,
+    or a new one. draft: calibrations that ask everything of every candidate. sharpness: as attribute_sharpness, with
+    what was fitted.
     """
 
     def __init__(
@@ -212,18 +220,21 @@ class _Engines:
         progress: StepProgress,
     ) -> None:
         self.workers, self.running, self.kinds, self.progress = workers, running, kinds, progress
-        encoder, model = workers.opened.encoder, workers.opened.model
-        assert model is not None
-        self.model = model
-        model.warm_up()
-        self.key = encoder_key(encoder.name, encoder.version)
+        opened = workers.opened
+        assert opened.model is not None
+        self.model = opened.model
+        self.model.warm_up()
+        by = {kind: prefilter_encoder(kind, opened.encoder, opened.reid) for kind in KINDS_OF_QUERY}
+        self.keys = {kind: encoder_key(encoder.name, encoder.version) for kind, encoder in by.items()}
+        self.clip = self.keys["text"]
         checkpoint = find_checkpoint(plan.folder)
-        self.before = model.manifest or CheckpointManifest(
+        self.before = self.model.manifest or CheckpointManifest(
             plan.folder.name, Path(checkpoint.base).name if checkpoint.folder else checkpoint.base
         )
-        reads = _reads(model, plan.records)
+        self.sharpness = dict(self.before.attribute_sharpness)
+        reads = _reads(self.model, plan.records)
         self.draft: dict[KindOfQuery, Calibration] = {}
-        for kind in KINDS_OF_QUERY:
+        for kind, encoder in by.items():
             known = self.before.calibration(encoder.name, encoder.version, kind) or _ASK_ALL
             self.draft[kind] = replace(
                 _ASK_ALL,
@@ -232,6 +243,14 @@ class _Engines:
                 attribute_share=known.attribute_share,
                 stated_share=known.stated_share,
             )
+
+    def with_calibrations(self, by: Mapping[KindOfQuery, Calibration]) -> CheckpointManifest:
+        """The manifest with these, each for the encoder that prefilters its kind of query, and with the sharpness that
+        was fitted; others stay."""
+        all_of: dict[str, Mapping[KindOfQuery, Calibration]] = dict(self.before.calibrations)
+        for kind, calibration in by.items():
+            all_of[self.keys[kind]] = {**all_of.get(self.keys[kind], {}), kind: calibration}
+        return replace(self.before, calibrations=all_of, attribute_sharpness=self.sharpness)
 
     def asking(self, fitted: Mapping[KindOfQuery, Calibration]) -> dict[KindOfQuery, Calibration]:
         """As fitted, but that P(yes) is asked for where it has no weight too, and the attributes come unweighed."""
@@ -245,11 +264,25 @@ class _Engines:
             for kind, calibration in fitted.items()
         }
 
+    def ask_to_fit(self, what: Searches) -> dict[KindOfQuery, list[Found]]:
+        """Every search, by kind, after the shares of a similarity were fitted: nothing is asked for those."""
+
+        def fit_shares(database: Path, ids: np.ndarray) -> None:
+            with GalleryStore.open(database) as store:
+                self._fit_shares(what, store, ids)
+            self.model.manifest = self.with_calibrations(self.draft)
+
+        return self.ask("fit", what, self.draft, fit_shares)
+
     def ask(
-        self, name: str, what: Searches, by: Mapping[KindOfQuery, Calibration]
+        self,
+        name: str,
+        what: Searches,
+        by: Mapping[KindOfQuery, Calibration],
+        indexed: Callable[[Path, np.ndarray], None] | None = None,
     ) -> dict[KindOfQuery, list[Found]]:
-        """Every search, by kind, with these calibrations."""
-        self.model.manifest = replace(self.before, calibrations={**self.before.calibrations, self.key: by})
+        """Every search, by kind, with these calibrations. indexed: as search_all has it."""
+        self.model.manifest = self.with_calibrations(by)
         hits = search_all(
             what.queries,
             what.gallery,
@@ -257,60 +290,58 @@ class _Engines:
             work=self.running / name,
             rankers=tuple(RANKERS.values()),
             progress=lambda step, done, total: self.progress(f"{name}: {step}", done, total),
+            indexed=indexed,
         )
         every = list(found(what, hits))
         return {kind: [every[row] for row in what.rows_of(kind).tolist()] for kind in self.kinds}
 
+    def ask_judged(self, kind: KindOfQuery, judged: JudgedInApp | None) -> JudgedPairs | None:
+        """What operators judged of one kind, asked as the searches to fit on."""
+        if judged is None:
+            return None
+        return judged.pairs(kind, self.workers.opened, self.running / "audit", self.progress)
+
     def fitted(self, kind: KindOfQuery, searches: list[Found], judged: JudgedPairs | None) -> Calibration:
         """The calibration of one kind. Raises CalibrationError."""
         draft = self.draft[kind]
-        weight, mixed = draft.text_weight, None
-        attributes = draft.attribute_share or draft.stated_share or self.key in self.before.fusion_weights
-        if kind == "image-plus-text" and not attributes:  # the cosines alone are put together
-            weight, mixed = self._text_weight(searches)
-        there, gone = pairs_of(searches, mixed)
+        there, gone = pairs_of(searches)
         try:
-            calibration, _ = fit_kind(there, gone, (weight, draft.attribute_share), judged)
+            calibration, _ = fit_kind(there, gone, (draft.text_weight, draft.attribute_share), judged)
             return replace(calibration, stated_share=draft.stated_share)
         except ValueError:
             raise CalibrationError(
                 f"{kind}: among the first {SHOWN} candidates of all searches there are not both right and wrong ones, "
-                "so that there is nothing to fit; ask for more searches by --queries, or take another --clip"
+                "so that there is nothing to fit; ask for more searches by --queries, or take another encoder"
             ) from None
 
-    def _text_weight(self, searches: list[Found]) -> tuple[float, list[np.ndarray]]:
-        """The words' share with which CLIP ranks best, and each search's similarities float (U,) with it."""
-        engine = self.workers.opened.engine(self.running / "fit" / "gallery.db")
-        clip = Engine(engine.store, engine.encoder, None)
-        parts: list[tuple[np.ndarray, np.ndarray]] = []
-        for one in searches:
-            words = Query(one.query.wanted, one.query.unwanted, one.query.text)
-            pictures = Query(references=(Reference(image_id=one.subject),))
-            parts.append(
-                (_similarities(clip, words, one.hits.ids), _similarities(clip, pictures, one.hits.ids))
+    def _fit_shares(self, what: Searches, store: GalleryStore, ids: np.ndarray) -> None:
+        """The drafts' shares by CLIP alone, and its sharpness where it has none; what two readers' attributes were
+        fitted with stays."""
+        opened = self.workers.opened
+        for kind in [one for one in WITH_WORDS if one in self.kinds]:
+            if self.keys[kind] in self.before.fusion_weights or self.draft[kind].attribute_share:
+                continue
+            likeness = Likeness(what, kind, ids, store, opened.encoder, opened.reid)
+            shares = fit_shares(
+                likeness,
+                self.sharpness.get(self.clip),
+                partial(self.progress, f"shares: {kind}"),
             )
-        mixed = {w: [w * text + (1 - w) * picture for text, picture in parts] for w in TEXT_WEIGHTS}
-        same, unsure = (np.stack([getattr(one, what) for one in searches]) for what in ("right", "unsure"))
-        precisions = [
-            average_precision(np.nan_to_num(np.stack(mixed[w]), nan=-2.0), same, unsure) for w in TEXT_WEIGHTS
-        ]
-        best = TEXT_WEIGHTS[clearly_best(precisions)]
-        return best, mixed[best]
-
-
-def _similarities(clip: Engine, query: Query, ids: np.ndarray) -> np.ndarray:
-    """float32 (U,) to crops of these ids; NaN for the query's own."""
-    prefiltered = clip.trace(query).prefiltered
-    similarities = np.full(len(ids), np.nan, np.float32)
-    similarities[np.searchsorted(ids, prefiltered.ids)] = prefiltered.similarities
-    return similarities
+            self.draft[kind] = replace(
+                self.draft[kind], text_weight=shares.text_weight, stated_share=shares.stated_share
+            )
+            if shares.sharpness is not None:
+                self.sharpness[self.clip] = shares.sharpness
 
 
 def _reads(model: ReidModel, records: Sequence[Record]) -> bool:
     """Whether the model can be asked for attributes: its tokenizer tells their values apart."""
-    for record in records:
+    for number, record in enumerate(records):
+        picture = Picture(f"probe-{number}", record.picture)
+        if not model.can_open([picture])[0]:
+            continue
         try:
-            return bool(np.isfinite(model.attribute_probs([Picture("probe", record.picture)])).all())
+            return bool(np.isfinite(model.attribute_probs([picture])).all())
         except ModelError:
             return False
     return False

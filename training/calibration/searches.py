@@ -11,6 +11,8 @@ import numpy as np
 
 from app.model.checkpoint import KINDS_OF_QUERY, KindOfQuery
 from app.model.vocabulary import Attribute
+from gallery_store.console import remark
+from gallery_store.decoding import PictureError, open_picture
 from training.datasets.load import CSV, load
 from training.datasets.record import Record
 from training.evaluation.harness import EvalQuery
@@ -49,6 +51,28 @@ class Searches:
     def rows_of(self, kind: str) -> np.ndarray:
         """int64: the queries of this kind."""
         return np.flatnonzero([own == kind for own in self.kinds])
+
+    def readable(self) -> tuple[Searches, int]:
+        """The searches without those by a picture that cannot be read, each told; and how many those are."""
+        reasons: dict[Path, str] = {}
+        for picture in {query.image for query in self.queries if isinstance(query.image, Path)}:
+            try:
+                open_picture(picture)
+            except PictureError as error:
+                reasons[picture] = error.reason
+        for picture in sorted(reasons):
+            remark(f"nobody is searched for by {picture}: {reasons[picture]}")
+        kept = [
+            row
+            for row, query in enumerate(self.queries)
+            if not isinstance(query.image, Path) or query.image not in reasons
+        ]
+        return replace(
+            self,
+            queries=tuple(self.queries[row] for row in kept),
+            kinds=tuple(self.kinds[row] for row in kept),
+            **{name: getattr(self, name)[kept] for name in ("subjects", "right", "unsure", "own")},
+        ), len(self.queries) - len(kept)
 
 
 def records_of_data(name: str, root: Path | None) -> tuple[Record, ...]:

@@ -20,16 +20,18 @@ Make a checkpoint's confidences mean something.
 
 Without a calibration candidates have a rank by CLIP and the model's "Yes" and no confidence, no crop is left unasked
 for being too unlike, and "nobody here fits" is never said. This command asks the checkpoint, by the app's own
-engine and with the CLIP that it will be served with, for people whose identities are known: by picture, by picture in
-other clothes, by words and by both, as far as the data allow. On half of the people it fits, for each kind of query,
+engine and with the CLIP (and the re-ID encoder, --reid) that it will be served with, for people whose identities are
+known: by picture, by picture in other clothes, by words and by both, as far as the data allow. On half of the people it
+fits, for each kind of query,
 
-  tau         the CLIP similarity below which a crop is not worth asking about
+  tau         the similarity below which a crop is not worth asking about
   weights     of P(yes), of CLIP's similarity and of what else helps, none below 0, for a probability of "same person"
   threshold   of the best candidate's probability, below which the answer is "nobody here fits"
 
 and on the other half, of whom nothing was fitted, it measures what that is worth. Then it writes all of it into the
 checkpoint's manifest (chatreid.json), in one step; a folder without a manifest gets one, a LoRA adapter's folder too.
-A calibration holds for one CLIP: calibrate again for another. Other CLIPs' calibrations stay."""
+A calibration holds for one encoder: with --reid, queries with a picture are calibrated for that encoder, and words for
+the CLIP. Calibrate again for another one. Other encoders' calibrations stay."""
 
 _EPILOG = """\
 the people:
@@ -40,16 +42,18 @@ the people:
   at least 40 people, seen by two cameras.
 
 what is printed:
-  For each kind of query, of the people that nothing was fitted on: mAP and rank-1 by CLIP alone, by P(yes) alone
-  (pairwise) and as the app ranks (fused); AUROC and false alarms of "nobody here fits", with the same people taken out
-  of the gallery for those who are absent; and the expected calibration error (ECE) of the first 12 candidates'
-  confidences before and after. --json prints one object instead. CHECKPOINT.calibration/ keeps result.json and
-  reliability.png, a plot of the confidences.
+  For each kind of query, of the people that nothing was fitted on: mAP and rank-1 by the prefilter alone (clip), by
+  P(yes) alone (pairwise) and as the app ranks (fused); AUROC and false alarms of "nobody here fits", with the same
+  people taken out of the gallery for those who are absent; the expected calibration error (ECE) of the first 12
+  candidates' confidences before and after; and the encoder, name@version, that prefilters and for which this holds.
+  --json prints one object instead. CHECKPOINT.calibration/ keeps result.json and reliability.png, a plot of the
+  confidences.
 
 examples:
   python -m training calibrate --model models/reid --clip ViT-B-16/laion2b_s34b_b88k --data market1501 --root data
   python -m training calibrate --model models/reid --clip ViT-B-16/laion2b_s34b_b88k --gallery my.db --from-audit my.db
-  python app.py --model models/reid --clip ViT-B-16/laion2b_s34b_b88k"""
+  python app.py --model models/reid --clip ViT-B-16/laion2b_s34b_b88k
+  python -m training calibrate --model models/reid --clip ViT-B-16/laion2b_s34b_b88k --reid market.pt --gallery my.db"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--clip", required=True, help="the CLIP to serve it with: a folder, or an open_clip name"
+    )
+    parser.add_argument(
+        "--reid",
+        default="",
+        metavar="NAME",
+        help="re-ID encoder that will prefilter queries with a picture, as the app's --reid (default: none)",
     )
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument(
@@ -119,18 +129,24 @@ def run(chosen: argparse.Namespace) -> int:
         remark(str(error))
         return 2
     if chosen.json:
-        print(json.dumps({name: result[name] for name in ("kinds", "people", "queries")}, allow_nan=False))
+        print(
+            json.dumps(
+                {name: result[name] for name in ("kinds", "people", "queries", "unreadable")}, allow_nan=False
+            )
+        )
     else:
         print(calibration_table(result))
         print(
             f"\n{plan.folder / 'chatreid.json'} is written; {plan.work / 'reliability.png'} shows the confidences."
         )
-        print(f"Serve it with `python app.py --model {chosen.model} --clip {chosen.clip}`.")
+        by_reid = f" --reid {chosen.reid}" if plan.models.reid else ""
+        print(f"Serve it with `python app.py --model {chosen.model} --clip {chosen.clip}{by_reid}`.")
     return 0
 
 
 def _plan(chosen: argparse.Namespace) -> CalibrationPlan:
     from app.model.checkpoint import CheckpointManifest
+    from app.settings import Settings
     from training.calibration.run import CalibrationPlan
     from training.calibration.searches import CalibrationError, records_of_data, records_of_gallery
     from training.evaluation.workers import Models
@@ -141,7 +157,10 @@ def _plan(chosen: argparse.Namespace) -> CalibrationPlan:
         records, source = records_of_gallery(chosen.gallery), chosen.gallery.name
     else:
         records, source = records_of_data(chosen.data, chosen.root), chosen.data
-    models = Models(chosen.clip, chosen.model, chosen.k, None, chosen.device, chosen.four_bit)
+    reid = Settings(reid=chosen.reid).reid  # "none" is none there too
+    models = Models(
+        chosen.clip, chosen.model, chosen.k, device=chosen.device, four_bit=chosen.four_bit, reid=reid
+    )
     plan = CalibrationPlan(models, records, source, chosen.share_for_fit, chosen.queries)
     manifest = CheckpointManifest.read(plan.folder)
     if manifest and source.partition(":")[0] in manifest.data.get("sets", ()):
@@ -166,18 +185,24 @@ def _judged(chosen: argparse.Namespace, plan: CalibrationPlan) -> JudgedInApp | 
 
 def calibration_table(result: dict[str, Any]) -> str:
     """A row for each kind of query, as Markdown; percent but for AUROC and ECE."""
+    width = max(7, *(len(of["encoder"]) for of in result["kinds"].values()))
     lines = [
-        "| mAP / rank-1        |        clip |    pairwise |       fused | AUROC | false alarms | ECE before | after |",
-        "| ------------------- | ----------: | ----------: | ----------: | ----: | -----------: | ---------: | ----: |",
+        "| mAP / rank-1        |        clip |    pairwise |       fused | AUROC | false alarms | ECE before | after "
+        f"| {'encoder':{width}} |",
+        "| ------------------- | ----------: | ----------: | ----------: | ----: | -----------: | ---------: | ----: "
+        f"| {'-' * width} |",
     ]
     for kind, of in result["kinds"].items():
         figures = [f"{100 * one['mAP']:.1f} / {100 * one['rank1']:.1f}" for one in of["rankers"].values()]
         lines.append(
             f"| {kind:19} | {' | '.join(f'{text:>11}' for text in figures)} | {of['auroc']:.3f} "
-            f"| {100 * of['false_alarms']:12.1f} | {of['ece_before']:10.3f} | {of['ece_after']:.3f} |"
+            f"| {100 * of['false_alarms']:12.1f} | {of['ece_before']:10.3f} | {of['ece_after']:.3f} "
+            f"| {of['encoder']:{width}} |"
         )
     lines.append(
         f"\n{result['people']} people of {result['source']}, {result['queries']} searches; the figures are of those "
         f"people that nothing was fitted on."
     )
+    if unread := result["unreadable"]:
+        lines.append(f"{unread} searches were left out, since their pictures cannot be read.")
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,6 +86,7 @@ def search_all(
     best_choice: int | np.ndarray = 0,
     block: int = BLOCK,
     progress: StepProgress | None = None,
+    indexed: Callable[[Path, np.ndarray], None] | None = None,
 ) -> Hits:
     """Index the gallery (once), search it for every query (those not done yet), and return the hits.
 
@@ -99,6 +100,7 @@ def search_all(
             pairwise pass.
         block: queries between two writes; changes no score. progress: default writes to stderr; counts the pairs
             that the model read, of about how many.
+        indexed: called with the gallery file and each record's crop (as Hits.ids) before anything is searched.
 
     Raises:
         HarnessError: no queries, no crops, or the folder holds another evaluation. EncoderError, ModelError:
@@ -119,6 +121,8 @@ def search_all(
     unique = np.unique(ids[ids >= 0])
     if not len(unique):
         raise HarnessError("no crop of the gallery can be read")
+    if indexed is not None:
+        indexed(database, ids)
     put = [_query(query, number, work) for number, query in enumerate(queries)]
     starts = range(0, len(queries), block)
     files = {start: work / "blocks" / f"{start // block:05d}.npz" for start in starts}
