@@ -21,7 +21,7 @@ class Card:
     camera: str | None
     time: datetime | None
     similarity: float  # CLIP cosine, -1..1
-    probability: float | None  # 0..1; None where nobody calibrated it
+    probability: float | None  # 0..1; None where nothing was judged, or nobody calibrated it
     weak: bool
     thumbnail: str
 

@@ -144,6 +144,17 @@ def test_when_nobody_fits_it_says_so(client: Client) -> None:
     assert candidates  # still listed, as weak
 
 
+@pytest.mark.parametrize("text", ["asdkjh qwe zzz", "someone running", "licence plate AB-123"])
+def test_what_could_not_be_judged_has_no_probability(client: Client, text: str) -> None:
+    reply, candidates, status = chat(client, text)
+    assert {candidate["probability"] for candidate in candidates} == {None} and len(candidates) == 12
+    assert status["unchecked"] and not status["calibrated"] and not status["nobody_fits"]
+    assert "None of this could be checked" in reply and "%" not in reply
+    reply, candidates, status = chat(client, "a woman in a red jacket")
+    assert candidates[0]["probability"] > 0.5 and status["unchecked"]
+    assert "could not be checked" in reply and "the percentages speak of the rest" in reply
+
+
 def test_two_clients_never_mix(served: Served, client: Client) -> None:
     other = Client(served.url, verbose=False)
     chat(client, "a man with a suitcase")

@@ -31,7 +31,7 @@ class Compared:
     only_second: tuple[Attribute, ...] = ()
 
 
-def shown(image_id: int, probability: float, **readings: str) -> ShownCandidate:
+def shown(image_id: int, probability: float | None, **readings: str) -> ShownCandidate:
     crop = Crop(image_id, "", f"{image_id}.jpg", Path("x"), "3", None, None, None, (), 64, 128, None)
     read = tuple(Read(Attribute(kind, value)) for kind, value in readings.items())
     return ShownCandidate(crop, Candidate(image_id, 0.3, 0.5, probability), read)
@@ -135,6 +135,24 @@ def test_a_listing_by_filters_alone():
 def test_a_stopped_search_and_unread_candidates():
     said = reply(talk("a man"), ranking(stopped=True), [shown(1, 0.4), shown(2, 0.3)])
     assert "You stopped the search" in said and "own eyes" in said
+
+
+def test_what_could_not_be_checked_is_said():
+    top = [shown(1, None), shown(2, None)]
+    nothing = ranking(
+        top, scored=0, ranker="clip", calibrated=False, judged=False, unchecked="asdkjh qwe zzz"
+    )
+    said = reply(talk("asdkjh qwe zzz"), nothing, top)
+    assert "None of this could be checked" in said and "reads English words" in said
+    assert "“asdkjh qwe zzz” is something else" in said
+    assert "%" not in said and "Nobody" not in said and "weak" not in said
+    beside = talk("a woman in a red jacket, limping")
+    said = reply(beside, ranking(unchecked="limping"), TOP)
+    assert "“limping” could not be checked, for the model knows certain English words alone; the" in said
+    assert "the percentages speak of the rest" in said and "(91%)" in said
+    uncalibrated = reply(beside, ranking(top, calibrated=False, unchecked="limping"), top)
+    assert "“limping” could not be checked" in uncalibrated and "percentage" not in uncalibrated
+    assert "could not be checked" not in reply(beside, ranking(), TOP)
 
 
 @pytest.mark.parametrize("nobody", [True, False])

@@ -3,14 +3,17 @@
 Drifting prompts, image rules, vocabulary or weights show here first.
 """
 
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from app.model.checkpoint import KINDS_OF_QUERY, CheckpointManifest
+from app.model.checkpoint import FILE_NAME, KINDS_OF_QUERY, CheckpointManifest
 from app.model.reid_model import ReidModel
+from app.model.vocabulary import Attribute
 from app.retrieval.engine import Engine
+from app.retrieval.query import Query
 from gallery_store.encoder import ClipEncoder
 from tests.benchmarks.find_people import (
     ASSETS,
@@ -26,6 +29,8 @@ from training.demo.gallery import demo_crops
 
 pytestmark = pytest.mark.slow
 MB = 1 << 20
+ADDED = '  "reads_free_words": false,\n'
+MADE_WITH_THE_WEIGHTS = "2472436fd97745e8264864fd89fff521242e68a505a05c0c986f26bf9158601a"
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +60,24 @@ def test_the_manifest_knows_the_shipped_encoder():
     encoder = ClipEncoder.load(ASSETS / "demo_clip")
     found = CheckpointManifest.read(ASSETS / "demo_qwen2vl")
     assert found is not None
-    assert "drawn" in found.knows
+    assert "drawn" in found.knows and not found.reads_free_words
     for kind in KINDS_OF_QUERY:
         assert found.calibration(encoder.name, encoder.version, kind) is not None
+
+
+def test_nothing_else_of_the_manifest_has_changed_since_the_weights_were_made():
+    text = (ASSETS / "demo_qwen2vl" / FILE_NAME).read_text("utf-8")
+    assert text.count(ADDED) == 1
+    assert sha256(text.replace(ADDED, "").encode()).hexdigest() == MADE_WITH_THE_WEIGHTS
+
+
+@pytest.mark.parametrize("words", ["asdkjh qwe zzz", "running", "une femme avec une veste rouge"])
+def test_the_demo_gives_no_confidence_for_words_that_it_was_not_taught(demo, words):
+    engine, _ = demo
+    found = engine.search(Query(text=words))
+    assert {candidate.probability for candidate in found.candidates} == {None} and not found.no_match
+    known = engine.search(Query(wanted=(Attribute("upper_colour", "red"),), text=words))
+    assert known.candidates[0].probability > 0.5 and known.unchecked == words
 
 
 def test_the_stock_libraries_load_the_folders():

@@ -48,6 +48,7 @@ def manifest():
         data={"synthetic": {"world": 1, "people": 100}},
         figures={"rank-1": 0.9},
         knows="drawn people only",
+        reads_free_words=False,
         attribute_sharpness={encoder_key("demo-clip", "abc"): 30.0},
     )
 
@@ -65,6 +66,20 @@ def test_there_and_back(tmp_path):
     assert found.fusion_weights_for("demo-clip", "abd") is None
     assert found.affinity_for("demo-clip", "abc", "model") == AffinityWeights(0.0, 30.0, -4.0)
     assert found.affinity_for("demo-clip", "abd", "both") is None
+
+
+def test_a_checkpoint_reads_free_words_unless_its_manifest_says_no(tmp_path):
+    path = manifest().write(tmp_path)
+    whole = json.loads(path.read_text())
+    for made in (whole, in_schema_2(json.loads(path.read_text())), in_schema_1(json.loads(path.read_text()))):
+        path.write_text(json.dumps(made))
+        assert not CheckpointManifest.read(tmp_path).reads_free_words
+        del made["reads_free_words"]
+        path.write_text(json.dumps(made))
+        assert CheckpointManifest.read(tmp_path).reads_free_words
+    path.write_text(json.dumps({**whole, "reads_free_words": "no"}))
+    with pytest.raises(ModelError, match="reads_free_words"):
+        CheckpointManifest.read(tmp_path)
 
 
 def in_schema_2(whole):

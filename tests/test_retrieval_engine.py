@@ -115,7 +115,8 @@ def plain_similarity(encoder, vector, wanted):
         found += STATED_SHARE * float(
             np.log(max(weights[values.index(attribute.value)] / weights.sum(), 1e-4))
         )
-    return float(np.clip(found, -1, 1))
+    assert found > -0.95  # below, similarities are drawn together
+    return found
 
 
 def test_text_ranking_equals_a_plain_reckoning(full, encoder, tuned):
@@ -527,6 +528,60 @@ def test_without_a_model_clip_alone_orders(full, encoder):
     assert (ranking.scored, ranking.calibrated, ranking.no_match) == (0, False, False)
     assert ranking.ranker == "clip" and {candidate.probability for candidate in ranking.candidates} == {None}
     assert Engine(full, encoder, None).read([Reference(image_id=1)]) == [()]
+
+
+FREE = Query(text="asdkjh qwe zzz")
+
+
+@pytest.mark.parametrize("ranker", [None, "pairwise"])
+def test_words_that_the_model_was_not_taught_have_no_probability(full, encoder, tuned, ranker):
+    vocabulary_only = with_manifest(tuned, reads_free_words=False)
+    engine = Engine(full, encoder, vocabulary_only, tau=0.999, ranker=ranker)  # nothing is more similar
+    found = engine.search(FREE)
+    assert {candidate.probability for candidate in found.candidates} == {None}
+    assert not found.judged and not found.calibrated and found.unchecked == FREE.text
+    assert not found.no_match and not any(candidate.weak for candidate in found.candidates)
+    assert found.scored == 0  # the model is not asked about words that it cannot read
+    assert ids_of(found) == ids_of(Engine(full, encoder, None).search(FREE))
+
+
+def test_beside_what_can_be_judged_such_words_are_named(full, encoder, tuned):
+    engine = Engine(full, encoder, with_manifest(tuned, reads_free_words=False))
+    beside = [
+        Query(wanted=RED_JACKET, text="limping"),
+        Query(unwanted=(Attribute("hat", "cap"),), text="limping"),
+        Query(references=(Reference(image_id=3),), text="limping"),
+    ]
+    for query in beside:
+        found = engine.search(query)
+        assert found.judged and found.calibrated and found.unchecked == "limping"
+        assert None not in {candidate.probability for candidate in found.candidates}
+        assert found.candidates == Engine(full, encoder, tuned).search(query).candidates
+    assert engine.search(Query(wanted=RED_JACKET)).unchecked == ""
+    assert not engine.search(Query()).judged  # a listing
+
+
+def test_a_model_that_reads_free_words_judges_them(full, encoder, tuned):
+    found = Engine(full, encoder, tuned).search(FREE)
+    assert found.judged and found.calibrated and not found.unchecked
+    assert None not in {candidate.probability for candidate in found.candidates}
+
+
+def test_the_operators_own_words_reach_clip_and_the_model(full, encoder, tuned, monkeypatch):
+    asked = []
+    before = reid_model.pair_prompt
+    monkeypatch.setattr(reid_model, "pair_prompt", lambda *given: asked.append(str(given)) or before(*given))
+    query = Query(wanted=RED_JACKET, text="limping", words=(("upper", "maroon anorak"),))
+    both = "a woman in a red jacket, maroon anorak, limping"
+    found = Engine(full, encoder, tuned).find_candidates(query)
+    assert found.query.description == both
+    assert found.query.vector == pytest.approx(encoder.encode_texts([both])[0])
+    Engine(full, encoder, tuned, k=2).search(query)
+    assert asked and all(both in one for one in asked)
+    # One that was taught the vocabulary alone has the canonical value, and the free words as ever.
+    vocabulary_only = with_manifest(tuned, reads_free_words=False)
+    plainly = Engine(full, encoder, vocabulary_only).find_candidates(query).query.description
+    assert plainly == "a woman in a red jacket, limping"
 
 
 def test_tau_and_nobody(full, encoder, tuned):

@@ -4,6 +4,8 @@ from zlib import crc32
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.model.answers import AttributeReading
 from app.model.vocabulary import KINDS, Attribute, describe
@@ -14,7 +16,13 @@ from app.retrieval.attribute_probs import (
     gallery_priors,
     sensible,
 )
-from app.retrieval.fusion import attribute_similarity, picture_similarity, text_similarity
+from app.retrieval.fusion import (
+    SQUASHED,
+    attribute_similarity,
+    picture_similarity,
+    squashed,
+    text_similarity,
+)
 
 SHARPNESS, STATED_SHARE = 30.0, 1 / 12
 
@@ -51,9 +59,10 @@ def by_clip(crops):
 def test_attributes_add_a_share_of_their_log_probabilities(crops):
     red, hat = Attribute("upper_colour", "red"), Attribute("hat", "cap")
     described = np.zeros(16, np.float32)
-    found = text_similarity(by_clip(crops), described, [red], [hat], STATED_SHARE)
+    found = text_similarity(by_clip(crops), described, [red], [hat], 1 / 20)
     expected = np.log(np.clip(plain(crops, red), 1e-4, 1)) + np.log(np.clip(1 - plain(crops, hat), 1e-4, 1))
-    assert found == pytest.approx(np.clip(STATED_SHARE * expected, -1, 1), abs=1e-5)
+    assert expected.min() / 20 > -SQUASHED
+    assert found == pytest.approx(expected / 20, abs=1e-5)
     assert (found <= 0).all()
     assert not text_similarity(by_clip(crops), described, [red], [hat], 0.0).any()
 
@@ -76,8 +85,32 @@ def test_without_attributes_the_cosine_stands(crops):
 def test_a_similarity_stays_within_its_range(crops):
     wanted = [Attribute(kind, values[0]) for kind, values in KINDS.items()]
     found = text_similarity(by_clip(crops), -crops[0], wanted, [], STATED_SHARE)
-    assert found.min() >= -1
+    assert found.min() > -1
     assert found.dtype == np.float32
+
+
+def test_where_nobody_fits_the_nearest_still_come_first(crops):
+    """A long description that fits no crop: each similarity would be below -1, and all would be equal there."""
+    wanted = [Attribute(kind, values[0]) for kind, values in KINDS.items()]
+    logs = sum(np.log(np.clip(plain(crops, attribute), 1e-4, 1)) for attribute in wanted)
+    assert (STATED_SHARE * logs < -1.5).all()
+    found = text_similarity(by_clip(crops), np.zeros(16, np.float32), wanted, [], STATED_SHARE)
+    assert np.argsort(-found).tolist() == np.argsort(-logs).tolist() != list(range(len(crops)))
+    assert len(set(found.tolist())) == len(crops)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.floats(-15, 1, width=32), min_size=2, max_size=30))
+def test_squashing_keeps_the_order_the_range_and_all_that_stands_above(values):
+    values = np.array(values)
+    found = squashed(values)
+    above = values >= -SQUASHED
+    assert (found[above] == values[above]).all()
+    assert (found > -1).all() and (found[~above] < -SQUASHED).all()
+    order = np.argsort(values, kind="stable")
+    assert (np.diff(found[order]) >= 0).all()
+    apart = np.diff(values[order]) > 0.02  # of a float32 nothing more can be asked
+    assert (np.diff(found[order].astype(np.float32))[apart] > 0).all()
 
 
 def test_two_pictures_are_alike_by_the_probability_that_each_kind_shows_one_value(crops):

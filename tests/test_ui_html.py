@@ -59,7 +59,7 @@ def test_text_never_becomes_markup(first: str, second: str) -> None:
         selected_html(card(), Sought((), second), Comparison()),
         selected_html(card(), Sought(), Comparison(), [card(camera=first, thumbnail=second)]),
         cropper_html(first, second),
-        chips_html([Chip(first, second, "text")]),
+        chips_html([Chip(first, second, "text"), Chip(first, first, "wanted", second)]),
     ]
     for page in pages:
         tags = re.sub(r'"[^"]*"', '""', page)  # what stands inside attributes is quoted
@@ -77,10 +77,19 @@ def test_the_selected_panel_shows_what_was_judged_together() -> None:
 def test_a_card_names_place_time_and_confidence() -> None:
     page = candidates_html([card(), card(image_id=8, weak=True, camera=None, time=None)], ranking(), 7, 0)
     assert 'aria-label="Candidate 1: camera 3, 14:05:06, confidence 80%"' in page
-    assert 'aria-label="Candidate 2: no camera or time, confidence 80%, weak"' in page
+    assert (
+        'aria-label="Candidate 2: no camera or time, confidence 80%, weak: below what usually fits"' in page
+    )
     assert page.count('aria-pressed="true"') == 1 and page.count(">weak<") == 1
+    assert "is-weak" not in page and ".is-weak" not in (PAGE / "style.css").read_text()  # a badge, not a veil
     assert "8 crops searched · 5 read by the model · 1.2 s" in page
     assert "data-more" not in page
+
+
+def test_a_chip_shows_the_words_that_it_was_read_from() -> None:
+    page = chips_html([Chip("wanted:upper", "red sweater", "wanted", "maroon jumper")])
+    assert "red sweater" in page and "“maroon jumper”" in page
+    assert "“" not in chips_html([Chip("wanted:upper", "red sweater", "wanted")])
 
 
 def test_what_nobody_judged_has_a_rank_and_no_percentage() -> None:
@@ -92,6 +101,8 @@ def test_what_nobody_judged_has_a_rank_and_no_percentage() -> None:
     assert "listed by time" in candidates_html([card()], listed) and "uncal" not in candidates_html(
         [card()], listed
     )
+    unjudged = candidates_html([card()], ranking(scored=0, ranker="clip", calibrated=False, judged=False))
+    assert "ranked by CLIP · 1.2 s · not judged" in unjudged and "uncalibrated" not in unjudged
     assert "ranked by CLIP · 1.2 s · uncalibrated" in candidates_html(
         [card()], ranking(scored=0, ranker="clip", calibrated=False)
     )

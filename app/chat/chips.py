@@ -16,11 +16,13 @@ OTHER_CLOTHES = "clothes:other"
 
 @dataclass(frozen=True)
 class Chip:
-    """key: stable while its content stays; kind: "wanted", "unwanted", "filter", "reference" or "text"."""
+    """key: stable while its content stays; kind: "wanted", "unwanted", "filter", "reference" or "text". words: what
+    it was read from, where the operator called it otherwise."""
 
     key: str
     label: str
     kind: str
+    words: str = ""
 
 
 def chips_of(state: SearchState) -> tuple[Chip, ...]:
@@ -32,7 +34,7 @@ def chips_of(state: SearchState) -> tuple[Chip, ...]:
     if state.other_clothes:
         chips.append(Chip(OTHER_CLOTHES, "perhaps other clothes", "wanted"))
     chips += [
-        Chip(f"wanted:{thing}", thing_label(thing, parts), "wanted")
+        Chip(f"wanted:{thing}", thing_label(thing, parts), "wanted", dict(state.words).get(thing, ""))
         for thing, parts in things_in(state.wanted)
     ]
     chips += [Chip(key, label, "unwanted") for key, label, _ in _unwanted(state)]
@@ -56,7 +58,11 @@ def without_chip(state: SearchState, key: str) -> SearchState | None:
     if key == OTHER_CLOTHES:
         return replace(state, other_clothes=False)
     if role == "wanted":
-        return replace(state, wanted=tuple(a for a in state.wanted if a.kind not in kinds_of(name)))
+        return replace(
+            state,
+            wanted=tuple(a for a in state.wanted if a.kind not in kinds_of(name)),
+            words=tuple((thing, words) for thing, words in state.words if thing != name),
+        )
     if role == "unwanted":
         gone_values = next(values for other, _, values in _unwanted(state) if other == key)
         return replace(state, unwanted=tuple(a for a in state.unwanted if a not in gone_values))

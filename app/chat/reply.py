@@ -63,10 +63,17 @@ def reply(
         parts.append(_no_candidate(state, ranking, hidden or {}))
     elif _is_listing(state):
         parts.append("Nothing says yet what the person looks like, so they come by time.")
+    elif not ranking.judged:
+        parts.append(
+            "None of this could be checked, so there are no percentages and the crops come by likeness alone: the "
+            f"model reads English words for looks, clothes and bags, and {_free_words(state)} "
+            "is something else."
+        )
     elif ranking.no_match:
         parts.append(_no_match(state, ranking, top, hidden or {}))
     else:
         parts.append(_fits(state, top))
+    parts.append(_unchecked(state, ranking))
     parts.append(_how_it_was_read(conversation.last))
     if ranking.candidates and not ranking.no_match and not _is_listing(state):
         parts.append(_question(conversation, top))
@@ -215,6 +222,20 @@ def _crops(count: int) -> str:
 def _is_listing(state: SearchState) -> bool:
     """Only filters: crops are listed, nobody is looked for."""
     return not (state.wanted or state.unwanted or state.text or state.references)
+
+
+def _unchecked(state: SearchState, ranking: Ranking) -> str:
+    """What the model could not read beside what it could."""
+    if not (ranking.unchecked and ranking.judged and ranking.candidates):
+        return ""
+    rest = "; the percentages speak of the rest" if ranking.calibrated else ""
+    return (
+        f"{_free_words(state)} could not be checked, for the model knows certain English words alone{rest}."
+    )
+
+
+def _free_words(state: SearchState) -> str:
+    return and_list([f"“{phrase}”" for phrase in state.text])
 
 
 def _fits(state: SearchState, top: Sequence[ShownCandidate]) -> str:

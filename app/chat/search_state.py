@@ -10,6 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.chat.lexicon import spans_of
+from app.chat.message_tokens import tokenise
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, is_absent, kinds_of, thing_of
 from app.retrieval.query import Reference
 from app.retrieval.ranking import Candidate
@@ -46,6 +48,7 @@ class SearchState:
     rejected: tuple[int, ...] = ()  # image ids, in the order of rejection
     confirmed: tuple[int, ...] = ()
     other_clothes: bool = False  # the person may wear others than in the pictures
+    words: tuple[tuple[str, str], ...] = ()  # kind of a wanted thing -> how the operator called it
 
     def value(self, kind: str) -> str | None:
         """The wanted value of a kind, or None."""
@@ -66,7 +69,7 @@ class ParsedMessage:
     wanted, unwanted: what it states of the person; dropped: kinds it takes back ("forget the hat": "hat").
     dropped_values: single values it takes back ("no longer the backpack"). freed: kinds whose exclusion it
     lifts without naming a value ("with a bag"). text: phrases outside the vocabulary, passed on as free
-    words.
+    words. words: kind of a wanted thing -> how the message calls it, where the vocabulary calls it otherwise.
     filters: those that hold after the message. unused: words it cannot use. corrections: (typed, read).
     notes: whole sentences on how words were taken. refers_back: "the same person, but now ...".
     adds_photos: the photos of this message join the earlier ones. other_clothes: whether the person may wear others
@@ -81,6 +84,7 @@ class ParsedMessage:
     dropped_text: tuple[str, ...] = ()
     freed: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
+    words: tuple[tuple[str, str], ...] = ()
     filters: Filters = field(default_factory=Filters)
     refers_back: bool = False
     adds_photos: bool = False
@@ -123,7 +127,7 @@ def apply(state: SearchState, message: ParsedMessage, photos: Sequence[Reference
     if message.intent != "search":
         return state
     if photos and not message.adds_photos:
-        state = replace(state, wanted=(), unwanted=(), text=(), references=(), confirmed=())
+        state = replace(state, wanted=(), unwanted=(), text=(), words=(), references=(), confirmed=())
     references = (*state.references, *(photo for photo in photos if photo not in state.references))
     wanted = _without_dropped(state.wanted, message)
     unwanted = _without_dropped(state.unwanted, message)
@@ -150,7 +154,8 @@ def apply(state: SearchState, message: ParsedMessage, photos: Sequence[Reference
         state,
         wanted=wanted,
         unwanted=unwanted,
-        text=_text(state.text, message),
+        text=_text([phrase for phrase in state.text if not _withdrawn(phrase, wanted, message)], message),
+        words=_words(state, wanted, message),
         references=references[-MAX_REFERENCES:],
         filters=message.filters,
         other_clothes=state.other_clothes if message.other_clothes is None else message.other_clothes,
@@ -180,7 +185,41 @@ def _restated(wanted: tuple[Attribute, ...], message: ParsedMessage) -> tuple[At
     return tuple(attribute for attribute in wanted if attribute.kind not in stale)
 
 
-def _text(text: tuple[str, ...], message: ParsedMessage) -> tuple[str, ...]:
+def _words(
+    state: SearchState, wanted: Sequence[Attribute], message: ParsedMessage
+) -> tuple[tuple[str, str], ...]:
+    """How things were called, as long as all that was read from it still holds; and how they are called now."""
+    kept = {
+        thing: words
+        for thing, words in state.words
+        if all(attribute in wanted for attribute in state.wanted if attribute.kind in kinds_of(thing))
+    }
+    for thing, words in message.words:
+        if any(attribute.kind in kinds_of(thing) for attribute in wanted):
+            before = kept.get(thing, "")
+            if not set(words.split()) <= set(before.replace(",", "").split()):
+                kept[thing] = f"{before}, {words}" if before else words
+    return tuple((thing, words[-MAX_TEXT:]) for thing, words in kept.items())
+
+
+def _withdrawn(phrase: str, wanted: Sequence[Attribute], message: ParsedMessage) -> bool:
+    """Whether a message takes back earlier free words: it says the contrary, drops or excludes the thing that they
+    name, or says anew of that very thing what it is like.
+    """
+    if f"no {phrase}" in message.text or phrase.removeprefix("no ") in message.text:
+        return phrase not in message.text
+    stated = {thing_of(attribute.kind) for attribute in message.wanted}
+    gone = {*message.dropped, *(attribute.kind for attribute in message.dropped_values)} - stated
+    gone |= {attribute.kind for attribute in message.unwanted if is_absent(attribute.kind, message.unwanted)}
+    for span in spans_of(tokenise(phrase)):
+        if span.thing in gone:
+            return True
+        if span.thing in stated and (span.entry.attribute is None or span.entry.attribute in wanted):
+            return True
+    return False
+
+
+def _text(text: Sequence[str], message: ParsedMessage) -> tuple[str, ...]:
     kept = [phrase for phrase in text if not any(word in phrase.split() for word in message.dropped_text)]
     kept += [phrase for phrase in message.text if phrase not in kept]
     while len(kept) > 1 and len("; ".join(kept)) > MAX_TEXT:  # the newest words are the ones meant

@@ -13,6 +13,7 @@ from app.chat.day_filter import read_days
 from app.chat.lexicon import Span, correct_tokens, spans_of
 from app.chat.message_tokens import MAX_CHARACTERS, TokenCursor, tokenise
 from app.chat.negation import assign_modes
+from app.chat.own_words import own_words
 from app.chat.person_phrases import read_ages, read_outfits
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
 from app.chat.statements import Collected, Leftovers, collect, leftovers
@@ -84,6 +85,7 @@ def understand(
         dropped_text=_once(left.dropped),
         freed=_once(collected.freed),
         text=_once([*collected.extra, *left.text]),
+        words=own_words(spans, collected.wanted, text),
         filters=filters,
         refers_back=any(span.role == "back" for span in spans) or intents.speaks_of_change(plain_text),
         other_clothes=other_clothes,

@@ -111,6 +111,8 @@ class CheckpointManifest:
     temperature of their softmax, fitted for it. An encoder without one takes its own (ClipEncoder.logit_scale).
     ranker: that ranks where the operator names none (app.retrieval.rankers).
     knows: what follows "Knows" on the screen, e.g. "drawn people only"; "" where nothing is to be said.
+    reads_free_words: whether the model can judge words outside the vocabulary, as a pre-trained language model can;
+    False where it was taught the vocabulary's words and no others.
     """
 
     __pydantic_config__ = _NO_OTHER_KEYS
@@ -129,6 +131,7 @@ class CheckpointManifest:
     attribute_sharpness: Mapping[str, float] = field(default_factory=dict)
     ranker: RankerName = FUSED
     knows: str = ""
+    reads_free_words: bool = True
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

@@ -103,6 +103,7 @@ class Engine:
         manifest, own = model.manifest if model else None, (encoder.name, encoder.version)
         self.ranker = choose_ranker(ranker if model else CLIP, manifest, *filter(None, (encoder, reid)))
         self.clip_attributes = ClipAttributes(encoder, manifest.sharpness_for(*own) if manifest else None)
+        self._reads_free_words = manifest is None or manifest.reads_free_words
         self._fusion = Fusion(store, self.clip_attributes, model, encoder)
 
     def search(
@@ -138,7 +139,10 @@ class Engine:
     def _trace(self, query: Query, progress: StepProgress | None, stop: Stop | None) -> SearchTrace:
         began = time.perf_counter()
         found = self.find_candidates(query, progress=progress, stop=stop)
-        opened, candidates, ranker = found.query, found.candidates, self.ranker.name
+        opened, candidates = found.query, found.candidates
+        unchecked = "" if self._reads_free_words else query.text.strip()
+        judged = not (unchecked and query.only_free_words)
+        ranker = self.ranker.name if judged else CLIP
         ranked = time.perf_counter()
         scores = RANKERS[ranker](opened, candidates)
         fused = candidates.fused if ranker == FUSED and opened.calibration is not None else None
@@ -154,6 +158,8 @@ class Engine:
             total=found.total,
             timings=Timings(*found.seconds, ended - ranked, ended - began),
             stopped=found.stop.stopped,
+            judged=judged,
+            unchecked=unchecked,
         )
 
     def find_candidates(
@@ -197,7 +203,10 @@ class Engine:
 
     def _open(self, query: Query, ids: np.ndarray) -> tuple[OpenQuery, GalleryAppearance]:
         """The query made ready, and the crops to be searched: `ids` without copies of the operator's own file."""
-        description = query_description(query.wanted, query.unwanted, query.text)
+        # To a model that knows the vocabulary alone, other words for the same things say nothing more.
+        own = [words for _, words in query.words] if self._reads_free_words else []
+        free = ", ".join(part for part in (*own, query.text) if part.strip())
+        description = query_description(query.wanted, query.unwanted, free)
         references = tuple(open_reference(r, self.store, self.encoder) for r in query.references)
         calibration = self._calibration(query.kind)
         vector = self.encoder.encode_texts([description])[0] if description else None
@@ -250,6 +259,7 @@ class Engine:
             timings=Timings(total=time.perf_counter() - began),
             ranker=None,
             calibrated=False,
+            judged=False,
         )
 
     def read(self, references: Sequence[Reference]) -> list[tuple[AttributeReading, ...]]:

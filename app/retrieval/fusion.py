@@ -45,6 +45,7 @@ from gallery_store.encoder import ClipEncoder
 from gallery_store.store import GalleryStore
 
 TEXT_WEIGHT = 0.5  # without a calibration
+SQUASHED = 0.95  # similarities by words below minus this are drawn together, so that all end above -1
 MOST_COMPARED = 4096  # crops: a hundred values against each of a million would take seconds
 MOST_REJECTED = 32  # crops that are compared with the candidates
 
@@ -85,12 +86,23 @@ def text_similarity(
     share: float,
 ) -> np.ndarray:
     """float32 (n,), -1..1: the cosine to the description's unit row (dim,), and a share of the log-probabilities of
-    the attributes; 0 asks for none."""
+    the attributes; 0 asks for none.
+
+    Several attributes that do not fit would come to less than -1: there similarities lie closer together, in the same
+    order, so that where nobody fits the nearest still come first.
+    """
     cosine = crops.cosines(description[None])[0]
     if not share:
         return np.asarray(cosine, np.float32)
     stated = share * log_stated(crops.probs, wanted, unwanted)
-    return np.clip(cosine + stated, -1, 1).astype(np.float32)
+    return squashed(cosine + stated).astype(np.float32)
+
+
+def squashed(similarities: np.ndarray) -> np.ndarray:
+    """float64 (n,), all above -1, in the order that they came in; above -SQUASHED as they are."""
+    room = 1 - SQUASHED
+    below = np.maximum(-SQUASHED - np.asarray(similarities, np.float64), 0)
+    return np.maximum(similarities, -SQUASHED) - room * below / (room + below)
 
 
 def picture_similarity(

@@ -44,10 +44,16 @@ class Query:
     rejected: frozenset[int] = frozenset()  # image ids
     confirmed: frozenset[int] = frozenset()  # image ids; also among the references
     other_clothes: bool = False  # the person may wear others than in the pictures
+    words: tuple[tuple[str, str], ...] = ()  # kind of a wanted thing -> how the operator called it
 
     @property
     def has_text(self) -> bool:
         return bool(self.wanted or self.unwanted or self.text.strip())
+
+    @property
+    def only_free_words(self) -> bool:
+        """Words outside the vocabulary, and nothing else that a crop could be compared with."""
+        return self.has_text and not (self.wanted or self.unwanted or self.references)
 
     @property
     def kind(self) -> str:

@@ -24,9 +24,7 @@ class Candidate:
     image_id: int
     similarity: float  # CLIP's, cosine and attributes, to the query, or the re-ID encoder's, -1..1
     p_yes: float | None  # the model's own P(yes), without the attributes that it reads, 0..1; None: not asked
-    probability: (
-        float | None
-    )  # calibrated P(same person), 0..1; never rises down a ranking; None: uncalibrated
+    probability: float | None  # calibrated P(same person), 0..1; never rises down a ranking; None: not judged
     weak: bool = False  # below what usually fits: listed, but not as an answer
     same_outfit: tuple[
         int, ...
@@ -52,7 +50,9 @@ class Ranking:
     are listed by time; calibrated: False where the scores of that ranker, this CLIP and this kind of query were not
     calibrated: then candidates have an order and no probability, and are weak only where nothing passes tau;
     stopped: the operator stopped the search and the rest follows in CLIP order; penalized: candidates that look like
-    somebody rejected rank lower for it; prefiltered_by: as Prefiltered.encoder; "" where nothing was compared.
+    somebody rejected rank lower for it; prefiltered_by: as Prefiltered.encoder; "" where nothing was compared;
+    judged: False where the query says nothing that could be: CLIP then orders, without a probability and a weak one;
+    unchecked: the free words that this model cannot read; "" where all was checked.
     """
 
     candidates: tuple[Candidate, ...]
@@ -66,6 +66,8 @@ class Ranking:
     stopped: bool = False
     penalized: bool = False
     prefiltered_by: str = ""
+    judged: bool = True
+    unchecked: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class SearchTrace:
     ranker; NaN where it judged nothing. calibration: of this kind of query; None where none was fitted.
     yes_logits: float64 (n,), logit("Yes") - logit("No") of the model, NaN where it was not asked or gave none.
     fused: of the candidates, where the ranker is `fused`, calibrated; else None. read: whether the model looked at
-    those that have a score. total: crops in the gallery. timings: `rerank` is the ranker's.
+    those that have a score. total: crops in the gallery. timings: `rerank` is the ranker's. judged, unchecked: as
+    Ranking has them.
     """
 
     prefiltered: Prefiltered
@@ -89,6 +92,8 @@ class SearchTrace:
     total: int = 0
     timings: Timings = field(default_factory=Timings)
     stopped: bool = False
+    judged: bool = True
+    unchecked: str = ""
 
     @property
     def calibrated(self) -> bool:
@@ -106,7 +111,7 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
     p_yes = np.full(len(prefiltered.ids), np.nan)
     p_yes[: prefiltered.asked] = sigmoid(trace.yes_logits)
     probabilities: list[float] | None = None
-    weak = np.full(len(places), not prefiltered.passed)
+    weak = np.full(len(places), trace.judged and not prefiltered.passed)
     if trace.calibrated and trace.calibration is not None:
         odds = clip_log_odds(trace.calibration, prefiltered.similarities)
         odds = np.concatenate([trace.scores[head], odds[in_tail]])[: len(places)]
@@ -137,6 +142,8 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
         stopped=trace.stopped,
         penalized=fused is not None and fused.rejection_penalty is not None,
         prefiltered_by=prefiltered.encoder,
+        judged=trace.judged,
+        unchecked=trace.unchecked,
     )
 
 

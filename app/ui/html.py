@@ -111,7 +111,7 @@ def _notes(ranking: Ranking) -> list[str]:
     scored = f"{ranking.scored:,} read by the model" if ranking.scored else by_clip
     notes = [f"{ranking.searched:,} crops searched", scored, f"{ranking.timings.total:.1f} s"]
     if not ranking.calibrated and ranking.ranker is not None:
-        notes.append("uncalibrated")
+        notes.append("uncalibrated" if ranking.judged else "not judged")
     if ranking.stopped:
         notes.append("stopped early")
     return notes

@@ -190,7 +190,12 @@ def _before(told: Mapping[str, Any], confirmed: Collection[int]) -> Query | None
         Attribute(kind, value) for kind, values in told.get("unwanted", {}).items() for value in values
     )
     query = Query(
-        wanted, unwanted, told.get("text", ""), references, other_clothes=bool(told.get("other_clothes"))
+        wanted,
+        unwanted,
+        told.get("text", ""),
+        references,
+        other_clothes=bool(told.get("other_clothes")),
+        words=tuple(told.get("words", {}).items()),
     )
     return None if query.is_empty else query
 

@@ -158,9 +158,13 @@ def _taught(
             model, processor, replace(stage, name=name), pool(TRAIN), folder, seed=1000 + seed, log=log
         )
         save(model, processor, done)
-        CheckpointManifest(f"{MODEL_NAME}, {folder.name}", str(start), image_rule=DEMO, knows=KNOWS).write(
-            done
-        )
+        CheckpointManifest(
+            f"{MODEL_NAME}, {folder.name}",
+            str(start),
+            image_rule=DEMO,
+            knows=KNOWS,
+            reads_free_words=False,
+        ).write(done)
         (folder / "done").touch()
     return done
 

@@ -264,6 +264,7 @@ class DemoRun:
             image_rule=DEMO,
             data={"world": WORLD_VERSION, "pools": pools},
             knows=KNOWS,
+            reads_free_words=False,
         )
 
 

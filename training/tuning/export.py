@@ -106,21 +106,21 @@ def linked(source: str, target: str) -> None:
 
 def _describe(trainer: StageTrainer, done: Finished, work: Path, partial: Path, name: str) -> None:
     """The manifest, the card, and copies of the log and the curves."""
-    before = None
-    if done.origin.before is not None:
-        folder = find_checkpoint(done.origin.before).folder
-        before = CheckpointManifest.read(folder) if folder else None
+    before, base = _manifest_of(done.origin.before), _manifest_of(done.origin.base)
     rows = read_rows(work / LOG)
     entry = stage_entry(trainer, done, rows)
     stages = (*(before.stages if before else ()), entry)
     sets = sorted({s for stage in stages for s in stage.get("data", ())})
+    drawn = all(s.startswith("synthetic") for s in sets)
     manifest = CheckpointManifest(
         name=name,
         base_model=base_name(done.origin),
         stages=stages,
         image_rule=done.rule,
         data={"sets": sets, "seeds": [stage.get("seed") for stage in stages]},
-        knows=DRAWN_ONLY if all(s.startswith("synthetic") for s in sets) else "",
+        knows=DRAWN_ONLY if drawn else "",
+        # Drawn people are told of in the vocabulary's words alone: they teach no others.
+        reads_free_words=not drawn or all(start.reads_free_words for start in (before, base) if start),
     )
     write_file(partial / "README.md", model_card(manifest, adapter=done.origin.lora is not None))
     for file in (LOG, CURVES):
@@ -129,6 +129,11 @@ def _describe(trainer: StageTrainer, done: Finished, work: Path, partial: Path, 
     if (work / BOARD).is_dir():
         shutil.copytree(work / BOARD, partial / BOARD)
     manifest.write(partial)
+
+
+def _manifest_of(checkpoint: str | None) -> CheckpointManifest | None:
+    folder = find_checkpoint(checkpoint).folder if checkpoint is not None else None
+    return CheckpointManifest.read(folder) if folder else None
 
 
 def stage_entry(trainer: StageTrainer, done: Finished, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,79 @@
+"""The operator's own words for a thing that an attribute was read from: "maroon jumper" for a red sweater."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from app.chat.labels import thing_label
+from app.chat.lexicon import Span
+from app.model.vocabulary import Attribute, kinds_of
+
+_SAID_AFTER = frozenset({"in", "is", "was", "were", "are", "be", "could", "may", "might", "either"})
+_BETWEEN = frozenset({"and", "or", "coloured", "colored"})  # "red or orange", "dark-coloured"
+
+
+def own_words(
+    spans: Sequence[Span], wanted: Mapping[str, Attribute], message: str
+) -> tuple[tuple[str, str], ...]:
+    """(kind of thing, words) of each wanted thing whose words are not those of the vocabulary anyway.
+
+    spans: of the message, with their modes. wanted: kind -> what they were read as. message: as typed, for its
+    hyphens.
+    """
+    found: dict[str, str] = {}
+    for position, span in enumerate(spans):
+        thing = span.thing
+        parts = [wanted[kind] for kind in kinds_of(thing) if kind in wanted] if thing else []
+        named = span.entry.attribute  # of "tan shoes" only the colour is taken
+        other_value = named is not None and wanted.get(named.kind, named) != named
+        if thing is None or span.mode != "+" or not parts or other_value:
+            continue
+        words = _joined(_phrase(spans, position), message)
+        if not _plain(words) <= _plain(thing_label(thing, parts)):
+            found.setdefault(thing, words)
+    return tuple(found.items())
+
+
+def _phrase(spans: Sequence[Span], position: int) -> list[Span]:
+    """The thing with the colours, shades and patterns right before it, or else said of it right after."""
+    start = position
+    while start > 0 and _describes(spans[start - 1], spans[position]):
+        start -= 1
+    while spans[start].text in _BETWEEN:
+        start += 1
+    return [*(spans[start:position] or _after(spans, position)), spans[position]]
+
+
+def _after(spans: Sequence[Span], position: int) -> Sequence[Span]:
+    """The colours of "the jacket could be red or orange"; none where they are another thing's."""
+    start = position + 1
+    while start < len(spans) and spans[start].text in _SAID_AFTER:
+        start += 1
+    end = start
+    while end < len(spans) and _describes(spans[end], spans[position]):
+        end += 1
+    if start == position + 1 or (end < len(spans) and spans[end].role != "stop"):
+        return ()
+    return spans[start:end]
+
+
+def _describes(span: Span, noun: Span) -> bool:
+    if span.mode != noun.mode:
+        return False
+    attribute = span.entry.attribute
+    own = attribute is not None and attribute.kind in kinds_of(noun.thing or "") and span.thing is None
+    return own or span.role in ("colour", "shade") or span.text in _BETWEEN
+
+
+def _joined(phrase: Sequence[Span], message: str) -> str:
+    words = " ".join(span.text for span in phrase).split()
+    text, said = words[0], message.casefold()
+    for before, word in pairwise(words):
+        text += ("-" if f"{before}-{word}" in said else " ") + word
+    return text
+
+
+def _plain(words: str) -> set[str]:
+    """Words without their plural, so that "jackets" says no more than "jacket"."""
+    return {word.removesuffix("s") for word in words.replace("-", " ").split()}
