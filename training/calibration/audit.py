@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ _JUDGED = ("confirmed", "rejected")
 
 @dataclass(frozen=True)
 class JudgedQuery:
-    """A query as it was before anything was confirmed; the crops that were confirmed (right) and rejected (wrong)."""
+    """A query as it was searched, and which of the crops that it found were confirmed (right) and rejected (wrong)."""
 
     query: Query
     right: frozenset[int]
@@ -39,7 +40,7 @@ class JudgedQuery:
 
 @dataclass(frozen=True)
 class JudgedInApp:
-    """What operators judged over one gallery. skipped: searches by a photo, which cannot be asked again."""
+    """What operators judged over one gallery. skipped: judgements of searches by a photo, which cannot be asked again."""
 
     gallery: Path
     queries: tuple[JudgedQuery, ...]
@@ -60,7 +61,7 @@ class JudgedInApp:
         right = sum(len(one.right) for one in self.queries)
         told = f"{self.gallery}'s audit has {self.count} judged pairs: {right} confirmed, {self.count - right} rejected"
         if self.skipped:
-            told += f"; {self.skipped} searches by a photo are left out, since photos are not kept"
+            told += f"; {self.skipped} judged in searches by a photo are left out, since photos are not kept"
         return told
 
     def pairs(
@@ -126,7 +127,7 @@ def _write(file: Path, pairs: JudgedPairs) -> None:
 
 
 def judged_in(gallery: Path, without_people: Collection[str] = ()) -> JudgedInApp:
-    """Every pair that was confirmed or rejected over a gallery.
+    """Every pair of a search and a crop that was confirmed or rejected among what it found, over a gallery.
 
     A crop that was both says nothing, nor does a judgement that its user took back by an undo. A search for a crop,
     and a crop, of `without_people` are left out: they are those who are measured on.
@@ -138,27 +139,13 @@ def judged_in(gallery: Path, without_people: Collection[str] = ()) -> JudgedInAp
         raise CalibrationError(
             f"there is no gallery {gallery}; --from-audit names one that the app has searched"
         )
-    by_user: dict[str, dict[Query, tuple[set[int], set[int]]]] = {}
-    skipped = 0
+    by_user: dict[str, _User] = {}
     with GalleryStore.open(gallery) as store:
         for record in reversed(store.searches(MOST_SEARCHES)):
-            judged = by_user.setdefault(record.user, {})
-            for what, crops in record.query.get("taken_back", {}).items():
-                for known in judged.values():
-                    known[_JUDGED.index(what)].difference_update(crops)
-            right, wrong = (set(record.query.get(what, ())) for what in _JUDGED)
-            if not right and not wrong:
-                continue
-            query = _before(record.query, right)
-            if query is None:
-                skipped += 1
-                continue
-            known = judged.setdefault(query, (set(), set()))
-            known[0].update(right)
-            known[1].update(wrong)
+            by_user.setdefault(record.user, _User()).searched(record.query)
         usable = _usable(store, without_people)
     together: dict[Query, tuple[set[int], set[int]]] = {}
-    for query, (right, wrong) in chain.from_iterable(judged.items() for judged in by_user.values()):
+    for query, (right, wrong) in chain.from_iterable(user.judged.items() for user in by_user.values()):
         known = together.setdefault(query, (set(), set()))
         known[0].update(right)
         known[1].update(wrong)
@@ -167,6 +154,7 @@ def judged_in(gallery: Path, without_people: Collection[str] = ()) -> JudgedInAp
         for query, (right, wrong) in together.items()
         if all(reference.image_id in usable for reference in query.references)
     ]
+    skipped = sum(user.skipped for user in by_user.values())
     found = JudgedInApp(gallery, tuple(one for one in kept if one.right or one.wrong), skipped)
     if not found.count:
         raise CalibrationError(
@@ -175,29 +163,103 @@ def judged_in(gallery: Path, without_people: Collection[str] = ()) -> JudgedInAp
     return found
 
 
-def _before(told: Mapping[str, Any], confirmed: Collection[int]) -> Query | None:
-    """The query without what was confirmed since; None where a photo of it is not kept, or nothing is left."""
-    pictures = told.get("references", ())
-    if any("photo" in picture for picture in pictures):
-        return None
-    references = tuple(
-        Reference(image_id=picture["image_id"])
-        for picture in pictures
-        if picture["image_id"] not in confirmed
-    )
-    wanted = tuple(Attribute(kind, value) for kind, value in told.get("wanted", {}).items())
-    unwanted = tuple(
-        Attribute(kind, value) for kind, values in told.get("unwanted", {}).items() for value in values
-    )
-    query = Query(
-        wanted,
-        unwanted,
-        told.get("text", ""),
-        references,
-        other_clothes=bool(told.get("other_clothes")),
-        words=tuple(told.get("words", {}).items()),
-    )
-    return None if query.is_empty else query
+@dataclass(frozen=True)
+class _Asked:
+    """One search as the audit tells it. references: ids of crops, names of photos. rest: all else that was told, as
+    JSON."""
+
+    rest: str
+    references: tuple[int | str, ...]
+    confirmed: frozenset[int]
+    rejected: frozenset[int]
+
+    @classmethod
+    def read(cls, told: Mapping[str, Any]) -> _Asked:
+        # The kind follows from the others, and changes where the first picture is confirmed.
+        apart = ("kind", "references", "taken_back", *_JUDGED)
+        return cls(
+            json.dumps({name: value for name, value in told.items() if name not in apart}, sort_keys=True),
+            tuple(picture.get("photo", picture.get("image_id")) for picture in told.get("references", ())),
+            *(frozenset(told.get(what, ())) for what in _JUDGED),
+        )
+
+    def without(self, crop: int) -> _Asked:
+        """The search before this crop was judged."""
+        return replace(
+            self,
+            references=tuple(one for one in self.references if one != crop),
+            confirmed=self.confirmed - {crop},
+            rejected=self.rejected - {crop},
+        )
+
+    def query(self) -> Query | None:
+        """None where a photo of it is not kept, or nothing was looked for."""
+        references = tuple(Reference(image_id=one) for one in self.references if isinstance(one, int))
+        if len(references) < len(self.references):
+            return None
+        told = json.loads(self.rest)
+        wanted = tuple(Attribute(kind, value) for kind, value in told.get("wanted", {}).items())
+        unwanted = tuple(
+            Attribute(kind, value) for kind, values in told.get("unwanted", {}).items() for value in values
+        )
+        query = Query(
+            wanted,
+            unwanted,
+            told.get("text", ""),
+            references,
+            other_clothes=bool(told.get("other_clothes")),
+            words=tuple(told.get("words", {}).items()),
+        )
+        return None if query.is_empty else query
+
+
+class _User:
+    """What one user judged, search by search.
+
+    A judgement stands in the audit of every later search too, whatever that looks for. It is about the search that
+    differs by this one crop alone, and came before. judged: the crops confirmed and rejected of each query. skipped:
+    judgements of searches by a photo.
+    """
+
+    def __init__(self) -> None:
+        self.judged: dict[Query, tuple[set[int], set[int]]] = {}
+        self.skipped = 0
+        self._before: dict[_Asked, int] = {}  # the number of the last such search
+        self._last: _Asked | None = None
+        self._count = 0
+
+    def searched(self, told: Mapping[str, Any]) -> None:
+        """The next search, in order of time."""
+        asked = _Asked.read(told)
+        for what, crops in told.get("taken_back", {}).items():
+            self._forget(what, crops)
+        if self._last is not None:  # who changed their mind
+            self._forget("confirmed", self._last.confirmed & asked.rejected)
+            self._forget("rejected", self._last.rejected & asked.confirmed)
+        if asked not in self._before:
+            earlier = {crop: asked.without(crop) for crop in asked.confirmed | asked.rejected}
+            known = {crop: one for crop, one in earlier.items() if one in self._before}
+            if known:
+                crop = max(known, key=lambda one: self._before[known[one]])
+                self._judge(known[crop].query(), crop, crop in asked.confirmed)
+        self._count += 1
+        self._before[asked], self._last = self._count, asked
+
+    def _judge(self, query: Query | None, crop: int, right: bool) -> None:
+        if query is None:
+            self.skipped += 1
+        else:
+            self.judged.setdefault(query, (set(), set()))[0 if right else 1].add(crop)
+
+    def _forget(self, what: str, crops: Collection[int]) -> None:
+        """Judgements that were taken back; the same crop may be judged anew."""
+        if not crops:
+            return
+        for known in self.judged.values():
+            known[_JUDGED.index(what)].difference_update(crops)
+        self._before = {
+            one: number for one, number in self._before.items() if not getattr(one, what) & set(crops)
+        }
 
 
 def _usable(store: GalleryStore, without_people: Collection[str]) -> frozenset[int]:

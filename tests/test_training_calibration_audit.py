@@ -1,0 +1,109 @@
+"""Which judgements of operators calibration takes from a gallery's audit, and of which query."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.model.vocabulary import Attribute
+from app.query_json import query_json
+from app.retrieval.query import Query, Reference
+from gallery_store.encoder import ClipEncoder
+from gallery_store.importer import import_crops
+from gallery_store.store import GalleryStore
+from tests.clip_folder import make_clip_folder
+from tests.gallery_tools import all_crops
+from training.calibration.audit import judged_in
+from training.calibration.searches import CalibrationError
+from training.synthetic.market1501 import FOLDER, write_market1501
+
+COAT = Query((Attribute("upper_colour", "red"),))
+
+
+@pytest.fixture
+def gallery(tmp_path):
+    write_market1501(tmp_path, 6, seed=5)
+    with GalleryStore.open(tmp_path / "own.db") as store:
+        encoder = ClipEncoder.load(make_clip_folder(tmp_path / "clip"))
+        import_crops(store, encoder, tmp_path / FOLDER / "bounding_box_train")
+    return tmp_path / "own.db"
+
+
+def ids_of(gallery):
+    with GalleryStore.open(gallery) as store:
+        return [crop.id for crop in all_crops(store)]
+
+
+def judged_after(gallery, *asked, user=""):
+    """{query: (right, wrong)} of these searches, one after another. asked: a query, or (query, more that is told)."""
+    with GalleryStore.open(gallery) as store:
+        for one in asked:
+            query, more = one if isinstance(one, tuple) else (one, {})
+            store.record_search(user=user, reason="", query=query_json(query) | more, shown=[], seconds=0.0)
+    return {one.query: (set(one.right), set(one.wrong)) for one in judged_in(gallery).queries}
+
+
+def confirmed(query, crop):
+    return replace(
+        query,
+        references=(*query.references, Reference(image_id=crop)),
+        confirmed=query.confirmed | {crop},
+    )
+
+
+def rejected(query, crop):
+    return replace(query, rejected=query.rejected | {crop})
+
+
+def by(*crops):
+    return Query(references=tuple(Reference(image_id=crop) for crop in crops))
+
+
+def test_a_judgement_is_of_the_search_that_it_was_given_in_and_of_no_later_one(gallery):
+    a, b, c, d = ids_of(gallery)[:4]
+    first = confirmed(COAT, a)
+    second = rejected(first, b)
+    other_words = replace(second, wanted=(Attribute("upper_colour", "blue"),))
+    assert judged_after(gallery, COAT, first, second, other_words, confirmed(other_words, c)) == {
+        COAT: ({a}, set()),
+        replace(COAT, references=by(a).references): (set(), {b}),
+        Query(other_words.wanted, references=by(a).references): ({c}, set()),
+    }
+    # Another picture instead: what was rejected before is not rejected of it.
+    anew = replace(by(d), rejected=frozenset([b]))
+    told = judged_after(gallery, by(c), rejected(by(c), b), anew, rejected(anew, a))
+    assert told[by(c)] == (set(), {b})
+    assert told[by(d)] == (set(), {a})
+
+
+def test_a_search_by_a_crop_that_was_confirmed_counts(gallery):
+    a, b, c = ids_of(gallery)[:3]
+    by_it = replace(by(b), confirmed=frozenset([b]))
+    told = judged_after(gallery, by(a), confirmed(by(a), b), by_it, rejected(by_it, c))
+    assert told == {by(a): ({b}, set()), by(b): (set(), {c})}
+    assert judged_in(gallery).skipped == 0
+
+
+def test_two_tabs_do_not_mix(gallery):
+    a, b, c, d = ids_of(gallery)[:4]
+    told = judged_after(
+        gallery, by(a), COAT, rejected(by(a), c), confirmed(COAT, d), rejected(rejected(by(a), c), b)
+    )
+    assert told == {by(a): (set(), {b, c}), COAT: ({d}, set())}
+
+
+def test_who_changes_their_mind_or_takes_it_back_is_heard(gallery):
+    a, b, c = ids_of(gallery)[:3]
+    wrong = rejected(by(a), c)
+    back = (by(a), {"taken_back": {"rejected": [c]}})
+    with pytest.raises(CalibrationError, match="nothing in .* was confirmed or rejected"):
+        judged_after(gallery, by(a), wrong, back)
+    assert judged_after(gallery, wrong) == {by(a): (set(), {c})}
+    assert judged_after(gallery, by(b), confirmed(by(b), c), rejected(by(b), c))[by(b)] == (set(), {c})
+
+
+def test_a_judgement_whose_search_is_not_in_the_audit_is_left_out(gallery):
+    a, b = ids_of(gallery)[:2]
+    with pytest.raises(CalibrationError, match="nothing in .* was confirmed or rejected"):
+        judged_after(gallery, rejected(by(a), b))
+    with pytest.raises(CalibrationError, match="nothing in .* was confirmed or rejected"):
+        judged_after(gallery, by(a), user="ann")
