@@ -17,6 +17,7 @@ from training.calibration.searches import (
     CalibrationError,
     check,
     halves,
+    may_know,
     records_of_data,
     searches,
 )
@@ -125,6 +126,26 @@ def test_what_is_missing_is_named():
     people = {r.person for r in records_of_data("synthetic:val", None)}
     assert people and all(person.startswith("val-") for person in people)
     assert not people & {r.person for r in records_of_data("synthetic:train", None)}
+
+
+@pytest.mark.parametrize(
+    ("learnt_from", "name", "known"),
+    [
+        ("market1501", "market1501:train", True),
+        ("market1501", "Market1501", True),
+        ("cuhk03:detected", "cuhk03", True),
+        ("cuhk03:detected", "cuhk03:labeled:train", True),
+        ("synthetic:seed=3,families=20", "synthetic:seed=3,families=20:val", True),
+        ("synthetic", "synthetic:val", True),
+        ("csv:people.csv", "csv:./people.csv", True),
+        ("csv:people.csv", "csv:people.csv:train", True),
+        ("csv:people.csv", "csv:others.csv", False),
+        ("market1501", "msmt17", False),
+        ("csv:people.csv", "market1501", False),
+    ],
+)
+def test_people_who_may_have_been_learnt_are_known_by_any_name_of_their_set(learnt_from, name, known):
+    assert may_know(["celebreid", learnt_from], name) == known
 
 
 def test_a_share_needs_twice_its_standard_error():

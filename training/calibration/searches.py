@@ -83,8 +83,7 @@ def records_of_data(name: str, root: Path | None) -> tuple[Record, ...]:
     Raises:
         CalibrationError: a split for tests. DataSetError: as training.datasets.load.load.
     """
-    head, _, last = name.rpartition(":")
-    asked = last.casefold() if head not in ("", CSV) else ""
+    head, asked = _split_of(name)
     if asked.startswith(("test", "query", "gallery")):
         raise CalibrationError(
             f"{name} are people for tests, and a checkpoint that is calibrated on them has seen its examination: "
@@ -96,6 +95,29 @@ def records_of_data(name: str, root: Path | None) -> tuple[Record, ...]:
         if found := people(data.splits.get(split, ())):
             return found
     raise CalibrationError(f"{data.name} has no pictures in {' or '.join(wanted)} to calibrate on")
+
+
+def _split_of(name: str) -> tuple[str, str]:
+    """(what stands before the last colon, what stands after it, which may be a split)."""
+    head, _, last = name.rpartition(":")
+    return head, last.casefold() if head not in ("", CSV) else ""
+
+
+def may_know(sets: Sequence[str], name: str) -> bool:
+    """Whether who learnt from these data sets may know people of this one; all as the command line names them.
+
+    Variants of one set share people; a CSV is known by its file.
+    """
+    head, asked = _split_of(name)
+    own = _people_of(head if asked in SPLITS else name)
+    return any(_people_of(one) == own for one in sets)
+
+
+def _people_of(name: str) -> tuple[str, str]:
+    kind, _, variant = name.strip().partition(":")
+    if kind == CSV:
+        return kind, str(Path(variant).expanduser().resolve())
+    return kind.casefold(), ""
 
 
 def records_of_gallery(file: Path) -> tuple[Record, ...]:
