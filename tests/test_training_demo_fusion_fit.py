@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from app.model.vocabulary import KINDS
 from app.retrieval.attribute_probs import by_kinds, joint_probs
@@ -125,6 +126,11 @@ def test_whoever_is_searched_for_is_there_or_is_not(pool, kind):
     for search in present:
         right = search.ap(search.same.astype(float))
         assert right == 1 and search.ap(-search.same.astype(float)) < 1
+
+
+def test_thousands_of_searches_have_a_threshold_too():
+    best = np.linspace(0, 1, 4000)
+    assert int((best < least_alarming(best)).sum()) == scipy.stats.binom.ppf(CHANCE, 4000, FALSE_ALARMS) - 1
 
 
 @pytest.mark.parametrize("count", [1, 20, 59, 150, 400])

@@ -147,12 +147,10 @@ def least_alarming(best: np.ndarray) -> float:
 
     best: the first candidate's probability of searches whose person is there. By the binomial distribution.
     """
-    count, cumulated, allowed = len(best), 0.0, 0
-    for below in range(count):
-        cumulated += math.comb(count, below) * FALSE_ALARMS**below * (1 - FALSE_ALARMS) ** (count - below)
-        if cumulated > CHANCE:
-            break
-        allowed = below
+    from scipy.stats import binom
+
+    likely = binom.cdf(np.arange(len(best)), len(best), FALSE_ALARMS) <= CHANCE
+    allowed = max(0, int(likely.sum()) - 1)
     return float(np.sort(best)[allowed])
 
 
