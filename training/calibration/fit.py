@@ -14,6 +14,10 @@ from app.retrieval.calibration import Calibration, sigmoid
 _RIDGE = 1e-3  # on standardized signals: keeps separable data from infinite weights
 
 
+class OneSided(ValueError):
+    """All pairs are of the same person, or none is."""
+
+
 def fit(
     yes_logits: np.ndarray,
     similarities: np.ndarray,
@@ -39,7 +43,7 @@ def fit(
         rarity: float (n,), of what each pair's query tells; one query's pairs share it. None leaves it out.
 
     Raises:
-        ValueError: lengths differ, figures that are not finite, or not both kinds of pairs.
+        OneSided: not both kinds of pairs. ValueError: lengths differ, or figures that are not finite.
     """
     yes_logits = np.asarray(yes_logits, np.float64)
     similarities = np.asarray(similarities, np.float64)
@@ -49,7 +53,7 @@ def fit(
     if not (np.isfinite(yes_logits).all() and np.isfinite(similarities).all()):
         raise ValueError("calibration needs finite words and similarities")
     if same.all() or not same.any():
-        raise ValueError("calibration needs pairs of the same and of different people")
+        raise OneSided("calibration needs pairs of the same and of different people")
     if prior is not None and not 0 < prior < 1:
         raise ValueError(f"the prior is a share between 0 and 1, not {prior}")
     importance = np.ones(len(same))

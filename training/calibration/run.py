@@ -15,10 +15,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, cast
 
 import numpy as np
@@ -42,12 +44,14 @@ from gallery_store.store import GalleryStore
 from training.calibration.audit import JudgedInApp
 from training.calibration.by_kind import SHOWN, JudgedPairs, fit_kind
 from training.calibration.card import note_in_card
+from training.calibration.fit import OneSided
 from training.calibration.found import RANKERS, Found, found, measured, pairs_of, weighed
 from training.calibration.plot import reliability_plot
 from training.calibration.searches import CalibrationError, Searches, check, halves, searches
 from training.calibration.shares import Likeness, fit_shares
 from training.datasets.record import Record
-from training.evaluation.harness import begin, search_all
+from training.evaluation.harness import search_all
+from training.evaluation.work_folder import WHOLE, HarnessError, begin, hold
 from training.evaluation.workers import Models, Workers
 
 FEWEST_SEARCHES = 10  # of a kind, in each half
@@ -78,6 +82,11 @@ class CalibrationPlan:
         if self.queries < FEWEST_SEARCHES:
             raise CalibrationError(f"--queries is {FEWEST_SEARCHES} or more, not {self.queries}")
         check(self.records)
+        for half, what in zip(halves(self.records, self.share), ("fit", "measure"), strict=True):
+            if len({record.person for record in half}) < 2:
+                raise CalibrationError(
+                    f"--share-for-fit {self.share} leaves nobody, or one person, to {what} on: give one nearer to 0.5"
+                )
 
     @property
     def folder(self) -> Path:
@@ -119,23 +128,65 @@ def calibrate(
     Raises:
         CalibrationError, HarnessError, ModelError, EncoderError, DataSetError: one sentence each.
     """
-    running = plan.work / "running"
-    if not resume and running.is_dir() and any(running.iterdir()):
-        raise CalibrationError(
-            f"a calibration has begun in {running}; go on with it by --resume, or remove that folder"
+    with _alone(plan):
+        running, asked = (
+            plan.work / "running",
+            plan.to_json() | {"judged": judged.fingerprint if judged else ""},
         )
-    begin(running, plan.to_json() | {"judged": judged.fingerprint if judged else ""})
-    finished = running / "finished"
-    if (finished / FILE_NAME).is_file():
-        result = json.loads((plan.work / RESULT).read_text("utf-8"))
-    else:
-        result = _calibrated(plan, running, finished, judged, progress or step_progress())
-    manifest = CheckpointManifest.read(finished)
-    assert manifest is not None
-    manifest.write(plan.folder)
-    note_in_card(plan.folder / "README.md", manifest)
-    shutil.rmtree(running)
+        begun = running.is_dir() and any(running.iterdir())
+        if begun and not resume:
+            raise CalibrationError(
+                f"a calibration has begun in {running}; go on with it by --resume, or remove that folder"
+            )
+        if begun:
+            _begin(running, asked)
+        finished = running / "finished"
+        if (finished / FILE_NAME).is_file():
+            result = json.loads((plan.work / RESULT).read_text("utf-8"))
+        else:
+            begin_it = partial(_begin, running, asked)
+            result = _calibrated(plan, running, finished, judged, progress or step_progress(), begin_it)
+        manifest = CheckpointManifest.read(finished)
+        assert manifest is not None
+        manifest.write(plan.folder)
+        note_in_card(plan.folder / "README.md", manifest)
+        shutil.rmtree(running)
     return cast("dict[str, Any]", result)
+
+
+@contextmanager
+def _alone(plan: CalibrationPlan) -> Iterator[None]:
+    """Be the only calibration of the checkpoint, which can be written. Raises CalibrationError."""
+    for folder in (plan.folder, plan.work):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise CalibrationError(
+                f"{folder} cannot be written ({error.strerror}), and a calibration is kept there: allow it, or copy "
+                f"{plan.folder} to where you may write and calibrate the copy"
+            ) from None
+    with ExitStack() as held:
+        try:
+            held.enter_context(hold(plan.work, WHOLE))
+        except HarnessError:
+            raise CalibrationError(
+                f"{plan.folder} is being calibrated by another process: wait until it ends, or stop it and go on with "
+                "it by --resume"
+            ) from None
+        yield
+
+
+def _begin(running: Path, asked: dict[str, Any]) -> None:
+    """Raises CalibrationError where another calibration has begun there."""
+    try:
+        begin(running, asked)
+    except HarnessError:
+        raise CalibrationError(
+            f"{running} holds another calibration (other people, judgements, models or options): go on with that one "
+            "by its own options, or remove that folder"
+        ) from None
 
 
 def _calibrated(
@@ -144,14 +195,19 @@ def _calibrated(
     finished: Path,
     judged: JudgedInApp | None,
     progress: StepProgress,
+    begin_it: Callable[[], None],
 ) -> dict[str, Any]:
-    """All but the last step. The new manifest is written last."""
+    """All but the last step. The new manifest is written last.
+
+    begin_it: called when nothing of what was asked for can be refused any more but for what the searches find.
+    """
     fit_on, measure_on = halves(plan.records, plan.share)
     asked = (searches(records, plan.queries).readable() for records in (fit_on, measure_on))
     (to_fit, unread), (to_measure, unread_too) = asked
     kinds = _kinds(to_fit, to_measure)
     with Workers(plan.models) as workers:
         engines = _Engines(plan, workers, running, kinds, progress)
+        begin_it()
         of_fit = engines.ask_to_fit(to_fit)
         fitted = {
             kind: engines.fitted(kind, of_fit[kind], engines.ask_judged(kind, judged)) for kind in kinds
@@ -308,10 +364,14 @@ class _Engines:
         try:
             calibration, _ = fit_kind(there, gone, (draft.text_weight, draft.attribute_share), judged)
             return replace(calibration, stated_share=draft.stated_share)
-        except ValueError:
+        except OneSided:
             raise CalibrationError(
                 f"{kind}: among the first {SHOWN} candidates of all searches there are not both right and wrong ones, "
                 "so that there is nothing to fit; ask for more searches by --queries, or take another encoder"
+            ) from None
+        except ValueError as error:
+            raise CalibrationError(
+                f"{kind}: {error}; what the checkpoint or the encoder answers is no number, so try another one"
             ) from None
 
     def _fit_shares(self, what: Searches, store: GalleryStore, ids: np.ndarray) -> None:

@@ -110,6 +110,7 @@ def run(chosen: argparse.Namespace) -> int:
     """Raises nothing that its user can mend: that is one sentence and exit code 2."""
     from app.model.checkpoint import ModelError
     from app.retrieval.query import RetrievalError
+    from app.settings import SettingsError
     from gallery_store.encoder import EncoderError
     from gallery_store.errors import GalleryError
     from training.calibration.searches import CalibrationError
@@ -123,7 +124,7 @@ def run(chosen: argparse.Namespace) -> int:
         plan = _plan(chosen)
         result = calibrate(plan, resume=chosen.resume, judged=_judged(chosen, plan))
     except (
-        *(CalibrationError, HarnessError, ModelError, RetrievalError),
+        *(CalibrationError, HarnessError, ModelError, RetrievalError, SettingsError),
         *(EncoderError, GalleryError, DataSetError, OSError),
     ) as error:
         remark(str(error))
@@ -148,22 +149,26 @@ def _plan(chosen: argparse.Namespace) -> CalibrationPlan:
     from app.model.checkpoint import CheckpointManifest
     from app.settings import Settings
     from training.calibration.run import CalibrationPlan
-    from training.calibration.searches import CalibrationError, records_of_data, records_of_gallery
+    from training.calibration.searches import may_know, records_of_data, records_of_gallery
     from training.evaluation.workers import Models
 
-    if chosen.k < 1:
-        raise CalibrationError(f"--k is 1 or more, not {chosen.k}")
+    names = ("model", "clip", "reid", "k", "device", "four_bit")
+    settings = Settings(**{name: getattr(chosen, name) for name in names})
     if chosen.gallery is not None:
         records, source = records_of_gallery(chosen.gallery), chosen.gallery.name
     else:
         records, source = records_of_data(chosen.data, chosen.root), chosen.data
-    reid = Settings(reid=chosen.reid).reid  # "none" is none there too
     models = Models(
-        chosen.clip, chosen.model, chosen.k, device=chosen.device, four_bit=chosen.four_bit, reid=reid
+        settings.clip,
+        settings.model,
+        settings.k,
+        device=settings.device,
+        four_bit=settings.four_bit,
+        reid=settings.reid,
     )
     plan = CalibrationPlan(models, records, source, chosen.share_for_fit, chosen.queries)
     manifest = CheckpointManifest.read(plan.folder)
-    if manifest and source.partition(":")[0] in manifest.data.get("sets", ()):
+    if manifest and chosen.data and may_know(manifest.data.get("sets", ()), chosen.data):
         remark(
             f"{chosen.model} was tuned on people of {source}: where these are the same, its confidences come out too "
             "sure, and people whom it does not know are better"
