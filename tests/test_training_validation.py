@@ -57,9 +57,14 @@ def validation_rows(folder):
     return [row for row in rows(folder) if "validation" in row]
 
 
+def out(every, count):
+    """People held out of the one set of `records`."""
+    return split_by_identity(every, {every.sets[0]: count})
+
+
 def test_nobody_is_on_both_sides_and_all_pictures_of_a_person_are_on_one():
     every = records()
-    learnt, held = split_by_identity(every, 5)
+    learnt, held = out(every, 5)
     assert len(people(held)) == 5
     assert not people(held) & people(learnt)
     assert people(held) | people(learnt) == people(every)
@@ -71,9 +76,9 @@ def test_nobody_is_on_both_sides_and_all_pictures_of_a_person_are_on_one():
 def test_who_is_held_out_hangs_on_names_alone():
     every = records()
     backwards = replace(every, records=every.records[::-1], sets=every.sets[::-1], key=_key())
-    assert people(split_by_identity(every, 5)[1]) == people(split_by_identity(backwards, 5)[1])
+    assert people(out(every, 5)[1]) == people(out(backwards, 5)[1])
     # More people held out are those and others.
-    assert people(split_by_identity(every, 3)[1]) < people(split_by_identity(every, 5)[1])
+    assert people(out(every, 3)[1]) < people(out(every, 5)[1])
 
 
 def _key():
@@ -82,47 +87,58 @@ def _key():
     return training_records._KEY
 
 
-def two_sets():
-    """The same records as if two thirds of the people were of another set."""
-    every = records()
-    names = sorted(people(every))
-    other = set(names[: 2 * len(names) // 3])
-    return replace(every, sets=tuple("a" if r.person in other else "b" for r in every.records), key=_key())
+def sets_of(**sizes):
+    """So many people of each set, a picture each."""
+    first = records().records[0]
+    named = [(f"{name}/{number}", name) for name, size in sizes.items() for number in range(size)]
+    many = tuple(replace(first, person=person) for person, _ in named)
+    return replace(records(), records=many, sets=tuple(name for _, name in named), key=_key())
 
 
-def test_each_set_gives_people_in_proportion():
-    both = two_sets()
-    held = split_by_identity(both, 6)[1]
-    of_a = {r.person for r, name in zip(held.records, held.sets, strict=True) if name == "a"}
-    assert len(of_a) == 4 and len(people(held)) == 6
+@pytest.mark.parametrize("wanted", [None, 0.1, 7])
+@pytest.mark.parametrize("beside", [{"b": 9000}, {"b": 30, "c": 400}, {"b": 5000, "c": 6000, "d": 751}])
+def test_a_stage_on_other_sets_holds_out_the_same_people_of_each(wanted, beside):
+    """Or what one stage learns from, another would be measured on."""
+    alone = sets_of(a=751)
+    together = sets_of(a=751, **beside)
+    held_alone = people(split(alone, people_held_out(wanted, alone))[1])
+    held = people(split(together, people_held_out(wanted, together))[1])
+    assert held_alone == {person for person in held if person.startswith("a/")}
+    assert len(held) > len(held_alone) or beside == {"b": 30, "c": 400}
 
 
 def test_somebody_is_left_to_learn_from():
     total = len(people(records()))
     with pytest.raises(DataSetError, match="two or more are left"):
-        split_by_identity(records(), total - 1)
-    with pytest.raises(TuningError, match="two or more"):
+        out(records(), total - 1)
+    with pytest.raises(DataSetError, match="3 people cannot be held out of the 0 of nowhere"):
+        split_by_identity(records(), {"nowhere": 3})
+    with pytest.raises(TuningError, match="two or more of each are left"):
         people_held_out(total - 1, records())
+    with pytest.raises(TuningError, match="of each data set out, and small has 5"):
+        people_held_out(4, sets_of(a=90, small=5))
     with pytest.raises(TuningError, match="two or more are held out"):
         people_held_out(0.01, records())
-    with pytest.raises(TuningError, match="a share of the people below 1, or a number"):
-        people_held_out(2.5, records())
+    for none in (2.5, -1, float("nan"), float("inf")):
+        with pytest.raises(TuningError, match="a share of the people below 1, or a number"):
+            people_held_out(none, records())
 
 
 def test_how_many_are_held_out():
     total = len(people(records()))
-    assert people_held_out(0, records()) == 0
-    assert people_held_out(None, records()) == 0  # fewer than 80 people
-    assert people_held_out(0.5, records()) == round(total / 2)
-    assert people_held_out(3, records()) == 3
-    assert split(records(), 0) == (records(), None)
 
-    def of(count):
-        first = records().records[0]
-        many = tuple(replace(first, person=str(number)) for number in range(count))
-        return replace(records(), records=many, sets=("a",) * count, key=_key())
+    def held(wanted, of):
+        return list(people_held_out(wanted, of).values())
 
-    assert [people_held_out(None, of(count)) for count in (79, 80, 751, 30_000)] == [0, 8, 15, 100]
+    assert held(0, records()) == [0]
+    assert held(None, records()) == [0]  # fewer than 80 people
+    assert held(0.5, records()) == [round(total / 2)]
+    assert held(3, records()) == [3]
+    assert held(3, sets_of(a=90, b=10)) == [3, 3]
+    assert split(records(), people_held_out(0, records())) == (records(), None)
+    of_one = [held(None, sets_of(a=count)) for count in (79, 80, 751, 30_000)]
+    assert of_one == [[0], [8], [15], [100]]
+    assert held(None, sets_of(a=79, b=80, c=30_000)) == [0, 8, 100]
 
 
 def test_how_often_and_on_how_much():

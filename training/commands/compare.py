@@ -59,13 +59,14 @@ def run(chosen: argparse.Namespace) -> int:
 def _compared(chosen: argparse.Namespace) -> dict[str, Any]:
     """base, model: what they are called. settings: by name, of each checkpoint mAP and rank1 by CLIP and by P(yes), and
     the difference in AP between the two by P(yes)."""
+    import numpy as np
+
     from training.evaluation.harness import HarnessError
     from training.evaluation.hits import CLIP, PAIRWISE
     from training.evaluation.metrics import paired_difference
     from training.evaluation.plans import BenchmarkPlan
     from training.evaluation.protocols import Benchmark
-    from training.evaluation.results import Rankings
-    from training.evaluation.runner import evaluate_plan
+    from training.evaluation.runner import measure_plan
     from training.evaluation.workers import Models, Workers
 
     if chosen.k < 1:
@@ -76,27 +77,29 @@ def _compared(chosen: argparse.Namespace) -> dict[str, Any]:
     )
     settings: dict[str, Any] = {}
     precisions: dict[str, list[Any]] = {}
+    asked: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory(prefix="chatreid-compare-") as folder:
         for name in ("base", "model"):
             models = Models(
                 model=getattr(chosen, name),
                 k=chosen.k,
-                tau=-1.0,  # both are asked about as many candidates
+                tau=-1.0,  # both are asked about as many candidates,
+                calibrated=False,  # and about the same ones
                 device=chosen.device,
                 **clip,
             )
-            out = Path(folder) / name
             with Workers(models) as workers:
-                result = evaluate_plan(plan, workers, work=out / "work", out=out)
+                measured = measure_plan(plan, workers, work=Path(folder) / name)
+                result = plan.result(measured, workers, 0.0)
             for setting, rankers in result.settings.items():
                 of = settings.setdefault(setting, {})
                 of["queries"] = rankers[PAIRWISE]["queries"]
                 of[name] = {r: {key: rankers[r][key] for key in ("mAP", "rank1")} for r in (CLIP, PAIRWISE)}
-                rankings = Rankings.read(out, setting, PAIRWISE)
-                assert rankings is not None
-                precisions.setdefault(setting, []).append(rankings.ap)
+                every = [ranks.ap for ranks in measured.ranks[setting, PAIRWISE]]
+                precisions.setdefault(setting, []).append(np.concatenate(every))
+                asked[setting] = [repr(query) for trial in measured.queries[setting] for query in trial]
     for setting, (base, tuned) in precisions.items():
-        settings[setting]["difference"] = asdict(paired_difference(tuned, base))
+        settings[setting]["difference"] = asdict(paired_difference(tuned, base, queries=asked[setting]))
     return {"base": chosen.base, "model": chosen.model, "settings": settings}
 
 
@@ -121,6 +124,7 @@ def comparison_table(compared: dict[str, Any]) -> str:
             *_lines(rows),
             "",
             f"base: {compared['base']}; tuned: {compared['model']}. In brackets the 95 % interval over the queries.",
+            "Both read the nearest by CLIP's plain cosine, whatever their calibrations.",
         ]
     )
 

@@ -48,8 +48,9 @@ def _train(chosen: argparse.Namespace) -> int:
         return 0
     data_sets = load_many(runs[0].data, chosen.root)
     records = training_records(prepared(data_sets, chosen.root, chosen.captions, chosen.dropped))
-    people = people_held_out(chosen.validation_share, records)
-    parts = [part for part in split(records, people) if part is not None]
+    by_set = people_held_out(chosen.validation_share, records)
+    people = sum(by_set.values())
+    parts = [part for part in split(records, by_set) if part is not None]
     vectors = [
         read_vectors(chosen.vectors, part.records, chosen.root) if chosen.vectors else None for part in parts
     ]

@@ -71,8 +71,8 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "--validation-share",
         type=float,
         metavar="X",
-        help="share of the people held out, or how many (1 or more); 0 for none. By default 2 %%, 8 to 100 people, and"
-        " none of fewer than 80",
+        help="share of the people of each data set held out, or how many of each (1 or more); 0 for none. By default"
+        " 2 %%, 8 to 100 people, and none of a set of fewer than 80",
     )
     watch.add_argument(
         "--validation-samples",

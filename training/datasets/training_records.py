@@ -64,34 +64,35 @@ def training_records(datasets: Iterable[DataSet]) -> TrainingRecords:
     return TrainingRecords(tuple(records), tuple(sets), {d.name: d.setting for d in chosen}, _KEY)
 
 
-def split_by_identity(records: TrainingRecords, people: int) -> tuple[TrainingRecords, TrainingRecords]:
-    """(to learn from, held out): so many people of all sets together are held out, all their pictures with them.
-
-    Who they are follows from the names alone, so that each stage and each seed holds out the same. Each set gives
-    people in proportion to its own. Raises DataSetError where nobody, or fewer than two, would be left to learn from.
-    """
+def people_by_set(records: TrainingRecords) -> dict[str, list[str]]:
+    """The people of each data set, in the order of the records."""
     by_set: dict[str, list[str]] = {}
     for name, person in dict.fromkeys(
         (n, r.person) for n, r in zip(records.sets, records.records, strict=True)
     ):
         by_set.setdefault(name, []).append(person)
-    total = sum(map(len, by_set.values()))
-    if not 0 < people <= total - 2:
-        raise DataSetError(
-            f"{people} people cannot be held out of {total}: two or more are left to learn from"
-        )
-    # By largest remainders: what a set owes, in whole people.
-    quota = {name: people * len(own) / total for name, own in by_set.items()}
-    counts = {name: int(share) for name, share in quota.items()}
-    for name in sorted(quota, key=lambda name: (counts[name] - quota[name], name))[
-        : people - sum(counts.values())
-    ]:
-        counts[name] += 1
-    held = {
-        person
-        for name, own in by_set.items()
-        for person in sorted(own, key=lambda person: sha256(person.encode()).digest())[: counts[name]]
-    }
+    return by_set
+
+
+def split_by_identity(
+    records: TrainingRecords, people: Mapping[str, int]
+) -> tuple[TrainingRecords, TrainingRecords]:
+    """(to learn from, held out): so many people of each set are held out, all their pictures with them.
+
+    Who they are follows from the set's own names alone, so that each stage and each seed holds out the same, whatever
+    sets stand beside. Raises DataSetError where a set has not so many, nobody is held out, or fewer than two would be
+    left to learn from.
+    """
+    by_set = people_by_set(records)
+    total, out = sum(map(len, by_set.values())), sum(people.values())
+    if not 0 < out <= total - 2:
+        raise DataSetError(f"{out} people cannot be held out of {total}: two or more are left to learn from")
+    held: set[str] = set()
+    for name, count in people.items():
+        own = by_set.get(name, [])
+        if not 0 <= count <= len(own):
+            raise DataSetError(f"{count} people cannot be held out of the {len(own)} of {name}")
+        held.update(sorted(own, key=lambda person: sha256(person.encode()).digest())[:count])
     return _part(records, lambda r: r.person not in held), _part(records, lambda r: r.person in held)
 
 

@@ -7,8 +7,9 @@ scores are made one by one sort a row, ties by gallery order. Ranks hold how eac
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
@@ -332,13 +333,19 @@ class Difference:
 
 
 def paired_difference(
-    first: np.ndarray, second: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
+    first: np.ndarray,
+    second: np.ndarray,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    *,
+    queries: Sequence[Hashable] | None = None,
 ) -> Difference:
     """Is one ranker better than another, or was it the queries? Percentile bootstrap (Efron 1979) of the mean
     difference; queries are drawn with both figures together.
 
     Args:
         first, second: float (Q,), one figure (AP) per query; NaN in either leaves the query out.
+        queries: Q, which query each figure is of, where some are asked in several trials: those are drawn together.
 
     Raises:
         ValueError: shapes differ, or no query has both figures.
@@ -346,17 +353,25 @@ def paired_difference(
     if first.shape != second.shape or first.ndim != 1:
         raise ValueError(f"figures of shapes {first.shape} and {second.shape} are not of the same queries")
     differences = np.asarray(first - second, np.float64)
-    differences = differences[np.isfinite(differences)]
+    known = np.isfinite(differences)
+    differences = differences[known]
     if not len(differences):
         raise ValueError("no query has both figures")
     mean = float(differences.mean())
+    counts = np.ones(len(differences))
+    if queries is not None:
+        number = {query: place for place, query in enumerate(dict.fromkeys(compress(queries, known)))}
+        rows = [number[query] for query in compress(queries, known)]
+        counts = np.bincount(rows).astype(np.float64)
+        differences = np.bincount(rows, weights=differences)
     if len(differences) == 1:  # which scipy does not resample
         return Difference(mean, mean, mean, 1)
     from scipy.stats import bootstrap
 
     bounds = bootstrap(
-        (differences,),
-        np.mean,
+        (differences, counts),
+        lambda sums, of, axis: sums.sum(axis) / of.sum(axis),
+        paired=True,
         n_resamples=resamples,
         batch=TOGETHER,
         method="percentile",

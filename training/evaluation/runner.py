@@ -16,7 +16,7 @@ import numpy as np
 from gallery_store.console import StepProgress, step_progress
 from training.datasets.record import Record
 from training.evaluation.framing import FRAMING, framing_scores
-from training.evaluation.harness import search_all, spread
+from training.evaluation.harness import EvalQuery, search_all, spread
 from training.evaluation.hits import BEST_CHOICE, Hits
 from training.evaluation.k_reciprocal import k_reciprocal
 from training.evaluation.metrics import Ranks, order_of
@@ -55,11 +55,12 @@ class EvaluationPlan(ABC):
 class Measured:
     """What is gathered while trials are done, by (setting, ranker) or setting: one entry a trial.
 
-    samples: by setting, int64 (q,), which of its queries best choice was asked for, where not for all. seconds: of a
-    query, by part.
+    queries: by setting, those asked. samples: by setting, int64 (q,), which of its queries best choice was asked for,
+    where not for all. seconds: of a query, by part.
     """
 
     ranks: dict[tuple[str, str], list[Ranks]] = field(default_factory=dict)
+    queries: dict[str, list[tuple[EvalQuery, ...]]] = field(default_factory=dict)
     samples: dict[str, np.ndarray] = field(default_factory=dict)
     recall: dict[str, list[float]] = field(default_factory=dict)
     seconds: list[dict[str, float]] = field(default_factory=list)
@@ -90,6 +91,22 @@ def evaluate_plan(
         have not done their part.
     """
     began = time.perf_counter()
+    measured = measure_plan(plan, workers, work=work, out=out, progress=progress)
+    result = plan.result(measured, workers, time.perf_counter() - began)
+    if out is not None:
+        result.write(out)
+    return result
+
+
+def measure_plan(
+    plan: EvaluationPlan,
+    workers: Workers,
+    *,
+    work: Path,
+    out: Path | None = None,
+    progress: StepProgress | None = None,
+) -> Measured:
+    """How each query of all trials fared, before it is put into a Result. Arguments and errors as `evaluate_plan`."""
     rankers = plan.rankers_with(workers.models)
     trials = plan.trials(workers)
     searched = _search_trials(plan, trials, rankers, workers, work, progress or step_progress())
@@ -100,6 +117,8 @@ def evaluate_plan(
             measured.unreadable += hits.unreadable
         for setting in trial.settings:
             first_trial = not any(name == setting.name for name, _ in measured.ranks)
+            asked_here = tuple(trial.queries[row] for row in setting.rows)
+            measured.queries.setdefault(setting.name, []).append(asked_here)
             if hits is not None:
                 among = setting.relevance.among(setting.rows, len(trial.queries))
                 measured.recall.setdefault(setting.name, []).append(hits.recall(among))
@@ -114,10 +133,7 @@ def evaluate_plan(
                     measured.samples[setting.name] = np.searchsorted(setting.rows, asked)
                 elif out is not None and first_trial and ranker not in FRAMING:
                     _keep(out, trial, setting, ranker, orders(), ranks)
-    result = plan.result(measured, workers, time.perf_counter() - began)
-    if out is not None:
-        result.write(out)
-    return result
+    return measured
 
 
 def _search_trials(

@@ -36,7 +36,8 @@ class Models:
 
     clip, model, reid: as --clip, --model and --reid take them; model None searches by CLIP alone, reid "" prefilters
     by CLIP alone. k: at most so many candidates are read by the model. tau: None takes the manifest's own for each
-    kind of query. tokens: memory for vision tokens, which changes no score.
+    kind of query. tokens: memory for vision tokens, which changes no score. calibrated: False passes over the
+    manifest's calibrations, so that CLIP's plain cosine prefilters whatever checkpoint answers.
     """
 
     clip: str = str(DEMO_CLIP)
@@ -47,6 +48,7 @@ class Models:
     four_bit: bool = False
     tokens: TokenBudget = BY_SHARE
     reid: str = ""
+    calibrated: bool = True
 
     def fingerprint(self) -> dict[str, Any]:
         """What the scores depend on: changes with the weights, not with where they lie. Raises EncoderError."""
@@ -54,7 +56,8 @@ class Models:
 
         shown = {"clip": _content(self.clip), "model": _content(self.model), "k": self.k, "tau": self.tau}
         by_reid = {"reid": version_at(self.reid)} if self.reid else {}
-        return {**shown, "four_bit": self.four_bit, **by_reid}
+        plain = {} if self.calibrated else {"calibrated": False}
+        return {**shown, "four_bit": self.four_bit, **by_reid, **plain}
 
 
 class Workers:
@@ -159,6 +162,8 @@ class OpenedModels:
             self.model = ReidModel.load(
                 models.model, device=device, four_bit=models.four_bit, tokens=models.tokens
             )
+            if self.model.manifest is not None and not models.calibrated:
+                self.model.manifest = replace(self.model.manifest, calibrations={})
         self._engines: dict[str, Engine] = {}
         self._warm = False
 

@@ -6,6 +6,7 @@ that figures of two steps, and of a run that was killed, can be compared.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from training.datasets.faults import DataSetError
-from training.datasets.training_records import TrainingRecords, split_by_identity
+from training.datasets.training_records import TrainingRecords, people_by_set, split_by_identity
 from training.evaluation.metrics import Relevance, rank
 from training.stages import Stage
 from training.tuning.failures import TuningError
@@ -22,7 +23,7 @@ from training.tuning.steps import Steps
 
 Keep = Literal["best", "last"]
 
-SHARE = 0.02  # of the people, where nothing is asked for
+SHARE = 0.02  # of a data set's people, where nothing is asked for
 FEWEST, MOST = 8, 100  # people that this share may come to
 ENOUGH = 10 * FEWEST  # people of whom FEWEST can be spared
 SAMPLES = 256
@@ -115,30 +116,40 @@ class HeldOut:
         return "eval_loss" if self.lists is None else "eval_mAP"
 
 
-def people_held_out(wanted: float | None, records: TrainingRecords) -> int:
-    """How many people to hold out. wanted: a share below 1, a number of 1 or more, or None for 2 % of them, 8 at
-    least and 100 at most, and nobody where there are fewer than 80. Raises TuningError."""
-    total = len({record.person for record in records.records})
+def people_held_out(wanted: float | None, records: TrainingRecords) -> dict[str, int]:
+    """How many people of each data set to hold out; what one set gives hangs on no other. wanted: a share below 1, a
+    number of 1 or more, or None for 2 % of them, 8 at least and 100 at most, and nobody of a set of fewer than 80.
+    Raises TuningError."""
+    sizes = {name: len(own) for name, own in people_by_set(records).items()}
     if wanted is None:
-        return 0 if total < ENOUGH else min(MOST, max(FEWEST, round(SHARE * total)))
-    if wanted < 0 or (wanted >= 1 and wanted != int(wanted)):
+        return {
+            name: 0 if size < ENOUGH else min(MOST, max(FEWEST, round(SHARE * size)))
+            for name, size in sizes.items()
+        }
+    if not 0 <= wanted < math.inf or (wanted >= 1 and wanted != int(wanted)):  # and NaN
         raise TuningError(
             f"--validation-share is a share of the people below 1, or a number of people, not {wanted:g}"
         )
-    if wanted == 0:
-        return 0
-    people = int(wanted) if wanted >= 1 else round(wanted * total)
-    if not 2 <= people <= total - 2:
+    if wanted >= 1 and (few := [name for name, size in sizes.items() if wanted > size - 2]):
+        raise TuningError(
+            f"--validation-share {wanted:g} holds so many people of each data set out, and {few[0]} has"
+            f" {sizes[few[0]]}; two or more of each are left"
+        )
+    held = {name: int(wanted) if wanted >= 1 else round(wanted * size) for name, size in sizes.items()}
+    people, total = sum(held.values()), sum(sizes.values())
+    if wanted and not 2 <= people <= total - 2:
         raise TuningError(
             f"--validation-share {wanted:g} holds {people} of {total} people out; two or more are held out, and two or"
             " more are left"
         )
-    return people
+    return held
 
 
-def split(records: TrainingRecords, people: int) -> tuple[TrainingRecords, TrainingRecords | None]:
-    """(to learn from, held out or None)."""
-    if not people:
+def split(
+    records: TrainingRecords, people: Mapping[str, int]
+) -> tuple[TrainingRecords, TrainingRecords | None]:
+    """(to learn from, held out or None). people: of each data set."""
+    if not any(people.values()):
         return records, None
     try:
         return split_by_identity(records, people)
