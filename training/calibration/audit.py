@@ -40,7 +40,7 @@ class JudgedQuery:
 
 @dataclass(frozen=True)
 class JudgedInApp:
-    """What operators judged over one gallery. skipped: judgements of searches by a photo; they cannot be asked again."""
+    """What operators judged over one gallery. skipped: judgements of searches by a photo; those cannot be asked."""
 
     gallery: Path
     queries: tuple[JudgedQuery, ...]

@@ -363,7 +363,7 @@ def paired_difference(
         number = {query: place for place, query in enumerate(dict.fromkeys(compress(queries, known)))}
         rows = [number[query] for query in compress(queries, known)]
         counts = np.bincount(rows).astype(np.float64)
-        differences = np.bincount(rows, weights=differences)
+        differences = np.asarray(np.bincount(rows, weights=differences), np.float64)
     if len(differences) == 1:  # which scipy does not resample
         return Difference(mean, mean, mean, 1)
     from scipy.stats import bootstrap
