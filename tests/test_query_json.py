@@ -9,7 +9,7 @@ from app.model.vocabulary import Attribute
 from app.query_json import query_json
 from app.retrieval.query import Query, Reference
 from gallery_store.crops import Filters
-from training.calibration.audit import _before
+from training.calibration.audit import _Asked
 
 
 def test_a_query_as_plain_data() -> None:
@@ -31,6 +31,6 @@ def test_a_query_as_plain_data() -> None:
 
 def test_calibration_asks_again_what_the_audit_kept() -> None:
     query = Query((Attribute("upper", "coat"),), text="limping", words=(("upper", "camel overcoat"),))
-    assert _before(query_json(query), ()) == query
+    assert _Asked.read(query_json(query)).query() == query
     told = {key: value for key, value in query_json(query).items() if key != "words"}  # an older row
-    assert _before(told, ()) == Query(query.wanted, text="limping")
+    assert _Asked.read(told).query() == Query(query.wanted, text="limping")
