@@ -342,10 +342,9 @@ def test_what_operators_judged_is_fitted_on(tmp_path, root, clip, trained, capsy
     assert main(command(model, clip, *calls)) == 0
     without = CheckpointManifest.read(model).calibrations
     assert main(command(model, clip, *calls, "--from-audit", str(gallery))) == 0
-    assert (
-        "has 2 judged pairs: 1 confirmed, 1 rejected; 1 judged in searches by a photo"
-        in capsys.readouterr().err
-    )
+    told = capsys.readouterr().err
+    assert "has 2 judged pairs: 1 confirmed, 1 rejected; 1 judged in searches by a photo" in told
+    assert "2 of 2 judged pairs are fitted on" in told
     assert CheckpointManifest.read(model).calibrations != without
     assert (
         main(command(model, clip, *calls, "--from-audit", str(gallery_of(root, clip, tmp_path / "n.db"))))

@@ -95,7 +95,7 @@ def test_who_changes_their_mind_or_takes_it_back_is_heard(gallery):
     a, b, c = ids_of(gallery)[:3]
     wrong = rejected(by(a), c)
     back = (by(a), {"taken_back": {"rejected": [c]}})
-    with pytest.raises(CalibrationError, match=r"nothing in .* was confirmed or rejected"):
+    with pytest.raises(CalibrationError, match="was confirmed or rejected that could be asked again"):
         judged_after(gallery, by(a), wrong, back)
     assert judged_after(gallery, wrong) == {by(a): (set(), {c})}
     assert judged_after(gallery, by(b), confirmed(by(b), c), rejected(by(b), c))[by(b)] == (set(), {c})
@@ -103,7 +103,7 @@ def test_who_changes_their_mind_or_takes_it_back_is_heard(gallery):
 
 def test_a_judgement_whose_search_is_not_in_the_audit_is_left_out(gallery):
     a, b = ids_of(gallery)[:2]
-    with pytest.raises(CalibrationError, match=r"nothing in .* was confirmed or rejected"):
+    with pytest.raises(CalibrationError, match="was confirmed or rejected that could be asked again"):
         judged_after(gallery, rejected(by(a), b))
-    with pytest.raises(CalibrationError, match=r"nothing in .* was confirmed or rejected"):
+    with pytest.raises(CalibrationError, match="was confirmed or rejected that could be asked again"):
         judged_after(gallery, by(a), user="ann")

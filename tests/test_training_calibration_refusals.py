@@ -4,22 +4,28 @@ import errno
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from app.model.checkpoint import ModelError
+from app.model.checkpoint import CheckpointManifest, ModelError
+from app.retrieval.query import Query
 from tests.clip_folder import make_clip_folder
 from tests.test_training_calibration_searches import DRAWN
 from tests.tiny_qwen import build_tiny
 from training.__main__ import main
 from training.calibration import run
+from training.calibration.audit import JudgedInApp, JudgedQuery
+from training.calibration.by_kind import JudgedPairs
 from training.calibration.fit import OneSided, fit
-from training.calibration.run import _Engines, _reads
+from training.calibration.run import CalibrationPlan, _Engines, _reads, calibrate
 from training.calibration.searches import CalibrationError, records_of_data
+from training.calibration.shares import Shares
 from training.evaluation.work_folder import WHOLE, hold
+from training.evaluation.workers import Models
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +169,30 @@ def test_one_picture_that_cannot_be_opened_does_not_speak_for_the_model():
     assert _reads(model, records)
     model.probs = ModelError("its tokenizer does not tell the values apart")
     assert not _reads(model, records)
+
+
+def test_judged_pairs_are_compared_by_the_weights_that_are_fitted_and_the_used_ones_are_counted(
+    model, clip, monkeypatch, capsys
+):
+    asked = {}
+
+    def pairs(self, kind, opened, work, progress=None):
+        calibration = opened.model.manifest.calibration(opened.encoder.name, opened.encoder.version, kind)
+        asked[kind] = calibration.text_weight
+        return JudgedPairs(*np.zeros((4, 3)), np.array([True, False, False])) if kind == "text" else None
+
+    judged = JudgedInApp(
+        Path("own.db"), (JudgedQuery(Query(text="a man"), frozenset(range(7)), frozenset()),)
+    )
+    monkeypatch.setattr(run, "fit_shares", lambda *_: Shares(0.9))
+    monkeypatch.setattr(JudgedInApp, "pairs", pairs)
+    models, people = Models(str(clip), str(model), device="cpu"), records_of_data(DRAWN, None)
+    plan = CalibrationPlan(models, people, "drawn", queries=10)
+    with pytest.raises(CalibrationError, match="no right crop is among the candidates"):
+        calibrate(replace(plan, models=replace(models, k=12)), judged=judged)
+    assert not (plan.work / "running").exists()  # so that the command with a larger --k is not refused
+    result = calibrate(plan, judged=judged)
+    ((_, fitted),) = CheckpointManifest.read(model).calibrations.items()
+    assert asked["image-plus-text"] == fitted["image-plus-text"].text_weight == 0.9
+    assert "3 of 7 judged pairs are fitted on" in capsys.readouterr().err
+    assert result["judged_pairs"] == 3

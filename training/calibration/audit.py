@@ -40,7 +40,8 @@ class JudgedQuery:
 
 @dataclass(frozen=True)
 class JudgedInApp:
-    """What operators judged over one gallery. skipped: judgements of searches by a photo; those cannot be asked."""
+    """What operators judged over one gallery. skipped: judgements of searches by a photo, which cannot be asked
+    again."""
 
     gallery: Path
     queries: tuple[JudgedQuery, ...]

@@ -123,7 +123,8 @@ def calibrate(
 
     Returns:
         As result.json has it: kinds (by kind of query, training.calibration.found.Measured, and its encoder), people,
-        queries (searches), unreadable (searches that were left out, since their picture cannot be read), source.
+        queries (searches), unreadable (searches that were left out, since their picture cannot be read), judged_pairs
+        (that were fitted on), source.
 
     Raises:
         CalibrationError, HarnessError, ModelError, EncoderError, DataSetError: one sentence each.
@@ -209,9 +210,19 @@ def _calibrated(
         engines = _Engines(plan, workers, running, kinds, progress)
         begin_it()
         of_fit = engines.ask_to_fit(to_fit)
-        fitted = {
-            kind: engines.fitted(kind, of_fit[kind], engines.ask_judged(kind, judged)) for kind in kinds
-        }
+        of_judged = {kind: engines.ask_judged(kind, judged) for kind in kinds}
+        used = sum(len(pairs.same) for pairs in of_judged.values() if pairs is not None)
+        if judged is not None:
+            remark(
+                f"{used} of {judged.count} judged pairs are fitted on; others are of kinds of query that are not "
+                "calibrated, or of crops that are not among the candidates that the model reads (--k)"
+            )
+        try:
+            fitted = {kind: engines.fitted(kind, of_fit[kind], of_judged[kind]) for kind in kinds}
+        except CalibrationError:
+            # Other options are needed, and these searches serve none but their own.
+            shutil.rmtree(running, ignore_errors=True)
+            raise
         of_measure = engines.ask("measure", to_measure, engines.asking(fitted))
         figures = {
             kind: measured([weighed(one, fitted[kind]) for one in of_measure[kind]], fitted[kind])
@@ -226,6 +237,7 @@ def _calibrated(
         "unreadable": unread + unread_too,
         "source": plan.source,
         "share_for_fit": plan.share,
+        "judged_pairs": used,
     }
     write_file(
         plan.work / PLOT, reliability_plot({kind: (of.before, of.after) for kind, of in figures.items()})
