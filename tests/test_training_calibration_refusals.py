@@ -187,9 +187,9 @@ def test_judged_pairs_are_compared_by_the_weights_that_are_fitted_and_the_used_o
     monkeypatch.setattr(run, "fit_shares", lambda *_: Shares(0.9))
     monkeypatch.setattr(JudgedInApp, "pairs", pairs)
     models, people = Models(str(clip), str(model), device="cpu"), records_of_data(DRAWN, None)
-    plan = CalibrationPlan(models, people, "drawn", queries=10)
+    plan = CalibrationPlan(models, people, "drawn", queries=40)
     with pytest.raises(CalibrationError, match="no right crop is among the candidates"):
-        calibrate(replace(plan, models=replace(models, k=12)), judged=judged)
+        calibrate(replace(plan, models=replace(models, k=2), queries=10), judged=judged)
     assert not (plan.work / "running").exists()  # so that the command with a larger --k is not refused
     result = calibrate(plan, judged=judged)
     ((_, fitted),) = CheckpointManifest.read(model).calibrations.items()
