@@ -124,6 +124,12 @@ def test_options_are_checked_as_the_app_checks_them(refused):
     assert refused("--k", "0") == "--k is 0, but it must be 1 or more"
 
 
+def test_comparing_checks_its_options_as_the_app_does(capsys):
+    asked = ["compare", "--base", "one", "--model", "other", "--benchmark", "market1501", "--root", "nowhere"]
+    assert main([*asked, "--device", "tpu"]) == 2
+    assert capsys.readouterr().err.strip() == "--device is 'tpu'; give cpu, cuda, cuda:N, mps or auto"
+
+
 def test_no_number_is_not_told_as_one_sided():
     pairs = (np.array([0.0, np.nan]), np.zeros(2))
     with pytest.raises(ValueError, match="finite") as raised:

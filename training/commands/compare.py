@@ -37,6 +37,7 @@ def run(chosen: argparse.Namespace) -> int:
     """Raises nothing that its user can mend: that is one sentence and exit code 2."""
     from app.model.checkpoint import ModelError
     from app.retrieval.query import RetrievalError
+    from app.settings import Settings, SettingsError
     from gallery_store.encoder import EncoderError
     from gallery_store.errors import GalleryError
     from training.datasets.faults import DataSetError
@@ -45,9 +46,10 @@ def run(chosen: argparse.Namespace) -> int:
 
     quiet()
     try:
+        Settings(device=chosen.device)  # refuses what the app would refuse too
         compared = _compared(chosen)
     except (
-        *(DataSetError, ProtocolError, HarnessError),
+        *(DataSetError, ProtocolError, HarnessError, SettingsError),
         *(ModelError, EncoderError, RetrievalError, GalleryError),
     ) as error:
         remark(str(error))
