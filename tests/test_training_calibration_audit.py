@@ -4,14 +4,18 @@ from dataclasses import replace
 
 import pytest
 
+from app.model.reid_model import ReidModel
 from app.model.vocabulary import Attribute
 from app.query_json import query_json
+from app.retrieval.engine import Engine
 from app.retrieval.query import Query, Reference
+from app.service import ChatService
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryStore
 from tests.clip_folder import make_clip_folder
 from tests.gallery_tools import all_crops
+from tests.tiny_qwen import tiny_folder
 from training.calibration.audit import judged_in
 from training.calibration.searches import CalibrationError
 from training.synthetic.market1501 import FOLDER, write_market1501
@@ -107,3 +111,32 @@ def test_a_judgement_whose_search_is_not_in_the_audit_is_left_out(gallery):
         judged_after(gallery, rejected(by(a), b))
     with pytest.raises(CalibrationError, match="was confirmed or rejected that could be asked again"):
         judged_after(gallery, by(a), user="ann")
+
+
+def in_order(query):
+    """As the audit keeps it: what is wanted by name."""
+    return replace(query, wanted=tuple(sorted(query.wanted, key=lambda attribute: attribute.kind)))
+
+
+def test_the_apps_own_steps_are_understood(gallery, tmp_path):
+    with GalleryStore.open(gallery) as store:
+        engine = Engine(store, ClipEncoder.load(tmp_path / "clip"), ReidModel.load(tiny_folder()))
+        session = ChatService(engine).get("ann", "tab")
+        session.say("a man in a white shirt")
+        words, found = session.query, session.cards[0].image_id
+        session.confirm(found)
+        session.say("with a hat")
+        both, wrong = session.query, session.cards[0].image_id
+        session.reject(wrong)
+        session.search_with(found)
+        other = session.cards[0].image_id
+        session.reject(other)
+        session.undo()
+        session.reject(session.cards[1].image_id)
+        (last,) = session.query.rejected - {wrong}
+    assert {one.query: (set(one.right), set(one.wrong)) for one in judged_in(gallery).queries} == {
+        in_order(words): ({found}, set()),
+        in_order(replace(both, confirmed=frozenset())): (set(), {wrong}),
+        by(found): (set(), {last}),
+    }
+    assert last != other
