@@ -70,3 +70,18 @@ def test_the_difference_is_of_all_trials_as_the_columns_are(tmp_path, clip, root
         assert (
             of["difference"]["queries"] == of["queries"] == 3
         )  # not thirty: a query is drawn with its ten trials
+
+
+def test_both_checkpoints_are_checked_before_anything_is_searched(clip, root, capsys, monkeypatch):
+    def searched(*_, **__):
+        raise AssertionError("it searched")
+
+    monkeypatch.setattr("training.evaluation.runner.measure_plan", searched)
+    assert compare(clip, root, tiny_folder(), root / "nothing", "--benchmark", "market1501") == 2
+    assert "nothing" in capsys.readouterr().err
+
+
+def test_a_number_of_queries_below_0_is_named(clip, root, capsys):
+    asked = ("--benchmark", "market1501", "--max-queries", "-1")
+    assert compare(clip, root, tiny_folder(), tiny_folder(), *asked) == 2
+    assert capsys.readouterr().err.strip() == "--max-queries is 0 or more, 0 for all, not -1"

@@ -63,6 +63,7 @@ def _compared(chosen: argparse.Namespace) -> dict[str, Any]:
     the difference in AP between the two by P(yes)."""
     import numpy as np
 
+    from app.model.reid_model import ReidModel
     from training.evaluation.harness import HarnessError
     from training.evaluation.hits import CLIP, PAIRWISE
     from training.evaluation.metrics import paired_difference
@@ -71,8 +72,12 @@ def _compared(chosen: argparse.Namespace) -> dict[str, Any]:
     from training.evaluation.runner import measure_plan
     from training.evaluation.workers import Models, Workers
 
+    if chosen.max_queries < 0:
+        raise HarnessError(f"--max-queries is 0 or more, 0 for all, not {chosen.max_queries}")
     if chosen.k < 1:
         raise HarnessError(f"--k is 1 or more, not {chosen.k}")
+    for name in ("base", "model"):  # now, not after the other's searches
+        ReidModel.load(getattr(chosen, name))
     clip = {"clip": chosen.clip} if chosen.clip else {}
     plan = BenchmarkPlan(
         Benchmark(chosen.benchmark, chosen.root, queries=chosen.max_queries), (CLIP, PAIRWISE), 0
