@@ -5,6 +5,7 @@ are kept by task; only a complete checkpoint counts, and a run that resumes meet
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections import defaultdict
@@ -116,11 +117,16 @@ class StageTrainer(Trainer):
         else:
             total = self._answer_step(model, step.batches)
         if not bool(torch.isfinite(total)):
-            raise TuningError(
-                f"the loss is no number at step {step.step + 1}; lower --learning-rate, and go on with --resume"
-            )
+            raise self._diverged(step.step + 1)
         self.stats = self.stats + step.stats
         return total
+
+    def _diverged(self, step: int) -> TuningError:
+        """At a step, counted from 1. A run that goes on is held to its rate, and its weights may be past mending."""
+        return TuningError(
+            f"the loss is no number at step {step}; begin anew with a lower --learning-rate, in another --out or"
+            f" after removing {self.args.output_dir}"
+        )
 
     def _answer_step(self, model: nn.Module, batches: Sequence[Batch]) -> Tensor:
         """Gradients of all passes, added up; the loss, times the processes, whose mean is taken."""
@@ -172,6 +178,8 @@ class StageTrainer(Trainer):
         self.model_wrapped.eval()
         with torch.no_grad():
             outcome = outcome_of(*self._held_out_losses(self._held.steps), self._questions(self._held))
+        if not math.isfinite(outcome.loss):
+            raise self._diverged(self.state.global_step)
         self.outcome = outcome
         metrics = outcome.metrics()
         self.log(dict(metrics))
@@ -198,6 +206,8 @@ class StageTrainer(Trainer):
             packed = held.lists.draw(number)
             with self.accelerator.autocast():
                 odds = packed.odds(model)
+            if not bool(torch.isfinite(odds).all()):
+                raise self._diverged(self.state.global_step)
             own += questions_of(packed, odds.float().cpu().numpy())
         return gather_object(own) if self.args.world_size > 1 else own
 
