@@ -228,3 +228,12 @@ def test_captions_are_made_on_the_gpu_where_there_is_one(tmp_path, monkeypatch, 
     line += ["--out", str(tmp_path / "c.jsonl"), *(["--device", asked] if asked else [])]
     assert main(line) == 2
     assert taken == [used]
+
+
+@pytest.mark.parametrize(
+    "option", ["--epochs", "--learning-rate", "--vision-lr", "--validation-share", "--warmup"]
+)
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_numbers_that_are_not_finite_are_refused_by_name(option, value, tmp_path, capsys):
+    assert train(tmp_path / "out", "--stage", "2", option, value) == 2
+    assert f"{option} is a finite number, got {value}" in capsys.readouterr().err

@@ -21,6 +21,7 @@ from training.datasets.training_records import split_by_identity
 from training.stages import STAGES
 from training.tuning.curves import draw_curves, held_out
 from training.tuning.failures import TuningError
+from training.tuning.packed_lists import PackedStep
 from training.tuning.trainer import StageTrainer, last_checkpoint, read_json
 from training.tuning.validation import (
     Outcome,
@@ -328,3 +329,36 @@ def test_a_run_that_was_killed_while_it_was_written_out_goes_on(tmp_path, watche
     assert last_checkpoint(tmp_path / "out.work").name == "checkpoint-5"
     assert train(out, *options, "--resume") == 0
     assert not changed(weights(watched), weights(out))
+
+
+def test_a_run_that_diverges_is_told_how_to_begin_anew(tmp_path, monkeypatch, capsys):
+    """While it learns, and where only the people held out show it; by --resume it would be held to its rate."""
+    nan = torch.tensor(float("nan"))
+    places = [
+        (StageTrainer, "_answer_step", lambda *_: nan),
+        (StageTrainer, "_held_out_losses", lambda *_: (float("nan"), {})),
+        (PackedStep, "odds", lambda packed, _: nan.expand(packed.right.shape)),
+    ]
+    for number, (owner, name, broken) in enumerate(places):
+        out = tmp_path / f"out{number}"
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, name, broken)
+            assert train(out, "--stage", "2", "--samples", "8", *WATCHED) == 2
+        said = capsys.readouterr().err
+        assert "the loss is no number at step" in said and "--resume" not in said
+        assert f"in another --out or after removing {out}.work" in said
+
+
+def test_a_finished_run_is_not_taken_for_one_with_other_settings(watched, capsys):
+    options = ["--stage", "2", "--samples", "20", "--learning-rate", "3e-3", *WATCHED, "--resume"]
+    assert train(watched, *options) == 0
+    assert "is done already" in capsys.readouterr().out
+    for other, said in (
+        (["--learning-rate", "1e-3"], "recipe.learning_rate was 0.003, now 0.001"),
+        (["--samples", "24"], "recipe.mixture.samples was 20, now 24"),
+        (["--seed", "4"], "seed was 0, now 4"),
+        (["--keep", "last"], "validation.keep was best, now last"),
+        (["--stage", "3", "--from", str(watched)], "name was stage2, now stage3"),
+    ):
+        assert train(watched, *options, *other) == 2, other
+        assert said in capsys.readouterr().err

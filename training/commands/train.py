@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,6 +93,9 @@ def planned(chosen: argparse.Namespace) -> list[StageRun]:
 
     if chosen.all and chosen.before:
         raise TuningError("--all begins with --base; --from belongs to --stage 2 or 3")
+    for name, value in vars(chosen).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise TuningError(f"--{name.replace('_', '-')} is a finite number, got {value:g}")
     if chosen.epochs is not None and chosen.epochs <= 0:
         raise TuningError(f"--epochs is a number above 0, got {chosen.epochs:g}")
     if chosen.stage == 1 and chosen.gallery:
@@ -204,10 +208,12 @@ def _changes(chosen: argparse.Namespace, number: int) -> dict[str, Any]:
 
 
 def _skipped(run: StageRun, chosen: argparse.Namespace) -> bool:
-    from training.tuning.stage_run import clear, is_done
+    from training.tuning.stage_run import check_done, clear, is_done
 
     if not (chosen.all or chosen.resume) or not is_done(run.out):
         return False
+    watched = {"every": chosen.eval_steps, "samples": chosen.validation_samples, "keep": chosen.keep}
+    check_done(run, chosen.epochs, {name: value for name, value in watched.items() if value is not None})
     if _is_first_process():
         clear(run)
         print(f"stage {run.stage.number} is done already: {run.out}", flush=True)

@@ -14,7 +14,7 @@ import torch
 from accelerate import PartialState
 from transformers import PrinterCallback
 
-from app.model.checkpoint import FILE_NAME
+from app.model.checkpoint import FILE_NAME, CheckpointManifest
 from app.model.pictures import ImageRule
 from gallery_store.console import quiet, remark
 from gallery_store.files import write_json
@@ -123,6 +123,41 @@ def check_place(run: StageRun, *, resume: bool, settings: bool = True) -> None:
             raise TuningError(
                 f"{run.work} was begun with other settings: {'; '.join(changed)}; resume with the same ones"
             )
+
+
+def check_done(run: StageRun, epochs: float | None, watched: Mapping[str, Any]) -> None:
+    """Whether the finished checkpoint in run.out is what these settings ask for, as far as its manifest tells.
+
+    epochs: asked for in place of samples. watched: what was asked of the evaluation, as Validation names it.
+
+    Raises:
+        TuningError, app.model.checkpoint.ModelError: it is another's, or cannot be read.
+    """
+    manifest = CheckpointManifest.read(run.out)
+    entry = dict(manifest.stages[-1]) if manifest and manifest.stages else {}
+    stage = run.stage
+    if epochs is not None:
+        stage = stage.with_(samples=max(1, round(epochs * entry.get("training_pictures", 0))))
+    recipe = dict(entry.get("recipe", {}))
+    recipe.pop("tokens_per_batch", None)
+    now = {
+        "name": stage.name,
+        # What the recipe of an older checkpoint did not know is not compared.
+        "recipe": {name: value for name, value in stage.to_json().items() if name in recipe},
+        "lora_rank": run.origin.lora,
+        "data": run.data,
+        "seed": run.seed,
+        "max_pixels": run.max_pixels,
+        "attention": run.hardware.attention,
+        "validation": watched,
+    }
+    before = {name: entry.get(name) for name in now} | {"recipe": recipe}
+    before["validation"] = {name: (entry.get("validation") or {}).get(name) for name in watched}
+    if changed := _differences(_plain(before), _plain(now)):
+        raise TuningError(
+            f"{run.out} is finished, with other settings: {'; '.join(changed)}; give --out another folder, or the same"
+            " settings"
+        )
 
 
 def run_stage(
