@@ -91,10 +91,18 @@ def test_the_run_leaves_curves_and_a_log_and_nothing_else(done):
         assert not [file for file in folder.iterdir() if file.suffix in (".bin", ".pt", ".pth", ".pkl")]
 
 
-def test_a_stage_that_is_done_is_skipped(done, capsys):
+def test_a_stage_that_is_done_is_skipped(done, capsys, tmp_path):
     before = (done / "stage3" / "model.safetensors").stat().st_mtime_ns
-    assert train(done, "--all", "--samples", "12") == 0
+    assert train(done, "--all", "--samples", "12", "--learning-rate", "1e-3") == 0
     assert capsys.readouterr().out.count("is done already") == 3
+    assert train(done, "--all", "--samples", "12") == 2
+    assert "recipe.learning_rate was 0.001, now 1e-05" in capsys.readouterr().err
+    again = [
+        *("--all", "--samples", "12", "--learning-rate", "1e-3"),
+        *("--base", str(other_base(tmp_path / "other"))),
+    ]
+    assert train(done, *again) == 2
+    assert "base_model was" in capsys.readouterr().err
     assert (done / "stage3" / "model.safetensors").stat().st_mtime_ns == before
 
 

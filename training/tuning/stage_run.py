@@ -23,7 +23,7 @@ from training.tuning.collator import Collator, SampleStream
 from training.tuning.export import Finished, export
 from training.tuning.failures import TuningError, is_out_of_memory, out_of_memory
 from training.tuning.optimizer import arguments, chosen_optimizer
-from training.tuning.origin import Loaded, Origin, counts, load_start
+from training.tuning.origin import Loaded, Origin, base_name, counts, load_start
 from training.tuning.packed_lists import RecordLists
 from training.tuning.progress import RunProgress
 from training.tuning.steps import Steps
@@ -142,6 +142,7 @@ def check_done(run: StageRun, epochs: float | None, watched: Mapping[str, Any]) 
     recipe.pop("tokens_per_batch", None)
     now = {
         "name": stage.name,
+        "base_model": base_name(run.origin),
         # What the recipe of an older checkpoint did not know is not compared.
         "recipe": {name: value for name, value in stage.to_json().items() if name in recipe},
         "lora_rank": run.origin.lora,
@@ -152,6 +153,7 @@ def check_done(run: StageRun, epochs: float | None, watched: Mapping[str, Any]) 
         "validation": watched,
     }
     before = {name: entry.get(name) for name in now} | {"recipe": recipe}
+    before["base_model"] = manifest.base_model if manifest else None
     before["validation"] = {name: (entry.get("validation") or {}).get(name) for name in watched}
     if changed := _differences(_plain(before), _plain(now)):
         raise TuningError(
