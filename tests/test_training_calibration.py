@@ -27,7 +27,7 @@ from tests.clip_folder import make_clip_folder
 from tests.gallery_tools import all_crops
 from tests.tiny_qwen import tiny_folder
 from training.__main__ import main
-from training.calibration import run
+from training.calibration import draft_searches, run
 from training.calibration.audit import judged_in
 from training.calibration.found import RANKERS, found, measured
 from training.calibration.searches import halves, records_of_data, records_of_gallery, searches
@@ -218,7 +218,7 @@ def test_a_kill_after_the_manifest_was_written_needs_no_search_again(
         patched.setattr(run, "note_in_card", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             main(command(model, clip, *data))
-    monkeypatch.setattr(run, "search_all", None)
+    monkeypatch.setattr(draft_searches, "search_all", None)
     written = (model / FILE_NAME).read_bytes()
     assert main(command(model, clip, *data, "--resume")) == 0
     assert (model / FILE_NAME).read_bytes() == written

@@ -17,11 +17,12 @@ from tests.clip_folder import make_clip_folder
 from tests.test_training_calibration_searches import DRAWN
 from tests.tiny_qwen import build_tiny
 from training.__main__ import main
-from training.calibration import run
+from training.calibration import draft_searches, run
 from training.calibration.audit import JudgedInApp, JudgedQuery
 from training.calibration.by_kind import JudgedPairs
+from training.calibration.draft_searches import _ASK_ALL, DraftSearches, _reads
 from training.calibration.fit import OneSided, fit
-from training.calibration.run import CalibrationPlan, _Engines, _reads, calibrate
+from training.calibration.run import CalibrationPlan, calibrate
 from training.calibration.searches import CalibrationError, records_of_data
 from training.calibration.shares import Shares
 from training.evaluation.work_folder import WHOLE, hold
@@ -47,7 +48,7 @@ def model(tmp_path, plain):
 def refused(model, clip, monkeypatch, capsys):
     """Calibrates with further options, is refused before anything was searched for, and returns the last sentence."""
     asked = []
-    monkeypatch.setattr(run, "search_all", lambda *_, **__: asked.append(1))
+    monkeypatch.setattr(draft_searches, "search_all", lambda *_, **__: asked.append(1))
 
     def refused(*more, clip=clip):
         command = [
@@ -150,10 +151,10 @@ def test_a_fit_that_fails_says_why(monkeypatch, error, told):
     def fails(*_):
         raise error
 
-    monkeypatch.setattr(run, "pairs_of", lambda _: (None, None))
-    monkeypatch.setattr(run, "fit_kind", fails)
+    monkeypatch.setattr(draft_searches, "pairs_of", lambda _: (None, None))
+    monkeypatch.setattr(draft_searches, "fit_kind", fails)
     with pytest.raises(CalibrationError, match=told):
-        _Engines.fitted(SimpleNamespace(draft={"text": run._ASK_ALL}), "text", [], None)
+        DraftSearches.fitted(SimpleNamespace(draft={"text": _ASK_ALL}), "text", [], None)
 
 
 def test_one_picture_that_cannot_be_opened_does_not_speak_for_the_model():
@@ -190,7 +191,7 @@ def test_judged_pairs_are_compared_by_the_weights_that_are_fitted_and_the_used_o
     judged = JudgedInApp(
         Path("own.db"), (JudgedQuery(Query(text="a man"), frozenset(range(7)), frozenset()),)
     )
-    monkeypatch.setattr(run, "fit_shares", lambda *_: Shares(0.9))
+    monkeypatch.setattr(draft_searches, "fit_shares", lambda *_: Shares(0.9))
     monkeypatch.setattr(JudgedInApp, "pairs", pairs)
     models, people = Models(str(clip), str(model), device="cpu"), records_of_data(DRAWN, None)
     plan = CalibrationPlan(models, people, "drawn", queries=40)

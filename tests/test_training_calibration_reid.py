@@ -49,7 +49,7 @@ def calibrated(tmp_path_factory):
         return Shares(0.3 if likeness.weighs_words else 0.5, 0.05, 20.0 if sharpness is None else None)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.calibration.run.fit_shares", fit_shares)
+        patched.setattr("training.calibration.draft_searches.fit_shares", fit_shares)
         assert main([*run, "--queries", "30", "--device", "cpu"]) == 0
     assert given == [None, 20.0]
     return model, clip, tower, json.loads((folder / "plain.calibration" / "result.json").read_text())

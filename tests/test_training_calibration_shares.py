@@ -16,7 +16,7 @@ from gallery_store.store import GalleryStore
 from tests.clip_folder import make_clip_folder
 from tests.reid_files import tiny_timm, write_torchscript
 from tests.test_training_calibration_searches import DRAWN
-from training.calibration.run import _Engines
+from training.calibration.draft_searches import DraftSearches
 from training.calibration.searches import records_of_data, searches
 from training.calibration.shares import SHARPNESSES, STATED_SHARES, TEXT_WEIGHTS, Likeness, fit_shares
 from training.evaluation.harness import index_gallery
@@ -113,7 +113,7 @@ def test_what_was_fitted_with_two_readers_of_attributes_stays():
             before=SimpleNamespace(fusion_weights=before),
             draft={"text": replace(fitted, attribute_share=share)},
         )
-        _Engines._fit_shares(engines, None, None, None)
+        DraftSearches._fit_shares(engines, None, None, None)
         assert engines.draft["text"].stated_share == 0.08
 
 

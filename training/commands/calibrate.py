@@ -190,20 +190,16 @@ def _judged(chosen: argparse.Namespace, plan: CalibrationPlan) -> JudgedInApp | 
 
 def calibration_table(result: dict[str, Any]) -> str:
     """A row for each kind of query, as Markdown; percent but for AUROC and ECE."""
-    width = max(7, *(len(of["encoder"]) for of in result["kinds"].values()))
-    lines = [
-        "| mAP / rank-1        |        clip |    pairwise |       fused | AUROC | false alarms | ECE before | after "
-        f"| {'encoder':{width}} |",
-        "| ------------------- | ----------: | ----------: | ----------: | ----: | -----------: | ---------: | ----: "
-        f"| {'-' * width} |",
-    ]
+    from training.evaluation.printing import markdown_table
+
+    heads = ("clip", "pairwise", "fused", "AUROC", "false alarms", "ECE before", "after", "encoder")
+    rows = [["mAP / rank-1", *heads]]
     for kind, of in result["kinds"].items():
-        figures = [f"{100 * one['mAP']:.1f} / {100 * one['rank1']:.1f}" for one in of["rankers"].values()]
-        lines.append(
-            f"| {kind:19} | {' | '.join(f'{text:>11}' for text in figures)} | {of['auroc']:.3f} "
-            f"| {100 * of['false_alarms']:12.1f} | {of['ece_before']:10.3f} | {of['ece_after']:.3f} "
-            f"| {of['encoder']:{width}} |"
-        )
+        by_ranker = [f"{100 * one['mAP']:.1f} / {100 * one['rank1']:.1f}" for one in of["rankers"].values()]
+        auroc, alarms = f"{of['auroc']:.3f}", f"{100 * of['false_alarms']:.1f}"
+        errors = [f"{of[which]:.3f}" for which in ("ece_before", "ece_after")]
+        rows.append([kind, *by_ranker, auroc, alarms, *errors, of["encoder"]])
+    lines = markdown_table(rows)
     lines.append(
         f"\n{result['people']} people of {result['source']}, {result['queries']} searches; the figures are of those "
         f"people that nothing was fitted on."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -112,6 +111,8 @@ def _compared(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def comparison_table(compared: dict[str, Any]) -> str:
     """Markdown: mAP / rank-1 in percent, and the difference in mAP with its 95 % interval."""
+    from training.evaluation.printing import markdown_table
+
     rows = [["setting (mAP / rank-1)", "CLIP", "base, P(yes)", "tuned, P(yes)", "tuned - base", "queries"]]
     for setting, of in compared["settings"].items():
         difference = of["difference"]
@@ -128,17 +129,12 @@ def comparison_table(compared: dict[str, Any]) -> str:
         )
     return "\n".join(
         [
-            *_lines(rows),
+            *markdown_table(rows),
             "",
             f"base: {compared['base']}; tuned: {compared['model']}. In brackets the 95 % interval over the queries.",
             "Both read the nearest by CLIP's plain cosine, whatever their calibrations.",
         ]
     )
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    head, *body = (f"| {' | '.join(row)} |" for row in rows)
-    return [head, "| --- |" + " ---: |" * (len(rows[0]) - 1), *body]
 
 
 def _share(of: dict[str, float]) -> str:

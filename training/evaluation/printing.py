@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from training.evaluation.hits import BEST_CHOICE
 from training.evaluation.plans import FIVE, SYNTHETIC_RANKERS
@@ -29,15 +29,13 @@ def synthetic_table(result: Result) -> str:
     rankers = [r for r in SYNTHETIC_RANKERS if any(r in of for of in result.settings.values())]
     rows = [
         ["setting (mAP / rank-1)", *(_heading(result, r) for r in rankers), "recall"],
-        ["---", *(["---:"] * (len(rankers) + 1))],
         *([name, *(_cell(of.get(r)) for r in rankers), _recall(of)] for name, of in result.settings.items()),
     ]
     averages = result.extra.get("averages", {})
     if averages:
         shares = [f"{100 * averages[r]:.1f}" if r in averages else "" for r in rankers]
         rows.append([f"average mAP of the first {len(FIVE)}", *shares, ""])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["| " + " | ".join(_padded(row, widths)) + " |" for row in rows]
+    lines = markdown_table(rows)
     world = result.world
     lines += [
         "",
@@ -81,12 +79,12 @@ def _per_query(result: Result) -> list[str]:
     return [recall, ", ".join(told) + "."] if told else []
 
 
-def _padded(row: list[str], widths: list[int]) -> list[str]:
-    if set(row[0]) == {"-"}:
-        ends = ["" if cell == "---" else ":" for cell in row]
-        return ["-" * (width - len(end)) + end for width, end in zip(widths, ends, strict=True)]
-    first, *others = zip(row, widths, strict=True)
-    return [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+def markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Its lines, with columns of one width; the first row has the heads, and all columns but the first are figures."""
+    widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    padded = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows]
+    return [f"| {' | '.join(cells)} |" for cells in (padded[0], rule, *padded[1:])]
 
 
 def _differences(result: Result) -> list[str]:
