@@ -96,7 +96,8 @@ def test_the_offline_run_of_the_readme_ends_in_a_calibrated_model(small_demo, ca
         if words[0] == "compare":
             told = capsys.readouterr().out
             assert "base: assets/demo_qwen2vl; tuned: models/try" in told
-            assert re.search(r"\| standard \| .* \| [+-]\d+\.\d \[[+-]\d+\.\d, [+-]\d+\.\d\] \| 4 \|", told)
+            row = r"\| standard +\| .* \| +[+-]\d+\.\d \[[+-]\d+\.\d, [+-]\d+\.\d\] \| +4 \|"
+            assert re.search(row, told)
     manifest = ReidModel.load("models/try").manifest
     encoder = ClipEncoder.load("assets/demo_clip")
     assert is_calibrated(manifest, encoder.name, encoder.version)
