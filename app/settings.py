@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -42,6 +43,10 @@ class Settings:
 
     host: str = _option("127.0.0.1", "address to listen on; any but this machine's own needs --login")
     port: int = _option(7860, "port to listen on, 1 to 65535")
+    trusted_host: str = _option(
+        "", "host names, set apart by commas, that a proxy before the app keeps and serves its page under"
+    )
+    root_path: str = _option("", "sub-path under which a proxy shows the app, such as /chatreid")
     login: str = _option("", "user:password, or a file with one such pair per line; empty asks for none")
     data: str = _option(str(ROOT / "data"), "folder for all state: gallery, thumbnails, uploads")
     gallery: str = _option("", "gallery file or SQLAlchemy URL (default: gallery.db in the data folder)")
@@ -80,6 +85,14 @@ class Settings:
         for name in ("k", "max_upload_mb", "max_pixels"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"--{_flag(name)} is {getattr(self, name)}, but it must be 1 or more")
+        for name in self.trusted_hosts:
+            if not re.fullmatch(r"[\w.-]+|[0-9a-f:.]*:[0-9a-f:.]*", name):
+                raise SettingsError(
+                    f"--trusted-host is {name!r}; give names alone, such as reid.example.org, without "
+                    "scheme, port or path"
+                )
+        if self.root_path and not re.fullmatch(r"(/[\w.~-]+)+", self.root_path):
+            raise SettingsError(f"--root-path is {self.root_path!r}; give a path such as /chatreid")
         self.token_cache_bytes  # noqa: B018 (refuses nonsense)
         if self.session_hours <= 0:
             raise SettingsError(f"--session-hours is {self.session_hours}, but it must be above 0")
@@ -113,6 +126,12 @@ class Settings:
             return ipaddress.ip_address(self.host.strip("[]")).is_loopback
         except ValueError:
             return False
+
+    @property
+    def trusted_hosts(self) -> frozenset[str]:
+        """Lower case, without the brackets of IPv6 addresses."""
+        names = (name.strip().strip("[]").lower() for name in self.trusted_host.split(","))
+        return frozenset(name for name in names if name)
 
     @property
     def users(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import stat
 import threading
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +17,8 @@ from app.refused import Refused
 from gallery_store.decoding import PICTURE_SUFFIXES, PictureError, open_picture
 from gallery_store.files import write_file
 
+MOST_FILES = 2000  # in the folder, previews among them; they are removed a day after they came
+MOST_TOTAL = 64  # files of the greatest size, in bytes together
 PREVIEW_SIDE = 720  # pixels, of the longer side
 
 
@@ -51,6 +54,20 @@ class Uploads:
         if not path.is_relative_to(self.folder) or not path.is_file():
             raise Refused(f"“{Path(given).name}” was not uploaded here, or is gone; please upload it again.")
         return path
+
+    def refuse_more(self) -> str:
+        """Why no further file is taken now, one sentence; "" while there is room."""
+        sizes = []
+        for entry in self.folder.rglob("*"):
+            try:
+                status = entry.stat()
+            except OSError:  # removed since it was listed
+                continue
+            if stat.S_ISREG(status.st_mode):
+                sizes.append(status.st_size)
+        if len(sizes) < MOST_FILES and sum(sizes) < MOST_TOTAL * self.max_bytes:
+            return ""
+        return "The folder of uploads is full; files are removed a day after they came, so please try later."
 
     def open(self, path: Path) -> Image.Image:
         """The picture, or Refused with one sentence that names the file."""

@@ -27,6 +27,11 @@ class Served:
     seconds: float
     log: Path
 
+    @property
+    def owner_url(self) -> str:
+        """The address that makes a browser the owner's: it alone imports folders."""
+        return next(word for word in self.log.read_text().split() if "/?owner=" in word)
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -65,7 +70,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
         if process.poll() is not None:
             raise RuntimeError(f"the app ended with {process.returncode}:\n{log.read_text()[-3000:]}")
         try:
-            if httpx.get(url, timeout=5).status_code == 200:
+            if httpx.get(url, timeout=5).status_code == 200 and "/?owner=" in log.read_text():
                 return
         except httpx.TransportError:
             time.sleep(0.1)

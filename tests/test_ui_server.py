@@ -102,6 +102,59 @@ def test_the_page_says_that_the_checkpoint_is_uncalibrated(locked: Served) -> No
     assert "Uncalibrated checkpoint" in page and str(tiny_folder().parent) not in page
 
 
+def call(server: Served, api: str, data: list[object], **headers: str) -> httpx.Response:
+    """The first function of the page with these inputs, called as a script would, round the queue."""
+    config = httpx.get(f"{server.url}config").json()
+    inputs = {part["id"]: part["props"].get("elem_id") for part in config["components"]}
+    number = next(
+        function["id"]
+        for function in config["dependencies"]
+        if [inputs[part] for part in function["inputs"]][:1] == [api] and len(function["inputs"]) == len(data)
+    )
+    body = {"fn_index": number, "data": data, "session_hash": "script"}
+    return httpx.post(f"{server.url}gradio_api/run/page", json=body, headers=headers, timeout=60)
+
+
+@pytest.mark.slow
+def test_a_folder_is_imported_by_the_owner_alone_however_local_the_caller(
+    clip: Path, tmp_path: Path, gallery: Path
+) -> None:
+    crops = tmp_path / "private"
+    crops.mkdir()
+    Image.new("RGB", (64, 128), "purple").save(crops / "a.png")
+    argv = (
+        "--gallery",
+        str(tmp_path / "own.db"),
+        "--clip",
+        str(clip),
+        "--model",
+        "none",
+        "--root-path",
+        "/reid",
+    )
+    with serving(tmp_path / "data", *argv) as server:
+        with GalleryStore.open(tmp_path / "own.db") as store:
+            assert "key" in call(server, "import-path", [str(crops), ""]).text and store.count() == 0
+            forged = {"Cookie": f"chatreid-owner-{server.url.split(':')[-1].strip('/')}=guess"}
+            call(server, "import-path", [str(crops), ""], **forged)
+            assert store.count() == 0
+            entered = httpx.get(server.owner_url)
+            cookie = entered.headers["set-cookie"].split(";")[0]
+            call(server, "import-path", [str(crops), ""], Cookie=cookie)
+            assert store.count() == 1
+        # Under its sub-path, whether the proxy takes that away or not.
+        assert entered.headers["location"] == "/reid/"
+        for url in (server.url, f"{server.url}reid/"):
+            assert httpx.get(f"{url}crops/1.jpg").status_code == 200
+            client = Client(url, verbose=False)
+            assert client.predict(message={"text": "only camera 1", "files": []}, api_name="/chat")
+            client.close()
+        foreign = {"Origin": "https://evil.example"}
+        picture = {"files": ("a.png", (crops / "a.png").read_bytes())}
+        assert httpx.post(f"{server.url}gradio_api/upload", files=picture, headers=foreign).status_code == 403
+        assert httpx.post(f"{server.url}gradio_api/upload", files=picture).status_code == 200
+
+
 def test_the_login_takes_the_right_password_alone() -> None:
     check = check_login({"ann": "correct", "umlaut": "pässword"})
     assert check("ann", "correct") and check("umlaut", "pässword")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,9 +11,11 @@ import gradio as gr
 import numpy as np
 
 from app.cards import thumbnail_url
-from app.retrieval.engine import Engine
+from app.service import ChatService
+from app.session import ChatSession
 from app.ui.background import BackgroundWork
-from app.ui.edge import PRIVATE, refusal_as_error
+from app.ui.edge import PRIVATE, refusal_as_error, session_of
+from app.ui.guard import Owner
 from app.ui.html import render
 from app.uploads import Uploads
 from gallery_store.console import StepProgress
@@ -23,58 +25,69 @@ from gallery_store.schema import Role
 from gallery_store.store import GalleryStore
 
 MOST_REJECTED_SHOWN = 20
+NOT_THE_OWNER = (
+    "Folders of this machine are imported by whoever started ChatReID: open the address with the key that stood in "
+    "its terminal then, or upload a zip."
+)
+
+Fill = Callable[[gr.Request], dict[Any, Any]]
 
 
-def build(engine: Engine, uploads: Uploads, *, may_import_paths: bool) -> tuple[gr.HTML, gr.HTML]:
-    """The tab's components and events; returns those that the page fills when it is loaded.
+def build(service: ChatService, uploads: Uploads, owner: Owner) -> tuple[list[Any], Fill]:
+    """The tab's components and events; returns those that the page fills when it is loaded, and what fills them.
 
-    may_import_paths: False where others than this machine's user may log in.
+    owner: alone may import folders of this machine; everybody may upload a zip.
     """
-    store = engine.store
-    stop = threading.Event()
+    engine, store = service.engine, service.store
+    stops: dict[ChatSession, threading.Event] = {}  # of the imports under way
     with gr.Column(elem_id="pane-gallery"):
         stats = gr.HTML("", elem_id="gallery-stats")
         with gr.Row(elem_classes="cr-row cr-import"):
             path = gr.Textbox(
                 label="Add crops from a folder, a zip or a CSV manifest on this machine",
-                placeholder="/path/to/crops", max_lines=1, elem_id="import-path", visible=may_import_paths,
+                placeholder="/path/to/crops", max_lines=1, elem_id="import-path", visible=False,
             )  # fmt: skip
             camera = gr.Textbox(
                 label="Their camera, if all come from one", placeholder="as their names say", max_lines=1,
                 elem_id="import-camera",
             )  # fmt: skip
         with gr.Row(elem_classes="cr-row"):
-            start = gr.Button("Import", variant="primary", elem_id="import", visible=may_import_paths)
+            start = gr.Button("Import", variant="primary", elem_id="import", visible=False)
             upload = gr.UploadButton("Upload a zip", file_types=[".zip"], elem_id="import-zip")
             halt = gr.Button("Stop import", elem_id="import-stop")
+        note = gr.HTML(report_html(NOT_THE_OWNER), elem_id="import-note")
         report = gr.HTML("", elem_id="import-report")
         cameras = gr.HTML("", elem_id="gallery-cameras")
 
-    def from_path(text: str, camera: str) -> Iterator[dict[Any, str]]:
-        if not may_import_paths:
-            raise gr.Error("Folders of the server cannot be imported from here; upload a zip.")
+    def from_path(text: str, camera: str, request: gr.Request) -> Iterator[dict[Any, str]]:
+        if not owner.sent(request):
+            raise gr.Error(NOT_THE_OWNER)
         if not text.strip():
             yield {report: report_html("Name a folder, a zip or a CSV manifest first.")}
             return
-        yield from run(Path(text.strip()).expanduser(), camera)
+        yield from run(Path(text.strip()).expanduser(), camera, request)
 
-    def from_zip(file: str | None, camera: str) -> Iterator[dict[Any, str]]:
+    def from_zip(file: str | None, camera: str, request: gr.Request) -> Iterator[dict[Any, str]]:
         if file:
             with refusal_as_error():
                 _, paths = uploads.files_of({"files": [file]})
-            yield from run(paths[0], camera)
+            yield from run(paths[0], camera, request)
 
-    def run(source: Path, camera: str) -> Iterator[dict[Any, str]]:
-        stop.clear()
+    def run(source: Path, camera: str, request: gr.Request) -> Iterator[dict[Any, str]]:
+        session = session_of(service, request)
+        stop = stops[session] = threading.Event()
         reports: list[ImportReport] = []
 
         def do(progress: StepProgress) -> None:
-            reports.append(
-                import_crops(
-                    store, engine.encoder, source, reid=engine.reid, camera=camera.strip() or None,
-                    progress=lambda done, total: progress("Importing", done, total), stop=stop.is_set,
-                )
-            )  # fmt: skip
+            try:
+                reports.append(
+                    import_crops(
+                        store, engine.encoder, source, reid=engine.reid, camera=camera.strip() or None,
+                        progress=lambda done, total: progress("Importing", done, total), stop=stop.is_set,
+                    )
+                )  # fmt: skip
+            finally:
+                stops.pop(session, None)
 
         try:
             for work in BackgroundWork(do).ticks():
@@ -84,9 +97,23 @@ def build(engine: Engine, uploads: Uploads, *, may_import_paths: bool) -> tuple[
             return
         store.refresh()
         yield {
-            report: import_html(reports[0], stopped=stop.is_set()),
+            report: import_html(reports[0]),
             stats: stats_html(store),
             cameras: cameras_html(store),
+        }
+
+    def halt_own(request: gr.Request) -> None:
+        if stop := stops.get(session_of(service, request)):
+            stop.set()
+
+    def fill(request: gr.Request) -> dict[Any, Any]:
+        is_owner = owner.sent(request)
+        return {
+            stats: stats_html(store),
+            cameras: cameras_html(store),
+            path: gr.Textbox(visible=is_owner),
+            start: gr.Button(visible=is_owner),
+            note: gr.HTML(visible=not is_owner),
         }
 
     one_at_a_time: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "import", **PRIVATE}
@@ -94,8 +121,8 @@ def build(engine: Engine, uploads: Uploads, *, may_import_paths: bool) -> tuple[
     start.click(from_path, [path, camera], outputs, **one_at_a_time)
     path.submit(from_path, [path, camera], outputs, **one_at_a_time)
     upload.upload(from_zip, [upload, camera], outputs, **one_at_a_time)
-    halt.click(stop.set, None, None, queue=False, **PRIVATE)
-    return stats, cameras
+    halt.click(halt_own, None, None, queue=False, **PRIVATE)
+    return [stats, cameras, path, start, note], fill
 
 
 def report_html(sentence: str) -> str:
@@ -103,10 +130,10 @@ def report_html(sentence: str) -> str:
     return render("import_report", sentence=sentence, rejected=(), unlisted=0)
 
 
-def import_html(report: ImportReport, *, stopped: bool) -> str:
+def import_html(report: ImportReport) -> str:
     """What an import did, and each picture that it refused with the reason."""
     sentence = (
-        f"{'Stopped: ' if stopped else ''}{report.added:,} added, {report.unchanged:,} were there already, "
+        f"{'Stopped: ' if report.stopped else ''}{report.added:,} added, {report.unchanged:,} were there already, "
         f"{report.ignored:,} other files ignored, {len(report.rejected):,} rejected."
     )
     listed = report.rejected[:MOST_REJECTED_SHOWN]

@@ -12,7 +12,7 @@ from app.service import ChatService
 from app.ui import gallery_tab
 from app.ui.api import add_api
 from app.ui.edge import PRIVATE
-from app.ui.gallery_tab import cameras_html, stats_html
+from app.ui.guard import Owner
 from app.ui.handlers import Handlers
 from app.ui.html import PAGE, Sought, candidates_html, chips_html, guide_html, header_html, selected_html
 from app.ui.view import Components, View
@@ -38,9 +38,9 @@ class Page(gr.Blocks):
         return {**super().get_config_file(), "protocol": "sse_v2.1"}
 
 
-def build_screen(service: ChatService, uploads: Uploads, *, may_import_paths: bool) -> gr.Blocks:
-    """The whole page and the API. may_import_paths: the Gallery tab may name folders of this machine."""
-    engine, store = service.engine, service.store
+def build_screen(service: ChatService, uploads: Uploads, owner: Owner) -> gr.Blocks:
+    """The whole page and the API. owner: may name folders of this machine in the Gallery tab."""
+    engine = service.engine
     with Page(
         title="ChatReID", analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
     ) as blocks:
@@ -49,16 +49,15 @@ def build_screen(service: ChatService, uploads: Uploads, *, may_import_paths: bo
             with gr.Tab("Search", id="search"):
                 _search_tab(service, uploads)
             with gr.Tab("Gallery", id="gallery"):
-                stats, cameras = gallery_tab.build(engine, uploads, may_import_paths=may_import_paths)
+                of_gallery, fill_gallery = gallery_tab.build(service, uploads, owner)
             with gr.Tab("Responsible use", id="about"):
                 gr.HTML(guide_html(engine), elem_id="guide")
         add_api(service, uploads, MODEL)
-        blocks.load(
-            lambda: {header: header_html(engine), stats: stats_html(store), cameras: cameras_html(store)},
-            None,
-            [header, stats, cameras],
-            **PRIVATE,
-        )
+
+        def fill(request: gr.Request) -> dict[Any, Any]:
+            return {header: header_html(engine), **fill_gallery(request)}
+
+        blocks.load(fill, None, [header, *of_gallery], **PRIVATE)
     return blocks
 
 

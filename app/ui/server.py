@@ -1,21 +1,21 @@
-"""The web server around the screen: who may come in, what may be fetched, what a browser may load."""
+"""The web server around the screen: its routes, its login, and what is never served."""
 
 from __future__ import annotations
 
 import hmac
+import webbrowser
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.service import ChatService
 from app.settings import ROOT, Settings
+from app.ui.guard import Owner, guarded, is_logged_in
 from app.ui.html import PAGE
 from app.ui.screen import build_screen
 from app.uploads import Uploads
@@ -23,60 +23,12 @@ from gallery_store.console import remark
 from gallery_store.reid_encoder import files_of
 from gallery_store.store import GalleryStore
 
-# Nothing is loaded from elsewhere. Gradio itself needs inline scripts and eval.
-_HEADERS = (
-    (b"content-security-policy",
-     b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
-     b"frame-ancestors 'self'; form-action 'self'"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-)  # fmt: skip
-
-
-class Guard:
-    """ASGI middleware: no foreign Host on a local server, nothing fetched from others, safe headers."""
-
-    def __init__(self, app: ASGIApp, *, local_only: bool) -> None:
-        self.app = app
-        self.local_only = local_only
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        refusal = self._refusal(scope)
-        if refusal:
-            await PlainTextResponse(refusal, status_code=403)(scope, receive, send)
-            return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers)
-
-    def _refusal(self, scope: Scope) -> str:
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        # A page elsewhere may point its own name at 127.0.0.1; its Host gives it away.
-        if (
-            self.local_only
-            and name not in ("127.0.0.1", "localhost", "[::1]")
-            and not name.startswith("127.")
-        ):
-            return "This server answers to this machine's own names only."
-        path = scope["path"]
-        if "/file=http:" in path or "/file=https:" in path or "/proxy=" in path:
-            return "This server fetches nothing from elsewhere."
-        return ""
-
 
 def thumbnail_route(store: GalleryStore) -> Route:
     """/crops/<id>.jpg: a crop's thumbnail, for whoever may use the app; no other picture is served."""
 
     async def thumbnail(request: Request) -> Response:
-        if not _is_allowed(request):
+        if not is_logged_in(request):
             return PlainTextResponse("Please log in.", status_code=401)
         try:
             file = await run_in_threadpool(store.thumbnail, request.path_params["crop_id"])
@@ -87,14 +39,6 @@ def thumbnail_route(store: GalleryStore) -> Route:
         )
 
     return Route("/crops/{crop_id:int}.jpg", thumbnail)
-
-
-def _is_allowed(request: Request) -> bool:
-    app: Any = request.app
-    if app.auth is None:
-        return True
-    cookies = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
-    return any(app.tokens.get(request.cookies.get(cookie)) for cookie in cookies)
 
 
 def check_login(users: dict[str, str]) -> Any:
@@ -122,7 +66,8 @@ def theme() -> gr.themes.Base:
 def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
     """Build the screen and serve it until interrupted. The port answers from here on."""
     store = service.store
-    blocks = build_screen(service, uploads, may_import_paths=settings.is_local)
+    owner = Owner(settings.port)
+    blocks = build_screen(service, uploads, owner)
     users = settings.users
     blocks.launch(
         server_name=settings.host,
@@ -133,7 +78,14 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
         blocked_paths=_never_served(settings),
         app_kwargs={
             "routes": [thumbnail_route(store)],
-            "middleware": [Middleware(Guard, local_only=settings.is_local)],
+            "lifespan": guarded(
+                local_only=settings.is_local,
+                trusted=settings.trusted_hosts,
+                root_path=settings.root_path,
+                owner=owner,
+                most_upload=uploads.max_bytes,
+                refuse_upload=uploads.refuse_more,
+            ),
             "docs_url": None,
             "redoc_url": None,
             "openapi_url": None,
@@ -141,8 +93,8 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
         theme=theme(),
         css_paths=[PAGE / "style.css"],
         js=(PAGE / "page.js").read_text(encoding="utf-8"),
+        root_path=settings.root_path,
         favicon_path=PAGE / "icon.svg",
-        inbrowser=settings.browser,
         share=False,
         run_history=False,
         enable_monitoring=False,
@@ -152,7 +104,11 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
         quiet=True,
         prevent_thread_lock=True,
     )
-    remark(f"ChatReID is ready on http://{settings.host}:{settings.port} ({store.count():,} crops)")
+    address = f"http://{settings.host}:{settings.port}"
+    remark(f"ChatReID is ready on {address} ({store.count():,} crops)")
+    remark(f"To import folders of this machine from the page, open {address}/?owner={owner.key}")
+    if settings.browser:
+        webbrowser.open(f"{address}/?owner={owner.key}")
     blocks.block_thread()
 
 

@@ -234,10 +234,15 @@ def camera_99(served: Served) -> Iterator[str]:
         store.delete(store.matching(Filters(cameras=("99",))).tolist())
 
 
-def test_the_gallery_tab_imports_a_folder(page: Page, tmp_path: Path, camera_99: str) -> None:
+def test_the_gallery_tab_imports_a_folder(page: Page, served: Served, tmp_path: Path, camera_99: str) -> None:
     for number, colour in enumerate(("red", "green")):
         Image.new("RGB", (64, 128), colour).save(tmp_path / f"{number}.png")
     (tmp_path / "torn.jpg").write_bytes(b"no picture")
+    page.get_by_role("tab", name="Gallery").click()
+    expect(page.locator("#import-note")).to_contain_text("whoever started ChatReID")
+    expect(page.locator("#import-path")).to_have_count(0)
+    page.goto(served.owner_url)
+    assert "owner" not in page.url
     page.get_by_role("tab", name="Gallery").click()
     page.get_by_label("Add crops").fill(str(tmp_path))
     page.locator("#import-camera").get_by_role("textbox").fill(camera_99)
