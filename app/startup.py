@@ -97,6 +97,7 @@ def _open(settings: Settings) -> Engine:
 
     device = resolve_device(settings.device)
     store = GalleryStore.open(settings.gallery_location, zone=settings.zone or None)
+    store.max_pixels = settings.max_pixels
     named = [settings.clip, settings.reid, settings.model if settings.has_model else ""]
     remark(f"Loading the models ({', '.join(filter(None, named))})")
     encoder = ClipEncoder.load(settings.clip, device=device)

@@ -69,13 +69,13 @@ class Uploads:
             return ""
         return "The folder of uploads is full; files are removed a day after they came, so please try later."
 
-    def open(self, path: Path) -> Image.Image:
-        """The picture, or Refused with one sentence that names the file."""
+    def open(self, path: Path, within: tuple[int, int] | None = None) -> Image.Image:
+        """The picture, or a copy that fits in (width, height); Refused with one sentence that names the file."""
         if path.suffix.lower() not in PICTURE_SUFFIXES:
             kinds = ", ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
             raise Refused(f"“{path.name}” is no picture that can be searched with; use {kinds}.")
         try:
-            return open_picture(path, max_bytes=self.max_bytes, max_pixels=self.max_pixels)
+            return open_picture(path, max_bytes=self.max_bytes, max_pixels=self.max_pixels, within=within)
         except PictureError as problem:
             raise Refused(f"“{path.name}” cannot be used: {problem.reason}.") from None
 
@@ -85,9 +85,7 @@ class Uploads:
         preview = self.folder / "previews" / f"{name}.jpg"
         with self._writing:
             if not preview.exists():
-                picture = self.open(path)
-                picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
-                _write_jpeg(picture, preview)
+                _write_jpeg(self.open(path, (PREVIEW_SIDE, PREVIEW_SIDE)), preview)
         return preview
 
     def preview_if_any(self, path: Path) -> Path | None:

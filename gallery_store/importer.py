@@ -180,7 +180,7 @@ class _Job:
             with self.store.database.reading() as connection:
                 if rows.is_known(connection, sha256, camera_key(item.camera or ""), time_text(item.time)):
                     return None
-            image, suffix = decode(data)
+            image, suffix = decode(data, max_pixels=self.store.max_pixels)
         except PictureError as problem:
             return Rejected(item.path, problem.reason)
         file = str(item.origin) if self.link else media_name(sha256, suffix)

@@ -99,7 +99,7 @@ def _encode(store: GalleryStore, encoder: ImageEncoder, ids: list[int]) -> None:
     images = []
     for crop in store.crops(ids):
         try:
-            images.append(fitted(encoder, open_picture(crop.file)))
+            images.append(fitted(encoder, open_picture(crop.file, max_pixels=store.max_pixels)))
         except PictureError as problem:
             raise GalleryError(
                 f"crop {crop.id} ({crop.path}) cannot be encoded anew: {problem.reason}; the gallery keeps "

@@ -12,13 +12,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import sqlalchemy as sa
-from PIL import Image
 
 from gallery_store import audit, clock, rows
 from gallery_store.audit import SearchRecord
 from gallery_store.crops import Crop, Filters
 from gallery_store.database import Database, file_of
-from gallery_store.decoding import PictureError, open_picture
+from gallery_store.decoding import MAX_PIXELS, PictureError, open_picture
 from gallery_store.errors import EncoderMismatch, GalleryError, GalleryLocked, GalleryTooNew
 from gallery_store.index import Index
 from gallery_store.media import MediaFolder, media_name
@@ -43,8 +42,11 @@ class GalleryStore:
     Thread-safe. What is asked of the columns and vectors is answered from memory; crops that this process
     adds or removes are seen at once, those of other processes after `refresh()`.
 
-    zone: the gallery's time zone. location: the file, absolute. media: the folder of the pictures.
+    zone: the gallery's time zone. location: the file, absolute. media: the folder of the pictures. max_pixels: of the
+    largest picture that is decoded, when it is imported and later.
     """
+
+    max_pixels: int = MAX_PIXELS
 
     def __init__(self, database: Database, zone: ZoneInfo) -> None:
         file = database.file
@@ -234,13 +236,14 @@ class GalleryStore:
         name = media_name(crop.sha256, ".jpg")
         if not self.thumbnails.has(name):
             try:
-                image = open_picture(crop.file)
+                image = open_picture(
+                    crop.file, max_pixels=self.max_pixels, within=(_THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT)
+                )
             except PictureError as problem:
                 raise GalleryError(
                     f"the picture of crop {crop_id} ({crop.path}) cannot be shown: {problem.reason}; "
                     "`python -m gallery_store verify` lists all such"
                 ) from None
-            image.thumbnail((_THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT), Image.Resampling.LANCZOS)
             buffer = BytesIO()
             image.save(buffer, "JPEG", quality=88)
             self.thumbnails.put(name, buffer.getvalue(), durable=False)

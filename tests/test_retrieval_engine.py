@@ -264,7 +264,7 @@ def test_what_has_no_weight_is_not_asked(full, encoder, tuned, query, monkeypatc
 def model_prob(model, store, ids, kind, value):
     """float64 (n,): how likely the model reads this value in crops."""
     first = [k for k in KINDS for _ in KINDS[k]].index(kind) + KINDS[kind].index(value)
-    pictures = [crop_picture(crop) for crop in store.crops(ids)]
+    pictures = [crop_picture(crop, store) for crop in store.crops(ids)]
     return model.attribute_probs(pictures)[:, first].astype(np.float64)
 
 
@@ -665,7 +665,7 @@ def test_reading_and_warming_up(full, encoder, tuned):
     engine = Engine(full, encoder, tuned)
     engine.warm_up()
     (by_model,) = engine.read([Reference(image_id=1)])
-    assert by_model == tuned.annotate([crop_picture(full.crops([1])[0])])[0]
+    assert by_model == tuned.annotate([crop_picture(full.crops([1])[0], full)])[0]
     key = encoder_key(encoder.name, encoder.version)
     weights = dict.fromkeys(KINDS, (5.0, 0.8))
     reads = with_manifest(tuned, fusion_weights={key: weights})

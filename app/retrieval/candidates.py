@@ -48,7 +48,7 @@ class AskedCandidates:
     @cached_property
     def pictures(self) -> list[Picture]:
         ids = self._prefiltered.ids[: self._prefiltered.asked].tolist()
-        return [crop_picture(crop) for crop in self._store.crops(ids)]
+        return [crop_picture(crop, self._store) for crop in self._store.crops(ids)]
 
     @cached_property
     def yes_logits(self) -> np.ndarray:

@@ -241,7 +241,7 @@ class Fusion:
             return None
         closest = (self._store.vectors(ids) @ crops.vectors.T).max(1)
         ids = ids[np.argsort(-closest, kind="stable")[:MOST_REJECTED]]
-        pictures = [crop_picture(crop) for crop in self._store.crops(ids.tolist())]
+        pictures = [crop_picture(crop, self._store) for crop in self._store.crops(ids.tolist())]
         assert self._model is not None
         model_probs = self._model.attribute_probs(pictures, stop=stop)
         rejected = self._clip.appearance(self._store.vectors(ids), model_probs, self.weights)

@@ -56,9 +56,9 @@ class OpenQuery:
         return rarity(self.priors, self.query.wanted, self.query.unwanted) if weighed else 0.0
 
 
-def crop_picture(crop: Crop) -> Picture:
-    """A crop as the model takes it; opened when it is needed."""
-    return Picture(crop.sha256, lambda: open_picture(crop.file))
+def crop_picture(crop: Crop, store: GalleryStore) -> Picture:
+    """A crop of the gallery as the model takes it; opened when it is needed."""
+    return Picture(crop.sha256, lambda: open_picture(crop.file, max_pixels=store.max_pixels))
 
 
 def reference_picture(reference: Reference, store: GalleryStore) -> Picture:
@@ -68,16 +68,16 @@ def reference_picture(reference: Reference, store: GalleryStore) -> Picture:
         RetrievalError: the crop is not in the gallery any more, or the file cannot be read.
     """
     if reference.image_id is not None:
-        return crop_picture(_crop(reference.image_id, store))
-    return _file(reference)
+        return crop_picture(_crop(reference.image_id, store), store)
+    return _file(reference, store)
 
 
 def open_reference(reference: Reference, store: GalleryStore, encoder: ClipEncoder) -> OpenReference:
     """As reference_picture, with its vector: a crop's from the gallery, a file's computed."""
     if reference.image_id is not None:
         crop = _crop(reference.image_id, store)
-        return OpenReference(crop_picture(crop), store.vectors([crop.id])[0], crop.sha256, crop.id)
-    picture = _file(reference)
+        return OpenReference(crop_picture(crop, store), store.vectors([crop.id])[0], crop.sha256, crop.id)
+    picture = _file(reference, store)
     vector = encoder.encode_images([picture.load()])[0]
     return OpenReference(picture, vector, str(picture.key), None)
 
@@ -101,11 +101,11 @@ def _crop(image_id: int, store: GalleryStore) -> Crop:
         ) from None
 
 
-def _file(reference: Reference) -> Picture:
+def _file(reference: Reference, store: GalleryStore) -> Picture:
     assert reference.file is not None
     try:
         data = reference.file.read_bytes()
-        image = open_picture(data)
+        image = open_picture(data, max_pixels=store.max_pixels)
     except PictureError as error:
         raise RetrievalError(f"{reference.file.name} cannot be used: {error.reason}") from None
     except OSError:

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 PATIENCE = 30_000  # milliseconds; far above the goal, for loaded machines
 
 
-def opened(browser: Browser, served: Served, **options: Any) -> tuple[Page, list[str]]:
+def opened(browser: Browser, served: Served, url: str = "", **options: Any) -> tuple[Page, list[str]]:
     """A fresh tab of a fresh browser profile, and the problems that its console reports from now on."""
     page = browser.new_context(**options).new_page()
     page.set_default_timeout(PATIENCE)
@@ -29,7 +29,7 @@ def opened(browser: Browser, served: Served, **options: Any) -> tuple[Page, list
     page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("request", lambda sent: problems.append(sent.url) if _is_foreign(sent.url, served.url) else None)
-    page.goto(served.url)
+    page.goto(url or served.url)
     expect(page.locator("#message textarea")).to_be_editable(timeout=PATIENCE)
     return page, problems
 
@@ -234,15 +234,17 @@ def camera_99(served: Served) -> Iterator[str]:
         store.delete(store.matching(Filters(cameras=("99",))).tolist())
 
 
-def test_the_gallery_tab_imports_a_folder(page: Page, served: Served, tmp_path: Path, camera_99: str) -> None:
+def test_the_gallery_tab_imports_a_folder_for_the_owner(
+    page: Page, served: Served, tmp_path: Path, camera_99: str
+) -> None:
     for number, colour in enumerate(("red", "green")):
         Image.new("RGB", (64, 128), colour).save(tmp_path / f"{number}.png")
     (tmp_path / "torn.jpg").write_bytes(b"no picture")
     page.get_by_role("tab", name="Gallery").click()
     expect(page.locator("#import-note")).to_contain_text("whoever started ChatReID")
     expect(page.locator("#import-path")).to_have_count(0)
-    page.goto(served.owner_url)
-    assert "owner" not in page.url
+    page, problems = opened(browser, served, served.owner_url)
+    assert page.url == served.url
     page.get_by_role("tab", name="Gallery").click()
     page.get_by_label("Add crops").fill(str(tmp_path))
     page.locator("#import-camera").get_by_role("textbox").fill(camera_99)
@@ -253,7 +255,8 @@ def test_the_gallery_tab_imports_a_folder(page: Page, served: Served, tmp_path: 
     expect(page.locator("#gallery-cameras")).to_contain_text("Camera 99, 2 crops")
     page.get_by_role("tab", name="Search").click()
     say(page, "only camera 99")  # a running app sees new crops on its next turn
-    assert len(shown(page)) == 2
+    assert len(shown(page)) == 2 and problems == []
+    page.context.close()
 
 
 def sideways(folder: Path) -> Path:
