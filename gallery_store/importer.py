@@ -8,8 +8,9 @@ it. Where the gallery has re-ID vectors, each new crop gets one in the same tran
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,21 @@ from gallery_store.decoding import PictureError, decode
 from gallery_store.encoder import ImageEncoder, fitted
 from gallery_store.index import pack
 from gallery_store.media import MediaWriter, media_name
-from gallery_store.sources import ImportItem, ImportSource, Rejected, SourceError, read_source
+from gallery_store.pace import Pace
+from gallery_store.sources import (
+    ImportItem,
+    ImportSource,
+    ReadingStopped,
+    Rejected,
+    SourceError,
+    Stop,
+    read_source,
+)
 from gallery_store.store import GalleryStore
 
 BATCH = 64
+FIRST_BATCH = 4
+_STOP_ASKED = 0.25  # seconds, while threads decode
 _THREADS = 4  # they mostly wait for the disk
 
 
@@ -53,7 +65,7 @@ def import_crops(
     camera: str | None = None,
     link: bool = False,
     progress: Progress | None = None,
-    stop: Callable[[], bool] | None = None,
+    stop: Stop | None = None,
     user: str = "",
     case: str | None = None,
 ) -> ImportReport:
@@ -62,19 +74,24 @@ def import_crops(
     reid: a second encoder, for queries by picture; the gallery's own, or any for a gallery without crops.
     camera: for pictures whose manifest names none; it goes before what a file's name tells. link: refer to
     the pictures where they are. progress(done, total): at the start and after each batch, which is then
-    on disk; done counts pictures looked at. stop(): asked between batches.
+    on disk; done counts pictures looked at. stop(): asked between batches, which are sized to take about half a second,
+    while the source is read and while pictures are decoded.
 
     Raises SourceError, EncoderMismatch, GalleryError.
     """
     with store.database.reading() as connection:
         _check_encoders(connection, encoder, reid, store)
     store.pictures.clean_temporary()
-    contents = read_source(source, store.zone)
+    stop = stop or (lambda: False)
+    try:
+        contents = read_source(source, store.zone, stop)
+    except ReadingStopped:
+        return ImportReport(0, 0, 0, (), stopped=True)
     try:
         contents = _completed(contents, camera, link, source)
         with store.pictures.writer() as writer:
             job = _Job(store, encoder, reid, writer, link, user, case)
-            return _run(job, contents, progress or (lambda done, total: None), stop or (lambda: False))
+            return _run(job, contents, progress or (lambda done, total: None), stop)
     finally:
         contents.close()
 
@@ -99,14 +116,16 @@ def _completed(contents: ImportSource, camera: str | None, link: bool, source: P
     return replace(contents, items=items)
 
 
-def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Callable[[], bool]) -> ImportReport:
+def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Stop) -> ImportReport:
     added = unchanged = done = 0
     rejected = list(contents.rejected)
     total = len(contents.items)
     progress(0, total)
-    batches = _prepared_batches(job, contents.items)
+    pace = Pace(BATCH, first=FIRST_BATCH)
+    batches = _prepared_batches(job, contents.items, pace, stop)
     try:
         for outcomes in batches:
+            began = time.perf_counter()
             new = [outcome for outcome in outcomes if isinstance(outcome, _Prepared)]
             refused = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
             count = job.commit(new) if new else 0
@@ -114,6 +133,8 @@ def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Callable[[
             unchanged += len(outcomes) - len(refused) - count
             rejected += refused
             done += len(outcomes)
+            if new:
+                pace.took(len(new), time.perf_counter() - began)
             progress(done, total)
             if done < total and stop():
                 break
@@ -122,17 +143,26 @@ def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Callable[[
     return ImportReport(added, unchanged, contents.ignored, tuple(rejected), stopped=done < total)
 
 
-def _prepared_batches(job: _Job, items: Sequence[ImportItem]) -> Generator[list[_Outcome], None, None]:
-    """One batch ahead of the consumer, so that decoding and encoding overlap."""
+def _prepared_batches(
+    job: _Job, items: Sequence[ImportItem], pace: Pace, stop: Stop
+) -> Generator[list[_Outcome], None, None]:
+    """One batch ahead of the consumer, so that decoding and encoding overlap; ends early when `stop` says so."""
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="import")
+    begun = 0
 
-    def submit(start: int) -> list[Future[_Outcome]]:
-        return [pool.submit(job.prepare, item) for item in items[start : start + BATCH]]
+    def submit() -> list[Future[_Outcome]]:
+        nonlocal begun
+        some = items[begun : begun + pace.size]
+        begun += len(some)
+        return [pool.submit(job.prepare, item) for item in some]
 
     try:
-        ahead = submit(0)
-        for start in range(BATCH, len(items) + BATCH, BATCH):
-            now, ahead = ahead, submit(start)
+        ahead = submit()
+        while ahead:
+            now, ahead = ahead, submit()
+            while wait(now, _STOP_ASKED).not_done:
+                if stop():
+                    return
             yield [future.result() for future in now]
     finally:
         pool.shutdown(cancel_futures=True)

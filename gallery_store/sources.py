@@ -22,7 +22,18 @@ from gallery_store.clock import parse_time
 from gallery_store.decoding import MAX_BYTES, PICTURE_SUFFIXES, PictureError, read_bounded
 
 MANIFEST = "manifest.csv"
-_MAX_MANIFEST_BYTES = 512 << 20
+MOST_ROWS = 2_000_000  # of a manifest
+MOST_REFUSED_ROWS = 100_000
+MOST_INFLATION = 100  # times its own size that a zip, or the manifest in it, may unpack to
+_FREE_INFLATION = 1 << 30  # bytes that any zip may unpack to
+_MAX_MANIFEST_BYTES = 256 << 20
+_FREE_MANIFEST_BYTES = 4 << 20  # that the manifest in any zip may have
+
+Stop = Callable[[], bool]
+
+
+class ReadingStopped(Exception):
+    """`stop` said so while a source was read."""
 
 
 class SourceError(ValueError):
@@ -71,8 +82,10 @@ class ImportSource:
     close: Callable[[], None] = lambda: None
 
 
-def read_source(source: str | Path, zone: ZoneInfo) -> ImportSource:
-    """List what `source` holds; naive times of a manifest are taken in `zone`. Raises SourceError.
+def read_source(source: str | Path, zone: ZoneInfo, stop: Stop = lambda: False) -> ImportSource:
+    """List what `source` holds; naive times of a manifest are taken in `zone`.
+
+    stop: asked for each folder, member or row. Raises SourceError; ReadingStopped.
 
     A folder or zip with a manifest.csv at its top is read by that manifest. On disk a manifest may name
     pictures anywhere, so it must come from somebody who may read them.
@@ -84,16 +97,16 @@ def read_source(source: str | Path, zone: ZoneInfo) -> ImportSource:
         raise SourceError(f"there is no file or folder {path}") from None
     if stat.S_ISDIR(kind):
         if (path / MANIFEST).is_file():
-            return _read_manifest(path / MANIFEST, zone)
-        return _read_folder(path)
+            return _read_manifest(path / MANIFEST, zone, stop)
+        return _read_folder(path, stop)
     if not stat.S_ISREG(kind):
         raise SourceError(f"{path} is neither a folder, a zip, a CSV manifest nor a picture")
     if path.suffix.lower() == ".csv":
-        return _read_manifest(path, zone)
+        return _read_manifest(path, zone, stop)
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return ImportSource((_file_item(path, path.name),))
     if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
-        return _read_zip(path, zone)
+        return _read_zip(path, zone, stop)
     raise SourceError(f"{path} is neither a folder, a zip, a CSV manifest nor a picture")
 
 
@@ -107,13 +120,14 @@ def _file_item(file: Path, path: str) -> ImportItem:
     return _with_name_facts(ImportItem(path=path, read=lambda: read_bounded(file), origin=file.absolute()))
 
 
-def _read_folder(folder: Path) -> ImportSource:
+def _read_folder(folder: Path, stop: Stop) -> ImportSource:
     items, ignored = [], 0
 
     def fail(problem: OSError) -> None:
         raise SourceError(f"the folder {problem.filename} cannot be read: {problem.strerror}")
 
     for parent, folders, files in os.walk(folder, onerror=fail):
+        _hear(stop)
         folders.sort()
         for name in sorted(files):
             file = Path(parent) / name
@@ -126,7 +140,7 @@ def _read_folder(folder: Path) -> ImportSource:
     return ImportSource(tuple(sorted(items, key=lambda item: item.path)), ignored)
 
 
-def _read_zip(path: Path, zone: ZoneInfo) -> ImportSource:
+def _read_zip(path: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as problem:
@@ -135,19 +149,35 @@ def _read_zip(path: Path, zone: ZoneInfo) -> ImportSource:
         members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
         if not members:
             raise SourceError(f"the zip {path} is empty")
+        _refuse_inflation(archive, path)
         if MANIFEST in members:
-            source = _read_zip_manifest(archive, members, path, zone)
+            source = _read_zip_manifest(archive, members, path, zone, stop)
         else:
-            source = _zip_items(archive, members)
+            source = _zip_items(archive, members, stop)
     except BaseException:
         archive.close()
         raise
     return replace(source, close=archive.close)
 
 
-def _zip_items(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> ImportSource:
+def _refuse_inflation(archive: zipfile.ZipFile, path: Path) -> None:
+    """Pictures are packed already: what unpacks to a hundred times its size holds none. Members may share bytes."""
+    size, unpacked = path.stat().st_size, sum(info.file_size for info in archive.infolist())
+    if unpacked > max(_FREE_INFLATION, MOST_INFLATION * size):
+        raise SourceError(
+            f"the zip {path} would unpack to {unpacked >> 20:,} MB, {unpacked // size:,} times its size"
+        )
+
+
+def _hear(stop: Stop) -> None:
+    if stop():
+        raise ReadingStopped
+
+
+def _zip_items(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], stop: Stop) -> ImportSource:
     items, rejected, ignored = [], [], 0
     for name, info in sorted(members.items()):
+        _hear(stop)
         if not _is_picture_name(name):
             ignored += 1
         elif problem := zip_problem(info):
@@ -185,7 +215,7 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int 
         raise PictureError(f"it cannot be unpacked ({problem})") from None
 
 
-def _read_manifest(file: Path, zone: ZoneInfo) -> ImportSource:
+def _read_manifest(file: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
     """Pictures are looked for relative to the manifest's folder."""
     try:
         data = read_bounded(file, max_bytes=_MAX_MANIFEST_BYTES)
@@ -196,14 +226,18 @@ def _read_manifest(file: Path, zone: ZoneInfo) -> ImportSource:
         origin = (file.parent / path).absolute()
         return ImportItem(path=path, read=lambda: read_bounded(origin), origin=origin)
 
-    return _read_rows(data, str(file), zone, locate)
+    return _read_rows(data, str(file), zone, locate, stop)
 
 
 def _read_zip_manifest(
-    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], path: Path, zone: ZoneInfo
+    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], path: Path, zone: ZoneInfo, stop: Stop
 ) -> ImportSource:
     """The manifest at the top of a zip; it can name members only."""
-    where = f"{path}/{MANIFEST}"
+    where, info = f"{path}/{MANIFEST}", members[MANIFEST]
+    if info.file_size > max(_FREE_MANIFEST_BYTES, MOST_INFLATION * info.compress_size):
+        raise SourceError(
+            f"the manifest {where} would unpack to {info.file_size >> 20} MB, more than {MOST_INFLATION} times its size"
+        )
     try:
         data = read_member(archive, members[MANIFEST], _MAX_MANIFEST_BYTES)
     except PictureError as problem:
@@ -217,24 +251,33 @@ def _read_zip_manifest(
             raise PictureError(problem)
         return ImportItem(path=name, read=lambda: read_member(archive, info))
 
-    return _read_rows(data, where, zone, locate)
+    return _read_rows(data, where, zone, locate, stop)
 
 
-def _read_rows(data: bytes, where: str, zone: ZoneInfo, locate: Callable[[str], ImportItem]) -> ImportSource:
+def _read_rows(
+    data: bytes, where: str, zone: ZoneInfo, locate: Callable[[str], ImportItem], stop: Stop
+) -> ImportSource:
     """A manifest's rows, each an item or rejected. locate(path): the picture there; raises PictureError."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise SourceError(f"the manifest {where} is not UTF-8 text: save it as CSV in UTF-8") from None
     items: list[ImportItem] = []
     rejected: list[Rejected] = []
-    reader = csv.reader(io.StringIO(text, newline=""))
+    # Decoded as it is read: in memory a text takes up to four times its bytes.
+    reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""))
     try:
         header = [name.strip().casefold() for name in next(reader, [])]
         if "path" not in header:
             named = ", ".join(name for name in header if name)[:200] or "none"
             raise SourceError(f"the manifest {where} has no column `path` (its columns: {named})")
         for cells in reader:
+            _hear(stop)
+            if len(items) + len(rejected) >= MOST_ROWS:
+                raise SourceError(
+                    f"the manifest {where} has more than {MOST_ROWS:,} rows: cut it into several"
+                )
+            if len(rejected) >= MOST_REFUSED_ROWS:
+                raise SourceError(
+                    f"the manifest {where} has more than {MOST_REFUSED_ROWS:,} rows that cannot be used; "
+                    f"the first: {rejected[0].path}: {rejected[0].reason}"
+                )
             if not any(cell.strip() for cell in cells):
                 continue
             row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
@@ -243,6 +286,8 @@ def _read_rows(data: bytes, where: str, zone: ZoneInfo, locate: Callable[[str], 
                 items.append(_row_item(row, zone, locate))
             except ValueError as problem:  # PictureError among them
                 rejected.append(Rejected(path or f"line {reader.line_num}", str(problem)))
+    except UnicodeDecodeError:
+        raise SourceError(f"the manifest {where} is not UTF-8 text: save it as CSV in UTF-8") from None
     except csv.Error as problem:
         raise SourceError(f"the manifest {where} is not CSV (line {reader.line_num}: {problem})") from None
     if not items and not rejected:

@@ -235,7 +235,7 @@ def camera_99(served: Served) -> Iterator[str]:
 
 
 def test_the_gallery_tab_imports_a_folder_for_the_owner(
-    page: Page, served: Served, tmp_path: Path, camera_99: str
+    page: Page, browser: Browser, served: Served, tmp_path: Path, camera_99: str
 ) -> None:
     for number, colour in enumerate(("red", "green")):
         Image.new("RGB", (64, 128), colour).save(tmp_path / f"{number}.png")
