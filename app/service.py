@@ -28,7 +28,8 @@ from gallery_store.crops import Crop
 from gallery_store.errors import GalleryError
 
 MOST_LISTED = 200  # candidates of one search that can be looked through
-MOST_SESSIONS = 2000  # a conversation takes some kilobytes
+MOST_SESSIONS = 2000  # conversations; one of two turns takes about 180 KB
+MOST_OF_ONE = 200  # of them, of one user
 
 
 class ChatService:
@@ -61,7 +62,7 @@ class ChatService:
         self._today = today
         self._audited = audited
         self._clock = clock
-        self._open: dict[tuple[str, str], ChatSession] = {}  # the last used stands last
+        self._open: dict[str, dict[str, ChatSession]] = {}  # by user; the last used stands last
         self._opening = threading.Lock()
         self._searching = threading.Lock()
 
@@ -72,21 +73,30 @@ class ChatService:
         """
         now = self._clock()
         with self._opening:
-            session = self._open.pop((user, session_hash), None)
+            session = self._open.get(user, {}).pop(session_hash, None)
             if session is None or now - session.used > self._idle_seconds:
                 session = ChatSession(self, user)
-            self._forget_idle(now)
+            self._forget(user, now)
             session.used = now
-            self._open[user, session_hash] = session
+            self._open.setdefault(user, {})[session_hash] = session
             return session
 
-    def _forget_idle(self, now: float) -> None:
-        while self._open:
-            key, oldest = next(iter(self._open.items()))
-            if len(self._open) < MOST_SESSIONS and now - oldest.used <= self._idle_seconds:
-                return
-            oldest.stop.set()
-            del self._open[key]
+    def _forget(self, user: str, now: float) -> None:
+        """Make room for one more of this user: the idle go, then the oldest of whoever has the most."""
+        for name, theirs in list(self._open.items()):
+            while theirs and now - next(iter(theirs.values())).used > self._idle_seconds:
+                self._close_oldest(theirs)
+            if not theirs:
+                del self._open[name]
+        own = self._open.get(user, {})
+        while len(own) >= MOST_OF_ONE:
+            self._close_oldest(own)
+        while sum(map(len, self._open.values())) >= MOST_SESSIONS:
+            self._close_oldest(max(self._open.values(), key=len))
+
+    @staticmethod
+    def _close_oldest(theirs: dict[str, ChatSession]) -> None:
+        theirs.pop(next(iter(theirs))).stop.set()
 
     def facts(self) -> GalleryFacts:
         """What the gallery has to choose from, for the understanding of filters."""

@@ -13,7 +13,7 @@ from app.model.reid_model import ReidModel
 from app.refused import Refused
 from app.retrieval.engine import Engine
 from app.retrieval.query import RetrievalError
-from app.service import MOST_SESSIONS, ChatService
+from app.service import MOST_OF_ONE, MOST_SESSIONS, ChatService
 from app.session import ChatSession
 from app.ui.handlers import Handlers
 from app.ui.view import Components, View
@@ -214,15 +214,25 @@ def test_sessions_are_kept_apart_and_forgotten_when_idle(engine: Engine) -> None
     assert service.get("ann", "tab") is not first
 
 
-def test_there_are_never_too_many_sessions(engine: Engine) -> None:
+def test_one_caller_pushes_out_nobody_elses_conversation(engine: Engine) -> None:
     service = ChatService(engine, session_hours=1)
     kept = service.get("ann", "kept")
-    others = []
-    for number in range(MOST_SESSIONS + 10):
-        others.append(service.get("bob", str(number)))
-        assert service.get("ann", "kept") is kept
-    assert service.get("bob", "11") is others[11]  # with the one kept, the last MOST_SESSIONS in all
-    assert service.get("bob", "10") is not others[10]
+    others = [service.get("bob", str(number)) for number in range(MOST_SESSIONS + 10)]
+    assert service.get("ann", "kept") is kept
+    assert service.get("bob", str(MOST_SESSIONS + 9)) is others[-1]
+    assert service.get("bob", str(MOST_SESSIONS + 10 - MOST_OF_ONE)) is others[-MOST_OF_ONE]
+    assert others[0].stop.is_set() and not others[-1].stop.is_set()
+    assert service.get("bob", "0") is not others[0]  # forgotten: the oldest of his own
+
+
+def test_there_are_never_too_many_sessions_and_whoever_has_most_gives_way(engine: Engine) -> None:
+    service = ChatService(engine, session_hours=1)
+    few = [service.get("ann", str(number)) for number in range(3)]
+    for user in range(MOST_SESSIONS // MOST_OF_ONE + 1):
+        for number in range(MOST_OF_ONE):
+            service.get(f"user {user}", str(number))
+    assert [service.get("ann", str(number)) for number in range(3)] == few
+    assert sum(map(len, service._open.values())) <= MOST_SESSIONS
 
 
 def test_an_evaluation_leaves_no_audit_and_lists_everybody(engine: Engine) -> None:
