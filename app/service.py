@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from app.chat.conversation import Conversation
 from app.chat.search_state import GalleryFacts
 from app.model.answers import AttributeReading
 from app.model.checkpoint import ModelError
+from app.model.reid_model import never
 from app.query_json import query_json
 from app.refused import Refused
 from app.retrieval.engine import Engine
@@ -29,6 +31,8 @@ from gallery_store.errors import GalleryError
 
 MOST_LISTED = 200  # candidates of one search that can be looked through
 MOST_SESSIONS = 2000  # conversations; one of two turns takes about 180 KB
+_STOP_ASKED = 0.25  # seconds, while somebody else searches
+STOPPED_WAITING = "Stopped before its turn came: another search is under way."
 MOST_OF_ONE = 200  # of them, of one user
 
 
@@ -147,7 +151,7 @@ class ChatService:
         taken_back: judgements that an undo ended (app.query_json); the audit keeps them with the search that followed.
         """
         try:
-            with self._searching:
+            with self._turn(session.stop.is_set):
                 ranking = self.engine.search(
                     query, limit=self._most_listed, progress=progress, stop=session.stop.is_set
                 )
@@ -164,15 +168,32 @@ class ChatService:
             )
         return ranking
 
-    def read(self, pictures: Sequence[Reference]) -> list[tuple[AttributeReading, ...]]:
-        """What the model reads in each picture; nothing in one that has vanished."""
-        with self._searching:
-            try:
-                return [tuple(readings) for readings in self.engine.read(pictures)]
-            except RetrievalError:
-                if len(pictures) == 1:
-                    return [()]
-        return [self.read([picture])[0] for picture in pictures]
+    @contextmanager
+    def _turn(self, stop: Callable[[], bool]) -> Iterator[None]:
+        """Alone with the engine. Refused where `stop` says so before the turn comes."""
+        while not self._searching.acquire(timeout=_STOP_ASKED):
+            if stop():
+                raise Refused(STOPPED_WAITING)
+        try:
+            yield
+        finally:
+            self._searching.release()
+
+    def read(
+        self, pictures: Sequence[Reference], stop: Callable[[], bool] = never
+    ) -> list[tuple[AttributeReading, ...]]:
+        """What the model reads in each picture; nothing in one that has vanished, or that `stop` came before."""
+        if stop():
+            return [() for _ in pictures]
+        try:
+            with self._turn(stop):
+                return [tuple(readings) for readings in self.engine.read(pictures, stop=stop)]
+        except RetrievalError:
+            if len(pictures) == 1:
+                return [()]
+        except Refused:
+            return [() for _ in pictures]
+        return [self.read([picture], stop)[0] for picture in pictures]
 
     def crops_of(self, candidates: Sequence[Candidate]) -> list[Crop]:
         """The candidates' crops, in their order. KeyError for one that was deleted."""

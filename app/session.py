@@ -7,6 +7,7 @@ A step is done whole or not at all: the session changes only after its search ha
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -175,6 +176,7 @@ class ChatSession:
         problems: Sequence[str] = (),
     ) -> StepResult:
         """problems: sentences that stand before the reply."""
+        began = time.perf_counter()
         with self.lock, self._stop_used_up():
             before, changed = self.conversation, change(self.conversation)
             if changed.turns == before.turns:
@@ -197,20 +199,35 @@ class ChatSession:
                 last = changed.turns[-1].reply if changed.turns else None
                 text = " ".join([UNDONE, last or NOTHING_SOUGHT])
             else:
-                answer = direct if direct is not None else self._reply(changed, query, ranking, crops)
+                answer = (
+                    direct if direct is not None else self._reply(changed, query, ranking, crops, progress)
+                )
                 text = "\n\n".join([*problems, answer])
                 changed = chat.answered(changed, text, [card.image_id for card in cards])
+            if ranking is not None and ranking is not self.ranking:
+                # What is shown is how long the operator waited: the reading for the reply is part of it.
+                ranking = replace(
+                    ranking, timings=replace(ranking.timings, total=time.perf_counter() - began)
+                )
             self._show(changed, query, ranking, cards)
             return self._result(text)
 
     def _reply(
-        self, conversation: Conversation, query: Query, ranking: Ranking | None, crops: Sequence[Crop]
+        self,
+        conversation: Conversation,
+        query: Query,
+        ranking: Ranking | None,
+        crops: Sequence[Crop],
+        progress: StepProgress | None,
     ) -> str:
         """crops: those of the first candidates; the model reads the first few, for the reply to speak of."""
         if ranking is None:
             return NOTHING_SOUGHT
         first = crops[:READ_FOR_REPLY]
-        readings = self.service.read([Reference(image_id=crop.id) for crop in first]) if first else []
+        if progress is not None and first:
+            progress("reply", 0, len(first))
+        pictures = [Reference(image_id=crop.id) for crop in first]
+        readings = self.service.read(pictures, self.stop.is_set) if first else []
         top = [
             ShownCandidate(crop, candidate, read)
             for crop, candidate, read in zip(first, ranking.candidates, readings, strict=False)

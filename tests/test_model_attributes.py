@@ -71,7 +71,9 @@ def test_pictures_that_cannot_be_opened_and_a_stop_leave_nan(model):
     assert np.isnan(rows).all(1).tolist() == [False, True, False]
     calls = iter([False, True])
     rows = model.attribute_probs([picture(200 + seed) for seed in range(40)], stop=lambda: next(calls))
-    assert np.isnan(rows).all(1).tolist() == [False] * 32 + [True] * 8
+    read = int(np.isfinite(rows).all(1).sum())
+    assert 1 <= read <= 32  # one batch, as large as it was quick
+    assert np.isnan(rows).all(1).tolist() == [False] * read + [True] * (40 - read)
     assert model.attribute_probs([]).shape == (0, sum(map(len, KINDS.values())))
 
 

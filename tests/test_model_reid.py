@@ -147,9 +147,10 @@ def test_stop_and_progress_between_batches(model):
         stop=lambda: next(calls),
         progress=lambda done, total: seen.append((done, total)),
     )
-    assert seen == [(32, 70)]
-    assert not np.isnan(yes_logits[:32]).any()
-    assert np.isnan(yes_logits[32:]).all()
+    ((done, total),) = seen
+    assert 1 <= done <= 32 and total == 70
+    assert not np.isnan(yes_logits[:done]).any()
+    assert np.isnan(yes_logits[done:]).all()
     assert model.yes_logits("a man", [], []).shape == (0,)
 
 

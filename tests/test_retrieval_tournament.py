@@ -1,10 +1,13 @@
 """The tournament against a scripted model that likes some places, and knows the right one a little."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.retrieval import tournament as module
 from app.retrieval.tournament import AT_ONCE, LIST_LENGTH, deal, orders, tournament, worths
 
 
@@ -73,20 +76,14 @@ def test_sixty_four_candidates_take_few_questions_and_progress_counts_them():
 
 
 def test_stopped_in_the_first_round_nobody_has_a_score_and_later_the_finished_rounds_count():
-    worth, calls = np.random.default_rng(2).normal(size=64), []
-
-    def stop_at(call):
-        def stop():
-            calls.append(1)
-            return len(calls) > call
-
-        calls.clear()
-        return stop
-
-    ask = scripted(worth, np.zeros(9))
-    assert np.isnan(tournament(64, ask, stop=stop_at(2))).all()
-    first_round = 8 * 4 // AT_ONCE
-    scores = tournament(64, ask, stop=stop_at(first_round))
+    worth, asked = np.random.default_rng(2).normal(size=64), []
+    ask = scripted(worth, np.zeros(9), asked)
+    assert np.isnan(tournament(64, ask, stop=lambda: len(asked) >= 16)).all()
+    assert 16 <= len(asked) < 16 + AT_ONCE
+    asked.clear()
+    first_round = 8 * 4
+    scores = tournament(64, ask, stop=lambda: len(asked) >= first_round)
+    assert len(asked) == first_round
     assert np.isfinite(scores).all()
     for shown in deal(np.arange(64), LIST_LENGTH):  # within each list they are in order
         assert order_of(scores[list(shown)]) == order_of(worth[list(shown)])
@@ -110,3 +107,18 @@ def test_in_the_orders_of_a_list_places_and_candidates_meet_evenly(length):
     assert all(len(set(column)) == len(shown) for column in table.T)  # each place sees different candidates
     answers = [np.zeros(length) for _ in shown]
     assert worths(length, shown, answers).tolist() == pytest.approx([0.0] * length)
+
+
+def test_slow_questions_are_asked_one_at_a_time(monkeypatch):
+    """Stop is heard after one question, however slow the model answers."""
+    clock, sizes = SimpleNamespace(now=0.0), []
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    quick = scripted(np.random.default_rng(3).normal(size=64), np.zeros(9))
+
+    def slow(lists):
+        sizes.append(len(lists))
+        clock.now += 3.0 * len(lists)
+        return quick(lists)
+
+    tournament(64, slow, stop=lambda: clock.now >= 10)
+    assert clock.now == 12 and set(sizes) == {1}

@@ -7,7 +7,7 @@ takes what may follow as a distribution over the kind's values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +40,12 @@ def generate(
     *,
     batch: int,
     limit: int = MAX_NEW_TOKENS,
+    stop: Callable[[], bool] = lambda: False,
 ) -> list[GeneratedAnswer]:
-    """Greedy answers to a question about one picture each; all pictures of one grid, at most `batch`."""
+    """Greedy answers to a question about one picture each; all pictures of one grid, at most `batch`.
+
+    stop: asked before each token; what is not said by then is missing.
+    """
     sequence = tokens.fill([pictures[0].grid])
     start, end = sequence.image_spans[0]
     prefix = language.prefix(sequence.ids[:start], sequence.positions[:, :start], [], [])
@@ -52,11 +56,17 @@ def generate(
         prefix, fixed_batch(rows, batch), sequence.positions[:, start:], keep=True
     )
     place = int(sequence.positions.max()) + 1
-    return _greedy(language, hidden[:, -1], cache, place, limit, len(pictures))
+    return _greedy(language, hidden[:, -1], cache, place, limit, len(pictures), stop)
 
 
 def _greedy(
-    language: LanguageModel, hidden: Tensor, cache: Any, place: int, limit: int, count: int
+    language: LanguageModel,
+    hidden: Tensor,
+    cache: Any,
+    place: int,
+    limit: int,
+    count: int,
+    stop: Callable[[], bool],
 ) -> list[GeneratedAnswer]:
     stops = _stop_ids(language.model)
     ids: list[list[int]] = [[] for _ in range(count)]
@@ -70,7 +80,7 @@ def _greedy(
             else:
                 ids[row].append(int(token[row]))
                 chances[row].append(float(chance[row]))
-        if not open_rows or step + 1 == limit:
+        if not open_rows or step + 1 == limit or stop():
             break
         hidden = language.step(token, place + step, cache)
     return [GeneratedAnswer(tuple(row), tuple(odds)) for row, odds in zip(ids, chances, strict=True)]

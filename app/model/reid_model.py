@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from app.model.prompts import MayDiffer, pair_prompt
 from app.model.token_budget import BY_SHARE, TokenBudget
 from app.model.vocabulary import KINDS
 from gallery_store.console import Progress
+from gallery_store.pace import Pace
 
 if TYPE_CHECKING:
     from app.model.answers import AttributeReading
@@ -27,11 +29,17 @@ if TYPE_CHECKING:
     from app.model.vision import Grid, VisionReader, VisionTokens
 
 BATCH = 32
+FIRST_BATCH = 4  # until it is known how long one takes
 READINGS_KEPT = 4096
 PROBS_KEPT = 65_536  # pictures, of 430 bytes each
 LONGEST_LIST = 9  # pictures in one best-choice question: their numbers stay single tokens everywhere
 
 Stop = Callable[[], bool]
+
+
+def never() -> bool:
+    """No stop."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,7 @@ class ReidModel:
         self._probs: BoundedCache[np.ndarray] = BoundedCache(PROBS_KEPT)
         self._probes: dict[Any, AttributeProbe] = {}
         self._prompts: dict[tuple[str, int, MayDiffer | None], Any] = {}
+        self._paces: dict[str, Pace] = {}  # of each kind of work
         self._lock = threading.RLock()
         self._loaded: _Loaded | None = None
 
@@ -120,7 +129,8 @@ class ReidModel:
         Args:
             description, references: the query; one of them at least (see prompts.pair_prompt).
             other_clothes: the person may wear others than in the references. That the light differs is seen.
-            stop: asked between batches. progress: called with (done, all) after each batch.
+            stop: asked between batches, which are sized to take about half a second, or hold one candidate.
+            progress: called with (done, all) after each batch.
 
         Raises:
             ModelError: the model cannot be loaded. OSError, ValueError: a reference cannot be opened.
@@ -134,12 +144,10 @@ class ReidModel:
             queries = [tokens for tokens in loaded.reader.see(references) if tokens is not None]
             grids = [tokens.grid for tokens in queries]
             prefixes: dict[MayDiffer | None, Prefix] = {}
-            for start in range(0, len(candidates), BATCH):
-                if stop is not None and stop():
-                    break
-                batch = loaded.reader.see(candidates[start : start + BATCH], skip_unreadable=True)
+            for some in self._paced("pairs", len(candidates), stop or never):
+                batch = loaded.reader.see(candidates[some], skip_unreadable=True)
                 groups: dict[tuple[MayDiffer | None, Grid], dict[int, VisionTokens]] = {}
-                for row, tokens in enumerate(batch, start):
+                for row, tokens in enumerate(batch, some.start):
                     if tokens is not None:
                         key = (self._may_differ(other_clothes, queries, [tokens]), tokens.grid)
                         groups.setdefault(key, {})[row] = tokens
@@ -160,7 +168,7 @@ class ReidModel:
                     )
                     scores[list(group)] = logits.cpu().numpy()
                 if progress is not None:
-                    progress(min(start + BATCH, len(candidates)), len(candidates))
+                    progress(some.stop, len(candidates))
         return scores
 
     def choice_logits(
@@ -195,16 +203,37 @@ class ReidModel:
             logits = choice_logits(loaded.language, loaded.processor, description, queries, shown, may_differ)
             return logits.double().numpy()
 
-    def can_open(self, pictures: Sequence[Picture]) -> np.ndarray:
-        """bool (n,): which of them can be opened; the model sees them on this occasion. Raises ModelError."""
-        with self._ready() as loaded:
-            seen = loaded.reader.see(pictures, skip_unreadable=True)
-            return np.array([tokens is not None for tokens in seen], bool)
+    def _paced(self, work: str, count: int, stop: Stop) -> Iterator[slice]:
+        """Slices of `count`, as many at once as this kind of work does in about half a second; ends where `stop`
+        says so.
+        """
+        pace = self._paces.setdefault(work, Pace(BATCH, first=FIRST_BATCH))
+        start = 0
+        while start < count and not stop():
+            some = slice(start, min(start + min(pace.size, BATCH), count))
+            began = time.perf_counter()
+            yield some
+            pace.took(some.stop - start, time.perf_counter() - began)
+            start = some.stop
 
-    def attribute_probs(self, pictures: Sequence[Picture], *, stop: Stop | None = None) -> np.ndarray:
+    def can_open(self, pictures: Sequence[Picture], *, stop: Stop | None = None) -> np.ndarray:
+        """bool (n,): which of them can be opened; the model sees them on this occasion. False for those that `stop`
+        came before. Raises ModelError.
+        """
+        can = np.zeros(len(pictures), bool)
+        with self._ready() as loaded:
+            for some in self._paced("sight", len(pictures), stop or never):
+                seen = loaded.reader.see(pictures[some], skip_unreadable=True)
+                can[some] = [tokens is not None for tokens in seen]
+        return can
+
+    def attribute_probs(
+        self, pictures: Sequence[Picture], *, stop: Stop | None = None, progress: Progress | None = None
+    ) -> np.ndarray:
         """What the model reads off each picture kind by kind: float32 (n, all values), see app.model.attributes.
 
         Remembered by the picture's key. NaN for pictures that cannot be opened, and those that `stop` came before.
+        progress: called with (done, all) of those that are not remembered.
 
         Raises:
             ModelError: the model cannot be loaded, or its tokenizer does not tell the values apart.
@@ -213,21 +242,19 @@ class ReidModel:
         missing = list({p.key: p for p in pictures if known[p.key] is None}.values())
         if missing:
             with self._ready() as loaded:
-                known |= self._probe(loaded, missing, stop or (lambda: False))
+                known |= self._probe(loaded, missing, stop or never, progress)
         nothing = np.full(sum(map(len, KINDS.values())), np.nan, np.float32)
         rows = [row if (row := known[picture.key]) is not None else nothing for picture in pictures]
         return np.stack(rows) if rows else np.empty((0, len(nothing)), np.float32)
 
     def _probe(
-        self, loaded: _Loaded, pictures: Sequence[Picture], stop: Stop
+        self, loaded: _Loaded, pictures: Sequence[Picture], stop: Stop, progress: Progress | None
     ) -> dict[Any, np.ndarray | None]:
         from app.model.attributes import attribute_probe, probe_attributes
 
         rows_by_key: dict[Any, np.ndarray | None] = {}
-        for start in range(0, len(pictures), BATCH):
-            if stop():
-                break
-            batch = pictures[start : start + BATCH]
+        for some in self._paced("attributes", len(pictures), stop):
+            batch = pictures[some]
             tokens = loaded.reader.see(batch, skip_unreadable=True)
             pairs = [(picture, own) for picture, own in zip(batch, tokens, strict=True) if own is not None]
             for grid in dict.fromkeys(own.grid for _, own in pairs):
@@ -241,10 +268,16 @@ class ReidModel:
                 for (picture, _), row in zip(group, rows, strict=True):
                     self._probs.put(picture.key, row.copy(), 1)
                     rows_by_key[picture.key] = row
+            if progress is not None:
+                progress(some.stop, len(pictures))
         return rows_by_key
 
-    def annotate(self, pictures: Sequence[Picture]) -> list[tuple[AttributeReading, ...]]:
+    def annotate(
+        self, pictures: Sequence[Picture], *, stop: Stop | None = None
+    ) -> list[tuple[AttributeReading, ...]]:
         """What the model reads off each picture, in the vocabulary's order; remembered by the picture's key.
+
+        stop: asked before each word; nothing is read in the pictures that it came before.
 
         Raises:
             ModelError: the model cannot be loaded. OSError, ValueError: a picture cannot be opened.
@@ -253,23 +286,27 @@ class ReidModel:
         missing = list({p.key: p for p in pictures if known[p.key] is None}.values())
         if missing:
             with self._ready() as loaded:
-                known |= self._annotate(loaded, missing)
+                known |= self._annotate(loaded, missing, stop or never)
         return [known[picture.key] or () for picture in pictures]
 
     def _annotate(
-        self, loaded: _Loaded, pictures: Sequence[Picture]
+        self, loaded: _Loaded, pictures: Sequence[Picture], stop: Stop
     ) -> dict[Any, tuple[AttributeReading, ...] | None]:
         from app.model.attributes import annotation_tokens, generate, readings
 
         question = annotation_tokens(loaded.processor)
         by_key: dict[Any, tuple[AttributeReading, ...] | None] = {}
-        for start in range(0, len(pictures), BATCH):
-            batch = pictures[start : start + BATCH]
+        for some in self._paced("annotations", len(pictures), stop):
+            batch = pictures[some]
             tokens = loaded.reader.see(batch)
             pairs = [(picture, own) for picture, own in zip(batch, tokens, strict=True) if own is not None]
             for grid in dict.fromkeys(own.grid for _, own in pairs):
                 group = [(picture, own) for picture, own in pairs if own.grid == grid]
-                answers = generate(loaded.language, question, [own for _, own in group], batch=BATCH)
+                answers = generate(
+                    loaded.language, question, [own for _, own in group], batch=BATCH, stop=stop
+                )
+                if stop():
+                    return by_key
                 for (picture, _), answer in zip(group, answers, strict=True):
                     read = readings(loaded.processor.tokenizer, answer)
                     self._readings.put(picture.key, read, 1)

@@ -23,7 +23,7 @@ class AskedCandidates:
     """As app.retrieval.rankers.Candidates. Not thread-safe: one search has its own.
 
     read: whether the model was asked to look at them. progress: called with ("rerank", done, all) or, for the best
-    choice, ("choose", done, all) questions.
+    choice, ("choose", done, all) questions; ("attributes", done, all) where what they wear is read.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class AskedCandidates:
         calibration = self._query.calibration
         if calibration is None or not calibration.attribute_score:
             return np.zeros(self._prefiltered.asked)
-        self.read = True
+        self._read_attributes()
         score = self._fusion.attribute_score(self._query, self.pictures, self._stop)
         return calibration.attribute_score * score
 
@@ -83,8 +83,18 @@ class AskedCandidates:
     def fused(self) -> Fused:
         if self._query.calibration is None or not self._fusion.weights or not len(self.similarities):
             return Fused(self.similarities)
-        self.read = True
+        self._read_attributes()
         return self._fusion.fuse(self._query, self._prefiltered, self.pictures, self._stop)
+
+    def _read_attributes(self) -> None:
+        """The model reads them now, where it can be seen how far it is; it remembers what it read."""
+        self.read = True
+        if self._model is not None:
+            self._model.attribute_probs(
+                self.pictures,
+                stop=self._stop,
+                progress=lambda done, total: self._progress("attributes", done, total),
+            )
 
     @property
     def _nothing(self) -> np.ndarray:
@@ -148,7 +158,9 @@ def choice_scores(
     if not pictures or stop():
         return scores
     latest = [reference.picture for reference in query.references[-MOST_REFERENCES:]]
-    can_open = model.can_open([*latest, *pictures])
+    can_open = model.can_open([*latest, *pictures], stop=stop)
+    if stop.stopped:
+        return scores
     own = [picture for picture, ok in zip(latest, can_open, strict=False) if ok]
     if not (own or query.description):
         return scores  # its pictures have vanished, their vectors still count

@@ -262,8 +262,10 @@ class Engine:
             judged=False,
         )
 
-    def read(self, references: Sequence[Reference]) -> list[tuple[AttributeReading, ...]]:
-        """What is read off each picture; nothing where there is no model.
+    def read(
+        self, references: Sequence[Reference], *, stop: Stop | None = None
+    ) -> list[tuple[AttributeReading, ...]]:
+        """What is read off each picture; nothing where there is no model, and in those that `stop` came before.
 
         A model that was tuned together with this encoder reads with it.
 
@@ -275,12 +277,12 @@ class Engine:
             return [() for _ in pictures]
         try:
             if (weights := self._fusion.weights) is not None:
-                model_probs = self.model.attribute_probs(pictures)
+                model_probs = self.model.attribute_probs(pictures, stop=stop)
                 if np.isfinite(model_probs).all():
                     vectors = [open_reference(r, self.store, self.encoder).vector for r in references]
                     both = zip(vectors, model_probs, strict=True)
                     return [sensible(self.clip_attributes.readings(*one, weights)) for one in both]
-            return self.model.annotate(pictures)  # says so where a picture cannot be opened
+            return self.model.annotate(pictures, stop=stop)  # says so where a picture cannot be opened
         except (OSError, ValueError) as error:
             if not is_picture_error(error):
                 raise

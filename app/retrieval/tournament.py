@@ -10,16 +10,18 @@ The best of each list meet in the next round, until one list is left: so the wor
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from gallery_store.console import Progress
+from gallery_store.pace import Pace
 
 LIST_LENGTH = 8  # candidates shown in one question
 ORDERS = 4  # in which a list is shown
 GO_ON = 4  # one of so many of a list goes on to the next round, and one at least
-AT_ONCE = 8  # questions between two looks at `stop`
+AT_ONCE = 8  # questions between two looks at `stop`, at the most
 
 Shown = tuple[int, ...]  # candidates in the order of their places
 Ask = Callable[
@@ -49,17 +51,20 @@ def tournament(
     answers: list[np.ndarray] = []
     left = np.arange(count)
     worth = np.full(count, np.nan)
+    pace = Pace(AT_ONCE, first=1)
     while True:
         lists = deal(left, list_length)
         asked = [order for shown in lists for order in orders(shown)]
         said: dict[Shown, np.ndarray] = {}
         for length in sorted({len(shown) for shown in lists}, reverse=True):
             same = [shown for shown in asked if len(shown) == length]
-            for start in range(0, len(same), AT_ONCE):
+            while same:
                 if stop is not None and stop():
                     return worth
-                some = same[start : start + AT_ONCE]
+                some, same = same[: pace.size], same[pace.size :]
+                began = time.perf_counter()
                 said |= dict(zip(some, ask(some), strict=True))
+                pace.took(len(some), time.perf_counter() - began)
                 if progress is not None:
                     progress(len(questions) + len(said), total)
         questions += asked

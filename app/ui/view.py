@@ -141,7 +141,13 @@ class View:
 
 def progress_words(work: BackgroundWork | None) -> str:
     """ "Reading candidates, 32 of 64", or "Searching" before the model reads."""
-    doing = {"rerank": "Reading candidates,", "choose": "Comparing candidates, question"}
+    doing = {
+        "rerank": "Reading candidates,",
+        "choose": "Comparing candidates, question",
+        "attributes": "Reading what candidates wear,",
+    }
+    if work is not None and work.stage == "reply":
+        return "Reading the first candidates…"
     if work is None or work.stage not in doing or not work.total:
         return "Searching…"
     return f"{doing[work.stage]} {work.done} of {work.total}…"
