@@ -24,6 +24,7 @@ class Card:
     probability: float | None  # 0..1; None where nothing was judged, or nobody calibrated it
     weak: bool
     thumbnail: str
+    caution: str = "not judged"  # stands where the confidence would, if there is none
 
     @property
     def place(self) -> str:
@@ -60,6 +61,7 @@ def make_cards(candidates: Sequence[Candidate], crops: Sequence[Crop], zone: Zon
             probability=candidate.probability,
             weak=candidate.weak,
             thumbnail=thumbnail_url(crop),
+            caution=candidate.caution,
         )
         for candidate, crop in zip(candidates, crops, strict=True)
     )

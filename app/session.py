@@ -252,6 +252,7 @@ class ChatSession:
             "ranker": self.service.engine.ranker.name,
             "prefiltered_by": ranking.prefiltered_by if ranking else "",
             "calibrated": bool(ranking and ranking.calibrated),
+            "photographs": bool(ranking and ranking.photographs),
             "unchecked": ranking.unchecked if ranking else "",
             "stopped": bool(ranking and ranking.stopped),
             "query": query_json(self.query),

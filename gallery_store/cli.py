@@ -63,6 +63,11 @@ def _import(options: argparse.Namespace) -> int:
     del result["stopped"]
     text = [f"{report.added} added, {report.unchanged} unchanged, {report.ignored} other files ignored"]
     text += [f"rejected {refused.path}: {refused.reason}" for refused in report.rejected]
+    if report.are_photographs:
+        text.append(
+            f"{report.photographs} of the new crops look like photographs; the models that come with ChatReID know "
+            "drawn people only"
+        )
     if report.stopped:
         remark(_STOPPED)
     _print(options, result, text)

@@ -28,6 +28,7 @@ from gallery_store.encoder import ImageEncoder, fitted
 from gallery_store.index import pack
 from gallery_store.media import MediaWriter, media_name
 from gallery_store.pace import Pace
+from gallery_store.photographs import PROOF, looks_photographic
 from gallery_store.sources import (
     ImportItem,
     ImportSource,
@@ -47,13 +48,21 @@ _THREADS = 4  # they mostly wait for the disk
 
 @dataclass(frozen=True)
 class ImportReport:
-    """added, unchanged: crops. ignored: files that are not pictures by their name. stopped: by the caller."""
+    """added, unchanged: crops. ignored: files that are not pictures by their name. stopped: by the caller.
+    photographs: of those added, how many look like photographs and not like drawings.
+    """
 
     added: int
     unchanged: int
     ignored: int
     rejected: tuple[Rejected, ...]
     stopped: bool = False
+    photographs: int = 0
+
+    @property
+    def are_photographs(self) -> bool:
+        """Whether so many of the new crops look like photographs that they are."""
+        return self.photographs > 0 and self.photographs >= PROOF * self.added
 
 
 def import_crops(
@@ -117,7 +126,7 @@ def _completed(contents: ImportSource, camera: str | None, link: bool, source: P
 
 
 def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Stop) -> ImportReport:
-    added = unchanged = done = 0
+    added = unchanged = done = photographs = 0
     rejected = list(contents.rejected)
     total = len(contents.items)
     progress(0, total)
@@ -130,6 +139,7 @@ def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Stop) -> I
             refused = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
             count = job.commit(new) if new else 0
             added += count
+            photographs += sum(outcome.photograph for outcome in new)
             unchanged += len(outcomes) - len(refused) - count
             rejected += refused
             done += len(outcomes)
@@ -140,7 +150,7 @@ def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Stop) -> I
                 break
     finally:
         batches.close()
-    return ImportReport(added, unchanged, contents.ignored, tuple(rejected), stopped=done < total)
+    return ImportReport(added, unchanged, contents.ignored, tuple(rejected), done < total, photographs)
 
 
 def _prepared_batches(
@@ -180,6 +190,7 @@ class _Prepared:
     height: int
     image: Image.Image
     reid_image: Image.Image | None
+    photograph: bool  # by its looks
 
 
 _Outcome = _Prepared | Rejected | None  # None: known already
@@ -217,7 +228,8 @@ class _Job:
         staged = None if self.link else self.writer.stage(file, data)
         # Shrunk: 64 full pictures could fill the memory.
         small, reid_small = fitted(self.encoder, image), fitted(self.reid, image) if self.reid else None
-        return _Prepared(item, sha256, file, staged, image.width, image.height, small, reid_small)
+        photograph = looks_photographic(image)
+        return _Prepared(item, sha256, file, staged, image.width, image.height, small, reid_small, photograph)
 
     def commit(self, new: list[_Prepared]) -> int:
         """Write one batch in one transaction; -> how many rows were new (a picture may come twice)."""

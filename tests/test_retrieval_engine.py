@@ -488,7 +488,7 @@ class Choosing:
     def __init__(self, liked, lost=()):
         self.liked, self.lost, self.shown = liked, set(lost), []
 
-    def can_open(self, pictures):
+    def can_open(self, pictures, *, stop=None):
         return np.array([picture.key not in self.lost for picture in pictures])
 
     def choice_logits(self, description, references, lists, *, other_clothes):

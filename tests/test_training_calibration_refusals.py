@@ -164,7 +164,7 @@ def test_one_picture_that_cannot_be_opened_does_not_speak_for_the_model():
     class Model:
         probs, unreadable = np.array([[0.5]]), {first}
 
-        def can_open(self, pictures):
+        def can_open(self, pictures, *, stop=None):
             return np.array([picture.key not in self.unreadable for picture in pictures])
 
         def attribute_probs(self, pictures):

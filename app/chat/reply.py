@@ -15,6 +15,10 @@ from app.chat.search_state import SearchState, ShownCandidate
 from app.model.vocabulary import Attribute, and_list, describe, is_absent
 from app.retrieval.ranking import Ranking
 
+PHOTOGRAPHS = (
+    "These pictures look like photographs, and the model knows drawn people only: there are no percentages, "
+    "and the order may be far off. Compare with your own eyes."
+)
 REASONS = 3  # candidates whose fit is explained
 
 
@@ -73,6 +77,8 @@ def reply(
         parts.append(_no_match(state, ranking, top, hidden or {}))
     else:
         parts.append(_fits(state, top))
+    if ranking.photographs and ranking.candidates:
+        parts.append(PHOTOGRAPHS)
     parts.append(_unchecked(state, ranking))
     parts.append(_how_it_was_read(conversation.last))
     if ranking.candidates and not ranking.no_match and not _is_listing(state):

@@ -35,6 +35,9 @@ class ModelError(ValueError):
     """A checkpoint that cannot be used; the message names it, says why, and what to do."""
 
 
+DRAWN_ONLY = "drawn people only"  # as CheckpointManifest.knows
+
+
 @dataclass(frozen=True)
 class Calibration:
     """How the scores of one kind of query become a probability, with one encoder.
@@ -167,6 +170,11 @@ class CheckpointManifest:
     def affinity_for(self, encoder_name: str, encoder_version: str, reader: Reader) -> AffinityWeights | None:
         """By the attributes of "both" readers or of the "model" alone; None where that was not fitted."""
         return self.affinity.get(encoder_key(encoder_name, encoder_version), {}).get(reader)
+
+    @property
+    def knows_drawn_only(self) -> bool:
+        """Whether it was taught, and calibrated, on drawn people alone."""
+        return self.knows.strip().rstrip(".").removeprefix("Knows ") == DRAWN_ONLY
 
     @classmethod
     def read(cls, folder: Path | str) -> CheckpointManifest | None:

@@ -27,6 +27,7 @@ from app.retrieval.attribute_probs import (
 )
 from app.retrieval.candidates import AskedCandidates, is_picture_error
 from app.retrieval.fusion import Fusion, query_similarity
+from app.retrieval.photographs import FoundPhotographs, PhotographTest
 from app.retrieval.prefilter import Prefiltered, Stop, StopOnce, prefilter
 from app.retrieval.query import Query, Reference, RetrievalError
 from app.retrieval.rankers import RANKERS, choose_ranker
@@ -104,6 +105,7 @@ class Engine:
         self.ranker = choose_ranker(ranker if model else CLIP, manifest, *filter(None, (encoder, reid)))
         self.clip_attributes = ClipAttributes(encoder, manifest.sharpness_for(*own) if manifest else None)
         self._reads_free_words = manifest is None or manifest.reads_free_words
+        self._photographs = PhotographTest(store)
         self._fusion = Fusion(store, self.clip_attributes, model, encoder)
 
     def search(
@@ -146,6 +148,8 @@ class Engine:
         ranked = time.perf_counter()
         scores = RANKERS[ranker](opened, candidates)
         fused = candidates.fused if ranker == FUSED and opened.calibration is not None else None
+        calibrated = judged and ranker == FUSED and opened.calibration is not None
+        photographs = self._find_photographs(opened, found.prefiltered, found.stop) if calibrated else None
         ended = time.perf_counter()
         return SearchTrace(
             found.prefiltered,
@@ -160,7 +164,18 @@ class Engine:
             stopped=found.stop.stopped,
             judged=judged,
             unchecked=unchecked,
+            photographs=photographs,
         )
+
+    def _find_photographs(
+        self, opened: OpenQuery, prefiltered: Prefiltered, stop: Stop
+    ) -> FoundPhotographs | None:
+        """None where the model knows more than drawn people."""
+        manifest = self.model.manifest if self.model else None
+        if manifest is None or not manifest.knows_drawn_only:
+            return None
+        asked = prefiltered.ids[: prefiltered.asked].tolist()
+        return self._photographs.look(opened.query.references, asked, stop)
 
     def find_candidates(
         self, query: Query, *, progress: StepProgress | None = None, stop: Stop | None = None

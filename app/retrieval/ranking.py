@@ -9,6 +9,7 @@ import numpy as np
 from app.model.checkpoint import Calibration
 from app.retrieval.calibration import clip_log_odds, sigmoid
 from app.retrieval.fusion import Fused
+from app.retrieval.photographs import FoundPhotographs
 from app.retrieval.prefilter import Prefiltered
 from app.retrieval.rankers import best_first
 from app.settings import FUSED, RankerName
@@ -26,6 +27,7 @@ class Candidate:
     p_yes: float | None  # the model's own P(yes), without the attributes that it reads, 0..1; None: not asked
     probability: float | None  # calibrated P(same person), 0..1; never rises down a ranking; None: not judged
     weak: bool = False  # below what usually fits: listed, but not as an answer
+    caution: str = "not judged"  # stands where the probability would, if there is none
     same_outfit: tuple[
         int, ...
     ] = ()  # ids of candidates that likely show one person in the same clothes with it
@@ -52,7 +54,8 @@ class Ranking:
     stopped: the operator stopped the search and the rest follows in CLIP order; penalized: candidates that look like
     somebody rejected rank lower for it; prefiltered_by: as Prefiltered.encoder; "" where nothing was compared;
     judged: False where the query says nothing that could be: CLIP then orders, without a probability and a weak one;
-    unchecked: the free words that this model cannot read; "" where all was checked.
+    unchecked: the free words that this model cannot read; "" where all was checked; photographs: the pictures look like
+    photographs and the model knows drawn people only, so nothing is calibrated.
     """
 
     candidates: tuple[Candidate, ...]
@@ -68,6 +71,7 @@ class Ranking:
     prefiltered_by: str = ""
     judged: bool = True
     unchecked: str = ""
+    photographs: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class SearchTrace:
     yes_logits: float64 (n,), logit("Yes") - logit("No") of the model, NaN where it was not asked or gave none.
     fused: of the candidates, where the ranker is `fused`, calibrated; else None. read: whether the model looked at
     those that have a score. total: crops in the gallery. timings: `rerank` is the ranker's. judged, unchecked: as
-    Ranking has them.
+    Ranking has them. photographs: what looks like one, where the model knows drawn people only; else None.
     """
 
     prefiltered: Prefiltered
@@ -94,11 +98,18 @@ class SearchTrace:
     stopped: bool = False
     judged: bool = True
     unchecked: str = ""
+    photographs: FoundPhotographs | None = None
 
     @property
     def calibrated(self) -> bool:
-        """Whether the scores are calibrated log-odds: only those of `fused` are ever fitted."""
-        return self.ranker == FUSED and self.calibration is not None
+        """Whether the scores are calibrated log-odds: only those of `fused` are ever fitted, and not for photographs
+        where it was fitted on drawings.
+        """
+        return self.ranker == FUSED and self.calibration is not None and not self.are_photographs
+
+    @property
+    def are_photographs(self) -> bool:
+        return self.photographs is not None and self.photographs.prevail
 
 
 def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
@@ -118,14 +129,17 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
         falling = np.minimum.accumulate(sigmoid(odds)) if len(odds) else odds
         weak |= falling < trace.calibration.threshold
         probabilities = falling.tolist()
+    photographs, doubtful = _photographs(trace)
+    weak &= ~doubtful[places]
     affinity = fused.affinity if fused else None
     candidates = tuple(
         Candidate(
             image_id=int(prefiltered.ids[place]),
             similarity=float(prefiltered.similarities[place]),
             p_yes=None if np.isnan(p_yes[place]) else float(p_yes[place]),
-            probability=probabilities[rank] if probabilities else None,
+            probability=None if probabilities is None or doubtful[place] else probabilities[rank],
             weak=bool(weak[rank]),
+            caution=_caution(trace, bool(photographs[place])),
             same_outfit=_same_outfit(int(place), prefiltered.ids, affinity),
         )
         for rank, place in enumerate(places)
@@ -144,7 +158,29 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
         prefiltered_by=prefiltered.encoder,
         judged=trace.judged,
         unchecked=trace.unchecked,
+        photographs=trace.are_photographs,
     )
+
+
+def _photographs(trace: SearchTrace) -> tuple[np.ndarray, np.ndarray]:
+    """bool (n,) each, of all searched crops: what looks like a photograph, and what has no figure that counts.
+
+    Nobody looked at the crops behind the candidates: where one of these is a photograph, those may be.
+    """
+    photographs = np.zeros(len(trace.prefiltered.ids), bool)
+    if trace.photographs is None:
+        return photographs, photographs
+    photographs[: trace.prefiltered.asked] = trace.photographs.candidates
+    doubtful = photographs | trace.are_photographs
+    doubtful[trace.prefiltered.asked :] |= photographs.any()
+    return photographs, doubtful
+
+
+def _caution(trace: SearchTrace, photograph: bool) -> str:
+    """As Candidate.caution: why a candidate has no probability, in two words."""
+    if not trace.judged:
+        return "not judged"
+    return "uncalibrated photo" if photograph else "uncalibrated"
 
 
 def _same_outfit(place: int, ids: np.ndarray, affinity: np.ndarray | None) -> tuple[int, ...]:

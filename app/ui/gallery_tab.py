@@ -11,6 +11,7 @@ import gradio as gr
 import numpy as np
 
 from app.cards import thumbnail_url
+from app.retrieval.engine import Engine
 from app.service import ChatService
 from app.session import ChatSession
 from app.ui.background import BackgroundWork
@@ -97,7 +98,7 @@ def build(service: ChatService, uploads: Uploads, owner: Owner) -> tuple[list[An
             return
         store.refresh()
         yield {
-            report: import_html(reports[0]),
+            report: import_html(reports[0], engine),
             stats: stats_html(store),
             cameras: cameras_html(store),
         }
@@ -130,12 +131,19 @@ def report_html(sentence: str) -> str:
     return render("import_report", sentence=sentence, rejected=(), unlisted=0)
 
 
-def import_html(report: ImportReport) -> str:
+def import_html(report: ImportReport, engine: Engine) -> str:
     """What an import did, and each picture that it refused with the reason."""
     sentence = (
         f"{'Stopped: ' if report.stopped else ''}{report.added:,} added, {report.unchanged:,} were there already, "
         f"{report.ignored:,} other files ignored, {len(report.rejected):,} rejected."
     )
+    manifest = engine.model.manifest if engine.model else None
+    if manifest is not None and manifest.knows_drawn_only and report.are_photographs:
+        sentence += (
+            f" {report.photographs:,} of the new ones look like photographs, and the model in use knows drawn people "
+            "only: searches among them give no percentages, and little more. A model for photographs is named "
+            "with --model and --clip."
+        )
     listed = report.rejected[:MOST_REJECTED_SHOWN]
     unlisted = len(report.rejected) - len(listed)
     return render("import_report", sentence=sentence, rejected=listed, unlisted=unlisted)

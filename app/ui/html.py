@@ -16,7 +16,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from app.cards import Card, camera_name
 from app.chat.chips import Chip
-from app.chat.reply import labels_of
+from app.chat.reply import PHOTOGRAPHS, labels_of
 from app.retrieval.comparison import Comparison
 from app.retrieval.engine import Engine
 from app.retrieval.ranking import Ranking
@@ -102,7 +102,15 @@ def candidates_html(
     """The grid of candidates, best first. `remaining`: how many further ones could be shown."""
     notes = _notes(ranking) if ranking is not None else []
     more = min(remaining, PAGE_OF_CARDS)
-    return render("candidates", cards=cards, ranking=ranking, notes=notes, selected_id=selected_id, more=more)
+    return render(
+        "candidates",
+        cards=cards,
+        ranking=ranking,
+        notes=notes,
+        selected_id=selected_id,
+        more=more,
+        photographs=PHOTOGRAPHS,
+    )
 
 
 def _notes(ranking: Ranking) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from app.model.checkpoint import CheckpointManifest, ModelError
+from app.model.checkpoint import DRAWN_ONLY, CheckpointManifest, ModelError
 from app.model.loading import find_checkpoint, load_weights
 from app.model.pictures import ImageRule
 from gallery_store.files import replacing_folder, write_file
@@ -30,7 +30,6 @@ from training.tuning.progress import CURVES, LOG, duration_text, peak_memory_gb,
 from training.tuning.trainer import StageTrainer
 from training.tuning.validation import Validation
 
-DRAWN_ONLY = "drawn people only"
 LAST_LOSSES = 5  # log rows that a final loss is the mean of
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

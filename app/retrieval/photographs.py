@@ -1,0 +1,66 @@
+"""Photographs in front of a model that was taught and calibrated on drawn people alone: its figures say nothing there.
+
+The ranking stays, as what looks most alike; a percentage would be made up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.model.pictures import BoundedCache
+from app.retrieval.prefilter import Stop
+from app.retrieval.query import Reference
+from gallery_store.decoding import PictureError, open_picture
+from gallery_store.photographs import PROOF, looks_photographic
+from gallery_store.store import GalleryStore
+
+_SMALL = (512, 512)  # pixels, of the copy that is looked at
+_KEPT = 65_536  # pictures
+
+
+@dataclass(frozen=True)
+class FoundPhotographs:
+    """candidates: bool (n,), which of them look like photographs. query: whether one of its pictures does."""
+
+    candidates: np.ndarray
+    query: bool
+
+    @property
+    def prevail(self) -> bool:
+        """Whether no figure of this search counts."""
+        return self.query or (len(self.candidates) > 0 and float(self.candidates.mean()) >= PROOF)
+
+
+class PhotographTest:
+    """Looks at pictures of one gallery, and remembers what it saw. Thread-safe."""
+
+    def __init__(self, store: GalleryStore) -> None:
+        self._store = store
+        self._seen: BoundedCache[bool] = BoundedCache(_KEPT)
+
+    def look(self, references: Sequence[Reference], ids: Sequence[int], stop: Stop) -> FoundPhotographs:
+        """references: the query's pictures. ids: of the candidates. Pictures that cannot be opened, and those that
+        `stop` came before, count as drawn.
+        """
+        crops = self._store.crops(ids)
+        candidates = np.array([self._is_photograph(crop.sha256, crop.file, stop) for crop in crops], bool)
+        files = [reference.file for reference in references if reference.file is not None]
+        of_query = [self._is_photograph(file, file, stop) for file in files]
+        own = [reference.image_id for reference in references if reference.image_id is not None]
+        of_query += [self._is_photograph(crop.sha256, crop.file, stop) for crop in self._store.crops(own)]
+        return FoundPhotographs(candidates, any(of_query))
+
+    def _is_photograph(self, key: object, file: object, stop: Stop) -> bool:
+        known = self._seen.get(key)  # type: ignore[arg-type]
+        if known is not None or stop():
+            return bool(known)
+        try:
+            image = open_picture(file, max_pixels=self._store.max_pixels, within=_SMALL)  # type: ignore[arg-type]
+        except PictureError:
+            return False
+        found = looks_photographic(image)
+        self._seen.put(key, found, 1)  # type: ignore[arg-type]
+        return found
