@@ -46,6 +46,7 @@ class Card:
             "time": self.time.isoformat() if self.time else None,
             "similarity": round(self.similarity, 4),
             "probability": None if self.probability is None else round(self.probability, 4),
+            "caution": self.caution if self.probability is None else "",
         }
 
 

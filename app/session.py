@@ -253,6 +253,7 @@ class ChatSession:
             "prefiltered_by": ranking.prefiltered_by if ranking else "",
             "calibrated": bool(ranking and ranking.calibrated),
             "photographs": bool(ranking and ranking.photographs),
+            "very_picture": [c.image_id for c in ranking.candidates if c.very_picture] if ranking else [],
             "unchecked": ranking.unchecked if ranking else "",
             "stopped": bool(ranking and ranking.stopped),
             "query": query_json(self.query),

@@ -21,7 +21,7 @@ from tests.bad_pictures import make_bad_pictures
 from tests.serving import ROOT, Served
 
 pytestmark = pytest.mark.slow
-FIELDS = {"image_id", "path", "camera", "time", "similarity", "probability"}
+FIELDS = {"image_id", "path", "camera", "time", "similarity", "probability", "caution"}
 
 
 @pytest.fixture
@@ -48,7 +48,9 @@ def check(candidates: list[dict], status: dict) -> None:
     """What holds for every answer."""
     assert len(candidates) <= 12
     assert all(set(candidate) == FIELDS for candidate in candidates)
-    probabilities = [candidate["probability"] for candidate in candidates]
+    assert all((candidate["probability"] is None) == bool(candidate["caution"]) for candidate in candidates)
+    judged = [one for one in candidates if one["caution"] != "this very picture"]
+    probabilities = [candidate["probability"] for candidate in judged]
     if status["calibrated"]:
         assert probabilities == sorted(probabilities, reverse=True)
         assert all(0 <= probability <= 1 for probability in probabilities)
@@ -125,6 +127,16 @@ def test_the_conversation(client: Client, served: Served, truth: dict, tmp_path:
         latest = store.searches(limit=5)
     assert latest and all(row.user == "local" and row.reason == "not stated" for row in latest)
     assert any(row.query["filters"]["cameras"] == ["3"] for row in latest)
+
+
+def test_a_photo_that_is_in_the_gallery_is_shown_as_this_very_picture(client: Client, truth: dict) -> None:
+    path = sorted(truth)[20]
+    reply, candidates, status = chat(client, "", handle_file(str(DEMO_GALLERY / path)))
+    first = candidates[0]
+    assert first["path"] == path and first["probability"] is None and first["caution"] == "this very picture"
+    assert status["very_picture"] == [first["image_id"]] and "this very picture" in reply
+    assert status["calibrated"] and candidates[1]["probability"] is not None
+    assert "candidate 1" not in reply.lower()
 
 
 def test_the_first_candidates_truly_fit(client: Client, truth: dict) -> None:

@@ -35,9 +35,10 @@ def test_cards_tell_local_time_with_its_offset() -> None:
     )  # fmt: skip
     unjudged = make_cards([Candidate(5, 0.25, None, None)], [crop], ZoneInfo("Europe/Paris"))[0]
     assert unjudged.percent == "" and unjudged.as_json()["probability"] is None
+    assert unjudged.as_json()["caution"] == "not judged"
     made = make_cards([Candidate(5, 0.25, 0.5, 0.123456)], [crop], ZoneInfo("Europe/Paris"))[0]
     assert made.as_json() == {
         "image_id": 5, "path": "x/y.jpg", "camera": "2", "time": "2026-07-01T14:00:00+02:00",
-        "similarity": 0.25, "probability": 0.1235,
+        "similarity": 0.25, "probability": 0.1235, "caution": "",
     }  # fmt: skip
     assert made.thumbnail == "crops/5.jpg?v=abababababab"

@@ -397,16 +397,28 @@ def test_several_references_average_answers_and_vectors(full, encoder, tuned):
     assert not {1, 2, 3, 4} & set(ids_of(ranking))
 
 
-def test_an_uploaded_copy_of_a_crop_is_not_its_own_answer(full, encoder, tuned, tmp_path):
+def test_a_photo_that_is_itself_in_the_gallery_is_shown_and_marked(full, encoder, tuned, tmp_path):
     crop = full.crops([7])[0]
     upload = tmp_path / "upload.png"
     shutil.copy(crop.file, upload)
     engine = Engine(full, encoder, tuned)
-    ranking = engine.search(Query(references=(Reference(file=upload),)))
-    assert 7 not in ids_of(ranking)
-    assert len(ranking.candidates) == COUNT - 1
+    by_photo = Query(references=(Reference(file=upload),))
+    ranking = engine.search(by_photo)
+    first, *others = ranking.candidates
+    assert first.image_id == 7 and first.very_picture and (first.probability, first.weak) == (None, False)
+    assert len(others) == COUNT - 1 and not any(candidate.very_picture for candidate in others)
+    assert 7 not in [candidate.image_id for candidate in others]  # once, and nothing is judged by it
+    assert ranking.searched == COUNT and ranking.scored == COUNT - 1
+    as_crop = engine.search(Query(references=(Reference(image_id=7),)))  # known to the operator: not listed
+    assert [c.image_id for c in as_crop.candidates] == [c.image_id for c in others]
+    assert [c.probability for c in as_crop.candidates] == pytest.approx(
+        [c.probability for c in others], abs=1e-3
+    )
+    assert ids_of(engine.search(by_photo, limit=3)) == ids_of(ranking)[:3]
+    assert 7 not in ids_of(engine.search(replace(by_photo, confirmed=frozenset({7}))))
     noise_picture(999).save(upload)
-    assert len(engine.search(Query(references=(Reference(file=upload),))).candidates) == COUNT
+    other = engine.search(by_photo)
+    assert len(other.candidates) == COUNT and not any(c.very_picture for c in other.candidates)
     assert hashlib.sha256(crop.file.read_bytes()).hexdigest() == crop.sha256
 
 

@@ -62,7 +62,7 @@ def reply(
     hidden: label of a filter (see `chips.hidden_by`) -> how many more crops would pass without it.
     """
     state = conversation.known
-    parts = [_step(conversation.last, ranking), _searched(state, ranking)]
+    parts = [_step(conversation.last, ranking), _searched(state, ranking), _very_picture(ranking)]
     if not ranking.candidates:
         parts.append(_no_candidate(state, ranking, hidden or {}))
     elif _is_listing(state):
@@ -221,6 +221,16 @@ def _searched(state: SearchState, ranking: Ranking) -> str:
     return sentence
 
 
+def _very_picture(ranking: Ranking) -> str:
+    own = [f"crop {candidate.image_id}" for candidate in ranking.candidates if candidate.very_picture]
+    if not own:
+        return ""
+    return (
+        f"Your photo is itself in the gallery: {and_list(own)}, shown first. It is this very picture, and no "
+        "further sighting."
+    )
+
+
 def _crops(count: int) -> str:
     return f"{count:,} crop" if count == 1 else f"{count:,} crops"
 
@@ -251,6 +261,8 @@ def _fits(state: SearchState, top: Sequence[ShownCandidate]) -> str:
     )
     reasons = []
     for rank, (shown, fit) in enumerate(zip(top, fits, strict=False), start=1):
+        if shown.candidate.very_picture:
+            continue
         unread = [label for label in fit.unread if label not in everywhere]
         clauses = [fit.text, f"{and_list(unread)} not made out" if unread else ""]
         text = "; ".join(clause for clause in clauses if clause)

@@ -165,6 +165,7 @@ class Engine:
             judged=judged,
             unchecked=unchecked,
             photographs=photographs,
+            copies=opened.copies,
         )
 
     def _find_photographs(
@@ -228,7 +229,8 @@ class Engine:
         if copies := copies_of(references, ids, self.store):
             ids = ids[~np.isin(ids, list(copies))]
         by_reid = self.reid is not None and bool(references)
-        opened = OpenQuery(query, description, vector, references, calibration, self._priors(ids), by_reid)
+        priors = self._priors(ids)
+        opened = OpenQuery(query, description, vector, references, calibration, priors, by_reid, copies)
         return opened, GalleryAppearance(self.store, ids, self.clip_attributes)
 
     def _priors(self, ids: np.ndarray) -> Priors:

@@ -16,6 +16,7 @@ from app.settings import FUSED, RankerName
 
 LIKELY_SAME = 0.5  # from this affinity on a crop is named as showing the same person in the same clothes
 MOST_SAME = 6
+VERY_PICTURE = "this very picture"  # the caution of a crop that is the very file that was searched with
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Candidate:
     same_outfit: tuple[
         int, ...
     ] = ()  # ids of candidates that likely show one person in the same clothes with it
+
+    @property
+    def very_picture(self) -> bool:
+        """Whether it is the very file that was searched with: shown first, and not judged."""
+        return self.caution == VERY_PICTURE
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ class SearchTrace:
     fused: of the candidates, where the ranker is `fused`, calibrated; else None. read: whether the model looked at
     those that have a score. total: crops in the gallery. timings: `rerank` is the ranker's. judged, unchecked: as
     Ranking has them. photographs: what looks like one, where the model knows drawn people only; else None.
+    copies: crops that are the very file that was searched with.
     """
 
     prefiltered: Prefiltered
@@ -99,6 +106,7 @@ class SearchTrace:
     judged: bool = True
     unchecked: str = ""
     photographs: FoundPhotographs | None = None
+    copies: tuple[int, ...] = ()
 
     @property
     def calibrated(self) -> bool:
@@ -144,10 +152,14 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
         )
         for rank, place in enumerate(places)
     )
+    copies = tuple(
+        Candidate(image_id, similarity=1.0, p_yes=None, probability=None, caution=VERY_PICTURE)
+        for image_id in trace.copies
+    )
     return Ranking(
-        candidates,
+        (copies + candidates)[:limit],
         total=trace.total,
-        searched=len(prefiltered.ids),
+        searched=len(prefiltered.ids) + len(copies),
         scored=len(head) if trace.read else 0,
         no_match=not candidates or candidates[0].weak,
         timings=trace.timings,

@@ -39,7 +39,8 @@ class OpenQuery:
     description: one line of plain words, "" without any; vector: its unit row float32 (dim,), None without any.
     references: as the query has them, opened. calibration: of this kind of query; None for a model without one.
     priors: how common each attribute value is in the gallery. rarity: of what the words say, in nats; 0 where the
-    calibration gives it no weight. by_reid: whether the re-ID encoder prefilters.
+    calibration gives it no weight. by_reid: whether the re-ID encoder prefilters. copies: ids of the crops that
+    pass the filters and are the very file that was brought; they are shown, and not compared.
     """
 
     query: Query
@@ -49,6 +50,7 @@ class OpenQuery:
     calibration: Calibration | None
     priors: Priors
     by_reid: bool = False
+    copies: tuple[int, ...] = ()
 
     @cached_property
     def rarity(self) -> float:
@@ -82,14 +84,16 @@ def open_reference(reference: Reference, store: GalleryStore, encoder: ClipEncod
     return OpenReference(picture, vector, str(picture.key), None)
 
 
-def copies_of(references: Sequence[OpenReference], ids: np.ndarray, store: GalleryStore) -> frozenset[int]:
-    """Those of `ids` that are the very file which the operator brought: finding it would be no news."""
+def copies_of(references: Sequence[OpenReference], ids: np.ndarray, store: GalleryStore) -> tuple[int, ...]:
+    """Those of `ids` that are the very file which the operator brought, in their order: that it is like itself would
+    say nothing of the person.
+    """
     brought = [reference for reference in references if reference.image_id is None]
     if not brought or not len(ids):
-        return frozenset()
+        return ()
     close = (store.similarities(np.stack([r.vector for r in brought]), ids) > _SAME_PICTURE).any(0)
     shas = {reference.sha256 for reference in brought}
-    return frozenset(crop.id for crop in store.crops(ids[close].tolist()) if crop.sha256 in shas)
+    return tuple(crop.id for crop in store.crops(ids[close].tolist()) if crop.sha256 in shas)
 
 
 def _crop(image_id: int, store: GalleryStore) -> Crop:
