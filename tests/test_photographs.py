@@ -48,14 +48,13 @@ def jpeg(image: Image.Image, quality: int) -> Image.Image:
 
 def test_drawn_people_are_not_taken_for_photographs() -> None:
     files = sorted(DEMO_GALLERY.glob("*.jpg"))
-    taken = sum(looks_photographic(Image.open(file).convert("RGB")) for file in files)
-    assert taken <= 0.02 * len(files)
+    assert not [file.name for file in files if looks_photographic(Image.open(file).convert("RGB"))]
 
 
 @pytest.mark.parametrize("size, quality", [((64, 128), 75), ((84, 168), 90), ((128, 256), 50)])
 def test_nor_are_they_when_they_are_saved_again(size: tuple[int, int], quality: int) -> None:
     again = [jpeg(drawn(number).resize(size), quality) for number in range(90)]
-    assert sum(map(looks_photographic, again)) < PROOF * len(again)
+    assert sum(map(looks_photographic, again)) < PROOF / 2 * len(again)
 
 
 @pytest.mark.parametrize("texture", [15, 25, 40])
@@ -149,16 +148,16 @@ def test_drawn_people_keep_theirs_and_one_photograph_among_them_has_none(
 
 
 def test_behind_a_candidate_that_is_a_photograph_nobody_looked() -> None:
-    found = FoundPhotographs(np.array([False, True, False, False]), False)
-    prefiltered = Prefiltered(np.arange(6), np.linspace(0.5, 0.0, 6, dtype=np.float32), 4, True)
+    found = FoundPhotographs(np.array([False, True, False, False, False]), False)
+    prefiltered = Prefiltered(np.arange(7), np.linspace(0.5, 0.0, 7, dtype=np.float32), 5, True)
     trace = SearchTrace(
-        prefiltered, np.array([4.0, 3, 2, 1]), FUSED, CALIBRATION, np.zeros(4), photographs=found
+        prefiltered, np.array([5.0, 4, 3, 2, 1]), FUSED, CALIBRATION, np.zeros(5), photographs=found
     )
-    ranking = rank_candidates(trace, 6)
-    assert [p is None for p in probabilities(ranking)] == [False, True, False, False, True, True]
+    ranking = rank_candidates(trace, 7)
+    assert [p is None for p in probabilities(ranking)] == [False, True, False, False, False, True, True]
     assert ranking.calibrated and ranking.candidates[1].caution == "uncalibrated photo"
-    drawn_only = replace(trace, photographs=FoundPhotographs(np.zeros(4, bool), False))
-    assert None not in probabilities(rank_candidates(drawn_only, 6))
+    drawn_only = replace(trace, photographs=FoundPhotographs(np.zeros(5, bool), False))
+    assert None not in probabilities(rank_candidates(drawn_only, 7))
 
 
 def test_a_photograph_that_is_searched_with_is_enough(
@@ -211,5 +210,5 @@ def test_how_many_are_enough() -> None:
     def found(photographs: int, of: int, query: bool = False) -> FoundPhotographs:
         return FoundPhotographs(np.arange(of) < photographs, query)
 
-    assert found(22, 64).prevail and not found(21, 64).prevail
+    assert found(16, 64).prevail and not found(15, 64).prevail
     assert found(0, 64, query=True).prevail and not found(0, 0).prevail

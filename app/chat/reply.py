@@ -63,6 +63,8 @@ def reply(
     """
     state = conversation.known
     parts = [_step(conversation.last, ranking), _searched(state, ranking), _very_picture(ranking)]
+    if ranking.photographs and ranking.candidates:
+        parts.append(PHOTOGRAPHS)
     if not ranking.candidates:
         parts.append(_no_candidate(state, ranking, hidden or {}))
     elif _is_listing(state):
@@ -77,8 +79,6 @@ def reply(
         parts.append(_no_match(state, ranking, top, hidden or {}))
     else:
         parts.append(_fits(state, top))
-    if ranking.photographs and ranking.candidates:
-        parts.append(PHOTOGRAPHS)
     parts.append(_unchecked(state, ranking))
     parts.append(_how_it_was_read(conversation.last))
     if ranking.candidates and not ranking.no_match and not _is_listing(state):
