@@ -118,6 +118,24 @@ def test_this_machine_needs_none(host: str) -> None:
     assert parse("--host", host).is_local
 
 
+def test_proxies_are_named_by_their_names_alone() -> None:
+    assert parse("--trusted-host", "Reid.Example.org, [::1],").trusted_hosts == {"reid.example.org", "::1"}
+    assert (
+        parse(CHATREID_TRUSTED_HOST="a,b").trusted_hosts == {"a", "b"}
+        and parse().trusted_hosts == frozenset()
+    )
+    for wrong in ("https://reid.example.org", "reid.example.org:443", "reid.example.org/x", "*", "a b"):
+        with pytest.raises(SettingsError, match="--trusted-host"):
+            parse("--trusted-host", wrong)
+
+
+@pytest.mark.parametrize("path", ["reid", "/", "/reid/", "//reid", "/re id", "http://x/reid", "/a?b"])
+def test_a_sub_path_begins_with_a_slash_and_ends_without(path: str) -> None:
+    with pytest.raises(SettingsError, match="--root-path"):
+        parse("--root-path", path)
+    assert parse("--root-path", "/reid/two").root_path == "/reid/two" and parse().root_path == ""
+
+
 def test_a_login_file(tmp_path: Path) -> None:
     file = tmp_path / "users"
     file.write_text("# who may search\nann:s:e:c\n\nbob:other\n")

@@ -17,7 +17,7 @@ from PIL import Image
 
 from app import startup
 from app.settings import ROOT, Settings
-from app.ui.server import check_login
+from app.ui.server import address_of, check_login
 from gallery_store.crops import Filters
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
@@ -160,6 +160,15 @@ def test_the_login_takes_the_right_password_alone() -> None:
     assert check("ann", "correct") and check("umlaut", "pässword")
     for user, password in (("ann", "Correct"), ("ann", ""), ("bob", ""), ("bob", "correct"), ("", "")):
         assert not check(user, password)
+
+
+@pytest.mark.parametrize(
+    "host, address",
+    [("127.0.0.1", "http://127.0.0.1:80"), ("::1", "http://[::1]:80"), ("[::1]", "http://[::1]:80"),
+     ("0.0.0.0", "http://localhost:80"), ("::", "http://localhost:80"), ("example.org", "http://example.org:80")],
+)  # fmt: skip
+def test_the_address_that_is_printed_can_be_opened(host: str, address: str) -> None:
+    assert address_of(Settings(host=host, port=80, login="ann:secret")) == address
 
 
 def test_a_port_in_use_is_one_sentence_and_exit_2(tmp_path: Path) -> None:

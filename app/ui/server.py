@@ -104,12 +104,20 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
         quiet=True,
         prevent_thread_lock=True,
     )
-    address = f"http://{settings.host}:{settings.port}"
+    address = address_of(settings)
     remark(f"ChatReID is ready on {address} ({store.count():,} crops)")
     remark(f"To import folders of this machine from the page, open {address}/?owner={owner.key}")
     if settings.browser:
         webbrowser.open(f"{address}/?owner={owner.key}")
     blocks.block_thread()
+
+
+def address_of(settings: Settings) -> str:
+    """Where a browser on this machine finds the app."""
+    host = settings.host.strip("[]")
+    if host in ("0.0.0.0", "::"):
+        host = "localhost"
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def _never_served(settings: Settings) -> list[str]:
