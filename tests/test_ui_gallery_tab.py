@@ -15,7 +15,6 @@ from app.ui import gallery_tab
 from app.ui.guard import Owner
 from gallery_store.importer import ImportReport
 
-
 FOLDER_FORM = ("import-path", "import", "import-note")
 
 
