@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from app.service import ChatService
 
 PAGE_OF_CARDS = 12
-READ_FOR_REPLY = 3  # first candidates whose attributes the reply speaks of
+# First candidates whose attributes the reply speaks of; more where the search has read them already.
+READ_FOR_REPLY, KNOWN_FOR_REPLY = 3, 12
 MOST_REASON = 200  # characters
 
 STARTED_OVER = "Started over. Whom are you looking for?"
@@ -209,7 +210,7 @@ class ChatSession:
         """crops: those of the first candidates; the model reads the first few, for the reply to speak of."""
         if ranking is None:
             return NOTHING_SOUGHT
-        first = crops[:READ_FOR_REPLY]
+        first = crops[: KNOWN_FOR_REPLY if self.service.engine.reads_attributes else READ_FOR_REPLY]
         readings = self.service.read([Reference(image_id=crop.id) for crop in first]) if first else []
         top = [
             ShownCandidate(crop, candidate, read)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
@@ -30,12 +30,17 @@ from gallery_store.store import GalleryStore
 LEAST = 1e-4  # a probability below this counts as this: one attribute never decides alone
 LEAST_MODEL = 1e-6  # of the model's, before it is weighed against CLIP's
 MOST_RATIO = 6.0  # of a kind's log-ratio either way: one rare value never decides alone
+# Kinds whose values people take for one another; "a woman" is seldom said of a man.
+CONFUSED = tuple(kind for kind in KINDS if kind not in ("gender", "build", "beard", "glasses", "umbrella"))
+LEAST_CONFUSED, FEWEST_SEEN = 0.01, 20
 
 Probs = Mapping[str, np.ndarray]
 Priors = Mapping[str, np.ndarray]
 FusionWeights = Mapping[
     str, tuple[float, float]
 ]  # kind -> weights of CLIP's cosine and the model's log-probability
+# kind -> value said -> another value that is seen -> how far it counts as the one said, 0..1
+Confusion = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 class LazyProbs(Mapping[str, np.ndarray]):
@@ -58,10 +63,13 @@ class LazyProbs(Mapping[str, np.ndarray]):
 
 
 class Appearance(Protocol):
-    """n pictures as they are compared."""
+    """n pictures as they are compared. confusion: of the values that words name; empty where none was measured."""
 
     @property
     def probs(self) -> Probs: ...
+
+    @property
+    def confusion(self) -> Confusion: ...
 
     def cosines(self, rows: np.ndarray) -> np.ndarray:
         """Of unit rows float32 (q, dim) to the pictures' vectors, float32 (q, n)."""
@@ -73,6 +81,7 @@ class PictureAppearance:
 
     vectors: np.ndarray
     probs: Probs
+    confusion: Confusion = field(default_factory=dict)
 
     def cosines(self, rows: np.ndarray) -> np.ndarray:
         return rows @ self.vectors.T
@@ -93,6 +102,10 @@ class GalleryAppearance:
     def probs(self) -> Probs:
         return self.clip.probs(self.cosines)
 
+    @property
+    def confusion(self) -> Confusion:
+        return self.clip.confusion
+
     def some(self, places: np.ndarray) -> GalleryAppearance:
         return GalleryAppearance(self.store, self.ids[places], self.clip)
 
@@ -101,10 +114,14 @@ class ClipAttributes:
     """Reads attributes by CLIP, from the cosines to the words for each value. Thread-safe; remembers those vectors.
 
     sharpness: of the softmax over a kind's values, per unit of cosine; None takes the encoder's own.
+    confusion: of values that words name, for all pictures that are read here.
     """
 
-    def __init__(self, encoder: ClipEncoder, sharpness: float | None = None) -> None:
+    def __init__(
+        self, encoder: ClipEncoder, sharpness: float | None = None, confusion: Confusion | None = None
+    ) -> None:
         self._encoder = encoder
+        self.confusion: Confusion = confusion or {}
         self._sharpness = encoder.logit_scale if sharpness is None else sharpness
         self._vectors: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
@@ -134,13 +151,13 @@ class ClipAttributes:
         model_probs: float32 (n, all values), the model's; NaN rows where it did not read: there CLIP speaks alone.
         """
         if model_probs is None or weights is None:
-            return PictureAppearance(vectors, self.probs(lambda rows: rows @ vectors.T))
+            return PictureAppearance(vectors, self.probs(lambda rows: rows @ vectors.T), self.confusion)
         by_kind = by_kinds(model_probs)
 
         def joint(kind: str) -> np.ndarray:
             return joint_probs(self.vectors(kind) @ vectors.T, by_kind[kind], weights[kind])
 
-        return PictureAppearance(vectors, LazyProbs(joint))
+        return PictureAppearance(vectors, LazyProbs(joint), self.confusion)
 
     def readings(
         self,
@@ -189,14 +206,57 @@ def gallery_priors(probs: Probs) -> LazyProbs:
 
 
 def log_stated(
-    probs: Probs, wanted: Sequence[Attribute], unwanted: Sequence[Attribute]
+    probs: Probs,
+    wanted: Sequence[Attribute],
+    unwanted: Sequence[Attribute],
+    confusion: Confusion | None = None,
 ) -> np.ndarray | float:
-    """float64 (n,), 0 or less: the summed log-probabilities that pictures show this and not that; 0 of nothing."""
+    """float64 (n,), 0 or less: the summed log-probabilities that pictures show this and not that; 0 of nothing.
+
+    Another value than the one wanted counts as far as people confuse the two.
+    """
     total: np.ndarray | float = 0.0
     for attribute, sign in [*((a, 1) for a in wanted), *((a, -1) for a in dict.fromkeys(unwanted))]:
-        prob = probs[attribute.kind][KINDS[attribute.kind].index(attribute.value)]
+        values = KINDS[attribute.kind]
+        of_kind = probs[attribute.kind]
+        prob = of_kind[values.index(attribute.value)]
+        if sign > 0 and confusion:
+            near = confusion.get(attribute.kind, {}).get(attribute.value, {})
+            prob = prob + sum(share * of_kind[values.index(value)] for value, share in near.items())
         total = total + np.log(np.clip(prob if sign > 0 else 1 - prob, LEAST, 1))
     return total
+
+
+def measured_confusion(probs: Probs, visible: np.ndarray) -> Confusion:
+    """How far other values count as one that is said, by how often pictures of them are read as it.
+
+    Of the kinds CONFUSED. A value counts as another by the mean probability of that other in pictures that show it,
+    as a share of what pictures of the other itself get. What comes to less than LEAST_CONFUSED, or was seen in fewer
+    than FEWEST_SEEN pictures, is left out.
+
+    Args:
+        visible: int (n, kinds), the value that each picture shows; -1 for none.
+    """
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for column, (kind, values) in enumerate(KINDS.items()):
+        if kind not in CONFUSED:
+            continue
+        shows = [visible[:, column] == number for number in range(len(values))]
+        mean = {
+            value: probs[kind][:, of_value].mean(1)
+            for value, of_value in zip(values, shows, strict=True)
+            if of_value.sum() >= FEWEST_SEEN
+        }
+        for said in mean:
+            number = values.index(said)
+            near = {
+                seen: round(min(1.0, float(mean[seen][number] / mean[said][number])), 3)
+                for seen in mean
+                if seen != said
+            }
+            if near := {seen: share for seen, share in near.items() if share >= LEAST_CONFUSED}:
+                found.setdefault(kind, {})[said] = near
+    return found
 
 
 def rarity(priors: Priors, wanted: Sequence[Attribute], unwanted: Sequence[Attribute]) -> float:

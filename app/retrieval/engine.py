@@ -102,7 +102,11 @@ class Engine:
         self.tau = tau
         manifest, own = model.manifest if model else None, (encoder.name, encoder.version)
         self.ranker = choose_ranker(ranker if model else CLIP, manifest, *filter(None, (encoder, reid)))
-        self.clip_attributes = ClipAttributes(encoder, manifest.sharpness_for(*own) if manifest else None)
+        self.clip_attributes = ClipAttributes(
+            encoder,
+            manifest.sharpness_for(*own) if manifest else None,
+            manifest.confusion_for(*own) if manifest else None,
+        )
         self._reads_free_words = manifest is None or manifest.reads_free_words
         self._fusion = Fusion(store, self.clip_attributes, model, encoder)
 
@@ -261,6 +265,11 @@ class Engine:
             calibrated=False,
             judged=False,
         )
+
+    @property
+    def reads_attributes(self) -> bool:
+        """Whether a search itself reads the attributes of its candidates, which are then remembered."""
+        return self.ranker.name == FUSED and self._fusion.weights is not None
 
     def read(self, references: Sequence[Reference]) -> list[tuple[AttributeReading, ...]]:
         """What is read off each picture; nothing where there is no model.

@@ -94,7 +94,7 @@ def text_similarity(
     cosine = crops.cosines(description[None])[0]
     if not share:
         return np.asarray(cosine, np.float32)
-    stated = share * log_stated(crops.probs, wanted, unwanted)
+    stated = share * log_stated(crops.probs, wanted, unwanted, crops.confusion)
     return squashed(cosine + stated).astype(np.float32)
 
 

@@ -216,9 +216,7 @@ class DemoRun:
         if self.start:
             # It knows descriptions already, and a high rate would unlearn more than a short run teaches.
             # Lists and readings are kept up; most of a step goes to best choice, which takes the most turns to learn.
-            stage = replace(
-                stage, long_first=False, rate=FURTHER_RATE * stage.rate, lists_every=4, forms=8
-            )
+            stage = replace(stage, long_first=False, rate=FURTHER_RATE * stage.rate, lists_every=4, forms=8)
         model, processor = load(start)
         if stage.fresh_decoder:
             base, _ = load(self.work / "language")
