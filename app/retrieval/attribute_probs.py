@@ -7,8 +7,9 @@ are compared kind by kind. Measured on the demo gallery by `python -m tests.benc
 Of the crops that the model reads too, each kind's probabilities are those of both readers together, each weighed by
 how far it is to be trusted in that kind: one sees the colour of a bag better, the other the build.
 
-Throughout, `probs[kind]` is float64 (values, n): of n pictures, over the kind's values in the vocabulary's order, each
-column adding up to 1; `priors[kind]` is float64 (values,): how common each value is in the gallery.
+Throughout, `probs[kind]` is float64 (values, n), or float16 where it is kept for a whole gallery: of n pictures, over
+the kind's values in the vocabulary's order, each column adding up to 1; `priors[kind]` is float64 (values,): how common
+each value is in the gallery.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -25,7 +25,6 @@ import numpy as np
 from app.model.answers import AttributeReading
 from app.model.vocabulary import COLOUR_OF, KINDS, LASTING, Attribute, describe
 from gallery_store.encoder import ClipEncoder
-from gallery_store.store import GalleryStore
 
 LEAST = 1e-4  # a probability below this counts as this: one attribute never decides alone
 LEAST_MODEL = 1e-6  # of the model's, before it is weighed against CLIP's
@@ -87,29 +86,6 @@ class PictureAppearance:
         return rows @ self.vectors.T
 
 
-@dataclass(frozen=True)
-class GalleryAppearance:
-    """Crops of a gallery, compared by its index. ids: int64 (n,)."""
-
-    store: GalleryStore
-    ids: np.ndarray
-    clip: ClipAttributes
-
-    def cosines(self, rows: np.ndarray) -> np.ndarray:
-        return self.store.similarities(rows, self.ids)
-
-    @cached_property
-    def probs(self) -> Probs:
-        return self.clip.probs(self.cosines)
-
-    @property
-    def confusion(self) -> Confusion:
-        return self.clip.confusion
-
-    def some(self, places: np.ndarray) -> GalleryAppearance:
-        return GalleryAppearance(self.store, self.ids[places], self.clip)
-
-
 class ClipAttributes:
     """Reads attributes by CLIP, from the cosines to the words for each value. Thread-safe; remembers those vectors.
 
@@ -136,9 +112,11 @@ class ClipAttributes:
 
     def probs(self, cosines: Callable[[np.ndarray], np.ndarray]) -> LazyProbs:
         """By CLIP alone. cosines: unit rows (q, dim) -> float32 (q, n)."""
-        return LazyProbs(
-            lambda kind: softmax(cosines(self.vectors(kind)).astype(np.float64) * self._sharpness)
-        )
+        return LazyProbs(lambda kind: self.of_values(cosines(self.vectors(kind))))
+
+    def of_values(self, cosines: np.ndarray) -> np.ndarray:
+        """float64 (values, n): probabilities of one kind, by the cosines (values, n) to the words for its values."""
+        return softmax(cosines.astype(np.float64) * self._sharpness)
 
     def appearance(
         self,
@@ -200,7 +178,7 @@ def gallery_priors(probs: Probs) -> LazyProbs:
 
     def prior(kind: str) -> np.ndarray:
         of_kind = probs[kind]
-        return (of_kind.sum(1) + 1 / len(of_kind)) / (of_kind.shape[1] + 1)
+        return (of_kind.sum(1, dtype=np.float64) + 1 / len(of_kind)) / (of_kind.shape[1] + 1)
 
     return LazyProbs(prior)
 
@@ -219,7 +197,7 @@ def log_stated(
     for attribute, sign in [*((a, 1) for a in wanted), *((a, -1) for a in dict.fromkeys(unwanted))]:
         values = KINDS[attribute.kind]
         of_kind = probs[attribute.kind]
-        prob = of_kind[values.index(attribute.value)]
+        prob = of_kind[values.index(attribute.value)].astype(np.float64)
         if sign > 0 and confusion:
             near = confusion.get(attribute.kind, {}).get(attribute.value, {})
             prob = prob + sum(share * of_kind[values.index(value)] for value, share in near.items())

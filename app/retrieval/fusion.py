@@ -22,12 +22,12 @@ from app.retrieval.affinity import (
     pooled_query,
     rejection_penalty,
 )
+from app.retrieval.attribute_columns import GalleryAppearance
 from app.retrieval.attribute_probs import (
     MOST_RATIO,
     Appearance,
     ClipAttributes,
     FusionWeights,
-    GalleryAppearance,
     PictureAppearance,
     Priors,
     Probs,
