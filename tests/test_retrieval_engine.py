@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -134,7 +135,11 @@ def test_text_ranking_equals_a_plain_reckoning(full, encoder, tuned):
         yes_logit = float(tuned.yes_logits("a woman in a red jacket", [], [picture])[0])
         odds[image_id] = 0.5 * yes_logit + 4 * cosine[image_id] - 1
     head = sorted(odds, key=lambda image_id: -odds[image_id])
-    assert ids_of(ranking) == head + by_clip[10:]
+    assert ids_of(ranking)[:10] == head
+    rest = ids_of(ranking)[10:]
+    assert sorted(rest) == sorted(by_clip[10:])
+    # Attributes are kept in half precision: what is closer than that may stand either way.
+    assert all(cosine[first] > cosine[second] - 2e-4 for first, second in pairwise(rest))
     for candidate, image_id in zip(ranking.candidates, head, strict=False):
         assert candidate.probability == pytest.approx(1 / (1 + np.exp(-odds[image_id])), abs=1e-4)
         assert candidate.similarity == pytest.approx(cosine[image_id], abs=1e-3)
