@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.chat.labels import day_label
 from app.retrieval.ranking import Candidate
 from gallery_store.crops import Crop, camera_key
 
@@ -31,6 +32,13 @@ class Card:
         """Where and when, in a few words: "camera 3, 14:05:20"."""
         parts = [camera_name(self.camera), f"{self.time:%H:%M:%S}" if self.time else ""]
         return ", ".join(part for part in parts if part) or "no camera or time"
+
+    @property
+    def seen(self) -> str:
+        """Where and when, for a sentence: "on camera 3, 12 May 2026 at 14:05:20"; "" where nothing is known."""
+        where = f"on {camera_name(self.camera)}" if self.camera else ""
+        when = f"{day_label(self.time.date())} at {self.time:%H:%M:%S}" if self.time else ""
+        return ", ".join(part for part in (where, when) if part)
 
     @property
     def percent(self) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,8 @@ from app.cards import Card
 from app.chat import conversation as chat
 from app.chat.conversation import Conversation
 from app.chat.reply import compare_text, reply
+from app.chat.result_answers import answer_about, count_answer, differences
+from app.chat.results import Pointing, read_pointing
 from app.chat.search_state import ShownCandidate
 from app.query_json import query_json, taken_back_json
 from app.refused import Refused
@@ -25,14 +29,16 @@ from app.retrieval.comparison import SURE_ENOUGH, Comparison, compare
 from app.retrieval.query import Query, Reference
 from app.retrieval.ranking import Ranking
 from gallery_store.console import StepProgress
-from gallery_store.crops import Crop
+from gallery_store.crops import Crop, camera_key
 
 if TYPE_CHECKING:
     from app.service import ChatService
 
 PAGE_OF_CARDS = 12
-READ_FOR_REPLY = 3  # first candidates whose attributes the reply speaks of
+# First candidates whose attributes the reply speaks of; more where the search has read them already.
+READ_FOR_REPLY, KNOWN_FOR_REPLY = 3, 12
 MOST_REASON = 200  # characters
+_NO_TIME = datetime.max.replace(tzinfo=UTC)
 
 STARTED_OVER = "Started over. Whom are you looking for?"
 UNDONE = "Took the last step back."
@@ -68,6 +74,7 @@ class ChatSession:
     waiting: tuple[str, tuple[Path, ...]] | None = None  # a message that was sent and is not yet answered
     notice: str = ""  # a sentence about a step that was refused; shown once, no part of the conversation
     photo: Path | None = None  # being cropped
+    by_time: bool = False  # the cards stand in the order of time, not of fit
     stop: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)
     used: float = 0.0  # the service's clock at its last use, seconds
@@ -76,6 +83,8 @@ class ChatSession:
 
     def say(self, text: str, photos: Sequence[Path] = (), progress: StepProgress | None = None) -> StepResult:
         """A message with any photos. Photos that cannot be used are named, and the rest goes on."""
+        if not photos and self.cards and (pointing := read_pointing(text)) is not None:
+            return self._point(pointing, text, progress)
         usable, problems = self.service.usable(photos)
         if problems and not usable and not text.strip():
             raise Refused(" ".join(problems))
@@ -145,7 +154,8 @@ class ChatSession:
             if self.ranking is not None:
                 begin = len(self.cards)
                 candidates = self.ranking.candidates[begin : begin + PAGE_OF_CARDS]
-                self.cards += self.service.cards(candidates, self.service.crops_of(candidates))
+                more = self.service.cards(candidates, self.service.crops_of(candidates))
+                self.cards = self._ordered((*self.cards, *more))
 
     @property
     def remaining(self) -> int:
@@ -166,6 +176,96 @@ class ChatSession:
             except KeyError:
                 continue  # deleted since the search
         return tuple(cards)
+
+    # Messages about the candidates on the screen
+
+    def _point(self, pointing: Pointing, text: str, progress: StepProgress | None) -> StepResult:
+        """Does what a message asks of candidates, by their numbers on the screen."""
+        with self.lock:
+            if pointing.action in ("more", "by-time", "by-fit"):
+                return self._list_otherwise(pointing.action, text)
+            cards, problem = self._pointed(pointing)
+            if problem:
+                return self._tell(text, problem)
+            if pointing.action in ("search-with", "confirm", "reject"):
+                facts, ids = self.service.facts(), [card.image_id for card in cards]
+                return self._step(
+                    lambda talk: chat.say_of(talk, text, pointing.action, ids, facts, pointing.rest), progress
+                )
+            if pointing.action == "select":
+                return self._tell(text, self.select(cards[0].image_id))
+            return self._tell(text, self._answer(pointing, cards))
+
+    def _pointed(self, pointing: Pointing) -> tuple[list[Card], str]:
+        """The cards that are meant; or the sentence that says which are not there."""
+        if pointing.every:
+            return list(self.cards), ""
+        cards: list[Card] = []
+        for place in pointing.places:
+            if place == 0 and self.selected is None:
+                return [], "Select a candidate first, or say its number: “number 2”."
+            if abs(place) > len(self.cards):
+                return [], f"There is no number {place}: {len(self.cards)} candidates are on the screen."
+            chosen = self.cards[place - 1 if place > 0 else place] if place else self.selected
+            assert chosen is not None
+            cards.append(chosen)
+        return cards, ""
+
+    def _answer(self, pointing: Pointing, cards: Sequence[Card]) -> str:
+        """Markdown, of what is on the screen and what the model reads in it."""
+        assert self.ranking is not None
+        if pointing.action == "export":
+            return "Results cannot be exported from here; every search stands in the gallery's audit."
+        if pointing.action == "count":
+            return self._count(self.ranking, pointing.camera)
+        by_id = {candidate.image_id: candidate for candidate in self.ranking.candidates}
+        candidates = [by_id[card.image_id] for card in cards]
+        crops = self.service.crops_of(candidates)
+        readings = self.service.read([Reference(image_id=crop.id) for crop in crops])
+        shown = [ShownCandidate(*one) for one in zip(crops, candidates, readings, strict=True)]
+        places = [self.cards.index(card) + 1 for card in cards]
+        if pointing.action == "compare":
+            return differences((places[0], places[-1]), (shown[0], shown[-1]))
+        known, facts = self.conversation.known, self.service.facts()
+        return answer_about(places[0], shown[0], pointing.question, known, seen=cards[0].seen, facts=facts)
+
+    def _count(self, ranking: Ranking, camera: str) -> str:
+        by_camera = Counter(crop.camera or "" for crop in self.service.crops_of(ranking.candidates))
+        named = next((name for name in by_camera if name and camera_key(name) == camera_key(camera)), camera)
+        fitting = sum(not one.weak for one in ranking.candidates) if ranking.judged else None
+        return count_answer(len(ranking.candidates), fitting, by_camera, named)
+
+    def _list_otherwise(self, action: str, text: str) -> StepResult:
+        """The same candidates: more of them, or in another order."""
+        if action == "more" and not self.remaining:
+            return self._tell(text, "There are no more candidates.")
+        if action == "more":
+            had = len(self.cards)
+            self.show_more()
+            answer = f"Here are candidates {had + 1} to {len(self.cards)}."
+        else:
+            self.by_time = action == "by-time"
+            self.cards = self._ordered(self.cards)
+            order = "by time, the earliest first" if self.by_time else "by how well they fit"
+            answer = f"The {len(self.cards)} candidates on the screen stand {order}."
+        return self._tell(text, answer)
+
+    def _tell(self, text: str, answer: str) -> StepResult:
+        """A message that is answered from what is on the screen: what is looked for stays as it is."""
+        talk = chat.told(self.conversation, text, answer)
+        self.conversation = chat.answered(talk, answer, [card.image_id for card in self.cards])
+        return self._result(answer)
+
+    def _ordered(self, cards: Sequence[Card]) -> tuple[Card, ...]:
+        """As they are numbered on the screen: by time, those without one last, or best first."""
+        listed = self.ranking.candidates if self.ranking else ()
+        rank = {candidate.image_id: place for place, candidate in enumerate(listed)}
+
+        def key(card: Card) -> tuple[bool, datetime, int]:
+            time = card.time if self.by_time else None
+            return time is None, time or _NO_TIME, rank[card.image_id]
+
+        return tuple(sorted(cards, key=key))
 
     # How a step is done
 
@@ -188,7 +288,7 @@ class ChatSession:
             cards: tuple[Card, ...] = ()
             crops: list[Crop] = []
             if direct is not None and not query.is_empty:
-                ranking, cards = self.ranking, self.cards[:PAGE_OF_CARDS]
+                ranking, cards = self.ranking, self.cards
             elif not query.is_empty:
                 taken_back = taken_back_json(self.query, query) if is_undo else {}
                 ranking = self.service.search(query, self, progress, taken_back)
@@ -223,7 +323,7 @@ class ChatSession:
         """crops: those of the first candidates; the model reads the first few, for the reply to speak of."""
         if ranking is None:
             return NOTHING_SOUGHT
-        first = crops[:READ_FOR_REPLY]
+        first = crops[: KNOWN_FOR_REPLY if self.service.engine.reads_attributes else READ_FOR_REPLY]
         if progress is not None and first:
             progress("reply", 0, len(first))
         pictures = [Reference(image_id=crop.id) for crop in first]
@@ -239,6 +339,7 @@ class ChatSession:
     def _show(
         self, conversation: Conversation, query: Query, ranking: Ranking | None, cards: tuple[Card, ...]
     ) -> None:
+        self.by_time = self.by_time and ranking is self.ranking
         self.conversation, self.query, self.ranking, self.cards = conversation, query, ranking, cards
         self.selected, self.compared = None, Comparison()
 

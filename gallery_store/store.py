@@ -192,6 +192,11 @@ class GalleryStore:
             self._index = index.extended(connection, encoder, self.zone, reid) if encoder else index
             self._indexed = state
 
+    @property
+    def index(self) -> Index:
+        """The vectors and filter columns as they are now; it never changes, a changed gallery has another."""
+        return self._answering("clip")
+
     def matching(self, filters: Filters, exclude: Collection[int] = ()) -> np.ndarray:
         """int64 ids of the crops that pass the filters and are not in `exclude`, ascending."""
         return self._current().matching(filters, exclude)

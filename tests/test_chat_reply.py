@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.chat.conversation import Conversation, answered, confirm, reject, say, search_with
-from app.chat.labels import with_article
+from app.chat.labels import kind_label, with_article
 from app.chat.questions import SENTENCES, asked_in, next_question
-from app.chat.reply import compare_text, fit_of, labels_of, reply, sought
+from app.chat.reply import compare_text, fit_of, labels_of, near_misses, reply, sought
 from app.chat.search_state import SearchState, ShownCandidate
 from app.model.vocabulary import KINDS, Attribute
 from app.retrieval.ranking import Candidate, Ranking
@@ -210,3 +210,40 @@ def test_labels_and_articles():
         "a red jacket", "an orange coat", "jeans", "long hair", "no hat",
     ]  # fmt: skip
     assert sought(talk("not a backpack, no hat").known) == "a person, not a backpack, no hat"
+
+
+SWEATERS = [
+    shown(1, 0.4, upper="sweater", upper_colour="green", hat="none"),
+    shown(2, 0.3, upper="hoodie", upper_colour="green", hat="none"),
+    shown(3, 0.2, upper="jacket", upper_colour="grey", hat="none"),
+    shown(4, 0.1, upper="sweater", upper_colour="grey", hat="none"),  # two are wrong
+    shown(5, 0.1, upper="sweater", upper_colour="green", hat="cap"),  # excluded
+    shown(6, 0.1, upper="sweater"),  # the colour is not made out
+]
+
+
+@pytest.mark.parametrize("no_match", [True, False])
+def test_a_near_miss_is_told(no_match):
+    said = reply(talk("green jacket, no cap"), ranking(SWEATERS, no_match=no_match), SWEATERS)
+    assert "Two crops fit all but the kind of top." in said
+    assert "leave that out" not in said
+
+
+def test_near_misses_are_told_where_the_first_does_not_fit_itself():
+    fitting = [shown(9, 0.9, upper="jacket", upper_colour="green", hat="none"), *SWEATERS]
+    assert "all but" not in reply(talk("green jacket, no cap"), ranking(fitting), fitting)
+
+
+def test_one_near_miss_alone():
+    state = talk("green jacket").known
+    assert near_misses(state, SWEATERS[2:3]) == "One crop fits all but the colour of the top."
+    assert near_misses(state, SWEATERS[3:4]) == ""
+    assert near_misses(talk("a jacket").known, SWEATERS) == ""
+
+
+def test_every_kind_has_a_label():
+    labels = {kind: kind_label(kind) for kind in KINDS}
+    assert len(set(labels.values())) == len(KINDS)
+    assert labels["upper"] == "the kind of top" and labels["bag_colour"] == "the colour of the bag"
+    assert labels["hat"] == "the kind of hat" and labels["age"] == "the age"
+    assert labels["upper_pattern"] == "the pattern of the top" and labels["hair"] == "the kind of hair"

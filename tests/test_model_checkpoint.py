@@ -50,6 +50,7 @@ def manifest():
         knows="drawn people only",
         reads_free_words=False,
         attribute_sharpness={encoder_key("demo-clip", "abc"): 30.0},
+        confusion={encoder_key("demo-clip", "abc"): {"upper": {"jacket": {"sweater": 0.12}}}},
     )
 
 
@@ -64,6 +65,8 @@ def test_there_and_back(tmp_path):
     assert found.calibration("demo-clip", "abd", "image") is None
     assert found.fusion_weights_for("demo-clip", "abc")["hat"] == (30.0, 0.25)
     assert found.fusion_weights_for("demo-clip", "abd") is None
+    assert found.confusion_for("demo-clip", "abc")["upper"]["jacket"] == {"sweater": 0.12}
+    assert found.confusion_for("demo-clip", "abd") is None
     assert found.affinity_for("demo-clip", "abc", "model") == AffinityWeights(0.0, 30.0, -4.0)
     assert found.affinity_for("demo-clip", "abd", "both") is None
 
@@ -221,6 +224,26 @@ def test_a_model_with_an_unknown_manifest_is_refused_before_its_weights_are_read
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 99}))
     with pytest.raises(ModelError, match="update ChatReID"):
         ReidModel.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"upper": {"jacket": {"sweater": 1.5}}}, "lies in 0..1"),
+        ({"upper": {"jacket": {"sweater": -0.1}}}, "lies in 0..1"),
+        ({"upper": {"jacket": {"cape": 0.1}}}, "no upper jacket or cape"),
+        ({"upper": {"cape": {"jacket": 0.1}}}, "no upper cape or jacket"),
+        ({"shoe size": {"9": {"10": 0.1}}}, "no shoe size"),
+        ({"upper": {"jacket": 0.1}}, "confusion"),
+    ],
+)
+def test_a_confusion_names_values_of_the_vocabulary(tmp_path, said, why):
+    path = manifest().write(tmp_path)
+    raw = json.loads(path.read_text())
+    raw["confusion"] = {encoder_key("demo-clip", "abc"): said}
+    path.write_text(json.dumps(raw))
+    with pytest.raises(ModelError, match=why):
+        CheckpointManifest.read(tmp_path)
 
 
 def test_fusion_weights_name_every_kind_and_are_never_negative(tmp_path):

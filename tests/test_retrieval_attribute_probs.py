@@ -18,6 +18,7 @@ from app.retrieval.attribute_probs import (
     log_ratios,
     log_same,
     log_stated,
+    measured_confusion,
     rarity,
 )
 
@@ -51,6 +52,67 @@ def test_what_is_stated_adds_up_and_what_is_unwanted_is_taken_from_one():
     ]
     np.testing.assert_allclose(log_stated(by_kinds(found), wanted, unwanted), expected)
     assert log_stated(by_kinds(found), (), ()) == 0
+
+
+def test_a_value_that_is_confused_with_the_one_said_counts_in_part():
+    found, said = rows(5), (Attribute("upper", "jacket"),)
+    confusion = {"upper": {"jacket": {"sweater": 0.25, "coat": 0.5}, "sweater": {"jacket": 1.0}}}
+    expected = [
+        math.log(
+            row[place("upper", "jacket")]
+            + row[place("upper", "sweater")] / 4
+            + row[place("upper", "coat")] / 2
+        )
+        for row in found
+    ]
+    np.testing.assert_allclose(log_stated(by_kinds(found), said, (), confusion), expected)
+    # What is excluded is excluded as it is called, and other kinds are as they were.
+    for wanted, unwanted in (((), said), ((Attribute("hat", "cap"),), ())):
+        np.testing.assert_array_equal(
+            log_stated(by_kinds(found), wanted, unwanted, confusion),
+            log_stated(by_kinds(found), wanted, unwanted),
+        )
+
+
+def test_a_near_miss_costs_what_people_confuse_and_a_plain_contradiction_all():
+    sure = np.full((2, WIDTH), 1e-6)
+    sure[0, place("upper", "sweater")] = sure[1, place("upper", "dress")] = 1
+    near, far = log_stated(
+        by_kinds(sure), (Attribute("upper", "jacket"),), (), {"upper": {"jacket": {"sweater": 0.12}}}
+    )
+    assert near == pytest.approx(math.log(0.12), abs=1e-4) and far == pytest.approx(math.log(LEAST))
+
+
+def test_confusion_is_what_pictures_of_another_value_are_read_as():
+    count = 200
+    rng = np.random.default_rng(3)
+    upper = list(KINDS).index("upper")
+    visible = np.full((count, len(KINDS)), -1)
+    visible[:, upper] = rng.integers(0, 3, count)  # t-shirts, shirts, sweaters
+    visible[:5, upper] = KINDS["upper"].index("coat")  # too few to know
+    visible[:, 0] = rng.integers(0, 2, count)
+    found = by_kinds(rows(count))
+    measured = measured_confusion(found, visible)
+    assert set(measured) == {"upper"} and set(measured["upper"]) == {"t-shirt", "shirt", "sweater"}
+    for said, near in measured["upper"].items():
+        assert set(near) == {"t-shirt", "shirt", "sweater"} - {said}
+        number = KINDS["upper"].index(said)
+        for seen, share in near.items():
+            of_seen = [
+                found["upper"][number, i]
+                for i in range(count)
+                if visible[i, upper] == KINDS["upper"].index(seen)
+            ]
+            of_said = [found["upper"][number, i] for i in range(count) if visible[i, upper] == number]
+            assert share == pytest.approx(min(1, np.mean(of_seen) / np.mean(of_said)), abs=1e-3)
+
+
+def test_readers_that_are_never_wrong_confuse_nothing():
+    visible = np.stack([np.arange(300) % len(values) for values in KINDS.values()], 1)
+    perfect = {
+        kind: np.eye(len(values))[visible[:, column]].T for column, (kind, values) in enumerate(KINDS.items())
+    }
+    assert measured_confusion(perfect, visible) == {}
 
 
 def test_one_share_of_nothing_counts_as_the_least():

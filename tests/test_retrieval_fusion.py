@@ -1,5 +1,6 @@
 """Similarities by words, pictures and attributes, against plain arithmetic."""
 
+from dataclasses import replace
 from zlib import crc32
 
 import numpy as np
@@ -9,10 +10,10 @@ from hypothesis import strategies as st
 
 from app.model.answers import AttributeReading
 from app.model.vocabulary import KINDS, Attribute, describe
+from app.retrieval.attribute_columns import AttributeColumns, GalleryAppearance
 from app.retrieval.attribute_probs import (
     MOST_RATIO,
     ClipAttributes,
-    GalleryAppearance,
     gallery_priors,
     sensible,
 )
@@ -23,6 +24,7 @@ from app.retrieval.fusion import (
     squashed,
     text_similarity,
 )
+from gallery_store.index import Index
 
 SHARPNESS, STATED_SHARE = 30.0, 1 / 12
 
@@ -144,15 +146,20 @@ def test_in_a_large_gallery_the_nearest_are_compared_and_stay_in_front(crops, mo
     clip = ClipAttributes(Words())
     priors, own = gallery_priors(by_clip(crops).probs), clip.appearance(crops[:1])
 
-    class Index:
-        def similarities(self, rows, ids):
-            return rows @ crops[ids].T
+    ids = np.arange(len(crops))
 
-    gallery = GalleryAppearance(Index(), np.arange(len(crops)), clip)
+    class Store:
+        index = replace(Index.empty(), ids=ids, vectors=crops.astype(np.float32))
+
+        def similarities(self, rows, ids):
+            return self.index.similarities(rows, ids)
+
+    store = Store()
+    gallery = GalleryAppearance(store, ids, AttributeColumns(store, clip))
     every = picture_similarity(own, gallery, 0.5, priors)
     monkeypatch.setattr("app.retrieval.fusion.MOST_COMPARED", 3)
     some = picture_similarity(own, gallery, 0.5, priors)
-    np.testing.assert_array_equal(picture_similarity(own, by_clip(crops), 0.5, priors), every)
+    np.testing.assert_allclose(picture_similarity(own, by_clip(crops), 0.5, priors), every, atol=1e-3)
     near = np.argsort(-(crops @ crops[0]))[:3]
     far = np.setdiff1d(np.arange(len(crops)), near)
     assert some[near] == pytest.approx(every[near], abs=1e-6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -265,3 +265,108 @@ def test_the_audit_says_which_judgement_an_undo_took_back(session: ChatSession, 
     session.say("only camera 2")
     session.undo()
     assert "taken_back" not in service.store.searches(limit=1)[0].query
+
+
+def ids(cards) -> list[int]:
+    return [card.image_id for card in cards]
+
+
+def test_candidates_are_spoken_of_by_their_numbers(session: ChatSession) -> None:
+    first = ids(session.say("a woman in a red coat").cards)
+    found = session.say("search with number 2")
+    assert [r.image_id for r in session.query.references] == [first[1]] and not session.query.wanted
+    assert first[1] not in ids(found.cards)
+    second = ids(session.cards)
+    session.say("more like 3, but in a green coat")
+    assert [r.image_id for r in session.query.references] == [second[2]]
+    assert {(a.kind, a.value) for a in session.query.wanted} == {("upper", "coat"), ("upper_colour", "green")}
+    third = ids(session.cards)
+    session.say("not 1 and not 2")
+    assert session.query.rejected == set(third[:2]) and not set(third[:2]) & set(ids(session.cards))
+    fourth = ids(session.cards)
+    session.say("the last one is her")
+    assert session.query.confirmed == {fourth[-1]}
+    fifth = ids(session.cards)
+    session.say("none of these")
+    assert session.query.rejected == {*third[:2], *fifth} and not set(fifth) & set(ids(session.cards))
+    session.undo()
+    assert session.query.rejected == set(third[:2])
+
+
+def test_the_selected_one_is_this_one(session: ChatSession) -> None:
+    session.say("a woman in a red coat")
+    assert "Select a candidate first" in session.say("this one, but in a green coat").reply
+    chosen = session.cards[4].image_id
+    session.select(chosen)
+    session.say("this one, but in a green coat")
+    assert [r.image_id for r in session.query.references] == [chosen]
+
+
+def test_numbers_that_are_not_there_change_nothing(session: ChatSession) -> None:
+    session.say("a woman in a red coat")
+    query, before = session.query, session.cards
+    for text in ("search with 13", "not 1 and not 40", "which camera is number 77 on?"):
+        assert "12 candidates are on the screen" in session.say(text).reply
+    assert (session.query, session.cards) == (query, before)
+
+
+def test_more_and_by_time(
+    session: ChatSession, service: ChatService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crops_of = service.crops_of
+
+    def timed(candidates):
+        """Every third crop has no time."""
+        moments = (
+            datetime(2026, 5, 1, tzinfo=UTC) + timedelta(hours=7 * n % 24, days=n % 2) for n in range(100)
+        )
+        by_id = dict(enumerate(moments))
+        return [replace(crop, time=by_id[crop.id] if crop.id % 3 else None) for crop in crops_of(candidates)]
+
+    monkeypatch.setattr(service, "crops_of", timed)
+    best = ids(session.say("a woman in a red coat").cards)
+    rows = len(service.store.searches(limit=1000))
+    query = session.query
+    assert "candidates 13 to 24" in session.say("show more").reply
+    assert len(session.cards) == 24 and ids(session.cards)[:12] == best
+    session.say("thanks")
+    assert len(session.cards) == 24  # small talk keeps what is on the screen
+    assert "by time" in session.say("sort by time").reply
+    by_time = ids(session.cards)
+    assert sorted(by_time) == sorted(ids(session.ranking.candidates[:24]))
+    times = [card.time for card in session.cards]
+    known = [time for time in times if time]
+    assert 0 < len(known) < 24 and times == [*sorted(known), *[None] * (24 - len(known))]
+    session.say("show more")
+    times = [card.time for card in session.cards if card.time]
+    assert len(session.cards) == 36 and times == sorted(times)
+    session.say("best first")
+    assert ids(session.cards) == ids(session.ranking.candidates[:36])
+    session.say("sort by time")
+    assert session.query == query and len(service.store.searches(limit=1000)) == rows
+    session.say("with a hat")
+    assert ids(session.cards) == ids(session.ranking.candidates[:12])  # a new search stands by fit
+    while session.remaining:
+        session.show_more()
+    assert "no more candidates" in session.say("more").reply
+
+
+def test_questions_about_candidates_change_nothing(session: ChatSession) -> None:
+    session.say("a woman in a red coat")
+    query, cards = session.query, session.cards
+    answers = {
+        "which camera is number 1 on?": f"on camera {cards[0].camera}.",
+        "how many are on camera 3?": "on camera 3",
+        "compare 1 and 3": "",
+        "export the results as a report": "cannot be exported",
+        "number 2": "",
+    }
+    for text, says in answers.items():
+        answer = session.say(text)
+        assert says in answer.reply and answer.reply
+        assert (session.query, session.cards) == (query, cards)
+    assert session.selected == cards[1]
+    listed = session.ranking.candidates
+    on_three = sum(crop.camera == "3" for crop in session.service.crops_of(listed))
+    assert f"{on_three} of the {len(listed)} candidates" in session.say("how many are on camera 3?").reply
+    assert len(session.conversation.turns) == 7

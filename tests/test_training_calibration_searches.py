@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.model.checkpoint import KINDS_OF_QUERY, CheckpointManifest
+from app.model.checkpoint import KINDS_OF_QUERY, Calibration, CheckpointManifest
 from tests.clip_folder import make_clip_folder
 from tests.tiny_qwen import build_tiny
 from training.__main__ import main
-from training.calibration.by_kind import JudgedPairs, Pairs, clearly_best, fit_kind
+from training.calibration.by_kind import PARTS, JudgedPairs, Pairs, clearly_best, cross_fitted, fit_kind
+from training.calibration.fit import OneSided
 from training.calibration.searches import (
     CalibrationError,
     check,
@@ -200,3 +201,26 @@ def test_all_kinds_are_calibrated_where_the_data_allow_them(tmp_path, capsys):
     assert all(one.attribute_share == one.stated_share == 0 for one in fitted.values())
     assert manifest.attribute_sharpness == {}  # this CLIP reads no attributes
     assert manifest.fusion_weights == {} and manifest.affinity == {}
+
+
+def test_each_search_is_judged_by_what_was_fitted_without_it():
+    same = np.zeros((35, 4), bool)
+    none = np.zeros(same.shape)
+    there = Pairs(none, none, none, none, none, same, same, none[same], {})
+    asked: list[np.ndarray] = []
+
+    def by_number(number: float) -> Calibration:
+        return Calibration(0, 0, -number, 0, 0, tau=-1, threshold=0)
+
+    def shown(rows: np.ndarray) -> Calibration:
+        asked.append(rows)
+        if len(asked) == 3:
+            raise OneSided("nothing to fit")
+        return by_number(len(asked))
+
+    found = cross_fitted(shown, by_number(20), there)
+    left_out = ~np.stack(asked)
+    assert (left_out.sum(0) == 1).all() and len(asked) == PARTS
+    assert left_out.sum(1).max() - left_out.sum(1).min() <= 1
+    numbers = np.array([20 if number == 3 else number for number in range(1, PARTS + 1)])
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(numbers[left_out.argmax(0)])))

@@ -88,47 +88,84 @@ def say(
     return _with(conversation, turn)
 
 
+def say_of(
+    conversation: Conversation,
+    text: str,
+    action: str,
+    image_ids: Sequence[int],
+    gallery: GalleryFacts,
+    rest: str = "",
+) -> Conversation:
+    """The conversation after a message that acts on candidates, as the buttons do: one turn, whatever their number.
+
+    action: "search-with", "confirm" or "reject". rest: what the message says of the person besides, of "search-with":
+    "more like 3, but with a hat".
+    """
+    state, understood = conversation.known, None
+    if action == "search-with":
+        state = _searched_with(state, image_ids)
+        if rest:
+            understood = understand(f"the same person but {rest}", state, gallery)
+            state = apply(state, understood)
+    else:
+        for image_id in image_ids:
+            state = (_confirmed if action == "confirm" else _rejected)(state, image_id)
+    return _with(conversation, Turn("say", state, text=text[:MAX_KEPT], understood=understood))
+
+
+def told(conversation: Conversation, text: str, answer: str) -> Conversation:
+    """The conversation after a message that is answered by what is on the screen; nothing else changes."""
+    return _with(conversation, Turn("say", conversation.known, text=text[:MAX_KEPT], direct=answer))
+
+
 def search_with(conversation: Conversation, image_id: int) -> Conversation:
     """The crop becomes the only picture of the person and stands for the words; filters and rejections
     stay.
     """
-    state = conversation.known
-    after = replace(
+    after = _searched_with(conversation.known, [image_id])
+    return _with(conversation, Turn("search-with", after, image_id=image_id))
+
+
+def _searched_with(state: SearchState, image_ids: Sequence[int]) -> SearchState:
+    return replace(
         state,
         wanted=(),
         unwanted=(),
         text=(),
         words=(),
-        references=(Reference(image_id=image_id),),
-        rejected=tuple(other for other in state.rejected if other != image_id),
-        confirmed=tuple(other for other in state.confirmed if other == image_id),
+        references=tuple(Reference(image_id=image_id) for image_id in dict.fromkeys(image_ids)),
+        rejected=tuple(other for other in state.rejected if other not in image_ids),
+        confirmed=tuple(other for other in state.confirmed if other in image_ids),
     )
-    return _with(conversation, Turn("search-with", after, image_id=image_id))
 
 
 def confirm(conversation: Conversation, image_id: int) -> Conversation:
     """ "This is the one": the crop joins the pictures of the person; the words stay."""
-    state = conversation.known
+    return _with(conversation, Turn("confirm", _confirmed(conversation.known, image_id), image_id=image_id))
+
+
+def _confirmed(state: SearchState, image_id: int) -> SearchState:
     crop = Reference(image_id=image_id)
-    after = replace(
+    return replace(
         state,
         references=(*(other for other in state.references if other != crop), crop),
         rejected=tuple(other for other in state.rejected if other != image_id),
         confirmed=(*(other for other in state.confirmed if other != image_id), image_id),
     )
-    return _with(conversation, Turn("confirm", after, image_id=image_id))
 
 
 def reject(conversation: Conversation, image_id: int) -> Conversation:
     """ "Not this one": the crop is not shown again in this conversation."""
-    state = conversation.known
-    after = replace(
+    return _with(conversation, Turn("reject", _rejected(conversation.known, image_id), image_id=image_id))
+
+
+def _rejected(state: SearchState, image_id: int) -> SearchState:
+    return replace(
         state,
         references=tuple(other for other in state.references if other.image_id != image_id),
         rejected=(*(other for other in state.rejected if other != image_id), image_id),
         confirmed=tuple(other for other in state.confirmed if other != image_id),
     )
-    return _with(conversation, Turn("reject", after, image_id=image_id))
 
 
 def remove_chip(conversation: Conversation, chip_key: str) -> Conversation:

@@ -51,6 +51,14 @@ def with_article(label: str) -> str:
     return article(label) + label
 
 
+def kind_label(kind: str) -> str:
+    """ "the kind of top", "the colour of the bag", "the age"; of a kind of attribute, whatever its value."""
+    thing = thing_of(kind)
+    if kind == thing:
+        return f"the kind of {noun_of(thing)}" if thing in COLOUR_OF or kind == "glasses" else f"the {kind}"
+    return f"the {'pattern' if kind == 'upper_pattern' else 'colour'} of the {noun_of(thing)}"
+
+
 def excluded_label(attribute: Attribute) -> str:
     """ "a backpack", "red top", "young"; after "not"."""
     if attribute.kind in ("bag", "hat", "upper", "umbrella", "gender"):

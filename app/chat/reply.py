@@ -4,12 +4,20 @@ Short Markdown.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from app.chat.conversation import Conversation, Turn
-from app.chat.labels import excluded_label, filters_in_words, thing_label, things_in, with_article
+from app.chat.labels import (
+    excluded_label,
+    filters_in_words,
+    kind_label,
+    thing_label,
+    things_in,
+    with_article,
+)
 from app.chat.questions import next_question
 from app.chat.search_state import SearchState, ShownCandidate
 from app.model.vocabulary import Attribute, and_list, describe, is_absent
@@ -20,6 +28,21 @@ PHOTOGRAPHS = (
     "and the order may be far off. Compare with your own eyes."
 )
 REASONS = 3  # candidates whose fit is explained
+_NUMBERS = (
+    "No",
+    "One",
+    "Two",
+    "Three",
+    "Four",
+    "Five",
+    "Six",
+    "Seven",
+    "Eight",
+    "Nine",
+    "Ten",
+    "Eleven",
+    "Twelve",
+)
 
 
 class ComparedPictures(Protocol):
@@ -275,7 +298,29 @@ def _fits(state: SearchState, top: Sequence[ShownCandidate]) -> str:
     sentence = f"As the model reads them, {' '.join(reasons)}"
     if everywhere:
         sentence += f" It cannot make out {and_list(everywhere)} in any of them."
+    if fits[0].differs and (near := near_misses(state, top)):
+        sentence += f" {near}"
     return sentence
+
+
+def near_misses(state: SearchState, top: Sequence[ShownCandidate]) -> str:
+    """How many of the first candidates show all that is wanted but one attribute, the commonest one: "Five crops fit
+    all but the kind of top."; "" for none, or where a single attribute is wanted.
+    """
+    if len(state.wanted) < 2:
+        return ""
+    missed: Counter[str] = Counter()
+    for shown in top:
+        read = [(attribute, shown.read(attribute.kind)) for attribute in state.wanted]
+        wrong = [wanted.kind for wanted, seen in read if seen is not None and seen != wanted]
+        excluded = any(shown.read(attribute.kind) == attribute for attribute in state.unwanted)
+        if len(wrong) == 1 and not excluded and all(seen is not None for _, seen in read):
+            missed[wrong[0]] += 1
+    if not missed:
+        return ""
+    kind, count = missed.most_common(1)[0]
+    number = _NUMBERS[count] if count < len(_NUMBERS) else str(count)
+    return f"{number} {'crop fits' if count == 1 else 'crops fit'} all but {kind_label(kind)}."
 
 
 def _no_match(
@@ -285,7 +330,9 @@ def _no_match(
     fits = [fit_of(state, shown) for shown in top]
     sought_labels = [thing_label(thing, attributes) for thing, attributes in things_in(state.wanted)]
     missing = [label for label in sought_labels if fits and all(label in fit.differs for fit in fits)]
-    if missing:
+    if near := near_misses(state, top):
+        sentences.append(near)
+    elif missing:
         sentences.append(
             f"None of the first shows {and_list([with_article(label) for label in missing])}: leave "
             "that out, if you are not sure of it."

@@ -112,6 +112,8 @@ class CheckpointManifest:
     data: what it was trained on. figures: what was measured, by name.
     attribute_sharpness: encoder -> how sharply its cosines tell the values of an attribute apart: the inverse
     temperature of their softmax, fitted for it. An encoder without one takes its own (ClipEncoder.logit_scale).
+    confusion: encoder -> kind of attribute -> value said -> another value -> how far it counts as the one said, 0..1
+    (app.retrieval.attribute_probs); what is not there counts 0.
     ranker: that ranks where the operator names none (app.retrieval.rankers).
     knows: what follows "Knows" on the screen, e.g. "drawn people only"; "" where nothing is to be said.
     reads_free_words: whether the model can judge words outside the vocabulary, as a pre-trained language model can;
@@ -132,6 +134,7 @@ class CheckpointManifest:
     data: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
     attribute_sharpness: Mapping[str, float] = field(default_factory=dict)
+    confusion: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]] = field(default_factory=dict)
     ranker: RankerName = FUSED
     knows: str = ""
     reads_free_words: bool = True
@@ -147,6 +150,13 @@ class CheckpointManifest:
         for sharpness in self.attribute_sharpness.values():
             if not 0 < sharpness < float("inf"):
                 raise ValueError(f"an attribute_sharpness is above 0, not {sharpness}")
+        for kinds in self.confusion.values():
+            for kind, said in kinds.items():
+                for value, near in said.items():
+                    if not {value, *near} <= set(KINDS.get(kind, ())):
+                        raise ValueError(f"the vocabulary has no {kind} {value} or {', '.join(near)}")
+                    if not all(0 <= share <= 1 for share in near.values()):
+                        raise ValueError(f"a confusion lies in 0..1 ({kind} {value})")
 
     def calibration(self, encoder_name: str, encoder_version: str, kind: str) -> Calibration | None:
         """The calibration for this encoder and kind of query; None where none was fitted.
@@ -166,6 +176,12 @@ class CheckpointManifest:
     def sharpness_for(self, encoder_name: str, encoder_version: str) -> float | None:
         """As attribute_sharpness has it; None where that was not fitted."""
         return self.attribute_sharpness.get(encoder_key(encoder_name, encoder_version))
+
+    def confusion_for(
+        self, encoder_name: str, encoder_version: str
+    ) -> Mapping[str, Mapping[str, Mapping[str, float]]] | None:
+        """How far other values count as one that is said; None where that was not measured."""
+        return self.confusion.get(encoder_key(encoder_name, encoder_version))
 
     def affinity_for(self, encoder_name: str, encoder_version: str, reader: Reader) -> AffinityWeights | None:
         """By the attributes of "both" readers or of the "model" alone; None where that was not fitted."""

@@ -58,7 +58,8 @@ def affinity(crops: PictureAppearance, weights: AffinityWeights, priors: Priors)
 
 def pooled_crops(crops: PictureAppearance, affinity: np.ndarray) -> PictureAppearance:
     """The crops, each seen together with those of its outfit: means weighed by the affinity (n, n)."""
-    return PictureAppearance(_pooled_vectors(crops.vectors, affinity), _pooled_probs(crops.probs, affinity))
+    pooled = _pooled_vectors(crops.vectors, affinity), _pooled_probs(crops.probs, affinity)
+    return PictureAppearance(*pooled, crops.confusion)
 
 
 def pooled_query(

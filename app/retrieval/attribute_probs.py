@@ -7,8 +7,9 @@ are compared kind by kind. Measured on the demo gallery by `python -m tests.benc
 Of the crops that the model reads too, each kind's probabilities are those of both readers together, each weighed by
 how far it is to be trusted in that kind: one sees the colour of a bag better, the other the build.
 
-Throughout, `probs[kind]` is float64 (values, n): of n pictures, over the kind's values in the vocabulary's order, each
-column adding up to 1; `priors[kind]` is float64 (values,): how common each value is in the gallery.
+Throughout, `probs[kind]` is float64 (values, n), or float16 where it is kept for a whole gallery: of n pictures, over
+the kind's values in the vocabulary's order, each column adding up to 1; `priors[kind]` is float64 (values,): how common
+each value is in the gallery.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -25,17 +25,21 @@ import numpy as np
 from app.model.answers import AttributeReading
 from app.model.vocabulary import COLOUR_OF, KINDS, LASTING, Attribute, describe
 from gallery_store.encoder import ClipEncoder
-from gallery_store.store import GalleryStore
 
 LEAST = 1e-4  # a probability below this counts as this: one attribute never decides alone
 LEAST_MODEL = 1e-6  # of the model's, before it is weighed against CLIP's
 MOST_RATIO = 6.0  # of a kind's log-ratio either way: one rare value never decides alone
+# Kinds whose values people take for one another; "a woman" is seldom said of a man.
+CONFUSED = tuple(kind for kind in KINDS if kind not in ("gender", "build", "beard", "glasses", "umbrella"))
+LEAST_CONFUSED, FEWEST_SEEN = 0.01, 20
 
 Probs = Mapping[str, np.ndarray]
 Priors = Mapping[str, np.ndarray]
 FusionWeights = Mapping[
     str, tuple[float, float]
 ]  # kind -> weights of CLIP's cosine and the model's log-probability
+# kind -> value said -> another value that is seen -> how far it counts as the one said, 0..1
+Confusion = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 class LazyProbs(Mapping[str, np.ndarray]):
@@ -58,10 +62,13 @@ class LazyProbs(Mapping[str, np.ndarray]):
 
 
 class Appearance(Protocol):
-    """n pictures as they are compared."""
+    """n pictures as they are compared. confusion: of the values that words name; empty where none was measured."""
 
     @property
     def probs(self) -> Probs: ...
+
+    @property
+    def confusion(self) -> Confusion: ...
 
     def cosines(self, rows: np.ndarray) -> np.ndarray:
         """Of unit rows float32 (q, dim) to the pictures' vectors, float32 (q, n)."""
@@ -73,38 +80,24 @@ class PictureAppearance:
 
     vectors: np.ndarray
     probs: Probs
+    confusion: Confusion = field(default_factory=dict)
 
     def cosines(self, rows: np.ndarray) -> np.ndarray:
         return rows @ self.vectors.T
-
-
-@dataclass(frozen=True)
-class GalleryAppearance:
-    """Crops of a gallery, compared by its index. ids: int64 (n,)."""
-
-    store: GalleryStore
-    ids: np.ndarray
-    clip: ClipAttributes
-
-    def cosines(self, rows: np.ndarray) -> np.ndarray:
-        return self.store.similarities(rows, self.ids)
-
-    @cached_property
-    def probs(self) -> Probs:
-        return self.clip.probs(self.cosines)
-
-    def some(self, places: np.ndarray) -> GalleryAppearance:
-        return GalleryAppearance(self.store, self.ids[places], self.clip)
 
 
 class ClipAttributes:
     """Reads attributes by CLIP, from the cosines to the words for each value. Thread-safe; remembers those vectors.
 
     sharpness: of the softmax over a kind's values, per unit of cosine; None takes the encoder's own.
+    confusion: of values that words name, for all pictures that are read here.
     """
 
-    def __init__(self, encoder: ClipEncoder, sharpness: float | None = None) -> None:
+    def __init__(
+        self, encoder: ClipEncoder, sharpness: float | None = None, confusion: Confusion | None = None
+    ) -> None:
         self._encoder = encoder
+        self.confusion: Confusion = confusion or {}
         self._sharpness = encoder.logit_scale if sharpness is None else sharpness
         self._vectors: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
@@ -119,9 +112,11 @@ class ClipAttributes:
 
     def probs(self, cosines: Callable[[np.ndarray], np.ndarray]) -> LazyProbs:
         """By CLIP alone. cosines: unit rows (q, dim) -> float32 (q, n)."""
-        return LazyProbs(
-            lambda kind: softmax(cosines(self.vectors(kind)).astype(np.float64) * self._sharpness)
-        )
+        return LazyProbs(lambda kind: self.of_values(cosines(self.vectors(kind))))
+
+    def of_values(self, cosines: np.ndarray) -> np.ndarray:
+        """float64 (values, n): probabilities of one kind, by the cosines (values, n) to the words for its values."""
+        return softmax(cosines.astype(np.float64) * self._sharpness)
 
     def appearance(
         self,
@@ -134,13 +129,13 @@ class ClipAttributes:
         model_probs: float32 (n, all values), the model's; NaN rows where it did not read: there CLIP speaks alone.
         """
         if model_probs is None or weights is None:
-            return PictureAppearance(vectors, self.probs(lambda rows: rows @ vectors.T))
+            return PictureAppearance(vectors, self.probs(lambda rows: rows @ vectors.T), self.confusion)
         by_kind = by_kinds(model_probs)
 
         def joint(kind: str) -> np.ndarray:
             return joint_probs(self.vectors(kind) @ vectors.T, by_kind[kind], weights[kind])
 
-        return PictureAppearance(vectors, LazyProbs(joint))
+        return PictureAppearance(vectors, LazyProbs(joint), self.confusion)
 
     def readings(
         self,
@@ -183,20 +178,63 @@ def gallery_priors(probs: Probs) -> LazyProbs:
 
     def prior(kind: str) -> np.ndarray:
         of_kind = probs[kind]
-        return (of_kind.sum(1) + 1 / len(of_kind)) / (of_kind.shape[1] + 1)
+        return (of_kind.sum(1, dtype=np.float64) + 1 / len(of_kind)) / (of_kind.shape[1] + 1)
 
     return LazyProbs(prior)
 
 
 def log_stated(
-    probs: Probs, wanted: Sequence[Attribute], unwanted: Sequence[Attribute]
+    probs: Probs,
+    wanted: Sequence[Attribute],
+    unwanted: Sequence[Attribute],
+    confusion: Confusion | None = None,
 ) -> np.ndarray | float:
-    """float64 (n,), 0 or less: the summed log-probabilities that pictures show this and not that; 0 of nothing."""
+    """float64 (n,), 0 or less: the summed log-probabilities that pictures show this and not that; 0 of nothing.
+
+    Another value than the one wanted counts as far as people confuse the two.
+    """
     total: np.ndarray | float = 0.0
     for attribute, sign in [*((a, 1) for a in wanted), *((a, -1) for a in dict.fromkeys(unwanted))]:
-        prob = probs[attribute.kind][KINDS[attribute.kind].index(attribute.value)]
+        values = KINDS[attribute.kind]
+        of_kind = probs[attribute.kind]
+        prob = of_kind[values.index(attribute.value)].astype(np.float64)
+        if sign > 0 and confusion:
+            near = confusion.get(attribute.kind, {}).get(attribute.value, {})
+            prob = prob + sum(share * of_kind[values.index(value)] for value, share in near.items())
         total = total + np.log(np.clip(prob if sign > 0 else 1 - prob, LEAST, 1))
     return total
+
+
+def measured_confusion(probs: Probs, visible: np.ndarray) -> Confusion:
+    """How far other values count as one that is said, by how often pictures of them are read as it.
+
+    Of the kinds CONFUSED. A value counts as another by the mean probability of that other in pictures that show it,
+    as a share of what pictures of the other itself get. What comes to less than LEAST_CONFUSED, or was seen in fewer
+    than FEWEST_SEEN pictures, is left out.
+
+    Args:
+        visible: int (n, kinds), the value that each picture shows; -1 for none.
+    """
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for column, (kind, values) in enumerate(KINDS.items()):
+        if kind not in CONFUSED:
+            continue
+        shows = [visible[:, column] == number for number in range(len(values))]
+        mean = {
+            value: probs[kind][:, of_value].mean(1)
+            for value, of_value in zip(values, shows, strict=True)
+            if of_value.sum() >= FEWEST_SEEN
+        }
+        for said in mean:
+            number = values.index(said)
+            near = {
+                seen: round(min(1.0, float(mean[seen][number] / mean[said][number])), 3)
+                for seen in mean
+                if seen != said
+            }
+            if near := {seen: share for seen, share in near.items() if share >= LEAST_CONFUSED}:
+                found.setdefault(kind, {})[said] = near
+    return found
 
 
 def rarity(priors: Priors, wanted: Sequence[Attribute], unwanted: Sequence[Attribute]) -> float:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from PIL import Image
 
-from app.model.checkpoint import Calibration, encoder_key
+from app.model.checkpoint import Calibration, encoder_key, is_calibrated
 from app.model.description import query_description
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
+from app.retrieval.attribute_columns import AttributeColumns, GalleryAppearance
 from app.retrieval.attribute_probs import (
     ClipAttributes,
-    GalleryAppearance,
     Priors,
     gallery_priors,
     sensible,
@@ -103,7 +103,12 @@ class Engine:
         self.tau = tau
         manifest, own = model.manifest if model else None, (encoder.name, encoder.version)
         self.ranker = choose_ranker(ranker if model else CLIP, manifest, *filter(None, (encoder, reid)))
-        self.clip_attributes = ClipAttributes(encoder, manifest.sharpness_for(*own) if manifest else None)
+        self.clip_attributes = ClipAttributes(
+            encoder,
+            manifest.sharpness_for(*own) if manifest else None,
+            manifest.confusion_for(*own) if manifest else None,
+        )
+        self.columns = AttributeColumns(store, self.clip_attributes)
         self._reads_free_words = manifest is None or manifest.reads_free_words
         self._photographs = PhotographTest(store)
         self._fusion = Fusion(store, self.clip_attributes, model, encoder)
@@ -231,12 +236,12 @@ class Engine:
         by_reid = self.reid is not None and bool(references)
         priors = self._priors(ids)
         opened = OpenQuery(query, description, vector, references, calibration, priors, by_reid, copies)
-        return opened, GalleryAppearance(self.store, ids, self.clip_attributes)
+        return opened, GalleryAppearance(self.store, ids, self.columns)
 
     def _priors(self, ids: np.ndarray) -> Priors:
         """How common each value is among the crops searched, or among SAMPLED of them, evenly spread."""
         sample = ids[np.linspace(0, len(ids) - 1, SAMPLED).astype(np.int64)] if len(ids) > SAMPLED else ids
-        return gallery_priors(GalleryAppearance(self.store, sample, self.clip_attributes).probs)
+        return gallery_priors(self.columns.probs(sample))
 
     def _calibration(self, kind: str) -> Calibration | None:
         manifest = self.model.manifest if self.model else None
@@ -279,6 +284,11 @@ class Engine:
             judged=False,
         )
 
+    @property
+    def reads_attributes(self) -> bool:
+        """Whether a search itself reads the attributes of its candidates, which are then remembered."""
+        return self.ranker.name == FUSED and self._fusion.weights is not None
+
     def read(
         self, references: Sequence[Reference], *, stop: Stop | None = None
     ) -> list[tuple[AttributeReading, ...]]:
@@ -312,6 +322,9 @@ class Engine:
         self.encoder.encode_texts(["a person"])
         if self.model is None:
             return
+        manifest = self.model.manifest
+        if is_calibrated(manifest, self.encoder.name, self.encoder.version) and self.store.count():
+            self.columns.prepare()
         grey = Picture("warm-up", lambda: Image.new("RGB", (56, 112), (128, 128, 128)))
         self.model.yes_logits("", [grey], [grey])
         if self.ranker.name == BEST_CHOICE:

@@ -22,12 +22,12 @@ from app.retrieval.affinity import (
     pooled_query,
     rejection_penalty,
 )
+from app.retrieval.attribute_columns import GalleryAppearance
 from app.retrieval.attribute_probs import (
     MOST_RATIO,
     Appearance,
     ClipAttributes,
     FusionWeights,
-    GalleryAppearance,
     PictureAppearance,
     Priors,
     Probs,
@@ -94,7 +94,7 @@ def text_similarity(
     cosine = crops.cosines(description[None])[0]
     if not share:
         return np.asarray(cosine, np.float32)
-    stated = share * log_stated(crops.probs, wanted, unwanted)
+    stated = share * log_stated(crops.probs, wanted, unwanted, crops.confusion)
     return squashed(cosine + stated).astype(np.float32)
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from app.model.checkpoint import CheckpointManifest, is_calibrated
-from app.retrieval.attribute_probs import Appearance, PictureAppearance
+from app.retrieval.attribute_probs import Appearance, Confusion, PictureAppearance
 from app.retrieval.fusion import TEXT_WEIGHT, picture_similarity, text_similarity
 from app.retrieval.references import OpenQuery
 from gallery_store.encoder import ImageEncoder
@@ -32,6 +32,7 @@ class _ReidCrops:
     store: GalleryStore
     ids: np.ndarray
     probs: Mapping[str, np.ndarray] = field(default_factory=dict)  # nothing is read off them
+    confusion: Confusion = field(default_factory=dict)
 
     def cosines(self, rows: np.ndarray) -> np.ndarray:
         return self.store.similarities(rows, self.ids, "reid")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from app.model.checkpoint import Calibration
 from app.retrieval.calibration import clip_log_odds, log_odds, sigmoid
-from training.calibration.fit import fit, fit_threshold, mix
+from training.calibration.fit import OneSided, fit, fit_threshold, mix
 from training.evaluation.metrics import Relevance, rank
 
 SHOWN = 12  # the first page: where a confidence is looked at, it shall be right
@@ -18,6 +18,7 @@ FALSE_ALARMS = 0.05  # the share of searches whose person is there that may be t
 CHANCE = 0.05  # that so few false alarms come about at a greater share
 MISSED = 0.01  # of the true crops, by a tau at most this high
 HOPELESS = 0.001  # a chance of a match, by CLIP alone: below it a crop is not worth asking about
+PARTS = 10  # of the searches; each is judged by the others
 YES_SHARES = np.linspace(0, 1, 21)
 # Not 1: the weight of the attribute scores is a multiple of that of "Yes".
 SCORE_SHARES = np.append(YES_SHARES[:-1], 0.99)
@@ -83,13 +84,19 @@ def fit_kind(
         np.take_along_axis(array, order, 1)
         for array in (there.yes_logits, there.fused, there.rarity, there.same, sure)
     )
-    shown_pairs = [logits[known], fused[known], same[known], rare[known]]
-    if judged is not None:
-        more = (judged.yes_logits + ratio * judged.attribute_scores, judged.fused, judged.same, judged.rarity)
-        shown_pairs = [np.concatenate(both) for both in zip(shown_pairs, more, strict=True)]
-    shown = fit(*shown_pairs[:3], parts=parts, rarity=shown_pairs[3])
+
+    def shown(rows: np.ndarray) -> Calibration:
+        """The probability by what some searches showed, bool (queries,), and by what was judged."""
+        seen = known & rows[:, None]
+        pairs = [logits[seen], fused[seen], same[seen], rare[seen]]
+        if judged is not None:
+            by_model = judged.yes_logits + ratio * judged.attribute_scores
+            more = (by_model, judged.fused, judged.same, judged.rarity)
+            pairs = [np.concatenate(both) for both in zip(pairs, more, strict=True)]
+        return fit(*pairs[:3], parts=parts, rarity=pairs[3])
+
     calibration = replace(
-        shown,
+        shown(np.ones(len(same), bool)),
         clip_similarity=by_clip.clip_similarity,
         clip_bias=by_clip.clip_bias,
         tau=worth_asking(by_clip, there.true_similarities),
@@ -97,7 +104,7 @@ def fit_kind(
         attribute_share=shares[1],
         attribute_score=float(ratio),
     )
-    best_there, best_gone = _best(calibration, there), _best(calibration, gone)
+    best_there, best_gone = cross_fitted(shown, calibration, there), _best(calibration, gone)
     threshold = min(fit_threshold(best_there, best_gone), least_alarming(best_there))
     return replace(calibration, threshold=threshold), {
         **_mean_ap(calibration, there),
@@ -158,6 +165,24 @@ def _best(calibration: Calibration, pairs: Pairs) -> np.ndarray:
     """The best candidate's probability of each search; 0 where all are left out."""
     probabilities = sigmoid(log_odds(calibration, pairs.yes_logits, pairs.fused, pairs.rarity))
     return (probabilities if pairs.left_out is None else np.where(pairs.left_out, 0, probabilities)).max(1)
+
+
+def cross_fitted(
+    shown: Callable[[np.ndarray], Calibration], calibration: Calibration, pairs: Pairs
+) -> np.ndarray:
+    """As `_best`, each search by what was fitted without it, so that a threshold holds for searches yet to come.
+
+    shown: fits to some of the searches. calibration: that of all, where those that are left tell nothing.
+    """
+    best = _best(calibration, pairs)
+    part = np.random.default_rng(0).permutation(len(best)) % PARTS
+    for number in range(PARTS):
+        try:
+            other = shown(part != number)
+        except OneSided:
+            continue
+        best[part == number] = _best(other, pairs)[part == number]
+    return best
 
 
 def _mean_ap(calibration: Calibration, pairs: Pairs) -> dict[str, float]:

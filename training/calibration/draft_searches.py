@@ -163,7 +163,8 @@ class DraftSearches:
         for kind in [one for one in WITH_WORDS if one in self.kinds]:
             if self.keys[kind] in self.before.fusion_weights or self.draft[kind].attribute_share:
                 continue
-            likeness = Likeness(what, kind, ids, store, opened.encoder, opened.reid)
+            confusion = self.before.confusion.get(self.clip)
+            likeness = Likeness(what, kind, ids, store, opened.encoder, opened.reid, confusion)
             shares = fit_shares(
                 likeness,
                 self.sharpness.get(self.clip),

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.model.checkpoint import KindOfQuery
 from app.model.description import query_description
-from app.retrieval.attribute_probs import ClipAttributes, Probs
+from app.retrieval.attribute_probs import ClipAttributes, Confusion, Probs
 from app.retrieval.fusion import TEXT_WEIGHT, text_similarity
 from app.retrieval.reid import prefilter_encoder, together
 from gallery_store.encoder import ClipEncoder, ImageEncoder
@@ -41,7 +41,7 @@ class Likeness:
     """How like U crops are to the Q queries of a kind that has words, as the app's prefilter has it.
 
     ids: int64 (G,), each record's crop, -1 where its picture could not be read. reid: compares the pictures in
-    CLIP's place; None leaves them to CLIP.
+    CLIP's place; None leaves them to CLIP. confusion: of the values that words name, as the manifest has it.
     """
 
     def __init__(
@@ -52,11 +52,12 @@ class Likeness:
         store: GalleryStore,
         clip: ClipEncoder,
         reid: ImageEncoder | None,
+        confusion: Confusion | None = None,
     ) -> None:
         rows = asked.rows_of(kind)
         if kind != "text":  # a picture that the gallery refused has no vector in it
             rows = rows[ids[asked.subjects[rows]] >= 0]
-        self._store, self.clip = store, clip
+        self._store, self.clip, self._confusion = store, clip, confusion or {}
         self._crops = np.unique(ids[ids >= 0])
         self._queries = [asked.queries[row] for row in rows.tolist()]
         self.has_attributes = any(query.wanted or query.unwanted for query in self._queries)
@@ -87,10 +88,11 @@ class Likeness:
 
     def words(self, share: float, probs: Probs) -> np.ndarray:
         """float32 (Q, U): how like the words, with this share of the attributes that they name."""
+        crops = [_Compared(cosines[None], probs, self._confusion) for cosines in self.cosines]
         return np.stack(
             [
-                text_similarity(_Compared(cosines[None], probs), vector, query.wanted, query.unwanted, share)
-                for query, vector, cosines in zip(self._queries, self._vectors, self.cosines, strict=True)
+                text_similarity(crop, vector, query.wanted, query.unwanted, share)
+                for query, vector, crop in zip(self._queries, self._vectors, crops, strict=True)
             ]
         )
 
@@ -122,6 +124,7 @@ class _Compared:
 
     known: np.ndarray
     probs: Probs
+    confusion: Confusion
 
     def cosines(self, _rows: np.ndarray) -> np.ndarray:
         return self.known

@@ -1,7 +1,7 @@
 """Best-choice turns over packed lists: which of a few pictures fits, asked exactly as at run time (section 3.3).
 
 Lists of eight are not learnt from nothing: with cross-entropy a model stays at the chance of their places. It learns to
-compare on lists of two, goes on with four, and then with as many as run time shows.
+compare on lists of two, goes on with a few more, and then with as many as run time shows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.model.vision import Grid
 from training.demo.sampling import PackedList
 
 # The longest list from a share of the stage on, 0..1. Shorter ones are not forgotten: half of a later step's are.
-LONGEST = ((0.0, 2), (0.15, 4), (0.4, 8))
+LONGEST = ((0.0, 2), (0.22, 3), (0.32, 4), (0.5, 6), (0.65, 8))
 NOBODY = 0.1  # of the turns, those without a match
 
 

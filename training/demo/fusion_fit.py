@@ -33,6 +33,7 @@ from app.retrieval.attribute_probs import (
     ClipAttributes,
     by_kinds,
     gallery_priors,
+    measured_confusion,
     rarity,
 )
 from gallery_store.encoder import ClipEncoder
@@ -62,6 +63,9 @@ def fit_demo(folder: Path, clip: Path, pool: Pool, log: LearningLog) -> dict[str
     fusion_weights = fit_fusion_weights(
         lambda kind: attributes.vectors(kind) @ vectors[away].T, model_probs[away], pool.visible[away]
     )
+    seen = attributes.appearance(vectors[away], model_probs[away], fusion_weights)
+    confusion = measured_confusion(seen.probs, pool.visible[away])
+    attributes = ClipAttributes(encoder, SHARPNESS, confusion)
     priors = gallery_priors(attributes.probs(lambda texts: texts @ vectors[gallery].T))
     searched = PoolGallery(encoder, attributes, vectors, gallery, priors, model_probs, fusion_weights)
     searched = replace(searched, affinity_weights=_affinity_weights(searched, pool.clothes[gallery]))
@@ -86,6 +90,7 @@ def fit_demo(folder: Path, clip: Path, pool: Pool, log: LearningLog) -> dict[str
         fusion_weights={**manifest.fusion_weights, key: fusion_weights},
         affinity={**manifest.affinity, key: searched.affinity_weights},
         attribute_sharpness={**manifest.attribute_sharpness, key: SHARPNESS},
+        confusion={**manifest.confusion, key: confusion},
         figures={**manifest.figures, "validation": figures},
     ).write(folder)
     return figures

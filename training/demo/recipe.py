@@ -49,7 +49,7 @@ SIZES: dict[str, Any] = {
 }
 STEPS = ("pools", "clip", "tower", "language", "stage1", "stage2", "stage3", "export")
 TAUGHT = STEPS[1:7]  # what several processes can share
-FURTHER_RATE = 0.4  # of a stage's rate, in a run that goes on
+FURTHER_RATE = 0.1  # of a stage's rate, in a run that goes on
 FURTHER = ("pools", "clip", "stage3", "export")  # of a run that goes on from finished models
 KNOWS = "drawn people only"
 
@@ -215,7 +215,8 @@ class DemoRun:
         stage = demo_stages(self.budget)[name]
         if self.start:
             # It knows descriptions already, and a high rate would unlearn more than a short run teaches.
-            stage = replace(stage, long_first=False, rate=FURTHER_RATE * stage.rate)
+            # Lists and readings are kept up; most of a step goes to best choice, which takes the most turns to learn.
+            stage = replace(stage, long_first=False, rate=FURTHER_RATE * stage.rate, lists_every=3, forms=8)
         model, processor = load(start)
         if stage.fresh_decoder:
             base, _ = load(self.work / "language")

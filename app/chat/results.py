@@ -1,0 +1,200 @@
+"""Messages about the candidates on the screen: "search with 2", "not the first one", "which camera is number 1 on?".
+
+What they point at are places in the list as it is numbered on the screen. Whole sentences are matched, so that a
+description ("the first jacket was red", "camera number 3") is never taken for one of these.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from app.chat.words import listed
+
+_ORDINALS = listed("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
+_NOUN = r"(?:one|person|candidate|result|match|crop|picture|photo|image|guy|man|woman|lady|girl|boy)"
+_CALLED = r"(?:number|numero|no\.?|nr\.?|candidate|result|match|picture|photo|image)"
+_NUMBERED = rf"(?:the )?{_CALLED} ?#? ?(?P<{{0}}n>\d{{{{1,3}}}})|#(?P<{{0}}h>\d{{{{1,3}}}})"
+_ORDINAL = (
+    rf"(?:the )?(?:very )?(?P<{{0}}o>{'|'.join(_ORDINALS)}|top|last|bottom|\d{{{{1,2}}}}(?:st|nd|rd|th))"
+    rf"(?: {_NOUN})?"
+)
+_SELECTED = rf"(?P<{{0}}s>(?:this|that|the selected|the marked|the chosen) {_NOUN})"
+_BARE = r"(?P<{0}b>\d{{1,3}})"
+_LINK = r"(?: ?, ?(?:and |or )?| and | or )(?:not |n't )?"
+
+
+def _ref(name: str, bare: bool = False) -> str:
+    parts = [_NUMBERED, _ORDINAL, _SELECTED, *([_BARE] if bare else [])]
+    return "(?:" + "|".join(part.format(name) for part in parts) + ")"
+
+
+def _many(bare: bool) -> str:
+    one = re.sub(r"\?P<\w+>", "?:", _ref("x", bare))
+    return rf"(?P<many>{one}(?:{_LINK}{one})*)"
+
+
+_HIM = r"(?:him|her|them|it|the one|the person|the man|the woman|who i mean|who i am looking for)"
+_RIGHT = r"(?:right|correct|the right (?:one|person))"
+_SEARCHES = (
+    r"(?:search|look|continue|go on|try|find (?:him|her|them)|find the person)(?: again)? "
+    rf"(?:with|by|using|for|from) {_many(True)}",
+    rf"(?:use|take|pick) {_many(False)}(?: (?:as|for) (?:the )?(?:query|reference|picture|search))?",
+    r"(?:(?:show|find|get|give)(?: me)? |search for |look for )?"
+    r"(?:more|others|people|persons|someone|somebody|anyone|similar)"
+    rf"(?: (?:people|persons|crops|ones|candidates))?(?: who look| that look| looking)? ?(?:like|to) {_many(True)}",
+)
+_BUT = re.compile(r"(?P<about>.+?),? (?:but|only|just|except)(?: that)?(?: now)? (?P<rest>.+)")
+_CONFIRMS = (
+    rf"(?:yes,? )?(?:i think |i am sure |probably |maybe )?(?:it|that) is(?: (?:him|her|them))?,? {_ref('one', True)}",
+    rf"(?:yes,? )?{_ref('one')} (?:is|was|looks like|must be) (?:definitely |surely |probably |really )?"
+    rf"(?:{_HIM}|{_RIGHT})",
+    rf"(?:confirm|accept) {_ref('one', True)}",
+)
+_REJECTS = (
+    rf"(?:no,? )?(?:it is |that is |they are )?not {_many(True)}",
+    rf"{_many(False)} (?:is|are|was) (?:not (?:{_HIM}|{_RIGHT})|wrong|some(?:one|body) else)",
+    rf"(?:reject|remove|hide|drop|dismiss|discard|exclude|skip) {_many(True)}",
+)
+_SELECTS = (rf"(?:(?:show|select|open|see|view|mark)(?: me)? )?{_ref('one')}",)
+_NONE = re.compile(
+    r"(?:no,? )?(?:it is |that is )?(?:none|neither|not any|not one) of (?:these|them|those|the above)"
+    rf"(?: (?:people|persons|candidates|results|crops))?(?: (?:is|are|was|fits?|match(?:es)?)(?: {_HIM})?)?"
+)
+_MORE = re.compile(
+    r"(?:(?:show|see|give|list|display|load)(?: me| us)? )?(?:some |the )?(?:more|next(?: page| ones| twelve| 12)?)"
+    r"(?: (?:results|candidates|crops|people|matches|of them|please))*|next|go on|continue"
+)
+_SORT = (
+    r"(?:(?:show|sort|order|list|arrange|put|display)"
+    r"(?: (?:them|these|those|it|the (?:results|candidates|crops)))? )?(?:(?:sorted|ordered) )?"
+)
+_BY_TIME = re.compile(
+    rf"{_SORT}(?:by (?:the )?(?:time|date)|in (?:the )?(?:time|chronological) order|in order of time|"
+    r"chronologically|(?:earliest|oldest) first)"
+)
+_BY_FIT = re.compile(
+    rf"{_SORT}(?:by (?:the )?(?:fit|match|likeness|score|confidence|similarity)|best(?: matches)? first)"
+)
+_COMPARE = (
+    rf"compare {_ref('one', True)} (?:and|with|to|against|vs\.?|versus) {_ref('other', True)}",
+    rf"what is (?:the difference|different) between {_ref('one', True)} and {_ref('other', True)}",
+    rf"how do {_ref('one', True)} and {_ref('other', True)} differ",
+    rf"how (?:does|is) {_ref('one', True)} (?:differ|different) from {_ref('other', True)}",
+)
+_COUNT = re.compile(
+    r"how many(?: of (?:them|these|those))?(?: (?:people|persons|candidates|crops|results|matches))?"
+    r"(?: (?:are|were|do|did|have|fit|match|there|seen|shown|you|find|found|is))*(?: (?:here|now))?"
+    r"(?: (?:on|from|at|by|in) (?:the )?camera (?:number )?(?P<camera>[\w.-]+(?: [\w.-]+)?))?"
+)
+_EXPORT = re.compile(
+    r"(?:export|download|print|save)\b.*|"
+    r"(?:make|create|write|generate)(?: me)? (?:a |the )?(?:report|pdf|export)\b.*"
+)
+_ASKS = re.compile(
+    r"(?P<before>(?:what|which|where|when|why|how|is|are|was|does|do|did|has|have|can|could|tell me|describe)\b.*?)"
+    rf" ?{_ref('one')}(?:'s)?(?P<after>(?: .*)?)"
+)
+_PREFIX = re.compile(
+    r"(?:please|ok(?:ay)?|so|and|then|now|hm+|well|can you|could you|would you|i want to|i would like to|let us)"
+    r"\b[ ,]*"
+)
+
+
+@dataclass(frozen=True)
+class Pointing:
+    """What a message does with candidates.
+
+    action: "search-with", "confirm", "reject", "select", "more", "by-time", "by-fit", "compare", "count", "export" or
+    "ask".
+    places: from 1, as numbered on the screen; -1 is the last one, 0 the selected one. every: all that are shown.
+    rest: what else the message says of the person. question: of "ask", the words before and after the candidate.
+    camera: of "count"; "" for all.
+    """
+
+    action: str
+    places: tuple[int, ...] = ()
+    every: bool = False
+    rest: str = ""
+    question: str = ""
+    camera: str = ""
+
+
+def read_pointing(text: str) -> Pointing | None:
+    """What a message does with the candidates on the screen; None where it is about something else."""
+    said = _plain(text)
+    if not said:
+        return None
+    if _NONE.fullmatch(said):
+        return Pointing("reject", every=True)
+    for action, patterns in (("search-with", _SEARCHES), ("reject", _REJECTS)):
+        for pattern in patterns:
+            if match := re.fullmatch(pattern, said):
+                return Pointing(action, _places(match["many"]))
+    for pattern in _CONFIRMS:
+        if match := re.fullmatch(pattern, said):
+            return Pointing("confirm", _one(match))
+    for pattern in _SELECTS:
+        if match := re.fullmatch(pattern, said):
+            return Pointing("select", _one(match))
+    for action, command in (("more", _MORE), ("by-time", _BY_TIME), ("by-fit", _BY_FIT), ("export", _EXPORT)):
+        if command.fullmatch(said):
+            return Pointing(action)
+    for pattern in _COMPARE:
+        if match := re.fullmatch(pattern, said):
+            places = [_place(match, name) for name in ("one", "other")]
+            return Pointing("compare", tuple(place for place in places if place is not None))
+    if match := _COUNT.fullmatch(said):
+        return Pointing("count", camera=match["camera"] or "")
+    if match := _BUT.fullmatch(said):
+        about = _about(match["about"])
+        if about:
+            return Pointing("search-with", about, rest=match["rest"])
+    if match := _ASKS.fullmatch(said):
+        return Pointing("ask", _one(match), question=f"{match['before']}{match['after']}".strip())
+    return None
+
+
+def _about(words: str) -> tuple[int, ...]:
+    """The candidates that "this one, but ..." or "more like 3 but ..." begins with."""
+    for pattern in (*_SEARCHES, _many(False)):
+        if match := re.fullmatch(pattern, words):
+            return _places(match["many"])
+    return ()
+
+
+def _plain(text: str) -> str:
+    said = " ".join(text.casefold().replace("’", "'").split())
+    said = said.replace("it's", "it is").replace("that's", "that is").replace("what's", "what is")
+    said = said.replace("isn't", "is not").replace("aren't", "are not").replace("let's", "let us")
+    said = re.sub(r"[.!?]+$", "", said).strip()
+    while (cut := _PREFIX.match(said)) and cut.end() < len(said):
+        said = said[cut.end() :]
+    return re.sub(r",? please$", "", said)
+
+
+def _places(words: str) -> tuple[int, ...]:
+    found = [_place(match, "one") for match in re.finditer(_ref("one", True), words)]
+    return tuple(dict.fromkeys(place for place in found if place is not None))
+
+
+def _one(match: re.Match[str]) -> tuple[int, ...]:
+    place = _place(match, "one")
+    return () if place is None else (place,)
+
+
+def _place(match: re.Match[str], name: str) -> int | None:
+    for kind in "nhb":
+        if f"{name}{kind}" in match.re.groupindex and (number := match[f"{name}{kind}"]) is not None:
+            return int(number)
+    if (ordinal := match[f"{name}o"]) is not None:
+        if ordinal in _ORDINALS:
+            return _ORDINALS.index(ordinal) + 1
+        return (
+            1
+            if ordinal == "top"
+            else -1
+            if ordinal in ("last", "bottom")
+            else int(re.sub(r"\D", "", ordinal))
+        )
+    return 0 if match[f"{name}s"] is not None else None

@@ -1,0 +1,104 @@
+"""What CLIP reads off every crop of a gallery, computed once for each crop: a search by words then adds columns up.
+
+A crop's attribute probabilities do not depend on the query, but on the encoder and on how sharply it tells values
+apart. They are kept in memory, two bytes for each of the vocabulary's values, and follow the gallery's own index.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from app.model.vocabulary import KINDS
+from app.retrieval.attribute_probs import ClipAttributes, Confusion, LazyProbs, Probs
+from gallery_store.index import Index
+from gallery_store.store import GalleryStore
+
+AT_ONCE = 16384  # crops whose probabilities are computed together, in float64
+
+
+class AttributeColumns:
+    """The attribute probabilities of a gallery's crops, by CLIP; a kind is computed when it is first asked for.
+
+    Thread-safe. Crops that were added are computed when they are next asked for; after a deletion all are.
+    """
+
+    def __init__(self, store: GalleryStore, clip: ClipAttributes) -> None:
+        self._store, self._clip = store, clip
+        self.confusion = clip.confusion
+        self._known: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # kind -> ids, float16 (values, ids)
+        self._lock = threading.Lock()
+
+    def probs(self, ids: np.ndarray) -> Probs:
+        """kind -> float16 (values, n) of the crops with these ids, int64 (n,); read-only.
+
+        KeyError names an id that is not in the gallery.
+        """
+        some = _Rows(self._store.index, ids)
+
+        def of_kind(kind: str) -> np.ndarray:
+            columns = self._columns(kind, some.index)
+            return columns if some.all else columns[:, some.rows]
+
+        return LazyProbs(of_kind)
+
+    def prepare(self) -> None:
+        """Compute all kinds now, so that the first search need not."""
+        index = self._store.index
+        for kind in KINDS:
+            self._columns(kind, index)
+
+    def _columns(self, kind: str, index: Index) -> np.ndarray:
+        """float16 (values, n) of all crops of the index."""
+        with self._lock:
+            ids, columns = self._known.get(kind, (index.ids[:0], None))
+            if ids is index.ids and columns is not None:
+                return columns
+            have = len(ids) if columns is not None and np.array_equal(index.ids[: len(ids)], ids) else 0
+            parts = [] if columns is None else [columns[:, :have]]
+            words = self._clip.vectors(kind)
+            for start in range(have, len(index.ids), AT_ONCE):
+                cosines = words @ index.vectors[start : start + AT_ONCE].T
+                parts.append(self._clip.of_values(cosines).astype(np.float16))
+            columns = np.concatenate(parts, 1) if parts else np.zeros((len(words), 0), np.float16)
+            columns.setflags(write=False)
+            self._known[kind] = index.ids, columns
+            return columns
+
+
+@dataclass(frozen=True)
+class GalleryAppearance:
+    """Crops of a gallery, compared by its index. ids: int64 (n,). columns: of that gallery."""
+
+    store: GalleryStore
+    ids: np.ndarray
+    columns: AttributeColumns
+
+    def cosines(self, rows: np.ndarray) -> np.ndarray:
+        return self.store.similarities(rows, self.ids)
+
+    @cached_property
+    def probs(self) -> Probs:
+        return self.columns.probs(self.ids)
+
+    @property
+    def confusion(self) -> Confusion:
+        return self.columns.confusion
+
+    def some(self, places: np.ndarray) -> GalleryAppearance:
+        return GalleryAppearance(self.store, self.ids[places], self.columns)
+
+
+class _Rows:
+    """Where crops stand in the index. all: they are the whole of it, in its order."""
+
+    def __init__(self, index: Index, ids: np.ndarray) -> None:
+        self.index, self._ids = index, ids
+        self.all = ids is index.ids
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        return self.index.rows_of(self._ids)

@@ -1,0 +1,187 @@
+"""Messages about the candidates on the screen: what they are read as, and what is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.chat.result_answers import answer_about, count_answer, differences
+from app.chat.results import Pointing, read_pointing
+from app.chat.search_state import SearchState, ShownCandidate
+from app.model.vocabulary import Attribute
+from app.retrieval.ranking import Candidate
+from gallery_store.crops import Crop
+from tests.chat_notation import GALLERY
+
+READ_AS = {
+    "search with number 2": Pointing("search-with", (2,)),
+    "Please search with the second one.": Pointing("search-with", (2,)),
+    "find her with 2": Pointing("search-with", (2,)),
+    "use the third picture as the query": Pointing("search-with", (3,)),
+    "show me more like the first one": Pointing("search-with", (1,)),
+    "people who look like #4": Pointing("search-with", (4,)),
+    "search with 2 and 5": Pointing("search-with", (2, 5)),
+    "more like number 3 but with a hat": Pointing("search-with", (3,), rest="with a hat"),
+    "more like 3, but in a green coat": Pointing("search-with", (3,), rest="in a green coat"),
+    "this one, but in a green coat": Pointing("search-with", (0,), rest="in a green coat"),
+    "the second one is him": Pointing("confirm", (2,)),
+    "it's number 5": Pointing("confirm", (5,)),
+    "That's her, number 4!": Pointing("confirm", (4,)),
+    "I think it is the last one": Pointing("confirm", (-1,)),
+    "yes, #3 is the right person": Pointing("confirm", (3,)),
+    "not the first one": Pointing("reject", (1,)),
+    "not 1 and not 2": Pointing("reject", (1, 2)),
+    "it's not 1, 2 or 7": Pointing("reject", (1, 2, 7)),
+    "number 3 is not him": Pointing("reject", (3,)),
+    "number 3 is somebody else": Pointing("reject", (3,)),
+    "hide the third one": Pointing("reject", (3,)),
+    "not this one": Pointing("reject", (0,)),
+    "none of these": Pointing("reject", every=True),
+    "No, it's none of them.": Pointing("reject", every=True),
+    "none of these people is him": Pointing("reject", every=True),
+    "number 3": Pointing("select", (3,)),
+    "show me the second one": Pointing("select", (2,)),
+    "the last one": Pointing("select", (-1,)),
+    "show more": Pointing("more"),
+    "next page": Pointing("more"),
+    "more results please": Pointing("more"),
+    "show them in time order": Pointing("by-time"),
+    "sort by time": Pointing("by-time"),
+    "list the results chronologically": Pointing("by-time"),
+    "earliest first": Pointing("by-time"),
+    "sort by fit": Pointing("by-fit"),
+    "best first": Pointing("by-fit"),
+    "compare 1 and 3": Pointing("compare", (1, 3)),
+    "compare the first one with the last": Pointing("compare", (1, -1)),
+    "what is the difference between 2 and 5?": Pointing("compare", (2, 5)),
+    "how does number 2 differ from number 5": Pointing("compare", (2, 5)),
+    "how many are on camera 3?": Pointing("count", camera="3"),
+    "how many of them were seen on camera entrance": Pointing("count", camera="entrance"),
+    "how many fit?": Pointing("count"),
+    "export the results as a report": Pointing("export"),
+    "which camera is number 1 on?": Pointing("ask", (1,), question="which camera is on"),
+    "where was the last one seen": Pointing("ask", (-1,), question="where was seen"),
+    "is the first one wearing glasses?": Pointing("ask", (1,), question="is wearing glasses"),
+    "what colour is number 2's jacket?": Pointing("ask", (2,), question="what colour is jacket"),
+    "what is number 2 carrying?": Pointing("ask", (2,), question="what is carrying"),
+    "why is the first one on top?": Pointing("ask", (1,), question="why is on top"),
+}
+
+DESCRIPTIONS = [
+    "a woman in a red jacket",
+    "the first jacket was red",
+    "only camera number 3",
+    "not camera 1",
+    "on camera 1 and 2",
+    "he is not young",
+    "it is a red one",
+    "the blue one",
+    "no, the red one",
+    "a man, not the first time",
+    "after 2",
+    "how many bags does she carry",
+    "is it him?",
+    "not a hat",
+    "remove the hat",
+    "exclude camera 2",
+    "the same person, but now in a green coat",
+    "she looks like a nurse",
+    "12 May",
+    "",
+    "???",
+]
+
+
+@pytest.mark.parametrize("text", READ_AS)
+def test_what_messages_do_with_candidates(text):
+    assert read_pointing(text) == READ_AS[text]
+
+
+@pytest.mark.parametrize("text", DESCRIPTIONS)
+def test_what_speaks_of_the_person_or_the_filters_is_left_alone(text):
+    assert read_pointing(text) is None
+
+
+@given(st.text(max_size=80))
+def test_whatever_is_said_it_is_read_or_left_alone(text):
+    found = read_pointing(text)
+    assert found is None or found.action
+
+
+@dataclass(frozen=True)
+class Read:
+    attribute: Attribute
+    confidence: float = 0.9
+
+
+def shown(probability: float | None = 0.8, **readings: str) -> ShownCandidate:
+    crop = Crop(1, "", "1.jpg", Path("x"), "3", None, None, None, (), 64, 128, None)
+    read = tuple(Read(Attribute(kind, value)) for kind, value in readings.items())
+    return ShownCandidate(crop, Candidate(1, 0.3, 0.5, probability), read)
+
+
+WOMAN = shown(
+    gender="woman",
+    upper="jacket",
+    upper_colour="red",
+    bag="backpack",
+    bag_colour="black",
+    hat="none",
+    glasses="none",
+)
+KNOWN = SearchState(wanted=(Attribute("gender", "woman"), Attribute("upper", "coat")))
+
+
+def ask(question: str, candidate: ShownCandidate = WOMAN, seen: str = "on camera 3") -> str:
+    return answer_about(2, candidate, question, KNOWN, seen=seen, facts=GALLERY)
+
+
+def test_questions_are_answered_by_what_was_read():
+    assert ask("which camera is on") == "Candidate 2 was seen on camera 3."
+    assert ask("when was seen", seen="") == "Of candidate 2 neither camera nor time is known."
+    assert ask("what is carrying") == "Candidate 2, as the model reads it: black backpack (90%)."
+    assert ask("is wearing glasses") == "As the model reads it, no: candidate 2 shows no glasses (90%)."
+    assert (
+        ask("is wearing a red jacket") == "As the model reads it, yes: candidate 2 shows a red jacket (90%)."
+    )
+    assert (
+        ask("is wearing a blue jacket") == "As the model reads it, no: candidate 2 shows a red jacket (90%)."
+    )
+    assert ask("does have a beard") == "The model does not make that out in candidate 2."
+    assert ask("what colour is jacket") == "Candidate 2, as the model reads it: red jacket (90%)."
+    assert ask("what colour are shoes") == "The model does not make that out in candidate 2."
+    everything = ask("describe")
+    assert "woman (90%), red jacket (90%), no hat (90%), black backpack (90%), no glasses (90%)" in everything
+    assert ask("how tall is") == f"That I cannot answer. {everything}"
+    assert ask("how tall is", shown()) == "That I cannot answer: the model read nothing in candidate 2."
+
+
+def test_why_and_how_sure():
+    why = ask("why is on top")
+    assert "woman, but a jacket instead of a coat" in why and "80 in 100" in why
+    assert ask("how sure are you about", shown(None)).endswith(
+        "no confidence for this search, only the order."
+    )
+
+
+def test_two_candidates_are_told_apart():
+    other = shown(gender="woman", upper="coat", upper_colour="red", hat="none")
+    said = differences((2, 5), (WOMAN, other))
+    assert "red jacket in 2, red coat in 5" in said and "**Both:** woman, no hat" in said
+    assert "no proof" in differences((1, 2), (WOMAN, WOMAN))
+    assert "nothing that tells" in differences((1, 2), (shown(), shown()))
+
+
+def test_candidates_are_counted_by_camera():
+    cameras = {"c3": 4, "entrance": 1, "": 2}
+    assert count_answer(7, 3, cameras, "c3") == "4 of the 7 candidates listed are on camera 3."
+    assert count_answer(7, 3, cameras, "entrance") == "1 of the 7 candidates listed is on camera entrance."
+    assert count_answer(7, 3, cameras, "9") == "0 of the 7 candidates listed are on camera 9."
+    assert count_answer(7, 1, cameras, "") == (
+        "7 candidates are listed, of which 1 fits. By camera: 4 on camera 3 and 1 on camera entrance."
+    )
+    assert count_answer(7, None, {}, "") == "7 candidates are listed."
