@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, time, timedelta
 
 from app.chat.words import MONTHS
 from app.model.vocabulary import (
@@ -99,6 +99,25 @@ def time_label(filters: Filters) -> str:
     return f"before {before:%H:%M}" if before is not None else ""
 
 
+def span_label(filters: Filters) -> str:
+    """ "since 13 May 2026", "before 12 May 2026", "12 May 2026 to 14 May 2026", the last day being a whole one, "13 May
+    2026 14:00 to 14 May 2026 14:10"; "" without a span.
+    """
+    since, until = filters.since, filters.until
+    if since is not None and until is not None:
+        last = until - timedelta(days=1)
+        if since.time() == until.time() == time():
+            return day_label(since) if since == last else f"{day_label(since)} to {day_label(last)}"
+        return f"{_moment(since)} to {_moment(until)}"
+    if since is not None:
+        return f"since {_moment(since)}"
+    return f"before {_moment(until)}" if until is not None else ""
+
+
+def _moment(moment: datetime) -> str:
+    return day_label(moment) + (f" {moment:%H:%M}" if moment.time() != time() else "")
+
+
 def filters_in_words(filters: Filters) -> str:
     """What a crop must satisfy, as one phrase: "on camera 3, on 12 May 2026, after 14:00"; "" where everything
     passes.
@@ -110,6 +129,9 @@ def filters_in_words(filters: Filters) -> str:
         parts.append(f"not on {_cameras(filters.not_cameras)}")
     if filters.days:
         parts.append(f"on {listed_days(filters.days)}")
+    if label := span_label(filters):
+        two = filters.since is not None and filters.until is not None
+        parts.append(f"from {label}" if " to " in label else f"on {label}" if two else label)
     if time_label(filters):
         both = filters.after is not None and filters.before is not None
         parts.append(f"from {time_label(filters)}" if both else time_label(filters))

@@ -40,6 +40,9 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
         (r"\b([ap])\.\s?m\b\.?", r"\1m"),
+        (r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::\d\d(?:\.\d+)?)?\b", r"\1 \2"),  # as a manifest writes it
+        (r"\b((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\b", r"\1-\2-\3"),
+        (r"\b(\d{1,2})-(\d{1,2})-(\d{4})\b", r"\1/\2/\3"),
         (r"\bo'\s?clock\b", "oclock"),
         (r"\bw/o\b", "without"),
         (r"\bw/", "with "),

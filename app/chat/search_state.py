@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,13 +27,14 @@ MAX_REFERENCES = 12
 
 @dataclass(frozen=True)
 class GalleryFacts:
-    """What the gallery has to choose from: the names of its cameras, its local days, and the local date
-    now.
+    """What the gallery has to choose from: the names of its cameras, its local days, and the local date and, where
+    known, the time now, naive.
     """
 
     cameras: tuple[str, ...] = ()
     days: tuple[date, ...] = ()
     today: date = date.min
+    now: datetime | None = None
 
 
 @dataclass(frozen=True)

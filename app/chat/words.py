@@ -237,6 +237,28 @@ MONTHS = listed(
     january february march april may june july august september october november december
     """
 )
+# As German and French write them, with a number before.
+OTHER_MONTHS = {
+    word: number
+    for number, words in enumerate(
+        (
+            "januar janvier",
+            "februar février fevrier",
+            "märz maerz mars",
+            "avril",
+            "mai",
+            "juni juin",
+            "juli juillet",
+            "août aout",
+            "septembre",
+            "oktober octobre okt",
+            "novembre",
+            "dezember décembre decembre dez",
+        ),
+        start=1,
+    )
+    for word in words.split()
+}
 WEEKDAYS = listed("monday tuesday wednesday thursday friday saturday sunday")
 ORDINALS: dict[str, int] = {
     word: number
