@@ -1,4 +1,4 @@
-"""Days and spans of days in an operator's words, as filters: "on 12 May", "not on Monday", "since 12 May", "any day"."""
+"""Days and spans of days in an operator's words, as filters: "on 12 May", "not on Monday", "since 12 May"."""
 
 from __future__ import annotations
 
@@ -53,7 +53,11 @@ def read_days(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> F
         elif span.since is None or span.until is None:
             spans.append(replace(span, since=span.until, until=span.since))
         elif span.since.time() == span.until.time() == time():
-            excluded += [day for day in gallery.days if span.since.date() <= day < span.until.date()]
+            left_out = [day for day in gallery.days if span.since.date() <= day < span.until.date()]
+            if not left_out:
+                label = span_label(Filters(since=span.since, until=span.until))
+                cursor.notes.append(f"The gallery has nothing of {label} anyway.")
+            excluded += left_out
         else:
             cursor.notes.append("I cannot leave out a part of a day, so I did not.")
     for span in spans:
