@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 
@@ -60,12 +61,19 @@ def excluded_label(attribute: Attribute) -> str:
 
 def camera_label(name: str) -> str:
     """ "camera 3", "camera entrance"."""
-    return f"camera {camera_key(name)}"
+    return f"camera {_bare_name(name)}"
+
+
+def _bare_name(name: str) -> str:
+    """A camera as it compares, but with the dots and dashes of its own name: "2-B", "192.168.1.20"."""
+    key = camera_key(name)
+    own = re.sub(r"^\W*(?:camera|cam)\b\W*", "", name, flags=re.IGNORECASE).strip()
+    return own if " " in key and re.search(r"\d", own) and re.search(r"[^\w\s]", own) else key
 
 
 def listed_cameras(cameras: tuple[str, ...]) -> str:
     """The gallery's cameras in few words: "cameras 1 to 6", "cameras door and yard"."""
-    keys = [camera_key(name) for name in cameras]
+    keys = [_bare_name(name) for name in cameras]
     numbers = sorted(int(key) for key in keys if key.isdigit())
     if len(numbers) == len(keys) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
         return f"cameras {numbers[0]} to {numbers[-1]}"
@@ -143,4 +151,4 @@ def filters_in_words(filters: Filters) -> str:
 def _cameras(names: tuple[str, ...]) -> str:
     if len(names) == 1:
         return camera_label(names[0])
-    return f"cameras {and_list([camera_key(name) for name in names])}"
+    return f"cameras {and_list([_bare_name(name) for name in names])}"

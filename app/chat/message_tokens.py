@@ -105,7 +105,7 @@ _FOLLOW = frozenset(
     )
 )
 _NEGATING = frozenset(
-    {"not", "no", "except", "exclude", "excluding", "without", "never", "but", "outside", "nor"}
+    {"not", "no", "except", "exclude", "excluding", "without", "never", "but", "outside", "nor", "neither"}
 )
 _SKIPPED = frozenset(listed("in on from at the of by to with only just was seen during any for"))
 
