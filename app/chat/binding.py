@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from app.chat.lexicon import Entry, Span
+from app.chat.lexicon import ALL_BUT, Entry, Span
 from app.chat.pointing import (
     STYLES,
     meant_by_one,
@@ -20,6 +20,7 @@ from app.chat.search_state import SearchState
 from app.chat.words import COLOUR_AS, OUTFITS, SKIN_COLOURS
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, noun_of
 
+_ALL_BUT = frozenset(ALL_BUT.split("|"))
 _HEAD_NOUNS = frozenset({"stripes", "stripe", "dots", "spots", "checks", "polka dots", "polka dot"})
 
 
@@ -90,7 +91,7 @@ def _bind_colour(
     if noun.role == "one":
         noun.used = True
     mode = _mode_of(span, noun)
-    if noun.mode == "-" == mode and noun.role in ("attribute", "group"):
+    if noun.mode == "-" == mode and noun.role in ("attribute", "group") and not _all_but(spans, position):
         noun.used = True  # "not a red jacket": other jackets may stay
         if colour in KINDS[COLOUR_OF[thing]]:
             note = f"There I leave out the colour {span.text} alone, with whatever {noun.text}."
@@ -98,6 +99,11 @@ def _bind_colour(
     if noun.text in OUTFITS:
         bound.note(f"I took “{span.text} {noun.text}” as the colour of the top.")
     state_colour(bound, thing, colour, span, mode, noun.text if noun.role in ("attribute", "group") else None)
+
+
+def _all_but(spans: list[Span], position: int) -> bool:
+    """Whether "anything but" and its like, the nearest such words, exclude what stands at `position`."""
+    return next((span.text in _ALL_BUT for span in reversed(spans[:position]) if span.role == "not"), False)
 
 
 def _mode_of(span: Span, noun: Span) -> str:

@@ -58,6 +58,10 @@ _ALSO: dict[tuple[str, str], str] = {
     "jeans jacket|jean jacket",
     ("upper", "coat"): "over coat|winter coat|rain coat|trenchcoat|mac|duffle coat|peacoat",
     ("upper", "dress"): "sundress|summer dress",
+    (
+        "upper_pattern",
+        "plain",
+    ): "no pattern|no patterns|without a pattern|without any pattern|without pattern",
     ("upper_pattern", "striped"): "stripey|pinstriped|pinstripe|pin striped",
     ("upper_pattern", "checked"): "gingham|chequers|checks|lumberjack",
     (
