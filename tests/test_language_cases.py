@@ -2,9 +2,9 @@
 
 A line: `turns`, messages in order. Of the last one: `has`, kind -> value or any of several that is wanted; `hasnt`,
 kinds, or kind -> values, that are not; `unwanted`, kind -> value that is left out; `filters`, what stands there;
-`no_filters`; `same_query`, nothing changed; `reply`, what the direct answer says; `unjudged`, nothing that can be judged
-is looked for; `ref`, `rejected`, places of the candidates shown before; `said`, words that reach the models as they were
-said.
+`no_filters`; `same_query`, nothing changed; `reply`, what the direct answer says; `unjudged`, nothing that can be
+judged is looked for; `ref`, `rejected`, places of the candidates shown before; `said`, words that reach the models
+as they were said.
 """
 
 from __future__ import annotations
@@ -27,21 +27,7 @@ CASES = [
 SHOWN = tuple(range(101, 113))  # image ids of the candidates after every search
 # Not right yet, by what is said; each passes once it is, and is then taken from here.
 NOT_YET: set[str] = {
-    "a 6-year-old girl in a pink dress",
-    "a 25-year-old man in a grey coat",
-    "a man of 71 years with a suitcase",
-    "he is white, slim build, in a black jacket",
-    "a woman with a blue face mask and a red coat",
-    "a tartan scarf over a grey coat",
-    "a black evening gown",
-    "a child of about eight in a yellow t-shirt",
     "around half two",
-    "long, black hair and a red coat",
-    "short, dark hair",
-    "long brown hair pulled up in a bun",
-    "dark-coloured trousers and a light-coloured top",
-    "a woman with a clear plastic bag and a backpack",
-    "thin hair and a heavy build",
     "a man walking with a woman in a green dress",
     "a boy in a yellow t-shirt and blue shorts / he was with his mother, she has a red coat",
     "a woman with a red jacket / is the first one wearing glasses?",
@@ -54,7 +40,6 @@ NOT_YET: set[str] = {
     "a man in a blue coat / not the first one",
     "a man in a blue coat / show them in time order",
     "a man in a blue coat / export the results as a report",
-    "a man in a blue jacket / I meant trousers",
     "eine Frau mit roter Jacke",
 }
 

@@ -149,6 +149,10 @@ def _bind_loose(
     if colour == "blond" or (span.text == "ginger"):
         state_colour(bound, "hair", colour, span, span.mode)
         return
+    if span.text in SKIN_COLOURS and _said_of_person(spans, position):
+        bound.unused.append(span.text)
+        bound.note("I do not search by skin colour or origin; “in black” would speak of the clothes.")
+        return
     things_here = any(other.thing is not None or _says_gender(other) for other in spans if other is not span)
     if (thing := meant_by_they(spans, position)) is not None:
         state_colour(bound, thing, colour, span, span.mode)
@@ -177,6 +181,15 @@ def _bind_loose(
         bound.note(f"I took “{span.text}” as the colour of the top.")
 
 
+def _said_of_person(spans: list[Span], position: int) -> bool:
+    """ "He is white", "the man was black": not of the clothes."""
+    if position < 2 or spans[position - 1].text not in ("is", "was", "are", "were"):
+        return False
+    subject = spans[position - 2]
+    attribute = subject.entry.attribute
+    return subject.role == "person" or (attribute is not None and attribute.kind == "gender")
+
+
 def _says_gender(span: Span) -> bool:
     attribute = span.entry.attribute
     return (
@@ -203,8 +216,15 @@ def _shades(spans: list[Span], bound: Bound) -> None:
         if span.role != "shade" or position + 1 >= len(spans):
             continue
         following = spans[position + 1]
+        noun = spans[position + 2] if position + 2 < len(spans) else None
         if following.role == "colour":
             span.used = True
+        elif (
+            following.text in ("coloured", "colored") and noun is not None and noun.thing and span.mode == "+"
+        ):
+            if noun.role == "group":  # else the thing's own words hold it
+                span.used = True
+                bound.alternatives.append(f"{span.text}-{following.text} {noun.text}")
         elif span.text in ("dark", "darker") and (following.thing in COLOUR_OF):
             span.used = True
             thing = following.thing or "upper"
@@ -235,8 +255,14 @@ def _looks_of_hair(spans: list[Span], bound: Bound) -> None:
 
 def _adjectives_before(spans: list[Span], position: int) -> list[Span]:
     adjectives: list[Span] = []
-    for span in reversed(spans[:position]):
-        if span.role not in ("colour", "shade", "word", "attribute") and span.text not in ("and", *STYLES):
+    for at in reversed(range(position)):
+        span = spans[at]
+        if span.thing is not None or (span.text == "," and (at == 0 or spans[at - 1].text not in STYLES)):
+            break
+        listed = span.text == "," and bool(adjectives)  # "long, black hair"
+        if not (
+            listed or span.role in ("colour", "shade", "word", "attribute") or span.text in ("and", *STYLES)
+        ):
             break
         adjectives.append(span)
         if span.text in STYLES:

@@ -173,6 +173,8 @@ def _entries() -> dict[tuple[str, ...], Entry]:
         ("back", BACK),
     ):
         entries.update({split(phrase): Entry(role) for phrase in listed.split("|")})
+    for compound in words.COMPOUNDS:
+        entries.setdefault(split(compound), Entry("word"))
     entries.update({(word,): Entry("number") for word in words.NUMBER_WORDS})
     entries[("how", "old")] = entries[("how", "heavy")] = Entry("function")
     for twice in ("not without", "never without", "nothing but", "nothing except"):

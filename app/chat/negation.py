@@ -91,6 +91,8 @@ def assign_modes(spans: list[Span]) -> None:
             if kept is not None:
                 mode, trigger, since = "+" if kept else "x", span.text, 0
                 continue
+        if span.text == "clear" and position > 0 and spans[position - 1].text in _ARTICLES:
+            span.entry = Entry("word")  # "a clear plastic bag"
         if span.text == "hide" and position > 0 and spans[position - 1].text == "to":
             span.entry = Entry("function")
         if mode == "-" and since and span.text in ("on", "across") and _is_place(spans, position):

@@ -82,7 +82,15 @@ def collect(spans: Sequence[Span], bound: Bound, state: SearchState) -> Collecte
 
 
 def _state(collected: Collected, attribute: Attribute, mode: str) -> None:
-    if mode == "+":
+    done_up = collected.wanted.get("hair")
+    if (
+        mode == "+"
+        and attribute.kind == "hair"
+        and done_up is not None
+        and done_up.value in ("bun", "ponytail")
+    ):
+        collected.extra.append(f"{attribute.value} hair")  # "long hair pulled up in a bun"
+    elif mode == "+":
         collected.wanted[attribute.kind] = attribute
     elif mode == "-":
         collected.unwanted.append(attribute)
@@ -96,6 +104,9 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
     assert attribute is not None
     if attribute.kind in ("age", "build") and _garment_follows(spans, position):
         span.entry = type(span.entry)("word")  # "a heavy coat", "old boots": not the person
+        return
+    if span.text == "thin" and position + 1 < len(spans) and spans[position + 1].text in ("hair", "beard"):
+        span.entry = type(span.entry)("word")
         return
     if attribute.kind == "upper_pattern" and not _pattern_holds(spans, position, bound):
         return
@@ -201,6 +212,9 @@ def _pattern_holds(spans: Sequence[Span], position: int, bound: Bound) -> bool:
             return False
         if other.role not in ("colour", "shade", "word") and other.text not in ("and", "one"):
             break
+    if _of_unknown(spans, position):
+        span.entry = type(span.entry)("word")  # "a tartan scarf"
+        return False
     if span.text not in _VERBS_TOO:
         return True
     before = [other for other in spans[max(0, position - 3) : position] if other.role != "stop"]
@@ -208,6 +222,16 @@ def _pattern_holds(spans: Sequence[Span], position: int, bound: Bound) -> bool:
     if not near:
         span.used = True
     return near
+
+
+def _of_unknown(spans: Sequence[Span], position: int) -> bool:
+    """Whether an unknown noun follows, with colours between at most."""
+    if spans[position].text in ("stripes", "stripe", "dots", "polka dots", "checks", "spots"):
+        return False
+    for other in spans[position + 1 :]:
+        if other.role not in ("colour", "shade"):
+            return other.role == "word"
+    return False
 
 
 def _kind_named(span: Span) -> str | None:

@@ -47,6 +47,23 @@ _ANY_FILTER = phrases(
     "without filters|without any filters|ignore the filters|reset filters|drop all filters"
 )
 _AGO = phrases("last hour|past hour|an hour ago|half an hour ago|just now|right now|a moment ago|recently")
+_WORN = frozenset(
+    (
+        "gown",
+        "gowns",
+        "dress",
+        "dresses",
+        "shirt",
+        "shirts",
+        "coat",
+        "coats",
+        "suit",
+        "suits",
+        "wear",
+        "clothes",
+        "attire",
+    )
+) | {"jacket", "bag", "robe", "cap"}
 _UNITS = ("minutes", "minute", "mins", "min", "hours", "hour")
 
 
@@ -256,6 +273,8 @@ def _part(cursor: TokenCursor, position: int) -> _Bounds | None:
     if phrase is None or (start == position and cursor.text(position - 1) in ("good", "fine", "nice")):
         return None
     end = start + len(phrase.split())
+    if cursor.text(end) in _WORN:  # "an evening gown"
+        return None
     begin, finish = PARTS[phrase]
     if negated:
         begin, finish = finish % 24, begin

@@ -4,6 +4,7 @@ mended.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from app.chat import intents
@@ -18,7 +19,7 @@ from app.chat.person_phrases import read_ages, read_outfits
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
 from app.chat.statements import Collected, Leftovers, collect, leftovers
 from app.chat.time_filter import read_times
-from app.model.vocabulary import KINDS, Attribute, absence, and_list
+from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, absence, and_list
 from gallery_store.crops import Filters
 
 
@@ -57,6 +58,7 @@ def understand(
     collected = collect(spans, bound, state)
     for age in ages:
         collected.wanted.setdefault("age", age)
+    _correct_thing(plain_text, collected, state)
     left = leftovers(spans)
     notes += [*cursor.notes, *bound.notes]
     about_identity = intents.asks_identity(plain_text) or bool(left.names)
@@ -96,6 +98,21 @@ def understand(
         notes=_once(notes),
         question=collected.question,
     )
+
+
+def _correct_thing(plain_text: str, collected: Collected, state: SearchState) -> None:
+    """ "I meant trousers", after a blue jacket: the trousers are blue, and the jacket is taken back. In place."""
+    if not re.match(r"(?:(?:no|sorry|oh|oops|wait|actually) )*i mean(?:t)?\b", plain_text):
+        return
+    things = [kind for kind in collected.wanted if kind in COLOUR_OF]
+    before = next((a.kind for a in reversed(state.wanted) if a.kind in COLOUR_OF), None)
+    if len(things) != 1 or before is None or before == things[0] or set(collected.wanted) != set(things):
+        return
+    colour = state.value(COLOUR_OF[before])
+    kind = COLOUR_OF[things[0]]
+    if colour in KINDS[kind] and state.value(things[0]) is None:
+        collected.wanted[kind] = Attribute(kind, colour)
+    collected.dropped.extend((before, COLOUR_OF[before]))
 
 
 def _without_search(plain_text: str, state: SearchState, asked: str | None) -> ParsedMessage | None:

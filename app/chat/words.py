@@ -157,6 +157,13 @@ PERSONS = frozenset(
     )
 )
 
+# Things outside the vocabulary whose name begins with a word that says nothing by itself.
+COMPOUNDS = phrases(
+    "face mask|face masks|surgical mask|head scarf|head band|head torch|head phones|ear phones|arm band|arm sling|"
+    "arm cast|neck brace|neck scarf|bow tie|back brace|back support|hand fan|hand bell|face paint|face shield|"
+    "body warmer|body armour|leg cast|leg brace|shoulder strap|knee pads|elbow pads|hand truck"
+)
+
 # Of the person's skin or origin: never searched by.
 ORIGINS = frozenset(
     listed(
