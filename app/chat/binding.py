@@ -257,7 +257,7 @@ def _adjectives_before(spans: list[Span], position: int) -> list[Span]:
     adjectives: list[Span] = []
     for at in reversed(range(position)):
         span = spans[at]
-        if span.thing is not None or (span.text == "," and (at == 0 or spans[at - 1].text not in STYLES)):
+        if span.thing is not None:
             break
         listed = span.text == "," and bool(adjectives)  # "long, black hair"
         if not (

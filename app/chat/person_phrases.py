@@ -126,6 +126,8 @@ def _said_of_person(cursor: TokenCursor, position: int) -> bool:
         "probably",
     ):
         before -= 1
+    if cursor.text(before) == ",":  # "a girl, 9, in a dress"
+        return cursor.text(position + 1) == "," and cursor.text(before - 1) in _PEOPLE
     if cursor.text(before) == "of":
         return cursor.text(before - 1) in _PEOPLE
     return cursor.text(before) in ("is", "was", "looks", "looked") and cursor.text(before - 1) in (

@@ -18,6 +18,7 @@ from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, absence, and_list,
 
 MAX_PHRASES = 8
 MAX_LENGTH = 60  # characters of one phrase
+_DONE_UP = frozenset({"bun", "ponytail"})  # of hair that may be called long as well
 _VERBS_TOO = frozenset({"spotted", "checked", "plain", "solid"})  # a pattern only beside a garment
 _NAMED_KINDS = {
     "gender": "gender",
@@ -158,6 +159,8 @@ def _want(
         collected.wanted[attribute.kind] = attribute
         return
     first, second = earlier, attribute
+    if not either and attribute.kind == "hair" and attribute.value in _DONE_UP:
+        first, second = attribute, earlier
     if not either and attribute.kind == "upper" and since and outer(span) > outer(since[-1]):
         first, second = attribute, earlier
     collected.wanted[attribute.kind] = first

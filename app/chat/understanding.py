@@ -22,6 +22,8 @@ from app.chat.time_filter import read_times
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, absence, and_list
 from gallery_store.crops import Filters
 
+_GARMENTS = frozenset({"upper", "lower", "shoes"})  # any of which may have been meant by another
+
 
 def understand(
     text: str,
@@ -105,12 +107,15 @@ def _correct_thing(plain_text: str, collected: Collected, state: SearchState) ->
     if not re.match(r"(?:(?:no|sorry|oh|oops|wait|actually) )*i mean(?:t)?\b", plain_text):
         return
     things = [kind for kind in collected.wanted if kind in COLOUR_OF]
-    before = next((a.kind for a in reversed(state.wanted) if a.kind in COLOUR_OF), None)
-    if len(things) != 1 or before is None or before == things[0] or set(collected.wanted) != set(things):
+    if len(things) != 1 or set(collected.wanted) != set(things) or state.value(things[0]) is not None:
         return
+    worn = things[0] in _GARMENTS
+    alike = [a.kind for a in state.wanted if a.kind in COLOUR_OF and (a.kind in _GARMENTS) == worn]
+    if not alike:
+        return
+    before, kind = alike[-1], COLOUR_OF[things[0]]
     colour = state.value(COLOUR_OF[before])
-    kind = COLOUR_OF[things[0]]
-    if colour in KINDS[kind] and state.value(things[0]) is None:
+    if colour in KINDS[kind]:
         collected.wanted[kind] = Attribute(kind, colour)
     collected.dropped.extend((before, COLOUR_OF[before]))
 
