@@ -154,6 +154,9 @@ def _want(
     since = [other for other in spans[:position] if other.used and other.entry.attribute == earlier]
     between = spans[spans.index(since[-1]) + 1 : position] if since else ()
     corrected = any(other.role in ("corrective", "not") or other.text == "no" for other in between)
+    corrected |= any(other.text in ("to", "into") for other in between) and any(
+        other.text in ("change", "turn", "make") for other in spans[:position]
+    )  # "change the jacket to a coat"
     either = any(other.text == "or" for other in between)
     if corrected:
         collected.wanted[attribute.kind] = attribute
