@@ -102,7 +102,8 @@ def _why_not(labels: dict[str, np.ndarray], relevance: Relevance) -> str:
     }
     if meet:
         pairs = [
-            next(label for label in side.tolist() if _bare_label(label) in meet) for side in (queries, gallery)
+            next(label for label in side.tolist() if _bare_label(label) in meet)
+            for side in (queries, gallery)
         ]
         return told + (
             f"query_ids and gallery_ids write one person in two ways, such as {pairs[0]!r} and {pairs[1]!r}; write "
