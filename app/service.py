@@ -97,6 +97,7 @@ class ChatService:
             days=tuple(self.store.days()),
             today=now.date() if now else self._today or date.min,
             now=now,
+            hours=tuple(self.store.hours()),
         )
 
     def usable(self, photos: Sequence[Path]) -> tuple[list[Path], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, time
 
 import pytest
@@ -199,3 +200,36 @@ def test_any_list_of_named_cameras(names: list[str], style: int):
     joint = (" or ", ", ", " and ", ", or ")[style]
     text = "a man on camera " + joint.join(name.lower() for name in names)
     assert after(text, gallery=NAMED) == Filters(cameras=tuple(names)), text
+
+
+DAYTIME = replace(GALLERY, hours=tuple(range(8, 20)))
+
+
+@pytest.mark.parametrize(
+    ("text", "means", "moved"),
+    [
+        ("around half two", Filters(after=time(14), before=time(15)), "half two” as 14:30"),
+        ("ten to four", Filters(after=time(15, 20), before=time(16, 20)), "ten to four” as 15:50"),
+        ("after 2", Filters(after=time(14)), "2” as 14:00"),
+        ("quarter past five", Filters(after=time(16, 45), before=time(17, 45)), "as 17:15"),
+        ("between 1 and 3", Filters(after=time(13), before=time(15)), "3” as 15:00"),
+        ("between 9 and 5", Filters(after=time(9), before=time(17)), "5” as 17:00"),
+        ("around nine", Filters(after=time(8, 30), before=time(9, 30)), ""),
+        ("after 2:30", Filters(after=time(2, 30)), ""),
+        ("after 02:30", Filters(after=time(2, 30)), ""),
+        ("after 2 am", Filters(after=time(2)), ""),
+        ("from 2 to 4 pm", Filters(after=time(14), before=time(16)), None),
+        ("half nine in the evening", Filters(after=time(21), before=time(22)), ""),
+    ],
+)
+def test_an_hour_is_read_in_the_half_of_the_day_that_has_crops(text: str, means: Filters, moved: str | None):
+    message = understand(text, SearchState(), DAYTIME)
+    assert message.filters == means
+    assert moved is None or any(moved in note for note in message.notes) == bool(moved)
+
+
+def test_without_crops_in_either_half_an_hour_is_what_it_says():
+    night = replace(GALLERY, hours=(22, 23))
+    assert understand("after 2", SearchState(), night).filters == Filters(after=time(2))
+    both = replace(GALLERY, hours=(2, 14))
+    assert understand("after 2", SearchState(), both).filters == Filters(after=time(2))

@@ -134,6 +134,7 @@ def test_filters_agree_with_the_oracle(tmp_path_factory, zone, first, later, ask
             assert found.dtype == np.int64 and found.tolist() == expected
         assert len(store.cameras()) == len({camera_key(c.camera) for c in crops if c.camera})
         assert store.days() == sorted({c.time.astimezone(store.zone).date() for c in crops if c.time})
+        assert store.hours() == sorted({c.time.astimezone(store.zone).hour for c in crops if c.time})
         times = [c.time for c in crops if c.time]
         assert store.time_span() == ((min(times), max(times)) if times else None)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,16 @@ import pytest
 
 from app.chat.conversation import Conversation, answered, direct_answer, say, to_query
 from app.query_json import query_json
-from tests.chat_notation import GALLERY
+from tests import chat_notation
 
 CASES = [
     json.loads(line)
     for line in (Path(__file__).parent / "data" / "language_cases.jsonl").read_text("utf-8").splitlines()
 ]
+GALLERY = replace(chat_notation.GALLERY, hours=tuple(range(7, 21)))  # as the demo gallery
 SHOWN = tuple(range(101, 113))  # image ids of the candidates after every search
 # Not right yet, by what is said; each passes once it is, and is then taken from here.
 NOT_YET: set[str] = {
-    "around half two",
     "a man walking with a woman in a green dress",
     "a boy in a yellow t-shirt and blue shorts / he was with his mother, she has a red coat",
     "a woman with a red jacket / is the first one wearing glasses?",

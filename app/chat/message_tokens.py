@@ -114,10 +114,11 @@ _SKIPPED = frozenset(listed("in on from at the of by to with only just was seen 
 class TokenCursor:
     """Tokens, and which of them a reader has taken. `notes` are sentences for the reply.
 
-    words: the tokens' texts, "" for those that are taken.
+    words: the tokens' texts, "" for those that are taken. hours: of the day, 0..23, in which there are crops at all.
     """
 
     tokens: list[Token]
+    hours: tuple[int, ...] = ()
     taken: list[bool] = field(init=False)
     words: list[str] = field(init=False)
     notes: list[str] = field(default_factory=list)

@@ -27,14 +27,15 @@ MAX_REFERENCES = 12
 
 @dataclass(frozen=True)
 class GalleryFacts:
-    """What the gallery has to choose from: the names of its cameras, its local days, and the local date and, where
-    known, the time now, naive.
+    """What the gallery has to choose from: the names of its cameras, its local days and hours of the day, 0..23, and
+    the local date and, where known, the time now, naive.
     """
 
     cameras: tuple[str, ...] = ()
     days: tuple[date, ...] = ()
     today: date = date.min
     now: datetime | None = None
+    hours: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,7 @@ def read_times(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> 
             continue
         after = after if bounds.after is None else bounds.after
         before = before if bounds.before is None else bounds.before
+        _tell_moved(cursor, bounds)
         cursor.take(bounds.start, bounds.end)
         position = bounds.end
     if cleared:
@@ -116,6 +117,23 @@ def read_times(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> 
         cursor.notes.append("The gallery's crops have no times, so I did not filter by time.")
         return filters
     return _merged(cursor, filters, after, before)
+
+
+def _tell_moved(cursor: TokenCursor, bounds: _Bounds) -> None:
+    """Say which hours were read in the afternoon."""
+    position = bounds.start
+    while position < bounds.end:
+        moment = read_moment(cursor, position)
+        if moment is None or moment.end > bounds.end:
+            position += 1
+            continue
+        if moment.moved:
+            hour, minute = divmod(moment.minutes, 60)
+            said = " ".join(token.raw for token in cursor.tokens[position : moment.end])
+            cursor.notes.append(
+                f"I read “{said}” as {hour:02}:{minute:02}: the gallery has nothing of the hour from {hour - 12:02}:00."
+            )
+        position = moment.end
 
 
 def _counted_back(cursor: TokenCursor, position: int) -> int | None:

@@ -48,7 +48,7 @@ def understand(
         if quick is not None:
             return quick
 
-    cursor = TokenCursor(list(tokens))
+    cursor = TokenCursor(list(tokens), gallery.hours)
     ages = read_ages(cursor)
     filters = read_cameras(cursor, state.filters, gallery)
     filters = read_days(cursor, filters, gallery)
