@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.chat.conversation import Conversation, answered, confirm, reject, say, search_with
+from app.chat.conversation import Conversation, answered, confirm, direct_answer, reject, say, search_with
 from app.chat.labels import with_article
 from app.chat.questions import SENTENCES, asked_in, next_question
 from app.chat.reply import compare_text, fit_of, labels_of, reply, sought
@@ -210,3 +210,37 @@ def test_labels_and_articles():
         "a red jacket", "an orange coat", "jeans", "long hair", "no hat",
     ]  # fmt: skip
     assert sought(talk("not a backpack, no hat").known) == "a person, not a backpack, no hat"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("eine Frau mit roter Jacke", "German"),
+        ("ein Mann ohne Brille", "German"),
+        ("une femme avec un manteau rouge", "French"),
+        ("un hombre con una mochila negra", "Spanish"),
+        ("een vrouw met een rode jas", "Dutch"),
+        ("женщина в красной куртке", "Cyrillic script"),
+        ("穿红色夹克的女人", "CJK script"),
+    ],
+)
+def test_a_language_that_is_not_read_is_named(text, named):
+    before = say(Conversation(), "a woman in a red jacket", GALLERY)
+    after = say(before, text, GALLERY)
+    assert f"That looks like {named}, and I read English alone" in (direct_answer(after) or "")
+    assert after.known == before.known
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a man in a rock band t-shirt",
+        "la",
+        "in the la mode",
+        "a woman named Frau Holle in red",
+        "o, a red coat",
+        "jas",
+    ],
+)
+def test_english_with_a_foreign_word_is_english(text):
+    assert "English alone" not in (direct_answer(say(Conversation(), text, GALLERY)) or "")

@@ -11,6 +11,7 @@ from app.chat import intents
 from app.chat.binding import bind
 from app.chat.camera_filter import camera_words, read_cameras
 from app.chat.day_filter import read_days
+from app.chat.languages import other_language
 from app.chat.lexicon import Span, correct_tokens, spans_of
 from app.chat.message_tokens import MAX_CHARACTERS, TokenCursor, tokenise
 from app.chat.negation import assign_modes
@@ -44,6 +45,12 @@ def understand(
     tokens, corrections = correct_tokens(tokenise(text), protect=camera_words(gallery.cameras))
     plain_text = intents.plain(spans_of(tokens))
     if not with_photo:
+        language = other_language([token.text for token in tokenise(text)])
+        if language is not None:
+            note = (
+                f"That looks like {language}, and I read English alone: say it in English, or drop a photo."
+            )
+            return ParsedMessage(intent="other-language", filters=state.filters, notes=(note,))
         quick = _without_search(plain_text, state, asked)
         if quick is not None:
             return quick
