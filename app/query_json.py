@@ -11,7 +11,7 @@ def query_json(query: Query) -> dict[str, Any]:
     """kind; wanted (kind -> value); unwanted (kind -> values); text; words (kind -> the operator's own); references;
     filters; rejected; confirmed; other_clothes.
 
-    Times of day are "14:00", days "2026-05-12".
+    Times of day are "14:00", days "2026-05-12", moments "2026-05-12T14:00", all in the gallery's zone.
     """
     unwanted: dict[str, list[str]] = {}
     for attribute in query.unwanted:
@@ -33,6 +33,8 @@ def query_json(query: Query) -> dict[str, Any]:
             "days": [day.isoformat() for day in filters.days],
             "after": filters.after.isoformat(timespec="minutes") if filters.after else None,
             "before": filters.before.isoformat(timespec="minutes") if filters.before else None,
+            "since": filters.since.isoformat(timespec="minutes") if filters.since else None,
+            "until": filters.until.isoformat(timespec="minutes") if filters.until else None,
             "tags": list(filters.tags),
         },
         "rejected": sorted(query.rejected),

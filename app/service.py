@@ -105,10 +105,13 @@ class ChatService:
     def facts(self) -> GalleryFacts:
         """What the gallery has to choose from, for the understanding of filters."""
         self.store.refresh()
+        now = None if self._today else datetime.now(self.store.zone).replace(tzinfo=None)
         return GalleryFacts(
             cameras=tuple(self.store.cameras()),
             days=tuple(self.store.days()),
-            today=self._today or datetime.now(self.store.zone).date(),
+            today=now.date() if now else self._today or date.min,
+            now=now,
+            hours=tuple(self.store.hours()),
         )
 
     def usable(self, photos: Sequence[Path]) -> tuple[list[Path], list[str]]:

@@ -38,7 +38,8 @@ class Filters:
 
     cameras: any of them; not_cameras: none of them (both compare by `camera_key`).
     days: local days in the gallery's zone, any of them. after (inclusive) and before (exclusive): local
-    time of day, on every day; after > before wraps over midnight. tags: all of them, case ignored.
+    time of day, on every day; after > before wraps over midnight. since (inclusive) and until (exclusive): local
+    moments, one span over all days between. tags: all of them, case ignored.
     A crop without a camera or a time never passes a filter on it.
     """
 
@@ -47,6 +48,8 @@ class Filters:
     days: tuple[date, ...] = ()
     after: time | None = None
     before: time | None = None
+    since: datetime | None = None
+    until: datetime | None = None
     tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -58,6 +61,9 @@ class Filters:
         for moment in (self.after, self.before):
             if moment is not None and moment.tzinfo is not None:
                 raise ValueError(f"a time of day in Filters is local: give {moment} without a zone")
+        for bound in (self.since, self.until):
+            if bound is not None and bound.tzinfo is not None:
+                raise ValueError(f"a moment in Filters is local: give {bound} without a zone")
 
     @property
     def is_empty(self) -> bool:

@@ -17,6 +17,7 @@ from PIL import Image
 from gallery_store.errors import first_line
 from gallery_store.files import replacing, write_json
 from gallery_store.torchvision_mend import mend_torchvision
+from gallery_store.weights import not_finite
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
@@ -119,6 +120,11 @@ class ClipEncoder(PictureEncoder):
         super().__init__(
             name, version, rules, device
         )  # its lock: fast tokenizers break when two set their padding
+        if names := not_finite(model.named_parameters()):
+            raise EncoderError(
+                f"the CLIP {name} has weights that are not finite numbers ({len(names)}, such as {names[0]}); copy its "
+                "files again"
+            )
         self._model = model.eval().requires_grad_(False)
         self._tokenizer = tokenizer
         self.dim = int(self.encode_texts(["a person"]).shape[1])
@@ -161,7 +167,8 @@ class ClipEncoder(PictureEncoder):
             model = open_clip.create_model(where, device=device, require_pretrained=True)
             tokenizer = open_clip.get_tokenizer(where, **tokenizer_options)
         except Exception as problem:  # each layer below has its own errors
-            raise EncoderError(f"the CLIP folder {folder} cannot be loaded: {problem}") from problem
+            why = " ".join(str(problem).split())[:300]  # torch names what is missing from the second line on
+            raise EncoderError(f"the CLIP folder {folder} cannot be loaded: {why}") from problem
         return cls(model, tokenizer, name, version_of(weights), device)
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -148,6 +149,10 @@ class Index:
             passes &= np.isin(self.days, [clock.day_number(day) for day in filters.days])
         if filters.after is not None or filters.before is not None:
             passes &= self._at_time(filters)
+        if filters.since is not None:
+            passes &= self._since(filters.since)
+        if filters.until is not None:
+            passes &= (self.clocks >= 0) & ~self._since(filters.until)
         for tag in filters.tags:
             passes &= np.isin(self.ids, self.tags.get(tag.casefold(), self.ids[:0]), assume_unique=True)
         if exclude:
@@ -164,6 +169,11 @@ class Index:
         before = known if filters.before is None else self.clocks < clock.us_of_day(filters.before)
         wraps = filters.after is not None and filters.before is not None and filters.after > filters.before
         return known & ((after | before) if wraps else (after & before))
+
+    def _since(self, moment: datetime) -> np.ndarray:
+        """bool (n,): at a local moment or later; False without a time."""
+        day, us = clock.day_number(moment.date()), clock.us_of_day(moment.time())
+        return (self.days > day) | ((self.days == day) & (self.clocks >= us))
 
     def rows_of(self, ids: np.ndarray | list[int]) -> np.ndarray:
         """int64 row numbers of `ids`, in their order; KeyError names the first id that is not there."""

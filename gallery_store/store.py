@@ -107,6 +107,11 @@ class GalleryStore:
         """Local days with at least one crop, ascending."""
         return [clock.day_of(int(day)) for day in np.unique(self._current().days) if day != clock.NO_DAY]
 
+    def hours(self) -> list[int]:
+        """Local hours of the day, 0..23, with at least one crop on any day, ascending."""
+        clocks = self._current().clocks
+        return np.flatnonzero(np.bincount(clocks[clocks >= 0] // 3_600_000_000)).tolist()
+
     def time_span(self) -> tuple[datetime, datetime] | None:
         """First and last time, UTC; None when no crop has a time."""
         times = self._current().times

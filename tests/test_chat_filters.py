@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, time
 
 import pytest
@@ -29,6 +30,8 @@ def after(*messages: str, gallery: GalleryFacts = GALLERY) -> Filters:
         (["camera 3", "only camera 4"], Filters(cameras=("4",))),
         (["camera 3", "also camera 4"], Filters(cameras=("3", "4"))),
         (["camera 3", "and camera 4 too"], Filters(cameras=("3", "4"))),
+        (["cameras 1, 2 and 3", "include camera 4 too"], Filters(cameras=("1", "2", "3", "4"))),
+        (["not cameras 1 and 2", "include camera 1 again"], Filters(not_cameras=("2",))),
         (["cameras 1 to 4", "not camera 2"], Filters(cameras=("1", "3", "4"), not_cameras=("2",))),
         (["camera 5", "not camera 5"], Filters(not_cameras=("5",))),
         (["not camera 5", "camera 5"], Filters(cameras=("5",))),
@@ -141,3 +144,92 @@ def test_in_words():
     assert listed_cameras(("cam1", "cam2", "cam3")) == "cameras 1 to 3"
     assert listed_cameras(("door",)) == "camera door alone"
     assert listed_days((date(2026, 5, 12), date(2026, 5, 11))) == "11 May 2026 and 12 May 2026"
+
+
+NAMED = GalleryFacts(
+    cameras=("Lobby", "Hall 2", "2-B", "192.168.1.20", "1", "2", "3", "Front-Door", "Gate 7.1"),
+    days=(date(2026, 5, 12),),
+    today=date(2026, 5, 12),
+)
+BY_NAME = {
+    # chat-cameras, and its neighbours.
+    "in the lobby or the hall 2": Filters(cameras=("Lobby", "Hall 2")),
+    "only in the lobby or the hall 2": Filters(cameras=("Lobby", "Hall 2")),
+    "camera 2-b": Filters(cameras=("2-B",)),
+    "camera 192.168.1.20": Filters(cameras=("192.168.1.20",)),
+    "camera 2b": Filters(cameras=("2-B",)),
+    "camera 02-B": Filters(cameras=("2-B",)),
+    "at 192.168.1.20 or in the lobby": Filters(cameras=("192.168.1.20", "Lobby")),
+    "on camera lobby, hall 2 and 3": Filters(cameras=("Lobby", "Hall 2", "3")),
+    "cameras 3, 2-b or 192.168.1.20": Filters(cameras=("3", "2-B", "192.168.1.20")),
+    "camera 1, the lobby": Filters(cameras=("1", "Lobby")),
+    "either camera 1 or the lobby": Filters(cameras=("1", "Lobby")),
+    "the lobby camera or the hall 2 camera": Filters(cameras=("Lobby", "Hall 2")),
+    "the first and third camera": Filters(cameras=("1", "3")),
+    "in gate 7.1": Filters(cameras=("Gate 7.1",)),
+    "near the front door": Filters(cameras=("Front-Door",)),
+    "not in the lobby or hall 2": Filters(not_cameras=("Lobby", "Hall 2")),
+    "neither on camera 1 nor 2": Filters(not_cameras=("1", "2")),
+    "not camera 2-b": Filters(not_cameras=("2-B",)),
+    "all cameras but the lobby and hall 2": Filters(not_cameras=("Lobby", "Hall 2")),
+    "everywhere except the lobby": Filters(not_cameras=("Lobby",)),
+    "camera 2": Filters(cameras=("2",)),
+    "camera 1-3": Filters(cameras=("1", "2", "3")),
+    "camera 2 after 14:00": Filters(cameras=("2",), after=time(14)),
+}
+
+
+@pytest.mark.parametrize(("said", "means"), BY_NAME.items(), ids=BY_NAME)
+@pytest.mark.parametrize("frame", ["{}", "a man in a red jacket {}"])
+def test_chat_cameras(said: str, means: Filters, frame: str):
+    message = understand(frame.format(said), SearchState(), NAMED)
+    assert message.filters == means
+    assert not message.text and not message.unused
+
+
+@pytest.mark.parametrize("name", ["2-c", "2c", "10.0.0.7"])
+def test_a_camera_that_is_not_there_is_never_taken_for_another(name: str):
+    message = understand(f"camera {name}", SearchState(), NAMED)
+    assert message.filters.is_empty
+    assert f"There is no camera {name} in this gallery" in message.notes[0]
+    assert "2-B" in message.notes[0] and "192.168.1.20" in message.notes[0]
+
+
+@given(st.lists(st.sampled_from(NAMED.cameras), min_size=1, max_size=5, unique=True), st.integers(0, 3))
+def test_any_list_of_named_cameras(names: list[str], style: int):
+    joint = (" or ", ", ", " and ", ", or ")[style]
+    text = "a man on camera " + joint.join(name.lower() for name in names)
+    assert after(text, gallery=NAMED) == Filters(cameras=tuple(names)), text
+
+
+DAYTIME = replace(GALLERY, hours=tuple(range(8, 20)))
+
+
+@pytest.mark.parametrize(
+    ("text", "means", "moved"),
+    [
+        ("around half two", Filters(after=time(14), before=time(15)), "half two” as 14:30"),
+        ("ten to four", Filters(after=time(15, 20), before=time(16, 20)), "ten to four” as 15:50"),
+        ("after 2", Filters(after=time(14)), "2” as 14:00"),
+        ("quarter past five", Filters(after=time(16, 45), before=time(17, 45)), "as 17:15"),
+        ("between 1 and 3", Filters(after=time(13), before=time(15)), "3” as 15:00"),
+        ("between 9 and 5", Filters(after=time(9), before=time(17)), "5” as 17:00"),
+        ("around nine", Filters(after=time(8, 30), before=time(9, 30)), ""),
+        ("after 2:30", Filters(after=time(2, 30)), ""),
+        ("after 02:30", Filters(after=time(2, 30)), ""),
+        ("after 2 am", Filters(after=time(2)), ""),
+        ("from 2 to 4 pm", Filters(after=time(14), before=time(16)), None),
+        ("half nine in the evening", Filters(after=time(21), before=time(22)), ""),
+    ],
+)
+def test_an_hour_is_read_in_the_half_of_the_day_that_has_crops(text: str, means: Filters, moved: str | None):
+    message = understand(text, SearchState(), DAYTIME)
+    assert message.filters == means
+    assert moved is None or any(moved in note for note in message.notes) == bool(moved)
+
+
+def test_without_crops_in_either_half_an_hour_is_what_it_says():
+    night = replace(GALLERY, hours=(22, 23))
+    assert understand("after 2", SearchState(), night).filters == Filters(after=time(2))
+    both = replace(GALLERY, hours=(2, 14))
+    assert understand("after 2", SearchState(), both).filters == Filters(after=time(2))

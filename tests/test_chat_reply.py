@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.chat.conversation import Conversation, answered, confirm, reject, say, search_with
+from app.chat.conversation import Conversation, answered, confirm, direct_answer, reject, say, search_with
 from app.chat.labels import kind_label, with_article
 from app.chat.questions import SENTENCES, asked_in, next_question
 from app.chat.reply import compare_text, fit_of, labels_of, near_misses, reply, sought
@@ -247,3 +247,37 @@ def test_every_kind_has_a_label():
     assert labels["upper"] == "the kind of top" and labels["bag_colour"] == "the colour of the bag"
     assert labels["hat"] == "the kind of hat" and labels["age"] == "the age"
     assert labels["upper_pattern"] == "the pattern of the top" and labels["hair"] == "the kind of hair"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("eine Frau mit roter Jacke", "German"),
+        ("ein Mann ohne Brille", "German"),
+        ("une femme avec un manteau rouge", "French"),
+        ("un hombre con una mochila negra", "Spanish"),
+        ("een vrouw met een rode jas", "Dutch"),
+        ("женщина в красной куртке", "Cyrillic script"),
+        ("穿红色夹克的女人", "CJK script"),
+    ],
+)
+def test_a_language_that_is_not_read_is_named(text, named):
+    before = say(Conversation(), "a woman in a red jacket", GALLERY)
+    after = say(before, text, GALLERY)
+    assert f"That looks like {named}, and I read English alone" in (direct_answer(after) or "")
+    assert after.known == before.known
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a man in a rock band t-shirt",
+        "la",
+        "in the la mode",
+        "a woman named Frau Holle in red",
+        "o, a red coat",
+        "jas",
+    ],
+)
+def test_english_with_a_foreign_word_is_english(text):
+    assert "English alone" not in (direct_answer(say(Conversation(), text, GALLERY)) or "")

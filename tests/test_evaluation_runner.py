@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -226,3 +227,41 @@ def test_one_of_scores_and_benchmark_is_needed(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["evaluate", "--json"])
     assert "--benchmark" in capsys.readouterr().err
+
+
+BENCH = Path(__file__).parent / "data" / "wild" / "bench-nocam"
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_bench_nocam(clip, capsys, tmp_path, more):
+    asked = [
+        "--benchmark",
+        f"csv:{BENCH / 'onecam.csv'}",
+        "--out",
+        tmp_path / "out",
+        "--rankers",
+        "clip",
+        *more,
+    ]
+    code, out, err = evaluate(capsys, clip, *asked, model="none")
+    assert (code, out) == (3, "")
+    assert "none of the 6 queries could be measured: every gallery picture of a query's person" in err
+    assert "onecam.csv" in err and not (tmp_path / "out" / "result.json").exists()
+
+
+def test_a_benchmark_without_cameras_is_measured(clip, capsys):
+    asked = ["--benchmark", f"csv:{BENCH / 'set.csv'}", "--rankers", "clip", "--json"]
+    code, out, err = evaluate(capsys, clip, *asked, model="none")
+    assert code == 0, err
+    ((figures,),) = ([*of.values()] for of in json.loads(out)["settings"].values())
+    assert figures["queries"] == 6 and figures["queries_without_match"] == 0 and figures["mAP"] > 0
+
+
+def test_a_benchmark_whose_people_never_meet_says_so(clip, capsys, tmp_path):
+    shutil.copytree(BENCH, tmp_path / "b")
+    rows = (BENCH / "set.csv").read_text().splitlines()
+    apart = [row.replace(",p", ",q") if row.endswith("query") else row for row in rows]
+    (tmp_path / "b" / "set.csv").write_text("\n".join(apart))
+    asked = ["--benchmark", f"csv:{tmp_path / 'b' / 'set.csv'}", "--rankers", "clip"]
+    code, out, err = evaluate(capsys, clip, *asked, model="none")
+    assert (code, out) == (3, "") and "no query's person is in the gallery" in err

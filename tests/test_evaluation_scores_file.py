@@ -1,6 +1,7 @@
 """`python -m training evaluate --scores`: figures, and one clear sentence for each kind of bad file."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,3 +129,66 @@ def test_a_damaged_byte_is_seen(tmp_path, capsys):
     path.write_bytes(bytes(data))
     code, _, err = evaluated(path, capsys)
     assert code == 2 and "damaged" in err
+
+
+# Cases from the wild (`scores`), as they were tried.
+WILD = Path(__file__).parent / "data" / "wild" / "scores"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("one_camera", "by the query's own camera, which the protocol leaves out"),
+        ("cams_int_text", "by the query's own camera, which the protocol leaves out"),
+        ("nobody", "no id stands in both query_ids and gallery_ids"),
+        ("ids_zeros", "write one person in two ways, such as '0001' and '1'"),
+        ("trailing_space", "write one person in two ways, such as 'p1 ' and 'p1'"),
+    ],
+)
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_without_a_measurable_query_there_are_no_figures(capsys, name, why, more):
+    code, out, err = evaluated(WILD / f"{name}.npz", capsys, *more)
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert f"{name}.npz: none of the 2 queries could be measured: " in err and why in err
+
+
+def test_the_false_detections_of_a_score_file_are_junk(capsys):
+    code, out, _ = evaluated(WILD / "junk.npz", capsys, "--json")
+    assert code == 0 and json.loads(out)["mAP"] == 1.0
+    code, out, _ = evaluated(WILD / "right.npz", capsys, "--json")
+    assert code == 0 and json.loads(out)["mAP"] == 1.0
+
+
+@pytest.mark.parametrize("false", [-1, -1.0, "-1", b"-1", "-1 "])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_false_detections_change_no_figure_however_they_are_written(tmp_path, capsys, false, order):
+    kind = type(false)
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, 4, 9)
+    arrays = good(scores=rng.random((300, 9)), query_ids=rng.integers(0, 4, 300), gallery_ids=ids)
+    arrays |= {"query_cameras": rng.integers(0, 3, 300), "gallery_cameras": rng.integers(0, 3, 9)}
+    np.savez(tmp_path / "without.npz", **arrays)
+    labels = {
+        name: np.array([kind(n) if kind is not bytes else b"%d" % n for n in arrays[name].tolist()])
+        for name in ("query_ids", "gallery_ids")
+    }
+    more = {
+        "scores": np.asarray(np.insert(arrays["scores"], 4, 2.0, axis=1), order=order),
+        "query_ids": labels["query_ids"],
+        "gallery_ids": np.concatenate(
+            [labels["gallery_ids"][:4], np.array([false]), labels["gallery_ids"][4:]]
+        ),
+        "gallery_cameras": np.insert(arrays["gallery_cameras"], 4, 1),
+    }
+    np.savez(tmp_path / "with.npz", **{**arrays, **more})
+    (_, without, _), (code, with_, err) = (
+        evaluated(tmp_path / f"{name}.npz", capsys, "--json") for name in ("without", "with")
+    )
+    assert code == 0, err
+    assert json.loads(with_) == json.loads(without)
+
+
+def test_a_gallery_of_false_detections_alone_says_so(tmp_path, capsys):
+    np.savez(tmp_path / "s.npz", **good(gallery_ids=np.full(4, -1)))
+    code, _, err = evaluated(tmp_path / "s.npz", capsys)
+    assert code == 3 and "every gallery crop is a false detection (id -1)" in err

@@ -74,6 +74,12 @@ def passes(crop: Crop, filters: Filters, zone: ZoneInfo) -> bool:
                 return False
         elif not (after and before):
             return False
+    if filters.since is not None or filters.until is not None:
+        if crop.time is None:
+            return False
+        wall = crop.time.astimezone(zone).replace(tzinfo=None)
+        if (filters.since and wall < filters.since) or (filters.until and wall >= filters.until):
+            return False
     have = {tag.casefold() for tag in crop.tags}
     return all(tag.casefold() in have for tag in filters.tags)
 
@@ -100,6 +106,8 @@ all_filters = st.builds(
     days=st.lists(st.dates(date(2025, 3, 28), date(2025, 4, 1)), max_size=2).map(tuple),
     after=clock_times,
     before=clock_times,
+    since=st.none() | st.datetimes(datetime(2025, 3, 29), datetime(2025, 3, 31)),
+    until=st.none() | st.datetimes(datetime(2025, 3, 29), datetime(2025, 3, 31)),
     tags=st.lists(st.sampled_from(["junk", "TALL", "strasse", "none"]), max_size=2).map(tuple),
 )
 
@@ -126,6 +134,7 @@ def test_filters_agree_with_the_oracle(tmp_path_factory, zone, first, later, ask
             assert found.dtype == np.int64 and found.tolist() == expected
         assert len(store.cameras()) == len({camera_key(c.camera) for c in crops if c.camera})
         assert store.days() == sorted({c.time.astimezone(store.zone).date() for c in crops if c.time})
+        assert store.hours() == sorted({c.time.astimezone(store.zone).hour for c in crops if c.time})
         times = [c.time for c in crops if c.time]
         assert store.time_span() == ((min(times), max(times)) if times else None)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from app.model.checkpoint import FILE_NAME, Calibration, CheckpointManifest, encoder_key
+from app.model.digests import weight_files
 from app.model.reid_model import ReidModel
 from app.query_json import query_json
 from app.retrieval.query import Query, Reference
@@ -111,6 +112,9 @@ def test_a_trained_adapter_is_served_calibrated_after_it_and_its_figures_are_of_
     tmp_path, root, clip, trained, capsys
 ):
     model = copied(trained, tmp_path / "reid")
+    named = CheckpointManifest.read(model).weights
+    assert named == weight_files(model) and "adapter_model.safetensors" in named  # the trainer wrote them
+    replace(CheckpointManifest.read(model), weights={}).write(model)
     settings = Settings(
         model=str(model), clip=str(clip), gallery=str(tmp_path / "g.db"), data=str(tmp_path), device="cpu"
     )
@@ -134,6 +138,7 @@ def test_a_trained_adapter_is_served_calibrated_after_it_and_its_figures_are_of_
     }
     assert set(printed["kinds"]["image"]["rankers"]) == set(RANKERS)
 
+    assert CheckpointManifest.read(model).weights == named
     capsys.readouterr()
     engine = open_engine(settings)
     assert "not calibrated" not in capsys.readouterr().err

@@ -17,6 +17,7 @@ COMMANDS = {
     "compare": "compare",
     "datasets": "datasets",
     "demo": "demo",
+    "digest": "digest",
     "draw": "draw",
     "evaluate": "evaluate",
     "filter": "datasets",

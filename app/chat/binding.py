@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from app.chat.lexicon import Entry, Span
+from app.chat.lexicon import ALL_BUT, Entry, Span
 from app.chat.pointing import (
     STYLES,
     meant_by_one,
@@ -20,6 +20,7 @@ from app.chat.search_state import SearchState
 from app.chat.words import COLOUR_AS, OUTFITS, SKIN_COLOURS
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, noun_of
 
+_ALL_BUT = frozenset(ALL_BUT.split("|"))
 _HEAD_NOUNS = frozenset({"stripes", "stripe", "dots", "spots", "checks", "polka dots", "polka dot"})
 
 
@@ -90,7 +91,7 @@ def _bind_colour(
     if noun.role == "one":
         noun.used = True
     mode = _mode_of(span, noun)
-    if noun.mode == "-" == mode and noun.role in ("attribute", "group"):
+    if noun.mode == "-" == mode and noun.role in ("attribute", "group") and not _all_but(spans, position):
         noun.used = True  # "not a red jacket": other jackets may stay
         if colour in KINDS[COLOUR_OF[thing]]:
             note = f"There I leave out the colour {span.text} alone, with whatever {noun.text}."
@@ -98,6 +99,11 @@ def _bind_colour(
     if noun.text in OUTFITS:
         bound.note(f"I took “{span.text} {noun.text}” as the colour of the top.")
     state_colour(bound, thing, colour, span, mode, noun.text if noun.role in ("attribute", "group") else None)
+
+
+def _all_but(spans: list[Span], position: int) -> bool:
+    """Whether "anything but" and its like, the nearest such words, exclude what stands at `position`."""
+    return next((span.text in _ALL_BUT for span in reversed(spans[:position]) if span.role == "not"), False)
 
 
 def _mode_of(span: Span, noun: Span) -> str:
@@ -143,6 +149,10 @@ def _bind_loose(
     if colour == "blond" or (span.text == "ginger"):
         state_colour(bound, "hair", colour, span, span.mode)
         return
+    if span.text in SKIN_COLOURS and _said_of_person(spans, position):
+        bound.unused.append(span.text)
+        bound.note("I do not search by skin colour or origin; “in black” would speak of the clothes.")
+        return
     things_here = any(other.thing is not None or _says_gender(other) for other in spans if other is not span)
     if (thing := meant_by_they(spans, position)) is not None:
         state_colour(bound, thing, colour, span, span.mode)
@@ -171,6 +181,15 @@ def _bind_loose(
         bound.note(f"I took “{span.text}” as the colour of the top.")
 
 
+def _said_of_person(spans: list[Span], position: int) -> bool:
+    """ "He is white", "the man was black": not of the clothes."""
+    if position < 2 or spans[position - 1].text not in ("is", "was", "are", "were"):
+        return False
+    subject = spans[position - 2]
+    attribute = subject.entry.attribute
+    return subject.role == "person" or (attribute is not None and attribute.kind == "gender")
+
+
 def _says_gender(span: Span) -> bool:
     attribute = span.entry.attribute
     return (
@@ -197,8 +216,15 @@ def _shades(spans: list[Span], bound: Bound) -> None:
         if span.role != "shade" or position + 1 >= len(spans):
             continue
         following = spans[position + 1]
+        noun = spans[position + 2] if position + 2 < len(spans) else None
         if following.role == "colour":
             span.used = True
+        elif (
+            following.text in ("coloured", "colored") and noun is not None and noun.thing and span.mode == "+"
+        ):
+            if noun.role == "group":  # else the thing's own words hold it
+                span.used = True
+                bound.alternatives.append(f"{span.text}-{following.text} {noun.text}")
         elif span.text in ("dark", "darker") and (following.thing in COLOUR_OF):
             span.used = True
             thing = following.thing or "upper"
@@ -229,8 +255,14 @@ def _looks_of_hair(spans: list[Span], bound: Bound) -> None:
 
 def _adjectives_before(spans: list[Span], position: int) -> list[Span]:
     adjectives: list[Span] = []
-    for span in reversed(spans[:position]):
-        if span.role not in ("colour", "shade", "word", "attribute") and span.text not in ("and", *STYLES):
+    for at in reversed(range(position)):
+        span = spans[at]
+        if span.thing is not None:
+            break
+        listed = span.text == "," and bool(adjectives)  # "long, black hair"
+        if not (
+            listed or span.role in ("colour", "shade", "word", "attribute") or span.text in ("and", *STYLES)
+        ):
             break
         adjectives.append(span)
         if span.text in STYLES:

@@ -17,11 +17,14 @@ _GLUED = re.compile(r"(?:camera|cam|c)0*(\d{1,4})")
 _JOINTS = frozenset({",", "and", "or", "/", "nor"})
 _ALL = frozenset({"any", "all", "every", "each", "whichever", "both", "across"})
 _CLEARING = frozenset({"forget", "remove", "drop", "ignore", "clear", "reset", "delete", "skip", "cancel"})
-_ADDING = frozenset({"also", "plus", "add", "including", "too"})
+_ADDING = frozenset({"also", "plus", "add", "including", "include", "too"})
 _DROP_AFTER = ("does not matter", "do not matter", "is not important", "is irrelevant", "filter off")
 _BUT = frozenset({"except", "but", "excluding", "apart", "other"})
 _WHOLE = frozenset(listed("all every any anything everything everywhere anywhere camera cameras"))
 _BEFORE_NAME = frozenset({"at", "in", "on", "from", "the", "only", "near"})
+_LEADING = frozenset(listed("also on in at from near the either only number"))
+_WITHIN = frozenset({"-", ".", "/", "#"})  # between the parts of a name
+_PART = re.compile(r"[^\W\d_]+|\d+")
 _MAX_RANGE = 50  # cameras in one "camera 2-40", at most
 
 
@@ -53,7 +56,7 @@ def read_cameras(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -
 def _skip_but(cursor: TokenCursor, position: int) -> int:
     """How many words "except", "apart from", "except for camera" take."""
     after = position + 1
-    while cursor.text(after) in ("for", "from", "than", "number", *_NAMES):
+    while cursor.text(after) in ("for", "from", "than", "number", "the", "in", "on", "at", *_NAMES):
         after += 1
     return after - position
 
@@ -63,6 +66,15 @@ def _mention(cursor: TokenCursor, position: int, gallery: GalleryFacts) -> tuple
     camera".
     """
     text = cursor.text(position)
+    if named := _named_at(cursor, position, gallery):
+        name, end = named
+        said = cursor.text(end) in _NAMES
+        if said or (len(camera_key(name)) > 3 and cursor.text(position - 1) in _BEFORE_NAME):
+            names, end = _list(cursor, end + said, gallery, [name])
+            return names, position, end
+        names, end = _list(cursor, end, gallery, [name])
+        alone = all(token.is_stop for token in (*cursor.tokens[:position], *cursor.tokens[end:]))
+        return (names, position, end) if alone and len(camera_key(name)) > 3 else None
     if glued := _GLUED.fullmatch(text):
         names, end = _list(cursor, position + 1, gallery, [glued[1]])
         return names, position, end
@@ -78,18 +90,20 @@ def _mention(cursor: TokenCursor, position: int, gallery: GalleryFacts) -> tuple
         if cursor.longest(position + 1, _DROP_AFTER):
             return [], position, position + 1
         return None
-    ordinal = ORDINALS.get(text) or _ordinal(text)
-    if ordinal is not None and cursor.text(position + 1) in _NAMES:
-        return [str(ordinal)], position, position + 2
-    for name, key in _keys(gallery.cameras):
-        if key.isdigit() or not cursor.stands(position, key):
-            continue
-        end = position + len(key.split())
-        if cursor.text(end) in _NAMES:
-            return [name], position, end + 1
-        if len(key) > 3 and cursor.text(position - 1) in _BEFORE_NAME:
-            return [name], position, end
-    return None
+    ordinals, end = _ordinals(cursor, position)
+    return (ordinals, position, end + 1) if ordinals and cursor.text(end) in _NAMES else None
+
+
+def _ordinals(cursor: TokenCursor, position: int) -> tuple[list[str], int]:
+    """Read "first", "2nd and third" from `position` on; the numbers and one past the last token."""
+    numbers: list[str] = []
+    end = position
+    while (number := ORDINALS.get(cursor.text(position)) or _ordinal(cursor.text(position))) is not None:
+        numbers.append(str(number))
+        position = end = position + 1
+        while cursor.text(position) in _JOINTS | {"the"}:
+            position += 1
+    return numbers, end
 
 
 def _list(
@@ -103,7 +117,7 @@ def _list(
     while True:
         here = position
         if joined:
-            while cursor.text(here) in _JOINTS or (here > position and cursor.text(here) in ("also", "on")):
+            while cursor.text(here) in _JOINTS or (here > position and cursor.text(here) in _LEADING):
                 here += 1
             if here == position and cursor.text(here) not in ("to", "-", "through"):
                 return names, end
@@ -126,6 +140,8 @@ def _list(
             position = end = here + 2
             continue
         more, after = _one(cursor, here, gallery)
+        if more and cursor.text(after) in _NAMES and not more[-1].isdigit():
+            after += 1  # "the lobby camera or the hall camera"
         if (
             not more
             or (joined and not cursor.may_follow(after))
@@ -138,16 +154,50 @@ def _list(
 
 
 def _one(cursor: TokenCursor, position: int, gallery: GalleryFacts) -> tuple[list[str], int]:
-    """The camera, or the cameras of "1/2", at `position`, and one past the last token; no names where there is none."""
-    number = whole_number(cursor.text(position))
-    if number is not None:
-        return [str(number)], position + 1
-    if re.fullmatch(r"\d{1,3}(?:/\d{1,3})+", cursor.text(position)):  # "cameras 1/2"
-        return [str(int(part)) for part in cursor.text(position).split("/")], position + 1
-    for name, key in _keys(gallery.cameras):
-        if cursor.stands(position, key):
-            return [name], position + len(key.split())
+    """The camera, or the cameras of "1/2", at `position`, and one past the last token; no names where there is none.
+
+    What only looks like the name of a camera ("2-c", "10.0.0.7") is one too, so that its absence can be said.
+    """
+    if named := _named_at(cursor, position, gallery):
+        return [named[0]], named[1]
+    text = cursor.text(position)
+    if whole_number(text) is not None:
+        letter = cursor.text(position + 2)
+        if (
+            text.isdigit()
+            and cursor.text(position + 1) == "-"
+            and letter.isalpha()
+            and whole_number(letter) is None
+        ):
+            return [f"{text}-{letter}"], position + 3
+        return [str(whole_number(text))], position + 1
+    if re.fullmatch(r"\d{1,3}(?:/\d{1,3})+", text):  # "cameras 1/2"
+        return [str(int(part)) for part in text.split("/")], position + 1
+    if re.fullmatch(r"\d+[a-z]|\d+(?:\.\d+){2,}", text):
+        return [text], position + 1
     return [], position
+
+
+def _named_at(cursor: TokenCursor, position: int, gallery: GalleryFacts) -> tuple[str, int] | None:
+    """The camera whose name stands at `position` with dots, dashes or nothing between its parts, the longest that
+    does, and one past the last token; None for a mere number."""
+    best: tuple[str, int] | None = None
+    for name, parts in _parts(gallery.cameras):
+        here, left = position, list(parts)
+        while left and here < len(cursor.tokens):
+            own = _PART.findall(cursor.text(here))
+            if own and [_plain(part) for part in own] == left[: len(own)]:
+                left = left[len(own) :]
+            elif left == list(parts) or cursor.text(here) not in _WITHIN:
+                break
+            here += 1
+        if not left and (best is None or here > best[1]):
+            best = name, here
+    return best
+
+
+def _plain(part: str) -> str:
+    return (part.lstrip("0") or "0") if part.isdigit() else part
 
 
 def _ordinal(text: str) -> int | None:
@@ -156,15 +206,15 @@ def _ordinal(text: str) -> int | None:
 
 
 @lru_cache(maxsize=8)
-def _keys(cameras: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """(name, how it is said) of each camera that can be said, the longest first."""
-    keys = [(name, " ".join(camera_key(name).split())) for name in cameras]
-    return tuple(sorted((row for row in keys if row[1]), key=lambda row: -len(row[1])))
+def _parts(cameras: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """(name, its words and numbers) of each camera that is more than a number."""
+    rows = [(name, tuple(_plain(part) for part in _PART.findall(camera_key(name)))) for name in cameras]
+    return tuple((name, parts) for name, parts in rows if parts and not camera_key(name).isdigit())
 
 
 def camera_words(cameras: tuple[str, ...]) -> frozenset[str]:
     """Every word of the cameras' names."""
-    return frozenset(word for _, key in _keys(cameras) for word in key.split())
+    return frozenset(word for name in cameras for word in camera_key(name).split())
 
 
 def _change(
@@ -215,7 +265,8 @@ def _change(
         return replace(
             filters, cameras=kept, not_cameras=tuple(dict.fromkeys((*filters.not_cameras, *in_gallery)))
         )
-    cameras = tuple(dict.fromkeys((*(filters.cameras if adds else ()), *in_gallery)))
+    lifted = adds and not filters.cameras and bool(set(in_gallery) & set(filters.not_cameras))
+    cameras = tuple(dict.fromkeys((*(filters.cameras if adds else ()), *(() if lifted else in_gallery))))
     return replace(
         filters,
         cameras=cameras,

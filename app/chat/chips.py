@@ -6,7 +6,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from app.chat.labels import camera_label, day_label, excluded_label, thing_label, things_in, time_label
+from app.chat.labels import (
+    camera_label,
+    day_label,
+    excluded_label,
+    span_label,
+    thing_label,
+    things_in,
+    time_label,
+)
 from app.chat.search_state import SearchState
 from app.model.vocabulary import Attribute, is_absent, kinds_of
 from app.retrieval.query import Reference
@@ -103,6 +111,8 @@ def _filters(state: SearchState) -> list[tuple[str, str, SearchState]]:
     for day in filters.days:
         rest_days = tuple(other for other in filters.days if other != day)
         rows.append((f"filter:day={day.isoformat()}", day_label(day), replace(filters, days=rest_days)))
+    if span_label(filters):
+        rows.append(("filter:span", span_label(filters), replace(filters, since=None, until=None)))
     if time_label(filters):
         rows.append(("filter:time", time_label(filters), replace(filters, after=None, before=None)))
     for tag in filters.tags:

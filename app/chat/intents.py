@@ -164,6 +164,8 @@ def direct_answer_to(understood: ParsedMessage, after: SearchState, gallery: Gal
         return _help(gallery)
     if intent == "off-topic":
         return f"I can only look for people among the crops of the gallery. Describe one, such as {_EXAMPLE}."
+    if intent == "other-language":
+        return " ".join(understood.notes)
     return _nothing(understood, after) + mended
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, time, timedelta
 
 from app.chat.words import MONTHS
 from app.model.vocabulary import (
@@ -68,12 +69,19 @@ def excluded_label(attribute: Attribute) -> str:
 
 def camera_label(name: str) -> str:
     """ "camera 3", "camera entrance"."""
-    return f"camera {camera_key(name)}"
+    return f"camera {_bare_name(name)}"
+
+
+def _bare_name(name: str) -> str:
+    """A camera as it compares, but with the dots and dashes of its own name: "2-B", "192.168.1.20"."""
+    key = camera_key(name)
+    own = re.sub(r"^\W*(?:camera|cam)\b\W*", "", name, flags=re.IGNORECASE).strip()
+    return own if " " in key and re.search(r"\d", own) and re.search(r"[^\w\s]", own) else key
 
 
 def listed_cameras(cameras: tuple[str, ...]) -> str:
     """The gallery's cameras in few words: "cameras 1 to 6", "cameras door and yard"."""
-    keys = [camera_key(name) for name in cameras]
+    keys = [_bare_name(name) for name in cameras]
     numbers = sorted(int(key) for key in keys if key.isdigit())
     if len(numbers) == len(keys) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
         return f"cameras {numbers[0]} to {numbers[-1]}"
@@ -107,6 +115,25 @@ def time_label(filters: Filters) -> str:
     return f"before {before:%H:%M}" if before is not None else ""
 
 
+def span_label(filters: Filters) -> str:
+    """ "since 13 May 2026", "before 12 May 2026", "12 May 2026 to 14 May 2026", the last day being a whole one, "13 May
+    2026 14:00 to 14 May 2026 14:10"; "" without a span.
+    """
+    since, until = filters.since, filters.until
+    if since is not None and until is not None:
+        last = until - timedelta(days=1)
+        if since.time() == until.time() == time():
+            return day_label(since) if since == last else f"{day_label(since)} to {day_label(last)}"
+        return f"{_moment(since)} to {_moment(until)}"
+    if since is not None:
+        return f"since {_moment(since)}"
+    return f"before {_moment(until)}" if until is not None else ""
+
+
+def _moment(moment: datetime) -> str:
+    return day_label(moment) + (f" {moment:%H:%M}" if moment.time() != time() else "")
+
+
 def filters_in_words(filters: Filters) -> str:
     """What a crop must satisfy, as one phrase: "on camera 3, on 12 May 2026, after 14:00"; "" where everything
     passes.
@@ -118,6 +145,9 @@ def filters_in_words(filters: Filters) -> str:
         parts.append(f"not on {_cameras(filters.not_cameras)}")
     if filters.days:
         parts.append(f"on {listed_days(filters.days)}")
+    if label := span_label(filters):
+        two = filters.since is not None and filters.until is not None
+        parts.append(f"from {label}" if " to " in label else f"on {label}" if two else label)
     if time_label(filters):
         both = filters.after is not None and filters.before is not None
         parts.append(f"from {time_label(filters)}" if both else time_label(filters))
@@ -129,4 +159,4 @@ def filters_in_words(filters: Filters) -> str:
 def _cameras(names: tuple[str, ...]) -> str:
     if len(names) == 1:
         return camera_label(names[0])
-    return f"cameras {and_list([camera_key(name) for name in names])}"
+    return f"cameras {and_list([_bare_name(name) for name in names])}"

@@ -14,7 +14,43 @@ from app.model.vocabulary import Attribute, PhraseTable
 
 NOT = (
     "without|no|not|never|lacks|lacking|minus|nor|neither|excluding|exclude|excludes|except|none of|"
-    "free of|hates"
+    "free of|hates|non|nobody|no one|nobody with|none with|none in|none wearing|hide|hide all|hide the ones|filter out|"
+    "weed out|rule out|screen out|do not show|do not want|do not include|do not think|did not think|do not believe|"
+    "did not believe|do not suppose|doubt|doubt if|doubt whether|doubt that"
+)
+# What is named after these is left out as a whole, a red jacket by its colour and by being a jacket.
+ALL_BUT = (
+    "anything but|anyone but|anybody but|everyone but|everybody but|everything but|all but|any but|anything except|"
+    "anyone except|anybody except|everyone except|everybody except|everything except|all except|anything other than|"
+    "anyone other than|other than|different from|anything apart from|everyone apart from|everything apart from|"
+    "apart from|aside from|except for|save for|but for|anything bar|everyone bar"
+)
+# Orders to leave people out of the list, whoever they are.
+HIDING = tuple(
+    f"{verb} {who}"
+    for verb in (
+        "hide",
+        "remove",
+        "skip",
+        "drop",
+        "leave out",
+        "ignore",
+        "exclude",
+        "discard",
+        "take out",
+        "get rid of",
+    )
+    for who in (
+        "anyone",
+        "anybody",
+        "people",
+        "everyone",
+        "everybody",
+        "those",
+        "persons",
+        "the ones",
+        "all those",
+    )
 )
 DROP = (
     "forget|forget about|ignore|drop|remove|skip|no longer|never mind|never mind about|nevermind|"
@@ -23,7 +59,13 @@ DROP = (
     "do not know if|do not know whether|do not know about|do not know|can not remember|do not remember|"
     "leave out|leave off|scrap|delete|disregard|instead of|rather than|any|whatever|whichever|take away|"
     "cancel|clear|stop looking for|not necessarily|no matter|regardless of|does not matter if|undo the|"
-    "strike|lose the|may or may not|might or might not|replace|swap|switch|exchange"
+    "strike|lose the|may or may not|might or might not|replace|swap|switch|exchange|"
+    "took off|take off|takes off|taken off|taking off|removed|dumped|ditched|discarded|shed|threw away|thrown away|"
+    "threw off|got rid of|put away|put down|gave away|handed over|lost his|lost her|lost their|lost the|dropped his|"
+    "dropped her|dropped their|dropped the|do not recall|can not recall|did not notice|no idea|no idea about|"
+    "no idea if|no idea what|no idea which|no idea whether|no clue|no clue about|no clue if|no clue what|no clue which|"
+    "not a clue|no memory of|no recollection of|not sure what|not sure which|do not know what|do not know which|"
+    "can not say what|can not say if|can not tell if|can not tell what|could not see if|could not see what"
 )
 DROP_AFTER = (
     "does not matter|do not matter|did not matter|not matter|is not important|are not important|"
@@ -124,15 +166,19 @@ def _entries() -> dict[tuple[str, ...], Entry]:
         if entries[split(word)].role == "function":
             entries[split(word)] = Entry("attribute", attribute)
     for role, listed in (
-        ("not", NOT),
+        ("not", f"{NOT}|{ALL_BUT}|{'|'.join(HIDING)}"),
         ("drop", DROP),
         ("drop-after", DROP_AFTER),
         ("corrective", CORRECTIVE),
         ("back", BACK),
     ):
         entries.update({split(phrase): Entry(role) for phrase in listed.split("|")})
+    for compound in words.COMPOUNDS:
+        entries.setdefault(split(compound), Entry("word"))
     entries.update({(word,): Entry("number") for word in words.NUMBER_WORDS})
     entries[("how", "old")] = entries[("how", "heavy")] = Entry("function")
+    for twice in ("not without", "never without", "nothing but", "nothing except"):
+        entries[split(twice)] = Entry("function")
     entries[("one",)] = entries[("ones",)] = Entry("one")
     return entries
 

@@ -40,6 +40,9 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
         (r"\b([ap])\.\s?m\b\.?", r"\1m"),
+        (r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::\d\d(?:\.\d+)?)?\b", r"\1 \2"),  # as a manifest writes it
+        (r"\b((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\b", r"\1-\2-\3"),
+        (r"\b(\d{1,2})-(\d{1,2})-(\d{4})\b", r"\1/\2/\3"),
         (r"\bo'\s?clock\b", "oclock"),
         (r"\bw/o\b", "without"),
         (r"\bw/", "with "),
@@ -102,7 +105,7 @@ _FOLLOW = frozenset(
     )
 )
 _NEGATING = frozenset(
-    {"not", "no", "except", "exclude", "excluding", "without", "never", "but", "outside", "nor"}
+    {"not", "no", "except", "exclude", "excluding", "without", "never", "but", "outside", "nor", "neither"}
 )
 _SKIPPED = frozenset(listed("in on from at the of by to with only just was seen during any for"))
 
@@ -111,10 +114,11 @@ _SKIPPED = frozenset(listed("in on from at the of by to with only just was seen 
 class TokenCursor:
     """Tokens, and which of them a reader has taken. `notes` are sentences for the reply.
 
-    words: the tokens' texts, "" for those that are taken.
+    words: the tokens' texts, "" for those that are taken. hours: of the day, 0..23, in which there are crops at all.
     """
 
     tokens: list[Token]
+    hours: tuple[int, ...] = ()
     taken: list[bool] = field(init=False)
     words: list[str] = field(init=False)
     notes: list[str] = field(default_factory=list)

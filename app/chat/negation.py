@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.chat.lexicon import Entry, Span
-from app.chat.words import listed
+from app.chat.lexicon import ALL_BUT, Entry, Span
+from app.chat.words import PRONOUNS, listed
 
 _STATES = frozenset(
     listed(
@@ -28,6 +28,49 @@ _OPENERS = frozenset(
 _CONTENT = frozenset({"attribute", "group", "colour", "shade", "word", "origin", "unjudged"})
 
 
+_EXCEPTING = frozenset({"but", *ALL_BUT.split("|"), "except"})
+_WHOLLY = frozenset({"all", "completely", "entirely", "fully", "totally", "everything", "whole"})
+_DOUBTS = frozenset(
+    f"{verb}{joint}"
+    for verb in (
+        "do not think",
+        "did not think",
+        "do not believe",
+        "did not believe",
+        "do not suppose",
+        "doubt",
+        "do not recall",
+        "can not recall",
+        "do not remember",
+        "can not remember",
+        "no idea",
+        "no clue",
+    )
+    for joint in ("", " if", " whether", " that")
+)
+_HIDING = frozenset(
+    (
+        "hide",
+        "hide all",
+        "exclude",
+        "excludes",
+        "excluding",
+        "filter out",
+        "weed out",
+        "rule out",
+        "screen out",
+        "do not show",
+        "do not want",
+        "do not include",
+        *ALL_BUT.split("|"),
+    )
+)
+_OFF = frozenset({"off", "away", "behind"})
+_PARTING = frozenset(
+    listed("took take takes taking taken left leave leaving leaves threw throw thrown put had")
+)
+
+
 def assign_modes(spans: list[Span]) -> None:
     """Set `mode` of each span: "+" stated, "-" excluded, "x" taken back. In place.
 
@@ -36,6 +79,24 @@ def assign_modes(spans: list[Span]) -> None:
     """
     mode, trigger, since = "+", "", 0
     for position, span in enumerate(spans):
+        if span.text in _OFF and _parted(spans, position):
+            continue
+        if mode == "x" and trigger == "any" and span.text in _EXCEPTING:
+            for other in spans[:position]:  # "any jacket but a red one"
+                other.mode = "+" if other.mode == "x" and other.thing is not None else other.mode
+            mode, trigger, since = "-", span.text, 0
+            continue
+        if span.text in _EXCEPTING and span.role == "not":
+            kept = _is_exception(spans, position)
+            if kept is not None:
+                mode, trigger, since = "+" if kept else "x", span.text, 0
+                continue
+        if span.text == "clear" and position > 0 and spans[position - 1].text in _ARTICLES:
+            span.entry = Entry("word")  # "a clear plastic bag"
+        if span.text == "hide" and position > 0 and spans[position - 1].text == "to":
+            span.entry = Entry("function")
+        if mode == "-" and since and span.text in ("on", "across") and _is_place(spans, position):
+            mode = "+"  # "no logo on the shirt": there is a shirt
         if span.role in ("not", "drop"):
             if span.role == "not" and _is_discourse(spans, position):
                 span.entry = Entry("corrective")
@@ -50,8 +111,11 @@ def assign_modes(spans: list[Span]) -> None:
         span.mode = mode
         if span.role == "colour" and position > 0 and spans[position - 1].text in ("from", "change"):
             span.mode = "x"  # "change it from red to blue", "change red to blue"
-        if mode != "+" and span.role in _CONTENT:
-            since += 1
+        if mode != "+" and span.role in _CONTENT and span.text not in PRONOUNS:
+            if trigger in _DOUBTS and _is_subject(spans, position):
+                span.mode = "+"  # "I don't think the man had a beard"
+            else:
+                since += 1
         if span.role == "drop-after":
             _take_back(spans, position)
 
@@ -65,7 +129,7 @@ def _ends(spans: list[Span], position: int, mode: str, trigger: str, since: int)
         return span.text != "," or not _listed(spans, position)
     if span.role == "corrective" and since:
         return True
-    if span.text in _ENDS:
+    if span.text in _ENDS or (trigger == "non" and since):
         return True
     if mode == "-" and since and spans[position - 1].thing is not None and span.role in _CONTENT:
         return True  # "no backpack white shoes": nothing joins the second to the first
@@ -84,8 +148,24 @@ def _ends(spans: list[Span], position: int, mode: str, trigger: str, since: int)
         if following.role in ("colour", "shade"):
             return True
         return trigger != "without" and mode == "-" and following.text in _ARTICLES
+    if trigger in _HIDING and since and span.text.split()[0] in _STATES and _hides_some(spans, position):
+        return False
     # "no hat with glasses", "not a jacket in red": a new statement only once something was excluded
     return bool(since) and span.text.split()[0] in _STATES
+
+
+def _hides_some(spans: list[Span], position: int) -> bool:
+    """ "Hide women with hats": hats are what is left out, not women. In place."""
+    excluded = position
+    while excluded > 0 and (spans[excluded - 1].mode == "-" or spans[excluded - 1].role == "function"):
+        excluded -= 1
+    content = [span for span in spans[excluded:position] if span.role in _CONTENT]
+    if all(span.entry.attribute is not None and span.entry.attribute.kind == "gender" for span in content):
+        for person in content:
+            person.entry = Entry("person")
+        return True
+    following = spans[position + 1 : position + 3]  # "exclude the jacket with stripes"
+    return any(span.entry.attribute is not None and span.thing is None for span in following)
 
 
 def _listed(spans: list[Span], comma: int) -> bool:
@@ -113,6 +193,70 @@ def _is_discourse(spans: list[Span], position: int) -> bool:
     if following is None or following.role in ("stop", "corrective", "back"):
         return True
     return opens and (following.text.split()[0] in _OPENERS or following.role == "not")
+
+
+def _parted(spans: list[Span], position: int) -> bool:
+    """ "Took his hat off", "left the bag behind", "with her jacket off": takes the thing before it back. In place."""
+    if position == 0 or spans[position - 1].thing is None:
+        return False
+    clause = position
+    while clause > 0 and spans[clause - 1].role != "stop":
+        clause -= 1
+    following = _next(spans, position)
+    ends = following is None or following.role == "stop" or following.text == "and"
+    if not (
+        any(span.text in _PARTING for span in spans[clause:position])
+        or (ends and spans[position].text == "off")
+    ):
+        return False
+    spans[position].entry = Entry("function")
+    at = position - 1
+    while at >= clause and spans[at].role in _CONTENT:
+        spans[at].mode = "x"
+        at -= 1
+    return True
+
+
+def _is_subject(spans: list[Span], position: int) -> bool:
+    """Whether a person of whom something is said stands at `position`: "the man had", "the woman was wearing"."""
+    attribute = spans[position].entry.attribute
+    if spans[position].role != "person" and (attribute is None or attribute.kind != "gender"):
+        return False
+    for span in spans[position + 1 :]:
+        if span.role != "function":
+            return False
+        if span.text in _STATES:
+            return True
+    return False
+
+
+def _is_exception(spans: list[Span], position: int) -> bool | None:
+    """ "All in black, except for brown boots": True for what has a colour of its own, and is there in it; False for
+    "except the shoes", which says nothing of them. None where nothing was said of the whole."""
+    whole = any(span.text in _WHOLLY for span in spans[:position])
+    coloured = any(span.role == "colour" and span.mode == "+" for span in spans[:position])
+    if not (whole and coloured):
+        return None
+    own = False
+    for span in spans[position + 1 :]:
+        if span.role == "stop":
+            break
+        own |= span.role == "colour"
+        if span.thing is not None or span.role == "word":
+            return own
+    return None
+
+
+def _is_place(spans: list[Span], position: int) -> bool:
+    """Whether a garment or a person follows: "on the shirt", "on the man"."""
+    for span in spans[position + 1 :]:
+        if span.thing is not None or (
+            span.entry.attribute is not None and span.entry.attribute.kind == "gender"
+        ):
+            return span.text not in PRONOUNS
+        if span.text not in _ARTICLES and span.role not in ("colour", "shade"):
+            return False
+    return False
 
 
 def _take_back(spans: list[Span], position: int) -> None:

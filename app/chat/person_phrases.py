@@ -17,6 +17,12 @@ _TENS = {
     word: 10 * tens for tens, word in enumerate(listed("thirty forty fifty sixty seventy eighty"), start=3)
 }
 _TENS["twenty"] = 20
+_YEARS = ("years", "year", "yrs", "yr")
+_PEOPLE = frozenset(
+    listed(
+        "child kid boy girl toddler man woman male female lady guy person teenager teen lad lass youth youngster"
+    )
+)
 _LEADING = frozenset(
     listed(
         """
@@ -71,17 +77,31 @@ def _years(cursor: TokenCursor, position: int) -> tuple[int | None, int]:
     if number is None or not 0 < number < 110:
         return None, position
     after = position + 1
+    if text in _TENS and 0 < (unit := whole_number(cursor.text(after)) or 0) < 10:  # "twenty-five"
+        number, after = number + unit, after + 1
+    if cursor.text(after) == "-" and cursor.text(after + 1) in (*_YEARS, "something"):  # "6-year-old"
+        after += 1
+    if cursor.text(after) == "something":
+        return number + 5, after + 1
+    if cursor.text(after) in ("month", "months") and cursor.text(after + 1) == "old":
+        return 1, after + 2
+    if cursor.text(after) == "yo" or cursor.stands(after, "y / o"):
+        return number, after + (1 if cursor.text(after) == "yo" else 3)
     if cursor.text(after) in ("to", "-", "or", "and"):
         upper = whole_number(cursor.text(after + 1))
         if upper is not None and number < upper < 110:
             middle = (number + upper) // 2
-            if cursor.text(after + 2) in ("years", "year", "yrs"):
+            if cursor.text(after + 2) in _YEARS:
                 return middle, after + (4 if cursor.text(after + 3) in ("old", "of") else 3)
-    if cursor.text(after) in ("years", "year", "yrs", "yr"):
-        if cursor.text(after + 1) == "old":
+    if cursor.text(after) in _YEARS:
+        if cursor.text(after + 1) in ("old", "olds"):
             return number, after + 2
         if cursor.stands(after + 1, "of age"):
             return number, after + 3
+        if cursor.text(position - 1) == "of":  # "a man of 71 years"
+            return number, after + 1
+    if cursor.may_follow(after) and _said_of_person(cursor, position):
+        return number, after
     if cursor.text(position - 1) in ("aged", "age") or cursor.text(position - 2) in ("aged", "age"):
         return number, after
     if (
@@ -91,6 +111,29 @@ def _years(cursor: TokenCursor, position: int) -> tuple[int | None, int]:
     ):
         return number, after
     return None, position
+
+
+def _said_of_person(cursor: TokenCursor, position: int) -> bool:
+    """Whether a bare number is an age: "a child of about eight", "she is 25"."""
+    before = position - 1
+    while cursor.text(before) in (
+        "about",
+        "around",
+        "roughly",
+        "maybe",
+        "perhaps",
+        "approximately",
+        "probably",
+    ):
+        before -= 1
+    if cursor.text(before) == ",":  # "a girl, 9, in a dress"
+        return cursor.text(position + 1) == "," and cursor.text(before - 1) in _PEOPLE
+    if cursor.text(before) == "of":
+        return cursor.text(before - 1) in _PEOPLE
+    return cursor.text(before) in ("is", "was", "looks", "looked") and cursor.text(before - 1) in (
+        "he",
+        "she",
+    )
 
 
 _CLOTHES = r"(?:clothes|clothing|outfits?|garments)"

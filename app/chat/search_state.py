@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,13 +27,15 @@ MAX_REFERENCES = 12
 
 @dataclass(frozen=True)
 class GalleryFacts:
-    """What the gallery has to choose from: the names of its cameras, its local days, and the local date
-    now.
+    """What the gallery has to choose from: the names of its cameras, its local days and hours of the day, 0..23, and
+    the local date and, where known, the time now, naive.
     """
 
     cameras: tuple[str, ...] = ()
     days: tuple[date, ...] = ()
     today: date = date.min
+    now: datetime | None = None
+    hours: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class ParsedMessage:
     """What one message says.
 
     intent: "search", or one that is answered without a search: "empty", "greeting", "thanks", "yes", "no",
-    "help", "identity", "off-topic", "not-this-one", "undo"; "reset" clears everything.
+    "help", "identity", "off-topic", "other-language", "not-this-one", "undo"; "reset" clears everything.
     wanted, unwanted: what it states of the person; dropped: kinds it takes back ("forget the hat": "hat").
     dropped_values: single values it takes back ("no longer the backpack"). freed: kinds whose exclusion it
     lifts without naming a value ("with a bag"). text: phrases outside the vocabulary, passed on as free

@@ -18,6 +18,7 @@ from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, absence, and_list,
 
 MAX_PHRASES = 8
 MAX_LENGTH = 60  # characters of one phrase
+_DONE_UP = frozenset({"bun", "ponytail"})  # of hair that may be called long as well
 _VERBS_TOO = frozenset({"spotted", "checked", "plain", "solid"})  # a pattern only beside a garment
 _NAMED_KINDS = {
     "gender": "gender",
@@ -82,7 +83,15 @@ def collect(spans: Sequence[Span], bound: Bound, state: SearchState) -> Collecte
 
 
 def _state(collected: Collected, attribute: Attribute, mode: str) -> None:
-    if mode == "+":
+    done_up = collected.wanted.get("hair")
+    if (
+        mode == "+"
+        and attribute.kind == "hair"
+        and done_up is not None
+        and done_up.value in ("bun", "ponytail")
+    ):
+        collected.extra.append(f"{attribute.value} hair")  # "long hair pulled up in a bun"
+    elif mode == "+":
         collected.wanted[attribute.kind] = attribute
     elif mode == "-":
         collected.unwanted.append(attribute)
@@ -96,6 +105,9 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
     assert attribute is not None
     if attribute.kind in ("age", "build") and _garment_follows(spans, position):
         span.entry = type(span.entry)("word")  # "a heavy coat", "old boots": not the person
+        return
+    if span.text == "thin" and position + 1 < len(spans) and spans[position + 1].text in ("hair", "beard"):
+        span.entry = type(span.entry)("word")
         return
     if attribute.kind == "upper_pattern" and not _pattern_holds(spans, position, bound):
         return
@@ -142,11 +154,16 @@ def _want(
     since = [other for other in spans[:position] if other.used and other.entry.attribute == earlier]
     between = spans[spans.index(since[-1]) + 1 : position] if since else ()
     corrected = any(other.role in ("corrective", "not") or other.text == "no" for other in between)
+    corrected |= any(other.text in ("to", "into") for other in between) and any(
+        other.text in ("change", "turn", "make") for other in spans[:position]
+    )  # "change the jacket to a coat"
     either = any(other.text == "or" for other in between)
     if corrected:
         collected.wanted[attribute.kind] = attribute
         return
     first, second = earlier, attribute
+    if not either and attribute.kind == "hair" and attribute.value in _DONE_UP:
+        first, second = attribute, earlier
     if not either and attribute.kind == "upper" and since and outer(span) > outer(since[-1]):
         first, second = attribute, earlier
     collected.wanted[attribute.kind] = first
@@ -201,6 +218,9 @@ def _pattern_holds(spans: Sequence[Span], position: int, bound: Bound) -> bool:
             return False
         if other.role not in ("colour", "shade", "word") and other.text not in ("and", "one"):
             break
+    if _of_unknown(spans, position):
+        span.entry = type(span.entry)("word")  # "a tartan scarf"
+        return False
     if span.text not in _VERBS_TOO:
         return True
     before = [other for other in spans[max(0, position - 3) : position] if other.role != "stop"]
@@ -208,6 +228,16 @@ def _pattern_holds(spans: Sequence[Span], position: int, bound: Bound) -> bool:
     if not near:
         span.used = True
     return near
+
+
+def _of_unknown(spans: Sequence[Span], position: int) -> bool:
+    """Whether an unknown noun follows, with colours between at most."""
+    if spans[position].text in ("stripes", "stripe", "dots", "polka dots", "checks", "spots"):
+        return False
+    for other in spans[position + 1 :]:
+        if other.role not in ("colour", "shade"):
+            return other.role == "word"
+    return False
 
 
 def _kind_named(span: Span) -> str | None:

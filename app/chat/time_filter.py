@@ -47,6 +47,23 @@ _ANY_FILTER = phrases(
     "without filters|without any filters|ignore the filters|reset filters|drop all filters"
 )
 _AGO = phrases("last hour|past hour|an hour ago|half an hour ago|just now|right now|a moment ago|recently")
+_WORN = frozenset(
+    (
+        "gown",
+        "gowns",
+        "dress",
+        "dresses",
+        "shirt",
+        "shirts",
+        "coat",
+        "coats",
+        "suit",
+        "suits",
+        "wear",
+        "clothes",
+        "attire",
+    )
+) | {"jacket", "bag", "robe", "cap"}
 _UNITS = ("minutes", "minute", "mins", "min", "hours", "hour")
 
 
@@ -91,6 +108,7 @@ def read_times(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> 
             continue
         after = after if bounds.after is None else bounds.after
         before = before if bounds.before is None else bounds.before
+        _tell_moved(cursor, bounds)
         cursor.take(bounds.start, bounds.end)
         position = bounds.end
     if cleared:
@@ -99,6 +117,23 @@ def read_times(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> 
         cursor.notes.append("The gallery's crops have no times, so I did not filter by time.")
         return filters
     return _merged(cursor, filters, after, before)
+
+
+def _tell_moved(cursor: TokenCursor, bounds: _Bounds) -> None:
+    """Say which hours were read in the afternoon."""
+    position = bounds.start
+    while position < bounds.end:
+        moment = read_moment(cursor, position)
+        if moment is None or moment.end > bounds.end:
+            position += 1
+            continue
+        if moment.moved:
+            hour, minute = divmod(moment.minutes, 60)
+            said = " ".join(token.raw for token in cursor.tokens[position : moment.end])
+            cursor.notes.append(
+                f"I read “{said}” as {hour:02}:{minute:02}: the gallery has nothing of the hour from {hour - 12:02}:00."
+            )
+        position = moment.end
 
 
 def _counted_back(cursor: TokenCursor, position: int) -> int | None:
@@ -256,6 +291,8 @@ def _part(cursor: TokenCursor, position: int) -> _Bounds | None:
     if phrase is None or (start == position and cursor.text(position - 1) in ("good", "fine", "nice")):
         return None
     end = start + len(phrase.split())
+    if cursor.text(end) in _WORN:  # "an evening gown"
+        return None
     begin, finish = PARTS[phrase]
     if negated:
         begin, finish = finish % 24, begin

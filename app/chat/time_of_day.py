@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.chat.message_tokens import TokenCursor, whole_number
 
@@ -24,13 +24,15 @@ _HALVES = (
 @dataclass(frozen=True)
 class Moment:
     """Minutes since midnight, 0..1440; `end` is one past its last token. `certain`: it can only be a time
-    (a colon, am or pm), not a mere number. `half`: "am" or "pm" where said.
+    (a colon, am or pm), not a mere number. `half`: "am" or "pm" where said. `moved`: read in the afternoon, since the
+    gallery has crops then and none in the hour of the morning.
     """
 
     minutes: int
     end: int
     certain: bool
     half: str | None = None
+    moved: bool = False
 
     def at_half(self, half: str) -> Moment:
         """The same hour read as am or pm."""
@@ -47,7 +49,18 @@ def read_moment(cursor: TokenCursor, position: int) -> Moment | None:
     moment = _past_or_to(cursor, position) or _digits(cursor, position, text)
     if moment is None:
         return None
-    return _with_half(cursor, moment)
+    return _in_gallery(cursor, position, _with_half(cursor, moment))
+
+
+def _in_gallery(cursor: TokenCursor, position: int, moment: Moment) -> Moment:
+    """ "Half two" is in the half of the day in which there are crops; hours in digits with minutes are as they say."""
+    hour = moment.minutes // 60
+    said = [cursor.text(at) for at in range(position, moment.end)]
+    if moment.half is not None or not 1 <= hour < 12 or any(re.search(r"^0|[:.h]\d", text) for text in said):
+        return moment
+    if not cursor.hours or hour in cursor.hours or hour + 12 not in cursor.hours:
+        return moment
+    return replace(moment, minutes=moment.minutes + 12 * 60, moved=True)
 
 
 def _digits(cursor: TokenCursor, position: int, text: str) -> Moment | None:

@@ -4,12 +4,14 @@ mended.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from app.chat import intents
 from app.chat.binding import bind
 from app.chat.camera_filter import camera_words, read_cameras
 from app.chat.day_filter import read_days
+from app.chat.languages import other_language
 from app.chat.lexicon import Span, correct_tokens, spans_of
 from app.chat.message_tokens import MAX_CHARACTERS, TokenCursor, tokenise
 from app.chat.negation import assign_modes
@@ -18,8 +20,10 @@ from app.chat.person_phrases import read_ages, read_outfits
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
 from app.chat.statements import Collected, Leftovers, collect, leftovers
 from app.chat.time_filter import read_times
-from app.model.vocabulary import KINDS, Attribute, absence, and_list
+from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, absence, and_list
 from gallery_store.crops import Filters
+
+_GARMENTS = frozenset({"upper", "lower", "shoes"})  # any of which may have been meant by another
 
 
 def understand(
@@ -41,11 +45,17 @@ def understand(
     tokens, corrections = correct_tokens(tokenise(text), protect=camera_words(gallery.cameras))
     plain_text = intents.plain(spans_of(tokens))
     if not with_photo:
+        language = other_language([token.text for token in tokenise(text)])
+        if language is not None:
+            note = (
+                f"That looks like {language}, and I read English alone: say it in English, or drop a photo."
+            )
+            return ParsedMessage(intent="other-language", filters=state.filters, notes=(note,))
         quick = _without_search(plain_text, state, asked)
         if quick is not None:
             return quick
 
-    cursor = TokenCursor(list(tokens))
+    cursor = TokenCursor(list(tokens), gallery.hours)
     ages = read_ages(cursor)
     filters = read_cameras(cursor, state.filters, gallery)
     filters = read_days(cursor, filters, gallery)
@@ -57,6 +67,7 @@ def understand(
     collected = collect(spans, bound, state)
     for age in ages:
         collected.wanted.setdefault("age", age)
+    _correct_thing(plain_text, collected, state)
     left = leftovers(spans)
     notes += [*cursor.notes, *bound.notes]
     about_identity = intents.asks_identity(plain_text) or bool(left.names)
@@ -96,6 +107,24 @@ def understand(
         notes=_once(notes),
         question=collected.question,
     )
+
+
+def _correct_thing(plain_text: str, collected: Collected, state: SearchState) -> None:
+    """ "I meant trousers", after a blue jacket: the trousers are blue, and the jacket is taken back. In place."""
+    if not re.match(r"(?:(?:no|sorry|oh|oops|wait|actually) )*i mean(?:t)?\b", plain_text):
+        return
+    things = [kind for kind in collected.wanted if kind in COLOUR_OF]
+    if len(things) != 1 or set(collected.wanted) != set(things) or state.value(things[0]) is not None:
+        return
+    worn = things[0] in _GARMENTS
+    alike = [a.kind for a in state.wanted if a.kind in COLOUR_OF and (a.kind in _GARMENTS) == worn]
+    if not alike:
+        return
+    before, kind = alike[-1], COLOUR_OF[things[0]]
+    colour = state.value(COLOUR_OF[before])
+    if colour in KINDS[kind]:
+        collected.wanted[kind] = Attribute(kind, colour)
+    collected.dropped.extend((before, COLOUR_OF[before]))
 
 
 def _without_search(plain_text: str, state: SearchState, asked: str | None) -> ParsedMessage | None:

@@ -58,6 +58,10 @@ _ALSO: dict[tuple[str, str], str] = {
     "jeans jacket|jean jacket",
     ("upper", "coat"): "over coat|winter coat|rain coat|trenchcoat|mac|duffle coat|peacoat",
     ("upper", "dress"): "sundress|summer dress",
+    (
+        "upper_pattern",
+        "plain",
+    ): "no pattern|no patterns|without a pattern|without any pattern|without pattern",
     ("upper_pattern", "striped"): "stripey|pinstriped|pinstripe|pin striped",
     ("upper_pattern", "checked"): "gingham|chequers|checks|lumberjack",
     (
@@ -153,6 +157,13 @@ PERSONS = frozenset(
     )
 )
 
+# Things outside the vocabulary whose name begins with a word that says nothing by itself.
+COMPOUNDS = phrases(
+    "face mask|face masks|surgical mask|head scarf|head band|head torch|head phones|ear phones|arm band|arm sling|"
+    "arm cast|neck brace|neck scarf|bow tie|back brace|back support|hand fan|hand bell|face paint|face shield|"
+    "body warmer|body armour|leg cast|leg brace|shoulder strap|knee pads|elbow pads|hand truck"
+)
+
 # Of the person's skin or origin: never searched by.
 ORIGINS = frozenset(
     listed(
@@ -237,6 +248,28 @@ MONTHS = listed(
     january february march april may june july august september october november december
     """
 )
+# As German and French write them, with a number before.
+OTHER_MONTHS = {
+    word: number
+    for number, words in enumerate(
+        (
+            "januar janvier",
+            "februar février fevrier",
+            "märz maerz mars",
+            "avril",
+            "mai",
+            "juni juin",
+            "juli juillet",
+            "août aout",
+            "septembre",
+            "oktober octobre okt",
+            "novembre",
+            "dezember décembre decembre dez",
+        ),
+        start=1,
+    )
+    for word in words.split()
+}
 WEEKDAYS = listed("monday tuesday wednesday thursday friday saturday sunday")
 ORDINALS: dict[str, int] = {
     word: number

@@ -20,7 +20,7 @@ from app.model.vocabulary import KINDS, VOCABULARY_VERSION
 from app.settings import FUSED, RankerName
 from gallery_store.files import write_json
 
-SCHEMA = 3
+SCHEMA = 4
 FILE_NAME = "chatreid.json"
 KindOfQuery = Literal["text", "image", "image-plus-text", "image-other-clothes"]
 KINDS_OF_QUERY: tuple[KindOfQuery, ...] = get_args(KindOfQuery)
@@ -99,6 +99,16 @@ class AffinityWeights:
 
 
 @dataclass(frozen=True)
+class WeightFile:
+    """A file of weights as it was written. bytes: its size. sha256: 64 hex digits."""
+
+    __pydantic_config__ = _NO_OTHER_KEYS
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class CheckpointManifest:
     """All that `chatreid.json` says.
 
@@ -138,6 +148,7 @@ class CheckpointManifest:
     ranker: RankerName = FUSED
     knows: str = ""
     reads_free_words: bool = True
+    weights: Mapping[str, WeightFile] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -214,7 +225,7 @@ class CheckpointManifest:
         if not isinstance(raw, dict):
             raise ModelError(f"{path} is damaged; copy the checkpoint again")
         for key, known, thing in (
-            ("schema", (1, 2, SCHEMA), "manifest schema"),
+            ("schema", (1, 2, 3, SCHEMA), "manifest schema"),
             ("prompt_version", READ_PROMPT_VERSIONS, "prompts"),
             ("vocabulary_version", (VOCABULARY_VERSION,), "attribute vocabulary"),
         ):
@@ -231,6 +242,9 @@ class CheckpointManifest:
         try:
             today = _from_schema_1(raw) if raw["schema"] == 1 else raw
             today = _from_schema_2(today) if today["schema"] == 2 else today
+            today = (
+                {**today, "schema": SCHEMA} if today["schema"] == 3 else today
+            )  # 4 has weights, and may have none
             return TypeAdapter(cls).validate_json(json.dumps(today), strict=True)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
@@ -293,7 +307,7 @@ _SHARPNESS_2 = 30.0
 
 
 def _from_schema_2(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The same manifest in today's schema. What is no mapping is refused where it stands."""
+    """The same manifest in schema 3. What is no mapping is refused where it stands."""
 
     def of_each(groups: Any, change: Callable[[Any], Any]) -> Any:
         return {k: change(v) for k, v in groups.items()} if isinstance(groups, Mapping) else groups
@@ -305,6 +319,6 @@ def _from_schema_2(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "attribute_sharpness": of_each(calibrations, lambda _: _SHARPNESS_2),
         **raw,
-        "schema": SCHEMA,
+        "schema": 3,
         "calibrations": of_each(calibrations, lambda kinds: of_each(kinds, stated)),
     }

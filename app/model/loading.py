@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from app.model.checkpoint import ModelError
+from app.model.digests import check_weight_files
+from app.model.weights import read_adapter, read_base, require_finite
 from gallery_store.torchvision_mend import mend_torchvision
 
 MODEL_TYPE = "qwen2_vl"
@@ -139,10 +141,12 @@ def load_weights(
     """
     mend_torchvision()
     import torch
-    from transformers import Qwen2VLForConditionalGeneration
 
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = find_checkpoint(checkpoint)
+    for folder in filter(None, (checkpoint.adapter, Path(checkpoint.base))):
+        if folder.is_dir():
+            check_weight_files(folder)
     options: dict[str, Any] = {} if device is None else {"device_map": {"": device}}
     if four_bit:
         from transformers import BitsAndBytesConfig
@@ -155,18 +159,19 @@ def load_weights(
             llm_int8_skip_modules=["model.visual", "lm_head"],
         )
     try:
-        model: Any = Qwen2VLForConditionalGeneration.from_pretrained(
-            checkpoint.base, dtype=dtype, use_safetensors=True, **options
-        )
+        model: Any = read_base(checkpoint.base, dtype=dtype, **options)
         if four_bit:
             mend_four_bit(model)
         if checkpoint.adapter:
-            model = _with_adapter(model, checkpoint.adapter, merge=not four_bit)
-    except torch.OutOfMemoryError:
+            tuned = read_adapter(model, checkpoint.adapter)
+            # Merged, it runs at the base's speed. Into 4-bit weights a merge would round the adapter away.
+            model = tuned.get_base_model() if four_bit else tuned.merge_and_unload()
+    except (torch.OutOfMemoryError, ModelError):
         raise
     except Exception as error:  # each layer below has its own errors
         raise ModelError(f"{checkpoint.spec} cannot be loaded: {first_line(error)}") from error
     model.tie_weights()
+    require_finite(model, checkpoint.spec)
     return model
 
 
@@ -181,14 +186,6 @@ def _dtype(torch: Any, device: str) -> Any:
     if device.startswith("cuda") and not torch.cuda.is_bf16_supported():
         return torch.float16
     return torch.bfloat16
-
-
-def _with_adapter(model: Any, folder: Path, *, merge: bool) -> Any:
-    from peft import PeftModel
-
-    tuned = PeftModel.from_pretrained(model, str(folder), use_safetensors=True)
-    # Merged, it runs at the base's speed. Into 4-bit weights a merge would round the adapter away.
-    return tuned.merge_and_unload() if merge else tuned.get_base_model()
 
 
 BLOCK, ROWS = 64, 32  # of a row's weights that share a scale; of rows that are packed together

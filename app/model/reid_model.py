@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from app.model.checkpoint import CheckpointManifest, ModelError
 from app.model.loading import Checkpoint, find_checkpoint, load_model
@@ -33,6 +34,8 @@ FIRST_BATCH = 4  # until it is known how long one takes
 READINGS_KEPT = 4096
 PROBS_KEPT = 65_536  # pictures, of 430 bytes each
 LONGEST_LIST = 9  # pictures in one best-choice question: their numbers stay single tokens everywhere
+
+GREY = Picture("warm-up", lambda: Image.new("RGB", (56, 112), (128, 128, 128)))  # what a first question is of
 
 Stop = Callable[[], bool]
 
@@ -107,9 +110,17 @@ class ReidModel:
         return cls(checkpoint, manifest, device=device, four_bit=four_bit, tokens=tokens)
 
     def warm_up(self) -> int:
-        """Load the weights now; returns the bytes that vision tokens may take. Raises ModelError."""
-        with self._ready():
-            return self._tokens.budget
+        """Load the weights now and ask one question; returns the bytes that vision tokens may take.
+
+        Raises:
+            ModelError: the model cannot be loaded, or its answer is not a finite number.
+        """
+        if not np.isfinite(self.yes_logits("", [GREY], [GREY])).all():
+            raise ModelError(
+                f"{self.name} answers with numbers that are not finite; copy the checkpoint again, or take one from "
+                "before its training diverged"
+            )
+        return self._tokens.budget
 
     def yes_logits(
         self,

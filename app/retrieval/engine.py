@@ -12,12 +12,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from app.model.checkpoint import Calibration, encoder_key, is_calibrated
 from app.model.description import query_description
-from app.model.pictures import Picture
-from app.model.reid_model import ReidModel
+from app.model.reid_model import GREY, ReidModel
 from app.retrieval.attribute_columns import AttributeColumns, GalleryAppearance
 from app.retrieval.attribute_probs import (
     ClipAttributes,
@@ -325,12 +323,11 @@ class Engine:
         manifest = self.model.manifest
         if is_calibrated(manifest, self.encoder.name, self.encoder.version) and self.store.count():
             self.columns.prepare()
-        grey = Picture("warm-up", lambda: Image.new("RGB", (56, 112), (128, 128, 128)))
-        self.model.yes_logits("", [grey], [grey])
+        self.model.warm_up()
         if self.ranker.name == BEST_CHOICE:
-            self.model.choice_logits("", [grey], [[grey, grey]])
+            self.model.choice_logits("", [GREY], [[GREY, GREY]])
         if self._fusion.weights:
-            self.model.attribute_probs([grey])
+            self.model.attribute_probs([GREY])
 
 
 def _again_if_deleted(step: Callable[[], Result]) -> Result:

@@ -29,6 +29,7 @@ from app.model.checkpoint import (
     CheckpointManifest,
     KindOfQuery,
 )
+from app.model.digests import weight_files
 from app.model.loading import find_checkpoint
 from gallery_store.console import StepProgress, remark, step_progress
 from gallery_store.files import write_file, write_json
@@ -132,6 +133,7 @@ def calibrate(
             result = _calibrated(plan, running, finished, judged, progress or step_progress(), begin_it)
         manifest = CheckpointManifest.read(finished)
         assert manifest is not None
+        manifest = replace(manifest, weights=manifest.weights or weight_files(plan.folder))
         manifest.write(plan.folder)
         note_in_card(plan.folder / "README.md", manifest)
         shutil.rmtree(running)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from training.evaluation.work_folder import Shard
     from training.evaluation.workers import Models, Workers
 
+NOTHING_TO_MEASURE = 3  # exit code
 HELP = "measure: a benchmark by the path that operators use, or a file of scores from anywhere"
 
 
@@ -103,10 +104,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Raises nothing that its user can mend: that is one sentence and exit code 2."""
+    """Raises nothing that its user can mend: that is one sentence and exit code 2, or 3 where nothing can be
+    measured."""
     if chosen.scores:
         return _run_scores(chosen)
-    from training.evaluation.work_folder import Unfinished
+    from training.evaluation.work_folder import NothingToMeasure, Unfinished
     from training.evaluation.workers import Workers
 
     if chosen.shard.count > 1 and not (chosen.work or chosen.out):
@@ -126,6 +128,9 @@ def run(chosen: argparse.Namespace) -> int:
     except Unfinished as told:
         remark(str(told))
         return 0
+    except NothingToMeasure as error:
+        remark(f"{chosen.benchmark or 'evaluate'}: {error}")
+        return NOTHING_TO_MEASURE
     except _errors() as error:
         return _refused(error)
     print(json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False) if chosen.json else text)
@@ -136,9 +141,13 @@ def _run_scores(chosen: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from training.evaluation.scores_file import ScoresError, evaluate_file
+    from training.evaluation.work_folder import NothingToMeasure
 
     try:
         ranks = evaluate_file(chosen.scores)
+    except NothingToMeasure as error:
+        remark(str(error))
+        return NOTHING_TO_MEASURE
     except ScoresError as error:
         return _refused(error)
     metrics = ranks.metrics()

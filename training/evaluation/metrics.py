@@ -111,6 +111,11 @@ class Relevance:
         offsets = np.searchsorted(rows, np.arange(len(matches) + 1)).astype(np.int64)
         return cls(matches.shape[1], offsets, columns.astype(np.int64), junk[rows, columns])
 
+    @property
+    def can_measure(self) -> bool:
+        """Whether any query has a true match."""
+        return not self.junk.all()
+
     def masks(self) -> tuple[np.ndarray, np.ndarray]:
         """(matches, junk), bool (Q, G): for small sets and tests."""
         rows = np.repeat(np.arange(self.queries), np.diff(self.offsets))
@@ -184,7 +189,7 @@ class Ranks:
         return np.cumsum(found)[1 : max_rank + 1] / len(first)
 
     def metrics(self) -> Metrics:
-        """The means. Zeros where no query has a match."""
+        """The means. Zeros where no query has a match: ask Relevance.can_measure before."""
         valid = self.valid
         without = int((~valid).sum())
         if not valid.any():

@@ -14,6 +14,11 @@ def benchmark_table(result: Result) -> str:
     lines = [f"{'setting':20} {'ranker':15}    mAP  rank-1  rank-5 rank-10   mINP  recall@K  queries"]
     for setting, rankers in result.settings.items():
         for ranker, of in rankers.items():
+            if of["queries"] == of["queries_without_match"]:
+                lines.append(
+                    f"{setting:20} {ranker:15} nothing to measure: none of {of['queries']} queries has a match"
+                )
+                continue
             shares = "  ".join(f"{100 * of[k]:6.2f}" for k in ("mAP", "rank1", "rank5", "rank10", "mINP"))
             recall = f"{100 * of['prefilter_recall']:8.2f}" if "prefilter_recall" in of else " " * 8
             lines.append(f"{setting:20} {ranker:15} {shares}  {recall}  {of['queries']:7}")

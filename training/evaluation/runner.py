@@ -23,7 +23,7 @@ from training.evaluation.metrics import Ranks, order_of
 from training.evaluation.results import Result, Side, rankings, write_shown
 from training.evaluation.synthetic import DrawnSetting
 from training.evaluation.trials import Setting, Trial, labels, ranks_in
-from training.evaluation.work_folder import require_all
+from training.evaluation.work_folder import NothingToMeasure, require_all
 from training.evaluation.workers import Models, Workers
 from training.synthetic.world import DrawnCrop
 
@@ -88,7 +88,7 @@ def evaluate_plan(
     Raises:
         DataSetError, ProtocolError: data that are not there, or lack what the protocol needs. HarnessError:
         `work` holds another evaluation. EncoderError, ModelError: models that cannot be had. Unfinished: other shards
-        have not done their part.
+        have not done their part. NothingToMeasure: no query has a true match.
     """
     began = time.perf_counter()
     measured = measure_plan(plan, workers, work=work, out=out, progress=progress)
@@ -109,6 +109,7 @@ def measure_plan(
     """How each query of all trials fared, before it is put into a Result. Arguments and errors as `evaluate_plan`."""
     rankers = plan.rankers_with(workers.models)
     trials = plan.trials(workers)
+    _require_matches(trials)
     searched = _search_trials(plan, trials, rankers, workers, work, progress or step_progress())
     measured = Measured()
     for trial, hits in zip(trials, searched, strict=True):
@@ -134,6 +135,23 @@ def measure_plan(
                 elif out is not None and first_trial and ranker not in FRAMING:
                     _keep(out, trial, setting, ranker, orders(), ranks)
     return measured
+
+
+def _require_matches(trials: Sequence[Trial]) -> None:
+    """Raises NothingToMeasure, before anything is searched, where no query of any setting has a true match."""
+    settings = [setting for trial in trials for setting in trial.settings]
+    if any(setting.relevance.can_measure for setting in settings):
+        return
+    junk = any(len(setting.relevance.columns) for setting in settings)
+    why = (
+        "every gallery picture of a query's person is by the query's own camera, or in its own clothes, which the "
+        "protocol leaves out: give pictures by other cameras, or leave the camera column out where cameras do not "
+        "matter"
+        if junk
+        else "no query's person is in the gallery: check the persons of the two splits"
+    )
+    count = sum(len(setting.rows) for setting in settings)
+    raise NothingToMeasure(f"none of the {count} queries could be measured: {why}")
 
 
 def _search_trials(

@@ -11,6 +11,7 @@ from typing import IO
 import numpy as np
 
 from training.evaluation.metrics import Ranks, Relevance, rank_blocks
+from training.evaluation.work_folder import NothingToMeasure
 
 LABELS = ("query_ids", "gallery_ids", "query_cameras", "gallery_cameras")
 ARRAYS = ("scores", *LABELS)
@@ -24,10 +25,12 @@ class ScoresError(ValueError):
 def evaluate_file(path: Path | str) -> Ranks:
     """Evaluate an .npz of `scores` (Q, G; higher is better) and LABELS (Q,), (G,), (Q,), (G,).
 
-    Crops of the query's person by the query's own camera are junk (Market-1501's protocol); ties go by gallery
-    order. The scores are read block by block and never stand whole in memory.
+    Crops of the query's person by the query's own camera are junk, and so are false detections, of id -1
+    (Market-1501's protocol); ties go by gallery order. The scores are read block by block and never stand whole in
+    memory.
 
     Raises:
+        NothingToMeasure: no query has a true match; the message says why.
         ScoresError: no such file, not an .npz, an array missing, of a wrong shape, empty, pickled, or NaN.
     """
     path = Path(path)
@@ -39,6 +42,8 @@ def evaluate_file(path: Path | str) -> Ranks:
             labels = {name: _labels(archive, name) for name in LABELS}
             with archive.open("scores.npy") as stream:
                 return _rank(stream, labels)
+    except NothingToMeasure as error:
+        raise NothingToMeasure(f"{path}: {error}") from None
     except ScoresError as error:
         raise ScoresError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     except FileNotFoundError:
@@ -65,9 +70,53 @@ def _rank(stream: IO[bytes], labels: dict[str, np.ndarray]) -> Ranks:
             )
     if dtype.kind not in "iufb":
         raise ScoresError(f"scores are {dtype}; they must be numbers")
+    kept = ~_is_false_detection(labels["gallery_ids"])
+    labels |= {name: labels[name][kept] for name in ("gallery_ids", "gallery_cameras")}
     relevance = Relevance.by_identity(*(labels[name] for name in LABELS))
+    if not relevance.can_measure:
+        raise NothingToMeasure(_why_not(labels, relevance))
     blocks = _columns(stream, shape, dtype) if fortran else _rows(stream, queries, gallery, dtype)
-    return rank_blocks(blocks, relevance)
+    return rank_blocks(blocks if kept.all() else (block[:, kept] for block in blocks), relevance)
+
+
+def _is_false_detection(ids: np.ndarray) -> np.ndarray:
+    """bool (G,): crops of nobody, as Market-1501 labels them."""
+    if ids.dtype.kind in "iuf":
+        return ids == -1
+    return np.char.strip(ids) == ("-1" if ids.dtype.kind == "U" else b"-1")
+
+
+def _why_not(labels: dict[str, np.ndarray], relevance: Relevance) -> str:
+    """Why no query has a true match: the ids never meet, or only by the query's own camera."""
+    queries, gallery = labels["query_ids"], labels["gallery_ids"]
+    told = f"none of the {len(queries)} queries could be measured: "
+    if not len(gallery):
+        return told + "every gallery crop is a false detection (id -1)"
+    if len(relevance.columns):
+        return told + (
+            "every gallery crop of a query's person is by the query's own camera, which the protocol leaves out; check "
+            "query_cameras and gallery_cameras, or give each side cameras of its own where cameras do not matter"
+        )
+    meet = {_bare_label(label) for label in queries.tolist()} & {
+        _bare_label(label) for label in gallery.tolist()
+    }
+    if meet:
+        pairs = [
+            next(label for label in side.tolist() if _bare_label(label) in meet)
+            for side in (queries, gallery)
+        ]
+        return told + (
+            f"query_ids and gallery_ids write one person in two ways, such as {pairs[0]!r} and {pairs[1]!r}; write "
+            "them alike"
+        )
+    return told + "no id stands in both query_ids and gallery_ids"
+
+
+def _bare_label(label: object) -> str:
+    """A label without what is only in its writing: blanks, leading zeros, bytes, ".0", case."""
+    text = label.decode("utf-8", "replace") if isinstance(label, bytes) else str(label)
+    text = text.strip().strip("\0").casefold()
+    return (text.removesuffix(".0").lstrip("0") or "0") if text.removesuffix(".0").isdecimal() else text
 
 
 def _rows(stream: IO[bytes], queries: int, gallery: int, dtype: np.dtype) -> Iterator[np.ndarray]:

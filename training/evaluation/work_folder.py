@@ -32,6 +32,10 @@ class HarnessError(ValueError):
     """An evaluation that cannot be run; one sentence that names the thing and the mend."""
 
 
+class NothingToMeasure(HarnessError):
+    """No query has a true match, so that there are no figures. One sentence that says why, and the mend."""
+
+
 class Unfinished(Exception):
     """A shard has done its part, and others have not: no figures yet. One sentence that says what is left."""
 

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from app.model.checkpoint import DRAWN_ONLY, CheckpointManifest, ModelError
+from app.model.digests import START, check_weight_files, weight_files
 from app.model.loading import find_checkpoint, load_weights
 from app.model.pictures import ImageRule
 from gallery_store.files import replacing_folder, write_file
@@ -25,7 +26,7 @@ from training.calibration.card import calibration_note
 from training.stages import Stage
 from training.tuning.failures import TuningError
 from training.tuning.optimizer import BOARD
-from training.tuning.origin import START, Loaded, Origin, base_name, load_processor
+from training.tuning.origin import Loaded, Origin, base_name, load_processor
 from training.tuning.progress import CURVES, LOG, duration_text, peak_memory_gb, read_rows
 from training.tuning.trainer import StageTrainer
 from training.tuning.validation import Validation
@@ -120,6 +121,7 @@ def _describe(trainer: StageTrainer, done: Finished, work: Path, partial: Path, 
         knows=DRAWN_ONLY if drawn else "",
         # Drawn people are told of in the vocabulary's words alone: they teach no others.
         reads_free_words=not drawn or all(start.reads_free_words for start in (before, base) if start),
+        weights=weight_files(partial),
     )
     write_file(partial / "README.md", model_card(manifest, adapter=done.origin.lora is not None))
     for file in (LOG, CURVES):
@@ -225,6 +227,9 @@ def publish(source: Path, out: Path, *, dtype: str = "bfloat16", merge: bool = F
     with replacing_folder(out) as partial:
         adapter = checkpoint.adapter is not None and not merge
         if adapter:
+            check_weight_files(source)
+            if Path(checkpoint.base).is_dir():
+                load_weights(checkpoint, DTYPES[dtype])  # refuses what the app would refuse
             _publish_adapter(source, partial, DTYPES[dtype])
         else:
             # Merged in full precision, rounded once.
@@ -235,7 +240,7 @@ def publish(source: Path, out: Path, *, dtype: str = "bfloat16", merge: bool = F
             if (source / file).is_file():
                 shutil.copy2(source / file, partial / file)
         write_file(partial / "README.md", model_card(manifest, adapter=adapter))
-        manifest.write(partial)
+        replace(manifest, weights=weight_files(partial)).write(partial)
     find_checkpoint(out)
     return out
 

@@ -18,13 +18,14 @@ import torch
 from torch import nn
 
 from app.model.checkpoint import CheckpointManifest, ModelError
+from app.model.digests import START
 from app.model.loading import find_checkpoint, first_line, load_weights
 from app.model.pictures import RUN_TIME, ImageRule
+from app.model.weights import read_adapter, require_finite
 from gallery_store.files import replacing_folder
 from gallery_store.torchvision_mend import mend_torchvision
 from training.stages import Stage
 
-START = "start"  # folder beside an adapter: full weights that only exist as its base
 RANK = 64
 ALPHA_PER_RANK = 2
 PARTS = ("decoder", "merger", "vision")  # that may have learning rates of their own
@@ -256,15 +257,17 @@ def _numel(parameter: torch.Tensor) -> int:
 
 
 def _continued(model: Any, folder: Path, rank: int) -> Any:
-    from peft import PeftModel
-
     saved_rank = json.loads((folder / "adapter_config.json").read_text("utf-8")).get("r")
     if saved_rank != rank:
         raise ModelError(f"{folder} is an adapter of rank {saved_rank}; go on with --lora {saved_rank}")
     try:
-        return PeftModel.from_pretrained(model, str(folder), use_safetensors=True, is_trainable=True)
+        tuned = read_adapter(model, folder, trainable=True)
+    except ModelError:
+        raise
     except Exception as error:
         raise ModelError(f"{folder} cannot be loaded: {first_line(error)}") from error
+    require_finite(tuned, str(folder))
+    return tuned
 
 
 def _compose(before: str, base: str, folder: Path, dtype: torch.dtype) -> Path:
