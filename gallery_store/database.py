@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from gallery_store.errors import GalleryError, GalleryLocked, GalleryTooNew
-from gallery_store.migrations import LATEST, MIGRATIONS
+from gallery_store.errors import GalleryError, GalleryLocked, GalleryReadOnly, GalleryTooNew
+from gallery_store.migrations import LATEST, MIGRATIONS, READABLE
 
 _schema = sa.Table(
     "schema_migrations",
@@ -52,7 +55,9 @@ def file_of(location: str | Path) -> Path:
 class Database:
     """Transactions on one SQLite file, from any thread. Opening makes the file and brings its tables up to date.
 
-    busy_seconds: how long to wait for another program's lock. Raises GalleryError; GalleryTooNew; GalleryLocked.
+    busy_seconds: how long to wait for another program's lock. read_only: whether the file or its folder cannot be
+    written; then nothing is, and what cannot be read without a write is refused. Raises GalleryError; GalleryTooNew;
+    GalleryLocked; GalleryReadOnly.
     """
 
     def __init__(self, file: Path, busy_seconds: float = 10.0) -> None:
@@ -61,39 +66,65 @@ class Database:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
             raise GalleryError(f"the folder of {file} cannot be made: {problem.strerror}") from None
-        self._reader = _make_engine(file, busy_seconds)
+        self.read_only = file.exists() and not all(
+            os.access(p, os.W_OK) for p in (file, file.resolve().parent)
+        )
+        self._identity: tuple[int, int] | None = None
+        self._reader = _make_engine(file, busy_seconds, self.read_only)
         self._writer = self._reader.execution_options(chatreid_write=True)
         try:
             self._migrate()
+            self._identity = _identity_of(file)
         except BaseException:
             self.close()
             raise
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent snapshot."""
+        """One consistent snapshot. Raises GalleryError where the file is not the one that was opened any more."""
+        self._check_identity()
         with self._clear_errors(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """The one writer; commits at the end, rolls back on an exception."""
+        """The one writer; commits at the end, rolls back on an exception. Raises as `reading`; GalleryReadOnly."""
+        if self.read_only:
+            raise GalleryReadOnly(
+                f"the gallery {self.file} lies where nothing can be written, so it can be looked at and not changed: "
+                "give yourself the right to write it and its folder, or copy both"
+            )
+        self._check_identity()
         with self._clear_errors(), self._writer.begin() as connection:
             yield connection
+            self._check_identity()  # what goes into a file that was removed is lost
 
     def close(self) -> None:
         """Close all connections."""
         self._reader.dispose()
 
+    def _check_identity(self) -> None:
+        """SQLite goes on in a file that was removed or replaced, and finds no tables in one that was emptied."""
+        if self._identity is None or _identity_of(self.file) == self._identity:
+            return
+        raise GalleryError(
+            f"the gallery {self.file} was {self._what_happened()} while it was open: bring the file back, and start "
+            "again"
+        )
+
+    def _what_happened(self) -> str:
+        if not self.file.exists():
+            return "removed"
+        return "replaced" if self.file.stat().st_size else "emptied"
+
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as problem:
-            raise self._named(problem) from problem
+        except (DBAPIError, sqlite3.Error) as problem:  # the latter from raw cursors
+            raise self._named(str(getattr(problem, "orig", problem))) from problem
 
-    def _named(self, problem: DBAPIError) -> GalleryError:
-        text = str(problem.orig)
+    def _named(self, text: str) -> GalleryError:
         if "locked" in text or "busy" in text:
             return GalleryLocked(
                 f"the gallery {self.file} is locked by another program: close that one, or wait and try again"
@@ -104,12 +135,15 @@ class Database:
             return GalleryError(
                 f"the gallery {self.file} cannot be opened for writing ({text}): check its rights"
             )
+        if "disk is full" in text:
+            return GalleryError(f"the disk of the gallery {self.file} is full: make room, and try again")
         return GalleryError(f"the gallery {self.file} failed: {text}")
 
     def _migrate(self) -> None:
         with self.reading() as connection:
-            if self._schema_number(connection) == LATEST:
-                return
+            number = self._schema_number(connection)
+        if number == LATEST or (self.read_only and number >= READABLE):
+            return
         with self.writing() as connection:
             number = self._schema_number(connection)  # again: another process may have been first
             if number == 0:
@@ -133,8 +167,28 @@ class Database:
         return number
 
 
-def _make_engine(file: Path, busy_seconds: float) -> Engine:
+def read_only_uri(file: Path) -> str:
+    """A SQLite URI by which nothing is written, and no file is made beside the database as long as it has no log."""
+    wal = file.with_name(f"{file.name}-wal")
+    mode = "mode=ro" if wal.is_file() and wal.stat().st_size else "mode=ro&immutable=1"
+    return f"file:{quote(str(file))}?{mode}"
+
+
+def _identity_of(file: Path) -> tuple[int, int] | None:
+    """Device and inode; None for a file that is gone or empty."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status.st_size else None
+
+
+def _make_engine(file: Path, busy_seconds: float, read_only: bool) -> Engine:
     url = sa.URL.create("sqlite", database=str(file))
+    if read_only:
+        name, _, options = read_only_uri(file).partition("?")
+        query = dict(option.split("=") for option in options.split("&"))
+        url = sa.URL.create("sqlite", database=name, query={**query, "uri": "true"})
     # isolation_level None: pysqlite would begin transactions late and leave tables' changes outside them.
     connect_args = {"isolation_level": None, "timeout": busy_seconds, "check_same_thread": False}
     engine = sa.create_engine(url, connect_args=connect_args, pool_size=8, max_overflow=24)
@@ -143,7 +197,7 @@ def _make_engine(file: Path, busy_seconds: float) -> Engine:
     def configure(raw: Any, _record: Any) -> None:
         cursor = raw.cursor()
         cursor.execute("PRAGMA foreign_keys = ON")
-        if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        if not read_only and cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut as well
         cursor.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
@@ -22,6 +23,13 @@ from gallery_store.decoding import PictureError, open_picture
 from gallery_store.errors import EncoderMismatch, GalleryError, GalleryLocked, GalleryTooNew
 from gallery_store.index import Index
 from gallery_store.media import MediaFolder, media_name
+from gallery_store.ownership import (
+    PictureFolders,
+    is_marked,
+    names_needed_elsewhere,
+    own_folders,
+    refuse_if_lost,
+)
 from gallery_store.schema import Role, crops
 
 __all__ = [
@@ -38,23 +46,28 @@ _THUMBNAIL_WIDTH = 768
 
 
 class GalleryStore:
-    """A gallery in a SQLite file, with its pictures in "<stem>.media/" and thumbnails in "<stem>.thumbs/".
+    """A gallery in a SQLite file, with its pictures and thumbnails in folders of its own beside it (see ownership).
 
     Thread-safe. What is asked of the columns and vectors is answered from memory; crops that this process
     adds or removes are seen at once, those of other processes after `refresh()`.
 
-    zone: the gallery's time zone. location: the file, absolute. media: the folder of the pictures.
+    zone: the gallery's time zone. location: the file, absolute. media, thumbs: the folders of the pictures and of the
+    thumbnails; those of a gallery that cannot be written are made anew each time, elsewhere.
     """
 
-    def __init__(self, database: Database, zone: ZoneInfo) -> None:
-        file = database.file
+    def __init__(self, database: Database, zone: ZoneInfo, folders: PictureFolders) -> None:
         self.zone = zone
-        self.location = str(file)
-        self.media = file.with_name(f"{file.stem}.media")
-        self.thumbs = file.with_name(f"{file.stem}.thumbs")
+        self.location = str(database.file)
+        self.media = folders.media
+        self._own_thumbs = (
+            tempfile.TemporaryDirectory(prefix="chatreid-thumbs-") if database.read_only else None
+        )
+        self.thumbs = Path(self._own_thumbs.name) if self._own_thumbs else folders.thumbs
         self.database = database  # for the importer and its like; others use the methods below
-        self.pictures = MediaFolder(self.media)
+        self.pictures = MediaFolder(self.media, folders.older)
         self.thumbnails = MediaFolder(self.thumbs)
+        self._shared = folders.older
+        self._audit = database
         self._lock = threading.RLock()
         self._index: Index | None = None
         self._stale = False
@@ -70,11 +83,14 @@ class GalleryStore:
         """Open the gallery at a file path or SQLite URL; make it, or bring its tables up to date, as needed.
 
         zone: IANA name, kept from creation on (UTC if not given then). busy_seconds: how long to wait for
-        another program's lock. Raises GalleryError; GalleryTooNew; GalleryLocked.
+        another program's lock. Where nothing can be written the gallery opens for looking (`read_only`). Raises
+        GalleryError, also where the file was emptied; GalleryTooNew; GalleryLocked.
         """
-        database = Database(file_of(location), busy_seconds)
+        file = file_of(location)
+        refuse_if_lost(file)
+        database = Database(file, busy_seconds)
         try:
-            return cls(database, rows.agree_on_zone(database, zone))
+            return cls(database, rows.agree_on_zone(database, zone), own_folders(database))
         except BaseException:
             database.close()
             raise
@@ -82,12 +98,19 @@ class GalleryStore:
     def close(self) -> None:
         """Close the database; what is in memory answers on."""
         self.database.close()
+        if self._own_thumbs is not None:
+            self._own_thumbs.cleanup()
 
     def __enter__(self) -> GalleryStore:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the gallery can be looked at and not changed."""
+        return self.database.read_only
 
     # What there is
 
@@ -257,19 +280,30 @@ class GalleryStore:
     def collect(self, shas: Collection[str], names: Collection[str]) -> int:
         """Remove those thumbnails and media files that no crop uses any more; -> how many files.
 
-        Under the writer's lock, in a transaction of its own: an import checks its files under the same lock,
+        A file that another gallery beside this one refers to stays, as a copy of the database does until it is
+        opened. Under the writer's lock, in a transaction of its own: an import checks its files under the same lock,
         and a kill in between leaves files without rows, never rows without files.
         """
         removed = 0
         with self.database.writing() as connection:
             used_shas, used_names = rows.in_use(connection, shas)
-            for name in sorted(set(names) - used_names):
-                removed += self.pictures.remove(name)
+            for folder in (self.media, *self._shared) if set(names) - used_names else ():
+                if folder.is_dir() and (folder == self.media or not is_marked(folder)):
+                    removed += self._remove_unneeded(folder, set(names) - used_names)
             for sha in sorted(set(shas) - used_shas):
                 removed += self.thumbnails.remove(media_name(sha, ".jpg"))
         return removed
 
+    def _remove_unneeded(self, folder: Path, names: set[str]) -> int:
+        needed = names_needed_elsewhere(self.database.file.resolve(), folder)
+        unneeded = names - needed if needed is not None else set()
+        return sum(MediaFolder(folder).remove(name) for name in sorted(unneeded))
+
     # The audit
+
+    def keep_audit_in(self, file: Path) -> None:
+        """From now on the audit is written to another file, as that of a gallery that cannot be written must be."""
+        self._audit = Database(file)
 
     def record_search(
         self,
@@ -282,10 +316,12 @@ class GalleryStore:
         case: str | None = None,
     ) -> int:
         """Write one row of the audit and return its id; on disk when this returns."""
-        with self.database.writing() as connection:
+        if self._audit is not self.database:
+            query = {**query, "gallery": self.location}
+        with self._audit.writing() as connection:
             return audit.record(connection, user, reason, query, shown, seconds, case)
 
     def searches(self, limit: int = 100) -> list[SearchRecord]:
         """The latest searches, newest first."""
-        with self.database.reading() as connection:
+        with self._audit.reading() as connection:
             return audit.latest(connection, limit)

@@ -119,7 +119,7 @@ def test_each_mistake_is_one_error_and_leaves_no_gallery(run, tmp_path, monkeypa
     status, out, err = run(*arguments, "--json")
     assert (status, out) == (2, "") and err.startswith("error: ") and err.count("\n") == 1
     assert reason in err
-    assert not list(tmp_path.glob("g.media"))
+    assert not list(tmp_path.glob("g.*"))
 
 
 def test_nothing_is_deleted_without_a_yes(run, tmp_path, monkeypatch):
