@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,15 @@ from gallery_store.errors import GalleryError
 
 MOST_LISTED = 200  # candidates of one search that can be looked through
 MOST_SESSIONS = 2000  # a conversation takes some kilobytes
+
+
+@contextmanager
+def _gallery_refused() -> Iterator[None]:
+    """A gallery that is locked, full, read-only, replaced or gone costs one step and not the app."""
+    try:
+        yield
+    except GalleryError as problem:
+        raise Refused(_sentence(problem)) from problem
 
 
 class ChatService:
@@ -88,6 +98,7 @@ class ChatService:
             oldest.stop.set()
             del self._open[key]
 
+    @_gallery_refused()
     def facts(self) -> GalleryFacts:
         """What the gallery has to choose from, for the understanding of filters."""
         self.store.refresh()
@@ -110,6 +121,7 @@ class ChatService:
                 problems.append(str(problem))
         return usable, problems
 
+    @_gallery_refused()
     def crop_id(self, image_id: Any) -> int:
         """An image id as a page or a client sends it, if the gallery has that crop; else Refused."""
         number = (
@@ -125,6 +137,7 @@ class ChatService:
             raise Refused(f"There is no crop {int(number)} in the gallery.") from None
         return int(number)
 
+    @_gallery_refused()
     def search(
         self,
         query: Query,
@@ -141,7 +154,7 @@ class ChatService:
                 ranking = self.engine.search(
                     query, limit=self._most_listed, progress=progress, stop=session.stop.is_set
                 )
-        except (RetrievalError, ModelError, GalleryError) as problem:
+        except (RetrievalError, ModelError) as problem:
             raise Refused(_sentence(problem)) from problem
         if self._audited:
             self.store.record_search(
@@ -154,6 +167,7 @@ class ChatService:
             )
         return ranking
 
+    @_gallery_refused()
     def read(self, pictures: Sequence[Reference]) -> list[tuple[AttributeReading, ...]]:
         """What the model reads in each picture; nothing in one that has vanished."""
         with self._searching:
@@ -164,6 +178,7 @@ class ChatService:
                     return [()]
         return [self.read([picture])[0] for picture in pictures]
 
+    @_gallery_refused()
     def crops_of(self, candidates: Sequence[Candidate]) -> list[Crop]:
         """The candidates' crops, in their order. KeyError for one that was deleted."""
         return self.store.crops([candidate.image_id for candidate in candidates])
@@ -172,6 +187,7 @@ class ChatService:
         """The candidates as they are shown; `crops` are theirs."""
         return make_cards(candidates, crops, self.store.zone)
 
+    @_gallery_refused()
     def hidden(self, conversation: Conversation, query: Query) -> dict[str, int]:
         """For each filter, how many more crops would pass without it."""
         passing = len(self.store.matching(query.filters, exclude=query.rejected))

@@ -236,6 +236,8 @@ class ChatSession:
             "prefiltered_by": ranking.prefiltered_by if ranking else "",
             "calibrated": bool(ranking and ranking.calibrated),
             "unchecked": ranking.unchecked if ranking else "",
+            "unreadable": len(ranking.unreadable) if ranking else 0,
+            "set_aside": ranking.set_aside if ranking else 0,
             "stopped": bool(ranking and ranking.stopped),
             "query": query_json(self.query),
         }

@@ -77,7 +77,7 @@ def own_folders(database: Database) -> PictureFolders:
 
 
 def refuse_if_lost(file: Path) -> None:
-    """Raise GalleryError where the gallery's file is empty or gone, and its folder of pictures tells that it was not."""
+    """Raise GalleryError where the gallery's file is empty or gone, and its pictures tell that it was not."""
     where = file.resolve()
     if (file.is_file() and file.stat().st_size) or not where.parent.is_dir():
         return
@@ -92,6 +92,13 @@ def refuse_if_lost(file: Path) -> None:
             f"the gallery {file} {what}, but its pictures are still in {folders[0]}: bring the file back from a copy, "
             "or move that folder away to begin a new gallery"
         )
+
+
+def left_behind(file: Path, own: Path) -> Path | None:
+    """A folder of pictures that was this file's before another file took its name; None for none. own: its own."""
+    where = file.resolve()
+    folders = [*folders_marked(where), where.with_name(f"{where.stem}.media")]
+    return next((folder for folder in folders if folder != own and _has_pictures(folder)), None)
 
 
 def _has_pictures(folder: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +18,7 @@ from PIL import Image
 
 from gallery_store import audit, clock, rows
 from gallery_store.audit import SearchRecord
+from gallery_store.console import remark
 from gallery_store.crops import Crop, Filters
 from gallery_store.database import Database, file_of
 from gallery_store.decoding import PictureError, open_picture
@@ -43,6 +45,15 @@ __all__ = [
 
 THUMBNAIL_HEIGHT = 384
 _THUMBNAIL_WIDTH = 768
+_MOST_NAMED = 10  # damaged crops, in one remark
+
+
+@dataclass(frozen=True)
+class PictureCount:
+    """Of how many crops the pictures were looked for, and of how many they are not there."""
+
+    checked: int
+    missing: int
 
 
 class GalleryStore:
@@ -72,6 +83,7 @@ class GalleryStore:
         self._index: Index | None = None
         self._stale = False
         self._required: dict[Role, rows.EncoderId] = {}
+        self._said_aside: set[int] = set()
         with database.reading() as connection:
             self._reported = rows.state(connection)
         self._indexed = self._reported
@@ -212,6 +224,25 @@ class GalleryStore:
             reid = rows.encoder(connection, "reid") if "reid" in self._required else None
             self._index = index.extended(connection, encoder, self.zone, reid) if encoder else index
             self._indexed = state
+        self._say_set_aside(self._index.set_aside)
+
+    def set_aside(self) -> tuple[int, ...]:
+        """Ids of the crops that no search finds, for their vectors are damaged; ascending."""
+        return self._current().set_aside
+
+    def _say_set_aside(self, ids: Sequence[int]) -> None:
+        new = [crop_id for crop_id in ids if crop_id not in self._said_aside]
+        if not new:
+            return
+        self._said_aside |= set(new)
+        with self.database.reading() as connection:
+            named = rows.crops_by_id(connection, new[:_MOST_NAMED], self.pictures).values()
+        names = ", ".join(f"{crop.id} ({crop.path})" for crop in named)
+        more = f" and {len(new) - _MOST_NAMED} more" if len(new) > _MOST_NAMED else ""
+        remark(
+            f"Set aside, for their vectors are damaged: crops {names}{more}; "
+            f"`python -m gallery_store reindex --gallery {self.location}` makes the vectors anew"
+        )
 
     def matching(self, filters: Filters, exclude: Collection[int] = ()) -> np.ndarray:
         """int64 ids of the crops that pass the filters and are not in `exclude`, ascending."""
@@ -242,6 +273,14 @@ class GalleryStore:
             if int(crop_id) not in by_id:
                 raise KeyError(f"crop {crop_id} is not in the gallery")
         return [by_id[int(crop_id)] for crop_id in ids]
+
+    def count_pictures(self, most: int) -> PictureCount:
+        """Whether the pictures of about `most` crops, evenly spread, are there."""
+        spread = crops.c.id % max(1, self.count() // most) == 0
+        with self.database.reading() as connection:
+            found = connection.execute(sa.select(crops.c.file, crops.c.linked).where(spread)).all()
+        files = [Path(row.file) if row.linked else self.pictures.path(row.file) for row in found]
+        return PictureCount(len(files), sum(not file.is_file() for file in files))
 
     def ids_by_path(self, paths: Iterable[str]) -> dict[str, list[int]]:
         """Imported path -> ids, ascending. Paths that are not in the gallery are left out."""

@@ -160,6 +160,8 @@ class Engine:
             stopped=found.stop.stopped,
             judged=judged,
             unchecked=unchecked,
+            unreadable=candidates.unreadable,
+            set_aside=len(self.store.set_aside()),
         )
 
     def find_candidates(
@@ -260,6 +262,7 @@ class Engine:
             ranker=None,
             calibrated=False,
             judged=False,
+            set_aside=len(self.store.set_aside()),
         )
 
     def read(self, references: Sequence[Reference]) -> list[tuple[AttributeReading, ...]]:

@@ -20,6 +20,7 @@ from app.ui.html import PAGE
 from app.ui.screen import build_screen
 from app.uploads import Uploads
 from gallery_store.console import remark
+from gallery_store.errors import GalleryError
 from gallery_store.reid_encoder import files_of
 from gallery_store.store import GalleryStore
 
@@ -82,6 +83,8 @@ def thumbnail_route(store: GalleryStore) -> Route:
             file = await run_in_threadpool(store.thumbnail, request.path_params["crop_id"])
         except (KeyError, OSError, ValueError, OverflowError):
             return PlainTextResponse("There is no such crop.", status_code=404)
+        except GalleryError as problem:  # the picture is gone or damaged, or the gallery itself
+            return PlainTextResponse(f"It cannot be shown: {problem}.", 404, {"Cache-Control": "no-store"})
         return FileResponse(
             file, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"}
         )
