@@ -89,15 +89,19 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """The one writer; commits at the end, rolls back on an exception. Raises as `reading`; GalleryReadOnly."""
+        self.require_writable()
+        self._check_identity()
+        with self._clear_errors(), self._writer.begin() as connection:
+            yield connection
+            self._check_identity()  # what goes into a file that was removed is lost
+
+    def require_writable(self) -> None:
+        """Raise GalleryReadOnly where nothing can be written."""
         if self.read_only:
             raise GalleryReadOnly(
                 f"the gallery {self.file} lies where nothing can be written, so it can be looked at and not changed: "
                 "give yourself the right to write it and its folder, or copy both"
             )
-        self._check_identity()
-        with self._clear_errors(), self._writer.begin() as connection:
-            yield connection
-            self._check_identity()  # what goes into a file that was removed is lost
 
     def close(self) -> None:
         """Close all connections."""
@@ -131,6 +135,11 @@ class Database:
             )
         if "not a database" in text or "malformed" in text:
             return GalleryError(f"{self.file} is not a readable SQLite file ({text}): restore it from a copy")
+        if "unable to open" in text and self.read_only:
+            return GalleryError(
+                f"the gallery {self.file} cannot be looked at where nothing can be written, for its last changes are "
+                f"still in {self.file}-wal: copy both to another folder, and open the copy"
+            )
         if "unable to open" in text or "readonly" in text:
             return GalleryError(
                 f"the gallery {self.file} cannot be opened for writing ({text}): check its rights"

@@ -66,6 +66,7 @@ def import_crops(
 
     Raises SourceError, EncoderMismatch, GalleryError.
     """
+    store.database.require_writable()
     with store.database.reading() as connection:
         _check_encoders(connection, encoder, reid, store)
     store.pictures.clean_temporary()

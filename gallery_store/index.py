@@ -215,7 +215,11 @@ def are_whole(vectors: np.ndarray) -> np.ndarray:
 
 def is_whole(data: bytes) -> bool:
     """Whether a stored vector is one: not cut off, and as `are_whole`."""
-    return bool(data) and len(data) % 2 == 0 and bool(are_whole(np.frombuffer(data, "<f2").astype(np.float32)[None])[0])
+    return (
+        bool(data)
+        and len(data) % 2 == 0
+        and bool(are_whole(np.frombuffer(data, "<f2").astype(np.float32)[None])[0])
+    )
 
 
 def _whole_vectors(

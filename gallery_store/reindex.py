@@ -103,7 +103,9 @@ def _drop_damaged(store: GalleryStore, encoder: ImageEncoder) -> None:
     last = 0
     while True:
         with store.database.reading() as connection:
-            chosen = sa.select(vectors.c.crop_id, vectors.c.data).where(_of(encoder) & (vectors.c.crop_id > last))
+            chosen = sa.select(vectors.c.crop_id, vectors.c.data).where(
+                _of(encoder) & (vectors.c.crop_id > last)
+            )
             page = connection.execute(chosen.order_by(vectors.c.crop_id).limit(_PAGE)).all()
         if not page:
             return

@@ -110,6 +110,7 @@ class GalleryStore:
     def close(self) -> None:
         """Close the database; what is in memory answers on."""
         self.database.close()
+        self._audit.close()
         if self._own_thumbs is not None:
             self._own_thumbs.cleanup()
 

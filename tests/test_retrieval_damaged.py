@@ -123,5 +123,3 @@ def test_by_clip_alone_lost_pictures_are_said_too(own, encoder):
     own.crops([5])[0].file.unlink()
     ranking = Engine(own, encoder, None).search(Query(wanted=RED_JACKET))
     assert ranking.unreadable == {5} and len(ranking.candidates) == COUNT
-
-

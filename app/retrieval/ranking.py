@@ -124,7 +124,9 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
         falling = np.minimum.accumulate(sigmoid(odds)) if len(odds) else odds
         unjudged = in_tail & np.isin(prefiltered.ids, list(trace.unreadable))
         weak |= (falling < trace.calibration.threshold) & ~unjudged[places]
-        probabilities = [None if unjudged[place] else odd for place, odd in zip(places, falling.tolist(), strict=True)]
+        probabilities = [
+            None if unjudged[place] else odd for place, odd in zip(places, falling.tolist(), strict=True)
+        ]
     affinity = fused.affinity if fused else None
     candidates = tuple(
         Candidate(
