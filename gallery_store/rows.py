@@ -174,12 +174,6 @@ def ids_by_path(connection: Connection, paths: Sequence[str]) -> dict[str, list[
     return by_path
 
 
-def is_known(connection: Connection, sha256: str, key: str, time: str) -> bool:
-    """Whether the picture from this camera (its key) and time (as stored, '' for none) is there."""
-    same = (crops.c.sha256 == sha256) & (crops.c.camera_key == key) & (crops.c.time == time)
-    return connection.execute(sa.select(crops.c.id).where(same)).first() is not None
-
-
 def add_crop(connection: Connection, values: dict[str, Any], tagged: Sequence[str]) -> int | None:
     """-> the new id, or None when the same picture from the same camera and time is there.
 

@@ -107,7 +107,7 @@ def report_html(sentence: str) -> str:
 def import_html(report: ImportReport, *, stopped: bool) -> str:
     """What an import did, and each picture that it refused with the reason."""
     sentence = (
-        f"{'Stopped: ' if stopped else ''}{report.added:,} added, {report.unchanged:,} were there already, "
+        f"{'Stopped: ' if stopped else ''}{report.in_words()}, "
         f"{report.ignored:,} other files ignored, {len(report.rejected):,} rejected."
     )
     listed = report.rejected[:MOST_REJECTED_SHOWN]
