@@ -146,8 +146,8 @@ def _look_at_gallery(store: GalleryStore, data: Path) -> None:
         )
     if (looked_at := store.count_pictures(PICTURES_LOOKED_AT)).missing:
         remark(
-            f"{looked_at.missing:,} of {looked_at.checked:,} pictures that were looked for are not there (is a folder not "
-            f"mounted?): `python -m gallery_store verify --gallery {store.location}` lists them"
+            f"{looked_at.missing:,} of {looked_at.checked:,} pictures that were looked for are not there (is a folder "
+            f"not mounted?): `python -m gallery_store verify --gallery {store.location}` lists them"
         )
 
 
@@ -177,8 +177,8 @@ def import_demo(
         return
     if (folder := left_behind(Path(store.location), store.media)) is not None:
         remark(
-            f"The gallery {store.location} is empty and {folder} holds the pictures of an earlier one: no demo crops are "
-            "put in; bring the earlier file back, or move that folder away"
+            f"The gallery {store.location} is empty and {folder} holds the pictures of an earlier one: no demo crops "
+            "are put in; bring the earlier file back, or move that folder away"
         )
         return
     mark.touch()

@@ -90,8 +90,8 @@ def import_crops(
     user: str = "",
     case: str | None = None,
 ) -> ImportReport:
-    """Import a folder, zip, CSV manifest or picture. Of what is there already, lost pictures are written again, and what
-    is told now is completed or corrected (see reimport).
+    """Import a folder, zip, CSV manifest or picture. Of what is there already, lost pictures are written again, and
+    what is told now is completed or corrected (see reimport).
 
     reid: a second encoder, for queries by picture; the gallery's own, or any for a gallery without crops.
     camera: for pictures whose manifest names none; it goes before what a file's name tells. link: refer to
@@ -132,7 +132,7 @@ def _completed(contents: ImportSource, camera: str | None, link: bool, source: P
         return contents
     named = camera.strip()
     items = tuple(
-        item if "camera" in item.given else replace(item, camera=named, given=item.given | {"camera"})
+        item if "camera" in item.given else replace(item, camera=named, by_caller=True)
         for item in contents.items
     )
     return replace(contents, items=items)
@@ -229,7 +229,7 @@ _Outcome = _Prepared | _There | Rejected
 
 @dataclass(frozen=True)
 class _Job:
-    """What every picture of one import shares. repeated: sources that it names more than once. taken: as of find_known."""
+    """What every picture of one import shares. repeated: sources that it has more than once. taken: see find_known."""
 
     store: GalleryStore
     encoder: ImageEncoder

@@ -1,8 +1,9 @@
 """What a later import knows again, and what it completes or corrects of it.
 
-A crop is a picture at a source. It is known again by its bytes and its source, whatever is now said of its camera and
-time; or by its bytes and path, where nothing speaks against it. Two sources with the same bytes are two sightings as
-soon as two cameras are told; or two times, while both sources are there.
+A crop is a picture at a source. It is known again by its bytes and its source, whatever a manifest now says of its
+camera and time; or by its bytes and path, where nothing speaks against it. Two sources with the same bytes are two
+sightings as soon as two cameras are told; or two times, while both sources are there. A camera that the caller names
+for a whole import never corrects another: that makes a second sighting.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ INDEXED = frozenset({"camera", "time", "tags"})  # what other processes have in 
 
 @dataclass(frozen=True)
 class Known:
-    """A crop that an item is. surely: by its source or path, so that what it says may be corrected as well; else it has
-    the same bytes, camera and time alone.
+    """A crop that an item is. surely: by its source or path, so that what it says may be corrected as well; else it
+    has the same bytes, camera and time alone.
     """
 
     crop_id: int
@@ -35,8 +36,8 @@ class Known:
 
 @dataclass
 class Changes:
-    """What an item says of a crop that the gallery does not. values, tags: to be written. completed, corrected: names of
-    what was not known before, and of what was known otherwise.
+    """What an item says of a crop that the gallery does not. values, tags: to be written. completed, corrected: names
+    of what was not known before, and of what was known otherwise.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -62,8 +63,8 @@ def find_known(
 ) -> Known | None:
     """Which of the crops with the item's bytes it is.
 
-    is_listed_once: whether this import has its source only once; else each of its lines is a sighting of its own. taken:
-    crops that another source of this import is, so that they must stay what they are.
+    is_listed_once: whether this import has its source only once; else each of its lines is a sighting of its own.
+    taken: crops that another source of this import is, so that they must stay what they are.
     """
     key, time = camera_key(item.camera or ""), time_text(item.time)
     for row in rows:
@@ -71,7 +72,7 @@ def find_known(
             return Known(row.id, item.source == row.source or item.path == row.path)
     if not is_listed_once:
         return None
-    rows = [row for row in rows if row.id not in taken]
+    rows = [row for row in rows if row.id not in taken and not (item.by_caller and _other_camera(row, item))]
     own = [row for row in rows if row.source and row.source == item.source]
     if own:
         return Known(own[0].id, True) if len(own) == 1 else None
@@ -79,10 +80,14 @@ def find_known(
     return Known(same_path[0].id, True) if len(same_path) == 1 else None
 
 
+def _other_camera(row: Row, item: ImportItem) -> bool:
+    return bool(row.camera_key and item.camera) and row.camera_key != camera_key(item.camera or "")
+
+
 def _may_be(row: Row, item: ImportItem) -> bool:
     """Whether an item of the same bytes and path is the crop, although its source is another."""
-    key, time = camera_key(item.camera or ""), time_text(item.time)
-    if row.camera_key and key and row.camera_key != key and "camera" in item.given:
+    time = time_text(item.time)
+    if "camera" in item.given and _other_camera(row, item):
         return False
     if not (row.time and time and row.time != time):
         return True

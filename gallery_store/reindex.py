@@ -42,8 +42,8 @@ def reindex(
 ) -> Reindexed:
     """Encode all pictures with `encoder`, then let it replace the gallery's own for this role, or be its first.
 
-    With the gallery's own encoder, only vectors that are missing or damaged are made. progress(done, all): after each batch,
-    which is then on disk. stop(): asked between batches. Raises GalleryError, without switching, when a picture
+    With the gallery's own encoder, only vectors that are missing or damaged are made. progress(done, all): after each
+    batch, which is then on disk. stop(): asked between batches. Raises GalleryError, without switching, when a picture
     cannot be read, or the encoder makes no usable vector of it.
     """
     _drop_damaged(store, encoder)

@@ -44,7 +44,8 @@ class ImportItem:
 
     path: as it will be kept. read: its bytes, at most decoding.MAX_BYTES; raises PictureError. origin: its file,
     absolute; None in a zip. source: what stands for it, see m0003_sources. time: UTC, aware. frame: number of the video
-    frame. given: names of what a manifest or the caller said, and not only the file's name.
+    frame. given: names of what a manifest said, and not only the file's name. by_caller: whether the camera is what the
+    caller said of the whole import.
     """
 
     path: str
@@ -58,6 +59,7 @@ class ImportItem:
     frame: int | None = None
     source: str = ""
     given: frozenset[str] = frozenset()
+    by_caller: bool = False
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,14 @@ def test_the_same_bytes_from_two_cameras_stay_two(store, tmp_path):
     assert [crop.camera for crop in all_crops(store)] == ["1", "2", "3"]
 
 
+def test_a_camera_named_for_the_whole_import_completes_and_makes_a_second_sighting(store, source):
+    bring(store, source)
+    assert counts(bring(store, source, camera="1")) == (0, 3, 0, 0, 0)
+    assert counts(bring(store, source, camera="cam 01")) == (0, 0, 0, 0, 3)
+    assert counts(bring(store, source, camera="2")) == (3, 0, 0, 0, 0)
+    assert counts(bring(store, source, camera="1")) == (0, 0, 0, 0, 3)
+
+
 def test_two_lines_of_a_manifest_about_one_file_stay_two(store, source, monkeypatch):
     monkeypatch.setattr("gallery_store.importer.BATCH", 1)
     manifest = write_manifest(source / "m.csv", HEADER, "red.png,1,,,,", "blue.png,1,,,,", "red.png,2,,,,")
@@ -293,7 +301,7 @@ def test_an_encoder_that_makes_nothing_usable_leaves_the_gallery_open_to_another
     )
 )
 def test_whatever_is_imported_again_changes_nothing_the_second_time(tmp_path_factory, manifests):
-    """Any manifests over three files, two of them with the same bytes; each is imported twice, and its lines are found."""
+    """Any manifests over three files, two of them with the same bytes; each is imported twice."""
     folder = tmp_path_factory.mktemp("any")
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         picture(seed).save(folder / f"{name}.png")

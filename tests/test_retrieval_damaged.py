@@ -1,4 +1,4 @@
-"""A search over a gallery with damaged vectors and lost pictures: the rest is searched as ever, and the loss is said."""
+"""A search over damaged vectors and lost pictures: the rest is searched as ever, and the loss is said."""
 
 from __future__ import annotations
 

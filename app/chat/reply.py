@@ -241,8 +241,8 @@ def _damaged(ranking: Ranking) -> str:
     if ranking.unreadable:
         unjudged = " and have no percentage" if ranking.calibrated else ""
         sentences.append(
-            f"**{_pictures(len(ranking.unreadable))} could not be read**, for the files are gone or damaged: such crops come "
-            f"by likeness alone{unjudged}. `python -m gallery_store verify` lists them."
+            f"**{_pictures(len(ranking.unreadable))} could not be read**, for the files are gone or damaged: "
+            f"such crops come by likeness alone{unjudged}. `python -m gallery_store verify` lists them."
         )
     if ranking.set_aside:
         sentences.append(

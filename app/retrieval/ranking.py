@@ -52,9 +52,9 @@ class Ranking:
     stopped: the operator stopped the search and the rest follows in CLIP order; penalized: candidates that look like
     somebody rejected rank lower for it; prefiltered_by: as Prefiltered.encoder; "" where nothing was compared;
     judged: False where the query says nothing that could be: CLIP then orders, without a probability and a weak one;
-    unchecked: the free words that this model cannot read; "" where all was checked; unreadable: ids of the nearest crops,
-    and of those searched with, whose picture is gone or damaged: what the model was to read has no probability; set_aside: how many crops
-    of the gallery no search finds, for their vectors are damaged.
+    unchecked: the free words that this model cannot read; "" where all was checked; unreadable: ids of the nearest
+    crops, and of those searched with, whose picture is gone or damaged: what the model was to read has no probability;
+    set_aside: how many crops of the gallery no search finds, for their vectors are damaged.
     """
 
     candidates: tuple[Candidate, ...]
