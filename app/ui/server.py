@@ -133,7 +133,7 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
         auth=check_login(users) if users else None,
         max_file_size=settings.max_upload_mb << 20,
         allowed_paths=[],
-        blocked_paths=_never_served(settings, store),
+        blocked_paths=_never_served(settings),
         app_kwargs={
             "routes": [thumbnail_route(store)],
             "middleware": [Middleware(Guard, local_only=settings.is_local)],
@@ -159,9 +159,11 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
     blocks.block_thread()
 
 
-def _never_served(settings: Settings, store: GalleryStore) -> list[str]:
+def _never_served(settings: Settings) -> list[str]:
     """Weights, demo crops and the gallery. Nothing of them is allowed anyway; this says it a second time."""
     paths = [ROOT / "assets", Path(settings.model), Path(settings.clip)]
     paths += files_of(settings.reid) if settings.reid else ()
-    paths += [Path(store.location), store.media, store.thumbs]
+    if "://" not in settings.gallery_location:
+        gallery = Path(settings.gallery_location)
+        paths += [gallery, *gallery.parent.glob("*.media"), *gallery.parent.glob("*.thumbs")]
     return [str(path.resolve()) for path in paths if path.exists()]
