@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -69,7 +71,7 @@ class Database:
         self.read_only = file.exists() and not all(
             os.access(p, os.W_OK) for p in (file, file.resolve().parent)
         )
-        self._identity: tuple[int, int] | None = None
+        self._identity: _Identity | None = None
         self._reader = _make_engine(file, busy_seconds, self.read_only)
         self._writer = self._reader.execution_options(chatreid_write=True)
         try:
@@ -95,6 +97,21 @@ class Database:
             yield connection
             self._check_identity()  # what goes into a file that was removed is lost
 
+    def give_identity(self) -> None:
+        """Give the file an application id, which tells it from other galleries, unless it has one."""
+        with self.reading() as connection:
+            if connection.exec_driver_sql("PRAGMA application_id").scalar():
+                return
+        with self.writing() as connection:
+            if not connection.exec_driver_sql("PRAGMA application_id").scalar():
+                connection.exec_driver_sql(f"PRAGMA application_id = {1 + secrets.randbelow(2**31 - 1)}")
+        with self._clear_errors():
+            raw = self._reader.raw_connection()
+            try:
+                raw.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+            finally:
+                raw.close()
+
     def require_writable(self) -> None:
         """Raise GalleryReadOnly where nothing can be written."""
         if self.read_only:
@@ -109,7 +126,9 @@ class Database:
 
     def _check_identity(self) -> None:
         """SQLite goes on in a file that was removed or replaced, and finds no tables in one that was emptied."""
-        if self._identity is None or _identity_of(self.file) == self._identity:
+        now = _identity_of(self.file)
+        if self._identity is None or (now is not None and now.is_same(self._identity)):
+            self._identity = self._identity and now
             return
         raise GalleryError(
             f"the gallery {self.file} was {self._what_happened()} while it was open: bring the file back, and start "
@@ -183,13 +202,34 @@ def read_only_uri(file: Path) -> str:
     return f"file:{quote(str(file))}?{mode}"
 
 
-def _identity_of(file: Path) -> tuple[int, int] | None:
-    """Device and inode; None for a file that is gone or empty."""
+@dataclass(frozen=True)
+class _Identity:
+    """What tells a file from another of its name. gallery: SQLite's application id, of each gallery its own; 0 where
+    that is still in the log alone.
+    """
+
+    device: int
+    inode: int
+    gallery: int
+
+    def is_same(self, other: _Identity) -> bool:
+        known = self.gallery and other.gallery
+        return (self.device, self.inode, known and self.gallery) == (
+            other.device,
+            other.inode,
+            known and other.gallery,
+        )
+
+
+def _identity_of(file: Path) -> _Identity | None:
+    """None for a file that is gone or empty."""
     try:
-        status = file.stat()
+        with file.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            header = stream.read(100)
     except OSError:
         return None
-    return (status.st_dev, status.st_ino) if status.st_size else None
+    return _Identity(status.st_dev, status.st_ino, int.from_bytes(header[68:72], "big")) if header else None
 
 
 def _make_engine(file: Path, busy_seconds: float, read_only: bool) -> Engine:

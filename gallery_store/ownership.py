@@ -62,6 +62,7 @@ def own_folders(database: Database) -> PictureFolders:
         folders = _named(connection, file)
     if database.read_only:
         return folders or PictureFolders(_shared_folders(database)[0])
+    database.give_identity()
     try:
         if folders is None or not _claim(folders.media, file):
             folders = _new_folders(database, file, folders)

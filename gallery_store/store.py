@@ -219,8 +219,9 @@ class GalleryStore:
             if self._index is not None and state == self._indexed:
                 return
             encoder = rows.encoder(connection)
-            same_rows = self._index is not None and state.rewrites == self._indexed.rewrites
-            index = self._index if same_rows else None
+            before = self._indexed
+            only_more = state.rewrites == before.rewrites and state.last_id >= before.last_id
+            index = self._index if only_more else None
             index = index or Index.empty()
             reid = rows.encoder(connection, "reid") if "reid" in self._required else None
             self._index = index.extended(connection, encoder, self.zone, reid) if encoder else index

@@ -17,6 +17,7 @@ def turn_old(file: Path) -> Path:
         database.execute("ALTER TABLE crops DROP COLUMN source")
         database.execute("DELETE FROM schema_migrations WHERE number = 3")
         database.execute("DELETE FROM gallery WHERE key = 'media'")
+        database.execute("PRAGMA application_id = 0")
         database.commit()
     (own / "gallery.json").unlink()
     for folder, name in ((own, "media"), (own_thumbs, "thumbs")):
