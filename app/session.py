@@ -162,8 +162,8 @@ class ChatSession:
                 continue  # beyond what is listed
             try:
                 cards += self.service.cards([candidate], self.service.crops_of([candidate]))
-            except KeyError:
-                continue  # deleted since the search
+            except (KeyError, Refused):
+                continue  # deleted since the search, or the gallery cannot be read
         return tuple(cards)
 
     # How a step is done

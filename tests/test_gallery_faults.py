@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from starlette.applications import Starlette
@@ -20,8 +21,11 @@ from app.service import ChatService
 from app.session import ChatSession
 from app.startup import AUDIT, MARK, import_demo
 from app.ui.gallery_tab import cameras_html, stats_html
+from app.ui.handlers import Handlers
 from app.ui.html import header_html
 from app.ui.server import thumbnail_route
+from app.ui.view import View
+from app.uploads import Uploads
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryError, GalleryStore
@@ -29,6 +33,7 @@ from gallery_store.verify import verify
 from tests.clip_folder import make_clip_folder
 from tests.gallery_tools import write_pictures
 from tests.old_gallery import turn_old
+from tests.test_session import NAMES
 
 WORDS = "somebody in a yellow dress"
 
@@ -121,6 +126,32 @@ def test_what_happens_to_the_file_is_said_at_every_step(
     assert f"was {how.__name__} while" in stats_html(engine.store) and cameras_html(engine.store) == ""
     assert f"was {how.__name__} while" in header_html(engine)
     assert picture_of(engine.store, 3) == 404
+
+
+@pytest.mark.parametrize("how", [emptied, replaced])
+def test_the_page_says_it_and_keeps_what_it_shows(
+    engine: Engine, where: Path, tmp_path: Path, how: Callable[[Path], None]
+) -> None:
+    class Request:
+        username, session_hash = "ann", "tab"
+
+    class Choice:
+        _data: ClassVar = {"image_id": 4}
+
+    service = ChatService(engine)
+    handlers = Handlers(service, View(NAMES, Uploads(tmp_path / "up", max_bytes=1 << 20, max_pixels=1 << 20)))
+    request: Any = Request()
+    session = service.get("ann", "tab")
+    session.say("a man")
+    session.search_with(3)
+    choice: Any = Choice()
+    assert "crops/4.jpg" in handlers.choose(choice, request)["selected"]
+    how(where)
+    handlers.announce({"text": WORDS, "files": []}, request)
+    *_, last = handlers.answer("", request)
+    assert f"g.db was {how.__name__} while it was open" in last["chatbot"][-1]["content"]
+    assert "crops/4.jpg" in last["selected"] and "crops/4.jpg" in last["candidates"]
+    assert last["undo"].interactive and last["confirm"].interactive
 
 
 def test_a_locked_gallery_is_said_and_then_answers(session: ChatSession, engine: Engine, where: Path) -> None:
