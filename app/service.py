@@ -160,7 +160,9 @@ class ChatService:
             self.store.record_search(
                 user=session.user,
                 reason=session.conversation.reason,
-                query=query_json(query) | ({"taken_back": taken_back} if taken_back else {}),
+                query=query_json(query)
+                | ({"taken_back": taken_back} if taken_back else {})
+                | _not_judged(ranking),
                 shown=[candidate.image_id for candidate in ranking.candidates[:PAGE_OF_CARDS]],
                 seconds=ranking.timings.total,
                 case=session.conversation.case,
@@ -195,6 +197,12 @@ class ChatService:
             label: len(self.store.matching(without.filters, exclude=query.rejected)) - passing
             for label, without in hidden_by(conversation.known)
         }
+
+
+def _not_judged(ranking: Ranking) -> dict[str, Any]:
+    """For the audit: unreadable (crop ids) and set_aside (how many), as Ranking has them; nothing where all was well."""
+    lost: dict[str, Any] = {"unreadable": sorted(ranking.unreadable), "set_aside": ranking.set_aside}
+    return {name: value for name, value in lost.items() if value}
 
 
 def _sentence(problem: Exception) -> str:

@@ -171,6 +171,7 @@ def _reindex(options: argparse.Namespace) -> int:
 
 def _delete(options: argparse.Namespace) -> int:
     with _existing(options) as store:
+        store.database.require_writable()
         with store.database.reading() as connection:
             ids = _chosen(connection, options)
         if ids and not options.yes and not _agreed(len(ids), store.location):

@@ -52,6 +52,7 @@ def test_one_nan_in_a_vector_costs_one_crop(own, encoder, tuned, capsys):
         with pytest.raises(RetrievalError, match="crop 5 cannot be searched with, for its vector is damaged"):
             engine.search(Query(references=(Reference(image_id=5),)))
         answer = ChatService(engine).get("ann", "tab").say("a woman in a red jacket")
+        assert store.searches(1)[0].query["set_aside"] == 1
         assert answer.status["set_aside"] == 1 and "**1 crop could not be compared**" in answer.reply
         assert reindex(store, encoder).encoded == 1
         assert engine.search(Query(wanted=RED_JACKET)).set_aside == 0 and verify(store).ok
@@ -98,6 +99,7 @@ def test_lost_pictures_are_counted_and_have_no_percentage(own, encoder, tuned):
     chances = [c.probability for c in ranking.candidates if c.probability is not None]
     assert chances == sorted(chances, reverse=True)
     answer = ChatService(engine).get("ann", "tab").say("a woman in a red jacket")
+    assert own.searches(1)[0].query["unreadable"] == sorted(lost)
     assert answer.status["unreadable"] == 3 and "**3 pictures could not be read**" in answer.reply
     assert "have no percentage" in answer.reply
 
