@@ -200,7 +200,7 @@ class ChatService:
 
 
 def _not_judged(ranking: Ranking) -> dict[str, Any]:
-    """For the audit: unreadable (crop ids) and set_aside (how many), as Ranking has them; nothing where all was well."""
+    """For the audit: unreadable (crop ids) and set_aside (how many), as Ranking has them; nothing where all is well."""
     lost: dict[str, Any] = {"unreadable": sorted(ranking.unreadable), "set_aside": ranking.set_aside}
     return {name: value for name, value in lost.items() if value}
 
