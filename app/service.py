@@ -36,6 +36,15 @@ STOPPED_WAITING = "Stopped before its turn came: another search is under way."
 MOST_OF_ONE = 200  # of them, of one user
 
 
+@contextmanager
+def _gallery_refused() -> Iterator[None]:
+    """A gallery that is locked, full, read-only, replaced or gone costs one step and not the app."""
+    try:
+        yield
+    except GalleryError as problem:
+        raise Refused(_sentence(problem)) from problem
+
+
 class ChatService:
     """All open conversations over one engine. Thread-safe; one search runs at a time.
 
@@ -102,6 +111,7 @@ class ChatService:
     def _close_oldest(theirs: dict[str, ChatSession]) -> None:
         theirs.pop(next(iter(theirs))).stop.set()
 
+    @_gallery_refused()
     def facts(self) -> GalleryFacts:
         """What the gallery has to choose from, for the understanding of filters."""
         self.store.refresh()
@@ -127,6 +137,7 @@ class ChatService:
                 problems.append(str(problem))
         return usable, problems
 
+    @_gallery_refused()
     def crop_id(self, image_id: Any) -> int:
         """An image id as a page or a client sends it, if the gallery has that crop; else Refused."""
         number = (
@@ -142,6 +153,7 @@ class ChatService:
             raise Refused(f"There is no crop {int(number)} in the gallery.") from None
         return int(number)
 
+    @_gallery_refused()
     def search(
         self,
         query: Query,
@@ -158,13 +170,15 @@ class ChatService:
                 ranking = self.engine.search(
                     query, limit=self._most_listed, progress=progress, stop=session.stop.is_set
                 )
-        except (RetrievalError, ModelError, GalleryError) as problem:
+        except (RetrievalError, ModelError) as problem:
             raise Refused(_sentence(problem)) from problem
         if self._audited:
             self.store.record_search(
                 user=session.user,
                 reason=session.conversation.reason,
-                query=query_json(query) | ({"taken_back": taken_back} if taken_back else {}),
+                query=query_json(query)
+                | ({"taken_back": taken_back} if taken_back else {})
+                | _not_judged(ranking),
                 shown=[candidate.image_id for candidate in ranking.candidates[:PAGE_OF_CARDS]],
                 seconds=ranking.timings.total,
                 case=session.conversation.case,
@@ -182,6 +196,7 @@ class ChatService:
         finally:
             self._searching.release()
 
+    @_gallery_refused()
     def read(
         self, pictures: Sequence[Reference], stop: Callable[[], bool] = never
     ) -> list[tuple[AttributeReading, ...]]:
@@ -198,6 +213,7 @@ class ChatService:
             return [() for _ in pictures]
         return [self.read([picture], stop)[0] for picture in pictures]
 
+    @_gallery_refused()
     def crops_of(self, candidates: Sequence[Candidate]) -> list[Crop]:
         """The candidates' crops, in their order. KeyError for one that was deleted."""
         return self.store.crops([candidate.image_id for candidate in candidates])
@@ -206,6 +222,7 @@ class ChatService:
         """The candidates as they are shown; `crops` are theirs."""
         return make_cards(candidates, crops, self.store.zone)
 
+    @_gallery_refused()
     def hidden(self, conversation: Conversation, query: Query) -> dict[str, int]:
         """For each filter, how many more crops would pass without it."""
         passing = len(self.store.matching(query.filters, exclude=query.rejected))
@@ -213,6 +230,12 @@ class ChatService:
             label: len(self.store.matching(without.filters, exclude=query.rejected)) - passing
             for label, without in hidden_by(conversation.known)
         }
+
+
+def _not_judged(ranking: Ranking) -> dict[str, Any]:
+    """For the audit: unreadable (crop ids) and set_aside (how many), as Ranking has them; nothing where all is well."""
+    lost: dict[str, Any] = {"unreadable": sorted(ranking.unreadable), "set_aside": ranking.set_aside}
+    return {name: value for name, value in lost.items() if value}
 
 
 def _sentence(problem: Exception) -> str:

@@ -173,8 +173,8 @@ class ChatSession:
                 continue  # beyond what is listed
             try:
                 cards += self.service.cards([candidate], self.service.crops_of([candidate]))
-            except KeyError:
-                continue  # deleted since the search
+            except (KeyError, Refused):
+                continue  # deleted since the search, or the gallery cannot be read
         return tuple(cards)
 
     # Messages about the candidates on the screen
@@ -356,6 +356,8 @@ class ChatSession:
             "photographs": bool(ranking and ranking.photographs),
             "very_picture": [c.image_id for c in ranking.candidates if c.very_picture] if ranking else [],
             "unchecked": ranking.unchecked if ranking else "",
+            "unreadable": len(ranking.unreadable) if ranking else 0,
+            "set_aside": ranking.set_aside if ranking else 0,
             "stopped": bool(ranking and ranking.stopped),
             "query": query_json(self.query),
         }

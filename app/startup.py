@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from gallery_store.reid_encoder import ReidEncoder
     from gallery_store.store import GalleryStore
 
+AUDIT = "audit.db"  # in the data folder: the searches of a gallery that cannot be written
+PICTURES_LOOKED_AT = 1000  # at the start
 MARK = "demo-import-unfinished"  # a file in the data folder while the demo crops are being imported
 
 
@@ -98,6 +100,7 @@ def _open(settings: Settings) -> Engine:
     device = resolve_device(settings.device)
     store = GalleryStore.open(settings.gallery_location, zone=settings.zone or None)
     store.max_pixels = settings.max_pixels
+    _look_at_gallery(store, Path(settings.data))
     named = [settings.clip, settings.reid, settings.model if settings.has_model else ""]
     remark(f"Loading the models ({', '.join(filter(None, named))})")
     encoder = ClipEncoder.load(settings.clip, device=device)
@@ -134,6 +137,21 @@ def _not_calibrated(settings: Settings, which: Uncalibrated) -> str:
     )
 
 
+def _look_at_gallery(store: GalleryStore, data: Path) -> None:
+    """Says what an operator must know of it: that it cannot be written, that pictures are gone."""
+    if store.read_only:
+        store.keep_audit_in(data / AUDIT)
+        remark(
+            f"The gallery {store.location} cannot be written: it is open for looking, and its searches are recorded in "
+            f"{data / AUDIT}"
+        )
+    if (looked_at := store.count_pictures(PICTURES_LOOKED_AT)).missing:
+        remark(
+            f"{looked_at.missing:,} of {looked_at.checked:,} pictures that were looked for are not there (is a folder "
+            f"not mounted?): `python -m gallery_store verify --gallery {store.location}` lists them"
+        )
+
+
 def _check_reid(store: GalleryStore, reid: ReidEncoder | None) -> None:
     """Says which re-ID encoder prefilters, or that the gallery's own is not in use. EncoderMismatch for another."""
     if reid is not None:
@@ -153,9 +171,16 @@ def import_demo(
 ) -> None:
     """The demo crops into an empty gallery. A start that was killed half way is completed by the next."""
     from gallery_store.importer import import_crops
+    from gallery_store.ownership import left_behind
 
     mark = data / MARK
     if not source.is_dir() or (store.count() and not mark.exists()):
+        return
+    if (folder := left_behind(Path(store.location), store.media)) is not None:
+        remark(
+            f"The gallery {store.location} is empty and {folder} holds the pictures of an earlier one: no demo crops "
+            "are put in; bring the earlier file back, or move that folder away"
+        )
         return
     mark.touch()
     remark("First start: importing the demo gallery")

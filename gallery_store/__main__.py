@@ -1,7 +1,7 @@
 """python -m gallery_store import | stats | verify | reindex | delete
 
-Results on stdout, progress and errors on stderr; exit 0 good, 1 verify found problems, 2 bad input, 130 stopped by
-Ctrl-C.
+Results on stdout, progress and errors on stderr; exit 0 good, 1 verify found problems, 2 bad input, 3 nothing was done
+(no picture could be imported, no crop was chosen), 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import os
 import sys
 from collections.abc import Sequence
 
+from gallery_store.console import any_encoding
+
 DEFAULT_GALLERY = "data/gallery.db"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; -> exit status. Raises SystemExit for wrong arguments and after --help."""
+    any_encoding()
     options = _parser().parse_args(arguments)
     from gallery_store.cli import run  # here: SQLAlchemy and numpy are not needed for --help
 
@@ -63,7 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     chosen = command.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--id", type=int, action="append", metavar="N", help="a crop (may be repeated)")
     chosen.add_argument("--camera", metavar="ID", help="all crops of a camera")
-    chosen.add_argument("--path", action="append", metavar="PATH", help="crops imported under this path")
+    chosen.add_argument(
+        "--path",
+        action="append",
+        metavar="PATH",
+        help="crops imported under this path: a picture, or a folder and all below it (may be repeated)",
+    )
     chosen.add_argument("--all", action="store_true", help="all crops")
     command.add_argument("--yes", action="store_true", help="do not ask")
     return parser

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,12 +26,13 @@ from gallery_store.importer import import_crops
 from gallery_store.reid_encoder import ReidEncoder
 from gallery_store.reindex import Reindexed, drop_reid, reindex
 from gallery_store.schema import crops, searches, tags
-from gallery_store.sources import SourceError, read_source
+from gallery_store.sources import IN_ZIP, SourceError, read_source
 from gallery_store.store import GalleryStore
 from gallery_store.verify import verify
 
 DEFAULT_CLIP = Path(__file__).resolve().parent.parent / "assets" / "demo_clip"
 NO_REID = "none"
+_NOTHING_DONE = 3
 _STOPPED = "stopped: run the same command again to go on"
 
 
@@ -61,7 +62,7 @@ def _import(options: argparse.Namespace) -> int:
         )
     result = asdict(report)
     del result["stopped"]
-    text = [f"{report.added} added, {report.unchanged} unchanged, {report.ignored} other files ignored"]
+    text = [f"{report.in_words()}, {report.ignored} other files ignored"]
     text += [f"rejected {refused.path}: {refused.reason}" for refused in report.rejected]
     if report.are_photographs:
         text.append(
@@ -71,7 +72,12 @@ def _import(options: argparse.Namespace) -> int:
     if report.stopped:
         remark(_STOPPED)
     _print(options, result, text)
-    return 130 if report.stopped else 0
+    if report.stopped:
+        return 130
+    if not report.taken:
+        remark(f"no picture of {source} could be imported")
+        return _NOTHING_DONE
+    return 0
 
 
 def _clip(options: argparse.Namespace) -> ClipEncoder:
@@ -170,21 +176,55 @@ def _reindex(options: argparse.Namespace) -> int:
 
 def _delete(options: argparse.Namespace) -> int:
     with _existing(options) as store:
+        store.database.require_writable()
         with store.database.reading() as connection:
-            ids = list(connection.execute(sa.select(crops.c.id).where(_chosen(options))).scalars())
+            ids = _chosen(connection, options)
         if ids and not options.yes and not _agreed(len(ids), store.location):
             raise GalleryError("nothing was deleted: confirm with --yes")
         removed = store.delete(ids)
     _print(options, {"deleted": removed}, [f"{removed} crops deleted"])
+    if not ids:
+        remark(f"nothing was deleted: there is no crop {_in_words(options)} in {options.gallery}")
+        return _NOTHING_DONE
     return 0
 
 
-def _chosen(options: argparse.Namespace) -> sa.ColumnElement[bool]:
-    if options.id:
-        return crops.c.id.in_(options.id)
+def _chosen(connection: sa.Connection, options: argparse.Namespace) -> list[int]:
+    """Ids of the crops that are named, ascending. Raises GalleryError for an empty path."""
     if options.path:
-        return crops.c.path.in_(options.path)
-    return sa.true() if options.all else crops.c.camera_key == camera_key(options.camera)
+        if not all(path.strip() for path in options.path):
+            raise GalleryError("the path is empty: name a picture or a folder, or --all")
+        wanted = [_plain(path) for path in options.path]
+        rows_of_all = connection.execute(
+            sa.select(crops.c.id, crops.c.path, crops.c.source).order_by(crops.c.id)
+        )
+        return [
+            row.id
+            for row in rows_of_all
+            if any(
+                _plain(name).is_relative_to(path)
+                for name in (row.path, row.source)
+                if name
+                for path in wanted
+            )
+        ]
+    where = sa.true() if options.all else crops.c.camera_key == camera_key(options.camera or "")
+    if options.id:
+        where = crops.c.id.in_(options.id)
+    return list(connection.execute(sa.select(crops.c.id).where(where).order_by(crops.c.id)).scalars())
+
+
+def _plain(path: str) -> PurePosixPath:
+    """A path as it compares with others: "./a/b.png" and "a/b.png" are one, and a zip is a folder."""
+    return PurePosixPath(os.path.normpath(path.replace(IN_ZIP, "/").replace("\\", "/")))
+
+
+def _in_words(options: argparse.Namespace) -> str:
+    if options.id:
+        return f"with the id {' or '.join(map(str, options.id))}"
+    if options.path:
+        return f"imported under {' or '.join(options.path)}"
+    return "at all" if options.all else f"of camera {options.camera}"
 
 
 def _agreed(count: int, where: str) -> bool:

@@ -5,6 +5,7 @@ What a command was asked for goes to stdout, by print. No model library loads on
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import time
@@ -15,6 +16,12 @@ Progress = Callable[[int, int], None]  # (done, all)
 StepProgress = Callable[[str, int, int], None]  # (step, done, all)
 
 _log = logging.getLogger("chatreid")
+
+
+def any_encoding() -> None:
+    """Let stdout take any text: what its encoding lacks comes out as an escape, and not as an error."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 class _Stderr(logging.Handler):

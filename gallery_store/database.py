@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from gallery_store.errors import GalleryError, GalleryLocked, GalleryTooNew
-from gallery_store.migrations import LATEST, MIGRATIONS
+from gallery_store.errors import GalleryError, GalleryLocked, GalleryReadOnly, GalleryTooNew
+from gallery_store.migrations import LATEST, MIGRATIONS, READABLE
 
 _schema = sa.Table(
     "schema_migrations",
@@ -52,7 +57,9 @@ def file_of(location: str | Path) -> Path:
 class Database:
     """Transactions on one SQLite file, from any thread. Opening makes the file and brings its tables up to date.
 
-    busy_seconds: how long to wait for another program's lock. Raises GalleryError; GalleryTooNew; GalleryLocked.
+    busy_seconds: how long to wait for another program's lock. read_only: whether the file or its folder cannot be
+    written; then nothing is, and what cannot be read without a write is refused. Raises GalleryError; GalleryTooNew;
+    GalleryLocked; GalleryReadOnly.
     """
 
     def __init__(self, file: Path, busy_seconds: float = 10.0) -> None:
@@ -61,55 +68,110 @@ class Database:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
             raise GalleryError(f"the folder of {file} cannot be made: {problem.strerror}") from None
-        self._reader = _make_engine(file, busy_seconds)
+        self.read_only = file.exists() and not all(
+            os.access(p, os.W_OK) for p in (file, file.resolve().parent)
+        )
+        self._identity: _Identity | None = None
+        self._reader = _make_engine(file, busy_seconds, self.read_only)
         self._writer = self._reader.execution_options(chatreid_write=True)
         try:
             self._migrate()
+            self._identity = _identity_of(file)
         except BaseException:
             self.close()
             raise
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent snapshot."""
+        """One consistent snapshot. Raises GalleryError where the file is not the one that was opened any more."""
+        self._check_identity()
         with self._clear_errors(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """The one writer; commits at the end, rolls back on an exception."""
+        """The one writer; commits at the end, rolls back on an exception. Raises as `reading`; GalleryReadOnly."""
+        self.require_writable()
+        self._check_identity()
         with self._clear_errors(), self._writer.begin() as connection:
             yield connection
+            self._check_identity()  # what goes into a file that was removed is lost
+
+    def give_identity(self) -> None:
+        """Give the file an application id, which tells it from other galleries, unless it has one."""
+        with self.reading() as connection:
+            if connection.exec_driver_sql("PRAGMA application_id").scalar():
+                return
+        with self.writing() as connection:
+            if not connection.exec_driver_sql("PRAGMA application_id").scalar():
+                connection.exec_driver_sql(f"PRAGMA application_id = {1 + secrets.randbelow(2**31 - 1)}")
+        with self._clear_errors():
+            raw = self._reader.raw_connection()
+            try:
+                raw.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+            finally:
+                raw.close()
+
+    def require_writable(self) -> None:
+        """Raise GalleryReadOnly where nothing can be written."""
+        if self.read_only:
+            raise GalleryReadOnly(
+                f"the gallery {self.file} lies where nothing can be written, so it can be looked at and not changed: "
+                "give yourself the right to write it and its folder, or copy both"
+            )
 
     def close(self) -> None:
         """Close all connections."""
         self._reader.dispose()
 
+    def _check_identity(self) -> None:
+        """SQLite goes on in a file that was removed or replaced, and finds no tables in one that was emptied."""
+        now = _identity_of(self.file)
+        if self._identity is None or (now is not None and now.is_same(self._identity)):
+            self._identity = self._identity and now
+            return
+        raise GalleryError(
+            f"the gallery {self.file} was {self._what_happened()} while it was open: bring the file back, and start "
+            "again"
+        )
+
+    def _what_happened(self) -> str:
+        if not self.file.exists():
+            return "removed"
+        return "replaced" if self.file.stat().st_size else "emptied"
+
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as problem:
-            raise self._named(problem) from problem
+        except (DBAPIError, sqlite3.Error) as problem:  # the latter from raw cursors
+            raise self._named(str(getattr(problem, "orig", problem))) from problem
 
-    def _named(self, problem: DBAPIError) -> GalleryError:
-        text = str(problem.orig)
+    def _named(self, text: str) -> GalleryError:
         if "locked" in text or "busy" in text:
             return GalleryLocked(
                 f"the gallery {self.file} is locked by another program: close that one, or wait and try again"
             )
         if "not a database" in text or "malformed" in text:
             return GalleryError(f"{self.file} is not a readable SQLite file ({text}): restore it from a copy")
+        if "unable to open" in text and self.read_only:
+            return GalleryError(
+                f"the gallery {self.file} cannot be looked at where nothing can be written, for its last changes are "
+                f"still in {self.file}-wal: copy both to another folder, and open the copy"
+            )
         if "unable to open" in text or "readonly" in text:
             return GalleryError(
                 f"the gallery {self.file} cannot be opened for writing ({text}): check its rights"
             )
+        if "disk is full" in text:
+            return GalleryError(f"the disk of the gallery {self.file} is full: make room, and try again")
         return GalleryError(f"the gallery {self.file} failed: {text}")
 
     def _migrate(self) -> None:
         with self.reading() as connection:
-            if self._schema_number(connection) == LATEST:
-                return
+            number = self._schema_number(connection)
+        if number == LATEST or (self.read_only and number >= READABLE):
+            return
         with self.writing() as connection:
             number = self._schema_number(connection)  # again: another process may have been first
             if number == 0:
@@ -133,8 +195,49 @@ class Database:
         return number
 
 
-def _make_engine(file: Path, busy_seconds: float) -> Engine:
+def read_only_uri(file: Path) -> str:
+    """A SQLite URI by which nothing is written, and no file is made beside the database as long as it has no log."""
+    wal = file.with_name(f"{file.name}-wal")
+    mode = "mode=ro" if wal.is_file() and wal.stat().st_size else "mode=ro&immutable=1"
+    return f"file:{quote(str(file))}?{mode}"
+
+
+@dataclass(frozen=True)
+class _Identity:
+    """What tells a file from another of its name. gallery: SQLite's application id, of each gallery its own; 0 where
+    that is still in the log alone.
+    """
+
+    device: int
+    inode: int
+    gallery: int
+
+    def is_same(self, other: _Identity) -> bool:
+        known = self.gallery and other.gallery
+        return (self.device, self.inode, known and self.gallery) == (
+            other.device,
+            other.inode,
+            known and other.gallery,
+        )
+
+
+def _identity_of(file: Path) -> _Identity | None:
+    """None for a file that is gone or empty."""
+    try:
+        with file.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            header = stream.read(100)
+    except OSError:
+        return None
+    return _Identity(status.st_dev, status.st_ino, int.from_bytes(header[68:72], "big")) if header else None
+
+
+def _make_engine(file: Path, busy_seconds: float, read_only: bool) -> Engine:
     url = sa.URL.create("sqlite", database=str(file))
+    if read_only:
+        name, _, options = read_only_uri(file).partition("?")
+        query = dict(option.split("=") for option in options.split("&"))
+        url = sa.URL.create("sqlite", database=name, query={**query, "uri": "true"})
     # isolation_level None: pysqlite would begin transactions late and leave tables' changes outside them.
     connect_args = {"isolation_level": None, "timeout": busy_seconds, "check_same_thread": False}
     engine = sa.create_engine(url, connect_args=connect_args, pool_size=8, max_overflow=24)
@@ -143,7 +246,7 @@ def _make_engine(file: Path, busy_seconds: float) -> Engine:
     def configure(raw: Any, _record: Any) -> None:
         cursor = raw.cursor()
         cursor.execute("PRAGMA foreign_keys = ON")
-        if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        if not read_only and cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut as well
         cursor.close()

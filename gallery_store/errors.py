@@ -15,6 +15,10 @@ class GalleryTooNew(GalleryError):
     """The gallery was written by a newer version of ChatReID."""
 
 
+class GalleryReadOnly(GalleryError):
+    """The gallery lies where nothing can be written: it can be looked at."""
+
+
 class EncoderMismatch(GalleryError):
     """The gallery's vectors come from another encoder than the one at hand."""
 

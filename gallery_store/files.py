@@ -8,8 +8,8 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import secrets
 import shutil
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +26,7 @@ def replacing(file: Path) -> Iterator[Path]:
     (numpy, Pillow, matplotlib) needs an open file, or to be told the format.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}-{threading.get_ident()}.part")
+    partial = file.with_name(f".{file.name}.{secrets.token_hex(8)}.part")
     try:
         yield partial
         _sync(partial)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Generator, Sequence
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from gallery_store import rows
 from gallery_store.audit import ensure_case
@@ -25,10 +26,18 @@ from gallery_store.crops import camera_key
 from gallery_store.database import now_text, time_text
 from gallery_store.decoding import PictureError, decode
 from gallery_store.encoder import ImageEncoder, fitted
-from gallery_store.index import pack
+from gallery_store.index import are_whole, pack
 from gallery_store.media import MediaWriter, media_name
 from gallery_store.pace import Pace
 from gallery_store.photographs import PROOF, looks_photographic
+from gallery_store.reimport import (
+    INDEXED,
+    Known,
+    changes_of,
+    find_known,
+    rows_of_picture,
+    write_changes,
+)
 from gallery_store.sources import (
     ImportItem,
     ImportSource,
@@ -48,7 +57,12 @@ _THREADS = 4  # they mostly wait for the disk
 
 @dataclass(frozen=True)
 class ImportReport:
-    """added, unchanged: crops. ignored: files that are not pictures by their name. stopped: by the caller.
+    """What became of the pictures, each counted once.
+
+    added, unchanged: crops. ignored: files that are not pictures by their name. stopped: by the caller. completed,
+    corrected: crops that were there, of which something is known now that was not known, or known otherwise. mended:
+    those whose lost picture was brought back, or found where it lies now, and nothing else. changes: name ("camera",
+    "time", "person", "clothes", "frame", "tags", "picture") -> crops in which it was completed, corrected or mended.
     photographs: of those added, how many look like photographs and not like drawings.
     """
 
@@ -58,11 +72,29 @@ class ImportReport:
     rejected: tuple[Rejected, ...]
     stopped: bool = False
     photographs: int = 0
+    completed: int = 0
+    corrected: int = 0
+    mended: int = 0
+    changes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def are_photographs(self) -> bool:
         """Whether so many of the new crops look like photographs that they are."""
         return self.photographs > 0 and self.photographs >= PROOF * self.added
+
+    @property
+    def taken(self) -> int:
+        """Pictures that are in the gallery now, whether they were there before or not."""
+        return self.added + self.unchanged + self.completed + self.corrected + self.mended
+
+    def in_words(self) -> str:
+        """The counts: "3 added, 2 corrected (camera 2, time 1), 5 unchanged"."""
+        said = [f"{self.added:,} added"]
+        changed = {name: getattr(self, name) for name in ("completed", "corrected", "mended")}
+        said += [f"{count:,} {name}" for name, count in changed.items() if count]
+        if self.changes:
+            said[-1] += f" ({', '.join(f'{name} {count:,}' for name, count in self.changes.items())})"
+        return ", ".join([*said, f"{self.unchanged:,} unchanged"])
 
 
 def import_crops(
@@ -78,7 +110,8 @@ def import_crops(
     user: str = "",
     case: str | None = None,
 ) -> ImportReport:
-    """Import a folder, zip, CSV manifest or picture; what is there already is counted as unchanged.
+    """Import a folder, zip, CSV manifest or picture. Of what is there already, lost pictures are written again, and
+    what is told now is completed or corrected (see reimport).
 
     reid: a second encoder, for queries by picture; the gallery's own, or any for a gallery without crops.
     camera: for pictures whose manifest names none; it goes before what a file's name tells. link: refer to
@@ -88,6 +121,7 @@ def import_crops(
 
     Raises SourceError, EncoderMismatch, GalleryError.
     """
+    store.database.require_writable()
     with store.database.reading() as connection:
         _check_encoders(connection, encoder, reid, store)
     store.pictures.clean_temporary()
@@ -99,7 +133,9 @@ def import_crops(
     try:
         contents = _completed(contents, camera, link, source)
         with store.pictures.writer() as writer:
-            job = _Job(store, encoder, reid, writer, link, user, case)
+            listed = Counter(item.source for item in contents.items)
+            repeated = frozenset(source for source, times in listed.items() if times > 1)
+            job = _Job(store, encoder, reid, writer, link, user, case, repeated)
             return _run(job, contents, progress or (lambda done, total: None), stop)
     finally:
         contents.close()
@@ -119,16 +155,19 @@ def _completed(contents: ImportSource, camera: str | None, link: bool, source: P
         )
     if camera is None or not camera.strip():
         return contents
+    named = camera.strip()
     items = tuple(
-        item if item.camera_given else replace(item, camera=camera.strip()) for item in contents.items
+        item if "camera" in item.given else replace(item, camera=named, by_caller=True)
+        for item in contents.items
     )
     return replace(contents, items=items)
 
 
 def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Stop) -> ImportReport:
-    added = unchanged = done = photographs = 0
+    count: Counter[str] = Counter()  # names of the report's fields
+    changes: Counter[str] = Counter()
     rejected = list(contents.rejected)
-    total = len(contents.items)
+    done, total = 0, len(contents.items)
     progress(0, total)
     pace = Pace(BATCH, first=FIRST_BATCH)
     batches = _prepared_batches(job, contents.items, pace, stop)
@@ -136,12 +175,14 @@ def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Stop) -> I
         for outcomes in batches:
             began = time.perf_counter()
             new = [outcome for outcome in outcomes if isinstance(outcome, _Prepared)]
-            refused = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
-            count = job.commit(new) if new else 0
-            added += count
-            photographs += sum(outcome.photograph for outcome in new)
-            unchanged += len(outcomes) - len(refused) - count
-            rejected += refused
+            for prepared, outcome in zip(outcomes, job.commit(outcomes), strict=True):
+                if isinstance(outcome, Rejected):
+                    rejected.append(outcome)
+                    continue
+                count[outcome.what] += 1
+                changes.update(outcome.changed)
+                if outcome.what == "added" and isinstance(prepared, _Prepared):
+                    count["photographs"] += prepared.photograph
             done += len(outcomes)
             if new:
                 pace.took(len(new), time.perf_counter() - began)
@@ -150,7 +191,18 @@ def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Stop) -> I
                 break
     finally:
         batches.close()
-    return ImportReport(added, unchanged, contents.ignored, tuple(rejected), done < total, photographs)
+    return ImportReport(
+        added=count["added"],
+        unchanged=count["unchanged"],
+        ignored=contents.ignored,
+        rejected=tuple(rejected),
+        stopped=done < total,
+        photographs=count["photographs"],
+        completed=count["completed"],
+        corrected=count["corrected"],
+        mended=count["mended"],
+        changes=dict(sorted(changes.items())),
+    )
 
 
 def _prepared_batches(
@@ -193,12 +245,34 @@ class _Prepared:
     photograph: bool  # by its looks
 
 
-_Outcome = _Prepared | Rejected | None  # None: known already
+@dataclass(frozen=True)
+class _There:
+    """A picture of a crop that is there. staged: for the media folder, where the crop's own picture is lost. file: its
+    name there; "" where it is linked.
+    """
+
+    item: ImportItem
+    sha256: str
+    known: Known
+    staged: Path | None
+    file: str
+
+
+@dataclass(frozen=True)
+class _Done:
+    """what: a field of ImportReport that counts. changed: what was completed, corrected or mended."""
+
+    what: str
+    changed: tuple[str, ...] = ()
+
+
+_UNCHANGED = _Done("unchanged")
+_Outcome = _Prepared | _There | Rejected
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What every picture of one import shares."""
+    """What every picture of one import shares. repeated: sources that it has more than once. taken: see find_known."""
 
     store: GalleryStore
     encoder: ImageEncoder
@@ -207,20 +281,21 @@ class _Job:
     link: bool
     user: str
     case: str | None
+    repeated: frozenset[str]
+    taken: set[int] = field(default_factory=set)
 
     def prepare(self, item: ImportItem) -> _Outcome:
         """Read, decode and stage one picture; in any thread."""
         try:
-            (item.path + str(item.origin)).encode()
+            (item.path + item.source).encode()
         except UnicodeEncodeError:
             name = item.path.encode("utf-8", "backslashreplace").decode()
             return Rejected(name, "its name is not valid UTF-8")
         try:
             data = item.read()
             sha256 = hashlib.sha256(data).hexdigest()
-            with self.store.database.reading() as connection:
-                if rows.is_known(connection, sha256, camera_key(item.camera or ""), time_text(item.time)):
-                    return None
+            if (there := self._there(item, sha256, data)) is not None:
+                return there
             image, suffix = decode(data, max_pixels=self.store.max_pixels)
         except PictureError as problem:
             return Rejected(item.path, problem.reason)
@@ -231,34 +306,121 @@ class _Job:
         photograph = looks_photographic(image)
         return _Prepared(item, sha256, file, staged, image.width, image.height, small, reid_small, photograph)
 
-    def commit(self, new: list[_Prepared]) -> int:
-        """Write one batch in one transaction; -> how many rows were new (a picture may come twice)."""
-        vectors = [(self.encoder, self.encoder.encode_images([prepared.image for prepared in new]))]
-        if self.reid is not None:
-            pictures = [prepared.reid_image for prepared in new if prepared.reid_image is not None]
-            vectors.append((self.reid, self.reid.encode_images(pictures)))
-        self.writer.publish((prepared.staged, prepared.file) for prepared in new)
+    def _there(self, item: ImportItem, sha256: str, data: bytes) -> _There | None:
+        with self.store.database.reading() as connection:
+            found = rows_of_picture(connection, sha256)
+        known = self._known(found, item)
+        if known is None:
+            return None
+        row = next(row for row in found if row.id == known.crop_id)
+        own = row.file
+        if row.linked:
+            own = (
+                ""
+                if self.link or Path(row.file).is_file()
+                else media_name(sha256, decode(data, max_pixels=self.store.max_pixels)[1])
+            )
+        return _There(item, sha256, known, self.writer.stage(own, data) if own else None, own)
+
+    def _known(self, found: Sequence[Row], item: ImportItem) -> Known | None:
+        return find_known(found, item, is_listed_once=item.source not in self.repeated, taken=self.taken)
+
+    def commit(self, outcomes: Sequence[_Outcome]) -> list[_Done | Rejected]:
+        """Write one batch in one transaction; -> what became of each, in their order."""
+        new = [outcome for outcome in outcomes if isinstance(outcome, _Prepared)]
+        refused, packed = self._encoded(new) if new else ({}, [])
+        self.writer.publish(
+            (one.staged, one.file)
+            for one in outcomes
+            if not isinstance(one, Rejected) and id(one) not in refused
+        )
         imported = now_text()
-        count = 0
+        done: list[_Done | Rejected | None] = []
         with self.store.database.writing() as connection:
             _check_encoders(connection, self.encoder, self.reid, self.store)
-            if rows.encoder(connection) is None:
+            if len(refused) < len(new) and rows.encoder(connection) is None:
                 rows.set_encoder(connection, self.encoder.name, self.encoder.version)
                 if self.reid is not None:
                     rows.set_encoder(connection, self.reid.name, self.reid.version, "reid")
             ensure_case(connection, self.case, self.user)
-            for row, prepared in enumerate(new):
-                crop_id = rows.add_crop(connection, self._values(prepared, imported), prepared.item.tags)
-                if crop_id is None:
-                    continue
-                count += 1
-                for encoder, of_new in vectors:
-                    rows.add_vector(connection, crop_id, encoder.name, encoder.version, pack(of_new[row]))
-                if not self.link and not self.store.pictures.path(prepared.file).is_file():
-                    # Collected as a stray, or deleted with its last crop, since it was published.
-                    self.store.pictures.put(prepared.file, prepared.item.read())
+            vectors = iter(packed)
+            for outcome in outcomes:
+                if isinstance(outcome, _There):
+                    done.append(self._mend(connection, outcome))
+                elif isinstance(outcome, _Prepared):
+                    own = next(vectors)
+                    done.append(refused.get(id(outcome)) or self._add(connection, outcome, own, imported))
+                else:
+                    done.append(outcome)
+            if INDEXED & {name for one in done if isinstance(one, _Done) for name in one.changed}:
+                rows.note_rewrite(connection)
         self.store.note_change()
-        return count
+        # What another line, or another process, changed in between is looked at again, by itself.
+        again = (outcomes[n] for n, one in enumerate(done) if one is None)
+        settled = [self.commit([self.prepare(there.item)])[0] for there in again if isinstance(there, _There)]
+        return [one if one is not None else settled.pop(0) for one in done]
+
+    def _encoded(
+        self, new: Sequence[_Prepared]
+    ) -> tuple[dict[int, Rejected], list[list[tuple[ImageEncoder, bytes]]]]:
+        """-> those (by their id()) of which an encoder makes no usable vector; each one's vectors, packed."""
+        by_encoder = [(self.encoder, self.encoder.encode_images([prepared.image for prepared in new]))]
+        if self.reid is not None:
+            pictures = [prepared.reid_image for prepared in new if prepared.reid_image is not None]
+            by_encoder.append((self.reid, self.reid.encode_images(pictures)))
+        refused: dict[int, Rejected] = {}
+        for encoder, vectors in by_encoder:
+            for prepared, whole in zip(new, are_whole(vectors), strict=True):
+                if not whole:
+                    reason = (
+                        f"{encoder.name} makes no usable vector of it, one that is finite and of length 1"
+                    )
+                    refused[id(prepared)] = Rejected(prepared.item.path, reason)
+        packed = [
+            [(encoder, pack(vectors[row])) for encoder, vectors in by_encoder] for row in range(len(new))
+        ]
+        return refused, packed
+
+    def _add(
+        self, connection: Connection, new: _Prepared, vectors: list[tuple[ImageEncoder, bytes]], imported: str
+    ) -> _Done:
+        crop_id = rows.add_crop(connection, self._values(new, imported), new.item.tags)
+        if crop_id is None:
+            return _UNCHANGED  # twice in one import
+        for encoder, data in vectors:
+            rows.add_vector(connection, crop_id, encoder.name, encoder.version, data)
+        if not self.link:
+            self._keep_picture(new.file, new.item)
+        return _Done("added")
+
+    def _mend(self, connection: Connection, there: _There) -> _Done | None:
+        """None where the crop that it was is another's by now, or gone."""
+        item = there.item
+        found = rows_of_picture(connection, there.sha256)
+        known = self._known(found, item)
+        if known is None or known.crop_id != there.known.crop_id:
+            return None
+        row = next(row for row in found if row.id == known.crop_id)
+        if row.source != item.source:
+            self.taken.add(row.id)
+        changes = changes_of(connection, row, item, known.surely)
+        is_lost = there.staged is not None and not row.linked
+        if row.linked and row.file != str(item.origin) and not Path(row.file).is_file():
+            is_lost = True
+            changes.values |= (
+                {"file": str(item.origin)} if self.link else {"file": there.file, "linked": False}
+            )
+        write_changes(connection, row, changes)
+        if there.file and (is_lost or not row.linked):
+            self._keep_picture(there.file, item)
+        changed = (*changes.completed, *changes.corrected, *(["picture"] if is_lost else []))
+        what = "corrected" if changes.corrected else "completed" if changes.completed else "mended"
+        return _Done(what, changed) if changed else _UNCHANGED
+
+    def _keep_picture(self, name: str, item: ImportItem) -> None:
+        """Write it again where it was collected as a stray, or deleted with its last crop, since it was published."""
+        if not self.store.pictures.path(name).is_file():
+            self.store.pictures.put(name, item.read())
 
     def _values(self, prepared: _Prepared, imported: str) -> dict[str, Any]:
         item = prepared.item
@@ -271,6 +433,7 @@ class _Job:
             "clothes": item.clothes,
             "frame": item.frame,
             "path": item.path,
+            "source": item.source,
             "file": prepared.file,
             "linked": self.link,
             "width": prepared.width,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -34,7 +34,9 @@ class Index:
     ids: int64 (n,). vectors: float32 (n, dim), unit rows. cameras: int32 (n,) codes into camera_names, -1
     for none. times: datetime64[us] (n,), NaT for none. days, clocks: see clock.local_columns.
     camera_names: key -> (code, name as first imported). tags: casefolded tag -> ids, ascending. reid_vectors:
-    float32 (n, its dim), unit rows of the re-ID encoder; None where they were not asked for.
+    float32 (n, its dim), unit rows of the re-ID encoder; None where they were not asked for. set_aside: ids of crops
+    whose vectors are damaged, ascending; they are in none of the others. last_id: the largest that was read; 0 without
+    crops.
     """
 
     ids: np.ndarray
@@ -48,6 +50,8 @@ class Index:
     encoder: tuple[str, str] | None = None  # (name, version) of the vectors
     reid_vectors: np.ndarray | None = None
     reid_encoder: tuple[str, str] | None = None
+    set_aside: tuple[int, ...] = ()
+    last_id: int = 0
 
     def __post_init__(self) -> None:
         for column in (self.ids, self.vectors, self.cameras, self.times, self.days, self.clocks):
@@ -70,11 +74,6 @@ class Index:
             tags={},
         )
 
-    @property
-    def last_id(self) -> int:
-        """The largest id; 0 without crops."""
-        return int(self.ids[-1]) if len(self.ids) else 0
-
     def extended(
         self,
         connection: Connection,
@@ -96,7 +95,13 @@ class Index:
             cursor.close()
         if not rows:
             return self
-        ids, names, keys, times_text, blobs = zip(*rows, strict=True)
+        last_id = rows[-1][0]
+        vectors, reid_vectors, whole = _whole_vectors(rows, dict(by_reid), reid)
+        set_aside = tuple(row[0] for row, is_whole in zip(rows, whole, strict=True) if not is_whole)
+        rows = [row for row, is_whole in zip(rows, whole, strict=True) if is_whole]
+        if not rows:
+            return replace(self, set_aside=self.set_aside + set_aside, last_id=last_id)
+        ids, names, keys, times_text, _ = zip(*rows, strict=True)
         camera_names = dict(self.camera_names)
         for key, name in zip(keys, names, strict=True):
             if key and key not in camera_names:
@@ -110,18 +115,8 @@ class Index:
         merged = dict(self.tags)
         for tag, new in tags.items():
             merged[tag] = np.unique(np.concatenate([merged.get(tag, self.ids[:0]), np.array(new, np.int64)]))
-        vectors = _unpack(blobs)
-        reid_vectors = None
-        if reid is not None:
-            blob_of = dict(by_reid)
-            if missing := sum(crop_id not in blob_of for crop_id in ids):
-                raise GalleryError(
-                    f"{missing} crops have no re-ID vector: run `python -m gallery_store reindex` with --reid naming "
-                    f"the encoder {reid[0]}"
-                )
-            reid_vectors = _unpack(tuple(blob_of[crop_id] for crop_id in ids))
-            if self.reid_vectors is not None:
-                reid_vectors = np.concatenate([self.reid_vectors, reid_vectors])
+        if reid_vectors is not None and self.reid_vectors is not None:
+            reid_vectors = np.concatenate([self.reid_vectors, reid_vectors])
         return Index(
             ids=np.concatenate([self.ids, np.array(ids, np.int64)]),
             vectors=np.concatenate([self.vectors, vectors]) if len(self.ids) else vectors,
@@ -134,6 +129,8 @@ class Index:
             encoder=encoder,
             reid_vectors=reid_vectors,
             reid_encoder=reid,
+            set_aside=self.set_aside + set_aside,
+            last_id=last_id,
         )
 
     def matching(self, filters: Filters, exclude: Collection[int] = ()) -> np.ndarray:
@@ -220,10 +217,48 @@ def pack(vector: np.ndarray) -> bytes:
     return np.asarray(vector, "<f2").tobytes()
 
 
-def _unpack(blobs: tuple[bytes, ...]) -> np.ndarray:
-    """Stored vectors -> float32 (n, dim), made unit rows again: float16 leaves lengths off by up to 1e-3."""
-    if len({len(blob) for blob in blobs}) > 1:
+def are_whole(vectors: np.ndarray) -> np.ndarray:
+    """bool (n,): which rows of float (n, dim) are finite and of length 1, as far as float16 keeps it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.abs(np.linalg.norm(vectors, axis=1) - 1) < 0.01  # NaN fails as well
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether a stored vector is one: not cut off, and as `are_whole`."""
+    return (
+        bool(data)
+        and len(data) % 2 == 0
+        and bool(are_whole(np.frombuffer(data, "<f2").astype(np.float32)[None])[0])
+    )
+
+
+def _whole_vectors(
+    rows: list[tuple], by_reid: dict[int, bytes], reid: tuple[str, str] | None
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """-> float32 vectors by CLIP, and by the re-ID encoder if it is named, of those rows in which both are whole; bool
+    (n,): which rows these are.
+    """
+    vectors = _unpack([row[-1] for row in rows])
+    whole = are_whole(vectors)
+    if reid is None:
+        return _unit(vectors[whole]), None, whole
+    if missing := sum(row[0] not in by_reid for row in rows):
+        raise GalleryError(
+            f"{missing} crops have no re-ID vector: run `python -m gallery_store reindex` with --reid naming "
+            f"the encoder {reid[0]}"
+        )
+    reid_vectors = _unpack([by_reid[row[0]] for row in rows])
+    whole &= are_whole(reid_vectors)
+    return _unit(vectors[whole]), _unit(reid_vectors[whole]), whole
+
+
+def _unpack(blobs: list[bytes]) -> np.ndarray:
+    """Stored vectors -> float32 (n, dim), as they were stored."""
+    if len(lengths := {len(blob) for blob in blobs}) > 1 or any(length % 2 for length in lengths):
         raise GalleryError("the gallery's vectors differ in length: run `python -m gallery_store verify`")
-    vectors = np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), -1).astype(np.float32)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return vectors
+    return np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), -1).astype(np.float32)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """The rows, made unit rows again: float16 leaves lengths off by up to 1e-3."""
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

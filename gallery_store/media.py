@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from gallery_store.errors import GalleryError
 from gallery_store.files import flush, flush_names
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _TEMP = ".writing"
-_TEMP_AGE = 86400.0  # seconds after which a temporary file is nobody's
+_LOCK = ".lock"
+_TEMP_AGE = 86400.0  # seconds after which a temporary file is nobody's, where no lock tells
 
 
 class MediaFolder:
-    """Files that appear whole or not at all; safe to use from several threads and processes."""
+    """Files that appear whole or not at all; safe to use from several threads, processes and containers.
 
-    def __init__(self, folder: Path) -> None:
+    older: folders where a file may lie that is not here.
+    """
+
+    def __init__(self, folder: Path, older: Sequence[Path] = ()) -> None:
         self.folder = folder
+        self._older = older
 
     def path(self, name: str) -> Path:
         """Where the file of this name lies, or would."""
-        return self.folder / name
+        own = self.folder / name
+        if self._older and not own.exists():
+            return next((file for folder in self._older if (file := folder / name).exists()), own)
+        return own
 
     def put(self, name: str, data: bytes, *, durable: bool = True) -> None:
         """Write one file, unless it is there. Raises GalleryError where the disk is full or not writable."""
@@ -61,16 +75,54 @@ class MediaFolder:
                 )
 
     def clean_temporary(self) -> int:
-        """Remove what killed writers left; -> how many."""
+        """Remove what killed writers left; -> how many files.
+
+        A writer holds a lock, which ends with it wherever it ran: a process number says nothing in another container.
+        Where there is no lock to ask, a file is old enough after a day.
+        """
         removed = 0
-        for file in (self.folder / _TEMP).glob("*-*"):
-            try:
-                if not _is_running(file.name) or time.time() - file.stat().st_mtime > _TEMP_AGE:
-                    file.unlink()
-                    removed += 1
-            except FileNotFoundError:  # its writer was quicker
-                continue
+        sessions: dict[str, list[Path]] = {}
+        for file in sorted((self.folder / _TEMP).glob("*")):
+            sessions.setdefault(file.name.partition("-")[0].removesuffix(_LOCK), []).append(file)
+        for session, files in sessions.items():
+            with _ended(self.folder / _TEMP / f"{session}{_LOCK}") as has_ended:
+                for file in files:
+                    try:
+                        if has_ended or (
+                            has_ended is None and time.time() - file.stat().st_mtime > _TEMP_AGE
+                        ):
+                            file.unlink()
+                            removed += not file.name.endswith(_LOCK)
+                    except FileNotFoundError:  # its writer was quicker
+                        continue
         return removed
+
+
+@contextmanager
+def _ended(lock: Path) -> Iterator[bool | None]:
+    """Whether the writer that held this lock is gone; None where that cannot be told. The lock is held meanwhile."""
+    try:
+        handle = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        yield None
+        return
+    try:
+        yield _locked(handle)
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int) -> bool | None:
+    """Take the lock of an open file; False where somebody has it, None where the file system has no locks."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 class MediaWriter:
@@ -79,7 +131,9 @@ class MediaWriter:
     def __init__(self, folder: Path, durable: bool) -> None:
         self._folder = folder
         self._durable = durable
-        self._session = f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._session = secrets.token_hex(8)
+        self._lock: int | None = None  # the open file that is locked
+        self._starting = threading.Lock()
 
     def stage(self, name: str, data: bytes) -> Path | None:
         """Write `data` under a temporary name and return that; None if `name` is there, and as long.
@@ -93,9 +147,23 @@ class MediaWriter:
             pass
         temp = self._folder / _TEMP / f"{self._session}-{secrets.token_hex(8)}"
         with self._clear_errors():
-            temp.parent.mkdir(parents=True, exist_ok=True)
+            self._start(temp.parent)
             temp.write_bytes(data)
         return temp
+
+    def _start(self, folder: Path) -> None:
+        """Make the folder, and in it the lock that says that this writer lives."""
+        with self._starting:
+            if self._lock is not None:
+                return
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = folder / f"{self._session}{_LOCK}"
+            while True:
+                handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                if _locked(handle) is not False and lock.exists():
+                    self._lock = handle
+                    return
+                os.close(handle)  # a cleaner had it before it was locked
 
     def publish(self, staged: Iterable[tuple[Path | None, str]]) -> None:
         """Give staged files their names. When this returns, bytes and names are on disk, if `durable`."""
@@ -124,21 +192,14 @@ class MediaWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for temp in (self._folder / _TEMP).glob(f"{self._session}-*"):
+        if self._lock is None:
+            return
+        os.close(self._lock)
+        self._lock = None
+        for temp in (self._folder / _TEMP).glob(f"{self._session}[-.]*"):
             temp.unlink(missing_ok=True)
 
 
 def media_name(sha256: str, suffix: str) -> str:
     """The name of a picture with these bytes: "ab/abcdef….jpg"."""
     return f"{sha256[:2]}/{sha256}{suffix}"
-
-
-def _is_running(temp_name: str) -> bool:
-    pid = temp_name.partition("-")[0]
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

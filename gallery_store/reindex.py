@@ -17,9 +17,11 @@ from gallery_store.decoding import PictureError, open_picture
 from gallery_store.encoder import ImageEncoder, fitted
 from gallery_store.errors import GalleryError
 from gallery_store.importer import BATCH
-from gallery_store.index import pack
+from gallery_store.index import are_whole, is_whole, pack
 from gallery_store.schema import Role, crops, encoders, vectors
 from gallery_store.store import GalleryStore
+
+_PAGE = 400
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,11 @@ def reindex(
 ) -> Reindexed:
     """Encode all pictures with `encoder`, then let it replace the gallery's own for this role, or be its first.
 
-    With the gallery's own encoder, only vectors that are missing are made. progress(done, all): after each batch,
-    which is then on disk. stop(): asked between batches. Raises GalleryError, without switching, when a picture
-    cannot be read.
+    With the gallery's own encoder, only vectors that are missing or damaged are made. progress(done, all): after each
+    batch, which is then on disk. stop(): asked between batches. Raises GalleryError, without switching, when a picture
+    cannot be read, or the encoder makes no usable vector of it.
     """
+    _drop_damaged(store, encoder)
     same = store.encoder(role) == (encoder.name, encoder.version)
     encoded, total = 0, store.count()
     while True:
@@ -95,6 +98,26 @@ def _present(store: GalleryStore, encoder: ImageEncoder) -> int:
         ).scalar_one()
 
 
+def _drop_damaged(store: GalleryStore, encoder: ImageEncoder) -> None:
+    """Remove this encoder's vectors that are cut off, not finite or not of length 1: they are made anew."""
+    last = 0
+    while True:
+        with store.database.reading() as connection:
+            chosen = sa.select(vectors.c.crop_id, vectors.c.data).where(
+                _of(encoder) & (vectors.c.crop_id > last)
+            )
+            page = connection.execute(chosen.order_by(vectors.c.crop_id).limit(_PAGE)).all()
+        if not page:
+            return
+        last = page[-1].crop_id
+        damaged = [row.crop_id for row in page if not is_whole(row.data)]
+        if damaged:
+            with store.database.writing() as connection:
+                connection.execute(vectors.delete().where(_of(encoder) & vectors.c.crop_id.in_(damaged)))
+                rows.note_rewrite(connection)
+            store.note_change()
+
+
 def _encode(store: GalleryStore, encoder: ImageEncoder, ids: list[int]) -> None:
     images = []
     for crop in store.crops(ids):
@@ -105,7 +128,15 @@ def _encode(store: GalleryStore, encoder: ImageEncoder, ids: list[int]) -> None:
                 f"crop {crop.id} ({crop.path}) cannot be encoded anew: {problem.reason}; the gallery keeps "
                 f"its encoder: bring {crop.file} back, or `python -m gallery_store delete --id {crop.id}`"
             ) from None
-    packed = [pack(vector) for vector in encoder.encode_images(images)]
+    encoded = encoder.encode_images(images)
+    for crop_id, whole in zip(ids, are_whole(encoded), strict=True):
+        if not whole:
+            raise GalleryError(
+                f"{encoder.name} makes no usable vector of crop {crop_id}, one that is finite and of length 1; the "
+                f"gallery keeps its encoder: see whether its weights are whole, or "
+                f"`python -m gallery_store delete --id {crop_id}`"
+            )
+    packed = [pack(vector) for vector in encoded]
     with store.database.writing() as connection:
         still = set(connection.execute(sa.select(crops.c.id).where(crops.c.id.in_(ids))).scalars())
         for crop_id, data in zip(ids, packed, strict=True):

@@ -19,6 +19,8 @@ from gallery_store.media import MediaFolder
 from gallery_store.schema import Role, crops, encoders, gallery, tags, vectors
 
 _CHUNK = 500  # SQLite bounds the number of parameters
+# Without what a later migration added: a gallery that cannot be written is read as it is.
+_OF_A_CROP = [column for column in crops.c if column.name != "source"]
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,12 @@ class State:
 def state(connection: Connection) -> State:
     """The state of now; two that are equal stand for the same crops and vectors."""
     last_id = connection.execute(sa.select(sa.func.max(crops.c.id))).scalar() or 0
-    return State(last_id, int(_setting(connection, "rewrites") or 0))
+    return State(last_id, int(setting(connection, "rewrites") or 0))
 
 
 def note_rewrite(connection: Connection) -> None:
     """To be called when rows that others have in memory have changed: they must read all again."""
-    _set(connection, "rewrites", str(int(_setting(connection, "rewrites") or 0) + 1))
+    set_setting(connection, "rewrites", str(int(setting(connection, "rewrites") or 0) + 1))
 
 
 EncoderId = tuple[str, str]  # name, version
@@ -103,13 +105,13 @@ def agree_on_zone(database: Database, wanted: str | None) -> ZoneInfo:
     if wanted is not None:
         _zone(wanted)
     with database.reading() as connection:
-        has = _setting(connection, "zone")
+        has = setting(connection, "zone")
     if has is None:
         with database.writing() as connection:
-            has = _setting(connection, "zone")  # again: another process may have been first
+            has = setting(connection, "zone")  # again: another process may have been first
             if has is None:
                 has = wanted or "UTC"
-                _set(connection, "zone", has)
+                set_setting(connection, "zone", has)
     if wanted is not None and wanted != has:
         raise GalleryError(
             f"the gallery {database.file} keeps its times in zone {has}, not {wanted}: leave the zone out, "
@@ -125,11 +127,13 @@ def _zone(name: str) -> ZoneInfo:
         raise GalleryError(f"{name!r} is not a time zone such as Europe/Paris") from None
 
 
-def _setting(connection: Connection, key: str) -> str | None:
+def setting(connection: Connection, key: str) -> str | None:
+    """What the gallery keeps under this key; None for nothing."""
     return connection.execute(sa.select(gallery.c.value).where(gallery.c.key == key)).scalar()
 
 
-def _set(connection: Connection, key: str, value: str) -> None:
+def set_setting(connection: Connection, key: str, value: str) -> None:
+    """Keep a value under a key, in place of any before."""
     statement = insert(gallery).values(key=key, value=value)
     connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
 
@@ -142,7 +146,7 @@ def crops_by_id(connection: Connection, ids: Iterable[int], media: MediaFolder) 
         chosen = sa.select(tags.c.crop_id, tags.c.tag).where(tags.c.crop_id.in_(chunk))
         for crop_id, tag in connection.execute(chosen.order_by(tags.c.position)):
             tagged.setdefault(crop_id, []).append(tag)
-        for row in connection.execute(sa.select(crops).where(crops.c.id.in_(chunk))):
+        for row in connection.execute(sa.select(*_OF_A_CROP).where(crops.c.id.in_(chunk))):
             by_id[row.id] = Crop(
                 id=row.id,
                 sha256=row.sha256,
@@ -168,12 +172,6 @@ def ids_by_path(connection: Connection, paths: Sequence[str]) -> dict[str, list[
         for path, crop_id in connection.execute(chosen):
             by_path.setdefault(path, []).append(crop_id)
     return by_path
-
-
-def is_known(connection: Connection, sha256: str, key: str, time: str) -> bool:
-    """Whether the picture from this camera (its key) and time (as stored, '' for none) is there."""
-    same = (crops.c.sha256 == sha256) & (crops.c.camera_key == key) & (crops.c.time == time)
-    return connection.execute(sa.select(crops.c.id).where(same)).first() is not None
 
 
 def add_crop(connection: Connection, values: dict[str, Any], tagged: Sequence[str]) -> int | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gallery_store.migrations import m0002_encoders
+from gallery_store.migrations import m0003_sources
 
 # A later migration that alters a table copies this metadata and changes the copy.
-metadata = m0002_encoders.metadata
+metadata = m0003_sources.metadata
 
 gallery = metadata.tables["gallery"]
 cases = metadata.tables["cases"]

@@ -28,6 +28,7 @@ MOST_INFLATION = 100  # times its own size that a zip, or the manifest in it, ma
 _FREE_INFLATION = 1 << 30  # bytes that any zip may unpack to
 _MAX_MANIFEST_BYTES = 256 << 20
 _FREE_MANIFEST_BYTES = 4 << 20  # that the manifest in any zip may have
+IN_ZIP = "!/"  # in a source, between a zip and the name of a member
 
 Stop = Callable[[], bool]
 
@@ -53,8 +54,9 @@ class ImportItem:
     """One picture to import, not yet read.
 
     path: as it will be kept. read: its bytes, at most decoding.MAX_BYTES; raises PictureError. origin: its file,
-    absolute; None in a zip. time: UTC, aware. frame: number of the video frame. camera_given: by a manifest, not
-    only by the file's name.
+    absolute; None in a zip. source: what stands for it, see m0003_sources. time: UTC, aware. frame: number of the video
+    frame. given: names of what a manifest said, and not only the file's name. by_caller: whether the camera is what the
+    caller said of the whole import.
     """
 
     path: str
@@ -66,7 +68,9 @@ class ImportItem:
     clothes: str | None = None
     tags: tuple[str, ...] = ()
     frame: int | None = None
-    camera_given: bool = False
+    source: str = ""
+    given: frozenset[str] = frozenset()
+    by_caller: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,14 @@ def _is_picture_name(name: str) -> bool:
 
 
 def _file_item(file: Path, path: str) -> ImportItem:
-    return _with_name_facts(ImportItem(path=path, read=lambda: read_bounded(file), origin=file.absolute()))
+    return _with_name_facts(_on_disk(file, path))
+
+
+def _on_disk(file: Path, path: str) -> ImportItem:
+    origin = file.absolute()
+    return ImportItem(
+        path=path, read=lambda: read_bounded(origin), origin=origin, source=os.path.normpath(origin)
+    )
 
 
 def _read_folder(folder: Path, stop: Stop) -> ImportSource:
@@ -188,7 +199,12 @@ def _zip_items(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], st
 
 
 def _zip_item(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> ImportItem:
-    return _with_name_facts(ImportItem(path=info.filename, read=lambda: read_member(archive, info)))
+    return _with_name_facts(_in_zip(archive, info, info.filename))
+
+
+def _in_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> ImportItem:
+    source = f"{os.path.abspath(archive.filename or '')}{IN_ZIP}{info.filename}"
+    return ImportItem(path=path, read=lambda: read_member(archive, info), source=source)
 
 
 def zip_problem(info: zipfile.ZipInfo) -> str | None:
@@ -223,8 +239,7 @@ def _read_manifest(file: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
         raise SourceError(f"the manifest {file}: {problem.reason}") from None
 
     def locate(path: str) -> ImportItem:
-        origin = (file.parent / path).absolute()
-        return ImportItem(path=path, read=lambda: read_bounded(origin), origin=origin)
+        return _on_disk(file.parent / path, path)
 
     return _read_rows(data, str(file), zone, locate, stop)
 
@@ -249,7 +264,7 @@ def _read_zip_manifest(
             raise PictureError("the archive has no such file")
         if problem := zip_problem(info):
             raise PictureError(problem)
-        return ImportItem(path=name, read=lambda: read_member(archive, info))
+        return _in_zip(archive, info, name)
 
     return _read_rows(data, where, zone, locate, stop)
 
@@ -312,10 +327,12 @@ def _row_item(row: dict[str, str], zone: ZoneInfo, locate: Callable[[str], Impor
             person=row.get("person") or None,
             clothes=row.get("clothes") or None,
             tags=tags,
-            camera_given=bool(row.get("camera")),
+            given=frozenset(name for name in _SAID if row.get(name)),
         )
     )
 
+
+_SAID = ("camera", "time", "person", "clothes", "tags")  # columns of a manifest beside the path
 
 # Market-1501 and its like: 0002_c1s1_000451_03.jpg, 0002_c1_f0046182.jpg
 _FACTS = re.compile(r"(-1|\d{1,9})_c(\d{1,4})(?:s\d+)?_f?(\d{1,12})(?:_\d+)?(?:\.\w+)*")

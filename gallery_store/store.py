@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from io import BytesIO
 from pathlib import Path
@@ -15,12 +17,20 @@ import sqlalchemy as sa
 
 from gallery_store import audit, clock, rows
 from gallery_store.audit import SearchRecord
+from gallery_store.console import remark
 from gallery_store.crops import Crop, Filters
 from gallery_store.database import Database, file_of
 from gallery_store.decoding import MAX_PIXELS, PictureError, open_picture
 from gallery_store.errors import EncoderMismatch, GalleryError, GalleryLocked, GalleryTooNew
 from gallery_store.index import Index
 from gallery_store.media import MediaFolder, media_name
+from gallery_store.ownership import (
+    PictureFolders,
+    is_marked,
+    names_needed_elsewhere,
+    own_folders,
+    refuse_if_lost,
+)
 from gallery_store.schema import Role, crops
 
 __all__ = [
@@ -34,33 +44,48 @@ __all__ = [
 
 THUMBNAIL_HEIGHT = 384
 _THUMBNAIL_WIDTH = 768
+_MOST_NAMED = 10  # damaged crops, in one remark
+
+
+@dataclass(frozen=True)
+class PictureCount:
+    """Of how many crops the pictures were looked for, and of how many they are not there."""
+
+    checked: int
+    missing: int
 
 
 class GalleryStore:
-    """A gallery in a SQLite file, with its pictures in "<stem>.media/" and thumbnails in "<stem>.thumbs/".
+    """A gallery in a SQLite file, with its pictures and thumbnails in folders of its own beside it (see ownership).
 
     Thread-safe. What is asked of the columns and vectors is answered from memory; crops that this process
     adds or removes are seen at once, those of other processes after `refresh()`.
 
-    zone: the gallery's time zone. location: the file, absolute. media: the folder of the pictures. max_pixels: of the
-    largest picture that is decoded, when it is imported and later.
+    zone: the gallery's time zone. location: the file, absolute. media, thumbs: the folders of the pictures and of the
+    thumbnails; those of a gallery that cannot be written are made anew each time, elsewhere. max_pixels: of the largest
+    picture that is decoded, when it is imported and later.
     """
 
     max_pixels: int = MAX_PIXELS
 
-    def __init__(self, database: Database, zone: ZoneInfo) -> None:
-        file = database.file
+    def __init__(self, database: Database, zone: ZoneInfo, folders: PictureFolders) -> None:
         self.zone = zone
-        self.location = str(file)
-        self.media = file.with_name(f"{file.stem}.media")
-        self.thumbs = file.with_name(f"{file.stem}.thumbs")
+        self.location = str(database.file)
+        self.media = folders.media
+        self._own_thumbs = (
+            tempfile.TemporaryDirectory(prefix="chatreid-thumbs-") if database.read_only else None
+        )
+        self.thumbs = Path(self._own_thumbs.name) if self._own_thumbs else folders.thumbs
         self.database = database  # for the importer and its like; others use the methods below
-        self.pictures = MediaFolder(self.media)
+        self.pictures = MediaFolder(self.media, folders.older)
         self.thumbnails = MediaFolder(self.thumbs)
+        self._shared = folders.older
+        self._audit = database
         self._lock = threading.RLock()
         self._index: Index | None = None
         self._stale = False
         self._required: dict[Role, rows.EncoderId] = {}
+        self._said_aside: set[int] = set()
         with database.reading() as connection:
             self._reported = rows.state(connection)
         self._indexed = self._reported
@@ -72,11 +97,14 @@ class GalleryStore:
         """Open the gallery at a file path or SQLite URL; make it, or bring its tables up to date, as needed.
 
         zone: IANA name, kept from creation on (UTC if not given then). busy_seconds: how long to wait for
-        another program's lock. Raises GalleryError; GalleryTooNew; GalleryLocked.
+        another program's lock. Where nothing can be written the gallery opens for looking (`read_only`). Raises
+        GalleryError, also where the file was emptied; GalleryTooNew; GalleryLocked.
         """
-        database = Database(file_of(location), busy_seconds)
+        file = file_of(location)
+        refuse_if_lost(file)
+        database = Database(file, busy_seconds)
         try:
-            return cls(database, rows.agree_on_zone(database, zone))
+            return cls(database, rows.agree_on_zone(database, zone), own_folders(database))
         except BaseException:
             database.close()
             raise
@@ -84,12 +112,20 @@ class GalleryStore:
     def close(self) -> None:
         """Close the database; what is in memory answers on."""
         self.database.close()
+        self._audit.close()
+        if self._own_thumbs is not None:
+            self._own_thumbs.cleanup()
 
     def __enter__(self) -> GalleryStore:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the gallery can be looked at and not changed."""
+        return self.database.read_only
 
     # What there is
 
@@ -190,12 +226,32 @@ class GalleryStore:
             if self._index is not None and state == self._indexed:
                 return
             encoder = rows.encoder(connection)
-            same_rows = self._index is not None and state.rewrites == self._indexed.rewrites
-            index = self._index if same_rows else None
+            before = self._indexed
+            only_more = state.rewrites == before.rewrites and state.last_id >= before.last_id
+            index = self._index if only_more else None
             index = index or Index.empty()
             reid = rows.encoder(connection, "reid") if "reid" in self._required else None
             self._index = index.extended(connection, encoder, self.zone, reid) if encoder else index
             self._indexed = state
+        self._say_set_aside(self._index.set_aside)
+
+    def set_aside(self) -> tuple[int, ...]:
+        """Ids of the crops that no search finds, for their vectors are damaged; ascending."""
+        return self._current().set_aside
+
+    def _say_set_aside(self, ids: Sequence[int]) -> None:
+        new = [crop_id for crop_id in ids if crop_id not in self._said_aside]
+        if not new:
+            return
+        self._said_aside |= set(new)
+        with self.database.reading() as connection:
+            named = rows.crops_by_id(connection, new[:_MOST_NAMED], self.pictures).values()
+        names = ", ".join(f"{crop.id} ({crop.path})" for crop in named)
+        more = f" and {len(new) - _MOST_NAMED} more" if len(new) > _MOST_NAMED else ""
+        remark(
+            f"Set aside, for their vectors are damaged: crops {names}{more}; "
+            f"`python -m gallery_store reindex --gallery {self.location}` makes the vectors anew"
+        )
 
     @property
     def index(self) -> Index:
@@ -231,6 +287,14 @@ class GalleryStore:
             if int(crop_id) not in by_id:
                 raise KeyError(f"crop {crop_id} is not in the gallery")
         return [by_id[int(crop_id)] for crop_id in ids]
+
+    def count_pictures(self, most: int) -> PictureCount:
+        """Whether the pictures of about `most` crops, evenly spread, are there."""
+        spread = crops.c.id % max(1, self.count() // most) == 0
+        with self.database.reading() as connection:
+            found = connection.execute(sa.select(crops.c.file, crops.c.linked).where(spread)).all()
+        files = [Path(row.file) if row.linked else self.pictures.path(row.file) for row in found]
+        return PictureCount(len(files), sum(not file.is_file() for file in files))
 
     def ids_by_path(self, paths: Iterable[str]) -> dict[str, list[int]]:
         """Imported path -> ids, ascending. Paths that are not in the gallery are left out."""
@@ -270,19 +334,30 @@ class GalleryStore:
     def collect(self, shas: Collection[str], names: Collection[str]) -> int:
         """Remove those thumbnails and media files that no crop uses any more; -> how many files.
 
-        Under the writer's lock, in a transaction of its own: an import checks its files under the same lock,
+        A file that another gallery beside this one refers to stays, as a copy of the database does until it is
+        opened. Under the writer's lock, in a transaction of its own: an import checks its files under the same lock,
         and a kill in between leaves files without rows, never rows without files.
         """
         removed = 0
         with self.database.writing() as connection:
             used_shas, used_names = rows.in_use(connection, shas)
-            for name in sorted(set(names) - used_names):
-                removed += self.pictures.remove(name)
+            for folder in (self.media, *self._shared) if set(names) - used_names else ():
+                if folder.is_dir() and (folder == self.media or not is_marked(folder)):
+                    removed += self._remove_unneeded(folder, set(names) - used_names)
             for sha in sorted(set(shas) - used_shas):
                 removed += self.thumbnails.remove(media_name(sha, ".jpg"))
         return removed
 
+    def _remove_unneeded(self, folder: Path, names: set[str]) -> int:
+        needed = names_needed_elsewhere(self.database.file.resolve(), folder)
+        unneeded = names - needed if needed is not None else set()
+        return sum(MediaFolder(folder).remove(name) for name in sorted(unneeded))
+
     # The audit
+
+    def keep_audit_in(self, file: Path) -> None:
+        """From now on the audit is written to another file, as that of a gallery that cannot be written must be."""
+        self._audit = Database(file)
 
     def record_search(
         self,
@@ -295,10 +370,12 @@ class GalleryStore:
         case: str | None = None,
     ) -> int:
         """Write one row of the audit and return its id; on disk when this returns."""
-        with self.database.writing() as connection:
+        if self._audit is not self.database:
+            query = {**query, "gallery": self.location}
+        with self._audit.writing() as connection:
             return audit.record(connection, user, reason, query, shown, seconds, case)
 
     def searches(self, limit: int = 100) -> list[SearchRecord]:
         """The latest searches, newest first."""
-        with self.database.reading() as connection:
+        with self._audit.reading() as connection:
             return audit.latest(connection, limit)

@@ -64,7 +64,7 @@ def verify(store: GalleryStore, *, quick: bool = False, progress: Progress | Non
     for name, of in (("vectors", dims), ("re-ID vectors", reid_dims)):
         if len(of) > 1:
             problems.append(f"{name} have different lengths: {sorted(of)}")
-    return Verification(checked, tuple(problems), _collect(store))
+    return Verification(checked, tuple(problems), 0 if store.read_only else _collect(store))
 
 
 def _structure(store: GalleryStore) -> Iterator[str]:

@@ -252,7 +252,7 @@ def test_undo_and_reset_on_nothing_are_harmless(client: Client) -> None:
 def test_only_thumbnails_are_served(served: Served, client: Client) -> None:
     _, candidates, _ = chat(client, "a woman")
     database = served.data / "gallery.db"
-    picture = next((served.data / "gallery.media").rglob("*.jpg"))
+    picture = next(served.data.glob("gallery.*.media/*/*.jpg"))
     secrets = [
         database, picture, next(DEMO_MODEL.glob("*.safetensors")), next(DEMO_CLIP.glob("*.safetensors")),
         DEMO_GALLERY / "manifest.csv", ROOT / "app.py", ROOT / "requirements.txt", Path("/etc/passwd"),

@@ -15,7 +15,7 @@ import pytest
 from gallery_store.__main__ import main
 from gallery_store.store import GalleryStore
 from tests.clip_folder import make_clip_folder
-from tests.gallery_tools import write_pictures
+from tests.gallery_tools import all_crops, write_pictures
 
 ROOT = Path(__file__).parent.parent
 NAMES = ["0001_c1s1_000001_00.jpg", "0002_c3s1_000100_01.jpg", "-1_c3s1_000200_01.jpg"]
@@ -49,7 +49,7 @@ def test_import_stats_verify_delete(run, tmp_path):
     result = json.loads(out)
     assert status == 0 and "import: 4 of 4 pictures" in err
     assert (result["added"], result["unchanged"], result["ignored"]) == (3, 0, 1)
-    assert [refused["path"] for refused in result["rejected"]] == ["bad.jpg"] and len(result) == 5
+    assert [refused["path"] for refused in result["rejected"]] == ["bad.jpg"] and len(result) == 8
     assert json.loads(run("import", source, "--json")[1])["unchanged"] == 3
     stats = json.loads(run("stats", "--json")[1])
     assert (stats["crops"], stats["persons"], stats["zone"]) == (3, 2, "Europe/Paris")
@@ -119,7 +119,69 @@ def test_each_mistake_is_one_error_and_leaves_no_gallery(run, tmp_path, monkeypa
     status, out, err = run(*arguments, "--json")
     assert (status, out) == (2, "") and err.startswith("error: ") and err.count("\n") == 1
     assert reason in err
-    assert not list(tmp_path.glob("g.media"))
+    assert not list(tmp_path.glob("g*.media"))
+
+
+def test_delete_path_means_under_this_path(run, tmp_path):
+    names = ["cam1/a.png", "cam1/b.png", "cam10/a.png", "Cam1/c.png", "cam1.png", "d_m/e.png", "dxm/e.png"]
+    source = write_pictures(tmp_path / "in", names)
+    run("import", source)
+
+    def left() -> list[str]:
+        with GalleryStore.open(tmp_path / "g.db") as store:
+            return [crop.path for crop in all_crops(store)]
+
+    assert run("delete", "--path", "cam1/", "--yes") == (0, "2 crops deleted\n", "")
+    assert left() == ["Cam1/c.png", "cam1.png", "cam10/a.png", "d_m/e.png", "dxm/e.png"]
+    run("delete", "--path", "./d_m", "--path", "cam1.png", "--yes")
+    assert left() == ["Cam1/c.png", "cam10/a.png", "dxm/e.png"]
+    run("delete", "--path", source / "cam10", "--yes")  # where it was imported from
+    assert left() == ["Cam1/c.png", "dxm/e.png"]
+    assert run("delete", "--path", " ", "--yes")[0] == 2 and len(left()) == 2
+
+
+@pytest.mark.parametrize(
+    ("chosen", "named"),
+    [
+        (("--path", "cam9"), "imported under cam9"),
+        (("--id", "77", "--id", "78"), "with the id 77 or 78"),
+        (("--camera", "nosuch"), "of camera nosuch"),
+    ],
+)
+def test_nothing_matched_is_a_sentence_and_an_exit_code_of_its_own(run, tmp_path, chosen, named):
+    run("import", write_pictures(tmp_path / "in", NAMES))
+    status, out, err = run("delete", *chosen, "--yes", "--json")
+    assert (status, out) == (3, '{"deleted": 0}\n')
+    assert err == f"nothing was deleted: there is no crop {named} in {tmp_path / 'g.db'}\n"
+
+
+def test_an_import_in_which_everything_was_rejected_does_not_end_well(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "bad.jpg").write_text("x")
+    status, out, err = run("import", tmp_path / "in", "--json")
+    assert status == 3 and len(json.loads(out)["rejected"]) == 1
+    assert f"no picture of {tmp_path / 'in'} could be imported" in err
+    write_pictures(tmp_path / "in", ["good.jpg"])
+    assert run("import", tmp_path / "in")[0] == 0 == run("import", tmp_path / "in")[0]
+
+
+def test_output_never_fails_on_a_narrow_encoding(run, tmp_path, clips):
+    source = write_pictures(tmp_path / "in", ["Straße 東.png"])
+    (source / "schräg.jpg").write_text("x")
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii", "CHATREID_GALLERY": str(tmp_path / "g.db")}
+    environ["CHATREID_CLIP"] = str(clips[0])
+
+    def narrow(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "gallery_store", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environ)
+
+    done = narrow("import", source, "--camera", "Тор 1")
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert "rejected schr\\xe4g.jpg" in done.stdout
+    done = narrow("stats")
+    assert done.returncode == 0 and "\\u0422\\u043e\\u0440 1" in done.stdout
+    done = narrow("delete", "--path", "Süd", "--yes")
+    assert done.returncode == 3 and "S\\xfcd" in done.stderr
 
 
 def test_nothing_is_deleted_without_a_yes(run, tmp_path, monkeypatch):

@@ -113,14 +113,23 @@ def test_a_reindex_killed_half_way_goes_on(tmp_path):
 
 
 def test_temporary_files_of_the_dead_are_cleaned_and_of_the_living_kept(tmp_path):
+    """A writer lives while it holds its lock, whatever its process number, which another container may have too."""
     with GalleryStore.open(tmp_path / "g.db") as store:
         folder = store.media / ".writing"
-        folder.mkdir(parents=True)
-        process = subprocess.Popen([sys.executable, "-c", ""])
-        process.wait()
-        (folder / f"{process.pid}-aa").write_text("dead")
-        (folder / f"{os.getpid()}-bb").write_text("living")
-        (folder / f"{os.getpid()}-cc").write_text("forgotten two days ago")
-        os.utime(folder / f"{os.getpid()}-cc", (time.time() - 2 * 86400,) * 2)
-        assert verify(store).collected == 2
-        assert [file.name for file in folder.iterdir()] == [f"{os.getpid()}-bb"]
+        with store.pictures.writer() as dead, store.pictures.writer() as living:
+            for writer in (dead, living):
+                assert writer.stage("ab/name.jpg", b"half") is not None
+            names = {file.name for file in folder.iterdir()}
+            script = "import sys; from pathlib import Path; from gallery_store.media import MediaFolder\n"
+            script += "print(MediaFolder(Path(sys.argv[1])).clean_temporary())"
+            command = [sys.executable, "-c", script, str(store.media)]
+            assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout == "0\n"
+            assert {file.name for file in folder.iterdir()} == names and len(names) == 4
+            os.close(dead._lock)  # as when its process is killed
+            dead._lock = None
+            (folder / "77-aa").write_text("of an older version, just now")
+            (folder / "77-bb").write_text("of an older version, forgotten two days ago")
+            os.utime(folder / "77-bb", (time.time() - 2 * 86400,) * 2)
+            assert verify(store).collected == 2
+            assert len(list(folder.iterdir())) == 3
+        assert [file.name for file in folder.iterdir()] == ["77-aa"]

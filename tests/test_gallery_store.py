@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from datetime import UTC, datetime
@@ -42,7 +43,8 @@ def test_opening_makes_the_tables_of_today(tmp_path):
             p: connection.exec_driver_sql(f"PRAGMA {p}").scalar() for p in ("journal_mode", "foreign_keys")
         }
         assert pragmas == {"journal_mode": "wal", "foreign_keys": 1}
-        assert store.media == tmp_path / "new" / "g.media"
+        assert re.fullmatch(r"g\.[0-9a-f]{8}\.media", store.media.name)
+        assert store.media.parent == store.thumbs.parent == tmp_path / "new"
     for _ in range(2):
         with GalleryStore.open(f"sqlite:///{tmp_path}/new/g.db") as store:
             assert store.location == str(tmp_path / "new" / "g.db") and store.count() == 0
@@ -152,7 +154,7 @@ def test_thumbnails_are_small_and_made_once(tmp_path):
         file = store.thumbnail(1)
         with Image.open(file) as image:
             assert image.format == "JPEG" and image.size == (154, 384)
-        assert file.is_relative_to(tmp_path / "g.thumbs")
+        assert file.is_relative_to(store.thumbs) and store.thumbs.parent == tmp_path
         made = file.stat().st_mtime_ns
         assert store.thumbnail(1) == file and file.stat().st_mtime_ns == made
         file.unlink()

@@ -70,8 +70,7 @@ def full(tmp_path_factory, encoder):
 @pytest.fixture
 def own(tmp_path, full):
     """A copy of the gallery that a test may change."""
-    source = full.media.parent
-    shutil.copytree(source / "gallery.media", tmp_path / "gallery.media")
+    shutil.copytree(full.media, tmp_path / full.media.name)
     with (
         closing(sqlite3.connect(full.location)) as database,
         closing(sqlite3.connect(tmp_path / "gallery.db")) as copy,

@@ -6,6 +6,7 @@ import argparse
 import sys
 from importlib import import_module
 
+from gallery_store.console import any_encoding
 from training.commands import Command
 
 # command -> its module in training.commands. A module of one command has HELP, add_arguments(parser) and
@@ -31,6 +32,7 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
+    any_encoding()
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parsers = parser.add_subparsers(dest="command", required=True)
     for name in COMMANDS:

@@ -103,6 +103,7 @@ def reply(
     else:
         parts.append(_fits(state, top))
     parts.append(_unchecked(state, ranking))
+    parts.append(_damaged(ranking))
     parts.append(_how_it_was_read(conversation.last))
     if ranking.candidates and not ranking.no_match and not _is_listing(state):
         parts.append(_question(conversation, top))
@@ -271,6 +272,27 @@ def _unchecked(state: SearchState, ranking: Ranking) -> str:
     return (
         f"{_free_words(state)} could not be checked, for the model knows certain English words alone{rest}."
     )
+
+
+def _damaged(ranking: Ranking) -> str:
+    """Pictures that could not be read, and crops that could not be compared."""
+    sentences = []
+    if ranking.unreadable:
+        unjudged = " and have no percentage" if ranking.calibrated else ""
+        sentences.append(
+            f"**{_pictures(len(ranking.unreadable))} could not be read**, for the files are gone or damaged: "
+            f"such crops come by likeness alone{unjudged}. `python -m gallery_store verify` lists them."
+        )
+    if ranking.set_aside:
+        sentences.append(
+            f"**{_crops(ranking.set_aside)} could not be compared**, for their vectors are damaged; "
+            "`python -m gallery_store reindex` makes them anew."
+        )
+    return " ".join(sentences)
+
+
+def _pictures(count: int) -> str:
+    return f"{count:,} picture" if count == 1 else f"{count:,} pictures"
 
 
 def _free_words(state: SearchState) -> str:

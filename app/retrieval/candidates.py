@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+from PIL import Image
 
 from app.model.checkpoint import ModelError
 from app.model.pictures import Picture
@@ -15,6 +16,7 @@ from app.retrieval.prefilter import Prefiltered, StopOnce
 from app.retrieval.references import MOST_REFERENCES, OpenQuery, crop_picture
 from app.retrieval.tournament import LIST_LENGTH, tournament
 from gallery_store.console import StepProgress
+from gallery_store.crops import Crop
 from gallery_store.decoding import PictureError
 from gallery_store.store import GalleryStore
 
@@ -22,7 +24,8 @@ from gallery_store.store import GalleryStore
 class AskedCandidates:
     """As app.retrieval.rankers.Candidates. Not thread-safe: one search has its own.
 
-    read: whether the model was asked to look at them. progress: called with ("rerank", done, all) or, for the best
+    read: whether the model was asked to look at them. unreadable: ids of those whose picture is gone or
+    damaged, crops that are searched with among them. progress: called with ("rerank", done, all) or, for the best
     choice, ("choose", done, all) questions; ("attributes", done, all) where what they wear is read.
     """
 
@@ -40,6 +43,7 @@ class AskedCandidates:
         self._query, self._prefiltered = query, prefiltered
         self._progress, self._stop = progress, stop
         self.read = False
+        self._unreadable: set[int] = set()
 
     @property
     def similarities(self) -> np.ndarray:
@@ -48,7 +52,29 @@ class AskedCandidates:
     @cached_property
     def pictures(self) -> list[Picture]:
         ids = self._prefiltered.ids[: self._prefiltered.asked].tolist()
-        return [crop_picture(crop, self._store) for crop in self._store.crops(ids)]
+        return [self._noted(crop) for crop in self._store.crops(ids)]
+
+    def _noted(self, crop: Crop) -> Picture:
+        """The crop's picture, noted where it cannot be read."""
+        picture = crop_picture(crop, self._store)
+        if not crop.file.is_file():
+            self._unreadable.add(crop.id)
+
+        def load() -> Image.Image:
+            try:
+                return picture.load()
+            except (OSError, ValueError):
+                self._unreadable.add(crop.id)
+                raise
+
+        return Picture(picture.key, load)
+
+    @property
+    def unreadable(self) -> frozenset[int]:
+        _ = self.pictures
+        own = [r.image_id for r in self._query.references if r.image_id is not None]
+        gone = {crop.id for crop in self._store.crops(own) if not crop.file.is_file()}
+        return frozenset(self._unreadable | gone)
 
     @cached_property
     def yes_logits(self) -> np.ndarray:

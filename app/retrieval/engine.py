@@ -169,6 +169,8 @@ class Engine:
             unchecked=unchecked,
             photographs=photographs,
             copies=opened.copies,
+            unreadable=candidates.unreadable,
+            set_aside=len(self.store.set_aside()),
         )
 
     def _find_photographs(
@@ -280,6 +282,7 @@ class Engine:
             ranker=None,
             calibrated=False,
             judged=False,
+            set_aside=len(self.store.set_aside()),
         )
 
     @property

@@ -61,7 +61,9 @@ class Ranking:
     somebody rejected rank lower for it; prefiltered_by: as Prefiltered.encoder; "" where nothing was compared;
     judged: False where the query says nothing that could be: CLIP then orders, without a probability and a weak one;
     unchecked: the free words that this model cannot read; "" where all was checked; photographs: the pictures look like
-    photographs and the model knows drawn people only, so nothing is calibrated.
+    photographs and the model knows drawn people only, so nothing is calibrated; unreadable: ids of the nearest crops,
+    and of those searched with, whose picture is gone or damaged: what the model was to read has no probability;
+    set_aside: how many crops of the gallery no search finds, for their vectors are damaged.
     """
 
     candidates: tuple[Candidate, ...]
@@ -78,6 +80,8 @@ class Ranking:
     judged: bool = True
     unchecked: str = ""
     photographs: bool = False
+    unreadable: frozenset[int] = frozenset()
+    set_aside: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,9 @@ class SearchTrace:
     ranker; NaN where it judged nothing. calibration: of this kind of query; None where none was fitted.
     yes_logits: float64 (n,), logit("Yes") - logit("No") of the model, NaN where it was not asked or gave none.
     fused: of the candidates, where the ranker is `fused`, calibrated; else None. read: whether the model looked at
-    those that have a score. total: crops in the gallery. timings: `rerank` is the ranker's. judged, unchecked: as
-    Ranking has them. photographs: what looks like one, where the model knows drawn people only; else None.
-    copies: crops that are the very file that was searched with.
+    those that have a score. total: crops in the gallery. timings: `rerank` is the ranker's. judged, unchecked,
+    unreadable, set_aside: as Ranking has them. photographs: what looks like one, where the model knows drawn people
+    only; else None. copies: crops that are the very file that was searched with.
     """
 
     prefiltered: Prefiltered
@@ -107,6 +111,8 @@ class SearchTrace:
     unchecked: str = ""
     photographs: FoundPhotographs | None = None
     copies: tuple[int, ...] = ()
+    unreadable: frozenset[int] = frozenset()
+    set_aside: int = 0
 
     @property
     def calibrated(self) -> bool:
@@ -129,14 +135,17 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
     places = np.concatenate([head, np.flatnonzero(in_tail)])[:limit]
     p_yes = np.full(len(prefiltered.ids), np.nan)
     p_yes[: prefiltered.asked] = sigmoid(trace.yes_logits)
-    probabilities: list[float] | None = None
+    probabilities: list[float | None] | None = None
     weak = np.full(len(places), trace.judged and not prefiltered.passed)
     if trace.calibrated and trace.calibration is not None:
         odds = clip_log_odds(trace.calibration, prefiltered.similarities)
         odds = np.concatenate([trace.scores[head], odds[in_tail]])[: len(places)]
         falling = np.minimum.accumulate(sigmoid(odds)) if len(odds) else odds
-        weak |= falling < trace.calibration.threshold
-        probabilities = falling.tolist()
+        unjudged = in_tail & np.isin(prefiltered.ids, list(trace.unreadable))
+        weak |= (falling < trace.calibration.threshold) & ~unjudged[places]
+        probabilities = [
+            None if unjudged[place] else odd for place, odd in zip(places, falling.tolist(), strict=True)
+        ]
     photographs, doubtful = _photographs(trace)
     weak &= ~doubtful[places]
     affinity = fused.affinity if fused else None
@@ -171,6 +180,8 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
         judged=trace.judged,
         unchecked=trace.unchecked,
         photographs=trace.are_photographs,
+        unreadable=trace.unreadable,
+        set_aside=trace.set_aside,
     )
 
 

@@ -78,6 +78,11 @@ def open_reference(reference: Reference, store: GalleryStore, encoder: ClipEncod
     """As reference_picture, with its vector: a crop's from the gallery, a file's computed."""
     if reference.image_id is not None:
         crop = _crop(reference.image_id, store)
+        if crop.id in store.set_aside():
+            raise RetrievalError(
+                f"crop {crop.id} cannot be searched with, for its vector is damaged: choose another picture, or make "
+                f"the vector anew by `python -m gallery_store reindex --gallery {store.location}`"
+            )
         return OpenReference(crop_picture(crop, store), store.vectors([crop.id])[0], crop.sha256, crop.id)
     picture = _file(reference, store)
     vector = encoder.encode_images([picture.load()])[0]

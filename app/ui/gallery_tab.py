@@ -21,6 +21,7 @@ from app.ui.html import render
 from app.uploads import Uploads
 from gallery_store.console import StepProgress
 from gallery_store.crops import Filters
+from gallery_store.errors import GalleryError
 from gallery_store.importer import ImportReport, import_crops
 from gallery_store.schema import Role
 from gallery_store.store import GalleryStore
@@ -93,10 +94,10 @@ def build(service: ChatService, uploads: Uploads, owner: Owner) -> tuple[list[An
         try:
             for work in BackgroundWork(do).ticks():
                 yield {report: render("import_progress", done=work.done, total=work.total)}
+            store.refresh()
         except (ValueError, RuntimeError, OSError) as problem:
             yield {report: report_html(str(problem))}
             return
-        store.refresh()
         yield {
             report: import_html(reports[0], engine),
             stats: stats_html(store),
@@ -134,7 +135,7 @@ def report_html(sentence: str) -> str:
 def import_html(report: ImportReport, engine: Engine) -> str:
     """What an import did, and each picture that it refused with the reason."""
     sentence = (
-        f"{'Stopped: ' if report.stopped else ''}{report.added:,} added, {report.unchanged:,} were there already, "
+        f"{'Stopped: ' if report.stopped else ''}{report.in_words()}, "
         f"{report.ignored:,} other files ignored, {len(report.rejected):,} rejected."
     )
     manifest = engine.model.manifest if engine.model else None
@@ -150,7 +151,15 @@ def import_html(report: ImportReport, engine: Engine) -> str:
 
 
 def stats_html(store: GalleryStore) -> str:
-    """Crops, cameras, days and the encoder, as a row of figures."""
+    """Crops, cameras, days and the encoder, as a row of figures; one sentence where the gallery cannot be read."""
+    try:
+        return render("gallery_stats", figures=_figures(store))
+    except GalleryError as problem:
+        return report_html(str(problem))
+
+
+def _figures(store: GalleryStore) -> dict[str, str]:
+    store.refresh()
     span = store.time_span()
     days = [f"{moment.astimezone(store.zone):%d %b %Y}" for moment in span] if span else []
     indexed_by = [encoder[0] for role in get_args(Role) if (encoder := store.encoder(role))]
@@ -161,12 +170,23 @@ def stats_html(store: GalleryStore) -> str:
         "Time zone": str(store.zone),
         "Indexed by": " and ".join(indexed_by) or "–",
     }
-    return render("gallery_stats", figures=figures)
+    if store.set_aside():
+        figures["Set aside, damaged"] = f"{len(store.set_aside()):,}"
+    if store.read_only:
+        figures["Access"] = "read-only: nothing can be imported or deleted"
+    return figures
 
 
 def cameras_html(store: GalleryStore) -> str:
-    """Three crops of each camera, spread over its time."""
-    cameras = []
+    """Three crops of each camera, spread over its time; nothing where the gallery cannot be read."""
+    try:
+        return render("gallery_cameras", cameras=_cameras(store))
+    except GalleryError:  # stats_html says why
+        return ""
+
+
+def _cameras(store: GalleryStore) -> list[dict[str, Any]]:
+    cameras: list[dict[str, Any]] = []
     for name in store.cameras():
         ids = store.matching(Filters(cameras=(name,)))
         if not len(ids):
@@ -174,4 +194,4 @@ def cameras_html(store: GalleryStore) -> str:
         picked = ids[np.unique(np.linspace(0, len(ids) - 1, 3).round().astype(int))]
         thumbnails = [thumbnail_url(crop) for crop in store.crops(picked.tolist())]
         cameras.append({"name": name, "thumbnails": thumbnails, "crops": len(ids)})
-    return render("gallery_cameras", cameras=cameras)
+    return cameras

@@ -23,6 +23,7 @@ from app.retrieval.ranking import Ranking
 from app.retrieval.reid import uncalibrated_searches
 from app.session import PAGE_OF_CARDS
 from app.settings import FUSED
+from gallery_store.errors import GalleryError
 
 PAGE = Path(__file__).parent / "page"
 UNCALIBRATED = {
@@ -59,8 +60,13 @@ class Sought:
 
 def header_html(engine: Engine) -> str:
     """Name, gallery and the model in use, with a plain word when its answers need caution."""
-    crops, cameras = engine.store.count(), len(engine.store.cameras())
-    return render("header", crops=crops, cameras=cameras, model=_model_in_words(engine))
+    crops = cameras = 0
+    problem = ""
+    try:
+        crops, cameras = engine.store.count(), len(engine.store.cameras())
+    except GalleryError as error:
+        problem = str(error)
+    return render("header", crops=crops, cameras=cameras, problem=problem, model=_model_in_words(engine))
 
 
 def guide_html(engine: Engine) -> str:

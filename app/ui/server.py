@@ -20,6 +20,7 @@ from app.ui.html import PAGE
 from app.ui.screen import build_screen
 from app.uploads import Uploads
 from gallery_store.console import remark
+from gallery_store.errors import GalleryError
 from gallery_store.reid_encoder import files_of
 from gallery_store.store import GalleryStore
 
@@ -34,6 +35,8 @@ def thumbnail_route(store: GalleryStore) -> Route:
             file = await run_in_threadpool(store.thumbnail, request.path_params["crop_id"])
         except (KeyError, OSError, ValueError, OverflowError):
             return PlainTextResponse("There is no such crop.", status_code=404)
+        except GalleryError as problem:  # the picture is gone or damaged, or the gallery itself
+            return PlainTextResponse(f"It cannot be shown: {problem}.", 404, {"Cache-Control": "no-store"})
         return FileResponse(
             file, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"}
         )
@@ -126,9 +129,5 @@ def _never_served(settings: Settings) -> list[str]:
     paths += files_of(settings.reid) if settings.reid else ()
     if "://" not in settings.gallery_location:
         gallery = Path(settings.gallery_location)
-        paths += [
-            gallery,
-            gallery.with_name(f"{gallery.stem}.media"),
-            gallery.with_name(f"{gallery.stem}.thumbs"),
-        ]
+        paths += [gallery, *gallery.parent.glob("*.media"), *gallery.parent.glob("*.thumbs")]
     return [str(path.resolve()) for path in paths if path.exists()]

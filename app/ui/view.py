@@ -17,6 +17,7 @@ from app.ui.background import BackgroundWork
 from app.ui.edge import refusal_as_error
 from app.ui.html import Sought, candidates_html, chips_html, cropper_html, selected_html
 from app.uploads import Uploads
+from gallery_store.errors import GalleryError
 
 Updates = dict[Any, Any]  # component -> its new value, or its new properties
 
@@ -128,12 +129,16 @@ class View:
         """The query beside the selected candidate."""
         references = session.query.references
         ids = [reference.image_id for reference in references if reference.image_id is not None]
-        crops = {crop.id: crop for crop in session.service.store.crops(ids)}
+        try:
+            crops = {crop.id: crop for crop in session.service.store.crops(ids)}
+        except (KeyError, GalleryError):  # deleted, or the gallery cannot be read: the notice says so
+            crops = {}
         pictures = tuple(
             self.uploads.data_uri(reference.file)
             if reference.file is not None
             else thumbnail_url(crops[reference.image_id or 0])
             for reference in references
+            if reference.file is not None or reference.image_id in crops
         )
         words = ", ".join(chip.label for chip in chips if chip.kind in ("wanted", "unwanted", "text"))
         return Sought(pictures, words)

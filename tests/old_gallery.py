@@ -1,0 +1,33 @@
+"""A gallery as the version before left it: schema 2, pictures in a folder that all galleries of the stem share."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from gallery_store.store import GalleryStore
+
+
+def turn_old(file: Path) -> Path:
+    """Turn the closed gallery in `file` into one of schema 2; -> its folder of pictures."""
+    with GalleryStore.open(file) as store:
+        own, own_thumbs = store.media, store.thumbs
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("ALTER TABLE crops DROP COLUMN source")
+        database.execute("DELETE FROM schema_migrations WHERE number = 3")
+        database.execute("DELETE FROM gallery WHERE key = 'media'")
+        database.execute("PRAGMA application_id = 0")
+        database.commit()
+    (own / "gallery.json").unlink()
+    for folder, name in ((own, "media"), (own_thumbs, "thumbs")):
+        shared = file.with_name(f"{file.stem}.{name}")
+        for picture in folder.glob("??/*"):
+            (shared / picture.parent.name).mkdir(parents=True, exist_ok=True)
+            picture.replace(shared / picture.parent.name / picture.name)
+            if not any(picture.parent.iterdir()):
+                picture.parent.rmdir()
+        for rest in (own / ".writing", own_thumbs / ".writing", folder):
+            if rest.is_dir() and not any(rest.iterdir()):
+                rest.rmdir()
+    return file.with_name(f"{file.stem}.media")
