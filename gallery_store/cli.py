@@ -62,6 +62,7 @@ def _import(options: argparse.Namespace) -> int:
     result = asdict(report)
     del result["stopped"]
     text = [f"{report.added} added, {report.unchanged} unchanged, {report.ignored} other files ignored"]
+    text += report.notes
     text += [f"rejected {refused.path}: {refused.reason}" for refused in report.rejected]
     if report.stopped:
         remark(_STOPPED)

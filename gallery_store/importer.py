@@ -47,13 +47,17 @@ _THREADS = 4  # they mostly wait for the disk
 
 @dataclass(frozen=True)
 class ImportReport:
-    """added, unchanged: crops. ignored: files that are not pictures by their name. stopped: by the caller."""
+    """added, unchanged: crops. ignored: files that are not pictures by their name. stopped: by the caller.
+
+    notes: sentences on what was read in an unexpected way, left out, or looks wrong.
+    """
 
     added: int
     unchanged: int
     ignored: int
     rejected: tuple[Rejected, ...]
     stopped: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def import_crops(
@@ -140,7 +144,14 @@ def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Stop) -> I
                 break
     finally:
         batches.close()
-    return ImportReport(added, unchanged, contents.ignored, tuple(rejected), stopped=done < total)
+    return ImportReport(
+        added,
+        unchanged,
+        contents.ignored,
+        tuple(rejected),
+        stopped=done < total,
+        notes=contents.notes,
+    )
 
 
 def _prepared_batches(

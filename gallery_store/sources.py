@@ -1,25 +1,28 @@
 """What can be imported, as a list of pictures to read: a folder, a zip, a CSV manifest, or one picture.
 
 A manifest has a line of column names, of which only `path` is required: path,camera,time,person,clothes,tags.
-Times are ISO 8601, tags are set apart by ";" or "|"; other columns are ignored.
+Times are ISO 8601 or as spreadsheets and cameras write them (written_times), tags are set apart by ";" or "|"; other
+columns are ignored.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import os
 import re
 import stat
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo
 
-from gallery_store.clock import parse_time
-from gallery_store.decoding import MAX_BYTES, PICTURE_SUFFIXES, PictureError, read_bounded
+from gallery_store.archives import is_of_macos, members_of, plain_name, read_member, zip_problem
+from gallery_store.decoding import PICTURE_SUFFIXES, PictureError, read_bounded
+from gallery_store.folders import Spellings, files_below
+from gallery_store.manifest_text import rows_of
+from gallery_store.written_times import day_first, read_time
 
 MANIFEST = "manifest.csv"
 MOST_ROWS = 2_000_000  # of a manifest
@@ -71,7 +74,8 @@ class ImportItem:
 
 @dataclass(frozen=True)
 class ImportSource:
-    """items: in a stable order. ignored: how many other files. rejected: what was refused unread.
+    """items: in a stable order. ignored: how many other files. rejected: what was refused unread. notes: sentences on
+    what was read in an unexpected way, or left out.
 
     close: lets go of an open zip; the items cannot be read afterwards.
     """
@@ -79,6 +83,7 @@ class ImportSource:
     items: tuple[ImportItem, ...]
     ignored: int = 0
     rejected: tuple[Rejected, ...] = ()
+    notes: tuple[str, ...] = ()
     close: Callable[[], None] = lambda: None
 
 
@@ -87,8 +92,8 @@ def read_source(source: str | Path, zone: ZoneInfo, stop: Stop = lambda: False) 
 
     stop: asked for each folder, member or row. Raises SourceError; ReadingStopped.
 
-    A folder or zip with a manifest.csv at its top is read by that manifest. On disk a manifest may name
-    pictures anywhere, so it must come from somebody who may read them.
+    A folder or zip with a manifest.csv at its top, or in the one folder that holds all its pictures, is read by that
+    manifest. On disk a manifest may name pictures anywhere, so it must come from somebody who may read them.
     """
     path = Path(source)
     try:
@@ -96,9 +101,7 @@ def read_source(source: str | Path, zone: ZoneInfo, stop: Stop = lambda: False) 
     except (OSError, ValueError):
         raise SourceError(f"there is no file or folder {path}") from None
     if stat.S_ISDIR(kind):
-        if (path / MANIFEST).is_file():
-            return _read_manifest(path / MANIFEST, zone, stop)
-        return _read_folder(path, stop)
+        return _read_folder(path, zone, stop)
     if not stat.S_ISREG(kind):
         raise SourceError(f"{path} is neither a folder, a zip, a CSV manifest nor a picture")
     if path.suffix.lower() == ".csv":
@@ -113,31 +116,67 @@ def read_source(source: str | Path, zone: ZoneInfo, stop: Stop = lambda: False) 
 def _is_picture_name(name: str) -> bool:
     """By its suffix; hidden files (as macOS leaves beside pictures) do not count."""
     pure = PurePosixPath(name)
-    return pure.suffix.lower() in PICTURE_SUFFIXES and not pure.name.startswith(".")
+    return pure.suffix.lower() in PICTURE_SUFFIXES and not pure.name.startswith(".") and not is_of_macos(name)
+
+
+def _manifest_among(names: Iterable[str]) -> tuple[str | None, tuple[str, ...]]:
+    """The manifest that counts, of plain names, and notes on those that do not.
+
+    It is at the top, in any case of letters, or further down where no other is and no picture lies outside its folder.
+    """
+    names = [name for name in names if not is_of_macos(name)]
+    found = sorted(
+        (name for name in names if PurePosixPath(name).name.casefold() == MANIFEST),
+        key=lambda name: (name.count("/"), name != MANIFEST, name),
+    )
+    if not found:
+        return None, ()
+    first, *others = found
+    folder = first[: -len(MANIFEST)]
+    if folder and (others or not all(name.startswith(folder) for name in names if _is_picture_name(name))):
+        return None, tuple(
+            f"{name} was not read: only a manifest above all the pictures counts" for name in found
+        )
+    return first, tuple(f"{name} was not read: {first} counts" for name in others)
+
+
+def _unlisted(count: int, manifest: str) -> tuple[str, ...]:
+    if not count:
+        return ()
+    return (f"{count:,} pictures beside the manifest {manifest} are not listed in it, and were left out",)
 
 
 def _file_item(file: Path, path: str) -> ImportItem:
-    return _with_name_facts(ImportItem(path=path, read=lambda: read_bounded(file), origin=file.absolute()))
+    return _with_name_facts(_on_disk(file, path))
 
 
-def _read_folder(folder: Path, stop: Stop) -> ImportSource:
-    items, ignored = [], 0
+def _on_disk(file: Path, path: str) -> ImportItem:
+    origin = file.absolute()
+    return ImportItem(path=path, read=lambda: read_bounded(origin), origin=origin)
 
-    def fail(problem: OSError) -> None:
-        raise SourceError(f"the folder {problem.filename} cannot be read: {problem.strerror}")
 
-    for parent, folders, files in os.walk(folder, onerror=fail):
-        _hear(stop)
-        folders.sort()
-        for name in sorted(files):
-            file = Path(parent) / name
-            if _is_picture_name(name):
-                items.append(_file_item(file, file.relative_to(folder).as_posix()))
-            else:
-                ignored += 1
-    if not items and not ignored:
+def _read_folder(folder: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
+    found = files_below(folder, lambda: _hear(stop))
+    named: dict[str, Path] = {}
+    for file in found.files:
+        path = file.relative_to(folder).as_posix()
+        # Two names that differ in how letters are composed are two files here.
+        named[path if (plain := plain_name(path)) in named else plain] = file
+    if not named and not found.rejected:
         raise SourceError(f"the folder {folder} is empty")
-    return ImportSource(tuple(sorted(items, key=lambda item: item.path)), ignored)
+    manifest, notes = _manifest_among(named)
+    notes = (*found.notes, *notes)
+    rejected = tuple(Rejected(path, reason) for path, reason in found.rejected)
+    if manifest is not None:
+        source = _read_manifest(named[manifest], zone, stop)
+        listed = {item.origin and os.path.normpath(item.origin) for item in source.items}
+        pictures = [file for name, file in named.items() if _is_picture_name(name)]
+        unlisted = sum(os.path.normpath(file.absolute()) not in listed for file in pictures)
+        notes += _unlisted(unlisted, manifest)
+        return replace(source, rejected=source.rejected + rejected, notes=source.notes + notes)
+    items = [_file_item(file, path) for path, file in named.items() if _is_picture_name(path)]
+    items.sort(key=lambda item: item.path)
+    return ImportSource(tuple(items), len(named) - len(items), rejected, notes)
 
 
 def _read_zip(path: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
@@ -146,14 +185,20 @@ def _read_zip(path: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as problem:
         raise SourceError(f"{path} is not a readable zip archive: {problem}") from None
     try:
-        members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
+        members, twice = members_of(archive)
         if not members:
             raise SourceError(f"the zip {path} is empty")
         _refuse_inflation(archive, path)
-        if MANIFEST in members:
-            source = _read_zip_manifest(archive, members, path, zone, stop)
+        manifest, notes = _manifest_among(members)
+        if manifest is not None:
+            source = _read_zip_manifest(archive, members, manifest, path, zone, stop)
         else:
             source = _zip_items(archive, members, stop)
+        double = tuple(
+            Rejected(name, "the archive has several files of this name; the last one was taken")
+            for name in twice
+        )
+        source = replace(source, rejected=source.rejected + double, notes=source.notes + notes)
     except BaseException:
         archive.close()
         raise
@@ -183,36 +228,16 @@ def _zip_items(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], st
         elif problem := zip_problem(info):
             rejected.append(Rejected(name, problem))
         else:
-            items.append(_zip_item(archive, info))
+            items.append(_zip_item(archive, info, name))
     return ImportSource(tuple(items), ignored, tuple(rejected))
 
 
-def _zip_item(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> ImportItem:
-    return _with_name_facts(ImportItem(path=info.filename, read=lambda: read_member(archive, info)))
+def _zip_item(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> ImportItem:
+    return _with_name_facts(_in_zip(archive, info, path))
 
 
-def zip_problem(info: zipfile.ZipInfo) -> str | None:
-    """Why a member is refused unread. Nothing is ever extracted by name; the rule keeps odd names out."""
-    name = info.filename
-    parts = name.replace("\\", "/").split("/")
-    if name.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:", name):
-        return "its name leads outside the archive"
-    if info.flag_bits & 0x1:
-        return "it is encrypted"
-    if info.file_size > MAX_BYTES:
-        return f"it is larger than {MAX_BYTES >> 20} MB"
-    return None
-
-
-def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int = MAX_BYTES) -> bytes:
-    """The member's bytes. Raises PictureError, also where there are more than `max_bytes`, whatever the header says."""
-    try:
-        with archive.open(info) as stream:
-            return read_bounded(stream, max_bytes=max_bytes)  # type: ignore[arg-type]
-    except PictureError:
-        raise
-    except Exception as problem:  # bad CRC, unknown compression, damaged stream
-        raise PictureError(f"it cannot be unpacked ({problem})") from None
+def _in_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> ImportItem:
+    return ImportItem(path=path, read=lambda: read_member(archive, info))
 
 
 def _read_manifest(file: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
@@ -222,36 +247,54 @@ def _read_manifest(file: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
     except PictureError as problem:
         raise SourceError(f"the manifest {file}: {problem.reason}") from None
 
+    spellings = Spellings()
+
     def locate(path: str) -> ImportItem:
-        origin = (file.parent / path).absolute()
-        return ImportItem(path=path, read=lambda: read_bounded(origin), origin=origin)
+        found = spellings.find(file.parent, path)
+        return _on_disk(found, path.replace("\\", "/") if found != file.parent / path else path)
 
     return _read_rows(data, str(file), zone, locate, stop)
 
 
 def _read_zip_manifest(
-    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], path: Path, zone: ZoneInfo, stop: Stop
+    archive: zipfile.ZipFile,
+    members: dict[str, zipfile.ZipInfo],
+    manifest: str,
+    path: Path,
+    zone: ZoneInfo,
+    stop: Stop,
 ) -> ImportSource:
-    """The manifest at the top of a zip; it can name members only."""
-    where, info = f"{path}/{MANIFEST}", members[MANIFEST]
+    """By the manifest of that name; it can name members only, those below its folder as seen from there."""
+    where, info = f"{path}/{manifest}", members[manifest]
     if info.file_size > max(_FREE_MANIFEST_BYTES, MOST_INFLATION * info.compress_size):
         raise SourceError(
             f"the manifest {where} would unpack to {info.file_size >> 20} MB, more than {MOST_INFLATION} times its size"
         )
     try:
-        data = read_member(archive, members[MANIFEST], _MAX_MANIFEST_BYTES)
+        data = read_member(archive, info, _MAX_MANIFEST_BYTES)
     except PictureError as problem:
         raise SourceError(f"the manifest {where}: {problem.reason}") from None
 
+    folder = manifest[: -len(MANIFEST)]
+    by_case = {name.casefold(): name for name in members}
+    listed = set()
+
     def locate(name: str) -> ImportItem:
-        info = members.get(PurePosixPath(name.replace("\\", "/")).as_posix())
+        plain = plain_name(name)
+        # Rows may start at the manifest's folder or at the top, and Windows does not tell cases apart.
+        tried = (folder + plain, plain, by_case.get((folder + plain).casefold(), plain))
+        member = next((spelled for spelled in tried if spelled in members), "")
+        info = members.get(member)
         if info is None:
             raise PictureError("the archive has no such file")
         if problem := zip_problem(info):
             raise PictureError(problem)
-        return ImportItem(path=name, read=lambda: read_member(archive, info))
+        listed.add(member)
+        return _in_zip(archive, info, plain)
 
-    return _read_rows(data, where, zone, locate, stop)
+    source = _read_rows(data, where, zone, locate, stop)
+    unlisted = sum(name not in listed for name in members if _is_picture_name(name))
+    return replace(source, notes=_unlisted(unlisted, manifest))
 
 
 def _read_rows(
@@ -260,14 +303,14 @@ def _read_rows(
     """A manifest's rows, each an item or rejected. locate(path): the picture there; raises PictureError."""
     items: list[ImportItem] = []
     rejected: list[Rejected] = []
-    # Decoded as it is read: in memory a text takes up to four times its bytes.
-    reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""))
+    rows, line = rows_of(data), 0
     try:
-        header = [name.strip().casefold() for name in next(reader, [])]
+        header = [name.strip().casefold() for name in next(rows, (0, []))[1]]
         if "path" not in header:
             named = ", ".join(name for name in header if name)[:200] or "none"
             raise SourceError(f"the manifest {where} has no column `path` (its columns: {named})")
-        for cells in reader:
+        days_first = _days_first(data, header, stop)
+        for line, cells in rows:
             _hear(stop)
             if len(items) + len(rejected) >= MOST_ROWS:
                 raise SourceError(
@@ -283,26 +326,42 @@ def _read_rows(
             row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
             path = row.get("path", "")
             try:
-                items.append(_row_item(row, zone, locate))
+                items.append(_row_item(row, zone, days_first, locate))
             except ValueError as problem:  # PictureError among them
-                rejected.append(Rejected(path or f"line {reader.line_num}", str(problem)))
+                rejected.append(Rejected(path or f"line {line}", str(problem)))
     except UnicodeDecodeError:
         raise SourceError(f"the manifest {where} is not UTF-8 text: save it as CSV in UTF-8") from None
     except csv.Error as problem:
-        raise SourceError(f"the manifest {where} is not CSV (line {reader.line_num}: {problem})") from None
+        raise SourceError(f"the manifest {where} is not CSV (line {line + 1}: {problem})") from None
     if not items and not rejected:
         raise SourceError(f"the manifest {where} has no rows")
     return ImportSource(tuple(items), 0, tuple(rejected))
 
 
-def _row_item(row: dict[str, str], zone: ZoneInfo, locate: Callable[[str], ImportItem]) -> ImportItem:
+def _days_first(data: bytes, header: list[str], stop: Stop) -> bool | None:
+    """What 05/06/2026 means in the column `time`: all its rows say it together."""
+    if "time" not in header or (b"/" not in data and b"-" not in data):
+        return None
+    column = header.index("time")
+
+    def times() -> Iterable[str]:
+        for _, cells in rows_of(data):
+            _hear(stop)
+            yield cells[column] if column < len(cells) else ""
+
+    return day_first(times())
+
+
+def _row_item(
+    row: dict[str, str], zone: ZoneInfo, days_first: bool | None, locate: Callable[[str], ImportItem]
+) -> ImportItem:
     """row: column name -> cell. Raises ValueError with the reason, PictureError among them."""
     path = row.get("path", "")
     if not path:
         raise ValueError("the row has no path")
-    time = parse_time(row["time"], zone) if row.get("time") else None
+    time = read_time(row["time"], zone, days_first) if row.get("time") else None
     if not _is_picture_name(path.replace("\\", "/")):
-        raise ValueError("its name does not end like a picture's (.jpg, .png, .webp, .bmp, .tif)")
+        raise ValueError("its name does not end like a picture's (.jpg, .png, .webp, .heic)")
     tags = tuple(tag.strip() for tag in re.split(r"[;|]", row.get("tags", "")) if tag.strip())
     return _with_name_facts(
         replace(
