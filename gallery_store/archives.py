@@ -7,10 +7,17 @@ import unicodedata
 import zipfile
 from pathlib import PurePosixPath
 
-from gallery_store.decoding import MAX_BYTES, PictureError, read_bounded
+from gallery_store.decoding import MAX_BYTES, PICTURE_SUFFIXES, PictureError, read_bounded
+
+
+def is_picture_name(name: str) -> bool:
+    """By its suffix; hidden files (as macOS leaves beside pictures) do not count."""
+    pure = PurePosixPath(name)
+    return pure.suffix.lower() in PICTURE_SUFFIXES and not pure.name.startswith(".") and not is_of_macos(name)
 
 
 def is_of_macos(name: str) -> bool:
+    """Whether a zip made on macOS has it beside its files."""
     return name.startswith("__MACOSX/")
 
 

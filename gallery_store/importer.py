@@ -35,6 +35,7 @@ from gallery_store.sources import (
     Rejected,
     SourceError,
     Stop,
+    Times,
     read_source,
 )
 from gallery_store.store import GalleryStore
@@ -68,6 +69,8 @@ def import_crops(
     reid: ImageEncoder | None = None,
     camera: str | None = None,
     link: bool = False,
+    times: Times = "name",
+    pattern: str | None = None,
     progress: Progress | None = None,
     stop: Stop | None = None,
     user: str = "",
@@ -77,9 +80,9 @@ def import_crops(
 
     reid: a second encoder, for queries by picture; the gallery's own, or any for a gallery without crops.
     camera: for pictures whose manifest names none; it goes before what a file's name tells. link: refer to
-    the pictures where they are. progress(done, total): at the start and after each batch, which is then
-    on disk; done counts pictures looked at. stop(): asked between batches, which are sized to take about half a second,
-    while the source is read and while pictures are decoded.
+    the pictures where they are. times, pattern: see read_source. progress(done, total): at the start and after
+    each batch, which is then on disk; done counts pictures looked at. stop(): asked between batches, which are sized
+    to take about half a second, while the source is read and while pictures are decoded.
 
     Raises SourceError, EncoderMismatch, GalleryError.
     """
@@ -88,7 +91,7 @@ def import_crops(
     store.pictures.clean_temporary()
     stop = stop or (lambda: False)
     try:
-        contents = read_source(source, store.zone, stop)
+        contents = read_source(source, store.zone, stop, times=times, pattern=pattern)
     except ReadingStopped:
         return ImportReport(0, 0, 0, (), stopped=True)
     try:
@@ -121,7 +124,7 @@ def _completed(contents: ImportSource, camera: str | None, link: bool, source: P
 
 
 def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Stop) -> ImportReport:
-    added = unchanged = done = 0
+    added = unchanged = done = full_frames = 0
     rejected = list(contents.rejected)
     total = len(contents.items)
     progress(0, total)
@@ -132,6 +135,7 @@ def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Stop) -> I
             began = time.perf_counter()
             new = [outcome for outcome in outcomes if isinstance(outcome, _Prepared)]
             refused = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
+            full_frames += sum(is_full_frame(prepared.width, prepared.height) for prepared in new)
             count = job.commit(new) if new else 0
             added += count
             unchanged += len(outcomes) - len(refused) - count
@@ -150,8 +154,30 @@ def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Stop) -> I
         contents.ignored,
         tuple(rejected),
         stopped=done < total,
-        notes=contents.notes,
+        notes=contents.notes + _remarks(contents.items, full_frames),
     )
+
+
+def is_full_frame(width: int, height: int) -> bool:
+    """Whether a picture looks like all that a camera sees, and not like one person: wide, and large."""
+    return width > height and width * height >= 640 * 360
+
+
+def _remarks(items: Sequence[ImportItem], full_frames: int) -> tuple[str, ...]:
+    """What the pictures lack, and what they are not."""
+    lacking = {
+        "camera": sum(item.camera is None for item in items),
+        "time": sum(item.time is None for item in items),
+        "person": sum(item.person is None for item in items),
+    }
+    without = ", ".join(f"{count:,} without a {what}" for what, count in lacking.items() if count)
+    remarks = [f"of {len(items):,} pictures {without}"] if without else []
+    if full_frames:
+        remarks.append(
+            f"{full_frames:,} pictures are wide and large, like whole frames of a camera: a search needs "
+            "people that are cut out of them"
+        )
+    return tuple(remarks)
 
 
 def _prepared_batches(

@@ -15,16 +15,17 @@ import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
-from gallery_store.archives import is_of_macos, members_of, plain_name, read_member, zip_problem
-from gallery_store.decoding import PICTURE_SUFFIXES, PictureError, read_bounded
+from gallery_store.archives import is_picture_name, members_of, plain_name, read_member, zip_problem
+from gallery_store.decoding import PICTURE_SUFFIXES, PictureError, read_bounded, taken_at
 from gallery_store.folders import Spellings, files_below
-from gallery_store.manifest_text import rows_of
-from gallery_store.written_times import day_first, read_time
+from gallery_store.manifests import MANIFEST, column_days_first, manifest_among, rows_of, unlisted_note
+from gallery_store.name_facts import NameFacts, NamePattern, facts_of
+from gallery_store.written_times import read_time
 
-MANIFEST = "manifest.csv"
 MOST_ROWS = 2_000_000  # of a manifest
 MOST_REFUSED_ROWS = 100_000
 MOST_INFLATION = 100  # times its own size that a zip, or the manifest in it, may unpack to
@@ -33,6 +34,7 @@ _MAX_MANIFEST_BYTES = 256 << 20
 _FREE_MANIFEST_BYTES = 4 << 20  # that the manifest in any zip may have
 
 Stop = Callable[[], bool]
+Times = Literal["name", "exif", "none"]
 
 
 class ReadingStopped(Exception):
@@ -87,15 +89,46 @@ class ImportSource:
     close: Callable[[], None] = lambda: None
 
 
-def read_source(source: str | Path, zone: ZoneInfo, stop: Stop = lambda: False) -> ImportSource:
-    """List what `source` holds; naive times of a manifest are taken in `zone`.
+def read_source(
+    source: str | Path,
+    zone: ZoneInfo,
+    stop: Stop = lambda: False,
+    *,
+    times: Times = "name",
+    pattern: str | None = None,
+) -> ImportSource:
+    """List what `source` holds; times without a zone are taken in `zone`.
 
-    stop: asked for each folder, member or row. Raises SourceError; ReadingStopped.
+    times: where those come from that no manifest gives: the pictures' names, or their EXIF where it has one, or from
+    nowhere. pattern: how names are read, see NamePattern. stop: asked for each folder, member or row. Raises
+    SourceError; ReadingStopped.
 
     A folder or zip with a manifest.csv at its top, or in the one folder that holds all its pictures, is read by that
     manifest. On disk a manifest may name pictures anywhere, so it must come from somebody who may read them.
     """
     path = Path(source)
+    try:
+        own = None if pattern is None else NamePattern(pattern)
+    except ValueError as problem:
+        raise SourceError(str(problem)) from None
+    contents = _listed(path, zone, stop)
+    root = path.resolve().name if path.is_dir() else path.stem if path.suffix.lower() == ".zip" else ""
+    naming = _Naming(root, zone, times, own)
+    items = []
+    try:
+        for item in contents.items:
+            _hear(stop)
+            items.append(naming.complete(item))
+        if own is not None and items and not any(own.facts_of(plain_name(item.path), zone) for item in items):
+            raise SourceError(f"the pattern {pattern!r} fits none of the {len(items):,} names in {path}")
+    except BaseException:
+        contents.close()
+        raise
+    return replace(contents, items=tuple(items))
+
+
+def _listed(path: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
+    """As read_source, without what names and EXIF tell."""
     try:
         kind = path.stat().st_mode
     except (OSError, ValueError):
@@ -105,49 +138,26 @@ def read_source(source: str | Path, zone: ZoneInfo, stop: Stop = lambda: False) 
     if not stat.S_ISREG(kind):
         raise SourceError(f"{path} is neither a folder, a zip, a CSV manifest nor a picture")
     if path.suffix.lower() == ".csv":
-        return _read_manifest(path, zone, stop)
+        source = _read_manifest(path, zone, stop)
+        return replace(source, notes=unlisted_note(_beside(source.items), path.name))
     if path.suffix.lower() in PICTURE_SUFFIXES:
-        return ImportSource((_file_item(path, path.name),))
+        return ImportSource((_on_disk(path, path.name),))
     if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
         return _read_zip(path, zone, stop)
     raise SourceError(f"{path} is neither a folder, a zip, a CSV manifest nor a picture")
 
 
-def _is_picture_name(name: str) -> bool:
-    """By its suffix; hidden files (as macOS leaves beside pictures) do not count."""
-    pure = PurePosixPath(name)
-    return pure.suffix.lower() in PICTURE_SUFFIXES and not pure.name.startswith(".") and not is_of_macos(name)
-
-
-def _manifest_among(names: Iterable[str]) -> tuple[str | None, tuple[str, ...]]:
-    """The manifest that counts, of plain names, and notes on those that do not.
-
-    It is at the top, in any case of letters, or further down where no other is and no picture lies outside its folder.
-    """
-    names = [name for name in names if not is_of_macos(name)]
-    found = sorted(
-        (name for name in names if PurePosixPath(name).name.casefold() == MANIFEST),
-        key=lambda name: (name.count("/"), name != MANIFEST, name),
-    )
-    if not found:
-        return None, ()
-    first, *others = found
-    folder = first[: -len(MANIFEST)]
-    if folder and (others or not all(name.startswith(folder) for name in names if _is_picture_name(name))):
-        return None, tuple(
-            f"{name} was not read: only a manifest above all the pictures counts" for name in found
-        )
-    return first, tuple(f"{name} was not read: {first} counts" for name in others)
-
-
-def _unlisted(count: int, manifest: str) -> tuple[str, ...]:
-    if not count:
-        return ()
-    return (f"{count:,} pictures beside the manifest {manifest} are not listed in it, and were left out",)
-
-
-def _file_item(file: Path, path: str) -> ImportItem:
-    return _with_name_facts(_on_disk(file, path))
+def _beside(items: Iterable[ImportItem]) -> int:
+    """How many pictures lie in the same folders and are not among the items."""
+    listed = {os.path.normpath(item.origin) for item in items if item.origin}
+    count = 0
+    for folder in {os.path.dirname(file) for file in listed}:
+        try:
+            names = [name for name in os.listdir(folder) if is_picture_name(name)]
+        except OSError:  # its pictures will be refused one by one
+            continue
+        count += sum(os.path.join(folder, name) not in listed for name in names)
+    return count
 
 
 def _on_disk(file: Path, path: str) -> ImportItem:
@@ -164,17 +174,17 @@ def _read_folder(folder: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
         named[path if (plain := plain_name(path)) in named else plain] = file
     if not named and not found.rejected:
         raise SourceError(f"the folder {folder} is empty")
-    manifest, notes = _manifest_among(named)
+    manifest, notes = manifest_among(named)
     notes = (*found.notes, *notes)
     rejected = tuple(Rejected(path, reason) for path, reason in found.rejected)
     if manifest is not None:
         source = _read_manifest(named[manifest], zone, stop)
         listed = {item.origin and os.path.normpath(item.origin) for item in source.items}
-        pictures = [file for name, file in named.items() if _is_picture_name(name)]
+        pictures = [file for name, file in named.items() if is_picture_name(name)]
         unlisted = sum(os.path.normpath(file.absolute()) not in listed for file in pictures)
-        notes += _unlisted(unlisted, manifest)
+        notes += unlisted_note(unlisted, manifest)
         return replace(source, rejected=source.rejected + rejected, notes=source.notes + notes)
-    items = [_file_item(file, path) for path, file in named.items() if _is_picture_name(path)]
+    items = [_on_disk(file, path) for path, file in named.items() if is_picture_name(path)]
     items.sort(key=lambda item: item.path)
     return ImportSource(tuple(items), len(named) - len(items), rejected, notes)
 
@@ -189,7 +199,7 @@ def _read_zip(path: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
         if not members:
             raise SourceError(f"the zip {path} is empty")
         _refuse_inflation(archive, path)
-        manifest, notes = _manifest_among(members)
+        manifest, notes = manifest_among(members)
         if manifest is not None:
             source = _read_zip_manifest(archive, members, manifest, path, zone, stop)
         else:
@@ -223,17 +233,13 @@ def _zip_items(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], st
     items, rejected, ignored = [], [], 0
     for name, info in sorted(members.items()):
         _hear(stop)
-        if not _is_picture_name(name):
+        if not is_picture_name(name):
             ignored += 1
         elif problem := zip_problem(info):
             rejected.append(Rejected(name, problem))
         else:
-            items.append(_zip_item(archive, info, name))
+            items.append(_in_zip(archive, info, name))
     return ImportSource(tuple(items), ignored, tuple(rejected))
-
-
-def _zip_item(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> ImportItem:
-    return _with_name_facts(_in_zip(archive, info, path))
 
 
 def _in_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> ImportItem:
@@ -293,8 +299,8 @@ def _read_zip_manifest(
         return _in_zip(archive, info, plain)
 
     source = _read_rows(data, where, zone, locate, stop)
-    unlisted = sum(name not in listed for name in members if _is_picture_name(name))
-    return replace(source, notes=_unlisted(unlisted, manifest))
+    unlisted = sum(name not in listed for name in members if is_picture_name(name))
+    return replace(source, notes=unlisted_note(unlisted, manifest))
 
 
 def _read_rows(
@@ -309,7 +315,7 @@ def _read_rows(
         if "path" not in header:
             named = ", ".join(name for name in header if name)[:200] or "none"
             raise SourceError(f"the manifest {where} has no column `path` (its columns: {named})")
-        days_first = _days_first(data, header, stop)
+        days_first = column_days_first(data, header, lambda: _hear(stop))
         for line, cells in rows:
             _hear(stop)
             if len(items) + len(rejected) >= MOST_ROWS:
@@ -338,20 +344,6 @@ def _read_rows(
     return ImportSource(tuple(items), 0, tuple(rejected))
 
 
-def _days_first(data: bytes, header: list[str], stop: Stop) -> bool | None:
-    """What 05/06/2026 means in the column `time`: all its rows say it together."""
-    if "time" not in header or (b"/" not in data and b"-" not in data):
-        return None
-    column = header.index("time")
-
-    def times() -> Iterable[str]:
-        for _, cells in rows_of(data):
-            _hear(stop)
-            yield cells[column] if column < len(cells) else ""
-
-    return day_first(times())
-
-
 def _row_item(
     row: dict[str, str], zone: ZoneInfo, days_first: bool | None, locate: Callable[[str], ImportItem]
 ) -> ImportItem:
@@ -360,42 +352,57 @@ def _row_item(
     if not path:
         raise ValueError("the row has no path")
     time = read_time(row["time"], zone, days_first) if row.get("time") else None
-    if not _is_picture_name(path.replace("\\", "/")):
+    if not is_picture_name(path.replace("\\", "/")):
         raise ValueError("its name does not end like a picture's (.jpg, .png, .webp, .heic)")
     tags = tuple(tag.strip() for tag in re.split(r"[;|]", row.get("tags", "")) if tag.strip())
-    return _with_name_facts(
-        replace(
-            locate(path),
-            camera=row.get("camera") or None,
-            time=time,
-            person=row.get("person") or None,
-            clothes=row.get("clothes") or None,
-            tags=tags,
-            camera_given=bool(row.get("camera")),
-        )
-    )
-
-
-# Market-1501 and its like: 0002_c1s1_000451_03.jpg, 0002_c1_f0046182.jpg
-_FACTS = re.compile(r"(-1|\d{1,9})_c(\d{1,4})(?:s\d+)?_f?(\d{1,12})(?:_\d+)?(?:\.\w+)*")
-
-
-def _with_name_facts(item: ImportItem) -> ImportItem:
-    """Fill in person, camera and frame from the file's name, where the item has none.
-
-    Person -1 becomes the tag "junk", and 0000 the tag "distractor".
-    """
-    name = PurePosixPath(item.path.replace("\\", "/")).name
-    facts = _FACTS.fullmatch(name)
-    if facts is None:
-        return item
-    person, camera, frame = facts.groups()
-    special = "junk" if person == "-1" else "distractor" if int(person) == 0 else None
-    tags = item.tags if special is None or special in item.tags else (*item.tags, special)
     return replace(
-        item,
-        camera=item.camera or str(int(camera)),
-        person=item.person or (None if special else person),
-        frame=int(frame) if item.frame is None else item.frame,
+        locate(path),
+        camera=row.get("camera") or None,
+        time=time,
+        person=row.get("person") or None,
+        clothes=row.get("clothes") or None,
         tags=tags,
+        camera_given=bool(row.get("camera")),
     )
+
+
+@dataclass(frozen=True)
+class _Naming:
+    """What is known of a picture besides what a manifest says."""
+
+    root: str  # the name of the folder or zip
+    zone: ZoneInfo
+    times: Times
+    pattern: NamePattern | None
+
+    def complete(self, item: ImportItem) -> ImportItem:
+        """Fill in what the file's name, and if asked for its EXIF, tell and the item has not."""
+        path = plain_name(item.path)
+        if self.pattern is not None:
+            facts = self.pattern.facts_of(path, self.zone) or NameFacts()
+        else:
+            facts = facts_of(f"{self.root}/{path}", self.zone)
+        time = item.time
+        if time is None and self.times == "exif":
+            time = _exif_time(item, self.zone)
+        if time is None and self.times != "none":
+            time = facts.time
+        special = facts.special if facts.special not in item.tags else None
+        return replace(
+            item,
+            camera=item.camera or facts.camera,
+            person=item.person or facts.person,
+            clothes=item.clothes or facts.clothes,
+            time=time,
+            frame=facts.frame if item.frame is None else item.frame,
+            tags=(*item.tags, special) if special else item.tags,
+        )
+
+
+def _exif_time(item: ImportItem, zone: ZoneInfo) -> datetime | None:
+    try:
+        return read_time(taken_at(item.read()), zone)
+    except (
+        ValueError
+    ):  # unreadable pictures, which are refused when their turn comes, and times that are none
+        return None
