@@ -82,9 +82,8 @@ def _import(options: argparse.Namespace) -> int:
 def _preview(items: Sequence[ImportItem]) -> None:
     """The first names, and what the pattern finds in them, before anything is done."""
     for item in items[:_PREVIEWED]:
-        remark(
-            f"{item.path}: person {item.person or '–'}, camera {item.camera or '–'}, time {item.time or '–'}"
-        )
+        time = f"{item.time:%Y-%m-%d %H:%M:%S}" if item.time else "none"
+        remark(f"{item.path}: person {item.person or 'none'}, camera {item.camera or 'none'}, time {time}")
 
 
 def _clip(options: argparse.Namespace) -> ClipEncoder:

@@ -53,8 +53,8 @@ def files_below(folder: Path, hear: Callable[[], None]) -> FoundFiles:
             else:
                 folders.append(Path(entry.path))
         waiting += reversed(folders)
-    notes = [f"{followed:,} linked folders were followed"] if followed else []
-    notes += [f"{cut:,} links lead to folders that were read already, and were left out"] if cut else []
+    notes = [f"linked folders, followed: {followed:,}"] if followed else []
+    notes += [f"links to folders that were read already, left out: {cut:,}"] if cut else []
     return FoundFiles(tuple(files), tuple(rejected), tuple(notes))
 
 

@@ -171,11 +171,11 @@ def _remarks(items: Sequence[ImportItem], full_frames: int) -> tuple[str, ...]:
         "person": sum(item.person is None for item in items),
     }
     without = ", ".join(f"{count:,} without a {what}" for what, count in lacking.items() if count)
-    remarks = [f"of {len(items):,} pictures {without}"] if without else []
+    remarks = [f"of {len(items):,} pictures: {without}"] if without else []
     if full_frames:
         remarks.append(
-            f"{full_frames:,} pictures are wide and large, like whole frames of a camera: a search needs "
-            "people that are cut out of them"
+            "pictures that are wide and large, like whole frames of a camera, where a search needs people cut out of "
+            f"them: {full_frames:,}"
         )
     return tuple(remarks)
 

@@ -83,4 +83,4 @@ def unlisted_note(count: int, manifest: str) -> tuple[str, ...]:
     """A sentence on pictures beside a manifest, for ImportSource.notes; none for none."""
     if not count:
         return ()
-    return (f"{count:,} pictures beside the manifest {manifest} are not listed in it, and were left out",)
+    return (f"pictures beside the manifest {manifest} that it does not list, left out: {count:,}",)

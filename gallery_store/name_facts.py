@@ -57,7 +57,9 @@ _STAMP = re.compile(
 )
 _CAMERA = re.compile(r"(?<![a-z0-9])(?:camera|cam|kamera|ch)[ _-]?(\d{1,4}[a-z]?)(?![a-z0-9])", re.ASCII)
 _SHORT_CAMERA = re.compile(r"(?<![a-z0-9])c(\d{1,3})(?![a-z0-9])", re.ASCII)
-_CAMERA_FOLDER = re.compile(r"(?:camera|cam|kamera)[ _-]*(\S.*)|(?:c|ch|channel)[ _-]?(\d{1,4})")
+_CAMERA_FOLDER = re.compile(
+    r"(?:camera|cam|kamera)[ _-]+(\S.*)|(?:camera|cam|kamera|channel|ch|c)[ _-]?(\d{1,4}[a-z]?)"
+)
 _PERSON = re.compile(r"(?<![a-z0-9])(?:person|pid|id)[ _-]?(\d{1,9})(?![a-z0-9])", re.ASCII)
 _GROUPS = ("person", "camera", "time")
 

@@ -57,11 +57,10 @@ def test_the_wild_cases_keep_paths_cameras_and_times(store, case, names):
 
 
 def test_csv_unlisted_pictures_are_counted(store):
+    beside = import_crops(store, PixelEncoder(), WILD / "csv-unlisted" / "manifest.csv")
     report = import_crops(store, PixelEncoder(), WILD / "csv-unlisted")
-    assert report.added == 1
-    assert (
-        "1 pictures beside the manifest manifest.csv are not listed in it, and were left out" in report.notes
-    )
+    assert (beside.added, report.unchanged) == (1, 1) and set(report.notes) == set(beside.notes)
+    assert "pictures beside the manifest manifest.csv that it does not list, left out: 1" in report.notes
 
 
 def test_jfif_jpe_and_mpo_are_taken_from_a_folder(store):
@@ -221,8 +220,8 @@ def test_linked_folders_are_followed_once_and_loops_are_cut(store, tmp_path):
     (tmp_path / "elsewhere" / "back").symlink_to(folder)
     report = import_crops(store, PixelEncoder(), folder)
     assert [crop.path for crop in all_crops(store)] == ["b/one.png", "out/two.png"]
-    assert "1 linked folders were followed" in report.notes
-    assert "4 links lead to folders that were read already, and were left out" in report.notes
+    assert "linked folders, followed: 1" in report.notes
+    assert "links to folders that were read already, left out: 4" in report.notes
 
 
 def test_a_manifest_one_folder_down_on_disk(tmp_path):
@@ -231,5 +230,5 @@ def test_a_manifest_one_folder_down_on_disk(tmp_path):
     source = read_source(tmp_path / "in", PARIS)
     assert [(item.path, item.camera) for item in source.items] == [("a.png", "9")]
     assert source.notes == (
-        "1 pictures beside the manifest site/Manifest.csv are not listed in it, and were left out",
+        "pictures beside the manifest site/Manifest.csv that it does not list, left out: 1",
     )
