@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 
@@ -13,6 +14,7 @@ from gallery_store.written_times import day_first
 
 MANIFEST = "manifest.csv"
 _DELIMITERS = ",;\t|"
+_YEAR_LAST = re.compile(rb"[-/]\0?[0-9]\0?[0-9]?\0?[-/]\0?[12]")  # in bytes of UTF-8 and UTF-16
 
 
 def rows_of(data: bytes) -> Iterator[tuple[int, list[str]]]:
@@ -46,7 +48,7 @@ def _has_path(line: str, delimiter: str) -> bool:
 
 def column_days_first(data: bytes, header: list[str], hear: Callable[[], None]) -> bool | None:
     """What 05/06/2026 means in the column `time`: all its rows say it together. hear: called for each row."""
-    if "time" not in header or (b"/" not in data and b"-" not in data):
+    if "time" not in header or not _YEAR_LAST.search(data):
         return None
     column = header.index("time")
 

@@ -160,3 +160,20 @@ def test_what_ends_in_zeros_instead_of_pixels_is_refused(kind, keep):
 def test_jfif_and_its_like_are_jpegs():
     shown = [pixels(WILD / "jfif" / name) for name in ("a.jfif", "a.jpe", "phone.mpo")]
     assert all(np.array_equal(one, shown[0]) for one in shown)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_colour_tiff_of_12_bits_in_16_of_either_byte_order(order):
+    values = np.array([[[0, 1000, 4095], [4095, 2048, 5]]], np.uint16)
+    body = values.astype(f"{order}u2").tobytes()
+    entries = [(256, 3, 1, 2), (257, 3, 1, 1), (258, 3, 3, 8 + len(body)), (259, 3, 1, 1), (262, 3, 1, 2)]
+    entries += [(273, 4, 1, 8), (277, 3, 1, 3), (278, 3, 1, 1), (279, 4, 1, len(body))]
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8 + len(body) + 6)
+    folder = struct.pack(f"{order}H", len(entries))
+    for tag, kind, count, value in entries:
+        packed = (
+            struct.pack(f"{order}H2x", value) if kind == 3 and count == 1 else struct.pack(f"{order}I", value)
+        )
+        folder += struct.pack(f"{order}HHI", tag, kind, count) + packed
+    data = head + body + struct.pack(f"{order}3H", 16, 16, 16) + folder + bytes(4)
+    assert pixels(data).tolist() == [[[0, 62, 255], [255, 128, 0]]]

@@ -172,6 +172,8 @@ def test_slashed_days_of_a_manifest_are_told_by_its_other_rows(store, tmp_path):
         tmp_path / "m.csv", "path,time", "a.png,5/6/2026 10:00", "b.png,5/13/2026 10:00"
     )
     assert [crop[2].month for crop in imported(store, manifest)] == [5, 5]
+    manifest.write_text("path\ttime\na.png\t13/6/2026 10:00\nb.png\t5/6/2026 10:00\n", "utf-16")
+    assert [item.time.month for item in read_source(manifest, PARIS).items if item.time] == [6, 6]
     write_manifest(manifest, "path,time", "a.png,5/6/2026 10:00")
     report = import_crops(store, PixelEncoder(), manifest)
     assert "may be two days" in report.rejected[0].reason
