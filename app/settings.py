@@ -266,7 +266,7 @@ def _read_login(login: str) -> dict[str, str]:
         is_file = False
     if is_file:
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError):
             raise SettingsError(f"--login names the file {login}, which cannot be read as text") from None
         pairs = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]

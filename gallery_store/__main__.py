@@ -55,6 +55,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--link", action="store_true", help="refer to the pictures where they are")
     command.add_argument("--zone", metavar="NAME", help="time zone of a new gallery, such as Europe/Paris")
 
+    command.add_argument(
+        "--times", choices=("name", "exif", "none"), default="name",
+        help="where times come from that no manifest gives: the names (default), EXIF and then the names, or nowhere",
+    )  # fmt: skip
+    command.add_argument(
+        "--pattern", metavar="REGEX",
+        help="how paths are read: groups (?P<person>...), (?P<camera>...), (?P<time>...); the first are shown before "
+        "anything is imported",
+    )  # fmt: skip
+    command.add_argument("--yes", action="store_true", help="do not ask whether the pattern is right")
+
     commands.add_parser("stats", parents=[common], help="what a gallery holds")
 
     command = commands.add_parser("verify", parents=[common], help="compare rows, vectors and pictures")

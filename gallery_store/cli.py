@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,13 +26,14 @@ from gallery_store.importer import import_crops
 from gallery_store.reid_encoder import ReidEncoder
 from gallery_store.reindex import Reindexed, drop_reid, reindex
 from gallery_store.schema import crops, searches, tags
-from gallery_store.sources import IN_ZIP, SourceError, read_source
+from gallery_store.sources import IN_ZIP, ImportItem, SourceError, read_source
 from gallery_store.store import GalleryStore
 from gallery_store.verify import verify
 
 DEFAULT_CLIP = Path(__file__).resolve().parent.parent / "assets" / "demo_clip"
 NO_REID = "none"
 _NOTHING_DONE = 3
+_PREVIEWED = 5
 _STOPPED = "stopped: run the same command again to go on"
 
 
@@ -47,7 +48,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _import(options: argparse.Namespace) -> int:
     source = Path(options.path)
-    read_source(source, ZoneInfo("UTC")).close()  # a bad PATH must not leave an empty gallery behind
+    # A bad PATH must not leave an empty gallery behind.
+    contents = read_source(source, ZoneInfo("UTC"), pattern=options.pattern)
+    contents.close()
+    if options.pattern is not None:
+        _preview(contents.items)
+        if not options.yes and not _agreed(f"Import {len(contents.items):,} pictures with these?"):
+            raise GalleryError("nothing was imported: confirm with --yes")
     encoder, reid = _clip(options), _reid(options)
     with GalleryStore.open(options.gallery, zone=options.zone) as store, _Interrupt() as stop:
         report = import_crops(
@@ -57,12 +64,15 @@ def _import(options: argparse.Namespace) -> int:
             reid=reid,
             camera=options.camera,
             link=options.link,
+            times=options.times,
+            pattern=options.pattern,
             progress=progress_bar("import", "pictures"),
             stop=stop,
         )
     result = asdict(report)
     del result["stopped"]
     text = [f"{report.in_words()}, {report.ignored} other files ignored"]
+    text += report.notes
     text += [f"rejected {refused.path}: {refused.reason}" for refused in report.rejected]
     if report.are_photographs:
         text.append(
@@ -78,6 +88,13 @@ def _import(options: argparse.Namespace) -> int:
         remark(f"no picture of {source} could be imported")
         return _NOTHING_DONE
     return 0
+
+
+def _preview(items: Sequence[ImportItem]) -> None:
+    """The first names, and what the pattern finds in them, before anything is done."""
+    for item in items[:_PREVIEWED]:
+        time = f"{item.time:%Y-%m-%d %H:%M:%S}" if item.time else "none"
+        remark(f"{item.path}: person {item.person or 'none'}, camera {item.camera or 'none'}, time {time}")
 
 
 def _clip(options: argparse.Namespace) -> ClipEncoder:
@@ -179,7 +196,7 @@ def _delete(options: argparse.Namespace) -> int:
         store.database.require_writable()
         with store.database.reading() as connection:
             ids = _chosen(connection, options)
-        if ids and not options.yes and not _agreed(len(ids), store.location):
+        if ids and not options.yes and not _agreed(f"Delete {len(ids)} crops from {store.location}?"):
             raise GalleryError("nothing was deleted: confirm with --yes")
         removed = store.delete(ids)
     _print(options, {"deleted": removed}, [f"{removed} crops deleted"])
@@ -227,10 +244,10 @@ def _in_words(options: argparse.Namespace) -> str:
     return "at all" if options.all else f"of camera {options.camera}"
 
 
-def _agreed(count: int, where: str) -> bool:
+def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
         return False
-    print(f"Delete {count} crops from {where}? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from gallery_store.colours import has_transparency, is_deep_grey, to_srgb
 from gallery_store.decoded_bytes import DECODED
 from gallery_store.errors import first_line
+from gallery_store.wholeness import missing_part
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+_JPEG_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".mpo")
+_HEIF_SUFFIXES = (".heic", ".heif", ".hif", ".avif")
+PICTURE_SUFFIXES = frozenset(
+    {*_JPEG_SUFFIXES, *_HEIF_SUFFIXES, ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+)
 
 MAX_BYTES = 32 << 20
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 32_768  # of a line one pixel wide, a resized copy would take gigabytes
 
-_STRIP = 1 << 20  # pixels of a deep picture that are converted at once
-
 # Decoders that were never asked for are closed to attackers too (Pillow knows PostScript, for one).
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+_ORIENTATION = ExifTags.Base.Orientation
+_HEIF_FORMATS = ("AVIF", "HEIF")
+_KINDS = "JPEG, PNG, WebP, BMP, TIFF, GIF, HEIC, AVIF"
 # Pillow's JPEG decoder calls a JPEG with several pictures inside (as phones write) "MPO".
-_SUFFIX_OF = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif"}
+_SUFFIX_OF = {
+    "JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif", "GIF": ".gif",
+    "AVIF": ".avif", "HEIF": ".heic",
+}  # fmt: skip
 
 
 class PictureError(ValueError):
@@ -45,7 +53,8 @@ def open_picture(
 ) -> Image.Image:
     """Decode one picture: mode "RGB", EXIF-rotated, fully loaded, detached from its file.
 
-    Transparency is laid on white, 16-bit values are scaled to 8, of an animation the first frame counts.
+    Transparency is laid on white, of an animation the first frame counts; colours become sRGB, and deep values 8 bits
+    (gallery_store.colours.to_srgb).
     within: (width, height) that a small copy fits in, its shape kept; None for the whole picture. Waits while
     other threads decode as much as may be in memory at once (gallery_store.decoded_bytes).
     Raises PictureError for anything that is not a whole picture within the bounds.
@@ -95,11 +104,13 @@ def decode(
 ) -> tuple[Image.Image, str]:
     """-> (RGB picture, suffix of its true format, such as ".jpg"). Raises PictureError. See open_picture."""
     try:
-        image = Image.open(BytesIO(data), formats=_FORMATS)
+        image = _opened(data)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PictureError(f"it has more than {max_pixels:,} pixels") from None
     except UnidentifiedImageError:
-        raise PictureError("it is not a picture of a known kind (JPEG, PNG, WebP, BMP or TIFF)") from None
+        raise PictureError(
+            "it is not a picture of a known kind (JPEG, PNG, WebP, BMP, TIFF, GIF, HEIC, AVIF)"
+        ) from None
     except Exception as problem:  # decoders raise all sorts of errors on hostile bytes
         raise PictureError(f"it is damaged or cut off ({first_line(problem)})") from None
     with image:
@@ -112,13 +123,15 @@ def decode(
         if within is not None:
             # A JPEG is decoded at a half, a quarter or an eighth: at twice what is wanted, either way up.
             image.draft("RGB", (2 * max(within), 2 * max(within)))
+        if fault := missing_part(data, image.format or ""):
+            raise PictureError(f"it is damaged or cut off ({fault})")
         cost = _decoding_bytes(image)
         if cost > DECODED.most:
             raise PictureError(f"it takes {cost >> 20:,} MB to decode, more than {DECODED.most >> 20:,}")
         try:
             with DECODED.taken(cost):
                 image.load()
-                rgb = _to_rgb(_upright(image))
+                rgb = _upright(to_srgb(image, lambda: _opened(data)), image)
                 if within is not None:
                     rgb.thumbnail(within, Image.Resampling.LANCZOS)
                 DECODED.keep(rgb, 4 * rgb.width * rgb.height)
@@ -129,53 +142,53 @@ def decode(
             raise PictureError(f"it is damaged or cut off ({first_line(problem)})") from None
 
 
+def taken_at(data: bytes) -> str:
+    """When a picture was taken, by its EXIF, as ISO 8601, with a zone where it tells one; "" if it does not."""
+    try:
+        with _opened(data) as image:
+            exif = image.getexif()
+            details = exif.get_ifd(ExifTags.IFD.Exif)
+    except Exception:  # what cannot be opened is refused when it is decoded
+        return ""
+    tag = ExifTags.Base
+    moment = details.get(tag.DateTimeOriginal) or details.get(tag.DateTimeDigitized) or exif.get(tag.DateTime)
+    day, _, clock = str(moment or "").strip(" \0").partition(" ")
+    offset = str(details.get(tag.OffsetTimeOriginal) or "").strip(" \0")
+    return f"{day.replace(':', '-')}T{clock}{offset}" if clock else ""
+
+
+def _opened(data: bytes) -> ImageFile.ImageFile:
+    """Raises what Pillow raises."""
+    if data[4:8] != b"ftyp":
+        return Image.open(BytesIO(data), formats=_FORMATS)
+    import pillow_heif  # here: the library is loaded by those who have such pictures
+
+    pillow_heif.register_heif_opener()
+    return Image.open(BytesIO(data), formats=_HEIF_FORMATS)
+
+
 def _decoding_bytes(image: Image.Image) -> int:
     """The most that decoding takes: the picture as it lies, upright, and what it is converted by."""
-    copies = 6 if _has_transparency(image) else 4
+    copies = 4 + 2 * has_transparency(image) + 2 * bool(image.info.get("icc_profile"))
+    if image.format in ("PNG", "TIFF") and not is_deep_grey(image):
+        copies += 3 * _has_16_bits(image)
     return 4 * copies * image.width * image.height  # Pillow keeps four bytes a pixel
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _has_16_bits(image: Image.Image) -> bool:
+    return any(";16" in str(tile.args) for tile in getattr(image, "tile", ()))
+
+
+def _upright(rgb: Image.Image, image: Image.Image) -> Image.Image:
+    """rgb turned as the EXIF of `image`, from which it was made, says."""
     try:
-        return ImageOps.exif_transpose(image)
+        turn = image.getexif().get(_ORIENTATION, 1)
+        if turn == 1:
+            return rgb
+        rgb.getexif()[_ORIENTATION] = turn
+        return ImageOps.exif_transpose(rgb)
     except Exception:  # broken EXIF beside whole pixels: show them as they lie
-        return image
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _deep_to_rgb(image)
-    if _has_transparency(image):
-        layer = image.convert("RGBA")
-        ground = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(ground, layer).convert("RGB")
-    rgb = image.convert("RGB")
-    return rgb if rgb is not image else image.copy()
-
-
-def _has_transparency(image: Image.Image) -> bool:
-    return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
-
-
-def _deep_to_rgb(image: Image.Image) -> Image.Image:
-    """16 or more bits in one channel: Pillow's own conversion would clip at 255. Strip by strip."""
-    top = max((float(values.max()) for _, values in _deep_strips(image)), default=0.0)
-    full = 255.0 if top <= 255 else 65535.0 if top <= 65535 else top
-    if image.mode == "F" and top <= 1:
-        full = 1.0
-    grey = np.empty((image.height, image.width), np.uint8)
-    for start, values in _deep_strips(image):
-        grey[start : start + len(values)] = (values * (255.0 / full)).round()
-    return Image.fromarray(grey).convert("RGB")
-
-
-def _deep_strips(image: Image.Image) -> Iterator[tuple[int, np.ndarray]]:
-    """(first row, its values and those of the rows below: float64 (rows, width), 0 or more)."""
-    rows = max(1, _STRIP // image.width)
-    for start in range(0, image.height, rows):
-        strip = image.crop((0, start, image.width, min(start + rows, image.height)))
-        values = np.nan_to_num(np.asarray(strip).astype(np.float64), posinf=0.0, neginf=0.0)
-        yield start, values.clip(min=0)
+        return rgb
 
 
 def _megabytes(size: int) -> str:

@@ -45,6 +45,7 @@ from gallery_store.sources import (
     Rejected,
     SourceError,
     Stop,
+    Times,
     read_source,
 )
 from gallery_store.store import GalleryStore
@@ -63,7 +64,8 @@ class ImportReport:
     corrected: crops that were there, of which something is known now that was not known, or known otherwise. mended:
     those whose lost picture was brought back, or found where it lies now, and nothing else. changes: name ("camera",
     "time", "person", "clothes", "frame", "tags", "picture") -> crops in which it was completed, corrected or mended.
-    photographs: of those added, how many look like photographs and not like drawings.
+    photographs: of those added, how many look like photographs and not like drawings. notes: sentences on what was read
+    in an unexpected way, left out, or looks wrong.
     """
 
     added: int
@@ -76,6 +78,7 @@ class ImportReport:
     corrected: int = 0
     mended: int = 0
     changes: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def are_photographs(self) -> bool:
@@ -105,6 +108,8 @@ def import_crops(
     reid: ImageEncoder | None = None,
     camera: str | None = None,
     link: bool = False,
+    times: Times = "name",
+    pattern: str | None = None,
     progress: Progress | None = None,
     stop: Stop | None = None,
     user: str = "",
@@ -115,9 +120,9 @@ def import_crops(
 
     reid: a second encoder, for queries by picture; the gallery's own, or any for a gallery without crops.
     camera: for pictures whose manifest names none; it goes before what a file's name tells. link: refer to
-    the pictures where they are. progress(done, total): at the start and after each batch, which is then
-    on disk; done counts pictures looked at. stop(): asked between batches, which are sized to take about half a second,
-    while the source is read and while pictures are decoded.
+    the pictures where they are. times, pattern: see read_source. progress(done, total): at the start and after
+    each batch, which is then on disk; done counts pictures looked at. stop(): asked between batches, which are sized
+    to take about half a second, while the source is read and while pictures are decoded.
 
     Raises SourceError, EncoderMismatch, GalleryError.
     """
@@ -127,7 +132,7 @@ def import_crops(
     store.pictures.clean_temporary()
     stop = stop or (lambda: False)
     try:
-        contents = read_source(source, store.zone, stop)
+        contents = read_source(source, store.zone, stop, times=times, pattern=pattern)
     except ReadingStopped:
         return ImportReport(0, 0, 0, (), stopped=True)
     try:
@@ -166,6 +171,7 @@ def _completed(contents: ImportSource, camera: str | None, link: bool, source: P
 def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Stop) -> ImportReport:
     count: Counter[str] = Counter()  # names of the report's fields
     changes: Counter[str] = Counter()
+    full_frames = 0
     rejected = list(contents.rejected)
     done, total = 0, len(contents.items)
     progress(0, total)
@@ -183,6 +189,7 @@ def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Stop) -> I
                 changes.update(outcome.changed)
                 if outcome.what == "added" and isinstance(prepared, _Prepared):
                     count["photographs"] += prepared.photograph
+                    full_frames += is_full_frame(prepared.width, prepared.height)
             done += len(outcomes)
             if new:
                 pace.took(len(new), time.perf_counter() - began)
@@ -202,7 +209,30 @@ def _run(job: _Job, contents: ImportSource, progress: Progress, stop: Stop) -> I
         corrected=count["corrected"],
         mended=count["mended"],
         changes=dict(sorted(changes.items())),
+        notes=contents.notes + _remarks(contents.items, full_frames),
     )
+
+
+def is_full_frame(width: int, height: int) -> bool:
+    """Whether a picture looks like all that a camera sees, and not like one person: wide, and large."""
+    return width > height and width * height >= 640 * 360
+
+
+def _remarks(items: Sequence[ImportItem], full_frames: int) -> tuple[str, ...]:
+    """What the pictures lack, and what they are not."""
+    lacking = {
+        "camera": sum(item.camera is None for item in items),
+        "time": sum(item.time is None for item in items),
+        "person": sum(item.person is None for item in items),
+    }
+    without = ", ".join(f"{count:,} without a {what}" for what, count in lacking.items() if count)
+    remarks = [f"of {len(items):,} pictures: {without}"] if without else []
+    if full_frames:
+        remarks.append(
+            "pictures that are wide and large, like whole frames of a camera, where a search needs people cut out of "
+            f"them: {full_frames:,}"
+        )
+    return tuple(remarks)
 
 
 def _prepared_batches(

@@ -1,27 +1,31 @@
 """What can be imported, as a list of pictures to read: a folder, a zip, a CSV manifest, or one picture.
 
 A manifest has a line of column names, of which only `path` is required: path,camera,time,person,clothes,tags.
-Times are ISO 8601, tags are set apart by ";" or "|"; other columns are ignored.
+Times are ISO 8601 or as spreadsheets and cameras write them (written_times), tags are set apart by ";" or "|"; other
+columns are ignored.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import os
 import re
 import stat
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
-from gallery_store.clock import parse_time
-from gallery_store.decoding import MAX_BYTES, PICTURE_SUFFIXES, PictureError, read_bounded
+from gallery_store.archives import is_picture_name, members_of, plain_name, read_member, zip_problem
+from gallery_store.decoding import PICTURE_SUFFIXES, PictureError, read_bounded, taken_at
+from gallery_store.folders import Spellings, files_below
+from gallery_store.manifests import MANIFEST, column_days_first, manifest_among, rows_of, unlisted_note
+from gallery_store.name_facts import NameFacts, NamePattern, facts_of
+from gallery_store.written_times import read_time
 
-MANIFEST = "manifest.csv"
 MOST_ROWS = 2_000_000  # of a manifest
 MOST_REFUSED_ROWS = 100_000
 MOST_INFLATION = 100  # times its own size that a zip, or the manifest in it, may unpack to
@@ -29,8 +33,10 @@ _FREE_INFLATION = 1 << 30  # bytes that any zip may unpack to
 _MAX_MANIFEST_BYTES = 256 << 20
 _FREE_MANIFEST_BYTES = 4 << 20  # that the manifest in any zip may have
 IN_ZIP = "!/"  # in a source, between a zip and the name of a member
+_SAID = ("camera", "time", "person", "clothes", "tags")  # columns of a manifest beside the path
 
 Stop = Callable[[], bool]
+Times = Literal["name", "exif", "none"]
 
 
 class ReadingStopped(Exception):
@@ -75,7 +81,8 @@ class ImportItem:
 
 @dataclass(frozen=True)
 class ImportSource:
-    """items: in a stable order. ignored: how many other files. rejected: what was refused unread.
+    """items: in a stable order. ignored: how many other files. rejected: what was refused unread. notes: sentences on
+    what was read in an unexpected way, or left out.
 
     close: lets go of an open zip; the items cannot be read afterwards.
     """
@@ -83,72 +90,109 @@ class ImportSource:
     items: tuple[ImportItem, ...]
     ignored: int = 0
     rejected: tuple[Rejected, ...] = ()
+    notes: tuple[str, ...] = ()
     close: Callable[[], None] = lambda: None
 
 
-def read_source(source: str | Path, zone: ZoneInfo, stop: Stop = lambda: False) -> ImportSource:
-    """List what `source` holds; naive times of a manifest are taken in `zone`.
+def read_source(
+    source: str | Path,
+    zone: ZoneInfo,
+    stop: Stop = lambda: False,
+    *,
+    times: Times = "name",
+    pattern: str | None = None,
+) -> ImportSource:
+    """List what `source` holds; times without a zone are taken in `zone`.
 
-    stop: asked for each folder, member or row. Raises SourceError; ReadingStopped.
+    times: where those come from that no manifest gives: the pictures' names, or their EXIF where it has one, or from
+    nowhere. pattern: how names are read, see NamePattern. stop: asked for each folder, member or row. Raises
+    SourceError; ReadingStopped.
 
-    A folder or zip with a manifest.csv at its top is read by that manifest. On disk a manifest may name
-    pictures anywhere, so it must come from somebody who may read them.
+    A folder or zip with a manifest.csv at its top, or in the one folder that holds all its pictures, is read by that
+    manifest. On disk a manifest may name pictures anywhere, so it must come from somebody who may read them.
     """
     path = Path(source)
+    try:
+        own = None if pattern is None else NamePattern(pattern)
+    except ValueError as problem:
+        raise SourceError(str(problem)) from None
+    contents = _listed(path, zone, stop)
+    root = path.resolve().name if path.is_dir() else path.stem if path.suffix.lower() == ".zip" else ""
+    naming = _Naming(root, zone, times, own)
+    items = []
+    try:
+        for item in contents.items:
+            _hear(stop)
+            items.append(naming.complete(item))
+        if own is not None and items and not any(own.facts_of(plain_name(item.path), zone) for item in items):
+            raise SourceError(f"the pattern {pattern!r} fits none of the {len(items):,} names in {path}")
+    except BaseException:
+        contents.close()
+        raise
+    return replace(contents, items=tuple(items))
+
+
+def _listed(path: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
+    """As read_source, without what names and EXIF tell."""
     try:
         kind = path.stat().st_mode
     except (OSError, ValueError):
         raise SourceError(f"there is no file or folder {path}") from None
     if stat.S_ISDIR(kind):
-        if (path / MANIFEST).is_file():
-            return _read_manifest(path / MANIFEST, zone, stop)
-        return _read_folder(path, stop)
+        return _read_folder(path, zone, stop)
     if not stat.S_ISREG(kind):
         raise SourceError(f"{path} is neither a folder, a zip, a CSV manifest nor a picture")
     if path.suffix.lower() == ".csv":
-        return _read_manifest(path, zone, stop)
+        source = _read_manifest(path, zone, stop)
+        return replace(source, notes=unlisted_note(_beside(source.items), path.name))
     if path.suffix.lower() in PICTURE_SUFFIXES:
-        return ImportSource((_file_item(path, path.name),))
+        return ImportSource((_on_disk(path, path.name),))
     if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
         return _read_zip(path, zone, stop)
     raise SourceError(f"{path} is neither a folder, a zip, a CSV manifest nor a picture")
 
 
-def _is_picture_name(name: str) -> bool:
-    """By its suffix; hidden files (as macOS leaves beside pictures) do not count."""
-    pure = PurePosixPath(name)
-    return pure.suffix.lower() in PICTURE_SUFFIXES and not pure.name.startswith(".")
-
-
-def _file_item(file: Path, path: str) -> ImportItem:
-    return _with_name_facts(_on_disk(file, path))
+def _beside(items: Iterable[ImportItem]) -> int:
+    """How many pictures lie in the same folders and are not among the items."""
+    listed = {os.path.normpath(item.origin) for item in items if item.origin}
+    count = 0
+    for folder in {os.path.dirname(file) for file in listed}:
+        try:
+            names = [name for name in os.listdir(folder) if is_picture_name(name)]
+        except OSError:  # its pictures will be refused one by one
+            continue
+        count += sum(os.path.join(folder, name) not in listed for name in names)
+    return count
 
 
 def _on_disk(file: Path, path: str) -> ImportItem:
     origin = file.absolute()
-    return ImportItem(
-        path=path, read=lambda: read_bounded(origin), origin=origin, source=os.path.normpath(origin)
-    )
+    source = os.path.normpath(origin)
+    return ImportItem(path=path, read=lambda: read_bounded(origin), origin=origin, source=source)
 
 
-def _read_folder(folder: Path, stop: Stop) -> ImportSource:
-    items, ignored = [], 0
-
-    def fail(problem: OSError) -> None:
-        raise SourceError(f"the folder {problem.filename} cannot be read: {problem.strerror}")
-
-    for parent, folders, files in os.walk(folder, onerror=fail):
-        _hear(stop)
-        folders.sort()
-        for name in sorted(files):
-            file = Path(parent) / name
-            if _is_picture_name(name):
-                items.append(_file_item(file, file.relative_to(folder).as_posix()))
-            else:
-                ignored += 1
-    if not items and not ignored:
+def _read_folder(folder: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
+    found = files_below(folder, lambda: _hear(stop))
+    named: dict[str, Path] = {}
+    for file in found.files:
+        path = file.relative_to(folder).as_posix()
+        # Two names that differ in how letters are composed are two files here.
+        named[path if (plain := plain_name(path)) in named else plain] = file
+    if not named and not found.rejected:
         raise SourceError(f"the folder {folder} is empty")
-    return ImportSource(tuple(sorted(items, key=lambda item: item.path)), ignored)
+    manifest, notes = manifest_among(named)
+    notes = (*found.notes, *notes)
+    rejected = tuple(Rejected(path, reason) for path, reason in found.rejected)
+    if manifest is not None:
+        source = _read_manifest(named[manifest], zone, stop)
+        listed = {item.origin and os.path.normpath(item.origin) for item in source.items}
+        pictures = [file for name, file in named.items() if is_picture_name(name)]
+        unlisted = sum(os.path.normpath(file.absolute()) not in listed for file in pictures)
+        notes += unlisted_note(unlisted, manifest)
+        return replace(source, rejected=source.rejected + rejected, notes=source.notes + notes)
+    items = [_on_disk(file, path) for path, file in named.items() if is_picture_name(path)]
+    items.sort(key=lambda item: item.path)
+    return ImportSource(tuple(items), len(named) - len(items), rejected, notes)
 
 
 def _read_zip(path: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
@@ -157,14 +201,20 @@ def _read_zip(path: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as problem:
         raise SourceError(f"{path} is not a readable zip archive: {problem}") from None
     try:
-        members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
+        members, twice = members_of(archive)
         if not members:
             raise SourceError(f"the zip {path} is empty")
         _refuse_inflation(archive, path)
-        if MANIFEST in members:
-            source = _read_zip_manifest(archive, members, path, zone, stop)
+        manifest, notes = manifest_among(members)
+        if manifest is not None:
+            source = _read_zip_manifest(archive, members, manifest, path, zone, stop)
         else:
             source = _zip_items(archive, members, stop)
+        double = tuple(
+            Rejected(name, "the archive has several files of this name; the last one was taken")
+            for name in twice
+        )
+        source = replace(source, rejected=source.rejected + double, notes=source.notes + notes)
     except BaseException:
         archive.close()
         raise
@@ -189,46 +239,18 @@ def _zip_items(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], st
     items, rejected, ignored = [], [], 0
     for name, info in sorted(members.items()):
         _hear(stop)
-        if not _is_picture_name(name):
+        if not is_picture_name(name):
             ignored += 1
         elif problem := zip_problem(info):
             rejected.append(Rejected(name, problem))
         else:
-            items.append(_zip_item(archive, info))
+            items.append(_in_zip(archive, info, name))
     return ImportSource(tuple(items), ignored, tuple(rejected))
-
-
-def _zip_item(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> ImportItem:
-    return _with_name_facts(_in_zip(archive, info, info.filename))
 
 
 def _in_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> ImportItem:
     source = f"{os.path.abspath(archive.filename or '')}{IN_ZIP}{info.filename}"
     return ImportItem(path=path, read=lambda: read_member(archive, info), source=source)
-
-
-def zip_problem(info: zipfile.ZipInfo) -> str | None:
-    """Why a member is refused unread. Nothing is ever extracted by name; the rule keeps odd names out."""
-    name = info.filename
-    parts = name.replace("\\", "/").split("/")
-    if name.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:", name):
-        return "its name leads outside the archive"
-    if info.flag_bits & 0x1:
-        return "it is encrypted"
-    if info.file_size > MAX_BYTES:
-        return f"it is larger than {MAX_BYTES >> 20} MB"
-    return None
-
-
-def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int = MAX_BYTES) -> bytes:
-    """The member's bytes. Raises PictureError, also where there are more than `max_bytes`, whatever the header says."""
-    try:
-        with archive.open(info) as stream:
-            return read_bounded(stream, max_bytes=max_bytes)  # type: ignore[arg-type]
-    except PictureError:
-        raise
-    except Exception as problem:  # bad CRC, unknown compression, damaged stream
-        raise PictureError(f"it cannot be unpacked ({problem})") from None
 
 
 def _read_manifest(file: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
@@ -238,35 +260,54 @@ def _read_manifest(file: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
     except PictureError as problem:
         raise SourceError(f"the manifest {file}: {problem.reason}") from None
 
+    spellings = Spellings()
+
     def locate(path: str) -> ImportItem:
-        return _on_disk(file.parent / path, path)
+        found = spellings.find(file.parent, path)
+        return _on_disk(found, path.replace("\\", "/") if found != file.parent / path else path)
 
     return _read_rows(data, str(file), zone, locate, stop)
 
 
 def _read_zip_manifest(
-    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], path: Path, zone: ZoneInfo, stop: Stop
+    archive: zipfile.ZipFile,
+    members: dict[str, zipfile.ZipInfo],
+    manifest: str,
+    path: Path,
+    zone: ZoneInfo,
+    stop: Stop,
 ) -> ImportSource:
-    """The manifest at the top of a zip; it can name members only."""
-    where, info = f"{path}/{MANIFEST}", members[MANIFEST]
+    """By the manifest of that name; it can name members only, those below its folder as seen from there."""
+    where, info = f"{path}/{manifest}", members[manifest]
     if info.file_size > max(_FREE_MANIFEST_BYTES, MOST_INFLATION * info.compress_size):
         raise SourceError(
             f"the manifest {where} would unpack to {info.file_size >> 20} MB, more than {MOST_INFLATION} times its size"
         )
     try:
-        data = read_member(archive, members[MANIFEST], _MAX_MANIFEST_BYTES)
+        data = read_member(archive, info, _MAX_MANIFEST_BYTES)
     except PictureError as problem:
         raise SourceError(f"the manifest {where}: {problem.reason}") from None
 
+    folder = manifest[: -len(MANIFEST)]
+    by_case = {name.casefold(): name for name in members}
+    listed = set()
+
     def locate(name: str) -> ImportItem:
-        info = members.get(PurePosixPath(name.replace("\\", "/")).as_posix())
+        plain = plain_name(name)
+        # Rows may start at the manifest's folder or at the top, and Windows does not tell cases apart.
+        tried = (folder + plain, plain, by_case.get((folder + plain).casefold(), plain))
+        member = next((spelled for spelled in tried if spelled in members), "")
+        info = members.get(member)
         if info is None:
             raise PictureError("the archive has no such file")
         if problem := zip_problem(info):
             raise PictureError(problem)
-        return _in_zip(archive, info, name)
+        listed.add(member)
+        return _in_zip(archive, info, plain)
 
-    return _read_rows(data, where, zone, locate, stop)
+    source = _read_rows(data, where, zone, locate, stop)
+    unlisted = sum(name not in listed for name in members if is_picture_name(name))
+    return replace(source, notes=unlisted_note(unlisted, manifest))
 
 
 def _read_rows(
@@ -275,14 +316,14 @@ def _read_rows(
     """A manifest's rows, each an item or rejected. locate(path): the picture there; raises PictureError."""
     items: list[ImportItem] = []
     rejected: list[Rejected] = []
-    # Decoded as it is read: in memory a text takes up to four times its bytes.
-    reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""))
+    rows, line = rows_of(data), 0
     try:
-        header = [name.strip().casefold() for name in next(reader, [])]
+        header = [name.strip().casefold() for name in next(rows, (0, []))[1]]
         if "path" not in header:
             named = ", ".join(name for name in header if name)[:200] or "none"
             raise SourceError(f"the manifest {where} has no column `path` (its columns: {named})")
-        for cells in reader:
+        days_first = column_days_first(data, header, lambda: _hear(stop))
+        for line, cells in rows:
             _hear(stop)
             if len(items) + len(rejected) >= MOST_ROWS:
                 raise SourceError(
@@ -298,62 +339,77 @@ def _read_rows(
             row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
             path = row.get("path", "")
             try:
-                items.append(_row_item(row, zone, locate))
+                items.append(_row_item(row, zone, days_first, locate))
             except ValueError as problem:  # PictureError among them
-                rejected.append(Rejected(path or f"line {reader.line_num}", str(problem)))
+                rejected.append(Rejected(path or f"line {line}", str(problem)))
     except UnicodeDecodeError:
         raise SourceError(f"the manifest {where} is not UTF-8 text: save it as CSV in UTF-8") from None
     except csv.Error as problem:
-        raise SourceError(f"the manifest {where} is not CSV (line {reader.line_num}: {problem})") from None
+        raise SourceError(f"the manifest {where} is not CSV (line {line + 1}: {problem})") from None
     if not items and not rejected:
         raise SourceError(f"the manifest {where} has no rows")
     return ImportSource(tuple(items), 0, tuple(rejected))
 
 
-def _row_item(row: dict[str, str], zone: ZoneInfo, locate: Callable[[str], ImportItem]) -> ImportItem:
+def _row_item(
+    row: dict[str, str], zone: ZoneInfo, days_first: bool | None, locate: Callable[[str], ImportItem]
+) -> ImportItem:
     """row: column name -> cell. Raises ValueError with the reason, PictureError among them."""
     path = row.get("path", "")
     if not path:
         raise ValueError("the row has no path")
-    time = parse_time(row["time"], zone) if row.get("time") else None
-    if not _is_picture_name(path.replace("\\", "/")):
-        raise ValueError("its name does not end like a picture's (.jpg, .png, .webp, .bmp, .tif)")
+    time = read_time(row["time"], zone, days_first) if row.get("time") else None
+    if not is_picture_name(path.replace("\\", "/")):
+        raise ValueError("its name does not end like a picture's (.jpg, .png, .webp, .heic)")
     tags = tuple(tag.strip() for tag in re.split(r"[;|]", row.get("tags", "")) if tag.strip())
-    return _with_name_facts(
-        replace(
-            locate(path),
-            camera=row.get("camera") or None,
-            time=time,
-            person=row.get("person") or None,
-            clothes=row.get("clothes") or None,
-            tags=tags,
-            given=frozenset(name for name in _SAID if row.get(name)),
-        )
-    )
-
-
-_SAID = ("camera", "time", "person", "clothes", "tags")  # columns of a manifest beside the path
-
-# Market-1501 and its like: 0002_c1s1_000451_03.jpg, 0002_c1_f0046182.jpg
-_FACTS = re.compile(r"(-1|\d{1,9})_c(\d{1,4})(?:s\d+)?_f?(\d{1,12})(?:_\d+)?(?:\.\w+)*")
-
-
-def _with_name_facts(item: ImportItem) -> ImportItem:
-    """Fill in person, camera and frame from the file's name, where the item has none.
-
-    Person -1 becomes the tag "junk", and 0000 the tag "distractor".
-    """
-    name = PurePosixPath(item.path.replace("\\", "/")).name
-    facts = _FACTS.fullmatch(name)
-    if facts is None:
-        return item
-    person, camera, frame = facts.groups()
-    special = "junk" if person == "-1" else "distractor" if int(person) == 0 else None
-    tags = item.tags if special is None or special in item.tags else (*item.tags, special)
     return replace(
-        item,
-        camera=item.camera or str(int(camera)),
-        person=item.person or (None if special else person),
-        frame=int(frame) if item.frame is None else item.frame,
+        locate(path),
+        camera=row.get("camera") or None,
+        time=time,
+        person=row.get("person") or None,
+        clothes=row.get("clothes") or None,
         tags=tags,
+        given=frozenset(name for name in _SAID if row.get(name)),
     )
+
+
+@dataclass(frozen=True)
+class _Naming:
+    """What is known of a picture besides what a manifest says."""
+
+    root: str  # the name of the folder or zip
+    zone: ZoneInfo
+    times: Times
+    pattern: NamePattern | None
+
+    def complete(self, item: ImportItem) -> ImportItem:
+        """Fill in what the file's name, and if asked for its EXIF, tell and the item has not."""
+        path = plain_name(item.path)
+        if self.pattern is not None:
+            facts = self.pattern.facts_of(path, self.zone) or NameFacts()
+        else:
+            facts = facts_of(f"{self.root}/{path}", self.zone)
+        time = item.time
+        if time is None and self.times == "exif":
+            time = _exif_time(item, self.zone)
+        if time is None and self.times != "none":
+            time = facts.time
+        special = facts.special if facts.special not in item.tags else None
+        return replace(
+            item,
+            camera=item.camera or facts.camera,
+            person=item.person or facts.person,
+            clothes=item.clothes or facts.clothes,
+            time=time,
+            frame=facts.frame if item.frame is None else item.frame,
+            tags=(*item.tags, special) if special else item.tags,
+        )
+
+
+def _exif_time(item: ImportItem, zone: ZoneInfo) -> datetime | None:
+    try:
+        return read_time(taken_at(item.read()), zone)
+    except (
+        ValueError
+    ):  # unreadable pictures, which are refused when their turn comes, and times that are none
+        return None

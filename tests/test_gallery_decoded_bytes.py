@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gallery_store import decoding
+from gallery_store import colours, decoding
 from gallery_store.decoded_bytes import DecodedBytes
 from gallery_store.decoding import MAX_SIDE, PictureError, open_picture
 from gallery_store.importer import import_crops
@@ -89,16 +89,6 @@ def test_threads_together_keep_the_bound(monkeypatch):
         open_picture(large)
 
 
-def old_deep_to_rgb(image: Image.Image) -> Image.Image:
-    """As it was done in one piece."""
-    values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0).clip(min=0)
-    top = values.max()
-    full = 255.0 if top <= 255 else 65535.0 if top <= 65535 else top
-    if image.mode == "F" and top <= 1:
-        full = 1.0
-    return Image.fromarray((values * (255.0 / full)).round().astype(np.uint8)).convert("RGB")
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(["uint16", "int32", "float32"]),
@@ -113,12 +103,13 @@ def test_deep_pictures_strip_by_strip_are_the_same(kind, width, height, strip, t
         values[0, 0] = np.nan if seed % 2 else -np.inf
     deep = Image.fromarray(values.astype(kind))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoding, "_STRIP", strip)
-        assert np.array_equal(np.asarray(decoding._to_rgb(deep)), np.asarray(old_deep_to_rgb(deep)))
+        whole = np.asarray(colours.to_srgb(deep, deep.copy))
+        patch.setattr(colours, "_STRIP", strip)
+        assert np.array_equal(np.asarray(colours.to_srgb(deep, deep.copy)), whole)
 
 
 def test_a_big_endian_deep_tiff_is_read_in_strips(monkeypatch):
-    monkeypatch.setattr(decoding, "_STRIP", 7)
+    monkeypatch.setattr(colours, "_STRIP", 7)
     deep = np.arange(0, 60000, 1000, dtype=">u2").reshape(6, 10)
     opened = open_picture(encoded(Image.frombytes("I;16B", (10, 6), deep.tobytes()), "TIFF"))
     assert np.asarray(opened)[:, :, 0].tolist() == (deep / 65535 * 255).round().astype(int).tolist()

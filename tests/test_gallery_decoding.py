@@ -12,9 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from gallery_store.decoding import PICTURE_SUFFIXES, PictureError, decode, open_picture
 from tests.gallery_tools import picture
+
+register_heif_opener()
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -33,7 +36,7 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF"])
 def test_every_kind_opens_from_bytes_path_and_stream(kind, tmp_path):
     data = encoded(picture(1), kind)
     file = tmp_path / "x"
@@ -75,7 +78,6 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "text.jpg").write_text("not a picture at all")
     (tmp_path / "empty.jpg").touch()
     os.mkfifo(tmp_path / "pipe.jpg")
-    gif = encoded(picture(1).convert("P"), "GIF")
     for source, reason in [
         (tmp_path / "text.jpg", "not a picture of a known kind"),
         (tmp_path / "empty.jpg", "empty"),
@@ -83,7 +85,6 @@ def test_other_files_are_refused(tmp_path):
         (tmp_path / "gone.jpg", "does not exist"),
         (tmp_path, "folder"),
         ("nul\0.jpg", "name"),
-        (gif, "not a picture of a known kind"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "not a picture of a known kind"),
     ]:
         with pytest.raises(PictureError, match=reason) as caught:
@@ -130,7 +131,7 @@ def test_cmyk_grey_bitmap_and_16_bit():
     assert np.asarray(opened)[0, :, 0].tolist() == [0, 128, 255, 0]
 
 
-@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+@pytest.mark.parametrize("kind", ["WEBP", "PNG", "GIF"])
 def test_of_an_animation_the_first_frame_counts(kind):
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True)
@@ -144,7 +145,7 @@ def test_a_jpeg_with_several_pictures_inside_is_a_jpeg():
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from(["JPEG", "PNG", "WEBP", "BMP", "TIFF"]), st.data())
+@given(st.sampled_from(["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF"]), st.data())
 def test_damaged_bytes_give_a_picture_or_a_reason(kind, data):
     body = bytearray(encoded(picture(3), kind))
     for _ in range(data.draw(st.integers(1, 8))):

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gallery_store import sources
+from gallery_store import archives
+from gallery_store.archives import read_member, zip_problem
 from gallery_store.crops import Filters
 from gallery_store.decoding import PictureError
 from gallery_store.importer import ImportReport, import_crops
-from gallery_store.sources import SourceError, read_member, zip_problem
+from gallery_store.sources import SourceError
 from gallery_store.store import GalleryStore
 from tests.gallery_tools import PixelEncoder, all_crops, write_manifest, write_pictures
 
@@ -78,7 +79,8 @@ def test_a_manifest_with_all_crops(store, tmp_path):
         "",
         "x,pics/c.jpg,4,2025-12-01 23:00+05:30,,,",
     )
-    assert import_crops(store, PixelEncoder(), manifest) == ImportReport(3, 0, 0, ())
+    without = ("of 3 pictures: 1 without a camera, 2 without a person",)
+    assert import_crops(store, PixelEncoder(), manifest) == ImportReport(3, 0, 0, (), notes=without)
     a, b, c = all_crops(store)
     assert (a.path, a.camera, a.person, a.clothes, a.tags) == (
         "pics/a.jpg",
@@ -124,7 +126,7 @@ def test_bad_rows_are_rejected_one_by_one(store, tmp_path):
     ("content", "reason"),
     [
         (b"file,camera\na.jpg,1\n", r"no column `path` \(its columns: file, camera\)"),
-        (b"path;camera\na.jpg;1\n", r"no column `path`"),
+        (b"file;camera\na.jpg;1\n", r"no column `path` \(its columns: file, camera\)"),
         (b"path,camera\n", "no rows"),
         (b"", "empty"),
         (b"path\n\xff\xfe\n", "UTF-8"),
@@ -196,7 +198,7 @@ def test_a_zip_with_a_manifest(store, tmp_path):
 
 
 def test_hostile_zips_touch_nothing_outside_and_do_not_explode(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(archives, "MAX_BYTES", 1 << 20)
     good = write_pictures(tmp_path / "in", ["a.png"]) / "a.png"
     file = tmp_path / "pack.zip"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -129,7 +129,7 @@ def build(service: ChatService, uploads: Uploads, owner: Owner) -> tuple[list[An
 
 def report_html(sentence: str) -> str:
     """One sentence below the form."""
-    return render("import_report", sentence=sentence, rejected=(), unlisted=0)
+    return render("import_report", sentence=sentence, notes=(), rejected=(), unlisted=0)
 
 
 def import_html(report: ImportReport, engine: Engine) -> str:
@@ -147,7 +147,7 @@ def import_html(report: ImportReport, engine: Engine) -> str:
         )
     listed = report.rejected[:MOST_REJECTED_SHOWN]
     unlisted = len(report.rejected) - len(listed)
-    return render("import_report", sentence=sentence, rejected=listed, unlisted=unlisted)
+    return render("import_report", sentence=sentence, notes=report.notes, rejected=listed, unlisted=unlisted)
 
 
 def stats_html(store: GalleryStore) -> str:

@@ -43,7 +43,7 @@ def json_lines(file: Path) -> Iterator[dict[str, Any]]:
     Raises DataSetError for a file that cannot be read, and for a line in its midst that is no JSON object.
     """
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as problem:
         raise DataSetError(f"{file} cannot be read ({problem})") from None
     for number, line in enumerate(lines, 1):
