@@ -49,7 +49,7 @@ def test_import_stats_verify_delete(run, tmp_path):
     result = json.loads(out)
     assert status == 0 and "import: 4 of 4 pictures" in err
     assert (result["added"], result["unchanged"], result["ignored"]) == (3, 0, 1)
-    assert [refused["path"] for refused in result["rejected"]] == ["bad.jpg"] and len(result) == 9
+    assert [refused["path"] for refused in result["rejected"]] == ["bad.jpg"] and len(result) == 10
     assert json.loads(run("import", source, "--json")[1])["unchanged"] == 3
     stats = json.loads(run("stats", "--json")[1])
     assert (stats["crops"], stats["persons"], stats["zone"]) == (3, 2, "Europe/Paris")

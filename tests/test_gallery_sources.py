@@ -80,7 +80,8 @@ def test_a_manifest_with_all_crops(store, tmp_path):
         "x,pics/c.jpg,4,2025-12-01 23:00+05:30,,,",
     )
     without = ("of 3 pictures: 1 without a camera, 2 without a person",)
-    assert import_crops(store, PixelEncoder(), manifest) == ImportReport(3, 0, 0, (), notes=without)
+    report = import_crops(store, PixelEncoder(), manifest)
+    assert replace(report, photographs=0) == ImportReport(3, 0, 0, (), notes=without)
     a, b, c = all_crops(store)
     assert (a.path, a.camera, a.person, a.clothes, a.tags) == (
         "pics/a.jpg",

@@ -29,8 +29,9 @@ from gallery_store.encoder import ClipEncoder
 LEAST = 1e-4  # a probability below this counts as this: one attribute never decides alone
 LEAST_MODEL = 1e-6  # of the model's, before it is weighed against CLIP's
 MOST_RATIO = 6.0  # of a kind's log-ratio either way: one rare value never decides alone
-# Kinds whose values people take for one another; "a woman" is seldom said of a man.
-CONFUSED = tuple(kind for kind in KINDS if kind not in ("gender", "build", "beard", "glasses", "umbrella"))
+# Kinds whose values people take for one another: clothes, bags and their colours. What is misread of the person in a
+# small picture (an age, long hair) is seldom misremembered, and would leave the word without a meaning.
+CONFUSED = tuple(kind for kind in KINDS if kind not in (*LASTING, "upper_pattern", "shoe_colour", "umbrella"))
 LEAST_CONFUSED, FEWEST_SEEN = 0.01, 20
 
 Probs = Mapping[str, np.ndarray]
