@@ -13,6 +13,7 @@ _SAMPLE = 1 << 20  # pixels by which the range of a deep picture is judged
 _OUTLIERS = 0.001  # of the pixels at either end: one hot pixel must not decide how bright the rest is
 _FULL_RANGES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # of sensors with 8, 10, 12, 14 and 16 bits
 _NARROW = 0.25  # of the full range: what uses less (a thermal camera) is stretched
+_FLAT = 16.0  # values: what uses fewer shows nothing but noise
 _SRGB_GAMMA = 1 / 2.2
 _SWAPPED = {"16B": "16L", "16L": "16B", "16N": "16B"}  # Pillow takes the upper byte: swapped, the lower one
 
@@ -125,7 +126,8 @@ def _shown_range(sample: np.ndarray, top: float, *, unit: bool = False) -> tuple
     low = float(np.quantile(sample, _OUTLIERS, method="lower"))
     high = float(np.quantile(sample, 1 - _OUTLIERS, method="higher"))
     is_8_bit = full == 255.0 and not unit  # dark, if it is dark
-    if high > low and (low < 0 or (high - low < _NARROW * full and not is_8_bit)):
+    is_flat = high - low < _FLAT and not unit
+    if high > low and not is_flat and (low < 0 or (high - low < _NARROW * full and not is_8_bit)):
         return low, high
     return 0.0, full
 

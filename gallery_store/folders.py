@@ -46,7 +46,7 @@ def files_below(folder: Path, hear: Callable[[], None]) -> FoundFiles:
         followed += is_link
         folders = []
         for entry in entries:
-            if not entry.is_dir():
+            if not _is_folder(entry):
                 files.append(Path(entry.path))
             elif entry.is_symlink():
                 links.append(Path(entry.path))
@@ -56,6 +56,13 @@ def files_below(folder: Path, hear: Callable[[], None]) -> FoundFiles:
     notes = [f"linked folders, followed: {followed:,}"] if followed else []
     notes += [f"links to folders that were read already, left out: {cut:,}"] if cut else []
     return FoundFiles(tuple(files), tuple(rejected), tuple(notes))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: refused when it is read, if its name is a picture's
+        return False
 
 
 class Spellings:

@@ -14,7 +14,7 @@ _JPEG_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 
 
 def missing_part(data: bytes, kind: str) -> str | None:
-    """What is wrong with a PNG, JPEG or WebP that a decoder might accept; None for nothing, or another kind."""
+    """What is wrong with a picture that a decoder might accept. kind: a format of Pillow. None for nothing."""
     if kind == "PNG":
         return _png_fault(data)
     if kind in ("JPEG", "MPO") and data.endswith(bytes(_ZEROS)):
@@ -22,6 +22,8 @@ def missing_part(data: bytes, kind: str) -> str | None:
         return "it ends in zeros" if scan is not None and data.find(b"\xff\xd9", scan) < 0 else None
     if kind == "WEBP" and data.endswith(bytes(_ZEROS)):
         return "it ends in zeros" if _last_webp_chunk(data) in (b"VP8 ", b"VP8L", b"ANMF") else None
+    if kind in ("AVIF", "HEIF") and data.endswith(bytes(_ZEROS)):
+        return "it ends in zeros" if _last_box(data) not in (b"free", b"skip") else None
     return None
 
 
@@ -65,4 +67,17 @@ def _last_webp_chunk(data: bytes) -> bytes:
     while at + 8 <= len(data):
         kind, length = struct.unpack_from("<4sI", data, at)
         at += 8 + length + length % 2
+    return kind
+
+
+def _last_box(data: bytes) -> bytes:
+    """Of an AVIF or HEIC; zeros for what is no box."""
+    at, kind = 0, b""
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if length == 1 and at + 16 <= len(data):
+            (length,) = struct.unpack_from(">Q", data, at + 8)
+        if length < 8:  # to the end
+            break
+        at += length
     return kind

@@ -52,6 +52,12 @@ def test_one_hot_pixel_does_not_make_a_thermal_picture_black():
     assert shown[1, 0] == 0 and shown[1, -1] == 255 and 120 < shown[1, 32] < 135 and shown[0, 0] == 255
 
 
+def test_noise_of_a_few_levels_is_not_stretched():
+    values = 30000 + np.random.default_rng(0).integers(0, 3, (64, 64)).astype(np.uint16)
+    shown = pixels(encoded(Image.fromarray(values), "PNG"))
+    assert (shown.min(), shown.max()) == (117, 117)
+
+
 def test_degrees_below_zero_in_a_float_tiff():
     values = np.tile(np.linspace(-20, 40, 61).astype(np.float32), (4, 1))
     values[2, 2] = np.nan
@@ -145,7 +151,7 @@ def test_png_zero_filled_is_refused():
         open_picture(WILD / "png-zero-filled" / "half.png")
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "MPO", "WEBP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "MPO", "WEBP", "AVIF", "HEIF"])
 @pytest.mark.parametrize("keep", [0.4, 0.7, 0.9])
 def test_what_ends_in_zeros_instead_of_pixels_is_refused(kind, keep):
     noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (300, 200, 3), dtype=np.uint8))
@@ -154,7 +160,8 @@ def test_what_ends_in_zeros_instead_of_pixels_is_refused(kind, keep):
     with pytest.raises(PictureError, match="damaged or cut off"):
         open_picture(data[:kept] + bytes(len(data) - kept))
     # Whole pictures with zeros behind them, as some cameras and cards leave.
-    assert np.array_equal(pixels(data + bytes(500)), pixels(data))
+    if kind not in ("AVIF", "HEIF"):
+        assert np.array_equal(pixels(data + bytes(500)), pixels(data))
 
 
 def test_jfif_and_its_like_are_jpegs():

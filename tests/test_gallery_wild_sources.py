@@ -215,6 +215,8 @@ def test_a_folder_that_cannot_be_listed_is_one_rejected_line(store, tmp_path, mo
 def test_linked_folders_are_followed_once_and_loops_are_cut(store, tmp_path):
     folder = write_pictures(tmp_path / "in", ["b/one.png"])
     write_pictures(tmp_path / "elsewhere", ["two.png"], first_seed=5)
+    (folder / "self").symlink_to("self")
+    (folder / "gone").symlink_to("nowhere")
     (folder / "a").symlink_to("b")  # before it by name: the folder itself is read, not the link
     (folder / "b" / "loop").symlink_to(folder)
     (folder / "out").symlink_to(tmp_path / "elsewhere")
