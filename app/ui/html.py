@@ -105,7 +105,7 @@ def chips_html(chips: Sequence[Chip]) -> str:
 def candidates_html(
     cards: Sequence[Card], ranking: Ranking | None, selected_id: int | None = None, remaining: int = 0
 ) -> str:
-    """The grid of candidates, best first. `remaining`: how many further ones could be shown."""
+    """The grid of candidates, numbered in their order. `remaining`: how many further ones could be shown."""
     notes = _notes(ranking) if ranking is not None else []
     more = min(remaining, PAGE_OF_CARDS)
     return render(
