@@ -53,6 +53,7 @@ def slow(clock: Clock) -> ReidModel:
     """The toy model; each row that its language model goes on from a prefix by takes EACH seconds."""
     model = ReidModel.load(tiny_folder())
     model.warm_up()
+    model._paces.clear()  # what it learnt of a fast model
     assert model._loaded is not None
     language = model._loaded.language
     extend, step = language.extend, language.step
