@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from app.model.checkpoint import CheckpointManifest
+from app.model.digests import weight_files
 from app.model.vocabulary import KINDS
 from gallery_store.encoder import WEIGHTS_FILE
 from tests.tiny_pool import tiny_pool
@@ -327,6 +328,21 @@ def test_finished_models_are_taught_further(tmp_path, monkeypatch):
     told = DemoRun(tmp_path, tmp_path / "assets", StepBudget(), 5, 1, start=ASSETS)._manifest()
     assert told.stages[:-1] == before.stages and told.stages[-1]["steps"] == 1
     assert told.data["pools"] == [*before.data["pools"], {**before.data["pools"][0], **asdict(specs[0])}]
+
+
+def test_finished_models_are_calibrated_anew_where_nothing_is_taught(tmp_path, monkeypatch):
+    monkeypatch.setattr("training.demo.recipe.load_pool", lambda folder, spec, workers: tiny_pool())
+    monkeypatch.setattr("training.demo.recipe.fit_demo", lambda folder, clip, pool, log: {"fitted": True})
+    run = {"budget": StepBudget(), "seed": 5, "workers": 1, "only": ("export",), "start": ASSETS}
+    train_demo(tmp_path / "work", tmp_path / "out", **run)
+    assert json.loads((tmp_path / "work" / "export.done.json").read_text()) == {"fitted": True}
+    before, after = (
+        CheckpointManifest.read(folder / "demo_qwen2vl") for folder in (ASSETS, tmp_path / "out")
+    )
+    assert (after.stages, after.data, after.calibrations) == (before.stages, before.data, before.calibrations)
+    assert after.weights == weight_files(tmp_path / "out" / "demo_qwen2vl")
+    old, new = (weights(load(folder / "demo_qwen2vl")[0]) for folder in (ASSETS, tmp_path / "out"))
+    assert all(torch.equal(old[name], new[name]) for name in old)
 
 
 def test_going_on_says_what_it_needs(tmp_path, capsys):

@@ -20,6 +20,7 @@ import torch.distributed as dist
 from torch.multiprocessing import spawn
 
 from app.model.checkpoint import CheckpointManifest
+from app.model.digests import weight_files
 from app.model.loading import load_weights
 from app.model.pictures import DEMO
 from gallery_store.files import replacing_folder, write_file
@@ -240,12 +241,16 @@ class DemoRun:
         if self.start and not taught.is_dir():
             taught = self.start / "demo_clip"  # the step was left out
         if taught.resolve() != clip.resolve():
-            with replacing_folder(clip) as partial:
-                shutil.copytree(taught, partial, dirs_exist_ok=True)
-        model, processor = load(self.work / "stage3")
-        with replacing_folder(folder) as partial:
-            save(model.half(), processor, partial)
-            self._manifest().write(partial)
+            with replacing_folder(clip) as place:
+                shutil.copytree(taught, place, dirs_exist_ok=True)
+        weights, manifest = self.work / "stage3", self._manifest()
+        if self.start and not weights.is_dir():  # nothing was taught: calibrated anew
+            weights = self.start / "demo_qwen2vl"
+            manifest = CheckpointManifest.read(weights) or manifest
+        model, processor = load(weights)
+        with replacing_folder(folder) as place:
+            save(model.half(), processor, place)
+            replace(manifest, weights=weight_files(place)).write(place)
         return fit_demo(folder, clip, self._pool(VALIDATION), self.log)
 
     def _manifest(self) -> CheckpointManifest:
