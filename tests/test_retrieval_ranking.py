@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.model.checkpoint import Calibration
 from app.retrieval.fusion import Fused
-from app.retrieval.prefilter import FEW, prefilter
+from app.retrieval.prefilter import FEW, most_similar_first, prefilter
 from app.retrieval.rankers import PAIRWISE_WEIGHT, RANK_OFFSET, RANKERS, reciprocal_ranks
 from app.retrieval.ranking import SearchTrace, rank_candidates
 from app.settings import RANKER_NAMES
@@ -185,3 +185,21 @@ def test_who_looks_like_somebody_rejected_falls_back():
     assert [c.image_id for c in ranked.candidates] == [11, 12, 10]
     odds = 5 * 0.9 - 2 - 3
     assert ranked.candidates[2].probability == pytest.approx(1 / (1 + math.exp(-odds)), abs=1e-6)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 10**12),
+            st.floats(-1, 1, width=32) | st.sampled_from([0.0, -0.0, 0.25, 0.5]),
+        ),
+        unique_by=lambda one: one[0],
+        max_size=40,
+    ),
+    st.booleans(),
+)
+def test_the_most_similar_come_first_and_equal_ones_by_id(rows, ascending):
+    rows = sorted(rows) if ascending else rows
+    ids = np.array([row[0] for row in rows], np.int64)
+    similarities = np.array([row[1] for row in rows], np.float32)
+    np.testing.assert_array_equal(most_similar_first(ids, similarities), np.lexsort((ids, -similarities)))

@@ -198,7 +198,9 @@ def log_stated(
     for attribute, sign in [*((a, 1) for a in wanted), *((a, -1) for a in dict.fromkeys(unwanted))]:
         values = KINDS[attribute.kind]
         of_kind = probs[attribute.kind]
-        prob = of_kind[values.index(attribute.value)].astype(np.float64)
+        prob = of_kind[values.index(attribute.value)]
+        if prob.dtype == np.float16:  # kept for a whole gallery
+            prob = prob.astype(np.float32)
         if sign > 0 and confusion:
             near = confusion.get(attribute.kind, {}).get(attribute.value, {})
             prob = prob + sum(share * of_kind[values.index(value)] for value, share in near.items())

@@ -100,6 +100,8 @@ def text_similarity(
 
 def squashed(similarities: np.ndarray) -> np.ndarray:
     """float64 (n,), all above -1, in the order that they came in; above -SQUASHED as they are."""
+    if not len(similarities) or np.min(similarities) >= -SQUASHED:
+        return np.asarray(similarities, np.float64)
     room = 1 - SQUASHED
     below = np.maximum(-SQUASHED - np.asarray(similarities, np.float64), 0)
     return np.maximum(similarities, -SQUASHED) - room * below / (room + below)

@@ -32,10 +32,26 @@ def prefilter(
     ids: np.ndarray, similarities: np.ndarray, *, tau: float, k: int, encoder: str = ""
 ) -> Prefiltered:
     """Order by similarity and take those above tau, at most k; the best few where none passes."""
-    order = np.lexsort((ids, -similarities))
+    order = most_similar_first(ids, similarities)
     ids, similarities = ids[order], similarities[order]
     above = int((similarities > tau).sum())
     return Prefiltered(ids, similarities, min(above or FEW, k, len(ids)), bool(above), encoder)
+
+
+def most_similar_first(ids: np.ndarray, similarities: np.ndarray) -> np.ndarray:
+    """int64 (n,): places by falling similarity, float32 (n,), and equal ones by id.
+
+    As np.lexsort((ids, -similarities)), which takes longer for a million than to compare them: here each place becomes
+    one whole number, and these are sorted.
+    """
+    by_id = None if (ids[1:] > ids[:-1]).all() else np.argsort(ids, kind="stable")
+    fall = np.float32(0) - np.asarray(similarities if by_id is None else similarities[by_id], np.float32)
+    bits = fall.view(np.uint32)
+    rising = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))  # in the order of the floats
+    keys = (rising.astype(np.uint64) << np.uint64(32)) | np.arange(len(ids), dtype=np.uint64)
+    keys.sort()
+    places = (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    return places if by_id is None else by_id[places]
 
 
 class StopOnce:
