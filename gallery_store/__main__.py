@@ -1,4 +1,4 @@
-"""python -m gallery_store import | stats | verify | reindex | delete
+"""python -m gallery_store import | stats | verify | reindex | delete | export
 
 Results on stdout, progress and errors on stderr; exit 0 good, 1 verify found problems, 2 bad input, 3 nothing was done
 (no picture could be imported, no crop was chosen), 130 stopped by Ctrl-C.
@@ -72,6 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--quick", action="store_true", help="do not read the pictures")
 
     commands.add_parser("reindex", parents=[common, clip], help="switch to another CLIP or re-ID encoder")
+
+    command = commands.add_parser("export", parents=[common], help="pictures and a manifest, or vectors")
+    wanted = command.add_mutually_exclusive_group(required=True)
+    wanted.add_argument(
+        "--to", metavar="DIR", help="a new folder: the pictures and a manifest.csv that import reads"
+    )
+    wanted.add_argument("--vectors", metavar="FILE", help="a Parquet file: one row a crop, with its vectors")
 
     command = commands.add_parser("delete", parents=[common], help="remove crops")
     chosen = command.add_mutually_exclusive_group(required=True)

@@ -22,6 +22,7 @@ from gallery_store.database import file_of, time_of
 from gallery_store.decoding import PictureError
 from gallery_store.encoder import ClipEncoder, EncoderError
 from gallery_store.errors import GalleryError
+from gallery_store.export import export_pictures, export_vectors
 from gallery_store.importer import import_crops
 from gallery_store.reid_encoder import ReidEncoder
 from gallery_store.reindex import Reindexed, drop_reid, reindex
@@ -43,6 +44,11 @@ def run(options: argparse.Namespace) -> int:
         return _COMMANDS[options.command](options)
     except (GalleryError, SourceError, EncoderError, PictureError) as problem:
         remark(f"error: {problem}")
+        return 2
+    except OSError as problem:
+        if options.command != "export":
+            raise
+        remark(f"error: {problem.filename or 'the export'} cannot be written ({problem.strerror})")
         return 2
 
 
@@ -284,10 +290,31 @@ class _Interrupt:
         signal.signal(signal.SIGINT, self._before)
 
 
+def _export(options: argparse.Namespace) -> int:
+    with _existing(options) as store:
+        if options.vectors is not None:
+            done = export_vectors(store, Path(options.vectors), progress_bar("export", "vectors"))
+            what, where, lost = "vectors", options.vectors, "a damaged vector"
+        else:
+            done = export_pictures(store, Path(options.to), progress_bar("export", "pictures"))
+            what, where, lost = "pictures", options.to, "no picture"
+    text = [f"{done.crops:,} {what} exported to {where}"]
+    if done.missing:
+        text.append(f"{len(done.missing):,} crops have {lost} and were left out: {_listed(done.missing)}")
+    _print(options, {"exported": done.crops, "left_out": list(done.missing)}, text)
+    return 1 if done.missing else 0
+
+
+def _listed(ids: Sequence[int]) -> str:
+    more = f" and {len(ids) - 20:,} more" if len(ids) > 20 else ""
+    return ", ".join(map(str, ids[:20])) + more
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "import": _import,
     "stats": _stats,
     "verify": _verify,
     "reindex": _reindex,
     "delete": _delete,
+    "export": _export,
 }

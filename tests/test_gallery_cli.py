@@ -251,3 +251,21 @@ def test_a_real_import_killed_then_stopped_is_completed_by_the_next(run, tmp_pat
     last = json.loads(run(*arguments)[1])
     assert (last["added"], last["unchanged"]) == (600 - had, had)
     assert json.loads(run("stats", "--json")[1])["crops"] == 600 and run("verify")[0] == 0
+
+
+def test_export(run, tmp_path):
+    source = write_pictures(tmp_path / "in", NAMES)
+    run("import", source)
+    status, out, err = run("export", "--to", tmp_path / "out")
+    assert (status, out) == (
+        0,
+        f"3 pictures exported to {tmp_path / 'out'}\n",
+    ) and "export: 3 of 3 pictures" in err
+    assert run("export", "--to", tmp_path / "out")[0] == 2
+    assert json.loads(run("export", "--vectors", tmp_path / "v.parquet", "--json")[1]) == {
+        "exported": 3,
+        "left_out": [],
+    }
+    (tmp_path / "file").write_text("x")
+    status, _, err = run("export", "--vectors", tmp_path / "file" / "v.parquet")
+    assert status == 2 and "cannot be written" in err
