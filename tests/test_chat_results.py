@@ -78,6 +78,11 @@ READ_AS = {
     "that's him": Pointing("confirm", (0,)),
     "it is not her": Pointing("reject", (0,)),
     "1 and 2 are wrong": Pointing("reject", (1, 2)),
+    "1 and 2 are him": Pointing("confirm", (1, 2)),
+    "both the first one and number 3 are her": Pointing("confirm", (1, 3)),
+    "compare candidates 1 and 3": Pointing("compare", (1, 3)),
+    "numbers 1, 2 and 5 are wrong": Pointing("reject", (1, 2, 5)),
+    "search with numbers 1 and 2": Pointing("search-with", (1, 2)),
     "reject 1-3": Pointing("reject", (1, 2, 3)),
     "reject 2 to 4": Pointing("reject", (2, 3, 4)),
     "reject 3-1": Pointing("reject", (3, 1)),
@@ -124,6 +129,7 @@ DESCRIPTIONS = [
     "not 1 but 2 bags",
     "he wears number two",
     "1-3 bags",
+    "numbers 1 and 2 on his shirt",
 ]
 
 

@@ -53,6 +53,7 @@ _CONFIRMS = (
     rf"(?:confirm|accept) {_ref('one', True)}",
     rf"yes,? {_ref('one')}",
 )
+_CONFIRMS_ALL = (rf"(?:yes,? )?(?:both )?{_many(True)} (?:are|were) (?:both |all )?(?:{_HIM}|{_RIGHT})",)
 _REJECTS = (
     rf"(?:no,? )?(?:it is |that is |they are )?not {_many(True)}",
     rf"{_many(True)} (?:is|are|was|were) (?:not (?:{_HIM}|{_RIGHT})|wrong|some(?:one|body) else)",
@@ -69,6 +70,9 @@ _ALL = re.compile(
 _THIS_IS = re.compile(r"(?:yes,? )?(?:that|this) is (?:definitely )?(?:him|her)")
 _THIS_IS_NOT = re.compile(r"(?:no,? )?(?:(?:it|that|this) is )?not (?:him|her)")
 _SPELT = re.compile(rf"\b(number|candidate) ({'|'.join(_NUMBERS)})\b")
+_PLURAL = re.compile(
+    r"\b(?:numbers|candidates) (\d{1,3}(?:(?: ?, ?(?:and |or )?| and | or | with )\d{1,3})*)\b"
+)
 _FIRST_FEW = re.compile(
     rf"(?:the )?first ({'|'.join(_NUMBERS[1:])}|[2-9]|1[0-2])\b(?: (?:ones|people|candidates|results))?"
 )
@@ -142,7 +146,7 @@ def read_pointing(text: str) -> Pointing | None:
         return Pointing("reject", every=True)
     if _THIS_IS.fullmatch(said) or _THIS_IS_NOT.fullmatch(said):
         return Pointing("confirm" if _THIS_IS.fullmatch(said) else "reject", (0,))
-    for action, patterns in (("search-with", _SEARCHES), ("reject", _REJECTS)):
+    for action, patterns in (("search-with", _SEARCHES), ("reject", _REJECTS), ("confirm", _CONFIRMS_ALL)):
         for pattern in patterns:
             if match := re.fullmatch(pattern, said):
                 return Pointing(action, _places(match["many"]))
@@ -186,6 +190,7 @@ def _plain(text: str) -> str:
     while (cut := _PREFIX.match(said)) and cut.end() < len(said):
         said = said[cut.end() :]
     said = _SPELT.sub(lambda found: f"{found[1]} {_NUMBERS.index(found[2]) + 1}", said)
+    said = _PLURAL.sub(lambda found: re.sub(r"\d+", r"#\g<0>", found[1]), said)
     said = _FIRST_FEW.sub(lambda found: _spelt_out(1, found[1]), said)
     said = _RANGE.sub(lambda found: f"{found[1]} {_spelt_out(int(found[2]), found[3])}", said)
     return re.sub(r",? please$", "", said)
