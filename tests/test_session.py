@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.chat import conversation as chat
 from app.model.reid_model import ReidModel
 from app.refused import Refused
 from app.retrieval.engine import Engine
@@ -329,6 +330,16 @@ def test_after_an_undo_the_reply_speaks_of_the_search_that_is_shown(session: Cha
     session.say("show more")
     session.say("none of these")
     assert session.undo().reply == f"Took the last step back. {found}"
+
+
+def test_a_question_waits_while_candidates_are_looked_at(session: ChatSession) -> None:
+    session.say("a woman in a red coat")
+    session.conversation = chat.answered(session.conversation, "Do you know the colour of the shoes?")
+    session.say("number 2")
+    session.say("which camera is number 1 on?")
+    session.say("white")
+    wanted = {a.kind: a.value for a in session.query.wanted}
+    assert (wanted["shoe_colour"], wanted["upper_colour"]) == ("white", "red")
 
 
 def test_more_and_by_time(
