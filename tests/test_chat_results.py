@@ -81,6 +81,8 @@ READ_AS = {
     "1 and 2 are him": Pointing("confirm", (1, 2)),
     "both the first one and number 3 are her": Pointing("confirm", (1, 3)),
     "compare candidates 1 and 3": Pointing("compare", (1, 3)),
+    "are the first two the same person?": Pointing("compare", (1, 2)),
+    "is number 1 the same man as number 3": Pointing("compare", (1, 3)),
     "numbers 1, 2 and 5 are wrong": Pointing("reject", (1, 2, 5)),
     "search with numbers 1 and 2": Pointing("search-with", (1, 2)),
     "reject 1-3": Pointing("reject", (1, 2, 3)),

@@ -94,6 +94,8 @@ _BY_FIT = re.compile(
 )
 _COMPARE = (
     rf"compare {_ref('one', True)} (?:and|with|to|against|vs\.?|versus) {_ref('other', True)}",
+    rf"(?:is|are) {_ref('one', True)}(?: and | ?, ?){_ref('other', True)} (?:the )?same(?: person| man| woman| one)?",
+    rf"(?:is|are) {_ref('one', True)} the same(?: person| man| woman| one)? as {_ref('other', True)}",
     rf"what is (?:the difference|different) between {_ref('one', True)} and {_ref('other', True)}",
     rf"how do {_ref('one', True)} and {_ref('other', True)} differ",
     rf"how (?:does|is) {_ref('one', True)} (?:differ|different) from {_ref('other', True)}",
