@@ -42,6 +42,7 @@ _NO_TIME = datetime.max.replace(tzinfo=UTC)
 
 STARTED_OVER = "Started over. Whom are you looking for?"
 UNDONE = "Took the last step back."
+NO_CANDIDATES = "No candidates are on the screen. Describe somebody, or drop a photo."
 NOTHING_SOUGHT = "Nothing is looked for now. Describe somebody, or drop a photo."
 NOTHING_TO_UNDO = "There is nothing to take back."
 NOTHING_CHANGED = "That changed nothing."
@@ -83,7 +84,7 @@ class ChatSession:
 
     def say(self, text: str, photos: Sequence[Path] = (), progress: StepProgress | None = None) -> StepResult:
         """A message with any photos. Photos that cannot be used are named, and the rest goes on."""
-        if not photos and self.cards and (pointing := read_pointing(text)) is not None:
+        if not photos and (pointing := read_pointing(text)) is not None:
             return self._point(pointing, text, progress)
         usable, problems = self.service.usable(photos)
         if problems and not usable and not text.strip():
@@ -182,6 +183,8 @@ class ChatSession:
     def _point(self, pointing: Pointing, text: str, progress: StepProgress | None) -> StepResult:
         """Does what a message asks of candidates, by their numbers on the screen."""
         with self.lock:
+            if not self.cards:
+                return self._tell(text, NO_CANDIDATES)
             if pointing.action in ("more", "by-time", "by-fit"):
                 return self._list_otherwise(pointing.action, text)
             cards, problem = self._pointed(pointing)
@@ -243,6 +246,8 @@ class ChatSession:
             had = len(self.cards)
             self.show_more()
             answer = f"Here are candidates {had + 1} to {len(self.cards)}."
+            if self.by_time:
+                answer = f"Here are {len(self.cards) - had} more; all {len(self.cards)} stand by time."
         else:
             self.by_time = action == "by-time"
             self.cards = self._ordered(self.cards)
@@ -296,7 +301,9 @@ class ChatSession:
                 crops = self.service.crops_of(candidates)
                 cards = self.service.cards(candidates, crops)
             if is_undo:
-                last = changed.turns[-1].reply if changed.turns else None
+                # Answers about candidates ("Here are candidates 13 to 24.") speak of a screen that is gone.
+                searched = [turn for turn in changed.turns if turn.direct is None or query.is_empty]
+                last = searched[-1].reply if searched else None
                 text = " ".join([UNDONE, last or NOTHING_SOUGHT])
             else:
                 answer = (

@@ -217,19 +217,17 @@ def _chosen(connection: sa.Connection, options: argparse.Namespace) -> list[int]
     if options.path:
         if not all(path.strip() for path in options.path):
             raise GalleryError("the path is empty: name a picture or a folder, or --all")
-        wanted = [_plain(path) for path in options.path]
+        named = [_plain(path) for path in options.path]
+        named = [path for path in named if path.parts]  # "." is where one stands, not every path there is
+        here = [_plain(os.path.abspath(path)) for path in options.path]
         rows_of_all = connection.execute(
             sa.select(crops.c.id, crops.c.path, crops.c.source).order_by(crops.c.id)
         )
         return [
             row.id
             for row in rows_of_all
-            if any(
-                _plain(name).is_relative_to(path)
-                for name in (row.path, row.source)
-                if name
-                for path in wanted
-            )
+            if any(_plain(row.path).is_relative_to(path) for path in named)
+            or (row.source and any(_plain(row.source).is_relative_to(path) for path in (*named, *here)))
         ]
     where = sa.true() if options.all else crops.c.camera_key == camera_key(options.camera or "")
     if options.id:

@@ -125,7 +125,10 @@ def read_source(
             _hear(stop)
             items.append(naming.complete(item))
         if own is not None and items and not any(own.facts_of(plain_name(item.path), zone) for item in items):
-            raise SourceError(f"the pattern {pattern!r} fits none of the {len(items):,} names in {path}")
+            timed = ", or what it takes for the time is no time" if "(?P<time>" in str(pattern) else ""
+            raise SourceError(
+                f"the pattern {pattern!r} fits none of the {len(items):,} names in {path}{timed}"
+            )
     except BaseException:
         contents.close()
         raise

@@ -122,7 +122,7 @@ def test_each_mistake_is_one_error_and_leaves_no_gallery(run, tmp_path, monkeypa
     assert not list(tmp_path.glob("g*.media"))
 
 
-def test_delete_path_means_under_this_path(run, tmp_path):
+def test_delete_path_means_under_this_path(run, tmp_path, monkeypatch):
     names = ["cam1/a.png", "cam1/b.png", "cam10/a.png", "Cam1/c.png", "cam1.png", "d_m/e.png", "dxm/e.png"]
     source = write_pictures(tmp_path / "in", names)
     run("import", source)
@@ -138,6 +138,13 @@ def test_delete_path_means_under_this_path(run, tmp_path):
     run("delete", "--path", source / "cam10", "--yes")  # where it was imported from
     assert left() == ["Cam1/c.png", "dxm/e.png"]
     assert run("delete", "--path", " ", "--yes")[0] == 2 and len(left()) == 2
+    monkeypatch.chdir(tmp_path)
+    assert run("delete", "--path", "in/dxm", "--yes")[0] == 0 and left() == [
+        "Cam1/c.png"
+    ]  # from where one stands
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run("delete", "--path", ".", "--yes")[0] == 3 and left() == ["Cam1/c.png"]
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ def test_a_pattern_of_ones_own(tmp_path):
         ("(", "no regular expression"),
         ("x", "no group"),
         ("(?P<person>zzz)", "fits none of"),
+        (r"(?P<camera>lobby)/p(?P<time>\d+)", "the time is no time"),
     ]:
         with pytest.raises(SourceError, match=reason):
             read_source(folder, PARIS, pattern=wrong)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.chat import conversation as chat
 from app.model.reid_model import ReidModel
 from app.refused import Refused
 from app.retrieval.engine import Engine
@@ -310,6 +311,37 @@ def test_numbers_that_are_not_there_change_nothing(session: ChatSession) -> None
     assert (session.query, session.cards) == (query, before)
 
 
+def test_numbers_on_an_empty_screen_are_no_description(session: ChatSession, service: ChatService) -> None:
+    rows = len(service.store.searches(limit=1000))
+    for text in (
+        "number 2",
+        "more like 3 but with a hat",
+        "show more",
+        "sort by time",
+        "none of these",
+        "export",
+    ):
+        assert session.say(text).reply.startswith("No candidates are on the screen.")
+    assert session.query.is_empty and len(service.store.searches(limit=1000)) == rows
+
+
+def test_after_an_undo_the_reply_speaks_of_the_search_that_is_shown(session: ChatSession) -> None:
+    found = session.say("a woman in a red coat").reply
+    session.say("show more")
+    session.say("none of these")
+    assert session.undo().reply == f"Took the last step back. {found}"
+
+
+def test_a_question_waits_while_candidates_are_looked_at(session: ChatSession) -> None:
+    session.say("a woman in a red coat")
+    session.conversation = chat.answered(session.conversation, "Do you know the colour of the shoes?")
+    session.say("number 2")
+    session.say("which camera is number 1 on?")
+    session.say("white")
+    wanted = {a.kind: a.value for a in session.query.wanted}
+    assert (wanted["shoe_colour"], wanted["upper_colour"]) == ("white", "red")
+
+
 def test_more_and_by_time(
     session: ChatSession, service: ChatService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -337,7 +369,7 @@ def test_more_and_by_time(
     times = [card.time for card in session.cards]
     known = [time for time in times if time]
     assert 0 < len(known) < 24 and times == [*sorted(known), *[None] * (24 - len(known))]
-    session.say("show more")
+    assert "12 more; all 36 stand by time" in session.say("show more").reply
     times = [card.time for card in session.cards if card.time]
     assert len(session.cards) == 36 and times == sorted(times)
     session.say("best first")

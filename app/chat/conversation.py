@@ -182,9 +182,10 @@ def answered(conversation: Conversation, reply: str, shown: Sequence[int] = ()) 
     """Complete the last turn with what was answered and which crops were shown, best first."""
     if not conversation.turns:
         return conversation
-    done = replace(
-        conversation.turns[-1], reply=reply, shown=tuple(int(image) for image in shown), asked=asked_in(reply)
-    )
+    turn, asked = conversation.turns[-1], asked_in(reply)
+    if turn.direct is not None and turn.understood is None and len(conversation.turns) > 1:
+        asked = asked or conversation.turns[-2].asked  # told about candidates: the question still waits
+    done = replace(turn, reply=reply, shown=tuple(int(image) for image in shown), asked=asked)
     return replace(conversation, turns=(*conversation.turns[:-1], done))
 
 

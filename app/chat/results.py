@@ -11,16 +11,17 @@ from dataclasses import dataclass
 
 from app.chat.words import listed
 
+_NUMBERS = listed("one two three four five six seven eight nine ten eleven twelve")
 _ORDINALS = listed("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
 _NOUN = r"(?:one|person|candidate|result|match|crop|picture|photo|image|guy|man|woman|lady|girl|boy)"
-_CALLED = r"(?:number|numero|no\.?|nr\.?|candidate|result|match|picture|photo|image)"
-_NUMBERED = rf"(?:the )?{_CALLED} ?#? ?(?P<{{0}}n>\d{{{{1,3}}}})|#(?P<{{0}}h>\d{{{{1,3}}}})"
+_CALLED = r"(?:(?:candidate )?number|numero|no\.?|nr\.?|candidate|result|match|picture|photo|image)"
+_NUMBERED = rf"(?:the )?{_CALLED} ?#? ?(?P<{{0}}n>[1-9]\d{{{{0,2}}}})|#(?P<{{0}}h>[1-9]\d{{{{0,2}}}})"
 _ORDINAL = (
-    rf"(?:the )?(?:very )?(?P<{{0}}o>{'|'.join(_ORDINALS)}|top|last|bottom|\d{{{{1,2}}}}(?:st|nd|rd|th))"
-    rf"(?: {_NOUN})?"
+    rf"(?:the )?(?:very )?(?P<{{0}}o>{'|'.join(_ORDINALS)}|last|[1-9]\d?(?:st|nd|rd|th)|"
+    rf"(?:top|bottom)(?= {_NOUN}\b))(?: {_NOUN})?"  # "the top" alone is what somebody wears
 )
 _SELECTED = rf"(?P<{{0}}s>(?:this|that|the selected|the marked|the chosen) {_NOUN})"
-_BARE = r"(?P<{0}b>\d{{1,3}})"
+_BARE = r"(?P<{0}b>[1-9]\d{{0,2}})"
 _LINK = r"(?: ?, ?(?:and |or )?| and | or )(?:not |n't )?"
 
 
@@ -47,13 +48,15 @@ _SEARCHES = (
 _BUT = re.compile(r"(?P<about>.+?),? (?:but|only|just|except)(?: that)?(?: now)? (?P<rest>.+)")
 _CONFIRMS = (
     rf"(?:yes,? )?(?:i think |i am sure |probably |maybe )?(?:it|that) is(?: (?:him|her|them))?,? {_ref('one', True)}",
-    rf"(?:yes,? )?{_ref('one')} (?:is|was|looks like|must be) (?:definitely |surely |probably |really )?"
+    rf"(?:yes,? )?{_ref('one', True)} (?:is|was|looks like|must be) (?:definitely |surely |probably |really )?"
     rf"(?:{_HIM}|{_RIGHT})",
     rf"(?:confirm|accept) {_ref('one', True)}",
+    rf"yes,? {_ref('one')}",
 )
+_CONFIRMS_ALL = (rf"(?:yes,? )?(?:both )?{_many(True)} (?:are|were) (?:both |all )?(?:{_HIM}|{_RIGHT})",)
 _REJECTS = (
     rf"(?:no,? )?(?:it is |that is |they are )?not {_many(True)}",
-    rf"{_many(False)} (?:is|are|was) (?:not (?:{_HIM}|{_RIGHT})|wrong|some(?:one|body) else)",
+    rf"{_many(True)} (?:is|are|was|were) (?:not (?:{_HIM}|{_RIGHT})|wrong|some(?:one|body) else)",
     rf"(?:reject|remove|hide|drop|dismiss|discard|exclude|skip) {_many(True)}",
 )
 _SELECTS = (rf"(?:(?:show|select|open|see|view|mark)(?: me)? )?{_ref('one')}",)
@@ -61,6 +64,19 @@ _NONE = re.compile(
     r"(?:no,? )?(?:it is |that is )?(?:none|neither|not any|not one) of (?:these|them|those|the above)"
     rf"(?: (?:people|persons|candidates|results|crops))?(?: (?:is|are|was|fits?|match(?:es)?)(?: {_HIM})?)?"
 )
+_ALL = re.compile(
+    r"(?:reject|dismiss|discard|hide) (?:(?:them )?all(?: of (?:them|these|those))?|them|these|those)"
+)
+_THIS_IS = re.compile(r"(?:yes,? )?(?:that|this) is (?:definitely )?(?:him|her)")
+_THIS_IS_NOT = re.compile(r"(?:no,? )?(?:(?:it|that|this) is )?not (?:him|her)")
+_SPELT = re.compile(rf"\b(number|candidate) ({'|'.join(_NUMBERS)})\b")
+_PLURAL = re.compile(
+    r"\b(?:numbers|candidates) (\d{1,3}(?:(?: ?, ?(?:and |or )?| and | or | with )\d{1,3})*)\b"
+)
+_FIRST_FEW = re.compile(
+    rf"(?:the )?first ({'|'.join(_NUMBERS[1:])}|[2-9]|1[0-2])\b(?: (?:ones|people|candidates|results))?"
+)
+_RANGE = re.compile(r"(reject|remove|discard|dismiss) ([1-9]\d?) ?(?:-|–|to|through) ?([1-9]\d?)$")
 _MORE = re.compile(
     r"(?:(?:show|see|give|list|display|load)(?: me| us)? )?(?:some |the )?(?:more|next(?: page| ones| twelve| 12)?)"
     r"(?: (?:results|candidates|crops|people|matches|of them|please))*|next|go on|continue"
@@ -78,6 +94,8 @@ _BY_FIT = re.compile(
 )
 _COMPARE = (
     rf"compare {_ref('one', True)} (?:and|with|to|against|vs\.?|versus) {_ref('other', True)}",
+    rf"(?:is|are) {_ref('one', True)}(?: and | ?, ?){_ref('other', True)} (?:the )?same(?: person| man| woman| one)?",
+    rf"(?:is|are) {_ref('one', True)} the same(?: person| man| woman| one)? as {_ref('other', True)}",
     rf"what is (?:the difference|different) between {_ref('one', True)} and {_ref('other', True)}",
     rf"how do {_ref('one', True)} and {_ref('other', True)} differ",
     rf"how (?:does|is) {_ref('one', True)} (?:differ|different) from {_ref('other', True)}",
@@ -88,7 +106,8 @@ _COUNT = re.compile(
     r"(?: (?:on|from|at|by|in) (?:the )?camera (?:number )?(?P<camera>[\w.-]+(?: [\w.-]+)?))?"
 )
 _EXPORT = re.compile(
-    r"(?:export|download|print|save)\b.*|"
+    r"(?:export|download|print|save)(?: (?:me|us|this|these|those|them|it|all|everything|a|an|the|my|our|as|to|into|in|"
+    r"of|results?|candidates?|crops?|list|search|page|report|pdf|csv|excel|spreadsheet|file))*|"
     r"(?:make|create|write|generate)(?: me)? (?:a |the )?(?:report|pdf|export)\b.*"
 )
 _ASKS = re.compile(
@@ -125,9 +144,11 @@ def read_pointing(text: str) -> Pointing | None:
     said = _plain(text)
     if not said:
         return None
-    if _NONE.fullmatch(said):
+    if _NONE.fullmatch(said) or _ALL.fullmatch(said):
         return Pointing("reject", every=True)
-    for action, patterns in (("search-with", _SEARCHES), ("reject", _REJECTS)):
+    if _THIS_IS.fullmatch(said) or _THIS_IS_NOT.fullmatch(said):
+        return Pointing("confirm" if _THIS_IS.fullmatch(said) else "reject", (0,))
+    for action, patterns in (("search-with", _SEARCHES), ("reject", _REJECTS), ("confirm", _CONFIRMS_ALL)):
         for pattern in patterns:
             if match := re.fullmatch(pattern, said):
                 return Pointing(action, _places(match["many"]))
@@ -170,7 +191,17 @@ def _plain(text: str) -> str:
     said = re.sub(r"[.!?]+$", "", said).strip()
     while (cut := _PREFIX.match(said)) and cut.end() < len(said):
         said = said[cut.end() :]
+    said = _SPELT.sub(lambda found: f"{found[1]} {_NUMBERS.index(found[2]) + 1}", said)
+    said = _PLURAL.sub(lambda found: re.sub(r"\d+", r"#\g<0>", found[1]), said)
+    said = _FIRST_FEW.sub(lambda found: _spelt_out(1, found[1]), said)
+    said = _RANGE.sub(lambda found: f"{found[1]} {_spelt_out(int(found[2]), found[3])}", said)
     return re.sub(r",? please$", "", said)
+
+
+def _spelt_out(first: int, last: str) -> str:
+    """ "the first three" and "1-3" as a list: "#1, #2, #3"."""
+    end = _NUMBERS.index(last) + 1 if last in _NUMBERS else int(last)
+    return ", ".join(f"#{place}" for place in range(first, end + 1)) or f"#{first}, #{end}"
 
 
 def _places(words: str) -> tuple[int, ...]:
