@@ -245,9 +245,9 @@ class ChatSession:
         if action == "more":
             had = len(self.cards)
             self.show_more()
-            answer = f"Here are candidates {had + 1} to {len(self.cards)}."
-            if self.by_time:
-                answer = f"Here are {len(self.cards) - had} more; all {len(self.cards)} stand by time."
+            if not self.by_time:
+                return self._tell(text, f"Here are candidates {had + 1} to {len(self.cards)}.", first=had)
+            answer = f"Here are {len(self.cards) - had} more; all {len(self.cards)} stand by time."
         else:
             self.by_time = action == "by-time"
             self.cards = self._ordered(self.cards)
@@ -255,11 +255,14 @@ class ChatSession:
             answer = f"The {len(self.cards)} candidates on the screen stand {order}."
         return self._tell(text, answer)
 
-    def _tell(self, text: str, answer: str) -> StepResult:
-        """A message that is answered from what is on the screen: what is looked for stays as it is."""
+    def _tell(self, text: str, answer: str, first: int = 0) -> StepResult:
+        """A message that is answered from what is on the screen: what is looked for stays as it is.
+
+        first: the place, from 0, of the first candidate that a program gets.
+        """
         talk = chat.told(self.conversation, text, answer)
         self.conversation = chat.answered(talk, answer, [card.image_id for card in self.cards])
-        return self._result(answer)
+        return self._result(answer, first)
 
     def _ordered(self, cards: Sequence[Card]) -> tuple[Card, ...]:
         """As they are numbered on the screen: by time, those without one last, or best first."""
@@ -350,7 +353,7 @@ class ChatSession:
         self.conversation, self.query, self.ranking, self.cards = conversation, query, ranking, cards
         self.selected, self.compared = None, Comparison()
 
-    def _result(self, text: str) -> StepResult:
+    def _result(self, text: str, first: int = 0) -> StepResult:
         ranking = self.ranking
         status = {
             "nobody_fits": bool(ranking and ranking.no_match),
@@ -368,7 +371,7 @@ class ChatSession:
             "stopped": bool(ranking and ranking.stopped),
             "query": query_json(self.query),
         }
-        return StepResult(text, self.cards[:PAGE_OF_CARDS], status)
+        return StepResult(text, self.cards[first : first + PAGE_OF_CARDS], status)
 
     @contextmanager
     def _stop_used_up(self) -> Iterator[None]:

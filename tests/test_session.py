@@ -359,7 +359,8 @@ def test_more_and_by_time(
     best = ids(session.say("a woman in a red coat").cards)
     rows = len(service.store.searches(limit=1000))
     query = session.query
-    assert "candidates 13 to 24" in session.say("show more").reply
+    more = session.say("show more")
+    assert "candidates 13 to 24" in more.reply and ids(more.cards) == ids(session.cards)[12:]
     assert len(session.cards) == 24 and ids(session.cards)[:12] == best
     session.say("thanks")
     assert len(session.cards) == 24  # small talk keeps what is on the screen
