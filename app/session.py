@@ -46,6 +46,7 @@ NO_CANDIDATES = "No candidates are on the screen. Describe somebody, or drop a p
 NOTHING_SOUGHT = "Nothing is looked for now. Describe somebody, or drop a photo."
 NOTHING_TO_UNDO = "There is nothing to take back."
 NOTHING_CHANGED = "That changed nothing."
+UNCLEAR = "Which candidate do you mean? Say “number 2”, “not 1 and 2”, “search with 3” or “compare 1 and 3”."
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,8 @@ class ChatSession:
             if pointing.action in ("more", "by-time", "by-fit"):
                 return self._list_otherwise(pointing.action, text)
             cards, problem = self._pointed(pointing)
+            if pointing.action == "unclear":
+                problem = UNCLEAR
             if problem:
                 return self._tell(text, problem)
             if pointing.action in ("search-with", "confirm", "reject"):

@@ -114,6 +114,11 @@ _ASKS = re.compile(
     r"(?P<before>(?:what|which|where|when|why|how|is|are|was|does|do|did|has|have|can|could|tell me|describe)\b.*?)"
     rf" ?{_ref('one')}(?:'s)?(?P<after>(?: .*)?)"
 )
+_UNCLEAR = re.compile(
+    r"(?=.*\b(?:numbers?|candidates?)\b)"
+    rf"(?:(?:show|open|see|view|select|take|numbers?|candidates?|and|or|to|the|all|me|{'|'.join(_ORDINALS)}|last|\d+)"
+    r"[ ,]*)+"
+)
 _PREFIX = re.compile(
     r"(?:please|ok(?:ay)?|so|and|then|now|hm+|well|can you|could you|would you|i want to|i would like to|let us)"
     r"\b[ ,]*"
@@ -125,7 +130,7 @@ class Pointing:
     """What a message does with candidates.
 
     action: "search-with", "confirm", "reject", "select", "more", "by-time", "by-fit", "compare", "count", "export" or
-    "ask".
+    "ask"; "unclear" where candidates are named and nothing can be made of it.
     places: from 1, as numbered on the screen; -1 is the last one, 0 the selected one. every: all that are shown.
     rest: what else the message says of the person. question: of "ask", the words before and after the candidate.
     camera: of "count"; "" for all.
@@ -173,7 +178,7 @@ def read_pointing(text: str) -> Pointing | None:
             return Pointing("search-with", about, rest=match["rest"])
     if match := _ASKS.fullmatch(said):
         return Pointing("ask", _one(match), question=f"{match['before']}{match['after']}".strip())
-    return None
+    return Pointing("unclear") if _UNCLEAR.fullmatch(said) else None
 
 
 def _about(words: str) -> tuple[int, ...]:
