@@ -13,8 +13,9 @@ from PIL import Image
 from gallery_store import cli
 from gallery_store.__main__ import main
 from gallery_store.importer import import_crops, is_full_frame
+from gallery_store.items import SourceError
 from gallery_store.name_facts import NameFacts, NamePattern, facts_of
-from gallery_store.sources import SourceError, read_source
+from gallery_store.sources import read_source
 from gallery_store.store import GalleryStore
 from tests.clip_folder import make_clip_folder
 from tests.gallery_tools import PixelEncoder, all_crops, picture, write_manifest, write_pictures
