@@ -50,7 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     command = commands.add_parser("import", parents=[common, clip], help="add pictures to a gallery")
-    command.add_argument("path", metavar="PATH", help="a folder, a zip, a CSV manifest or a picture")
+    command.add_argument(
+        "path",
+        metavar="PATH",
+        help="a folder, a zip, a CSV manifest, a COCO or FiftyOne file of boxes, or a picture",
+    )
     command.add_argument("--camera", metavar="ID", help="camera of pictures whose manifest names none")
     command.add_argument("--link", action="store_true", help="refer to the pictures where they are")
     command.add_argument("--zone", metavar="NAME", help="time zone of a new gallery, such as Europe/Paris")

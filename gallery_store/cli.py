@@ -24,10 +24,11 @@ from gallery_store.encoder import ClipEncoder, EncoderError
 from gallery_store.errors import GalleryError
 from gallery_store.export import export_pictures, export_vectors
 from gallery_store.importer import import_crops
+from gallery_store.items import IN_ZIP, ImportItem, SourceError
 from gallery_store.reid_encoder import ReidEncoder
 from gallery_store.reindex import Reindexed, drop_reid, reindex
 from gallery_store.schema import crops, searches, tags
-from gallery_store.sources import IN_ZIP, ImportItem, SourceError, read_source
+from gallery_store.sources import read_source
 from gallery_store.store import GalleryStore
 from gallery_store.verify import verify
 

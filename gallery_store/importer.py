@@ -27,6 +27,7 @@ from gallery_store.database import now_text, time_text
 from gallery_store.decoding import PictureError, decode
 from gallery_store.encoder import ImageEncoder, fitted
 from gallery_store.index import are_whole, pack
+from gallery_store.items import ImportItem, ImportSource, ReadingStopped, Rejected, SourceError, Stop
 from gallery_store.media import MediaWriter, media_name
 from gallery_store.pace import Pace
 from gallery_store.photographs import PROOF, looks_photographic
@@ -38,16 +39,7 @@ from gallery_store.reimport import (
     rows_of_picture,
     write_changes,
 )
-from gallery_store.sources import (
-    ImportItem,
-    ImportSource,
-    ReadingStopped,
-    Rejected,
-    SourceError,
-    Stop,
-    Times,
-    read_source,
-)
+from gallery_store.sources import Times, read_source
 from gallery_store.store import GalleryStore
 
 BATCH = 64
@@ -115,8 +107,8 @@ def import_crops(
     user: str = "",
     case: str | None = None,
 ) -> ImportReport:
-    """Import a folder, zip, CSV manifest or picture. Of what is there already, lost pictures are written again, and
-    what is told now is completed or corrected (see reimport).
+    """Import a folder, zip, CSV manifest, file of boxes or picture. Of what is there already, lost pictures are
+    written again, and what is told now is completed or corrected (see reimport).
 
     reid: a second encoder, for queries by picture; the gallery's own, or any for a gallery without crops.
     camera: for pictures whose manifest names none; it goes before what a file's name tells. link: refer to
@@ -154,6 +146,10 @@ def _check_encoders(
 
 
 def _completed(contents: ImportSource, camera: str | None, link: bool, source: Path) -> ImportSource:
+    if link and any(item.whole is not None for item in contents.items):
+        raise SourceError(
+            f"people cut out of the pictures of {source} have no files to link: leave --link out"
+        )
     if link and any(item.origin is None for item in contents.items):
         raise SourceError(
             f"pictures inside the zip {source} cannot be linked: leave --link out, or unpack it"

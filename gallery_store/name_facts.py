@@ -30,6 +30,10 @@ _DATASETS = [
         # Market-1501: 0002_c1s1_000451_03.jpg, with junk (-1) and distractors (0000)
         r"(?P<special>0000)_c(?P<camera>\d{1,4})s\d+_(?P<frame>\d{1,12})(?:_\d+)?(?:\.\w+)*",
         r"(?:(?P<special>-1)|(?P<person>\d{1,9}))_c(?P<camera>\d{1,4})(?:s\d+)?_f?(?P<frame>\d{1,12})(?:_\d+)?(?:\.\w+)*",
+        # Market-1501 and DukeMTMC-reID with other marks: 0002-c1s1-000451-03.jpg, 0002 c1 000451.jpg; a longer number
+        # than theirs may be a date, and no person
+        r"(?:(?P<special>-1|0000(?=[- .]c\d{1,4}s))|(?P<person>\d{4,5}))(?P<mark>[- .])c(?P<camera>\d{1,4})(?:s\d+)?"
+        r"(?P=mark)f?(?P<frame>\d{1,12})(?:(?P=mark)\d+)?(?:\.\w+)*",
         # MARS: 0001C1T0001F001.jpg; 00-1 is junk, 0000 a distractor
         r"(?:(?P<special>00-1|0000)|(?P<person>\d{4}))C(?P<camera>\d)T\d{4}F(?P<frame>\d{3})\.\w+",
         # MSMT17 and ICFG-PEDES: 0000_000_01_0303morning_0015_0_ex.jpg

@@ -18,8 +18,8 @@ from sqlalchemy import Connection, Row
 
 from gallery_store.crops import camera_key
 from gallery_store.database import time_text
+from gallery_store.items import IN_ZIP, ImportItem
 from gallery_store.schema import crops, tags
-from gallery_store.sources import IN_ZIP, ImportItem
 
 INDEXED = frozenset({"camera", "time", "tags"})  # what other processes have in memory
 

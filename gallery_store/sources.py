@@ -1,4 +1,4 @@
-"""What can be imported, as a list of pictures to read: a folder, a zip, a CSV manifest, or one picture.
+"""What can be imported, as a list of pictures to read: a folder, a zip, a CSV manifest, a file of boxes, or a picture.
 
 A manifest has a line of column names, of which only `path` is required: path,camera,time,person,clothes,tags.
 Times are ISO 8601 or as spreadsheets and cameras write them (written_times), tags are set apart by ";" or "|"; other
@@ -19,79 +19,34 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from gallery_store.archives import is_picture_name, members_of, plain_name, read_member, zip_problem
-from gallery_store.decoding import PICTURE_SUFFIXES, PictureError, read_bounded, taken_at
+from gallery_store import cuts
+from gallery_store.archives import is_picture_name, members_of, plain_name, zip_problem
+from gallery_store.decoding import PICTURE_SUFFIXES, PictureError, taken_at
 from gallery_store.folders import Spellings, files_below
+from gallery_store.items import (
+    MOST_INFLATION,
+    MOST_REFUSED_ROWS,
+    ImportItem,
+    ImportSource,
+    Rejected,
+    SourceError,
+    Stop,
+    hear,
+    in_zip,
+    on_disk,
+    text_of,
+    unpacked,
+)
 from gallery_store.manifests import MANIFEST, column_days_first, manifest_among, rows_of, unlisted_note
 from gallery_store.name_facts import NameFacts, NamePattern, facts_of
 from gallery_store.written_times import read_time
 
 MOST_ROWS = 2_000_000  # of a manifest
-MOST_REFUSED_ROWS = 100_000
-MOST_INFLATION = 100  # times its own size that a zip, or the manifest in it, may unpack to
 _FREE_INFLATION = 1 << 30  # bytes that any zip may unpack to
 _MAX_MANIFEST_BYTES = 256 << 20
-_FREE_MANIFEST_BYTES = 4 << 20  # that the manifest in any zip may have
-IN_ZIP = "!/"  # in a source, between a zip and the name of a member
 _SAID = ("camera", "time", "person", "clothes", "tags")  # columns of a manifest beside the path
 
-Stop = Callable[[], bool]
 Times = Literal["name", "exif", "none"]
-
-
-class ReadingStopped(Exception):
-    """`stop` said so while a source was read."""
-
-
-class SourceError(ValueError):
-    """Nothing can be imported from here; the message names it and says why."""
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A picture, or a row of a manifest, that was left out, and why."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class ImportItem:
-    """One picture to import, not yet read.
-
-    path: as it will be kept. read: its bytes, at most decoding.MAX_BYTES; raises PictureError. origin: its file,
-    absolute; None in a zip. source: what stands for it, see m0003_sources. time: UTC, aware. frame: number of the video
-    frame. given: names of what a manifest said, and not only the file's name. by_caller: whether the camera is what the
-    caller said of the whole import.
-    """
-
-    path: str
-    read: Callable[[], bytes]
-    origin: Path | None = None
-    camera: str | None = None
-    time: datetime | None = None
-    person: str | None = None
-    clothes: str | None = None
-    tags: tuple[str, ...] = ()
-    frame: int | None = None
-    source: str = ""
-    given: frozenset[str] = frozenset()
-    by_caller: bool = False
-
-
-@dataclass(frozen=True)
-class ImportSource:
-    """items: in a stable order. ignored: how many other files. rejected: what was refused unread. notes: sentences on
-    what was read in an unexpected way, or left out.
-
-    close: lets go of an open zip; the items cannot be read afterwards.
-    """
-
-    items: tuple[ImportItem, ...]
-    ignored: int = 0
-    rejected: tuple[Rejected, ...] = ()
-    notes: tuple[str, ...] = ()
-    close: Callable[[], None] = lambda: None
 
 
 def read_source(
@@ -109,7 +64,8 @@ def read_source(
     SourceError; ReadingStopped.
 
     A folder or zip with a manifest.csv at its top, or in the one folder that holds all its pictures, is read by that
-    manifest. On disk a manifest may name pictures anywhere, so it must come from somebody who may read them.
+    manifest; one without, and with a file of boxes, is read by that. On disk both may name pictures anywhere, so they
+    must come from somebody who may read them.
     """
     path = Path(source)
     try:
@@ -122,7 +78,7 @@ def read_source(
     items = []
     try:
         for item in contents.items:
-            _hear(stop)
+            hear(stop)
             items.append(naming.complete(item))
         if own is not None and items and not any(own.facts_of(plain_name(item.path), zone) for item in items):
             timed = ", or what it takes for the time is no time" if "(?P<time>" in str(pattern) else ""
@@ -144,15 +100,21 @@ def _listed(path: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
     if stat.S_ISDIR(kind):
         return _read_folder(path, zone, stop)
     if not stat.S_ISREG(kind):
-        raise SourceError(f"{path} is neither a folder, a zip, a CSV manifest nor a picture")
+        raise SourceError(
+            f"{path} is neither a folder, a zip, a CSV manifest, a JSON file of boxes nor a picture"
+        )
     if path.suffix.lower() == ".csv":
         source = _read_manifest(path, zone, stop)
         return replace(source, notes=unlisted_note(_beside(source.items), path.name))
+    if path.suffix.lower() == ".json":
+        return cuts.of_file(path, stop)
     if path.suffix.lower() in PICTURE_SUFFIXES:
-        return ImportSource((_on_disk(path, path.name),))
+        return ImportSource((on_disk(path, path.name),))
     if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
         return _read_zip(path, zone, stop)
-    raise SourceError(f"{path} is neither a folder, a zip, a CSV manifest nor a picture")
+    raise SourceError(
+        f"{path} is neither a folder, a zip, a CSV manifest, a JSON file of boxes nor a picture"
+    )
 
 
 def _beside(items: Iterable[ImportItem]) -> int:
@@ -168,14 +130,8 @@ def _beside(items: Iterable[ImportItem]) -> int:
     return count
 
 
-def _on_disk(file: Path, path: str) -> ImportItem:
-    origin = file.absolute()
-    source = os.path.normpath(origin)
-    return ImportItem(path=path, read=lambda: read_bounded(origin), origin=origin, source=source)
-
-
 def _read_folder(folder: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
-    found = files_below(folder, lambda: _hear(stop))
+    found = files_below(folder, lambda: hear(stop))
     named: dict[str, Path] = {}
     for file in found.files:
         path = file.relative_to(folder).as_posix()
@@ -193,7 +149,9 @@ def _read_folder(folder: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
         unlisted = sum(os.path.normpath(file.absolute()) not in listed for file in pictures)
         notes += unlisted_note(unlisted, manifest)
         return replace(source, rejected=source.rejected + rejected, notes=source.notes + notes)
-    items = [_on_disk(file, path) for path, file in named.items() if is_picture_name(path)]
+    if (people := cuts.of_folder(folder, named, stop)) is not None:
+        return replace(people, rejected=people.rejected + rejected, notes=people.notes + notes)
+    items = [on_disk(file, path) for path, file in named.items() if is_picture_name(path)]
     items.sort(key=lambda item: item.path)
     return ImportSource(tuple(items), len(named) - len(items), rejected, notes)
 
@@ -212,7 +170,7 @@ def _read_zip(path: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
         if manifest is not None:
             source = _read_zip_manifest(archive, members, manifest, path, zone, stop)
         else:
-            source = _zip_items(archive, members, stop)
+            source = cuts.of_zip(archive, members, path, stop) or _zip_items(archive, members, stop)
         double = tuple(
             Rejected(name, "the archive has several files of this name; the last one was taken")
             for name in twice
@@ -233,41 +191,27 @@ def _refuse_inflation(archive: zipfile.ZipFile, path: Path) -> None:
         )
 
 
-def _hear(stop: Stop) -> None:
-    if stop():
-        raise ReadingStopped
-
-
 def _zip_items(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], stop: Stop) -> ImportSource:
     items, rejected, ignored = [], [], 0
     for name, info in sorted(members.items()):
-        _hear(stop)
+        hear(stop)
         if not is_picture_name(name):
             ignored += 1
         elif problem := zip_problem(info):
             rejected.append(Rejected(name, problem))
         else:
-            items.append(_in_zip(archive, info, name))
+            items.append(in_zip(archive, info, name))
     return ImportSource(tuple(items), ignored, tuple(rejected))
-
-
-def _in_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> ImportItem:
-    source = f"{os.path.abspath(archive.filename or '')}{IN_ZIP}{info.filename}"
-    return ImportItem(path=path, read=lambda: read_member(archive, info), source=source)
 
 
 def _read_manifest(file: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
     """Pictures are looked for relative to the manifest's folder."""
-    try:
-        data = read_bounded(file, max_bytes=_MAX_MANIFEST_BYTES)
-    except PictureError as problem:
-        raise SourceError(f"the manifest {file}: {problem.reason}") from None
-
+    data = text_of(file, "manifest", _MAX_MANIFEST_BYTES)
     spellings = Spellings()
 
     def locate(path: str) -> ImportItem:
         found = spellings.find(file.parent, path)
-        return _on_disk(found, path.replace("\\", "/") if found != file.parent / path else path)
+        return on_disk(found, path.replace("\\", "/") if found != file.parent / path else path)
 
     return _read_rows(data, str(file), zone, locate, stop)
 
@@ -282,12 +226,8 @@ def _read_zip_manifest(
 ) -> ImportSource:
     """By the manifest of that name; it can name members only, those below its folder as seen from there."""
     where, info = f"{path}/{manifest}", members[manifest]
-    if info.file_size > max(_FREE_MANIFEST_BYTES, MOST_INFLATION * info.compress_size):
-        raise SourceError(
-            f"the manifest {where} would unpack to {info.file_size >> 20} MB, more than {MOST_INFLATION} times its size"
-        )
     try:
-        data = read_member(archive, info, _MAX_MANIFEST_BYTES)
+        data = unpacked(archive, info, _MAX_MANIFEST_BYTES)
     except PictureError as problem:
         raise SourceError(f"the manifest {where}: {problem.reason}") from None
 
@@ -306,7 +246,7 @@ def _read_zip_manifest(
         if problem := zip_problem(info):
             raise PictureError(problem)
         listed.add(member)
-        return _in_zip(archive, info, plain)
+        return in_zip(archive, info, plain)
 
     source = _read_rows(data, where, zone, locate, stop)
     unlisted = sum(name not in listed for name in members if is_picture_name(name))
@@ -325,9 +265,9 @@ def _read_rows(
         if "path" not in header:
             named = ", ".join(name for name in header if name)[:200] or "none"
             raise SourceError(f"the manifest {where} has no column `path` (its columns: {named})")
-        days_first = column_days_first(data, header, lambda: _hear(stop))
+        days_first = column_days_first(data, header, lambda: hear(stop))
         for line, cells in rows:
-            _hear(stop)
+            hear(stop)
             if len(items) + len(rejected) >= MOST_ROWS:
                 raise SourceError(
                     f"the manifest {where} has more than {MOST_ROWS:,} rows: cut it into several"
@@ -411,7 +351,7 @@ class _Naming:
 
 def _exif_time(item: ImportItem, zone: ZoneInfo) -> datetime | None:
     try:
-        return read_time(taken_at(item.read()), zone)
+        return read_time(taken_at((item.whole or item.read)()), zone)
     except (
         ValueError
     ):  # unreadable pictures, which are refused when their turn comes, and times that are none

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from gallery_store import importer, sources
 from gallery_store.importer import import_crops
+from gallery_store.items import SourceError
 from gallery_store.pace import Pace
-from gallery_store.sources import SourceError
 from gallery_store.store import GalleryStore
 from tests.gallery_tools import PixelEncoder, write_manifest, write_pictures
 

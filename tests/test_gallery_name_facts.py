@@ -13,8 +13,9 @@ from PIL import Image
 from gallery_store import cli
 from gallery_store.__main__ import main
 from gallery_store.importer import import_crops, is_full_frame
+from gallery_store.items import SourceError
 from gallery_store.name_facts import NameFacts, NamePattern, facts_of
-from gallery_store.sources import SourceError, read_source
+from gallery_store.sources import read_source
 from gallery_store.store import GalleryStore
 from tests.clip_folder import make_clip_folder
 from tests.gallery_tools import PixelEncoder, all_crops, picture, write_manifest, write_pictures
@@ -30,6 +31,14 @@ SEEN = datetime(2026, 5, 12, 12, 3, 22, tzinfo=UTC)  # 14:03:22 in Paris
         ("Market/-1_c3s2_000010_00.jpg", None, "3", 10, "junk"),
         ("Market/0000_c6s1_000002_01.jpg", None, "6", 2, "distractor"),
         ("Duke/0010_c02_f0046182.jpg", "0010", "2", 46182, None),
+        ("Market/0002-c1s1-000451-03.jpg", "0002", "1", 451, None),
+        ("Market/0002 c1s1 000451 03.jpg", "0002", "1", 451, None),
+        ("Market/0002.c1s1.000451.03.jpg", "0002", "1", 451, None),
+        ("Market/0002-C1S1-000451-03.jpg.jpg", "0002", "1", 451, None),
+        ("Market/-1-c3s2-000010-00.jpg", None, "3", 10, "junk"),
+        ("Market/0000-c6s1-000002-01.jpg", None, "6", 2, "distractor"),
+        ("Duke/0000-c06-f000002.jpg", "0000", "6", 2, None),
+        ("site/0002 c1 000451.jpg", "0002", "1", 451, None),
         ("RSTPReid/imgs/0000_c14_0022.jpg", "0000", "14", 22, None),
         ("MSMT17/train/0000/0000_000_01_0303morning_0015_0.jpg", "0000", "1", 15, None),
         ("MSMT17/test/0003_021_14_0302afternoon_1000_1_ex.jpg", "0003", "14", 1000, None),
@@ -67,6 +76,8 @@ def test_names_of_rap_tell_camera_frame_and_when_the_recording_began():
         ("person17_cam2_20260512140322.png", "17", "2", SEEN),
         ("c4/7.jpg", None, "4", None),
         ("20260512_140322_c5.jpg", None, "5", SEEN),
+        ("20260512-c5-000451.jpg", None, "5", None),  # a date, and no person
+        ("0002-c1_000451.jpg", None, "1", None),  # of two kinds of marks
         ("cam1_2026-13-12_14-03-22.jpg", None, "1", None),
         ("campaign2.jpg", None, None, None),
         ("campus2/IMG_0002.jpg", None, None, None),

@@ -14,7 +14,7 @@ from gallery_store.archives import read_member, zip_problem
 from gallery_store.crops import Filters
 from gallery_store.decoding import PictureError
 from gallery_store.importer import ImportReport, import_crops
-from gallery_store.sources import SourceError
+from gallery_store.items import SourceError
 from gallery_store.store import GalleryStore
 from tests.gallery_tools import PixelEncoder, all_crops, write_manifest, write_pictures
 

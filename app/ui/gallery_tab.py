@@ -46,7 +46,7 @@ def build(service: ChatService, uploads: Uploads, owner: Owner) -> tuple[list[An
         stats = gr.HTML("", elem_id="gallery-stats")
         with gr.Row(elem_classes="cr-row cr-import"):
             path = gr.Textbox(
-                label="Add crops from a folder, a zip or a CSV manifest on this machine",
+                label="Add crops from a folder, a zip, a CSV manifest or a COCO file on this machine",
                 placeholder="/path/to/crops", max_lines=1, elem_id="import-path", visible=False,
             )  # fmt: skip
             camera = gr.Textbox(
@@ -65,7 +65,7 @@ def build(service: ChatService, uploads: Uploads, owner: Owner) -> tuple[list[An
         if not owner.sent(request):
             raise gr.Error(NOT_THE_OWNER)
         if not text.strip():
-            yield {report: report_html("Name a folder, a zip or a CSV manifest first.")}
+            yield {report: report_html("Name a folder, a zip, a CSV manifest or a COCO file first.")}
             return
         yield from run(Path(text.strip()).expanduser(), camera, request)
 
