@@ -281,3 +281,11 @@ def test_a_language_that_is_not_read_is_named(text, named):
 )
 def test_english_with_a_foreign_word_is_english(text):
     assert "English alone" not in (direct_answer(say(Conversation(), text, GALLERY)) or "")
+
+
+def test_women_are_not_asked_for_their_beards():
+    top = [shown(n, 0.9, gender="woman", beard="beard" if n % 2 else "none") for n in range(6)]
+    assert next_question(SearchState(), top) is None
+    men = [shown(n, 0.9, gender="man", beard="beard" if n % 2 else "none") for n in range(6)]
+    assert next_question(SearchState(), men).kind == "beard"
+    assert next_question(SearchState(wanted=(Attribute("gender", "woman"),)), men) is None

@@ -67,6 +67,8 @@ def next_question(
     for kind, sentence in SENTENCES.items():
         if kind in already or not _open(kind, state):
             continue
+        if kind == "beard" and _are_women(state, contenders):
+            continue
         values = Counter(read.value for read in (one.read(kind) for one in contenders) if read is not None)
         entropy = _entropy(values, len(contenders))
         if entropy > (chosen[0] if chosen else 0.0) + 1e-9:
@@ -89,6 +91,13 @@ def _open(kind: str, state: SearchState) -> bool:
     if kind in ("hat_colour", "bag_colour"):  # only once the thing is known to be there
         return state.value(thing_of(kind)) is not None
     return True
+
+
+def _are_women(state: SearchState, contenders: Sequence[ShownCandidate]) -> bool:
+    """Whether it is said, or read in most of them: a beard that is read all the same is a mistake."""
+    read = [one.read("gender") for one in contenders]
+    women = sum(gender is not None and gender.value == "woman" for gender in read)
+    return state.value("gender") == "woman" or 2 * women > len(contenders)
 
 
 def _entropy(values: Counter[str], of: int) -> float:
