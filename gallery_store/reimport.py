@@ -96,6 +96,11 @@ def _may_be(row: Row, item: ImportItem) -> bool:
     return not row.source or not Path(row.source).exists()
 
 
+def _is_gone(source: str) -> bool:
+    """Whether nothing lies where a crop came from: another copy of a picture that is there does not take its place."""
+    return not source or not Path(source.partition(IN_ZIP)[0]).exists()
+
+
 def _zip_name(source: str) -> str:
     archive, _, member = source.partition(IN_ZIP)
     return f"{Path(archive).name}{IN_ZIP}{member}" if member else ""
@@ -123,7 +128,7 @@ def changes_of(connection: Connection, row: Row, item: ImportItem, surely: bool)
         said = tuple(dict.fromkeys(item.tags))
         if said != had and changes.note("tags", had, surely and "tags" in item.given):
             changes.tags = said
-    if surely and item.source and item.source != row.source:
+    if surely and item.source and item.source != row.source and _is_gone(row.source):
         changes.values["source"] = item.source  # moved, or not kept before: nothing to tell of
     return changes
 

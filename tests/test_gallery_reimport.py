@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gallery_store.crops import Filters
 from gallery_store.importer import ImportReport, import_crops
+from gallery_store.schema import crops
 from gallery_store.store import GalleryStore
 from gallery_store.verify import verify
 from tests.gallery_tools import PixelEncoder, all_crops, picture, write_manifest, write_pictures
@@ -211,6 +213,23 @@ def test_links_to_pictures_that_are_there_are_left_alone(store, source, tmp_path
         assert counts(bring(store, tmp_path / "copy", link=link)) == (0, 0, 0, 0, 3)
     assert all(crop.file.is_relative_to(source) for crop in all_crops(store))
     assert not list(store.pictures.names())
+
+
+def test_another_copy_of_pictures_that_are_there_does_not_take_their_place(store, source, tmp_path):
+    bring(store, source)
+    with zipfile.ZipFile(tmp_path / "copy.zip", "w") as archive:
+        for file in sorted(source.iterdir()):
+            archive.write(file, file.name)
+    assert counts(bring(store, tmp_path / "copy.zip")) == (0, 0, 0, 0, 3)
+    assert sources(store) == {str(file) for file in source.iterdir()}
+    shutil.rmtree(source)
+    assert counts(bring(store, tmp_path / "copy.zip")) == (0, 0, 0, 0, 3)
+    assert all(one.startswith(str(tmp_path / "copy.zip")) for one in sources(store))
+
+
+def sources(store: GalleryStore) -> set[str]:
+    with store.database.reading() as connection:
+        return set(connection.execute(sa.select(crops.c.source)).scalars())
 
 
 def test_a_zip_that_is_uploaded_again_with_its_manifest(store, source, tmp_path):
