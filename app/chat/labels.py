@@ -44,6 +44,12 @@ def thing_label(thing: str, attributes: Sequence[Attribute]) -> str:
     return " ".join([*(a.value for a in (colour, pattern) if a is not None), noun])
 
 
+def read_label(thing: str, attributes: Sequence[Attribute]) -> str:
+    """What is read of a thing: as thing_label, or "no hat" where it is absent."""
+    absent = any(attribute.value == "none" for attribute in attributes)
+    return f"no {thing}" if absent else thing_label(thing, attributes)
+
+
 def with_article(label: str) -> str:
     """ "red jacket" -> "a red jacket"; "jeans", "long hair", "no hat" and "young" stand as they are."""
     last = label.split()[-1]

@@ -14,6 +14,7 @@ from app.chat.labels import (
     excluded_label,
     filters_in_words,
     kind_label,
+    read_label,
     thing_label,
     things_in,
     with_article,
@@ -127,11 +128,7 @@ def compare_text(comparison: ComparedPictures, first_name: str, second_name: str
 
 def labels_of(attributes: Sequence[Attribute]) -> list[str]:
     """Attributes in words, things joined with their colours: "woman", "red jacket", "no hat"."""
-    labels = []
-    for thing, parts in things_in(attributes):
-        absent = any(attribute.value == "none" for attribute in parts)
-        labels.append(f"no {thing}" if absent else thing_label(thing, parts))
-    return labels
+    return [read_label(thing, parts) for thing, parts in things_in(attributes)]
 
 
 def fit_of(state: SearchState, shown: ShownCandidate) -> Fit:
@@ -178,10 +175,7 @@ def _read_things(shown: ShownCandidate) -> list[tuple[str, list[Attribute]]]:
 def _seen(thing: str, wanted: Sequence[Attribute], shown: ShownCandidate) -> str:
     """What is read of a thing, in as much detail as was wanted."""
     kinds = {thing, *(attribute.kind for attribute in wanted)}
-    read = [attribute for attribute in shown.sure if attribute.kind in kinds]
-    if any(attribute.value == "none" for attribute in read):
-        return f"no {thing}"
-    return thing_label(thing, read)
+    return read_label(thing, [attribute for attribute in shown.sure if attribute.kind in kinds])
 
 
 def sought(state: SearchState) -> str:

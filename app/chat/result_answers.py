@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from app.chat.labels import camera_label, thing_label, things_in, with_article
+from app.chat.labels import camera_label, read_label, things_in, with_article
 from app.chat.lexicon import spans_of
 from app.chat.message_tokens import tokenise
 from app.chat.reply import fit_of
@@ -67,7 +67,7 @@ def differences(places: tuple[int, int], shown: tuple[ShownCandidate, ShownCandi
     shared, apart = [], []
     for thing, attributes in things_in(list(dict.fromkeys([*one.sure, *other.sure]))):
         of_each = [[a for a in each.sure if a.kind in {x.kind for x in attributes}] for each in (one, other)]
-        labels = [_label(thing, found) for found in of_each]
+        labels = [read_label(thing, found) if found else "" for found in of_each]
         if labels[0] == labels[1]:
             shared.append(labels[0])
         elif all(labels):
@@ -129,7 +129,7 @@ def _whether(who: str, wanted: Sequence[Attribute], shown: ShownCandidate) -> st
         return f"The model does not make that out in {name}."
     seen = [found for _, found in read if found is not None]
     answer = "yes" if all(found == attribute for attribute, found in read) else "no"
-    shows = f"{_with_article(_label(thing, seen))}{_percent(shown, seen)}"
+    shows = f"{with_article(read_label(thing, seen))}{_percent(shown, seen)}"
     return f"As the model reads it, {answer}: {name} shows {shows}."
 
 
@@ -141,20 +141,8 @@ def _read(who: str, shown: ShownCandidate, kinds: Sequence[str] | None) -> str:
     things = things_in(read)
     if not things:
         return ""
-    named = [f"{_label(thing, found)}{_percent(shown, found)}" for thing, found in things]
+    named = [f"{read_label(thing, found)}{_percent(shown, found)}" for thing, found in things]
     return f"{who}, as the model reads it: {', '.join(named)}."
-
-
-def _label(thing: str, attributes: Sequence[Attribute]) -> str:
-    if not attributes:
-        return ""
-    if any(attribute.value == "none" for attribute in attributes):
-        return f"no {thing}"
-    return thing_label(thing, attributes)
-
-
-def _with_article(label: str) -> str:
-    return label if label.startswith("no ") else with_article(label)
 
 
 def _percent(shown: ShownCandidate, attributes: Sequence[Attribute]) -> str:
