@@ -17,8 +17,10 @@ $(STAMP): requirements.txt
 run: setup
 	$(BIN)/python app.py $(ARGS)
 
+# A process for each core, four at most: every one keeps an app and models of its own in memory. A file stays in one
+# process, so that what its tests share is made once.
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .

@@ -7,7 +7,6 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from gallery_store.errors import GalleryError, GalleryLocked, GalleryReadOnly, GalleryTooNew
+from gallery_store.held_files import HeldFile
 from gallery_store.migrations import LATEST, MIGRATIONS, READABLE
 
 _schema = sa.Table(
@@ -71,12 +71,18 @@ class Database:
         self.read_only = file.exists() and not all(
             os.access(p, os.W_OK) for p in (file, file.resolve().parent)
         )
-        self._identity: _Identity | None = None
+        self._held: HeldFile | None = None
+        self._gallery = (
+            0  # the application id, which each gallery has of its own; 0 while it is in the log alone
+        )
         self._reader = _make_engine(file, busy_seconds, self.read_only)
         self._writer = self._reader.execution_options(chatreid_write=True)
         try:
             self._migrate()
-            self._identity = _identity_of(file)
+            self._held = HeldFile(file)
+        except OSError as problem:
+            self.close()
+            raise GalleryError(f"{file} cannot be read: {problem.strerror}") from None
         except BaseException:
             self.close()
             raise
@@ -123,17 +129,31 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._reader.dispose()
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
     def _check_identity(self) -> None:
         """SQLite goes on in a file that was removed or replaced, and finds no tables in one that was emptied."""
-        now = _identity_of(self.file)
-        if self._identity is None or (now is not None and now.is_same(self._identity)):
-            self._identity = self._identity and now
+        if self._held is None or self._is_same(self._held):
             return
         raise GalleryError(
             f"the gallery {self.file} was {self._what_happened()} while it was open: bring the file back, and start "
             "again"
         )
+
+    def _is_same(self, held: HeldFile) -> bool:
+        try:
+            status = self.file.stat()
+        except OSError:
+            return False
+        if (status.st_dev, status.st_ino) != held.key or not status.st_size:
+            return False
+        gallery = int.from_bytes(held.header()[68:72], "big")
+        if self._gallery and gallery and gallery != self._gallery:
+            return False
+        self._gallery = gallery or self._gallery
+        return True
 
     def _what_happened(self) -> str:
         if not self.file.exists():
@@ -200,36 +220,6 @@ def read_only_uri(file: Path) -> str:
     wal = file.with_name(f"{file.name}-wal")
     mode = "mode=ro" if wal.is_file() and wal.stat().st_size else "mode=ro&immutable=1"
     return f"file:{quote(str(file))}?{mode}"
-
-
-@dataclass(frozen=True)
-class _Identity:
-    """What tells a file from another of its name. gallery: SQLite's application id, of each gallery its own; 0 where
-    that is still in the log alone.
-    """
-
-    device: int
-    inode: int
-    gallery: int
-
-    def is_same(self, other: _Identity) -> bool:
-        known = self.gallery and other.gallery
-        return (self.device, self.inode, known and self.gallery) == (
-            other.device,
-            other.inode,
-            known and other.gallery,
-        )
-
-
-def _identity_of(file: Path) -> _Identity | None:
-    """None for a file that is gone or empty."""
-    try:
-        with file.open("rb") as stream:
-            status = os.fstat(stream.fileno())
-            header = stream.read(100)
-    except OSError:
-        return None
-    return _Identity(status.st_dev, status.st_ino, int.from_bytes(header[68:72], "big")) if header else None
 
 
 def _make_engine(file: Path, busy_seconds: float, read_only: bool) -> Engine:

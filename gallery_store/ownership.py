@@ -27,6 +27,7 @@ from gallery_store.console import Progress, progress_bar, remark
 from gallery_store.database import Database, read_only_uri
 from gallery_store.errors import GalleryError
 from gallery_store.files import flush_names, write_file
+from gallery_store.held_files import DATABASE_PARTS
 from gallery_store.media import MediaFolder, media_name
 from gallery_store.schema import crops
 
@@ -34,7 +35,6 @@ MARK = "gallery.json"  # in the folder: {"file": name, "inode": number} of the g
 _SETTING = "media"  # JSON list of folder names: the gallery's own, then those that pictures may still lie in
 _PAGE = 500
 _LONG = 2000  # pictures whose move is shown
-_SQLITE = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True)
@@ -296,13 +296,12 @@ def names_needed_elsewhere(file: Path, folder: Path) -> set[str] | None:
     needed: set[str] = set()
     for other in sorted(folder.parent.iterdir()):
         try:
-            if not other.is_file() or other.samefile(file):
+            if not other.is_file() or other.samefile(file) or other.name.endswith(DATABASE_PARTS):
                 continue
-            with other.open("rb") as stream:
-                if stream.read(len(_SQLITE)) != _SQLITE:
-                    continue
             needed |= _names_in(other, folder)
         except (OSError, sqlite3.Error, ValueError) as problem:
+            if getattr(problem, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+                continue
             remark(
                 f"No picture of {folder} is removed: {other} cannot be read ({problem}) and may need them."
             )

@@ -23,6 +23,7 @@ from gallery_store import cuts
 from gallery_store.archives import is_picture_name, members_of, plain_name, zip_problem
 from gallery_store.decoding import PICTURE_SUFFIXES, PictureError, taken_at
 from gallery_store.folders import Spellings, files_below
+from gallery_store.held_files import is_held
 from gallery_store.items import (
     MOST_INFLATION,
     MOST_REFUSED_ROWS,
@@ -110,7 +111,7 @@ def _listed(path: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
         return cuts.of_file(path, stop)
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return ImportSource((on_disk(path, path.name),))
-    if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
+    if path.suffix.lower() == ".zip" or (not is_held(path) and zipfile.is_zipfile(path)):
         return _read_zip(path, zone, stop)
     raise SourceError(
         f"{path} is neither a folder, a zip, a CSV manifest, a JSON file of boxes nor a picture"
