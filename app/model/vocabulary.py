@@ -49,44 +49,24 @@ _KINDS_1: Kinds = {
     "umbrella": ("none", "umbrella"),
 }
 
-_KINDS_2: Kinds = {
-    "gender": ("woman", "man"),
-    "age": ("child", "young", "middle-aged", "elderly"),
-    "build": ("slim", "average", "heavy"),
-    "hair": ("short", "long", "ponytail", "bun", "curly", "bald"),
-    "hair_colour": ("black", "brown", "blond", "red", "grey"),
-    "beard": ("none", "beard"),
-    "upper": (
-        "t-shirt",
-        "shirt",
-        "sweater",
-        "hoodie",
-        "jacket",
-        "coat",
-        "dress",
-        "suit",
-        "vest",
-        "high-vis",  # a vest or jacket with bands that reflect
-    ),
-    "upper_colour": COLOURS,
+# What version 2 adds: values of the kinds above, and kinds.
+_NEW_VALUES_2: Kinds = {
+    "age": ("child",),
+    "upper": ("suit", "vest", "high-vis"),  # high-vis: a vest or jacket with bands that reflect
+    "upper_pattern": ("floral", "camouflage"),
+    "shoes": ("sandals", "heels"),
+    "shoe_colour": tuple(colour for colour in COLOURS if colour not in _KINDS_1["shoe_colour"]),
+    "hat": ("helmet", "headscarf", "hood"),
+    "bag": ("shopping bag",),
+}
+_NEW_KINDS_2: Kinds = {
+    "sleeves": ("short", "long", "sleeveless"),
     "upper_shade": ("dark", "medium", "light"),
+    "lower_shade": ("dark", "medium", "light"),
     "upper_second_colour": ("none", *COLOURS),  # of a top in two colours
-    "upper_pattern": ("plain", "striped", "checked", "dotted", "floral", "camouflage"),
     "upper_print": ("none", "logo", "writing"),
     "upper_length": ("short", "long"),  # of coats and dresses
-    "sleeves": ("short", "long", "sleeveless"),
-    "lower": ("trousers", "jeans", "shorts", "skirt"),
-    "lower_colour": COLOURS,
-    "lower_shade": ("dark", "medium", "light"),
     "lower_length": ("short", "knee-length", "long"),  # of skirts, shorts and trousers
-    "shoes": ("sneakers", "boots", "shoes", "sandals", "heels"),
-    "shoe_colour": COLOURS,
-    "hat": ("none", "cap", "beanie", "hat", "helmet", "headscarf", "hood"),
-    "hat_colour": COLOURS,
-    "bag": ("none", "backpack", "handbag", "shoulder bag", "suitcase", "shopping bag"),
-    "bag_colour": COLOURS,
-    "glasses": ("none", "glasses", "sunglasses"),
-    "umbrella": ("none", "umbrella"),
     "scarf": ("none", "scarf"),
     "tie": ("none", "tie"),
     "mask": ("none", "face mask"),
@@ -94,8 +74,12 @@ _KINDS_2: Kinds = {
     "pushing": ("none", "stroller", "trolley"),
 }
 
-# Each kind holds one value per person. "none" is a value of things that can be absent.
-KINDS_OF_VERSION: Mapping[int, Kinds] = {1: _KINDS_1, 2: _KINDS_2}
+# Each kind holds one value per person. "none" is a value of things that can be absent. A version keeps the kinds and
+# values of the one before it in their places, and adds its own behind them: an index means the same in both.
+KINDS_OF_VERSION: Mapping[int, Kinds] = {
+    1: _KINDS_1,
+    2: {kind: (*values, *_NEW_VALUES_2.get(kind, ())) for kind, values in _KINDS_1.items()} | _NEW_KINDS_2,
+}
 VOCABULARY_VERSION = 1  # that checkpoints are made with, where nothing else is said
 KINDS = KINDS_OF_VERSION[VOCABULARY_VERSION]
 ALL_KINDS = KINDS_OF_VERSION[max(KINDS_OF_VERSION)]  # that can be said
