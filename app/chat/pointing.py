@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.chat.lexicon import Span
 from app.chat.search_state import SearchState
 from app.chat.words import listed
-from app.model.vocabulary import COLOUR_OF
+from app.model.vocabulary import COLOUR_OF, QUALITIES_OF
 
 STYLES = {"long": "long", "short": "short", "curly": "curly", "shoulder": "long"}
 # Tops from the innermost to the outermost.
@@ -40,9 +40,9 @@ def target_of(spans: list[Span], position: int) -> int | None:
                     ahead += 1
                     continue
                 return ahead
-            if kind == "gender":
+            if kind in ("gender", "upper_print"):
                 return ahead
-            if kind not in ("age", "build"):
+            if kind not in ("age", "build", *QUALITIES_OF["upper"]):
                 break
         elif span.role in ("and", "function") and span.text in ("and", "or"):
             following = spans[ahead + 1] if ahead + 1 < len(spans) else None
