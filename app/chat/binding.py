@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from app.chat.lexicon import ALL_BUT, Entry, Span
 from app.chat.pointing import (
     STYLES,
+    is_quality,
     meant_by_one,
     meant_by_they,
     names_unknown,
@@ -16,7 +17,7 @@ from app.chat.pointing import (
     second_garments,
     target_of,
 )
-from app.chat.qualities import lengths, second_colour, shade_of
+from app.chat.qualities import lengths, noun_after, second_colour, shade_of
 from app.chat.search_state import SearchState
 from app.chat.words import COLOUR_AS, OUTFITS, SKIN_COLOURS
 from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, noun_of
@@ -46,10 +47,9 @@ def bind(spans: list[Span], state: SearchState, asked: str | None = None) -> Bou
 
     asked: the kind that the assistant asked about last; a bare colour answers it.
     """
-    bound = Bound()
+    bound = Bound(stated=[*lengths(spans)])
     _shades(spans, bound)
     _looks_of_hair(spans, bound)
-    bound.stated += lengths(spans)
     under = second_garments(spans)
     targets = {
         position: target_of(spans, position) for position, span in enumerate(spans) if span.role == "colour"
@@ -223,9 +223,11 @@ def _colour_of_person(span: Span, noun: Span, bound: Bound) -> None:
 def _shades(spans: list[Span], bound: Bound) -> None:
     """ "Dark blue" is blue, and on clothes dark; "dark shoes" are taken as black, "light hair" is in the vocabulary."""
     for position, span in enumerate(spans):
-        if span.role != "shade" or position + 1 >= len(spans):
+        if span.role != "shade" or span.used or position + 1 >= len(spans):
             continue
         following = spans[position + 1]
+        if is_quality(following):  # "a dark striped shirt"
+            following = noun_after(spans, position) or following
         noun = spans[position + 2] if position + 2 < len(spans) else None
         if following.role == "colour":
             span.used = True

@@ -63,9 +63,15 @@ def _noun_follows(spans: list[Span], position: int) -> bool:
     for span in spans[position + 1 :]:
         if span.thing is not None or span.role == "one":
             return True
-        if span.role not in ("colour", "shade", "word"):
+        if span.role not in ("colour", "shade", "word") and not is_quality(span):
             return False
     return False
+
+
+def is_quality(span: Span) -> bool:
+    """Whether it says what a top is like: "striped", "short-sleeved", "partly red"."""
+    attribute = span.entry.attribute
+    return attribute is not None and attribute.kind in QUALITIES_OF["upper"]
 
 
 def _before(spans: list[Span], position: int) -> int | None:

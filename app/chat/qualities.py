@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from app.chat.lexicon import Span
+from app.chat.pointing import is_quality
 from app.chat.words import LENGTHS, SHADE_VALUES
 from app.model.vocabulary import Attribute
 
@@ -28,7 +29,7 @@ def lengths(spans: Sequence[Span]) -> list[Stated]:
     found: list[Stated] = []
     for position, span in enumerate(spans):
         value = LENGTHS.get(span.text)
-        noun = _noun_after(spans, position) if value is not None and not span.used else None
+        noun = noun_after(spans, position) if value is not None and not span.used else None
         if value is None or noun is None or noun.mode != span.mode:
             continue
         worn = noun.entry.attribute.value if noun.entry.attribute is not None else ""
@@ -46,13 +47,12 @@ def lengths(spans: Sequence[Span]) -> list[Stated]:
     return found
 
 
-def _noun_after(spans: Sequence[Span], position: int) -> Span | None:
+def noun_after(spans: Sequence[Span], position: int) -> Span | None:
     """The thing that an adjective describes, with other adjectives between at most."""
     for span in spans[position + 1 :]:
         if span.thing is not None:
             return span
-        quality = span.role == "attribute" and span.entry.attribute is not None
-        if not (quality or span.role in ("colour", "shade") or span.text in ("and", ",")):
+        if not (is_quality(span) or span.role in ("colour", "shade") or span.text in ("and", ",")):
             return None
     return None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from app.chat.binding import Bound
 from app.chat.lexicon import Span
-from app.chat.pointing import outer
+from app.chat.pointing import is_quality, outer
 from app.chat.search_state import SearchState
 from app.chat.words import GROUPS, PRONOUNS, listed
 from app.model import vocabulary
@@ -260,7 +260,11 @@ def _pattern_holds(spans: Sequence[Span], position: int, bound: Bound) -> bool:
             span.used = True
             bound.alternatives.append(f"{span.text} {other.text}")
             return False
-        if other.role not in ("colour", "shade", "word") and other.text not in ("and", "one"):
+        if (
+            other.role not in ("colour", "shade", "word")
+            and other.text not in ("and", "one")
+            and not is_quality(other)
+        ):
             break
     if _of_unknown(spans, position):
         span.entry = type(span.entry)("word")  # "a tartan scarf"
