@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from training.synthetic.brush import Brush, Palette
 from training.synthetic.figure import draw_person
-from training.synthetic.people import Identity, Outfit
 from training.synthetic.site import PANORAMA, Camera, panorama
 from training.synthetic.skeleton import Pose, skeleton
+from training.synthetic.wardrobe import Identity, Outfit
 
 SIZE = (128, 256)  # px, width and height
 _OVER = 2  # the person is drawn larger and reduced, so that edges are smooth

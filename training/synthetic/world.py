@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 import numpy as np
 from PIL import Image
 
-from training.synthetic.people import Person, attributes_of
+from training.synthetic.people import Person
 from training.synthetic.render import SIZE, Shot, render
 from training.synthetic.site import Camera
 from training.synthetic.skeleton import Pose
+from training.synthetic.wardrobe import attributes_of
 
 DAY = datetime(2026, 5, 12)
 COLOUR_KINDS = ("hair_colour", "upper_colour", "lower_colour", "shoe_colour", "hat_colour", "bag_colour")
