@@ -1,7 +1,8 @@
 """The attributes of a person that ChatReID can name, and the words that people use for them.
 
-This is the one list: the drawn people are described by it, the model is taught and asked by it, and the
-operator's words are read by it. Height and skin are left out on purpose: the first cannot be seen in a
+This is the one list: the drawn people are described by it, the model is taught and asked by it, and the operator's
+words are read by it. It has versions: a checkpoint knows the version that it was taught, which its manifest names; each
+version has all the values of those before it. Height and skin are left out on purpose: the first cannot be seen in a
 crop, and searching by the second is not what this system is for.
 """
 
@@ -12,38 +13,21 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Generic, TypeVar
 
-VOCABULARY_VERSION = 1
-
-COLOURS = (
-    "black",
-    "white",
-    "grey",
-    "red",
-    "orange",
-    "yellow",
-    "green",
-    "blue",
-    "purple",
-    "pink",
-    "brown",
-    "beige",
+from app.model.vocabulary_words import (
+    COLOUR_WORDS as COLOUR_WORDS,
+)
+from app.model.vocabulary_words import (
+    COLOURS,
+    GROUPS_1,
+    GROUPS_2,
+    WORDS_1,
+    WORDS_2,
+    WORDS_FOR_TWO,
 )
 
+Kinds = Mapping[str, tuple[str, ...]]  # kind of attribute -> its values
 
-@dataclass(frozen=True, order=True)
-class Attribute:
-    """One thing that can be said of a person, e.g. Attribute("upper_colour", "red")."""
-
-    kind: str
-    value: str
-
-    def __post_init__(self) -> None:
-        if self.value not in KINDS.get(self.kind, ()):
-            raise ValueError(f"no attribute {self.kind}={self.value} in the vocabulary")
-
-
-# Each kind holds one value per person. "none" is a value of things that can be absent.
-KINDS: dict[str, tuple[str, ...]] = {
+_KINDS_1: Kinds = {
     "gender": ("woman", "man"),
     "age": ("young", "middle-aged", "elderly"),
     "build": ("slim", "average", "heavy"),
@@ -65,6 +49,54 @@ KINDS: dict[str, tuple[str, ...]] = {
     "umbrella": ("none", "umbrella"),
 }
 
+# What version 2 adds: values of the kinds above, and kinds.
+_NEW_VALUES_2: Kinds = {
+    "age": ("child",),
+    "upper": ("suit", "vest", "high-vis"),  # high-vis: a vest or jacket with bands that reflect
+    "upper_pattern": ("floral", "camouflage"),
+    "shoes": ("sandals", "heels"),
+    "shoe_colour": tuple(colour for colour in COLOURS if colour not in _KINDS_1["shoe_colour"]),
+    "hat": ("helmet", "headscarf", "hood"),
+    "bag": ("shopping bag",),
+}
+_NEW_KINDS_2: Kinds = {
+    "sleeves": ("short", "long", "sleeveless"),
+    "upper_shade": ("dark", "medium", "light"),
+    "lower_shade": ("dark", "medium", "light"),
+    "upper_second_colour": ("none", *COLOURS),  # of a top in two colours
+    "upper_print": ("none", "logo", "writing"),
+    "upper_length": ("short", "long"),  # of coats and dresses
+    "lower_length": ("short", "knee-length", "long"),  # of skirts, shorts and trousers
+    "scarf": ("none", "scarf"),
+    "tie": ("none", "tie"),
+    "mask": ("none", "face mask"),
+    "phone": ("none", "phone"),
+    "pushing": ("none", "stroller", "trolley"),
+}
+
+# Each kind holds one value per person. "none" is a value of things that can be absent. A version keeps the kinds and
+# values of the one before it in their places, and adds its own behind them: an index means the same in both.
+KINDS_OF_VERSION: Mapping[int, Kinds] = {
+    1: _KINDS_1,
+    2: {kind: (*values, *_NEW_VALUES_2.get(kind, ())) for kind, values in _KINDS_1.items()} | _NEW_KINDS_2,
+}
+VOCABULARY_VERSION = 1  # that checkpoints are made with, where nothing else is said
+KINDS = KINDS_OF_VERSION[VOCABULARY_VERSION]
+ALL_KINDS = KINDS_OF_VERSION[max(KINDS_OF_VERSION)]  # that can be said
+
+
+@dataclass(frozen=True, order=True)
+class Attribute:
+    """One thing that can be said of a person, e.g. Attribute("upper_colour", "red")."""
+
+    kind: str
+    value: str
+
+    def __post_init__(self) -> None:
+        if self.value not in ALL_KINDS.get(self.kind, ()):
+            raise ValueError(f"no attribute {self.kind}={self.value} in the vocabulary")
+
+
 # What outlasts a change of clothes.
 LASTING: tuple[str, ...] = ("gender", "age", "build", "hair", "hair_colour", "beard", "glasses")
 
@@ -78,145 +110,90 @@ COLOUR_OF: dict[str, str] = {
     "bag": "bag_colour",
 }
 
-# Words for colours, as people say them -> the vocabulary's colour.
-COLOUR_WORDS: dict[str, str] = {
-    **{colour: colour for colour in COLOURS},
-    "gray": "grey",
-    "silver": "grey",
-    "crimson": "red",
-    "scarlet": "red",
-    "maroon": "red",
-    "burgundy": "red",
-    "golden": "yellow",
-    "gold": "yellow",
-    "mustard": "yellow",
-    "lime": "green",
-    "olive": "green",
-    "khaki": "beige",
-    "navy": "blue",
-    "turquoise": "blue",
-    "teal": "blue",
-    "cyan": "blue",
-    "violet": "purple",
-    "lilac": "purple",
-    "magenta": "pink",
-    "rose": "pink",
-    "tan": "beige",
-    "cream": "beige",
-    "sand": "beige",
-    "chestnut": "brown",
-    "blond": "blond",
-    "blonde": "blond",
-    "ginger": "red",
+# What else is said of a thing, by the kind of the thing.
+QUALITIES_OF: dict[str, tuple[str, ...]] = {
+    "upper": (
+        "upper_pattern",
+        "upper_shade",
+        "upper_second_colour",
+        "upper_print",
+        "upper_length",
+        "sleeves",
+    ),
+    "lower": ("lower_shade", "lower_length"),
 }
 
-# Words for things and qualities: phrase -> the attributes it states. Longest phrase first when read.
-PHRASES: dict[str, tuple[Attribute, ...]]
+# Words for things and qualities: phrase -> the attributes that it states, a thing first.
+Phrases = Mapping[str, tuple[Attribute, ...]]
 
 
-def _table() -> dict[str, tuple[Attribute, ...]]:
-    rows: dict[tuple[str, str], str] = {
-        ("gender", "woman"): "woman women lady girl female she her",
-        ("gender", "man"): "man men guy boy male gentleman he him his",
-        (
-            "age",
-            "young",
-        ): "young|youth|teenager|teenage|teen|in the twenties|in their twenties|student|youngster",
-        ("age", "middle-aged"): "middle-aged|middle aged|middleaged|in the forties|in their forties",
-        ("age", "elderly"): "elderly|old|older|senior|aged|pensioner|grandmother|grandfather",
-        ("build", "slim"): "slim|thin|skinny|slender|lean",
-        ("build", "average"): "average build|medium build|normal build",
-        (
-            "build",
-            "heavy",
-        ): "heavy|heavyset|heavily built|stout|fat|overweight|chubby|stocky|large build|plump",
-        ("hair", "short"): "short hair|short-haired|short haired|cropped hair",
-        ("hair", "long"): "long hair|long-haired|long haired|hair down",
-        ("hair", "ponytail"): "ponytail|pony tail|hair tied back|tied-back hair",
-        ("hair", "bun"): "bun|hair bun|topknot|hair up",
-        ("hair", "curly"): "curly hair|curly|curls|afro|curly-haired|frizzy hair",
-        ("hair", "bald"): "bald|no hair|shaved head|hairless|bald head",
-        ("beard", "beard"): "beard|bearded|facial hair|moustache|mustache|with a beard",
-        ("beard", "none"): "clean-shaven|clean shaven|beardless",
-        ("upper", "t-shirt"): "t-shirt|tshirt|tee|tee shirt|t shirt|tank top",
-        ("upper", "shirt"): "shirt|blouse|button-up|dress shirt|polo",
-        ("upper", "sweater"): "sweater|jumper|pullover|sweatshirt|knit|cardigan",
-        ("upper", "hoodie"): "hoodie|hoody|hooded top|hooded sweatshirt",
-        ("upper", "jacket"): "jacket|blazer|windbreaker|bomber",
-        ("upper", "coat"): "coat|overcoat|trench coat|raincoat|parka|long coat",
-        ("upper", "dress"): "dress|gown|frock",
-        ("upper_pattern", "plain"): "plain|without pattern|unpatterned|solid",
-        ("upper_pattern", "striped"): "striped|stripes|stripy|stripe",
-        ("upper_pattern", "checked"): "checked|checkered|plaid|tartan|chequered",
-        ("upper_pattern", "dotted"): "dotted|dots|polka dot|polka dots|spotted",
-        ("lower", "trousers"): "trousers|pants|slacks|chinos|leggings|trouser",
-        ("lower", "jeans"): "jeans|denims|denim trousers",
-        ("lower", "shorts"): "shorts|short trousers|short pants",
-        ("lower", "skirt"): "skirt|miniskirt",
-        ("shoes", "sneakers"): "sneakers|trainers|running shoes|sport shoes|sports shoes|sneaker",
-        ("shoes", "boots"): "boots|boot",
-        ("shoes", "shoes"): "shoes|shoe|loafers|dress shoes|leather shoes|heels",
-        ("hat", "cap"): "cap|baseball cap",
-        ("hat", "beanie"): "beanie|woolly hat|woollen cap|knitted hat|wool hat",
-        ("hat", "hat"): "hat|sun hat|brimmed hat|fedora",
-        ("hat", "none"): "bareheaded|bare-headed|hatless",
-        ("bag", "backpack"): "backpack|rucksack|knapsack|back pack|school bag",
-        ("bag", "handbag"): "handbag|purse|hand bag",
-        ("bag", "shoulder bag"): "shoulder bag|messenger bag|crossbody bag|satchel|sling bag|shoulderbag",
-        ("bag", "suitcase"): "suitcase|trolley|luggage|roller bag|trolley case",
-        ("glasses", "glasses"): "glasses|spectacles|eyeglasses|bespectacled",
-        ("glasses", "sunglasses"): "sunglasses|dark glasses|shades|sun glasses",
-        ("umbrella", "umbrella"): "umbrella|parasol|brolly",
+def _phrases(words: Mapping[tuple[str, str], str]) -> dict[str, tuple[Attribute, ...]]:
+    return {
+        phrase: (Attribute(kind, value),)
+        for (kind, value), listed in words.items()
+        for phrase in (listed.split("|") if "|" in listed else listed.split())
     }
-    table: dict[str, tuple[Attribute, ...]] = {}
-    for (kind, value), words in rows.items():
-        for phrase in words.split("|") if "|" in words else words.split():
-            table[phrase] = (Attribute(kind, value),)
-    return table
 
 
-PHRASES = _table()
-
-# A word that names a thing without saying which: "without a bag", "no hat", "any glasses", "the top".
-GROUPS: dict[str, str] = {
-    "bag": "bag",
-    "bags": "bag",
-    "hat": "hat",
-    "headwear": "hat",
-    "headgear": "hat",
-    "glasses": "glasses",
-    "eyewear": "glasses",
-    "umbrella": "umbrella",
-    "beard": "beard",
-    "top": "upper",
-    "upper body": "upper",
-    "clothes": "upper",
-    "outfit": "upper",
-    "bottoms": "lower",
-    "bottom": "lower",
-    "lower body": "lower",
-    "legs": "lower",
-    "hair": "hair",
-    "footwear": "shoes",
+PHRASES_OF_VERSION: Mapping[int, Phrases] = {
+    1: _phrases(WORDS_1),
+    2: {
+        **_phrases(WORDS_2),
+        **{phrase: tuple(Attribute(*one) for one in both) for phrase, both in WORDS_FOR_TWO.items()},
+    },
 }
+PHRASES = PHRASES_OF_VERSION[VOCABULARY_VERSION]
+ALL_PHRASES = PHRASES_OF_VERSION[max(PHRASES_OF_VERSION)]
 
-_NOUNS: dict[str, str] = {"upper": "top", "lower": "bottoms", "hat": "hat", "bag": "bag", "shoes": "shoes"}
+# A word that names a thing without saying which: "without a bag", "no hat", "any glasses", "the top" -> its kind.
+GROUPS_OF_VERSION: Mapping[int, Mapping[str, str]] = {1: GROUPS_1, 2: GROUPS_2}
+GROUPS = GROUPS_OF_VERSION[VOCABULARY_VERSION]
+ALL_GROUPS = GROUPS_OF_VERSION[max(GROUPS_OF_VERSION)]
 
-
-def article(noun: str) -> str:
-    """'a' or 'an', or nothing for plurals, as in "a red jacket", "an umbrella", "jeans"."""
-    last = noun.split()[-1]
-    if last in {
+_NOUNS: dict[str, str] = {
+    "upper": "top",
+    "lower": "bottoms",
+    "hat": "hat",
+    "bag": "bag",
+    "shoes": "shoes",
+    "mask": "face mask",
+    "upper_print": "logo or writing",
+    "pushing": "stroller or trolley",
+}
+# Values that are said otherwise where a noun stands.
+_VALUE_NOUNS: dict[str, str] = {"high-vis": "high-vis top", "hood": "raised hood"}
+_PLURALS = frozenset(
+    {
         "trousers",
         "jeans",
         "shorts",
         "sneakers",
         "boots",
         "shoes",
+        "sandals",
+        "heels",
         "glasses",
         "sunglasses",
         "bottoms",
-    }:
+        "sleeves",
+        "writing",
+    }
+)
+_BESIDE = (
+    "glasses",
+    "umbrella",
+    "beard",
+    "scarf",
+    "tie",
+    "mask",
+    "phone",
+    "upper_print",
+)  # said after "with"
+
+
+def article(noun: str) -> str:
+    """'a' or 'an', or nothing for plurals, as in "a red jacket", "an umbrella", "jeans"."""
+    if noun.split()[-1] in _PLURALS:
         return ""
     return "an " if noun[0] in "aeiou" else "a "
 
@@ -228,26 +205,32 @@ def phrase(attribute: Attribute) -> str:
     'no bag'
     """
     kind, value = attribute.kind, attribute.value
-    if value == "none":
-        return f"no {kind}"
+    if value == "none" and kind != "upper_second_colour":
+        return absence_words(kind)
     if kind == "hair":
         return value if value in ("ponytail", "bun", "bald") else f"{value} hair"
     if kind == "build":
         return f"{value} build"
-    if kind == "upper_pattern":
-        return f"{value} top"
     if kind == "hair_colour":
         return f"{value} hair"
-    if kind.endswith("_colour"):
-        thing = next(thing for thing, colour in COLOUR_OF.items() if colour == kind)
-        return f"{value} {_NOUNS[thing]}"
-    return value
+    if kind == "sleeves":
+        return value if value == "sleeveless" else f"{value} sleeves"
+    if kind == "pushing":
+        return f"pushing a {value}"
+    thing = thing_of(kind)
+    if kind == thing or kind == "upper_print":
+        return _VALUE_NOUNS.get(value, value)
+    return thing_words(thing, {kind: value})
 
 
-@cache
-def attribute_words() -> frozenset[str]:
-    """Every single word that the vocabulary's phrases are made of, lower case."""
-    phrases = [*PHRASES, *COLOUR_WORDS, *GROUPS]
+def absence_words(kind: str) -> str:
+    """That a thing is not there: "no hat", "no face mask"."""
+    return f"no {noun_of(kind)}"
+
+
+def attribute_words(version: int = VOCABULARY_VERSION) -> frozenset[str]:
+    """Every single word that the phrases of a version of the vocabulary are made of, lower case."""
+    phrases = [*PHRASES_OF_VERSION[version], *COLOUR_WORDS, *GROUPS_OF_VERSION[version]]
     return frozenset(word for entry in phrases for word in entry.split())
 
 
@@ -260,8 +243,7 @@ def describe(attributes: tuple[Attribute, ...] | list[Attribute] | frozenset[Att
     'a woman in a red jacket'
     """
     has = {attribute.kind: attribute.value for attribute in attributes}
-    person = " ".join(has[kind] for kind in ("age", "build") if kind in has and has[kind] != "average")
-    person = f"{person} {has.get('gender', 'person')}".strip()
+    person = " ".join(word for word in (*_adjectives(has), _person(has)) if word)
     parts = [f"{article(person)}{person}"]
     if "build" in has and has["build"] == "average":
         parts.append("of average build")
@@ -269,26 +251,68 @@ def describe(attributes: tuple[Attribute, ...] | list[Attribute] | frozenset[Att
     worn = [part for part in worn if part]
     if worn:
         parts.append("in " + and_list(worn))
-    others = [_hair(has), *(_thing(has, kind) for kind in ("hat", "bag")), *_plain(has)]
+    others = [_hair(has), *(_thing(has, kind) for kind in ("hat", "bag")), *_beside(has)]
     others = [part for part in others if part]
     if others:
         parts.append("with " + and_list(others))
+    if "pushing" in has:
+        parts.append(phrase(Attribute("pushing", has["pushing"])))
     return " ".join(parts)
 
 
-def _thing(has: dict[str, str], kind: str) -> str:
-    value, colour = has.get(kind), has.get(COLOUR_OF[kind])
+def _adjectives(has: Mapping[str, str]) -> list[str]:
+    age, build = has.get("age", ""), has.get("build", "")
+    return [age if age != "child" else "", build if build != "average" else ""]
+
+
+def _person(has: Mapping[str, str]) -> str:
+    if has.get("age") == "child":
+        return {"man": "little boy", "woman": "little girl"}.get(has.get("gender", ""), "child")
+    return has.get("gender", "person")
+
+
+def thing_words(thing: str, has: Mapping[str, str]) -> str:
+    """A garment or a thing that is carried, with all that is known of it but its print: "long dark red coat".
+
+    has: kind -> value; what is said of other things does not matter. "" where nothing is said of it.
+
+    >>> thing_words("upper", {"upper_colour": "red", "upper_second_colour": "white", "sleeves": "short"})
+    'red and white short-sleeved top'
+    """
+    value, colours = has.get(thing), _colours(thing, has)
     if value == "none":
-        return f"no {kind}"
-    pattern = has.get("upper_pattern") if kind == "upper" else None
-    if value is None and colour is None and pattern is None:
+        return absence_words(thing)
+    sleeves = has.get("sleeves") if thing == "upper" else None
+    words = [
+        has.get(f"{thing}_length"),
+        has.get(f"{thing}_shade"),
+        colours,
+        has.get(f"{thing}_pattern"),
+        f"{sleeves}-sleeved" if sleeves in ("short", "long") else sleeves,
+    ]
+    if value is None and not any(words):
         return ""
-    words = [word for word in (colour, pattern, value or _NOUNS[kind]) if word]
-    noun = " ".join(words)
-    return f"{article(noun)}{noun}"
+    noun = noun_of(thing) if value is None else _VALUE_NOUNS.get(value, value)
+    return " ".join([*(word for word in words if word), noun])
 
 
-def _hair(has: dict[str, str]) -> str:
+def _colours(thing: str, has: Mapping[str, str]) -> str:
+    """ "red", "red and white", "partly white", "one-coloured red"; "" without any."""
+    first = has.get(COLOUR_OF.get(thing, ""), "")
+    second = has.get(f"{thing}_second_colour")
+    if second is None:
+        return first
+    if second == "none":
+        return f"one-coloured {first}".strip()
+    return f"{first} and {second}" if first else f"partly {second}"
+
+
+def _thing(has: Mapping[str, str], kind: str) -> str:
+    words = thing_words(kind, has)
+    return words if not words or has.get(kind) == "none" else article(words) + words
+
+
+def _hair(has: Mapping[str, str]) -> str:
     style, colour = has.get("hair"), has.get("hair_colour")
     if style == "bald":
         return "a bald head"
@@ -298,12 +322,11 @@ def _hair(has: dict[str, str]) -> str:
     return f"{words} hair" if words else ""
 
 
-def _plain(has: dict[str, str]) -> list[str]:
+def _beside(has: Mapping[str, str]) -> list[str]:
     parts = []
-    for kind in ("glasses", "umbrella", "beard"):
-        value = has.get(kind)
-        if value is not None:
-            parts.append(f"no {kind}" if value == "none" else f"{article(value)}{value}")
+    for kind in (kind for kind in _BESIDE if kind in has):
+        words = phrase(Attribute(kind, has[kind]))
+        parts.append(words if has[kind] == "none" else article(words) + words)
     return parts
 
 
@@ -314,15 +337,14 @@ def and_list(parts: Sequence[str], word: str = "and") -> str:
 
 def thing_of(kind: str) -> str:
     """The kind of thing that a kind belongs to: "upper_colour" and "upper_pattern" -> "upper"."""
-    if kind == "upper_pattern":
-        return "upper"
-    return next((thing for thing, colour in COLOUR_OF.items() if colour == kind), kind)
+    belongs = {part for part in (*COLOUR_OF, *QUALITIES_OF) if kind in kinds_of(part)}
+    return belongs.pop() if belongs else kind
 
 
 def kinds_of(thing: str) -> tuple[str, ...]:
-    """A kind of thing with its colour and pattern: "upper" -> ("upper", "upper_colour", "upper_pattern")."""
-    kinds = (thing, COLOUR_OF[thing]) if thing in COLOUR_OF else (thing,)
-    return (*kinds, "upper_pattern") if thing == "upper" else kinds
+    """A kind of thing with its colour and what else is said of it: "bag" -> ("bag", "bag_colour")."""
+    colour = (COLOUR_OF[thing],) if thing in COLOUR_OF else ()
+    return (thing, *colour, *QUALITIES_OF.get(thing, ()))
 
 
 def noun_of(thing: str) -> str:
