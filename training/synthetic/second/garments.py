@@ -1,0 +1,414 @@
+"""Draws what is worn on the trunk and the arms: outlines, sleeves, openings, collars, hems, prints."""
+
+from __future__ import annotations
+
+from training.synthetic.brush import Rgb, mix, shade
+from training.synthetic.second.body import Body
+from training.synthetic.second.colours import REFLECTING, Palette2, contrast_to, light_of
+from training.synthetic.second.pen import Cloth, Pen, Point
+from training.synthetic.second.wardrobe import Outfit2
+from training.synthetic.wardrobe import Identity
+
+EASE = {"coat": 0.017, "jacket": 0.014, "hoodie": 0.014, "suit": 0.011, "sweater": 0.009, "vest": 0.013, "high-vis": 0.015}
+FLARE = {"coat": 1.14, "dress": 1.3, "hoodie": 1.02, "suit": 1.05}
+REACHES = {"t-shirt": 0.02, "shirt": 0.03, "sweater": 0.02, "hoodie": 0.02, "jacket": 0.03, "suit": 0.085, "vest": 0.025, "high-vis": 0.05}
+FLUORESCENT: dict[str, Rgb] = {"yellow": (222, 242, 48), "orange": (255, 112, 30)}
+
+
+def upper_cloth(outfit: Outfit2, palette: Palette2) -> Cloth:
+    """The cloth of the upper garment's body, with its pattern."""
+    colour, second = palette.upper, palette.second
+    if outfit.upper == "high-vis" and not palette.infrared:
+        colour = FLUORESCENT[outfit.upper_colour]
+    layers: tuple[tuple[str, Rgb], ...] = ()
+    if outfit.upper_pattern in ("striped", "checked", "dotted"):
+        layers = ((outfit.upper_pattern, second),)
+    elif outfit.upper_pattern == "floral":
+        heart = (250, 226, 120) if not palette.infrared else shade(second, 0.7)
+        leaf = mix(colour, (60, 120, 70) if not palette.infrared else (90, 90, 90), 0.55)
+        layers = (("leaves", leaf), ("petals", second), ("hearts", heart))
+    elif outfit.upper_pattern == "camouflage":
+        dark = shade(colour, 0.42)
+        earth = mix(colour, (112, 84, 54) if not palette.infrared else (80, 80, 80), 0.6)
+        pale = mix(colour, (206, 200, 164) if not palette.infrared else (210, 210, 210), 0.55)
+        layers = (("patches1", pale), ("patches2", earth), ("patches3", dark))
+    return Cloth(colour, layers)
+
+
+def blocked(outfit: Outfit2) -> str:
+    """Where the second colour of a plain garment is: "sleeves", "yoke", "below", or "" where it has none."""
+    if outfit.upper_second_colour == "none" or outfit.upper_pattern != "plain":
+        return ""
+    if outfit.upper in ("suit", "vest", "high-vis"):
+        return ""
+    ways = ("yoke", "below") if outfit.sleeves == "sleeveless" else ("sleeves", "yoke", "below")
+    return ways[int((outfit.tints[0] + 1) * 0.4999 * len(ways))]
+
+
+def sleeve_cloth(outfit: Outfit2, palette: Palette2) -> Cloth:
+    """The cloth of the sleeves: the body's, or what is worn below a vest."""
+    if outfit.upper in ("vest", "high-vis") or blocked(outfit) in ("sleeves", "yoke"):
+        return Cloth(palette.second)
+    return upper_cloth(outfit, palette)
+
+
+def hem_of(b: Body, outfit: Outfit2) -> float:
+    """y of the garment's lower edge."""
+    crotch, knee = b.trunk["crotch"].y, b.trunk["crotch"].y + (0.957 - b.trunk["crotch"].y) * 0.5
+    if outfit.upper == "dress":
+        return 0.9 if outfit.upper_length == "long" else crotch + (knee - crotch) * 0.55
+    if outfit.upper == "coat":
+        return knee + 0.11 if outfit.upper_length == "long" else crotch + (knee - crotch) * 0.3
+    return b.trunk["hip"].y + REACHES[outfit.upper]
+
+
+def trunk_outline(b: Body, ease: float, hem: float, flare: float, sleeveless: bool = False) -> list[Point]:
+    """The outline of a garment on the trunk, down its right edge in the picture and up its left."""
+    t = b.trunk
+    tip = 0.84 if sleeveless else 0.98
+    hip, mid = b.half("hip") + ease, b.middle("hip")
+    rows = [
+        (t["neck"].y + 0.012, b.half("neck") * 1.05, b.middle("neck")),
+        (t["shoulder"].y - 0.01, b.half("shoulder") * 0.62 + ease * 0.4, b.middle("shoulder")),
+        (t["shoulder"].y + 0.012, b.half("shoulder") * tip + ease * 0.6, b.middle("shoulder")),
+        (t["chest"].y - 0.012, b.half("chest") + ease * 0.8, b.middle("chest")),
+        (t["waist"].y, b.half("waist") + ease * 1.1, b.middle("waist")),
+    ]
+    if hem > t["hip"].y + 0.06:
+        rows.append((t["hip"].y, hip, mid))
+        rows.append(((t["hip"].y + hem) / 2, hip * (0.5 + 0.5 * flare), mid * 0.7))
+    else:
+        rows.append((t["hip"].y - 0.02, hip, mid))
+    rows.append((hem, hip * flare, mid * 0.5))
+    right = [(x + half, y) for y, half, x in rows]
+    left = [(x - half, y) for y, half, x in reversed(rows)]
+    corner = 0.008  # a second point at each end, so that the hem stays straight
+    return [*right, (right[-1][0] - corner, hem + 0.004), (left[0][0] + corner, hem + 0.004), *left]
+
+
+def draw_upper(pen: Pen, b: Body, identity: Identity, outfit: Outfit2, palette: Palette2) -> None:
+    """The garment's body with everything on it."""
+    cloth, hem = upper_cloth(outfit, palette), hem_of(b, outfit)
+    ease = EASE.get(outfit.upper, 0.005)
+    flare = FLARE.get(outfit.upper, 1.0) * (1.06 if outfit.upper == "dress" and outfit.upper_length == "long" else 1.0)
+    bare = outfit.sleeves == "sleeveless" and outfit.upper not in ("vest", "high-vis")
+    if outfit.upper in ("vest", "high-vis") and outfit.sleeves != "sleeveless":
+        pen.shape(trunk_outline(b, 0.004, hem - 0.03, 1.0), Cloth(palette.second), 0.9)
+    outline = trunk_outline(b, ease, hem, flare, bare or outfit.upper in ("vest", "high-vis"))
+    pen.round_shape(outline, cloth)
+    block = blocked(outfit)
+    if block == "yoke":
+        pen.round_shape(_part(outline, -1.0, b.trunk["chest"].y + 0.012), Cloth(palette.second), smooth=False)
+    elif block == "below":
+        low = b.trunk["waist"].y - 0.02 if hem < 0.6 else b.trunk["hip"].y
+        pen.round_shape(_part(outline, low, 2.0), Cloth(palette.second), smooth=False)
+    _folds(pen, b, hem, outfit)
+    _neckline(pen, b, identity, outfit, palette, cloth)
+    _DETAILS.get(outfit.upper, _nothing)(pen, b, outfit, palette, hem)
+    if outfit.upper_print != "none" and (b.cos > 0.2 or (outfit.print_behind and b.cos < -0.2)):
+        _print(pen, b, outfit, cloth.colour)
+
+
+def draw_arm(pen: Pen, b: Body, side: str, outfit: Outfit2, palette: Palette2, lit: float) -> None:
+    """An arm with its sleeve and hand."""
+    shoulder, elbow, hand = b.shoulders[side].xy, b.elbows[side].xy, b.hands[side].xy
+    thick = {"coat": 1.26, "jacket": 1.22, "hoodie": 1.2, "suit": 1.14, "sweater": 1.12}.get(outfit.upper, 1.02)
+    cloth = sleeve_cloth(outfit, palette)
+    top, mid, wrist = 0.034 * b.limb, 0.027 * b.limb, 0.019 * b.limb
+    if outfit.sleeves != "long":
+        pen.limb(shoulder, elbow, top * 0.92, mid * 0.92, palette.skin, lit)
+        pen.limb(elbow, hand, mid * 0.92, wrist * 0.82, palette.skin, lit)
+    _hand(pen, elbow, hand, palette, lit, b.limb)
+    if outfit.sleeves == "short":
+        pen.limb(shoulder, _between(shoulder, elbow, 0.6), top * 1.1, mid * 1.32, cloth, lit)
+    elif outfit.sleeves == "long":
+        pen.limb(elbow, _between(elbow, hand, 0.95), mid * thick, wrist * (thick + 0.12), cloth, lit)
+        pen.limb(shoulder, elbow, top * thick, mid * thick, cloth, lit)
+        cuff = {"sweater": 0.78, "hoodie": 0.78, "shirt": 1.12, "suit": None}.get(outfit.upper, 0)
+        if cuff is None:
+            pen.limb(_between(elbow, hand, 0.95), _between(elbow, hand, 1.0), wrist, wrist, palette.inner, lit)
+        elif cuff:
+            pen.limb(_between(elbow, hand, 0.86), _between(elbow, hand, 0.95), wrist * 1.2, wrist * 1.15, shade(cloth.colour, cuff), lit)
+        if outfit.upper == "high-vis":
+            _band(pen, _between(elbow, hand, 0.3), elbow, hand, mid * 1.12, lit)
+        pen.fold([_between(shoulder, elbow, 0.85), _between(elbow, hand, 0.1)], 0.008, 0.78 * lit)
+
+
+def _hand(pen: Pen, elbow: Point, hand: Point, palette: Palette2, lit: float, limb: float) -> None:
+    tip = _between(elbow, hand, 1.2)
+    pen.limb(_between(elbow, hand, 0.97), tip, 0.0155 * limb, 0.014 * limb, palette.skin, lit * 1.06)
+    knuckle = _between(elbow, hand, 1.1)
+    pen.limb(knuckle, (knuckle[0] + 0.012, knuckle[1] + 0.012), 0.006, 0.005, shade(palette.skin, 0.93), lit)
+    pen.line([_between(elbow, hand, 1.13), tip], 0.004, shade(palette.skin, 0.8), lit)
+
+
+def _band(pen: Pen, at: Point, a: Point, b: Point, wide: float, lit: float) -> None:
+    """A reflecting band around a limb."""
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    length = (dx * dx + dy * dy) ** 0.5 or 1.0
+    nx, ny = -dy / length * wide, dx / length * wide
+    pen.line([(at[0] - nx, at[1] - ny), (at[0] + nx, at[1] + ny)], 0.018, REFLECTING, lit)
+
+
+def _part(outline: list[Point], top: float, bottom: float) -> list[Point]:
+    """The part of an outline between two heights, its edges cut straight."""
+    cut: list[Point] = []
+    for (ax, ay), (bx, by) in zip(outline, outline[1:] + outline[:1], strict=True):
+        if top <= ay <= bottom:
+            cut.append((ax, ay))
+        for edge in sorted((top, bottom), reverse=ay > by):
+            if (ay - edge) * (by - edge) < 0:
+                cut.append((ax + (bx - ax) * (edge - ay) / (by - ay), edge))
+    return cut
+
+
+def _folds(pen: Pen, b: Body, hem: float, outfit: Outfit2) -> None:
+    """Soft folds: at the armpits, the waist, and down a skirt or coat."""
+    waist, hip, chest = b.trunk["waist"], b.trunk["hip"], b.trunk["chest"]
+    x, half = b.middle("waist"), b.half("waist")
+    for way in (-1, 1):
+        pen.fold([(x + way * b.half("chest") * 0.9, chest.y - 0.01), (x + way * half * 0.45, chest.y + 0.045)], 0.01, 0.82)
+        pen.fold([(x + way * half * 0.95, waist.y + 0.012), (x + way * half * 0.2, waist.y + 0.04)], 0.009, 0.84)
+    pen.fold([(x - half * 0.3, waist.y - 0.03), (x + half * 0.5, waist.y - 0.012)], 0.008, 1.16)
+    if hem > hip.y + 0.09:
+        for t in (-0.62, -0.2, 0.3, 0.7):
+            end = b.half("hip") * FLARE.get(outfit.upper, 1.0)
+            pen.fold([(b.middle("hip") + t * b.half("hip") * 0.8, hip.y + 0.02), (t * end * 1.15, hem - 0.006)], 0.012, 0.82)
+
+
+def _neckline(pen: Pen, b: Body, identity: Identity, outfit: Outfit2, palette: Palette2, cloth: Cloth) -> None:
+    """The opening at the neck, where it shows skin."""
+    x, y = b.front("neck"), b.trunk["neck"].y
+    depth = {"t-shirt": 0.032, "dress": 0.052, "sweater": 0.024, "high-vis": 0.04, "vest": 0.06}.get(outfit.upper, 0.0)
+    if not depth or b.cos < -0.2:
+        return
+    half = 0.036 * max(0.45, b.cos) + 0.004
+    lower = x * 0.75 + b.front("shoulder") * 0.25
+    low = b.trunk["shoulder"].y - 0.03 + depth
+    inside = palette.second if outfit.upper in ("vest", "high-vis") and outfit.sleeves != "sleeveless" else palette.skin
+    wide = half * (1.3 if outfit.upper == "dress" else 1.08)
+    if outfit.upper == "sweater" or outfit.upper == "t-shirt":
+        pen.shape([(x - wide * 1.2, y + 0.004), (x + wide * 1.2, y + 0.004), (lower, low + 0.014)], shade(cloth.colour, 0.8), 0.95)
+    pen.shape([(x - wide, y - 0.004), (x + wide, y - 0.004), (lower, low)], inside, 0.92)
+
+
+def _print(pen: Pen, b: Body, outfit: Outfit2, under: Rgb) -> None:
+    """A logo or two lines of writing on the chest, or the back."""
+    ink = contrast_to(under) if abs(outfit.tints[1]) < 0.6 else ((236, 196, 40) if light_of(under) < 120 else (176, 30, 48))
+    way = 1.0 if b.cos > 0 else -1.0
+    x = b.front("chest") if way > 0 else 2 * b.middle("chest") - b.front("chest")
+    x, y, wide = x * 0.9, b.trunk["chest"].y + 0.018, abs(b.cos)
+    half = b.trunk["chest"].half
+    if outfit.upper_print == "logo":
+        r = half * 0.46
+        pen.ellipse(x, y, r * wide, r, ink)
+        pen.shape([(x, y - r * 0.68), (x + r * 0.62 * wide, y + r * 0.45), (x - r * 0.62 * wide, y + r * 0.45)], under, smooth=False)
+        return
+    letters = (0.9, 0.55, 0.75, 0.45, 0.9, 0.6, 0.8)
+    for row in range(2):
+        count = 7 - 2 * row
+        for letter in range(count):
+            lx = x + (letter - (count - 1) / 2) * half * 0.235 * wide
+            ly = y - 0.024 + row * 0.04
+            tall = 0.026
+            pen.line([(lx - half * 0.05 * wide, ly), (lx - half * 0.05 * wide, ly + tall)], 0.0075, ink)
+            arm = ly + tall * letters[(letter + row * 3) % 7] - tall * 0.25
+            pen.line([(lx - half * 0.05 * wide, arm), (lx + half * 0.06 * wide, arm)], 0.006, ink)
+
+
+def _collar(pen: Pen, b: Body, colour: Rgb, spread: float, low: float) -> None:
+    """Two collar points, from the neck outwards."""
+    y = b.trunk["neck"].y + 0.004
+    if b.cos < -0.2:
+        x, half = b.middle("neck"), b.half("neck") * 1.1
+        pen.shape([(x - half, y - 0.004), (x + half, y - 0.004), (x + half, y + 0.02), (x - half, y + 0.02)], colour, 0.95, smooth=False)
+        return
+    x, wide = b.front("neck"), max(0.35, b.cos)
+    for way in (-1, 1):
+        pen.shape(
+            [(x, y + 0.016), (x + way * 0.034 * wide, y - 0.012), (x + way * spread * wide, y + low), (x + way * 0.012 * wide, y + low * 0.9)],
+            colour,
+            1.04,
+            smooth=False,
+        )
+
+
+def _opening(pen: Pen, b: Body, hem: float, gap: float, low: float, inner: Rgb) -> None:
+    """An open front, from the neck down to `low`."""
+    top, wide = b.trunk["neck"].y + 0.006, max(0.3, b.cos)
+    x0, x1 = b.front("neck"), b.front("waist") if low < b.trunk["hip"].y else b.front("hip")
+    pen.shape([(x0 - gap * 1.5 * wide, top), (x0 + gap * 1.5 * wide, top), (x1 + gap * wide, low), (x1 - gap * wide, low)], inner, 0.93, smooth=False)
+
+
+def _shirt(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+    tone = shade(palette.upper, 1.14) if light_of(palette.upper) < 200 else shade(palette.upper, 0.9)
+    if b.cos > -0.2:
+        top = b.trunk["neck"].y + 0.03
+        xs = [(b.front("neck"), top), (b.front("chest"), b.trunk["chest"].y), (b.front("waist"), b.trunk["waist"].y), (b.front("hip"), hem)]
+        pen.line(xs, 0.013, shade(palette.upper, 0.93), 0.94)
+        dot = contrast_to(palette.upper)
+        for t in (0.2, 0.4, 0.6, 0.8):
+            i = min(2, int(t * 3))
+            part = t * 3 - i
+            pen.ellipse(xs[i][0] + (xs[i + 1][0] - xs[i][0]) * part, xs[i][1] + (xs[i + 1][1] - xs[i][1]) * part, 0.0045, 0.0045, mix(palette.upper, dot, 0.6))
+        _tie(pen, b, outfit, palette)
+    _collar(pen, b, tone, 0.052, 0.038)
+
+
+def _tie(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2) -> None:
+    if outfit.tie == "none" or b.cos < -0.2:
+        return
+    wide = max(0.4, b.cos)
+    colour = palette.accent
+    under = palette.upper if outfit.upper == "shirt" else palette.inner
+    if abs(light_of(colour) - light_of(under)) < 60:
+        colour = (150, 26, 40) if light_of(under) > 110 else (238, 220, 150)
+    y, end = b.trunk["neck"].y + 0.02, b.trunk["waist"].y + 0.015
+    x0, x1 = b.front("neck"), b.front("waist")
+    xc = b.front("chest")
+    pen.shape(
+        [(x0 - 0.011 * wide, y + 0.012), (x0 + 0.011 * wide, y + 0.012), (xc + 0.02 * wide, b.trunk["chest"].y), (x1 + 0.024 * wide, end - 0.02), (x1, end), (x1 - 0.024 * wide, end - 0.02), (xc - 0.02 * wide, b.trunk["chest"].y)],
+        colour,
+        smooth=False,
+    )
+    pen.shape([(x0 - 0.017 * wide, y - 0.008), (x0 + 0.017 * wide, y - 0.008), (x0 + 0.01 * wide, y + 0.014), (x0 - 0.01 * wide, y + 0.014)], shade(colour, 0.85), smooth=False)
+
+
+def _suit(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+    dark = shade(palette.upper, 0.7) if light_of(palette.upper) > 70 else mix(palette.upper, (255, 255, 255), 0.14)
+    if b.cos < -0.2:
+        _collar(pen, b, dark, 0.05, 0.03)
+        pen.fold([(b.middle("waist"), b.trunk["waist"].y + 0.03), (b.middle("hip"), hem)], 0.008, 0.7)
+        return
+    wide, top, low = max(0.35, b.cos), b.trunk["neck"].y, b.trunk["waist"].y - 0.02
+    x0, x1 = b.front("neck"), b.front("waist")
+    pen.shape([(x0 - 0.04 * wide, top), (x0 + 0.04 * wide, top), (x1, low)], palette.inner, 0.98, smooth=False)
+    _tie_in_suit(pen, b, outfit, palette, low)
+    for way in (-1, 1):
+        edge = (x0 + way * 0.04 * wide, top - 0.004)
+        pen.shape([edge, (x0 + way * 0.082 * wide, top + 0.075), (x0 + way * 0.058 * wide, top + 0.085), (x1, low + 0.006), (x0 + way * 0.026 * wide, top + 0.05)], dark, 1.0, smooth=False)
+    pen.line([(x1, low), (b.front("hip"), hem)], 0.005, dark, 0.8)
+    for t in (0.25, 0.6):
+        pen.ellipse(x1 + 0.006, low + 0.012 + t * 0.06, 0.006, 0.006, dark)
+
+
+def _tie_in_suit(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, low: float) -> None:
+    if outfit.tie != "none":
+        _tie(pen, b, outfit, palette)
+
+
+def _jacket(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+    dark = shade(palette.upper, 0.68) if light_of(palette.upper) > 60 else mix(palette.upper, (255, 255, 255), 0.16)
+    if b.cos > -0.2:
+        _opening(pen, b, hem, 0.019, hem, palette.inner)
+        wide = max(0.3, b.cos)
+        for way in (-1, 1):
+            pen.line([(b.front("neck") + way * 0.03 * wide, b.trunk["neck"].y), (b.front("waist") + way * 0.02 * wide, b.trunk["waist"].y), (b.front("hip") + way * 0.02 * wide, hem)], 0.009, dark, 0.95)
+        for way in (-1, 1):
+            x = b.front("waist", way * 0.55)
+            pen.line([(x, b.trunk["waist"].y + 0.02), (x + way * 0.012, b.trunk["waist"].y + 0.06)], 0.006, dark, 0.85)
+    _collar(pen, b, dark, 0.056, 0.034)
+    half, x = b.half("hip") + 0.012, b.middle("hip") * 0.5
+    pen.line([(x - half, hem - 0.006), (x + half, hem - 0.006)], 0.018, dark, 0.95)
+
+
+def _coat(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+    dark = shade(palette.upper, 0.68) if light_of(palette.upper) > 60 else mix(palette.upper, (255, 255, 255), 0.16)
+    waist = b.trunk["waist"].y + 0.01
+    half, x = b.half("waist") + 0.021, b.middle("waist")
+    if b.cos > -0.2:
+        wide, top = max(0.35, b.cos), b.trunk["neck"].y
+        x0, x1 = b.front("neck"), b.front("chest")
+        pen.shape([(x0 - 0.03 * wide, top), (x0 + 0.03 * wide, top), (x1, top + 0.085)], palette.inner, 0.92, smooth=False)
+        for way in (-1, 1):
+            pen.shape([(x0 + way * 0.026 * wide, top - 0.014), (x0 + way * 0.086 * wide, top + 0.066), (x0 + way * 0.052 * wide, top + 0.074), (x1, top + 0.1)], dark, 1.0, smooth=False)
+        pen.line([(x1, top + 0.095), (b.front("waist"), waist), (b.front("hip") * 0.8, hem)], 0.006, dark, 0.78)
+        for row in range(3):
+            y = top + 0.125 + row * 0.055
+            for way in (-1, 1):
+                pen.ellipse(x1 * 0.9 + way * 0.026 * wide, y, 0.006, 0.006, dark)
+    else:
+        _collar(pen, b, dark, 0.06, 0.03)
+        pen.fold([(b.middle("hip"), b.trunk["hip"].y), (b.middle("hip") * 0.5, hem)], 0.009, 0.7)
+    pen.line([(x - half, waist), (x + half, waist)], 0.017, dark)
+
+
+def _hoodie(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+    dark = shade(palette.upper, 0.76)
+    if outfit.hat != "hood":
+        x, y = b.middle("neck") - b.sin * 0.03, b.trunk["neck"].y + 0.012
+        if b.cos < -0.2:
+            pen.round_shape([(x - 0.055, y - 0.018), (x + 0.055, y - 0.018), (x + 0.04, y + 0.06), (x, y + 0.078), (x - 0.04, y + 0.06)], dark)
+        else:
+            pen.limb((x - 0.04, y + 0.004), (x + 0.04, y + 0.004), 0.022, 0.022, dark)
+    if b.cos > -0.2:
+        wide, x = max(0.35, b.cos), b.front("waist") * 0.85
+        y = b.trunk["waist"].y
+        pen.shape([(x - 0.04 * wide, y - 0.014), (x + 0.04 * wide, y - 0.014), (x + 0.068 * wide, y + 0.05), (x - 0.068 * wide, y + 0.05)], shade(palette.upper, 0.86), 0.92, smooth=False)
+        string = mix(palette.upper, contrast_to(palette.upper), 0.55)
+        for way in (-1, 1):
+            sx = b.front("neck") + way * 0.016 * wide
+            pen.line([(sx, b.trunk["neck"].y + 0.03), (sx + way * 0.002, b.trunk["chest"].y + 0.004)], 0.006, string)
+    _hem_band(pen, b, hem, dark)
+
+
+def _hem_band(pen: Pen, b: Body, hem: float, colour: Rgb) -> None:
+    half, x = b.half("hip") + 0.01, b.middle("hip") * 0.5
+    pen.line([(x - half, hem - 0.006), (x + half, hem - 0.006)], 0.017, colour, 0.95)
+
+
+def _sweater(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+    _hem_band(pen, b, hem, shade(palette.upper, 0.8))
+
+
+def _vest(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+    """A quilted body warmer: bulges from one seam to the next."""
+    dark = shade(palette.upper, 0.62) if light_of(palette.upper) > 60 else mix(palette.upper, (255, 255, 255), 0.18)
+    top = b.trunk["chest"].y - 0.03
+    for row in range(5):
+        y = top + (hem - top) * row / 4.6
+        half, x = b.half("waist") + 0.014, b.middle("waist")
+        pen.line([(x - half, y), (x + half, y)], 0.007, dark, 0.8)
+        pen.fold([(x - half, y + 0.02), (x + half, y + 0.02)], 0.016, 1.12)
+    if b.cos > -0.2:
+        pen.line([(b.front("neck"), b.trunk["neck"].y + 0.05), (b.front("waist"), b.trunk["waist"].y), (b.front("hip"), hem)], 0.01, dark)
+
+
+def _high_vis(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+    band = REFLECTING if not palette.infrared else (252, 252, 252)
+    for level, width in (("chest", 0.03), ("waist", 0.03)):
+        y = b.trunk[level].y + (0.02 if level == "chest" else 0.03)
+        half, x = b.half(level) + 0.012, b.middle(level)
+        pen.line([(x - half, y - 0.017), (x + half, y - 0.017)], 0.007, (120, 126, 120), 1.0)
+        pen.line([(x - half, y), (x + half, y)], width, band, 1.1)
+    for way in (-1, 1):
+        x = b.middle("shoulder") + way * b.half("shoulder") * 0.5
+        pen.line([(x, b.trunk["shoulder"].y - 0.006), (b.middle("chest") + way * b.half("chest") * 0.52, b.trunk["chest"].y + 0.01)], 0.024, band, 1.1)
+    if b.cos > -0.2:
+        pen.line([(b.front("neck"), b.trunk["neck"].y + 0.045), (b.front("waist"), b.trunk["waist"].y), (b.front("hip"), hem)], 0.006, (90, 96, 80))
+
+
+def _dress(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+    y, half, x = b.trunk["waist"].y, b.half("waist") + 0.006, b.middle("waist")
+    pen.line([(x - half, y), (x + half, y)], 0.014, shade(palette.upper, 0.72))
+
+
+def _nothing(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+    """A t-shirt has nothing more on it."""
+
+
+_DETAILS = {
+    "shirt": _shirt,
+    "suit": _suit,
+    "jacket": _jacket,
+    "coat": _coat,
+    "hoodie": _hoodie,
+    "sweater": _sweater,
+    "vest": _vest,
+    "high-vis": _high_vis,
+    "dress": _dress,
+}
+
+
+def _between(a: Point, b: Point, t: float) -> Point:
+    return a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t
