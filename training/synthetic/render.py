@@ -34,6 +34,10 @@ class Shot:
     cover_share: float
     seed: int
 
+    def picture(self, size: tuple[int, int] = SIZE) -> Image.Image:
+        """RGB picture of size (width, height) px, the same for the same shot on any machine."""
+        return render(self, size)
+
 
 def render(shot: Shot, size: tuple[int, int] = SIZE) -> Image.Image:
     """Draws a shot: RGB picture of size (width, height) px, the same for the same shot on any machine."""

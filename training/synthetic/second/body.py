@@ -118,7 +118,7 @@ def body(identity: Identity, outfit: Outfit2, pose: Pose) -> Body:
         knees[name] = seen(way * hip * 0.58, ky, kz)
         ankles[name] = seen(way * hip * 0.55, ky + thigh * math.cos(leg - bend), kz + thigh * math.sin(leg - bend))
         pitch, elbow, splay = _arm(name, outfit, -swing * step, identity.swing)
-        x, y, z = way * (wide - 0.018), top + 0.018, lean
+        x, y, z = way * (wide - 0.022), top + 0.03, lean
         shoulders[name] = seen(x, y, z)
         x += way * upper_arm * math.sin(splay)
         y += upper_arm * math.cos(pitch) * math.cos(splay)

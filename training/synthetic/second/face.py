@@ -93,7 +93,7 @@ def _hair(pen: Pen, h: Head, identity: Identity, palette: Palette2) -> None:
     if h.away:
         low = 0.5 if short else 0.85
         pen.round_shape([(x - rx * 1.03, y - ry * 0.3), (x - rx * 0.62, y - ry * 0.95), (x, y - ry * 1.1), (x + rx * 0.62, y - ry * 0.95), (x + rx * 1.03, y - ry * 0.3), (x + rx * 0.92, y + ry * low * 0.6), (x + rx * 0.4, y + ry * low), (x - rx * 0.4, y + ry * low), (x - rx * 0.92, y + ry * low * 0.6)], hair)
-        pen.fold([(x - rx * 0.2, y - ry * 0.8), (x + rx * 0.1, y + ry * 0.2)], 0.007, 0.82)
+        pen.fold([(x - rx * 0.2, y - ry * 0.8), (x + rx * 0.1, y + ry * 0.2)], 0.007, 0.9)
         return
     s, fringe = h.sin, -0.46 + 0.16 * identity.face
     low = 0.12 if short else 0.35
@@ -104,7 +104,7 @@ def _hair(pen: Pen, h: Head, identity: Identity, palette: Palette2) -> None:
     inner = [(front + rx * 0.72 * max(0.25, h.cos), y - ry * 0.12), (front + rx * 0.3 + part * 0.3, y + ry * fringe), (front - rx * 0.3 + part * 0.3, y + ry * (fringe - 0.06)), (front - rx * 0.72 * max(0.25, h.cos), y - ry * 0.12)]
     if abs(s) > 0.45:  # from the side: hair covers the back of the head, the face stays free
         way = 1 if s > 0 else -1
-        edge = x + way * rx * 0.18
+        edge = x + way * rx * (0.18 - 1.2 * (1 - abs(s)))
         points = [(x - way * rx * 0.98, y + ry * (0.42 if short else 0.7)), (x - way * rx * 1.08, y - ry * 0.25), (x - way * rx * 0.62, y - ry * 0.98), (x + way * rx * 0.05, y - ry * 1.1), (x + way * rx * 0.7, y - ry * 0.86), (x + way * rx * 0.86, y - ry * 0.5)]
         inner = [(edge + way * rx * 0.3, y - ry * 0.42), (edge, y - ry * 0.1), (edge - way * rx * 0.12, y + ry * 0.14), (edge - way * rx * 0.3, y + ry * (0.3 if short else 0.85))]
     pen.round_shape(points + inner, hair)
@@ -151,7 +151,7 @@ def _face(pen: Pen, h: Head, identity: Identity, outfit: Outfit2, palette: Palet
     if outfit.mask != "none":
         _mask(pen, h, palette, x, wide)
     if outfit.glasses != "none":
-        _glasses(pen, h, outfit, apart, level, eyes)
+        _glasses(pen, h, outfit, palette, apart, level, eyes)
 
 
 def _mask(pen: Pen, h: Head, palette: Palette2, x: float, wide: float) -> None:
@@ -166,7 +166,7 @@ def _mask(pen: Pen, h: Head, palette: Palette2, x: float, wide: float) -> None:
         pen.line([(x - half * 0.85, y + ry * t), (x + half * 0.85, y + ry * t)], 0.003, shade(colour, 0.82))
 
 
-def _glasses(pen: Pen, h: Head, outfit: Outfit2, apart: float, level: float, eyes: list[int]) -> None:
+def _glasses(pen: Pen, h: Head, outfit: Outfit2, palette: Palette2, apart: float, level: float, eyes: list[int]) -> None:
     ear = h.x - h.sin * h.rx * 0.45
     dark = (22, 22, 28)
     pen.line([(ear, level - h.ry * 0.04), (h.face + h.sin * apart, level)], h.ry * 0.09, dark)
@@ -174,7 +174,7 @@ def _glasses(pen: Pen, h: Head, outfit: Outfit2, apart: float, level: float, eye
         cx, wide = h.face + way * apart * 1.04, h.rx * 0.36 * max(0.55, h.cos)
         pen.ellipse(cx, level + h.ry * 0.05, wide, h.ry * 0.25, dark)
         if outfit.glasses == "glasses":
-            pen.ellipse(cx, level + h.ry * 0.05, wide * 0.66, h.ry * 0.15, (206, 222, 230))
+            pen.ellipse(cx, level + h.ry * 0.05, wide * 0.68, h.ry * 0.155, mix(palette.skin, (232, 240, 244), 0.5))
             pen.ellipse(cx, level + h.ry * 0.05, wide * 0.24, h.ry * 0.1, (60, 52, 50))
         else:
             pen.ellipse(cx - wide * 0.3, level - h.ry * 0.02, wide * 0.22, h.ry * 0.05, (96, 104, 116))

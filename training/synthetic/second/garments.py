@@ -69,8 +69,8 @@ def trunk_outline(b: Body, ease: float, hem: float, flare: float, sleeveless: bo
     hip, mid = b.half("hip") + ease, b.middle("hip")
     rows = [
         (t["neck"].y + 0.012, b.half("neck") * 1.05, b.middle("neck")),
-        (t["shoulder"].y - 0.01, b.half("shoulder") * 0.62 + ease * 0.4, b.middle("shoulder")),
-        (t["shoulder"].y + 0.012, b.half("shoulder") * tip + ease * 0.6, b.middle("shoulder")),
+        (t["shoulder"].y - 0.008, b.half("shoulder") * 0.58 + ease * 0.4, b.middle("shoulder")),
+        (t["shoulder"].y + 0.02, b.half("shoulder") * tip + ease * 0.6, b.middle("shoulder")),
         (t["chest"].y - 0.012, b.half("chest") + ease * 0.8, b.middle("chest")),
         (t["waist"].y, b.half("waist") + ease * 1.1, b.middle("waist")),
     ]
@@ -82,8 +82,7 @@ def trunk_outline(b: Body, ease: float, hem: float, flare: float, sleeveless: bo
     rows.append((hem, hip * flare, mid * 0.5))
     right = [(x + half, y) for y, half, x in rows]
     left = [(x - half, y) for y, half, x in reversed(rows)]
-    corner = 0.008  # a second point at each end, so that the hem stays straight
-    return [*right, (right[-1][0] - corner, hem + 0.004), (left[0][0] + corner, hem + 0.004), *left]
+    return [*right, right[-1], left[0], *left]  # a point twice makes a corner
 
 
 def draw_upper(pen: Pen, b: Body, identity: Identity, outfit: Outfit2, palette: Palette2) -> None:
@@ -104,7 +103,7 @@ def draw_upper(pen: Pen, b: Body, identity: Identity, outfit: Outfit2, palette: 
         pen.round_shape(_part(outline, low, 2.0), Cloth(palette.second), smooth=False)
     _folds(pen, b, hem, outfit)
     _neckline(pen, b, identity, outfit, palette, cloth)
-    _DETAILS.get(outfit.upper, _nothing)(pen, b, outfit, palette, hem)
+    _DETAILS.get(outfit.upper, _nothing)(pen, b, outfit, palette, outline)
     if outfit.upper_print != "none" and (b.cos > 0.2 or (outfit.print_behind and b.cos < -0.2)):
         _print(pen, b, outfit, cloth.colour)
 
@@ -114,7 +113,7 @@ def draw_arm(pen: Pen, b: Body, side: str, outfit: Outfit2, palette: Palette2, l
     shoulder, elbow, hand = b.shoulders[side].xy, b.elbows[side].xy, b.hands[side].xy
     thick = {"coat": 1.26, "jacket": 1.22, "hoodie": 1.2, "suit": 1.14, "sweater": 1.12}.get(outfit.upper, 1.02)
     cloth = sleeve_cloth(outfit, palette)
-    top, mid, wrist = 0.034 * b.limb, 0.027 * b.limb, 0.019 * b.limb
+    top, mid, wrist = 0.031 * b.limb, 0.027 * b.limb, 0.019 * b.limb
     if outfit.sleeves != "long":
         pen.limb(shoulder, elbow, top * 0.92, mid * 0.92, palette.skin, lit)
         pen.limb(elbow, hand, mid * 0.92, wrist * 0.82, palette.skin, lit)
@@ -160,6 +159,16 @@ def _part(outline: list[Point], top: float, bottom: float) -> list[Point]:
             if (ay - edge) * (by - edge) < 0:
                 cut.append((ax + (bx - ax) * (edge - ay) / (by - ay), edge))
     return cut
+
+
+def _span(outline: list[Point], y: float) -> tuple[Point, Point]:
+    """Where an outline is at a height: its leftmost and rightmost points."""
+    xs = [
+        ax + (bx - ax) * (y - ay) / (by - ay)
+        for (ax, ay), (bx, by) in zip(outline, outline[1:] + outline[:1], strict=True)
+        if (ay - y) * (by - y) <= 0 and ay != by
+    ] or [0.0]
+    return (min(xs), y), (max(xs), y)
 
 
 def _folds(pen: Pen, b: Body, hem: float, outfit: Outfit2) -> None:
@@ -240,7 +249,8 @@ def _opening(pen: Pen, b: Body, hem: float, gap: float, low: float, inner: Rgb) 
     pen.shape([(x0 - gap * 1.5 * wide, top), (x0 + gap * 1.5 * wide, top), (x1 + gap * wide, low), (x1 - gap * wide, low)], inner, 0.93, smooth=False)
 
 
-def _shirt(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+def _shirt(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
+    hem = outline[len(outline) // 2][1]
     tone = shade(palette.upper, 1.14) if light_of(palette.upper) < 200 else shade(palette.upper, 0.9)
     if b.cos > -0.2:
         top = b.trunk["neck"].y + 0.03
@@ -274,7 +284,8 @@ def _tie(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2) -> None:
     pen.shape([(x0 - 0.017 * wide, y - 0.008), (x0 + 0.017 * wide, y - 0.008), (x0 + 0.01 * wide, y + 0.014), (x0 - 0.01 * wide, y + 0.014)], shade(colour, 0.85), smooth=False)
 
 
-def _suit(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+def _suit(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
+    hem = outline[len(outline) // 2][1]
     dark = shade(palette.upper, 0.7) if light_of(palette.upper) > 70 else mix(palette.upper, (255, 255, 255), 0.14)
     if b.cos < -0.2:
         _collar(pen, b, dark, 0.05, 0.03)
@@ -283,7 +294,7 @@ def _suit(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> 
     wide, top, low = max(0.35, b.cos), b.trunk["neck"].y, b.trunk["waist"].y - 0.02
     x0, x1 = b.front("neck"), b.front("waist")
     pen.shape([(x0 - 0.04 * wide, top), (x0 + 0.04 * wide, top), (x1, low)], palette.inner, 0.98, smooth=False)
-    _tie_in_suit(pen, b, outfit, palette, low)
+    _tie(pen, b, outfit, palette)
     for way in (-1, 1):
         edge = (x0 + way * 0.04 * wide, top - 0.004)
         pen.shape([edge, (x0 + way * 0.082 * wide, top + 0.075), (x0 + way * 0.058 * wide, top + 0.085), (x1, low + 0.006), (x0 + way * 0.026 * wide, top + 0.05)], dark, 1.0, smooth=False)
@@ -292,12 +303,8 @@ def _suit(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> 
         pen.ellipse(x1 + 0.006, low + 0.012 + t * 0.06, 0.006, 0.006, dark)
 
 
-def _tie_in_suit(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, low: float) -> None:
-    if outfit.tie != "none":
-        _tie(pen, b, outfit, palette)
-
-
-def _jacket(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+def _jacket(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
+    hem = outline[len(outline) // 2][1]
     dark = shade(palette.upper, 0.68) if light_of(palette.upper) > 60 else mix(palette.upper, (255, 255, 255), 0.16)
     if b.cos > -0.2:
         _opening(pen, b, hem, 0.019, hem, palette.inner)
@@ -308,14 +315,13 @@ def _jacket(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -
             x = b.front("waist", way * 0.55)
             pen.line([(x, b.trunk["waist"].y + 0.02), (x + way * 0.012, b.trunk["waist"].y + 0.06)], 0.006, dark, 0.85)
     _collar(pen, b, dark, 0.056, 0.034)
-    half, x = b.half("hip") + 0.012, b.middle("hip") * 0.5
-    pen.line([(x - half, hem - 0.006), (x + half, hem - 0.006)], 0.018, dark, 0.95)
+    pen.line(list(_span(outline, hem - 0.008)), 0.018, dark, 0.95)
 
 
-def _coat(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+def _coat(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
+    hem = outline[len(outline) // 2][1]
     dark = shade(palette.upper, 0.68) if light_of(palette.upper) > 60 else mix(palette.upper, (255, 255, 255), 0.16)
     waist = b.trunk["waist"].y + 0.01
-    half, x = b.half("waist") + 0.021, b.middle("waist")
     if b.cos > -0.2:
         wide, top = max(0.35, b.cos), b.trunk["neck"].y
         x0, x1 = b.front("neck"), b.front("chest")
@@ -330,10 +336,11 @@ def _coat(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> 
     else:
         _collar(pen, b, dark, 0.06, 0.03)
         pen.fold([(b.middle("hip"), b.trunk["hip"].y), (b.middle("hip") * 0.5, hem)], 0.009, 0.7)
-    pen.line([(x - half, waist), (x + half, waist)], 0.017, dark)
+    pen.line(list(_span(outline, waist)), 0.017, dark)
 
 
-def _hoodie(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+def _hoodie(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
+    hem = outline[len(outline) // 2][1]
     dark = shade(palette.upper, 0.76)
     if outfit.hat != "hood":
         x, y = b.middle("neck") - b.sin * 0.03, b.trunk["neck"].y + 0.012
@@ -349,38 +356,38 @@ def _hoodie(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -
         for way in (-1, 1):
             sx = b.front("neck") + way * 0.016 * wide
             pen.line([(sx, b.trunk["neck"].y + 0.03), (sx + way * 0.002, b.trunk["chest"].y + 0.004)], 0.006, string)
-    _hem_band(pen, b, hem, dark)
+    _hem_band(pen, outline, hem, dark)
 
 
-def _hem_band(pen: Pen, b: Body, hem: float, colour: Rgb) -> None:
-    half, x = b.half("hip") + 0.01, b.middle("hip") * 0.5
-    pen.line([(x - half, hem - 0.006), (x + half, hem - 0.006)], 0.017, colour, 0.95)
+def _hem_band(pen: Pen, outline: list[Point], hem: float, colour: Rgb) -> None:
+    pen.line(list(_span(outline, hem - 0.008)), 0.017, colour, 0.95)
 
 
-def _sweater(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
-    _hem_band(pen, b, hem, shade(palette.upper, 0.8))
+def _sweater(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
+    hem = outline[len(outline) // 2][1]
+    _hem_band(pen, outline, hem, shade(palette.upper, 0.8))
 
 
-def _vest(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+def _vest(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
     """A quilted body warmer: bulges from one seam to the next."""
+    hem = outline[len(outline) // 2][1]
     dark = shade(palette.upper, 0.62) if light_of(palette.upper) > 60 else mix(palette.upper, (255, 255, 255), 0.18)
     top = b.trunk["chest"].y - 0.03
     for row in range(5):
-        y = top + (hem - top) * row / 4.6
-        half, x = b.half("waist") + 0.014, b.middle("waist")
-        pen.line([(x - half, y), (x + half, y)], 0.007, dark, 0.8)
-        pen.fold([(x - half, y + 0.02), (x + half, y + 0.02)], 0.016, 1.12)
+        left, right = _span(outline, top + (hem - top) * row / 4.6)
+        pen.line([left, right], 0.007, dark, 0.8)
+        pen.fold([(left[0], left[1] + 0.02), (right[0], right[1] + 0.02)], 0.016, 1.12)
     if b.cos > -0.2:
         pen.line([(b.front("neck"), b.trunk["neck"].y + 0.05), (b.front("waist"), b.trunk["waist"].y), (b.front("hip"), hem)], 0.01, dark)
 
 
-def _high_vis(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+def _high_vis(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
+    hem = outline[len(outline) // 2][1]
     band = REFLECTING if not palette.infrared else (252, 252, 252)
     for level, width in (("chest", 0.03), ("waist", 0.03)):
         y = b.trunk[level].y + (0.02 if level == "chest" else 0.03)
-        half, x = b.half(level) + 0.012, b.middle(level)
-        pen.line([(x - half, y - 0.017), (x + half, y - 0.017)], 0.007, (120, 126, 120), 1.0)
-        pen.line([(x - half, y), (x + half, y)], width, band, 1.1)
+        pen.line(list(_span(outline, y - 0.017)), 0.007, (120, 126, 120), 1.0)
+        pen.line(list(_span(outline, y)), width, band, 1.1)
     for way in (-1, 1):
         x = b.middle("shoulder") + way * b.half("shoulder") * 0.5
         pen.line([(x, b.trunk["shoulder"].y - 0.006), (b.middle("chest") + way * b.half("chest") * 0.52, b.trunk["chest"].y + 0.01)], 0.024, band, 1.1)
@@ -388,12 +395,11 @@ def _high_vis(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float)
         pen.line([(b.front("neck"), b.trunk["neck"].y + 0.045), (b.front("waist"), b.trunk["waist"].y), (b.front("hip"), hem)], 0.006, (90, 96, 80))
 
 
-def _dress(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
-    y, half, x = b.trunk["waist"].y, b.half("waist") + 0.006, b.middle("waist")
-    pen.line([(x - half, y), (x + half, y)], 0.014, shade(palette.upper, 0.72))
+def _dress(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
+    pen.line(list(_span(outline, b.trunk["waist"].y)), 0.014, shade(palette.upper, 0.72))
 
 
-def _nothing(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, hem: float) -> None:
+def _nothing(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
     """A t-shirt has nothing more on it."""
 
 

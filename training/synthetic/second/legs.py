@@ -13,6 +13,11 @@ SHORTS_ENDS = {"short": 0.46, "knee-length": 1.02}
 BARE = ("shorts", "skirt", None)
 
 
+def covered(outfit: Outfit2) -> bool:
+    """Whether a long coat hides what is worn below it."""
+    return outfit.upper_length == "long" and outfit.lower in BARE and outfit.lower_length != "long"
+
+
 def draw_leg(pen: Pen, b: Body, side: str, outfit: Outfit2, palette: Palette2, lit: float) -> None:
     """A leg with what is on it, and its foot."""
     hip, knee, ankle = b.hips[side].xy, b.knees[side].xy, b.ankles[side].xy
@@ -29,7 +34,7 @@ def draw_leg(pen: Pen, b: Body, side: str, outfit: Outfit2, palette: Palette2, l
         pen.fold([(knee[0] - mid * 0.4, knee[1]), (knee[0] + mid * 0.4, knee[1])], 0.008, 0.9 * lit)
         if boots:
             _shaft(pen, b, side, palette, lit)
-        if outfit.lower == "shorts":
+        if outfit.lower == "shorts" and not covered(outfit):
             end = _along(hip, knee, ankle, SHORTS_ENDS[outfit.lower_length or "short"])
             pen.limb(hip, end, wide * 1.04, mid * 1.42, cloth, lit)
             low = mid * 1.42
@@ -42,13 +47,13 @@ def draw_leg(pen: Pen, b: Body, side: str, outfit: Outfit2, palette: Palette2, l
     end = _between(knee, ankle, 0.72 if boots else 0.99)
     if not boots:
         _foot(pen, b, side, outfit, palette, lit)
-    pen.limb(knee, end, mid * 1.06, at_ankle * (1.35 if boots else 1.0), cloth, lit)
+    pen.limb(knee, end, mid * 1.06, at_ankle * (1.1 if boots else 1.0), cloth, lit)
     pen.limb(hip, knee, wide, mid * 1.06, cloth, lit)
     pen.fold([(knee[0] - mid * 0.7, knee[1] + 0.012), (knee[0] + mid * 0.3, knee[1] - 0.004)], 0.008, 0.76 * lit)
     pen.fold([(end[0] - at_ankle * 0.8, end[1] - 0.02), (end[0] + at_ankle * 0.6, end[1] - 0.012)], 0.008, 0.8 * lit)
     if jeans:
-        pale = mix(cloth, (236, 238, 240), 0.28)
-        pen.limb(_between(hip, knee, 0.35), _between(hip, knee, 0.85), wide * 0.3, mid * 0.3, pale, lit * 1.1)
+        pale = mix(cloth, (236, 238, 240), 0.13)
+        pen.limb(_between(hip, knee, 0.35), _between(hip, knee, 0.85), wide * 0.3, mid * 0.3, pale, lit * 1.06)
         pen.line([(end[0] - at_ankle, end[1] - 0.004), (end[0] + at_ankle, end[1] - 0.004)], 0.014, mix(cloth, (240, 240, 240), 0.4), lit)
         seam = (206, 150, 84) if not palette.infrared else (170, 170, 170)
         edge = wide * 0.86 * (1 if side == "left" else -1) * (b.cos if abs(b.cos) > 0.3 else 0.0)
@@ -60,7 +65,7 @@ def draw_leg(pen: Pen, b: Body, side: str, outfit: Outfit2, palette: Palette2, l
 def draw_hips(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2) -> None:
     """What the trousers or the skirt cover of the trunk."""
     t, colour = b.trunk, palette.lower
-    if outfit.lower is None:
+    if outfit.lower is None or covered(outfit):
         return
     top, hip, low = t["waist"].y + 0.01, t["hip"].y, t["crotch"].y + 0.025
     xw, xh = b.middle("waist"), b.middle("hip")
@@ -72,7 +77,7 @@ def draw_hips(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2) -> None:
         knees = [joint.x for joint in (*b.knees.values(), *(b.ankles.values() if length == "long" else ()))]
         flare = wh * {"short": 1.2, "knee-length": 1.3, "long": 1.42}[length]
         left, right = min(-flare + xh * 0.4, min(knees) - 0.03), max(flare + xh * 0.4, max(knees) + 0.03)
-        pen.round_shape([(xw - ww, top), (xw + ww, top), (xh + wh, hip), (right, hem), (right - 0.01, hem + 0.004), (left + 0.01, hem + 0.004), (left, hem), (xh - wh, hip)], colour)
+        pen.round_shape([(xw - ww, top), (xw + ww, top), (xh + wh, hip), (right, hem), (right, hem), (left, hem), (left, hem), (xh - wh, hip)], colour)
         for share in (0.18, 0.42, 0.66, 0.86):
             x = left + (right - left) * share
             pen.fold([(xh - wh + 2 * wh * share, hip + 0.01), (x, hem - 0.004)], 0.012, 0.76 if share in (0.18, 0.66) else 1.2)

@@ -66,10 +66,14 @@ class Pen:
         return length * self.height * (1 + self.lean * (0.2 - 0.4 * y)) * (0.5 + 0.5 * self.squeeze)
 
     def curve(self, points: list[Point]) -> list[Point]:
-        """A closed smooth line through points, in pixels (Catmull-Rom)."""
+        """A closed smooth line through points, in pixels (Catmull-Rom). A point that stands twice is a corner."""
         p = np.array([self.px(x, y) for x, y in points])
-        around = np.stack([np.roll(p, 1, 0), p, np.roll(p, -1, 0), np.roll(p, -2, 0)])
-        return [(float(x), float(y)) for x, y in np.einsum("ts,snd->ntd", _BLEND, around).reshape(-1, 2)]
+        after = np.roll(p, -1, 0)
+        around = np.stack([np.roll(p, 1, 0), p, after, np.roll(p, -2, 0)])
+        line = np.einsum("ts,snd->ntd", _BLEND, around)
+        corner = (p == after).all(1)
+        line[corner] = p[corner, None]
+        return [(x, y) for x, y in line.reshape(-1, 2).tolist()]
 
     def shape(self, points: list[Point], cloth: Cloth | Rgb, lit: float = 1.0, smooth: bool = True) -> None:
         """A filled shape, evenly lit."""
