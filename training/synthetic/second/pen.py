@@ -83,7 +83,8 @@ class Pen:
     def round_shape(self, points: list[Point], cloth: Cloth | Rgb, lit: float = 1.0, smooth: bool = True) -> None:
         """A filled shape, lit as a column is: bright towards the light, dark at the edges."""
         line = self.curve(points) if smooth else [self.px(x, y) for x, y in points]
-        cut = self._fill(line, cloth, lit)
+        self._fill(line, cloth, lit)
+        cut = self._cut(line)
         if cut is not None:
             box, mask = cut
             column = _column(round(self.light, 1), round(lit, 2)).resize(mask.size, Image.Resampling.BILINEAR)
@@ -141,16 +142,29 @@ class Pen:
     def _narrow(self) -> float:
         return self.squeeze / (0.5 + 0.5 * self.squeeze)
 
-    def _capsule(self, a: Point, b: Point, wide: float, thin: float):
+    def _capsule(
+        self, a: Point, b: Point, wide: float, thin: float
+    ) -> tuple[list[Point], tuple[float, float, float, float, float, float]]:
         (ax, ay), (bx, by) = self.px(*a), self.px(*b)
         wa, wb = self.size(wide, a[1]), self.size(thin, b[1])
         return _capsule_px(ax, ay, bx, by, wa, wb), (ax, ay, bx, by, wa, wb)
 
-    def _fill(self, line: list[Point], cloth: Cloth | Rgb, lit: float):
-        """Fills an outline in pixels; returns (its box, its mask) where it is within the canvas."""
-        colour = cloth.colour if isinstance(cloth, Cloth) else cloth
-        self.draw.polygon(line, fill=colour)
+    def _fill(self, line: list[Point], cloth: Cloth | Rgb, lit: float) -> None:
+        """Fills an outline in pixels."""
         self.tone.polygon(line, fill=_level(lit))
+        if not isinstance(cloth, Cloth):
+            self.draw.polygon(line, fill=cloth)
+            return
+        self.draw.polygon(line, fill=cloth.colour)
+        cut = self._cut(line) if cloth.layers else None
+        if cut is not None:
+            box, mask = cut
+            for name, tint in cloth.layers:
+                part = tile(name, max(4, round(self.height * 0.045))).crop((0, 0, *mask.size))
+                self.canvas.paste(tint, box, ImageChops.multiply(mask, part))
+
+    def _cut(self, line: list[Point]) -> tuple[tuple[int, int, int, int], Image.Image] | None:
+        """The box of an outline in pixels and its mask there, or None where it is out of the canvas."""
         xs, ys = [x for x, _ in line], [y for _, y in line]
         width, height = self.canvas.size
         left, top = max(0, int(min(xs))), max(0, int(min(ys)))
@@ -159,10 +173,6 @@ class Pen:
             return None
         mask = Image.new("L", (right - left, bottom - top), 0)
         ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in line], fill=255)
-        if isinstance(cloth, Cloth):
-            for name, tint in cloth.layers:
-                cut = tile(name, max(4, round(self.height * 0.045))).crop((0, 0, *mask.size))
-                self.canvas.paste(tint, (left, top, right, bottom), ImageChops.multiply(mask, cut))
         return (left, top, right, bottom), mask
 
 

@@ -23,7 +23,7 @@ def place(kind: str, seed: int) -> Image.Image:
     image = Image.new("RGB", VIEW)
     draw = ImageDraw.Draw(image)
     wall, floor = _tones(kind, rng)
-    dim = float(rng.uniform(0.62, 1.05))
+    dim = float(rng.uniform(0.68, 1.08))
     wall, floor = _shade(wall, dim), _shade(floor, dim * float(rng.uniform(0.8, 1.1)))
     _gradient(draw, (0, 0, width, horizon), _shade(wall, 1.06), _shade(wall, 0.84))
     _gradient(draw, (0, horizon, width, height), _shade(floor, 0.82), _shade(floor, 1.04))
@@ -40,7 +40,7 @@ def _walls(draw: ImageDraw.ImageDraw, kind: str, rng: np.random.Generator, horiz
     x = 0
     while x < width:
         step = int(rng.integers(60, 190))
-        tone = _moved(wall, rng.integers(-40, 26, 3))
+        tone = _moved(wall, rng.integers(-38, 26) + rng.integers(-9, 10, 3))
         if kind in ("street", "station", "corridor"):
             top = int(rng.integers(0, horizon // 2)) if kind == "street" else 0
             draw.rectangle((x, top, x + step, horizon + 4), fill=tone)
@@ -72,7 +72,7 @@ def _walls(draw: ImageDraw.ImageDraw, kind: str, rng: np.random.Generator, horiz
 def _panes(draw: ImageDraw.ImageDraw, rng: np.random.Generator, box: tuple[int, int, int, int], tone: Tone, kind: str) -> None:
     left, top, right, bottom = box
     wide, tall = int(rng.integers(16, 44)), int(rng.integers(24, 60))
-    glass = _moved((96, 112, 128) if kind != "corridor" else (214, 216, 208), rng.integers(-40, 40, 3))
+    glass = _moved((96, 112, 128) if kind != "corridor" else (214, 216, 208), rng.integers(-36, 36) + rng.integers(-8, 9, 3))
     for y in range(top, bottom - tall, tall + int(rng.integers(12, 24))):
         for x in range(left, right - wide, wide + int(rng.integers(9, 20))):
             draw.rectangle((x, y, x + wide, y + tall), fill=_shade(glass, float(rng.uniform(0.7, 1.25))), outline=_shade(tone, 0.7))
@@ -144,7 +144,7 @@ def _textured(image: Image.Image, rng: np.random.Generator, horizon: int) -> Ima
     """Fine and coarse grain of brick, plaster, leaves and asphalt."""
     values = np.asarray(image, np.float32)
     height, width, _ = values.shape
-    for cell, strength in ((2, 9.0), (7, 9.0), (40, 14.0)):
+    for cell, strength in ((2, 5.0), (7, 6.0), (40, 12.0)):
         grain = rng.standard_normal((height // cell + 1, width // cell + 1)).astype(np.float32)
         grain *= float(rng.uniform(0.3, 1.0)) * strength
         layer = Image.fromarray(grain).resize((width, height), Image.Resampling.BILINEAR)

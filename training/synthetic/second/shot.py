@@ -13,7 +13,7 @@ from training.synthetic.second.body import body
 from training.synthetic.second.colours import Palette2
 from training.synthetic.second.figure import draw_person2
 from training.synthetic.second.legs import covered
-from training.synthetic.second.lens import Lens, draw_lens, take
+from training.synthetic.second.lens import Lens, draw_lens, light_field, take
 from training.synthetic.second.pen import LIT, Pen
 from training.synthetic.second.scene import cut_place, stand_in_the_way
 from training.synthetic.second.wardrobe import Outfit2, draw_identity2, draw_outfit2
@@ -76,7 +76,8 @@ class Shot2:
         rng = np.random.default_rng((self.seed, 32))
         large = (size[0] * OVER, size[1] * OVER)
         tall = stature(self.identity)
-        canvas = cut_place(self.camera.place, self.camera.seed, large, tall / self.zoom, self.lean, rng)
+        canvas = cut_place(self.camera.place, self.camera.seed, size, tall / self.zoom, self.lean, rng)
+        canvas = canvas.resize(large, Image.Resampling.NEAREST)
         shading = Image.new("L", large, LIT)
         height = large[1] * 0.92 * self.zoom
         top = large[1] * (0.5 + self.offset[1]) - height * 0.5
@@ -93,7 +94,8 @@ class Shot2:
         if self.cover:
             stand_in_the_way(canvas, shading, self.cover, self.cover_share, rng)
         lit = shading.reduce(OVER).filter(ImageFilter.BoxBlur(size[1] / 230))
-        values = np.asarray(canvas.reduce(OVER), np.float32) * (np.asarray(lit, np.float32) / LIT)[..., None]
+        light = np.asarray(lit, np.float32) * light_field(self.lens, size) / LIT
+        values = np.asarray(canvas.reduce(OVER)) * light[..., None]
         drawn = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
         return take(drawn, self.lens, self.infrared, rng)
 
