@@ -135,7 +135,9 @@ def test_a_crop_that_was_not_read_speaks_for_nobody():
 def test_the_order_of_the_crops_does_not_matter():
     crops = appearance(6, 7)
     priors, order = gallery_priors(crops.probs), np.random.default_rng(0).permutation(6)
-    mixed = PictureAppearance(crops.vectors[order], LazyProbs(lambda kind: crops.probs[kind][:, order]))
+    mixed = PictureAppearance(
+        crops.vectors[order], LazyProbs(lambda kind: crops.probs[kind][:, order], crops.probs)
+    )
     found, shuffled = (pooled_crops(one, affinity(one, WEIGHTS, priors)) for one in (crops, mixed))
     np.testing.assert_allclose(shuffled.vectors, found.vectors[order], atol=1e-6)
     np.testing.assert_allclose(shuffled.probs["hat"], found.probs["hat"][:, order])

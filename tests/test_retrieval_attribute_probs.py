@@ -160,7 +160,7 @@ def test_a_query_of_words_and_pictures_reads_both_and_only_what_lasts_of_the_pic
     own, found = rows(1, 1), rows(3)
     said = (Attribute("upper", "coat"), Attribute("hair", "long"))
     kinds = [kind for kind in LASTING if kind != "hair"]
-    assert comparable_kinds(said) == tuple(kinds)
+    assert comparable_kinds(KINDS, said) == tuple(kinds)
     priors = gallery_priors(by_kinds(rows(7, 5)))
     expected = log_stated(by_kinds(found), said, ()) + log_same(by_kinds(own), by_kinds(found), kinds, priors)
     np.testing.assert_allclose(
@@ -199,9 +199,11 @@ def test_the_likeliest_values():
 
 
 def test_beside_words_a_picture_is_compared_in_what_outlasts_clothes_and_is_not_told_anew():
-    assert comparable_kinds([]) == tuple(KINDS)
-    assert comparable_kinds([Attribute("upper", "coat")]) == comparable_kinds([], True) == LASTING
-    assert set(LASTING) - set(comparable_kinds([Attribute("glasses", "none")])) == {"glasses"}
+    assert comparable_kinds(KINDS, []) == tuple(KINDS)
+    assert (
+        comparable_kinds(KINDS, [Attribute("upper", "coat")]) == comparable_kinds(KINDS, [], True) == LASTING
+    )
+    assert set(LASTING) - set(comparable_kinds(KINDS, [Attribute("glasses", "none")])) == {"glasses"}
 
 
 def test_two_readers_weigh_in_where_they_are_to_be_trusted():

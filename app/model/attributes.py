@@ -20,9 +20,9 @@ from app.model.answers import AttributeReading, locate_annotation
 from app.model.prompts import annotate_prompt
 from app.model.scoring import LanguageModel, PromptTokens
 from app.model.vision import Grid, VisionTokens, fixed_batch
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import KINDS_OF_VERSION, VOCABULARY_VERSION
 
-MAX_NEW_TOKENS = 128
+MAX_NEW_TOKENS = 192  # the longest annotation takes about 150
 
 
 @dataclass(frozen=True)
@@ -96,19 +96,21 @@ def annotation_tokens(processor: Any) -> PromptTokens:
     return PromptTokens(processor, annotate_prompt())
 
 
-def readings(tokenizer: Any, answer: GeneratedAnswer) -> tuple[AttributeReading, ...]:
-    """What an answer states, in the vocabulary's order."""
+def readings(
+    tokenizer: Any, answer: GeneratedAnswer, version: int = VOCABULARY_VERSION
+) -> tuple[AttributeReading, ...]:
+    """What an answer states, in the vocabulary's order. version: of the vocabulary that the model knows."""
     ends = [len(tokenizer.decode(answer.ids[: place + 1])) for place in range(len(answer.ids))]
     starts = [0, *ends[:-1]]
     found: dict[str, AttributeReading] = {}
-    for attribute, first, last in locate_annotation(tokenizer.decode(answer.ids)):
+    for attribute, first, last in locate_annotation(tokenizer.decode(answer.ids), version):
         odds = [
             chance
             for chance, start, end in zip(answer.probabilities, starts, ends, strict=True)
             if start < last and end > first
         ]
         found[attribute.kind] = AttributeReading(attribute, float(np.prod(odds)) if odds else 0.0)
-    return tuple(found[kind] for kind in KINDS if kind in found)
+    return tuple(found[kind] for kind in KINDS_OF_VERSION[version] if kind in found)
 
 
 @dataclass(frozen=True)
@@ -131,11 +133,15 @@ class AttributeProbe:
     values: tuple[tuple[int, ...], ...]
 
 
-def attribute_probe(processor: Any, grid: Grid) -> AttributeProbe:
-    """The probe for pictures of a grid. Raises ValueError where two values of a kind begin with the same token."""
+def attribute_probe(processor: Any, grid: Grid, version: int = VOCABULARY_VERSION) -> AttributeProbe:
+    """The probe for pictures of a grid, over the kinds of a version of the vocabulary.
+
+    Raises ValueError where two values of a kind begin with the same token.
+    """
     whole = PromptTokens(processor, annotate_prompt()).fill([grid])
     start, end = whole.image_spans[0]
-    begun = [_begun(processor.tokenizer, kind) for kind in KINDS]
+    kinds = KINDS_OF_VERSION[version]
+    begun = [_begun(processor.tokenizer, kind, values) for kind, values in kinds.items()]
     sizes = torch.tensor([len(ids) for ids, _ in begun])
     asked, length = len(whole.ids) - start, len(whole.ids) - start + int(sizes.sum())
     owner = torch.cat([torch.full((asked,), -1), torch.repeat_interleave(torch.arange(len(begun)), sizes)])
@@ -176,12 +182,12 @@ def probe_attributes(
     return probs[: len(pictures)].cpu().numpy()
 
 
-def _begun(tokenizer: Any, kind: str) -> tuple[list[int], tuple[int, ...]]:
+def _begun(tokenizer: Any, kind: str, values: Sequence[str]) -> tuple[list[int], tuple[int, ...]]:
     """The tokens of "upper colour:", and of each value's first behind it."""
     label = f"{kind.replace('_', ' ')}:"
     begin: list[int] = tokenizer(label, add_special_tokens=False)["input_ids"]
     first = []
-    for value in KINDS[kind]:
+    for value in values:
         ids = tokenizer(f"{label} {value}", add_special_tokens=False)["input_ids"]
         if ids[: len(begin)] != begin or len(ids) == len(begin):
             raise ValueError(f"this checkpoint's tokenizer does not keep {value!r} apart from {label!r}")

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from app.model.pictures import RUN_TIME, ImageRule
 from app.model.prompts import PROMPT_VERSION, READ_PROMPT_VERSIONS
-from app.model.vocabulary import KINDS, VOCABULARY_VERSION
+from app.model.vocabulary import KINDS_OF_VERSION, VOCABULARY_VERSION, Kinds
 from app.settings import FUSED, RankerName
 from gallery_store.files import write_json
 
@@ -152,8 +152,10 @@ class CheckpointManifest:
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
+        if self.vocabulary_version not in KINDS_OF_VERSION:
+            raise ValueError(f"there is no version {self.vocabulary_version} of the attribute vocabulary")
         for weights in self.fusion_weights.values():
-            if set(weights) != set(KINDS):
+            if set(weights) != set(self.kinds):
                 raise ValueError("fusion weights name every kind of attribute, and no other")
             for kind, pair in weights.items():
                 if not all(0 <= weight < float("inf") for weight in pair):
@@ -164,10 +166,15 @@ class CheckpointManifest:
         for kinds in self.confusion.values():
             for kind, said in kinds.items():
                 for value, near in said.items():
-                    if not {value, *near} <= set(KINDS.get(kind, ())):
+                    if not {value, *near} <= set(self.kinds.get(kind, ())):
                         raise ValueError(f"the vocabulary has no {kind} {value} or {', '.join(near)}")
                     if not all(0 <= share <= 1 for share in near.values()):
                         raise ValueError(f"a confusion lies in 0..1 ({kind} {value})")
+
+    @property
+    def kinds(self) -> Kinds:
+        """The kinds of attributes, and their values, that the checkpoint knows: those of its vocabulary's version."""
+        return KINDS_OF_VERSION[self.vocabulary_version]
 
     def calibration(self, encoder_name: str, encoder_version: str, kind: str) -> Calibration | None:
         """The calibration for this encoder and kind of query; None where none was fitted.
@@ -227,7 +234,7 @@ class CheckpointManifest:
         for key, known, thing in (
             ("schema", (1, 2, 3, SCHEMA), "manifest schema"),
             ("prompt_version", READ_PROMPT_VERSIONS, "prompts"),
-            ("vocabulary_version", (VOCABULARY_VERSION,), "attribute vocabulary"),
+            ("vocabulary_version", tuple(KINDS_OF_VERSION), "attribute vocabulary"),
         ):
             found = raw.get(key)
             if found not in known:

@@ -19,7 +19,7 @@ from app.model.loading import Checkpoint, find_checkpoint, load_model
 from app.model.pictures import RUN_TIME, BoundedCache, ImageRule, Picture
 from app.model.prompts import MayDiffer, pair_prompt
 from app.model.token_budget import BY_SHARE, TokenBudget
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import KINDS_OF_VERSION, VOCABULARY_VERSION, Kinds
 from gallery_store.console import Progress
 from gallery_store.pace import Pace
 
@@ -73,6 +73,8 @@ class ReidModel:
         self.manifest = manifest
         self.name = manifest.name if manifest else checkpoint.spec
         self.rule: ImageRule = manifest.image_rule if manifest else RUN_TIME
+        self._version = manifest.vocabulary_version if manifest else VOCABULARY_VERSION
+        self.kinds: Kinds = KINDS_OF_VERSION[self._version]  # that it reads
         self._checkpoint = checkpoint
         self._device = device
         self._four_bit = four_bit
@@ -254,7 +256,7 @@ class ReidModel:
         if missing:
             with self._ready() as loaded:
                 known |= self._probe(loaded, missing, stop or never, progress)
-        nothing = np.full(sum(map(len, KINDS.values())), np.nan, np.float32)
+        nothing = np.full(sum(map(len, self.kinds.values())), np.nan, np.float32)
         rows = [row if (row := known[picture.key]) is not None else nothing for picture in pictures]
         return np.stack(rows) if rows else np.empty((0, len(nothing)), np.float32)
 
@@ -271,7 +273,7 @@ class ReidModel:
             for grid in dict.fromkeys(own.grid for _, own in pairs):
                 if grid not in self._probes:
                     try:
-                        self._probes[grid] = attribute_probe(loaded.processor, grid)
+                        self._probes[grid] = attribute_probe(loaded.processor, grid, self._version)
                     except ValueError as error:
                         raise ModelError(f"{self.name}: {error}") from None
                 group = [(picture, own) for picture, own in pairs if own.grid == grid]
@@ -319,7 +321,7 @@ class ReidModel:
                 if stop():
                     return by_key
                 for (picture, _), answer in zip(group, answers, strict=True):
-                    read = readings(loaded.processor.tokenizer, answer)
+                    read = readings(loaded.processor.tokenizer, answer, self._version)
                     self._readings.put(picture.key, read, 1)
                     by_key[picture.key] = read
         return by_key

@@ -78,7 +78,10 @@ _NEW_KINDS_2: Kinds = {
 # values of the one before it in their places, and adds its own behind them: an index means the same in both.
 KINDS_OF_VERSION: Mapping[int, Kinds] = {
     1: _KINDS_1,
-    2: {kind: (*values, *_NEW_VALUES_2.get(kind, ())) for kind, values in _KINDS_1.items()} | _NEW_KINDS_2,
+    2: {
+        **{kind: (*values, *_NEW_VALUES_2.get(kind, ())) for kind, values in _KINDS_1.items()},
+        **_NEW_KINDS_2,
+    },
 }
 VOCABULARY_VERSION = 1  # that checkpoints are made with, where nothing else is said
 KINDS = KINDS_OF_VERSION[VOCABULARY_VERSION]

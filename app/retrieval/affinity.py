@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from app.model.checkpoint import AffinityWeights
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import KINDS, Kinds
 from app.retrieval.attribute_probs import (
     MOST_RATIO,
     LazyProbs,
@@ -31,7 +31,7 @@ SUREST = 0.99  # nobody is put away for certain by looking like somebody rejecte
 
 def same_attributes(first: Probs, second: Probs, priors: Priors) -> np.ndarray:
     """float64 (m, n), -1..1: how far each two pictures show the same attributes, over all kinds."""
-    return log_ratios(first, second, tuple(KINDS), priors) / (len(KINDS) * MOST_RATIO)
+    return log_ratios(first, second, tuple(first), priors) / (len(first) * MOST_RATIO)
 
 
 def same_outfit(
@@ -74,23 +74,25 @@ def pooled_query(
         weights, own.vectors @ crops.vectors.T, same_attributes(own.probs, crops.probs, priors)
     )
     shares = np.concatenate([np.eye(len(own.vectors)), same], 1)
-    probs = LazyProbs(lambda kind: np.concatenate([own.probs[kind], crops.probs[kind]], 1))
+    probs = LazyProbs(lambda kind: np.concatenate([own.probs[kind], crops.probs[kind]], 1), crops.probs)
     vectors = np.concatenate([own.vectors, crops.vectors])
     return PictureAppearance(_pooled_vectors(vectors, shares), _pooled_probs(probs, shares))
 
 
-def pooled_model_probs(rows: np.ndarray, weights: AffinityWeights, priors: Priors) -> np.ndarray:
+def pooled_model_probs(
+    rows: np.ndarray, weights: AffinityWeights, priors: Priors, kinds: Kinds = KINDS
+) -> np.ndarray:
     """float64 (n, all values): the attribute probabilities that a model read off crops, each pooled by its outfit.
 
-    rows: NaN where it did not read: such crops stay so, and speak for nobody.
+    rows: NaN where it did not read: such crops stay so, and speak for nobody. kinds: that it reads.
     """
     pooled = np.array(rows, np.float64)
     known = np.isfinite(pooled).all(1)
     if known.any():
-        probs = by_kinds(pooled[known])
+        probs = by_kinds(pooled[known], kinds)
         shares = _with_itself(same_outfit(weights, 0.0, same_attributes(probs, probs, priors)))
         of_kind = _pooled_probs(probs, shares)
-        pooled[known] = np.concatenate([of_kind[kind] for kind in KINDS]).T
+        pooled[known] = np.concatenate([of_kind[kind] for kind in kinds]).T
     return pooled
 
 
@@ -121,4 +123,4 @@ def _pooled_vectors(vectors: np.ndarray, shares: np.ndarray) -> np.ndarray:
 def _pooled_probs(probs: Probs, shares: np.ndarray) -> LazyProbs:
     """Means of the log-probabilities by shares (m, n), as probabilities again: (values, m) of each kind."""
     part = (shares / shares.sum(1, keepdims=True)).T
-    return LazyProbs(lambda kind: softmax(np.log(np.clip(probs[kind], LEAST_POOLED, 1)) @ part))
+    return LazyProbs(lambda kind: softmax(np.log(np.clip(probs[kind], LEAST_POOLED, 1)) @ part), probs)

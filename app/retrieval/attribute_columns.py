@@ -12,7 +12,6 @@ from functools import cached_property
 
 import numpy as np
 
-from app.model.vocabulary import KINDS
 from app.retrieval.attribute_probs import ClipAttributes, Confusion, LazyProbs, Probs
 from gallery_store.index import Index
 from gallery_store.store import GalleryStore
@@ -43,12 +42,12 @@ class AttributeColumns:
             columns = self._columns(kind, some.index)
             return columns if some.all else columns[:, some.rows]
 
-        return LazyProbs(of_kind)
+        return LazyProbs(of_kind, self._clip.kinds)
 
     def prepare(self) -> None:
         """Compute all kinds now, so that the first search need not."""
         index = self._store.index
-        for kind in KINDS:
+        for kind in self._clip.kinds:
             self._columns(kind, index)
 
     def _columns(self, kind: str, index: Index) -> np.ndarray:

@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from app.model.answers import AttributeReading
-from app.model.vocabulary import COLOUR_OF, KINDS, LASTING, Attribute, describe
+from app.model.vocabulary import ALL_KINDS, COLOUR_OF, KINDS, LASTING, Attribute, Kinds, describe
 from gallery_store.encoder import ClipEncoder
 
 LEAST = 1e-4  # a probability below this counts as this: one attribute never decides alone
@@ -31,7 +31,9 @@ LEAST_MODEL = 1e-6  # of the model's, before it is weighed against CLIP's
 MOST_RATIO = 6.0  # of a kind's log-ratio either way: one rare value never decides alone
 # Kinds whose values people take for one another: clothes, bags and their colours. What is misread of the person in a
 # small picture (an age, long hair) is seldom misremembered, and would leave the word without a meaning.
-CONFUSED = tuple(kind for kind in KINDS if kind not in (*LASTING, "upper_pattern", "shoe_colour", "umbrella"))
+CONFUSED = tuple(
+    kind for kind in ALL_KINDS if kind not in (*LASTING, "upper_pattern", "shoe_colour", "umbrella")
+)
 LEAST_CONFUSED, FEWEST_SEEN = 0.01, 20
 
 Probs = Mapping[str, np.ndarray]
@@ -44,10 +46,13 @@ Confusion = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 class LazyProbs(Mapping[str, np.ndarray]):
-    """Computes a kind's array when it is first asked for: most searches ask for a few kinds."""
+    """Computes a kind's array when it is first asked for: most searches ask for a few kinds.
 
-    def __init__(self, of_kind: Callable[[str], np.ndarray]) -> None:
-        self._of_kind = of_kind
+    kinds: in the vocabulary's order, all that whoever reads here knows.
+    """
+
+    def __init__(self, of_kind: Callable[[str], np.ndarray], kinds: Iterable[str]) -> None:
+        self._of_kind, self._kinds = of_kind, tuple(kinds)
         self._known: dict[str, np.ndarray] = {}
 
     def __getitem__(self, kind: str) -> np.ndarray:
@@ -56,10 +61,10 @@ class LazyProbs(Mapping[str, np.ndarray]):
         return self._known[kind]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(KINDS)
+        return iter(self._kinds)
 
     def __len__(self) -> int:
-        return len(KINDS)
+        return len(self._kinds)
 
 
 class Appearance(Protocol):
@@ -91,13 +96,19 @@ class ClipAttributes:
     """Reads attributes by CLIP, from the cosines to the words for each value. Thread-safe; remembers those vectors.
 
     sharpness: of the softmax over a kind's values, per unit of cosine; None takes the encoder's own.
-    confusion: of values that words name, for all pictures that are read here.
+    confusion: of values that words name, for all pictures that are read here. kinds: of attributes, and their values,
+    that are read.
     """
 
     def __init__(
-        self, encoder: ClipEncoder, sharpness: float | None = None, confusion: Confusion | None = None
+        self,
+        encoder: ClipEncoder,
+        sharpness: float | None = None,
+        confusion: Confusion | None = None,
+        kinds: Kinds = KINDS,
     ) -> None:
         self._encoder = encoder
+        self.kinds = kinds
         self.confusion: Confusion = confusion or {}
         self._sharpness = encoder.logit_scale if sharpness is None else sharpness
         self._vectors: dict[str, np.ndarray] = {}
@@ -107,13 +118,13 @@ class ClipAttributes:
         """float32 (values, dim), unit rows: the words for each of a kind's values."""
         with self._lock:
             if kind not in self._vectors:
-                texts = [describe((Attribute(kind, value),)) for value in KINDS[kind]]
+                texts = [describe((Attribute(kind, value),)) for value in self.kinds[kind]]
                 self._vectors[kind] = self._encoder.encode_texts(texts)
             return self._vectors[kind]
 
     def probs(self, cosines: Callable[[np.ndarray], np.ndarray]) -> LazyProbs:
         """By CLIP alone. cosines: unit rows (q, dim) -> float32 (q, n)."""
-        return LazyProbs(lambda kind: self.of_values(cosines(self.vectors(kind))))
+        return LazyProbs(lambda kind: self.of_values(cosines(self.vectors(kind))), self.kinds)
 
     def of_values(self, cosines: np.ndarray) -> np.ndarray:
         """float64 (values, n): probabilities of one kind, by the cosines (values, n) to the words for its values."""
@@ -131,12 +142,12 @@ class ClipAttributes:
         """
         if model_probs is None or weights is None:
             return PictureAppearance(vectors, self.probs(lambda rows: rows @ vectors.T), self.confusion)
-        by_kind = by_kinds(model_probs)
+        by_kind = by_kinds(model_probs, self.kinds)
 
         def joint(kind: str) -> np.ndarray:
             return joint_probs(self.vectors(kind) @ vectors.T, by_kind[kind], weights[kind])
 
-        return PictureAppearance(vectors, LazyProbs(joint), self.confusion)
+        return PictureAppearance(vectors, LazyProbs(joint, self.kinds), self.confusion)
 
     def readings(
         self,
@@ -156,10 +167,10 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(0, keepdims=True)
 
 
-def by_kinds(rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Rows as the model gives them, (n, all values) with kinds in the vocabulary's order, as kind -> (values, n)."""
-    ends = np.cumsum([len(values) for values in KINDS.values()])
-    return dict(zip(KINDS, np.split(rows.T, ends[:-1]), strict=True))
+def by_kinds(rows: np.ndarray, kinds: Kinds = KINDS) -> dict[str, np.ndarray]:
+    """Rows as the model gives them, (n, all values) of its kinds in their order, as kind -> (values, n)."""
+    ends = np.cumsum([len(values) for values in kinds.values()])
+    return dict(zip(kinds, np.split(rows.T, ends[:-1]), strict=True))
 
 
 def joint_probs(cosines: np.ndarray, model_probs: np.ndarray, weights: tuple[float, float]) -> np.ndarray:
@@ -181,7 +192,7 @@ def gallery_priors(probs: Probs) -> LazyProbs:
         of_kind = probs[kind]
         return (of_kind.sum(1, dtype=np.float64) + 1 / len(of_kind)) / (of_kind.shape[1] + 1)
 
-    return LazyProbs(prior)
+    return LazyProbs(prior, probs)
 
 
 def log_stated(
@@ -196,7 +207,7 @@ def log_stated(
     """
     total: np.ndarray | float = 0.0
     for attribute, sign in [*((a, 1) for a in wanted), *((a, -1) for a in dict.fromkeys(unwanted))]:
-        values = KINDS[attribute.kind]
+        values = ALL_KINDS[attribute.kind]  # an older version's stand in the same places
         of_kind = probs[attribute.kind]
         prob = of_kind[values.index(attribute.value)]
         if prob.dtype == np.float16:  # kept for a whole gallery
@@ -216,12 +227,13 @@ def measured_confusion(probs: Probs, visible: np.ndarray) -> Confusion:
     than FEWEST_SEEN pictures, is left out.
 
     Args:
-        visible: int (n, kinds), the value that each picture shows; -1 for none.
+        visible: int (n, kinds), the value that each picture shows; -1 for none. Its kinds are those of `probs`.
     """
     found: dict[str, dict[str, dict[str, float]]] = {}
-    for column, (kind, values) in enumerate(KINDS.items()):
+    for column, kind in enumerate(probs):
         if kind not in CONFUSED:
             continue
+        values = ALL_KINDS[kind][: len(probs[kind])]
         shows = [visible[:, column] == number for number in range(len(values))]
         mean = {
             value: probs[kind][:, of_value].mean(1)
@@ -242,7 +254,7 @@ def measured_confusion(probs: Probs, visible: np.ndarray) -> Confusion:
 
 def rarity(priors: Priors, wanted: Sequence[Attribute], unwanted: Sequence[Attribute]) -> float:
     """Nats, 0 or more: how rare in the gallery is what is said, the logarithm of one crop in so many."""
-    common = log_stated(LazyProbs(lambda kind: priors[kind][:, None]), wanted, unwanted)
+    common = log_stated(LazyProbs(lambda kind: priors[kind][:, None], priors), wanted, unwanted)
     return -float(np.sum(common))
 
 
@@ -264,17 +276,19 @@ def log_same(own: Probs, probs: Probs, kinds: Sequence[str], priors: Priors) -> 
     """float64 (n,): `log_ratios` against pictures of one person, whose probabilities are averaged; 0 of no kinds."""
     if not kinds:
         return 0.0
-    mean = LazyProbs(lambda kind: own[kind].mean(1, keepdims=True))
+    mean = LazyProbs(lambda kind: own[kind].mean(1, keepdims=True), own)
     return log_ratios(mean, probs, kinds, priors)[0]
 
 
-def comparable_kinds(stated: Sequence[Attribute], other_clothes: bool = False) -> tuple[str, ...]:
-    """The kinds in which a picture is compared beside such words.
+def comparable_kinds(
+    kinds: Iterable[str], stated: Sequence[Attribute], other_clothes: bool = False
+) -> tuple[str, ...]:
+    """The kinds, among those that are read, in which a picture is compared beside such words.
 
     Words beside a picture mostly tell of other clothes: then only what outlasts them, and is not said anew.
     """
     said = {attribute.kind for attribute in stated}
-    return tuple(kind for kind in LASTING if kind not in said) if stated or other_clothes else tuple(KINDS)
+    return tuple(kind for kind in LASTING if kind not in said) if stated or other_clothes else tuple(kinds)
 
 
 def attribute_score(
@@ -295,16 +309,16 @@ def attribute_score(
     return (
         total
         if own is None
-        else total + log_same(own, probs, comparable_kinds(wanted, other_clothes), priors)
+        else total + log_same(own, probs, comparable_kinds(probs, wanted, other_clothes), priors)
     )
 
 
 def likeliest(probs: Probs) -> tuple[AttributeReading, ...]:
     """The likeliest value of each kind, with its probability, of the first picture."""
     readings = []
-    for kind, values in KINDS.items():
+    for kind in probs:
         best = int(probs[kind][:, 0].argmax())
-        readings.append(AttributeReading(Attribute(kind, values[best]), float(probs[kind][best, 0])))
+        readings.append(AttributeReading(Attribute(kind, ALL_KINDS[kind][best]), float(probs[kind][best, 0])))
     return tuple(readings)
 
 

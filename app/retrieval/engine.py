@@ -16,6 +16,7 @@ import numpy as np
 from app.model.checkpoint import Calibration, encoder_key, is_calibrated
 from app.model.description import query_description
 from app.model.reid_model import GREY, ReidModel
+from app.model.vocabulary import KINDS
 from app.retrieval.attribute_columns import AttributeColumns, GalleryAppearance
 from app.retrieval.attribute_probs import (
     ClipAttributes,
@@ -105,6 +106,7 @@ class Engine:
             encoder,
             manifest.sharpness_for(*own) if manifest else None,
             manifest.confusion_for(*own) if manifest else None,
+            model.kinds if model else KINDS,
         )
         self.columns = AttributeColumns(store, self.clip_attributes)
         self._reads_free_words = manifest is None or manifest.reads_free_words

@@ -14,7 +14,7 @@ import numpy as np
 from app.model.checkpoint import AffinityWeights, Calibration
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
-from app.model.vocabulary import KINDS, Attribute
+from app.model.vocabulary import Attribute
 from app.retrieval.affinity import (
     affinity,
     pooled_crops,
@@ -70,7 +70,7 @@ def query_similarity(
         parts.append(text_similarity(crops, description, query.wanted, query.unwanted, share))
     if own is not None:
         share = calibration.attribute_share if calibration else 0.0
-        kinds = comparable_kinds(query.wanted, query.other_clothes)
+        kinds = comparable_kinds(own.probs, query.wanted, query.other_clothes)
         parts.append(picture_similarity(own, crops, share, priors, kinds=kinds))
     if len(parts) == 1:
         return parts[0].astype(np.float32)
@@ -113,7 +113,7 @@ def picture_similarity(
     share: float,
     priors: Priors,
     *,
-    kinds: Sequence[str] = tuple(KINDS),
+    kinds: Sequence[str] | None = None,
 ) -> np.ndarray:
     """float32 (n,), -1..1: the cosine to the mean of the pictures' rows, and a share of how alike they are.
 
@@ -121,12 +121,14 @@ def picture_similarity(
     as unlike, and stay behind them.
 
     Args:
-        own: pictures of one person. share: 0..1, of the attributes; 0 asks for none. kinds: of attributes, to compare.
+        own: pictures of one person. share: 0..1, of the attributes; 0 asks for none. kinds: of attributes, to compare;
+            None for all that are read.
     """
     mean = own.vectors.mean(axis=0)
     cosine = crops.cosines((mean / max(float(np.linalg.norm(mean)), 1e-12))[None])[0]
     if not share:
         return cosine.astype(np.float32)
+    kinds = tuple(own.probs) if kinds is None else kinds
     if not isinstance(crops, GalleryAppearance) or len(cosine) <= MOST_COMPARED:
         alike = attribute_similarity(own.probs, crops.probs, kinds, priors, len(cosine))
     else:
@@ -210,13 +212,17 @@ class Fusion:
         """float64 (n,): how well crops fit by the model's attributes; NaN where it did not read."""
         own_probs, crop_probs = self._probs(opened, pictures, stop)
         if self.model_affinity_weights is not None:
-            crop_probs = pooled_model_probs(crop_probs, self.model_affinity_weights, opened.priors)
+            crop_probs = pooled_model_probs(
+                crop_probs, self.model_affinity_weights, opened.priors, self._clip.kinds
+            )
         # A reference whose file has vanished has no attributes; its vector still counts.
         own_probs = own_probs[np.isfinite(own_probs).all(1)]
-        own = by_kinds(own_probs) if len(own_probs) else None
+        own = by_kinds(own_probs, self._clip.kinds) if len(own_probs) else None
         query = opened.query
         stated = (query.wanted, query.unwanted, query.other_clothes)
-        score = np.zeros(len(crop_probs)) + attribute_score(by_kinds(crop_probs), own, *stated, opened.priors)
+        score = np.zeros(len(crop_probs)) + attribute_score(
+            by_kinds(crop_probs, self._clip.kinds), own, *stated, opened.priors
+        )
         score[~np.isfinite(crop_probs).all(1)] = np.nan
         return score
 

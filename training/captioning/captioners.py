@@ -23,10 +23,10 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 from PIL import Image
 
-from app.model.answers import ENTRIES, parse_annotation
+from app.model.answers import entries_of, parse_annotation
 from app.model.pictures import STAGE_1, ImageRule
 from app.model.prompts import Message, annotate_prompt, caption_prompt
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import KINDS_OF_VERSION, VOCABULARY_VERSION
 from gallery_store.console import Progress
 from gallery_store.decoding import PictureError
 from training.captioning.side_files import append_lines, json_lines, open_for_lines, path_key
@@ -66,8 +66,10 @@ class Captioner(Protocol):
 def annotation_question() -> list[Message]:
     """Figure 4's question, with the entries and their words for models that do not know them."""
     message = annotate_prompt()[0]
+    values = KINDS_OF_VERSION[VOCABULARY_VERSION]
     lines = [
-        f"{entry}: {' '.join('|'.join(KINDS[kind]) for kind in kinds)}" for entry, kinds in ENTRIES.items()
+        f"{entry}: {' '.join('|'.join(values[kind]) for kind in kinds)}"
+        for entry, kinds in entries_of(VOCABULARY_VERSION).items()
     ]
     form = (
         '\nAnswer in one line of this form, with one word out of each group, and "unseen" where the picture does'
@@ -98,13 +100,15 @@ class LocalCaptioner:
         self._language = LanguageModel(self._model)
         taught = manifest is not None if known is None else known
         question = annotate_prompt() if taught else annotation_question()
+        self._version = manifest.vocabulary_version if manifest else VOCABULARY_VERSION
         self._caption = PromptTokens(self._processor, caption_prompt())
         self._annotate = PromptTokens(self._processor, question)
 
     def describe(self, pictures: Sequence[Image.Image]) -> list[PictureDescription | CaptionerError]:
         captions = self._answers(self._caption, pictures, CAPTION_TOKENS)
         annotations = self._answers(self._annotate, pictures, ANNOTATION_TOKENS)
-        return [read_answers(caption, words) for caption, words in zip(captions, annotations, strict=True)]
+        answers = zip(captions, annotations, strict=True)
+        return [read_answers(caption, words, self._version) for caption, words in answers]
 
     def _answers(self, question: Any, pictures: Sequence[Image.Image], limit: int) -> list[str]:
         import torch
@@ -211,9 +215,9 @@ class RemoteCaptioner:
         )
 
 
-def read_answers(caption: str, annotation: str) -> PictureDescription:
-    """The two answers, read."""
-    attributes = {attribute.kind: attribute.value for attribute in parse_annotation(annotation)}
+def read_answers(caption: str, annotation: str, version: int = VOCABULARY_VERSION) -> PictureDescription:
+    """The two answers, read. version: of the vocabulary that whoever answers knows."""
+    attributes = {attribute.kind: attribute.value for attribute in parse_annotation(annotation, version)}
     return PictureDescription(" ".join(caption.split()), attributes)
 
 

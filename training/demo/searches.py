@@ -12,7 +12,7 @@ import numpy as np
 
 from app.model.checkpoint import AffinityWeights, KindOfQuery, Reader
 from app.model.description import query_description
-from app.model.vocabulary import Attribute
+from app.model.vocabulary import KINDS, Attribute
 from app.retrieval.affinity import affinity, pooled_crops, pooled_model_probs, pooled_query
 from app.retrieval.attribute_probs import (
     ClipAttributes,
@@ -173,7 +173,7 @@ class PoolGallery:
             vector = self.encoder.encode_texts([query_description(search.wanted)])[0]
             words = text_similarity(crops, vector, search.wanted, (), STATED_SHARE)
         if reference is not None:
-            kinds = comparable_kinds(search.wanted, search.other_clothes)
+            kinds = comparable_kinds(KINDS, search.wanted, search.other_clothes)
             cosine, alike = (
                 picture_similarity(reference, crops, share, self.priors, kinds=kinds) for share in (0, 1)
             )

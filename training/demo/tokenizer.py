@@ -15,7 +15,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import PreTrainedTokenizerFast
 
 from app.model import prompts, vocabulary
-from app.model.answers import ENTRIES, UNSEEN
+from app.model.answers import UNSEEN, entries_of
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -139,7 +139,8 @@ def _words(extra: Iterable[str]) -> list[str]:
             *prompts.best_choice_prompt(description, references, 2).messages,
         ]
         texts += [part["text"] for message in asked for part in message["content"] if part["type"] == "text"]
-    texts += [prompts.YES, prompts.NO, prompts.NONE_OF_THEM, UNSEEN, *ENTRIES, "user", "assistant", "system"]
+    texts += [prompts.YES, prompts.NO, prompts.NONE_OF_THEM, UNSEEN, "user", "assistant", "system"]
+    texts += entries_of(vocabulary.VOCABULARY_VERSION)
     for kind, values in vocabulary.KINDS.items():
         texts += [vocabulary.phrase(vocabulary.Attribute(kind, value)) for value in values] + list(values)
     compounds = re.compile(r"\w+(?:[-'’]\w+)+|\w+")
