@@ -248,7 +248,9 @@ class PoolLists:
             may_differ.append(self._may_differ(int(rows[first]), int(rows[first + 2]), True))
             references.append([int(rows[first])])
             fits, unsure = satisfies(
-                value_indices(change)[None], self.pool.attributes[rows], self.pool.visible[rows]
+                value_indices(change, self.pool.kinds)[None],
+                self.pool.attributes[rows],
+                self.pool.visible[rows],
             )
             same = self.pool.person[rows] == self.pool.person[rows[first]]
             elsewhere = self._other_light(rows[first + 2 : first + 3], rows)[0]

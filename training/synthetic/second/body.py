@@ -68,7 +68,9 @@ class Body:
     def front(self, level: str, across: float = 0.0) -> float:
         """x of a point of the trunk's front at a level; across: -1 (its right edge) to 1 (its left one)."""
         at = self.trunk[level]
-        return (at.ahead + at.deep * math.sqrt(max(0.0, 1 - across * across))) * self.sin + at.half * across * self.cos
+        return (
+            at.ahead + at.deep * math.sqrt(max(0.0, 1 - across * across))
+        ) * self.sin + at.half * across * self.cos
 
 
 def body(identity: Identity, outfit: Outfit2, pose: Pose) -> Body:
@@ -116,7 +118,9 @@ def body(identity: Identity, outfit: Outfit2, pose: Pose) -> Body:
         hips[name] = seen(way * hip * 0.54, hip_y, 0)
         kz, ky = thigh * math.sin(leg), hip_y + thigh * math.cos(leg)
         knees[name] = seen(way * hip * 0.58, ky, kz)
-        ankles[name] = seen(way * hip * 0.55, ky + thigh * math.cos(leg - bend), kz + thigh * math.sin(leg - bend))
+        ankles[name] = seen(
+            way * hip * 0.55, ky + thigh * math.cos(leg - bend), kz + thigh * math.sin(leg - bend)
+        )
         pitch, elbow, splay = _arm(name, outfit, -swing * step, identity.swing)
         x, y, z = way * (wide - 0.022), top + 0.03, lean
         shoulders[name] = seen(x, y, z)
@@ -125,7 +129,9 @@ def body(identity: Identity, outfit: Outfit2, pose: Pose) -> Body:
         z += upper_arm * math.sin(pitch)
         elbows[name] = seen(x, y, z)
         inward = way * forearm * (0.05 - 0.35 * math.sin(min(elbow, 1.6))) if elbow > 0.6 else 0.0
-        hands[name] = seen(x + inward, y + forearm * math.cos(pitch + elbow), z + forearm * math.sin(pitch + elbow))
+        hands[name] = seen(
+            x + inward, y + forearm * math.cos(pitch + elbow), z + forearm * math.sin(pitch + elbow)
+        )
     return Body(
         head=seen(0, head_high * 0.5 + stoop * 0.45, lean * 1.5 + 0.006),
         neck=seen(0, head_high + stoop * 0.4, lean * 1.15),

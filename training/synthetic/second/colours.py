@@ -64,13 +64,15 @@ class Palette2:
         self.skin = skin_of(identity.skin)
         self.hair = mix(*HAIR[identity.hair_colour], identity.hair_shade)
         self.upper = _tinted(_cloth(outfit.upper_colour, outfit.upper_shade), t[0:3])
-        jeans = JEANS.get(outfit.lower_colour or "", None) if outfit.lower == "jeans" else None
+        jeans = JEANS.get(outfit.lower_colour or "") if outfit.lower == "jeans" else None
         lower = jeans or CLOTH[outfit.lower_colour or "blue"]
         self.lower = _tinted(lower[SHADES.index(outfit.lower_shade or "medium")], t[3:6])
         if outfit.upper == "suit":
             self.lower = self.upper
         self.shoes = CLOTH[outfit.shoe_colour][1]
-        self.hat = self.upper if outfit.hat == "hood" else _tinted(CLOTH[outfit.hat_colour or "black"][1], t[6:9])
+        self.hat = (
+            self.upper if outfit.hat == "hood" else _tinted(CLOTH[outfit.hat_colour or "black"][1], t[6:9])
+        )
         self.bag = _tinted(CLOTH[outfit.bag_colour or "black"][1], t[6:9])
         self.umbrella = CLOTH[outfit.umbrella_colour][1]
         self.accent = CLOTH[outfit.accent_colour][1]  # of scarf, tie and what is pushed
@@ -80,7 +82,11 @@ class Palette2:
         elif outfit.upper in ("vest", "high-vis"):
             self.second = _tinted(CLOTH[outfit.inner_colour][1], t[3:6])
         else:
-            self.second = shade(self.upper, 0.52) if light_of(self.upper) > 120 else mix(self.upper, (255, 255, 255), 0.7)
+            self.second = (
+                shade(self.upper, 0.52)
+                if light_of(self.upper) > 120
+                else mix(self.upper, (255, 255, 255), 0.7)
+            )
         if infrared:
             self._to_infrared(outfit)
 

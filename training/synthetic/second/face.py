@@ -48,14 +48,30 @@ def draw_back_hair(pen: Pen, b: Body, identity: Identity, outfit: Outfit2, palet
     low = b.trunk["chest"].y - 0.02
     if identity.hair == "long":
         half = h.rx * (1.02 - 0.25 * abs(b.sin))
-        pen.round_shape([(x - half, h.y - h.ry * 0.3), (x + half, h.y - h.ry * 0.3), (x + half * 1.12, low - 0.03), (x + half * 0.5, low), (x - half * 0.5, low), (x - half * 1.12, low - 0.03)], back)
+        pen.round_shape(
+            [
+                (x - half, h.y - h.ry * 0.3),
+                (x + half, h.y - h.ry * 0.3),
+                (x + half * 1.12, low - 0.03),
+                (x + half * 0.5, low),
+                (x - half * 0.5, low),
+                (x - half * 1.12, low - 0.03),
+            ],
+            back,
+        )
         for t in (-0.5, 0.05, 0.55):
             pen.fold([(x + half * t, h.y), (x + half * t * 1.1, low - 0.012)], 0.007, 0.8 if t < 0.5 else 1.2)
         return
     tail = h.x - b.sin * h.rx * 1.1 + (h.rx * 0.75 if h.cos > 0.2 else 0.0)
     end = (tail - b.sin * 0.028 + (0.02 if h.cos > 0.2 else 0.0), h.y + h.ry * 1.55)
     pen.limb((tail, h.y - h.ry * 0.15), end, h.rx * 0.36, h.rx * 0.14, back)
-    pen.ellipse(tail, h.y - h.ry * 0.2, h.rx * 0.2, h.rx * 0.18, (176, 60, 84) if not palette.infrared else (120, 120, 120))
+    pen.ellipse(
+        tail,
+        h.y - h.ry * 0.2,
+        h.rx * 0.2,
+        h.rx * 0.18,
+        (176, 60, 84) if not palette.infrared else (120, 120, 120),
+    )
 
 
 def draw_head(pen: Pen, b: Body, identity: Identity, outfit: Outfit2, palette: Palette2) -> None:
@@ -65,14 +81,44 @@ def draw_head(pen: Pen, b: Body, identity: Identity, outfit: Outfit2, palette: P
     hair, skin = palette.hair, palette.skin
     covered = outfit.hat in COVERING
     if identity.hair == "curly" and not covered:
-        for dx, dy in ((-0.95, 0.1), (-1.0, -0.3), (-0.72, -0.78), (-0.25, -1.0), (0.25, -1.0), (0.72, -0.78), (1.0, -0.3), (0.95, 0.1)):
-            pen.ellipse(x + dx * rx * 1.05 - b.sin * rx * 0.25, y + dy * ry, rx * 0.5, rx * 0.5, shade(hair, 0.92))
+        for dx, dy in (
+            (-0.95, 0.1),
+            (-1.0, -0.3),
+            (-0.72, -0.78),
+            (-0.25, -1.0),
+            (0.25, -1.0),
+            (0.72, -0.78),
+            (1.0, -0.3),
+            (0.95, 0.1),
+        ):
+            pen.ellipse(
+                x + dx * rx * 1.05 - b.sin * rx * 0.25, y + dy * ry, rx * 0.5, rx * 0.5, shade(hair, 0.92)
+            )
     if identity.hair == "bun" and outfit.hat in ("none", "cap"):
         lift = 1.12 if outfit.hat == "none" else 0.25
-        pen.limb((x - b.sin * rx * 0.95, y - ry * lift), (x - b.sin * rx * 0.9, y - ry * lift + 0.003), rx * 0.48, rx * 0.48, shade(hair, 0.9))
+        pen.limb(
+            (x - b.sin * rx * 0.95, y - ry * lift),
+            (x - b.sin * rx * 0.9, y - ry * lift + 0.003),
+            rx * 0.48,
+            rx * 0.48,
+            shade(hair, 0.9),
+        )
     jaw = 0.64 if identity.gender == "woman" or identity.age == "child" else 0.74
     chin = x + b.sin * rx * 0.32
-    pen.round_shape([(x - rx * 0.9, y - ry * 0.62), (x, y - ry), (x + rx * 0.9, y - ry * 0.62), (x + rx * 0.98, y), (chin + rx * jaw, y + ry * 0.62), (chin, y + ry), (chin - rx * jaw, y + ry * 0.62), (x - rx * 0.98, y)], skin, 1.02)
+    pen.round_shape(
+        [
+            (x - rx * 0.9, y - ry * 0.62),
+            (x, y - ry),
+            (x + rx * 0.9, y - ry * 0.62),
+            (x + rx * 0.98, y),
+            (chin + rx * jaw, y + ry * 0.62),
+            (chin, y + ry),
+            (chin - rx * jaw, y + ry * 0.62),
+            (x - rx * 0.98, y),
+        ],
+        skin,
+        1.02,
+    )
     if not covered and abs(b.sin) < 0.95:
         for way in (-1, 1):
             if b.sin * way < 0.35:
@@ -80,7 +126,14 @@ def draw_head(pen: Pen, b: Body, identity: Identity, outfit: Outfit2, palette: P
     if identity.hair != "bald" and not covered:
         _hair(pen, h, identity, palette)
     elif identity.hair == "bald" and not covered:
-        pen.fold([(x - rx * 0.3 + pen.light * rx * 0.4, y - ry * 0.75), (x + rx * 0.2 + pen.light * rx * 0.4, y - ry * 0.78)], rx * 0.3, 1.3)
+        pen.fold(
+            [
+                (x - rx * 0.3 + pen.light * rx * 0.4, y - ry * 0.75),
+                (x + rx * 0.2 + pen.light * rx * 0.4, y - ry * 0.78),
+            ],
+            rx * 0.3,
+            1.3,
+        )
     if not h.away:
         _face(pen, h, identity, outfit, palette)
     if outfit.hat != "none":
@@ -92,7 +145,20 @@ def _hair(pen: Pen, h: Head, identity: Identity, palette: Palette2) -> None:
     short = identity.hair == "short"
     if h.away:
         low = 0.5 if short else 0.85
-        pen.round_shape([(x - rx * 1.03, y - ry * 0.3), (x - rx * 0.62, y - ry * 0.95), (x, y - ry * 1.1), (x + rx * 0.62, y - ry * 0.95), (x + rx * 1.03, y - ry * 0.3), (x + rx * 0.92, y + ry * low * 0.6), (x + rx * 0.4, y + ry * low), (x - rx * 0.4, y + ry * low), (x - rx * 0.92, y + ry * low * 0.6)], hair)
+        pen.round_shape(
+            [
+                (x - rx * 1.03, y - ry * 0.3),
+                (x - rx * 0.62, y - ry * 0.95),
+                (x, y - ry * 1.1),
+                (x + rx * 0.62, y - ry * 0.95),
+                (x + rx * 1.03, y - ry * 0.3),
+                (x + rx * 0.92, y + ry * low * 0.6),
+                (x + rx * 0.4, y + ry * low),
+                (x - rx * 0.4, y + ry * low),
+                (x - rx * 0.92, y + ry * low * 0.6),
+            ],
+            hair,
+        )
         pen.fold([(x - rx * 0.2, y - ry * 0.8), (x + rx * 0.1, y + ry * 0.2)], 0.007, 0.9)
         return
     s, fringe = h.sin, -0.46 + 0.16 * identity.face
@@ -100,13 +166,38 @@ def _hair(pen: Pen, h: Head, identity: Identity, palette: Palette2) -> None:
     back, front = x - s * rx * 0.12, x + s * rx * 0.72
     left, right = (rx * 1.06 if s >= 0 else rx * 0.92), (rx * 1.06 if s <= 0 else rx * 0.92)
     part = (identity.face - 0.5) * rx
-    points = [(back - left, y + ry * (low if s > -0.3 else -0.35)), (back - left * 1.02, y - ry * 0.4), (back - rx * 0.62, y - ry * 0.98), (x, y - ry * 1.12), (back + rx * 0.62, y - ry * 0.98), (back + right * 1.02, y - ry * 0.4), (back + right, y + ry * (low if s < 0.3 else -0.35))]
-    inner = [(front + rx * 0.72 * max(0.25, h.cos), y - ry * 0.12), (front + rx * 0.3 + part * 0.3, y + ry * fringe), (front - rx * 0.3 + part * 0.3, y + ry * (fringe - 0.06)), (front - rx * 0.72 * max(0.25, h.cos), y - ry * 0.12)]
+    points = [
+        (back - left, y + ry * (low if s > -0.3 else -0.35)),
+        (back - left * 1.02, y - ry * 0.4),
+        (back - rx * 0.62, y - ry * 0.98),
+        (x, y - ry * 1.12),
+        (back + rx * 0.62, y - ry * 0.98),
+        (back + right * 1.02, y - ry * 0.4),
+        (back + right, y + ry * (low if s < 0.3 else -0.35)),
+    ]
+    inner = [
+        (front + rx * 0.72 * max(0.25, h.cos), y - ry * 0.12),
+        (front + rx * 0.3 + part * 0.3, y + ry * fringe),
+        (front - rx * 0.3 + part * 0.3, y + ry * (fringe - 0.06)),
+        (front - rx * 0.72 * max(0.25, h.cos), y - ry * 0.12),
+    ]
     if abs(s) > 0.45:  # from the side: hair covers the back of the head, the face stays free
         way = 1 if s > 0 else -1
         edge = x + way * rx * (0.18 - 1.2 * (1 - abs(s)))
-        points = [(x - way * rx * 0.98, y + ry * (0.42 if short else 0.7)), (x - way * rx * 1.08, y - ry * 0.25), (x - way * rx * 0.62, y - ry * 0.98), (x + way * rx * 0.05, y - ry * 1.1), (x + way * rx * 0.7, y - ry * 0.86), (x + way * rx * 0.86, y - ry * 0.5)]
-        inner = [(edge + way * rx * 0.3, y - ry * 0.42), (edge, y - ry * 0.1), (edge - way * rx * 0.12, y + ry * 0.14), (edge - way * rx * 0.3, y + ry * (0.3 if short else 0.85))]
+        points = [
+            (x - way * rx * 0.98, y + ry * (0.42 if short else 0.7)),
+            (x - way * rx * 1.08, y - ry * 0.25),
+            (x - way * rx * 0.62, y - ry * 0.98),
+            (x + way * rx * 0.05, y - ry * 1.1),
+            (x + way * rx * 0.7, y - ry * 0.86),
+            (x + way * rx * 0.86, y - ry * 0.5),
+        ]
+        inner = [
+            (edge + way * rx * 0.3, y - ry * 0.42),
+            (edge, y - ry * 0.1),
+            (edge - way * rx * 0.12, y + ry * 0.14),
+            (edge - way * rx * 0.3, y + ry * (0.3 if short else 0.85)),
+        ]
     pen.round_shape(points + inner, hair)
     pen.fold([(x - rx * 0.5, y - ry * 0.7), (x + rx * 0.1, y - ry * 0.86)], 0.008, 1.28)
     if identity.hair == "long":
@@ -127,23 +218,62 @@ def _face(pen: Pen, h: Head, identity: Identity, outfit: Outfit2, palette: Palet
         ex = x + way * apart
         pen.ellipse(ex, level, rx * 0.17 * max(0.6, wide), ry * 0.085, (246, 244, 240))
         pen.ellipse(ex + h.sin * rx * 0.05, level, rx * 0.1, ry * 0.085, dark)
-        pen.line([(ex - rx * 0.19 * wide, level - ry * 0.19), (ex + rx * 0.19 * wide, level - ry * 0.2)], ry * 0.075, brow)
+        pen.line(
+            [(ex - rx * 0.19 * wide, level - ry * 0.19), (ex + rx * 0.19 * wide, level - ry * 0.2)],
+            ry * 0.075,
+            brow,
+        )
     nose = x + h.sin * rx * (0.42 if abs(h.sin) > 0.55 else 0.2)
-    pen.shape([(x + h.sin * rx * 0.1, level + ry * 0.02), (nose + rx * 0.1, level + ry * 0.3), (nose - rx * 0.1, level + ry * 0.3)], shade(skin, 0.93), 1.08 if abs(h.sin) < 0.5 else 1.0)
-    pen.line([(nose - rx * 0.1 * wide, level + ry * 0.32), (nose + rx * 0.1 * wide, level + ry * 0.32)], ry * 0.04, shade(skin, 0.76))
+    pen.shape(
+        [
+            (x + h.sin * rx * 0.1, level + ry * 0.02),
+            (nose + rx * 0.1, level + ry * 0.3),
+            (nose - rx * 0.1, level + ry * 0.3),
+        ],
+        shade(skin, 0.93),
+        1.08 if abs(h.sin) < 0.5 else 1.0,
+    )
+    pen.line(
+        [(nose - rx * 0.1 * wide, level + ry * 0.32), (nose + rx * 0.1 * wide, level + ry * 0.32)],
+        ry * 0.04,
+        shade(skin, 0.76),
+    )
     if identity.age == "elderly":
         for way in eyes:
-            pen.line([(x + way * apart * 0.8, y + ry * 0.42), (x + way * apart * 1.1, y + ry * 0.62)], 0.0035, shade(skin, 0.74))
-            pen.line([(x + way * apart * 0.7, level + ry * 0.17), (x + way * apart * 1.3, level + ry * 0.15)], 0.0035, shade(skin, 0.82))
+            pen.line(
+                [(x + way * apart * 0.8, y + ry * 0.42), (x + way * apart * 1.1, y + ry * 0.62)],
+                0.0035,
+                shade(skin, 0.74),
+            )
+            pen.line(
+                [(x + way * apart * 0.7, level + ry * 0.17), (x + way * apart * 1.3, level + ry * 0.15)],
+                0.0035,
+                shade(skin, 0.82),
+            )
         pen.line([(x - apart * 0.8, y - ry * 0.4), (x + apart * 0.8, y - ry * 0.4)], 0.003, shade(skin, 0.84))
     mouth = y + ry * 0.6
     if identity.beard == "beard":
         beard = shade(palette.hair, 0.96)
         bx = x * 0.5 + h.x * 0.5 + h.sin * rx * 0.05
-        pen.shape([(bx - rx * 0.86, y + ry * 0.2), (bx - rx * 0.5, y + ry * 0.42), (bx, y + ry * 0.4), (bx + rx * 0.5, y + ry * 0.42), (bx + rx * 0.86, y + ry * 0.2), (bx + rx * 0.68, y + ry * 0.84), (bx, y + ry * 1.14), (bx - rx * 0.68, y + ry * 0.84)], beard, 0.94)
+        pen.shape(
+            [
+                (bx - rx * 0.86, y + ry * 0.2),
+                (bx - rx * 0.5, y + ry * 0.42),
+                (bx, y + ry * 0.4),
+                (bx + rx * 0.5, y + ry * 0.42),
+                (bx + rx * 0.86, y + ry * 0.2),
+                (bx + rx * 0.68, y + ry * 0.84),
+                (bx, y + ry * 1.14),
+                (bx - rx * 0.68, y + ry * 0.84),
+            ],
+            beard,
+            0.94,
+        )
         pen.line([(x - apart * 0.5, mouth), (x + apart * 0.5, mouth)], ry * 0.06, shade(skin, 0.66))
     else:
-        lips = mix(skin, (186, 52, 66), 0.62 if identity.gender == "woman" and identity.age != "child" else 0.3)
+        lips = mix(
+            skin, (186, 52, 66), 0.62 if identity.gender == "woman" and identity.age != "child" else 0.3
+        )
         if palette.infrared:
             lips = shade(skin, 0.74)
         pen.line([(x - apart * 0.55, mouth), (x + apart * 0.55, mouth)], ry * 0.1, lips)
@@ -161,12 +291,24 @@ def _mask(pen: Pen, h: Head, palette: Palette2, x: float, wide: float) -> None:
     y, rx, ry, half = h.y, h.rx, h.ry, h.rx * max(0.5, wide) * 0.88
     ear = h.x - h.sin * h.rx * 0.3
     pen.line([(ear, y + ry * 0.1), (x, y + ry * 0.4)], 0.005, shade(colour, 0.85))
-    pen.round_shape([(x - half, y + ry * 0.26), (x + h.sin * rx * 0.3, y + ry * 0.14), (x + half, y + ry * 0.26), (x + half * 0.82, y + ry * 0.82), (x, y + ry * 1.04), (x - half * 0.82, y + ry * 0.82)], colour)
+    pen.round_shape(
+        [
+            (x - half, y + ry * 0.26),
+            (x + h.sin * rx * 0.3, y + ry * 0.14),
+            (x + half, y + ry * 0.26),
+            (x + half * 0.82, y + ry * 0.82),
+            (x, y + ry * 1.04),
+            (x - half * 0.82, y + ry * 0.82),
+        ],
+        colour,
+    )
     for t in (0.45, 0.65):
         pen.line([(x - half * 0.85, y + ry * t), (x + half * 0.85, y + ry * t)], 0.003, shade(colour, 0.82))
 
 
-def _glasses(pen: Pen, h: Head, outfit: Outfit2, palette: Palette2, apart: float, level: float, eyes: list[int]) -> None:
+def _glasses(
+    pen: Pen, h: Head, outfit: Outfit2, palette: Palette2, apart: float, level: float, eyes: list[int]
+) -> None:
     ear = h.x - h.sin * h.rx * 0.45
     dark = (22, 22, 28)
     pen.line([(ear, level - h.ry * 0.04), (h.face + h.sin * apart, level)], h.ry * 0.09, dark)
@@ -174,7 +316,9 @@ def _glasses(pen: Pen, h: Head, outfit: Outfit2, palette: Palette2, apart: float
         cx, wide = h.face + way * apart * 1.04, h.rx * 0.36 * max(0.55, h.cos)
         pen.ellipse(cx, level + h.ry * 0.05, wide, h.ry * 0.25, dark)
         if outfit.glasses == "glasses":
-            pen.ellipse(cx, level + h.ry * 0.05, wide * 0.68, h.ry * 0.155, mix(palette.skin, (232, 240, 244), 0.5))
+            pen.ellipse(
+                cx, level + h.ry * 0.05, wide * 0.68, h.ry * 0.155, mix(palette.skin, (232, 240, 244), 0.5)
+            )
             pen.ellipse(cx, level + h.ry * 0.05, wide * 0.24, h.ry * 0.1, (60, 52, 50))
         else:
             pen.ellipse(cx - wide * 0.3, level - h.ry * 0.02, wide * 0.22, h.ry * 0.05, (96, 104, 116))
@@ -182,7 +326,19 @@ def _glasses(pen: Pen, h: Head, outfit: Outfit2, palette: Palette2, apart: float
 
 def _dome(pen: Pen, h: Head, colour: Rgb, wide: float, tall: float, low: float) -> None:
     x, y, rx, ry = h.x - h.sin * h.rx * 0.04, h.y, h.rx * wide, h.ry
-    pen.round_shape([(x - rx, y - ry * low), (x - rx * 0.96, y - ry * (low + 0.35)), (x - rx * 0.6, y - ry * tall * 0.93), (x, y - ry * tall), (x + rx * 0.6, y - ry * tall * 0.93), (x + rx * 0.96, y - ry * (low + 0.35)), (x + rx, y - ry * low), (x, y - ry * (low - 0.06))], colour)
+    pen.round_shape(
+        [
+            (x - rx, y - ry * low),
+            (x - rx * 0.96, y - ry * (low + 0.35)),
+            (x - rx * 0.6, y - ry * tall * 0.93),
+            (x, y - ry * tall),
+            (x + rx * 0.6, y - ry * tall * 0.93),
+            (x + rx * 0.96, y - ry * (low + 0.35)),
+            (x + rx, y - ry * low),
+            (x, y - ry * (low - 0.06)),
+        ],
+        colour,
+    )
 
 
 def _cap(pen: Pen, b: Body, h: Head, palette: Palette2) -> None:
@@ -191,7 +347,16 @@ def _cap(pen: Pen, b: Body, h: Head, palette: Palette2) -> None:
     if not h.away:
         start, reach = h.face - h.sin * h.rx * 0.1, h.rx * (0.25 + 0.75 * max(0.0, h.cos))
         end = h.face + h.sin * h.rx * 0.95
-        pen.round_shape([(start - reach, h.y - h.ry * 0.44), (end, h.y - h.ry * 0.5), (start + reach, h.y - h.ry * 0.44), (end + reach * 0.7, h.y - h.ry * 0.24), (end - reach * 0.7, h.y - h.ry * 0.24)], shade(palette.hat, 0.7))
+        pen.round_shape(
+            [
+                (start - reach, h.y - h.ry * 0.44),
+                (end, h.y - h.ry * 0.5),
+                (start + reach, h.y - h.ry * 0.44),
+                (end + reach * 0.7, h.y - h.ry * 0.24),
+                (end - reach * 0.7, h.y - h.ry * 0.24),
+            ],
+            shade(palette.hat, 0.7),
+        )
     else:
         pen.ellipse(h.x, h.y - h.ry * 0.42, h.rx * 0.3, h.ry * 0.1, shade(palette.hat, 0.55))
 
@@ -199,15 +364,43 @@ def _cap(pen: Pen, b: Body, h: Head, palette: Palette2) -> None:
 def _beanie(pen: Pen, b: Body, h: Head, palette: Palette2) -> None:
     _dome(pen, h, palette.hat, 1.12, 1.42, 0.3)
     x, rx = h.x, h.rx * 1.14
-    pen.round_shape([(x - rx, h.y - h.ry * 0.66), (x + rx, h.y - h.ry * 0.66), (x + rx, h.y - h.ry * 0.24), (x - rx, h.y - h.ry * 0.24)], shade(palette.hat, 0.76), smooth=False)
+    pen.round_shape(
+        [
+            (x - rx, h.y - h.ry * 0.66),
+            (x + rx, h.y - h.ry * 0.66),
+            (x + rx, h.y - h.ry * 0.24),
+            (x - rx, h.y - h.ry * 0.24),
+        ],
+        shade(palette.hat, 0.76),
+        smooth=False,
+    )
     pen.limb((x, h.y - h.ry * 1.46), (x, h.y - h.ry * 1.44), h.rx * 0.3, h.rx * 0.3, shade(palette.hat, 1.2))
 
 
 def _brimmed(pen: Pen, b: Body, h: Head, palette: Palette2) -> None:
     x, rx = h.x, h.rx
-    pen.limb((x - rx * 1.75, h.y - h.ry * 0.42), (x + rx * 1.75, h.y - h.ry * 0.42), h.ry * 0.1, h.ry * 0.1, shade(palette.hat, 0.86))
-    pen.round_shape([(x - rx * 1.02, h.y - h.ry * 0.42), (x - rx * 0.86, h.y - h.ry * 1.3), (x, h.y - h.ry * 1.24), (x + rx * 0.86, h.y - h.ry * 1.3), (x + rx * 1.02, h.y - h.ry * 0.42)], palette.hat)
-    pen.line([(x - rx * 0.98, h.y - h.ry * 0.58), (x + rx * 0.98, h.y - h.ry * 0.58)], h.ry * 0.2, shade(palette.hat, 0.5))
+    pen.limb(
+        (x - rx * 1.75, h.y - h.ry * 0.42),
+        (x + rx * 1.75, h.y - h.ry * 0.42),
+        h.ry * 0.1,
+        h.ry * 0.1,
+        shade(palette.hat, 0.86),
+    )
+    pen.round_shape(
+        [
+            (x - rx * 1.02, h.y - h.ry * 0.42),
+            (x - rx * 0.86, h.y - h.ry * 1.3),
+            (x, h.y - h.ry * 1.24),
+            (x + rx * 0.86, h.y - h.ry * 1.3),
+            (x + rx * 1.02, h.y - h.ry * 0.42),
+        ],
+        palette.hat,
+    )
+    pen.line(
+        [(x - rx * 0.98, h.y - h.ry * 0.58), (x + rx * 0.98, h.y - h.ry * 0.58)],
+        h.ry * 0.2,
+        shade(palette.hat, 0.5),
+    )
 
 
 def _helmet(pen: Pen, b: Body, h: Head, palette: Palette2) -> None:
@@ -215,11 +408,30 @@ def _helmet(pen: Pen, b: Body, h: Head, palette: Palette2) -> None:
     strap: Rgb = (30, 30, 34)
     for way in (-1, 1):
         if way * h.sin < 0.5:
-            pen.line([(h.x + way * h.rx * 0.94, h.y - h.ry * 0.3), (h.x + h.sin * h.rx * 0.3, h.y + h.ry * 1.02)], 0.006, strap)
+            pen.line(
+                [(h.x + way * h.rx * 0.94, h.y - h.ry * 0.3), (h.x + h.sin * h.rx * 0.3, h.y + h.ry * 1.02)],
+                0.006,
+                strap,
+            )
     x, rx, ry = h.x, h.rx * 1.32, h.ry
-    pen.round_shape([(x - rx, h.y - ry * 0.36), (x - rx * 0.86, h.y - ry * 1.06), (x - rx * 0.35, h.y - ry * 1.44), (x + rx * 0.35, h.y - ry * 1.44), (x + rx * 0.86, h.y - ry * 1.06), (x + rx, h.y - ry * 0.36), (x, h.y - ry * 0.46)], palette.hat)
+    pen.round_shape(
+        [
+            (x - rx, h.y - ry * 0.36),
+            (x - rx * 0.86, h.y - ry * 1.06),
+            (x - rx * 0.35, h.y - ry * 1.44),
+            (x + rx * 0.35, h.y - ry * 1.44),
+            (x + rx * 0.86, h.y - ry * 1.06),
+            (x + rx, h.y - ry * 0.36),
+            (x, h.y - ry * 0.46),
+        ],
+        palette.hat,
+    )
     for t in (-0.5, 0.0, 0.5):
-        pen.line([(x + t * rx * 0.7, h.y - ry * 1.28), (x + t * rx * 1.1, h.y - ry * 0.66)], h.rx * 0.2, shade(palette.hat, 0.34))
+        pen.line(
+            [(x + t * rx * 0.7, h.y - ry * 1.28), (x + t * rx * 1.1, h.y - ry * 0.66)],
+            h.rx * 0.2,
+            shade(palette.hat, 0.34),
+        )
     pen.line([(x - rx * 0.97, h.y - ry * 0.4), (x + rx * 0.97, h.y - ry * 0.4)], 0.008, (232, 232, 228))
 
 
@@ -229,7 +441,18 @@ def _headscarf(pen: Pen, b: Body, h: Head, palette: Palette2) -> None:
     low = b.trunk["shoulder"].y + 0.022
     mid = b.middle("shoulder")
     half = b.half("shoulder") * 0.66
-    ring = [(x - rx * 1.12, y - ry * 0.1), (x - rx * 0.8, y - ry * 0.95), (x, y - ry * 1.16), (x + rx * 0.8, y - ry * 0.95), (x + rx * 1.12, y - ry * 0.1), (x + rx * 0.96, y + ry * 0.7), (mid + half, low - 0.012), (mid, low + 0.022), (mid - half, low - 0.012), (x - rx * 0.96, y + ry * 0.7)]
+    ring = [
+        (x - rx * 1.12, y - ry * 0.1),
+        (x - rx * 0.8, y - ry * 0.95),
+        (x, y - ry * 1.16),
+        (x + rx * 0.8, y - ry * 0.95),
+        (x + rx * 1.12, y - ry * 0.1),
+        (x + rx * 0.96, y + ry * 0.7),
+        (mid + half, low - 0.012),
+        (mid, low + 0.022),
+        (mid - half, low - 0.012),
+        (x - rx * 0.96, y + ry * 0.7),
+    ]
     _around_face(pen, h, ring, colour)
     pen.fold([(x - rx * 0.7, y + ry * 1.0), (mid + half * 0.5, low - 0.01)], 0.009, 0.78)
     pen.fold([(x + rx * 0.5, y + ry * 1.05), (mid - half * 0.2, low + 0.004)], 0.008, 0.84)
@@ -240,22 +463,51 @@ def _hood(pen: Pen, b: Body, h: Head, palette: Palette2) -> None:
     x, y, rx, ry, colour = h.x - h.sin * h.rx * 0.12, h.y, h.rx, h.ry, palette.hat
     mid, low = b.middle("shoulder"), b.trunk["shoulder"].y + 0.008
     half = b.half("shoulder") * 0.56
-    ring = [(x - rx * 1.32, y + ry * 0.1), (x - rx * 1.12, y - ry * 0.85), (x - h.sin * rx * 0.2, y - ry * 1.36), (x + rx * 1.12, y - ry * 0.85), (x + rx * 1.32, y + ry * 0.1), (x + rx * 1.12, y + ry * 0.85), (mid + half, low), (mid, low + 0.008), (mid - half, low), (x - rx * 1.12, y + ry * 0.85)]
+    ring = [
+        (x - rx * 1.32, y + ry * 0.1),
+        (x - rx * 1.12, y - ry * 0.85),
+        (x - h.sin * rx * 0.2, y - ry * 1.36),
+        (x + rx * 1.12, y - ry * 0.85),
+        (x + rx * 1.32, y + ry * 0.1),
+        (x + rx * 1.12, y + ry * 0.85),
+        (mid + half, low),
+        (mid, low + 0.008),
+        (mid - half, low),
+        (x - rx * 1.12, y + ry * 0.85),
+    ]
     _around_face(pen, h, ring, colour, rim=shade(colour, 0.55))
     if h.away:
         pen.fold([(x, y - ry * 1.1), (x, y + ry * 1.0)], 0.008, 0.74)
 
 
-def _around_face(pen: Pen, h: Head, ring: list[tuple[float, float]], colour: Rgb, rim: Rgb | None = None) -> None:
+def _around_face(
+    pen: Pen, h: Head, ring: list[tuple[float, float]], colour: Rgb, rim: Rgb | None = None
+) -> None:
     """Fills a ring around the head but for the face, which is drawn before."""
     if h.away:
         pen.round_shape(ring, colour)
         return
     face, wide = h.face - h.sin * h.rx * 0.02, h.rx * (0.42 + 0.36 * max(0.0, h.cos))
-    opening = [(face, h.y - h.ry * 0.62), (face - wide * 0.82, h.y - h.ry * 0.4), (face - wide, h.y + h.ry * 0.2), (face - wide * 0.7, h.y + h.ry * 0.74), (face, h.y + h.ry * 0.98), (face + wide * 0.7, h.y + h.ry * 0.74), (face + wide, h.y + h.ry * 0.2), (face + wide * 0.82, h.y - h.ry * 0.4)]
+    opening = [
+        (face, h.y - h.ry * 0.62),
+        (face - wide * 0.82, h.y - h.ry * 0.4),
+        (face - wide, h.y + h.ry * 0.2),
+        (face - wide * 0.7, h.y + h.ry * 0.74),
+        (face, h.y + h.ry * 0.98),
+        (face + wide * 0.7, h.y + h.ry * 0.74),
+        (face + wide, h.y + h.ry * 0.2),
+        (face + wide * 0.82, h.y - h.ry * 0.4),
+    ]
     pen.round_with_hole(ring, opening, colour)
     if rim is not None:
         pen.outline(opening, h.rx * 0.2, rim)
 
 
-_HATS = {"cap": _cap, "beanie": _beanie, "hat": _brimmed, "helmet": _helmet, "headscarf": _headscarf, "hood": _hood}
+_HATS = {
+    "cap": _cap,
+    "beanie": _beanie,
+    "hat": _brimmed,
+    "helmet": _helmet,
+    "headscarf": _headscarf,
+    "hood": _hood,
+}

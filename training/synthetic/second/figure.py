@@ -81,4 +81,11 @@ def _arm(pen: Pen, b: Body, side: str, outfit: Outfit2, palette: Palette2, lit: 
 
 def _neck(pen: Pen, b: Body, palette: Palette2) -> None:
     half = b.half("neck")
-    pen.limb((b.neck.x, b.neck.y - 0.03), (b.middle("neck"), b.trunk["shoulder"].y), half * 0.92, half * 1.05, palette.skin, 0.8)
+    pen.limb(
+        (b.neck.x, b.neck.y - 0.03),
+        (b.middle("neck"), b.trunk["shoulder"].y),
+        half * 0.92,
+        half * 1.05,
+        palette.skin,
+        0.8,
+    )

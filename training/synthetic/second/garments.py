@@ -9,9 +9,26 @@ from training.synthetic.second.pen import Cloth, Pen, Point
 from training.synthetic.second.wardrobe import Outfit2
 from training.synthetic.wardrobe import Identity
 
-EASE = {"coat": 0.017, "jacket": 0.014, "hoodie": 0.014, "suit": 0.011, "sweater": 0.009, "vest": 0.013, "high-vis": 0.015}
+EASE = {
+    "coat": 0.017,
+    "jacket": 0.014,
+    "hoodie": 0.014,
+    "suit": 0.011,
+    "sweater": 0.009,
+    "vest": 0.013,
+    "high-vis": 0.015,
+}
 FLARE = {"coat": 1.14, "dress": 1.3, "hoodie": 1.02, "suit": 1.05}
-REACHES = {"t-shirt": 0.02, "shirt": 0.03, "sweater": 0.02, "hoodie": 0.02, "jacket": 0.03, "suit": 0.085, "vest": 0.025, "high-vis": 0.05}
+REACHES = {
+    "t-shirt": 0.02,
+    "shirt": 0.03,
+    "sweater": 0.02,
+    "hoodie": 0.02,
+    "jacket": 0.03,
+    "suit": 0.085,
+    "vest": 0.025,
+    "high-vis": 0.05,
+}
 FLUORESCENT: dict[str, Rgb] = {"yellow": (222, 242, 48), "orange": (255, 112, 30)}
 
 
@@ -89,7 +106,9 @@ def draw_upper(pen: Pen, b: Body, identity: Identity, outfit: Outfit2, palette: 
     """The garment's body with everything on it."""
     cloth, hem = upper_cloth(outfit, palette), hem_of(b, outfit)
     ease = EASE.get(outfit.upper, 0.005)
-    flare = FLARE.get(outfit.upper, 1.0) * (1.06 if outfit.upper == "dress" and outfit.upper_length == "long" else 1.0)
+    flare = FLARE.get(outfit.upper, 1.0) * (
+        1.06 if outfit.upper == "dress" and outfit.upper_length == "long" else 1.0
+    )
     bare = outfit.sleeves == "sleeveless" and outfit.upper not in ("vest", "high-vis")
     if outfit.upper in ("vest", "high-vis") and outfit.sleeves != "sleeveless":
         pen.shape(trunk_outline(b, 0.004, hem - 0.03, 1.0), Cloth(palette.second), 0.9)
@@ -111,7 +130,9 @@ def draw_upper(pen: Pen, b: Body, identity: Identity, outfit: Outfit2, palette: 
 def draw_arm(pen: Pen, b: Body, side: str, outfit: Outfit2, palette: Palette2, lit: float) -> None:
     """An arm with its sleeve and hand."""
     shoulder, elbow, hand = b.shoulders[side].xy, b.elbows[side].xy, b.hands[side].xy
-    thick = {"coat": 1.26, "jacket": 1.22, "hoodie": 1.2, "suit": 1.14, "sweater": 1.12}.get(outfit.upper, 1.02)
+    thick = {"coat": 1.26, "jacket": 1.22, "hoodie": 1.2, "suit": 1.14, "sweater": 1.12}.get(
+        outfit.upper, 1.02
+    )
     cloth = sleeve_cloth(outfit, palette)
     top, mid, wrist = 0.031 * b.limb, 0.027 * b.limb, 0.019 * b.limb
     if outfit.sleeves != "long":
@@ -125,9 +146,18 @@ def draw_arm(pen: Pen, b: Body, side: str, outfit: Outfit2, palette: Palette2, l
         pen.limb(shoulder, elbow, top * thick, mid * thick, cloth, lit)
         cuff = {"sweater": 0.78, "hoodie": 0.78, "shirt": 1.12, "suit": None}.get(outfit.upper, 0)
         if cuff is None:
-            pen.limb(_between(elbow, hand, 0.95), _between(elbow, hand, 1.0), wrist, wrist, palette.inner, lit)
+            pen.limb(
+                _between(elbow, hand, 0.95), _between(elbow, hand, 1.0), wrist, wrist, palette.inner, lit
+            )
         elif cuff:
-            pen.limb(_between(elbow, hand, 0.86), _between(elbow, hand, 0.95), wrist * 1.2, wrist * 1.15, shade(cloth.colour, cuff), lit)
+            pen.limb(
+                _between(elbow, hand, 0.86),
+                _between(elbow, hand, 0.95),
+                wrist * 1.2,
+                wrist * 1.15,
+                shade(cloth.colour, cuff),
+                lit,
+            )
         if outfit.upper == "high-vis":
             _band(pen, _between(elbow, hand, 0.3), elbow, hand, mid * 1.12, lit)
         pen.fold([_between(shoulder, elbow, 0.85), _between(elbow, hand, 0.1)], 0.008, 0.78 * lit)
@@ -176,34 +206,60 @@ def _folds(pen: Pen, b: Body, hem: float, outfit: Outfit2) -> None:
     waist, hip, chest = b.trunk["waist"], b.trunk["hip"], b.trunk["chest"]
     x, half = b.middle("waist"), b.half("waist")
     for way in (-1, 1):
-        pen.fold([(x + way * b.half("chest") * 0.9, chest.y - 0.01), (x + way * half * 0.45, chest.y + 0.045)], 0.01, 0.82)
-        pen.fold([(x + way * half * 0.95, waist.y + 0.012), (x + way * half * 0.2, waist.y + 0.04)], 0.009, 0.84)
+        pen.fold(
+            [(x + way * b.half("chest") * 0.9, chest.y - 0.01), (x + way * half * 0.45, chest.y + 0.045)],
+            0.01,
+            0.82,
+        )
+        pen.fold(
+            [(x + way * half * 0.95, waist.y + 0.012), (x + way * half * 0.2, waist.y + 0.04)], 0.009, 0.84
+        )
     pen.fold([(x - half * 0.3, waist.y - 0.03), (x + half * 0.5, waist.y - 0.012)], 0.008, 1.16)
     if hem > hip.y + 0.09:
         for t in (-0.62, -0.2, 0.3, 0.7):
             end = b.half("hip") * FLARE.get(outfit.upper, 1.0)
-            pen.fold([(b.middle("hip") + t * b.half("hip") * 0.8, hip.y + 0.02), (t * end * 1.15, hem - 0.006)], 0.012, 0.82)
+            pen.fold(
+                [(b.middle("hip") + t * b.half("hip") * 0.8, hip.y + 0.02), (t * end * 1.15, hem - 0.006)],
+                0.012,
+                0.82,
+            )
 
 
-def _neckline(pen: Pen, b: Body, identity: Identity, outfit: Outfit2, palette: Palette2, cloth: Cloth) -> None:
+def _neckline(
+    pen: Pen, b: Body, identity: Identity, outfit: Outfit2, palette: Palette2, cloth: Cloth
+) -> None:
     """The opening at the neck, where it shows skin."""
     x, y = b.front("neck"), b.trunk["neck"].y
-    depth = {"t-shirt": 0.032, "dress": 0.052, "sweater": 0.024, "high-vis": 0.04, "vest": 0.06}.get(outfit.upper, 0.0)
+    depth = {"t-shirt": 0.032, "dress": 0.052, "sweater": 0.024, "high-vis": 0.04, "vest": 0.06}.get(
+        outfit.upper, 0.0
+    )
     if not depth or b.cos < -0.2:
         return
     half = 0.036 * max(0.45, b.cos) + 0.004
     lower = x * 0.75 + b.front("shoulder") * 0.25
     low = b.trunk["shoulder"].y - 0.03 + depth
-    inside = palette.second if outfit.upper in ("vest", "high-vis") and outfit.sleeves != "sleeveless" else palette.skin
+    inside = (
+        palette.second
+        if outfit.upper in ("vest", "high-vis") and outfit.sleeves != "sleeveless"
+        else palette.skin
+    )
     wide = half * (1.3 if outfit.upper == "dress" else 1.08)
     if outfit.upper == "sweater" or outfit.upper == "t-shirt":
-        pen.shape([(x - wide * 1.2, y + 0.004), (x + wide * 1.2, y + 0.004), (lower, low + 0.014)], shade(cloth.colour, 0.8), 0.95)
+        pen.shape(
+            [(x - wide * 1.2, y + 0.004), (x + wide * 1.2, y + 0.004), (lower, low + 0.014)],
+            shade(cloth.colour, 0.8),
+            0.95,
+        )
     pen.shape([(x - wide, y - 0.004), (x + wide, y - 0.004), (lower, low)], inside, 0.92)
 
 
 def _print(pen: Pen, b: Body, outfit: Outfit2, under: Rgb) -> None:
     """A logo or two lines of writing on the chest, or the back."""
-    ink = contrast_to(under) if abs(outfit.tints[1]) < 0.6 else ((236, 196, 40) if light_of(under) < 120 else (176, 30, 48))
+    ink = (
+        contrast_to(under)
+        if abs(outfit.tints[1]) < 0.6
+        else ((236, 196, 40) if light_of(under) < 120 else (176, 30, 48))
+    )
     way = 1.0 if b.cos > 0 else -1.0
     x = b.front("chest") if way > 0 else 2 * b.middle("chest") - b.front("chest")
     x, y, wide = x * 0.9, b.trunk["chest"].y + 0.018, abs(b.cos)
@@ -211,7 +267,11 @@ def _print(pen: Pen, b: Body, outfit: Outfit2, under: Rgb) -> None:
     if outfit.upper_print == "logo":
         r = half * 0.46
         pen.ellipse(x, y, r * wide, r, ink)
-        pen.shape([(x, y - r * 0.68), (x + r * 0.62 * wide, y + r * 0.45), (x - r * 0.62 * wide, y + r * 0.45)], under, smooth=False)
+        pen.shape(
+            [(x, y - r * 0.68), (x + r * 0.62 * wide, y + r * 0.45), (x - r * 0.62 * wide, y + r * 0.45)],
+            under,
+            smooth=False,
+        )
         return
     letters = (0.9, 0.55, 0.75, 0.45, 0.9, 0.6, 0.8)
     for row in range(2):
@@ -230,12 +290,22 @@ def _collar(pen: Pen, b: Body, colour: Rgb, spread: float, low: float) -> None:
     y = b.trunk["neck"].y + 0.004
     if b.cos < -0.2:
         x, half = b.middle("neck"), b.half("neck") * 1.1
-        pen.shape([(x - half, y - 0.004), (x + half, y - 0.004), (x + half, y + 0.02), (x - half, y + 0.02)], colour, 0.95, smooth=False)
+        pen.shape(
+            [(x - half, y - 0.004), (x + half, y - 0.004), (x + half, y + 0.02), (x - half, y + 0.02)],
+            colour,
+            0.95,
+            smooth=False,
+        )
         return
     x, wide = b.front("neck"), max(0.35, b.cos)
     for way in (-1, 1):
         pen.shape(
-            [(x, y + 0.016), (x + way * 0.034 * wide, y - 0.012), (x + way * spread * wide, y + low), (x + way * 0.012 * wide, y + low * 0.9)],
+            [
+                (x, y + 0.016),
+                (x + way * 0.034 * wide, y - 0.012),
+                (x + way * spread * wide, y + low),
+                (x + way * 0.012 * wide, y + low * 0.9),
+            ],
             colour,
             1.04,
             smooth=False,
@@ -246,7 +316,17 @@ def _opening(pen: Pen, b: Body, hem: float, gap: float, low: float, inner: Rgb) 
     """An open front, from the neck down to `low`."""
     top, wide = b.trunk["neck"].y + 0.006, max(0.3, b.cos)
     x0, x1 = b.front("neck"), b.front("waist") if low < b.trunk["hip"].y else b.front("hip")
-    pen.shape([(x0 - gap * 1.5 * wide, top), (x0 + gap * 1.5 * wide, top), (x1 + gap * wide, low), (x1 - gap * wide, low)], inner, 0.93, smooth=False)
+    pen.shape(
+        [
+            (x0 - gap * 1.5 * wide, top),
+            (x0 + gap * 1.5 * wide, top),
+            (x1 + gap * wide, low),
+            (x1 - gap * wide, low),
+        ],
+        inner,
+        0.93,
+        smooth=False,
+    )
 
 
 def _shirt(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
@@ -254,13 +334,24 @@ def _shirt(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[
     tone = shade(palette.upper, 1.14) if light_of(palette.upper) < 200 else shade(palette.upper, 0.9)
     if b.cos > -0.2:
         top = b.trunk["neck"].y + 0.03
-        xs = [(b.front("neck"), top), (b.front("chest"), b.trunk["chest"].y), (b.front("waist"), b.trunk["waist"].y), (b.front("hip"), hem)]
+        xs = [
+            (b.front("neck"), top),
+            (b.front("chest"), b.trunk["chest"].y),
+            (b.front("waist"), b.trunk["waist"].y),
+            (b.front("hip"), hem),
+        ]
         pen.line(xs, 0.013, shade(palette.upper, 0.93), 0.94)
         dot = contrast_to(palette.upper)
         for t in (0.2, 0.4, 0.6, 0.8):
             i = min(2, int(t * 3))
             part = t * 3 - i
-            pen.ellipse(xs[i][0] + (xs[i + 1][0] - xs[i][0]) * part, xs[i][1] + (xs[i + 1][1] - xs[i][1]) * part, 0.0045, 0.0045, mix(palette.upper, dot, 0.6))
+            pen.ellipse(
+                xs[i][0] + (xs[i + 1][0] - xs[i][0]) * part,
+                xs[i][1] + (xs[i + 1][1] - xs[i][1]) * part,
+                0.0045,
+                0.0045,
+                mix(palette.upper, dot, 0.6),
+            )
         _tie(pen, b, outfit, palette)
     _collar(pen, b, tone, 0.052, 0.038)
 
@@ -277,27 +368,61 @@ def _tie(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2) -> None:
     x0, x1 = b.front("neck"), b.front("waist")
     xc = b.front("chest")
     pen.shape(
-        [(x0 - 0.011 * wide, y + 0.012), (x0 + 0.011 * wide, y + 0.012), (xc + 0.02 * wide, b.trunk["chest"].y), (x1 + 0.024 * wide, end - 0.02), (x1, end), (x1 - 0.024 * wide, end - 0.02), (xc - 0.02 * wide, b.trunk["chest"].y)],
+        [
+            (x0 - 0.011 * wide, y + 0.012),
+            (x0 + 0.011 * wide, y + 0.012),
+            (xc + 0.02 * wide, b.trunk["chest"].y),
+            (x1 + 0.024 * wide, end - 0.02),
+            (x1, end),
+            (x1 - 0.024 * wide, end - 0.02),
+            (xc - 0.02 * wide, b.trunk["chest"].y),
+        ],
         colour,
         smooth=False,
     )
-    pen.shape([(x0 - 0.017 * wide, y - 0.008), (x0 + 0.017 * wide, y - 0.008), (x0 + 0.01 * wide, y + 0.014), (x0 - 0.01 * wide, y + 0.014)], shade(colour, 0.85), smooth=False)
+    pen.shape(
+        [
+            (x0 - 0.017 * wide, y - 0.008),
+            (x0 + 0.017 * wide, y - 0.008),
+            (x0 + 0.01 * wide, y + 0.014),
+            (x0 - 0.01 * wide, y + 0.014),
+        ],
+        shade(colour, 0.85),
+        smooth=False,
+    )
 
 
 def _suit(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
     hem = outline[len(outline) // 2][1]
-    dark = shade(palette.upper, 0.7) if light_of(palette.upper) > 70 else mix(palette.upper, (255, 255, 255), 0.14)
+    dark = (
+        shade(palette.upper, 0.7)
+        if light_of(palette.upper) > 70
+        else mix(palette.upper, (255, 255, 255), 0.14)
+    )
     if b.cos < -0.2:
         _collar(pen, b, dark, 0.05, 0.03)
         pen.fold([(b.middle("waist"), b.trunk["waist"].y + 0.03), (b.middle("hip"), hem)], 0.008, 0.7)
         return
     wide, top, low = max(0.35, b.cos), b.trunk["neck"].y, b.trunk["waist"].y - 0.02
     x0, x1 = b.front("neck"), b.front("waist")
-    pen.shape([(x0 - 0.04 * wide, top), (x0 + 0.04 * wide, top), (x1, low)], palette.inner, 0.98, smooth=False)
+    pen.shape(
+        [(x0 - 0.04 * wide, top), (x0 + 0.04 * wide, top), (x1, low)], palette.inner, 0.98, smooth=False
+    )
     _tie(pen, b, outfit, palette)
     for way in (-1, 1):
         edge = (x0 + way * 0.04 * wide, top - 0.004)
-        pen.shape([edge, (x0 + way * 0.082 * wide, top + 0.075), (x0 + way * 0.058 * wide, top + 0.085), (x1, low + 0.006), (x0 + way * 0.026 * wide, top + 0.05)], dark, 1.0, smooth=False)
+        pen.shape(
+            [
+                edge,
+                (x0 + way * 0.082 * wide, top + 0.075),
+                (x0 + way * 0.058 * wide, top + 0.085),
+                (x1, low + 0.006),
+                (x0 + way * 0.026 * wide, top + 0.05),
+            ],
+            dark,
+            1.0,
+            smooth=False,
+        )
     pen.line([(x1, low), (b.front("hip"), hem)], 0.005, dark, 0.8)
     for t in (0.25, 0.6):
         pen.ellipse(x1 + 0.006, low + 0.012 + t * 0.06, 0.006, 0.006, dark)
@@ -305,30 +430,69 @@ def _suit(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[P
 
 def _jacket(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
     hem = outline[len(outline) // 2][1]
-    dark = shade(palette.upper, 0.68) if light_of(palette.upper) > 60 else mix(palette.upper, (255, 255, 255), 0.16)
+    dark = (
+        shade(palette.upper, 0.68)
+        if light_of(palette.upper) > 60
+        else mix(palette.upper, (255, 255, 255), 0.16)
+    )
     if b.cos > -0.2:
         _opening(pen, b, hem, 0.019, hem, palette.inner)
         wide = max(0.3, b.cos)
         for way in (-1, 1):
-            pen.line([(b.front("neck") + way * 0.03 * wide, b.trunk["neck"].y), (b.front("waist") + way * 0.02 * wide, b.trunk["waist"].y), (b.front("hip") + way * 0.02 * wide, hem)], 0.009, dark, 0.95)
+            pen.line(
+                [
+                    (b.front("neck") + way * 0.03 * wide, b.trunk["neck"].y),
+                    (b.front("waist") + way * 0.02 * wide, b.trunk["waist"].y),
+                    (b.front("hip") + way * 0.02 * wide, hem),
+                ],
+                0.009,
+                dark,
+                0.95,
+            )
         for way in (-1, 1):
             x = b.front("waist", way * 0.55)
-            pen.line([(x, b.trunk["waist"].y + 0.02), (x + way * 0.012, b.trunk["waist"].y + 0.06)], 0.006, dark, 0.85)
+            pen.line(
+                [(x, b.trunk["waist"].y + 0.02), (x + way * 0.012, b.trunk["waist"].y + 0.06)],
+                0.006,
+                dark,
+                0.85,
+            )
     _collar(pen, b, dark, 0.056, 0.034)
     pen.line(list(_span(outline, hem - 0.008)), 0.018, dark, 0.95)
 
 
 def _coat(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
     hem = outline[len(outline) // 2][1]
-    dark = shade(palette.upper, 0.68) if light_of(palette.upper) > 60 else mix(palette.upper, (255, 255, 255), 0.16)
+    dark = (
+        shade(palette.upper, 0.68)
+        if light_of(palette.upper) > 60
+        else mix(palette.upper, (255, 255, 255), 0.16)
+    )
     waist = b.trunk["waist"].y + 0.01
     if b.cos > -0.2:
         wide, top = max(0.35, b.cos), b.trunk["neck"].y
         x0, x1 = b.front("neck"), b.front("chest")
-        pen.shape([(x0 - 0.03 * wide, top), (x0 + 0.03 * wide, top), (x1, top + 0.085)], palette.inner, 0.92, smooth=False)
+        pen.shape(
+            [(x0 - 0.03 * wide, top), (x0 + 0.03 * wide, top), (x1, top + 0.085)],
+            palette.inner,
+            0.92,
+            smooth=False,
+        )
         for way in (-1, 1):
-            pen.shape([(x0 + way * 0.026 * wide, top - 0.014), (x0 + way * 0.086 * wide, top + 0.066), (x0 + way * 0.052 * wide, top + 0.074), (x1, top + 0.1)], dark, 1.0, smooth=False)
-        pen.line([(x1, top + 0.095), (b.front("waist"), waist), (b.front("hip") * 0.8, hem)], 0.006, dark, 0.78)
+            pen.shape(
+                [
+                    (x0 + way * 0.026 * wide, top - 0.014),
+                    (x0 + way * 0.086 * wide, top + 0.066),
+                    (x0 + way * 0.052 * wide, top + 0.074),
+                    (x1, top + 0.1),
+                ],
+                dark,
+                1.0,
+                smooth=False,
+            )
+        pen.line(
+            [(x1, top + 0.095), (b.front("waist"), waist), (b.front("hip") * 0.8, hem)], 0.006, dark, 0.78
+        )
         for row in range(3):
             y = top + 0.125 + row * 0.055
             for way in (-1, 1):
@@ -345,17 +509,40 @@ def _hoodie(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list
     if outfit.hat != "hood":
         x, y = b.middle("neck") - b.sin * 0.03, b.trunk["neck"].y + 0.012
         if b.cos < -0.2:
-            pen.round_shape([(x - 0.055, y - 0.018), (x + 0.055, y - 0.018), (x + 0.04, y + 0.06), (x, y + 0.078), (x - 0.04, y + 0.06)], dark)
+            pen.round_shape(
+                [
+                    (x - 0.055, y - 0.018),
+                    (x + 0.055, y - 0.018),
+                    (x + 0.04, y + 0.06),
+                    (x, y + 0.078),
+                    (x - 0.04, y + 0.06),
+                ],
+                dark,
+            )
         else:
             pen.limb((x - 0.04, y + 0.004), (x + 0.04, y + 0.004), 0.022, 0.022, dark)
     if b.cos > -0.2:
         wide, x = max(0.35, b.cos), b.front("waist") * 0.85
         y = b.trunk["waist"].y
-        pen.shape([(x - 0.04 * wide, y - 0.014), (x + 0.04 * wide, y - 0.014), (x + 0.068 * wide, y + 0.05), (x - 0.068 * wide, y + 0.05)], shade(palette.upper, 0.86), 0.92, smooth=False)
+        pen.shape(
+            [
+                (x - 0.04 * wide, y - 0.014),
+                (x + 0.04 * wide, y - 0.014),
+                (x + 0.068 * wide, y + 0.05),
+                (x - 0.068 * wide, y + 0.05),
+            ],
+            shade(palette.upper, 0.86),
+            0.92,
+            smooth=False,
+        )
         string = mix(palette.upper, contrast_to(palette.upper), 0.55)
         for way in (-1, 1):
             sx = b.front("neck") + way * 0.016 * wide
-            pen.line([(sx, b.trunk["neck"].y + 0.03), (sx + way * 0.002, b.trunk["chest"].y + 0.004)], 0.006, string)
+            pen.line(
+                [(sx, b.trunk["neck"].y + 0.03), (sx + way * 0.002, b.trunk["chest"].y + 0.004)],
+                0.006,
+                string,
+            )
     _hem_band(pen, outline, hem, dark)
 
 
@@ -371,14 +558,26 @@ def _sweater(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: lis
 def _vest(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
     """A quilted body warmer: bulges from one seam to the next."""
     hem = outline[len(outline) // 2][1]
-    dark = shade(palette.upper, 0.62) if light_of(palette.upper) > 60 else mix(palette.upper, (255, 255, 255), 0.18)
+    dark = (
+        shade(palette.upper, 0.62)
+        if light_of(palette.upper) > 60
+        else mix(palette.upper, (255, 255, 255), 0.18)
+    )
     top = b.trunk["chest"].y - 0.03
     for row in range(5):
         left, right = _span(outline, top + (hem - top) * row / 4.6)
         pen.line([left, right], 0.007, dark, 0.8)
         pen.fold([(left[0], left[1] + 0.02), (right[0], right[1] + 0.02)], 0.016, 1.12)
     if b.cos > -0.2:
-        pen.line([(b.front("neck"), b.trunk["neck"].y + 0.05), (b.front("waist"), b.trunk["waist"].y), (b.front("hip"), hem)], 0.01, dark)
+        pen.line(
+            [
+                (b.front("neck"), b.trunk["neck"].y + 0.05),
+                (b.front("waist"), b.trunk["waist"].y),
+                (b.front("hip"), hem),
+            ],
+            0.01,
+            dark,
+        )
 
 
 def _high_vis(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:
@@ -390,9 +589,25 @@ def _high_vis(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: li
         pen.line(list(_span(outline, y)), width, band, 1.1)
     for way in (-1, 1):
         x = b.middle("shoulder") + way * b.half("shoulder") * 0.5
-        pen.line([(x, b.trunk["shoulder"].y - 0.006), (b.middle("chest") + way * b.half("chest") * 0.52, b.trunk["chest"].y + 0.01)], 0.024, band, 1.1)
+        pen.line(
+            [
+                (x, b.trunk["shoulder"].y - 0.006),
+                (b.middle("chest") + way * b.half("chest") * 0.52, b.trunk["chest"].y + 0.01),
+            ],
+            0.024,
+            band,
+            1.1,
+        )
     if b.cos > -0.2:
-        pen.line([(b.front("neck"), b.trunk["neck"].y + 0.045), (b.front("waist"), b.trunk["waist"].y), (b.front("hip"), hem)], 0.006, (90, 96, 80))
+        pen.line(
+            [
+                (b.front("neck"), b.trunk["neck"].y + 0.045),
+                (b.front("waist"), b.trunk["waist"].y),
+                (b.front("hip"), hem),
+            ],
+            0.006,
+            (90, 96, 80),
+        )
 
 
 def _dress(pen: Pen, b: Body, outfit: Outfit2, palette: Palette2, outline: list[Point]) -> None:

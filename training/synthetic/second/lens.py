@@ -75,7 +75,10 @@ def draw_lens(camera: Camera, rng: np.random.Generator) -> Lens:
         blur=camera.blur * float(rng.uniform(0.2, 1.0)) + 0.8 * strong,
         smear=int(rng.integers(2, 6)) if rng.random() < 0.1 else 0,
         detail=detail,
-        filters=(int(rng.integers(1, len(FILTERS))), int(rng.integers(0 if rng.random() < 0.2 else 2, len(FILTERS)))),
+        filters=(
+            int(rng.integers(1, len(FILTERS))),
+            int(rng.integers(0 if rng.random() < 0.2 else 2, len(FILTERS))),
+        ),
         sharpen=int(rng.integers(40, 180)) if rng.random() < 0.25 else 0,
         jpeg=tuple(qualities) if rng.random() < 0.85 else (),
     )
@@ -106,7 +109,11 @@ def take(picture: Image.Image, lens: Lens, infrared: bool, rng: np.random.Genera
         picture = _coded(picture, quality)
         if number == 0:
             picture = _enlarged(picture, size, up, lens)
-    return _enlarged(picture, size, up, lens).convert("L").convert("RGB") if infrared else _enlarged(picture, size, up, lens)
+    return (
+        _enlarged(picture, size, up, lens).convert("L").convert("RGB")
+        if infrared
+        else _enlarged(picture, size, up, lens)
+    )
 
 
 def _enlarged(picture: Image.Image, size: tuple[int, int], up: Image.Resampling, lens: Lens) -> Image.Image:
@@ -148,7 +155,9 @@ def _grain() -> np.ndarray:
 def _noisy(picture: Image.Image, lens: Lens, infrared: bool, rng: np.random.Generator) -> Image.Image:
     width, height = picture.size
     grain = _grain()
-    rows, columns = (int(v) for v in rng.integers(0, (max(1, grain.shape[0] - height), max(1, grain.shape[1] - width))))
+    rows, columns = (
+        int(v) for v in rng.integers(0, (max(1, grain.shape[0] - height), max(1, grain.shape[1] - width)))
+    )
     piece = grain[rows : rows + height, columns : columns + width]
     if piece.shape[:2] != (height, width):
         piece = rng.standard_normal((height, width, 3), dtype=np.float32)

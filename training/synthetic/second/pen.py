@@ -80,7 +80,9 @@ class Pen:
         line = self.curve(points) if smooth else [self.px(x, y) for x, y in points]
         self._fill(line, cloth, lit)
 
-    def round_shape(self, points: list[Point], cloth: Cloth | Rgb, lit: float = 1.0, smooth: bool = True) -> None:
+    def round_shape(
+        self, points: list[Point], cloth: Cloth | Rgb, lit: float = 1.0, smooth: bool = True
+    ) -> None:
         """A filled shape, lit as a column is: bright towards the light, dark at the edges."""
         line = self.curve(points) if smooth else [self.px(x, y) for x, y in points]
         self._fill(line, cloth, lit)
@@ -90,7 +92,9 @@ class Pen:
             column = _column(round(self.light, 1), round(lit, 2)).resize(mask.size, Image.Resampling.BILINEAR)
             self.shading.paste(column, box[:2], mask)
 
-    def limb(self, a: Point, b: Point, wide: float, thin: float, cloth: Cloth | Rgb, lit: float = 1.0) -> None:
+    def limb(
+        self, a: Point, b: Point, wide: float, thin: float, cloth: Cloth | Rgb, lit: float = 1.0
+    ) -> None:
         """A tapered, rounded limb from a to b; widths are half-widths at both ends."""
         outline, along = self._capsule(a, b, wide, thin)
         self._fill(outline, cloth, lit * 0.84)
@@ -118,7 +122,9 @@ class Pen:
 
     def fold(self, points: list[Point], width: float, lit: float) -> None:
         """A line of shadow or light alone, on what is there."""
-        self.tone.line([self.px(x, y) for x, y in points], fill=_level(lit), width=max(1, round(self.size(width, 0.5))))
+        self.tone.line(
+            [self.px(x, y) for x, y in points], fill=_level(lit), width=max(1, round(self.size(width, 0.5)))
+        )
 
     def round_with_hole(self, points: list[Point], hole: list[Point], colour: Rgb) -> None:
         """A smooth ring around a smooth hole, lit as a column is."""

@@ -46,7 +46,9 @@ def _walls(draw: ImageDraw.ImageDraw, kind: str, rng: np.random.Generator, horiz
             draw.rectangle((x, top, x + step, horizon + 4), fill=tone)
             _panes(draw, rng, (x + 8, top + 16, x + step - 8, horizon - 40), tone, kind)
             if rng.random() < 0.5:
-                draw.rectangle((x + step // 3, horizon - 104, x + step // 3 + 40, horizon + 2), fill=_shade(tone, 0.5))
+                draw.rectangle(
+                    (x + step // 3, horizon - 104, x + step // 3 + 40, horizon + 2), fill=_shade(tone, 0.5)
+                )
         elif kind == "park":
             for _ in range(4):
                 cx, cy = x + int(rng.integers(0, step)), horizon - int(rng.integers(30, 200))
@@ -54,7 +56,10 @@ def _walls(draw: ImageDraw.ImageDraw, kind: str, rng: np.random.Generator, horiz
                 green = _moved((84, 124, 72), rng.integers(-34, 30, 3))
                 draw.ellipse((cx - r, cy - r, cx + r, cy + int(r * 0.8)), fill=green)
                 draw.ellipse((cx - r // 2, cy - r, cx + r // 2, cy), fill=_shade(green, 1.16))
-            draw.rectangle((x + 20, horizon - 96, x + 34, horizon + 12), fill=_moved((98, 78, 60), rng.integers(-14, 14, 3)))
+            draw.rectangle(
+                (x + 20, horizon - 96, x + 34, horizon + 12),
+                fill=_moved((98, 78, 60), rng.integers(-14, 14, 3)),
+            )
         elif kind == "shop":
             draw.rectangle((x, horizon - 210, x + step - 14, horizon + 10), fill=_shade(tone, 0.72))
             for sy in range(horizon - 200, horizon, 44):
@@ -69,16 +74,27 @@ def _walls(draw: ImageDraw.ImageDraw, kind: str, rng: np.random.Generator, horiz
         x += step
 
 
-def _panes(draw: ImageDraw.ImageDraw, rng: np.random.Generator, box: tuple[int, int, int, int], tone: Tone, kind: str) -> None:
+def _panes(
+    draw: ImageDraw.ImageDraw, rng: np.random.Generator, box: tuple[int, int, int, int], tone: Tone, kind: str
+) -> None:
     left, top, right, bottom = box
     wide, tall = int(rng.integers(16, 44)), int(rng.integers(24, 60))
-    glass = _moved((96, 112, 128) if kind != "corridor" else (214, 216, 208), rng.integers(-36, 36) + rng.integers(-8, 9, 3))
+    glass = _moved(
+        (96, 112, 128) if kind != "corridor" else (214, 216, 208),
+        rng.integers(-36, 36) + rng.integers(-8, 9, 3),
+    )
     for y in range(top, bottom - tall, tall + int(rng.integers(12, 24))):
         for x in range(left, right - wide, wide + int(rng.integers(9, 20))):
-            draw.rectangle((x, y, x + wide, y + tall), fill=_shade(glass, float(rng.uniform(0.7, 1.25))), outline=_shade(tone, 0.7))
+            draw.rectangle(
+                (x, y, x + wide, y + tall),
+                fill=_shade(glass, float(rng.uniform(0.7, 1.25))),
+                outline=_shade(tone, 0.7),
+            )
 
 
-def _ground(draw: ImageDraw.ImageDraw, kind: str, rng: np.random.Generator, horizon: int, floor: Tone) -> None:
+def _ground(
+    draw: ImageDraw.ImageDraw, kind: str, rng: np.random.Generator, horizon: int, floor: Tone
+) -> None:
     width, height = VIEW
     style = int(rng.integers(3)) if kind != "park" else 2
     if style == 0:  # tiles or slabs that run to the horizon
@@ -86,7 +102,9 @@ def _ground(draw: ImageDraw.ImageDraw, kind: str, rng: np.random.Generator, hori
             y = horizon + int((height - horizon) * (row / 9) ** 1.8)
             draw.line((0, y, width, y), fill=_shade(floor, 0.78), width=1 + row // 4)
         for x in range(-width, 2 * width, int(rng.integers(70, 150))):
-            draw.line((width // 2 + (x - width // 2) // 3, horizon, x, height), fill=_shade(floor, 0.8), width=2)
+            draw.line(
+                (width // 2 + (x - width // 2) // 3, horizon, x, height), fill=_shade(floor, 0.8), width=2
+            )
     elif style == 1:  # a kerb or a painted line
         y, slope = int(rng.integers(horizon + 20, height - 40)), int(rng.integers(-60, 60))
         paint = (214, 210, 196) if rng.random() < 0.6 else (206, 176, 60)
@@ -114,8 +132,12 @@ def _clutter(draw: ImageDraw.ImageDraw, kind: str, rng: np.random.Generator, hor
         base = horizon + tall // 4 + 4
         coat, legs = _any(rng, 30, 200), _any(rng, 25, 120)
         draw.rectangle((x - tall // 14, base - tall // 2, x + tall // 14, base), fill=legs)
-        draw.rounded_rectangle((x - tall // 8, base - int(tall * 0.86), x + tall // 8, base - int(tall * 0.42)), 6, fill=coat)
-        draw.ellipse((x - tall // 16, base - tall, x + tall // 16, base - int(tall * 0.86)), fill=(178, 136, 112))
+        draw.rounded_rectangle(
+            (x - tall // 8, base - int(tall * 0.86), x + tall // 8, base - int(tall * 0.42)), 6, fill=coat
+        )
+        draw.ellipse(
+            (x - tall // 16, base - tall, x + tall // 16, base - int(tall * 0.86)), fill=(178, 136, 112)
+        )
     elif what < 0.74 and kind in ("street", "car park", "park"):
         _car(draw, rng, x, horizon + int(rng.integers(6, 60)), int(rng.integers(120, 240)))
     elif what < 0.88:  # a box, a bin, a bench
@@ -134,7 +156,9 @@ def _clutter(draw: ImageDraw.ImageDraw, kind: str, rng: np.random.Generator, hor
 def _car(draw: ImageDraw.ImageDraw, rng: np.random.Generator, x: int, ground: int, long: int) -> None:
     tone = _any(rng, 50, 210)
     draw.rounded_rectangle((x, ground - 44, x + long, ground), 14, fill=tone)
-    draw.rounded_rectangle((x + long // 6, ground - 78, x + long - long // 5, ground - 34), 14, fill=_shade(tone, 0.8))
+    draw.rounded_rectangle(
+        (x + long // 6, ground - 78, x + long - long // 5, ground - 34), 14, fill=_shade(tone, 0.8)
+    )
     draw.rectangle((x + long // 5, ground - 70, x + long - long // 4, ground - 46), fill=(58, 70, 82))
     for wheel in (x + long // 5, x + long * 4 // 5):
         draw.ellipse((wheel - 15, ground - 16, wheel + 15, ground + 14), fill=(30, 30, 32))
@@ -158,7 +182,9 @@ def _any(rng: np.random.Generator, low: int, high: int) -> Tone:
     return r, g, b
 
 
-def cut_place(kind: str, seed: int, size: tuple[int, int], tall: float, lean: float, rng: np.random.Generator) -> Image.Image:
+def cut_place(
+    kind: str, seed: int, size: tuple[int, int], tall: float, lean: float, rng: np.random.Generator
+) -> Image.Image:
     """A background of size px for somebody `tall` metres high: the smaller the person, the larger the place.
 
     lean: how far the camera looks down, 0..1: the more ground is to be seen.
@@ -175,7 +201,9 @@ def cut_place(kind: str, seed: int, size: tuple[int, int], tall: float, lean: fl
     return cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else cut
 
 
-def stand_in_the_way(canvas: Image.Image, shading: Image.Image, cover: str, share: float, rng: np.random.Generator) -> None:
+def stand_in_the_way(
+    canvas: Image.Image, shading: Image.Image, cover: str, share: float, rng: np.random.Generator
+) -> None:
     """What is before the person: a hedge, a car, a box or a wall from below, a pole."""
     draw, tone = ImageDraw.Draw(canvas), ImageDraw.Draw(shading)
     width, height = canvas.size
@@ -192,7 +220,9 @@ def stand_in_the_way(canvas: Image.Image, shading: Image.Image, cover: str, shar
         draw.rectangle((0, top + 14, width, height), fill=(62, 96, 54))
         for _ in range(70):
             x, y, r = int(rng.integers(-8, width)), int(rng.integers(top, height)), int(rng.integers(8, 26))
-            draw.ellipse((x - r, y - r // 2, x + r, y + r), fill=_moved((70, 108, 60), rng.integers(-24, 26, 3)))
+            draw.ellipse(
+                (x - r, y - r // 2, x + r, y + r), fill=_moved((70, 108, 60), rng.integers(-24, 26, 3))
+            )
     elif cover == "car":
         body = _any(rng, 40, 215)
         draw.rounded_rectangle((-60, top, width + 60, height + 60), 40, fill=body)

@@ -100,7 +100,13 @@ class Shot2:
         return take(drawn, self.lens, self.infrared, rng)
 
     def _draw_companion(
-        self, canvas: Image.Image, shading: Image.Image, other: Companion, centre: float, top: float, height: float
+        self,
+        canvas: Image.Image,
+        shading: Image.Image,
+        other: Companion,
+        centre: float,
+        top: float,
+        height: float,
     ) -> None:
         own = height * stature(other.identity) / stature(self.identity) * (1.04 if other.before else 0.96)
         feet = top + height * (1.015 if other.before else 0.985)
@@ -108,7 +114,9 @@ class Shot2:
         pen = Pen(canvas, shading, at, feet - own, own, self.lean, self.squeeze, self.light)
         _shadow(pen)
         palette = Palette2(other.identity, other.outfit, self.infrared)
-        draw_person2(pen, body(other.identity, other.outfit, other.pose), other.identity, other.outfit, palette)
+        draw_person2(
+            pen, body(other.identity, other.outfit, other.pose), other.identity, other.outfit, palette
+        )
 
 
 def stature(identity: Identity) -> float:
@@ -125,7 +133,9 @@ def _shadow(pen: Pen) -> None:
         pen.tone.ellipse((x - rx, y - ry, x + rx, y + ry), fill=tone)
 
 
-def shoot2(identity: Identity, outfit: Outfit2, camera: Camera, infrared: bool, rng: np.random.Generator) -> Shot2:
+def shoot2(
+    identity: Identity, outfit: Outfit2, camera: Camera, infrared: bool, rng: np.random.Generator
+) -> Shot2:
     """One shot of somebody by a camera; all else is drawn from rng."""
     yaw = (camera.yaw + rng.normal(0, 38) + (180 if rng.random() < 0.25 else 0)) % 360
     pose = Pose(float(yaw), float(rng.uniform(0, 2 * math.pi)), bool(rng.random() < 0.75))
@@ -137,7 +147,9 @@ def shoot2(identity: Identity, outfit: Outfit2, camera: Camera, infrared: bool, 
         zoom = float(rng.uniform(1.08, 1.28))
     offset = [float(rng.normal(0, 0.045)), float(rng.normal(0, 0.014))]
     if zoom > 1.07:  # a box that cuts the feet off, seldom the head
-        offset[1] += (zoom - 1) * 0.5 * float(rng.uniform(0.2, 1.0) if rng.random() < 0.85 else rng.uniform(-0.3, 0.2))
+        offset[1] += (
+            (zoom - 1) * 0.5 * float(rng.uniform(0.2, 1.0) if rng.random() < 0.85 else rng.uniform(-0.3, 0.2))
+        )
     side = math.sin(math.radians(yaw))
     if outfit.pushing != "none":
         zoom = min(zoom, 0.98 - 0.2 * abs(side))

@@ -198,7 +198,10 @@ def fitting(outfit: Outfit2, identity: Identity, rng: np.random.Generator) -> Ou
     if o.upper_second_colour == o.upper_colour or o.upper_pattern == "camouflage":
         o = replace(o, upper_second_colour="none")
     if o.upper_pattern == "camouflage":
-        o = replace(o, upper_colour=o.upper_colour if o.upper_colour in ("green", "brown", "grey", "beige") else "green")
+        o = replace(
+            o,
+            upper_colour=o.upper_colour if o.upper_colour in ("green", "brown", "grey", "beige") else "green",
+        )
     if upper not in PRINTABLE or o.upper_pattern != "plain":
         o = replace(o, upper_print="none")
     o = replace(o, upper_shade=_only_shade(o.upper_colour) or o.upper_shade)
@@ -209,7 +212,9 @@ def fitting(outfit: Outfit2, identity: Identity, rng: np.random.Generator) -> Ou
         o = replace(o, lower="trousers", lower_colour=o.upper_colour, lower_shade=o.upper_shade)
     elif o.lower is None:
         lower = pick(rng, {"trousers": 0.5, "jeans": 0.5})
-        o = replace(o, lower=lower, lower_colour=one(rng, LOWER_COLOURS[lower]), lower_shade=pick(rng, SHADES))
+        o = replace(
+            o, lower=lower, lower_colour=one(rng, LOWER_COLOURS[lower]), lower_shade=pick(rng, SHADES)
+        )
     if o.lower is not None:
         o = replace(o, lower_shade=_only_shade(o.lower_colour or "") or o.lower_shade or "medium")
         lengths = LENGTHS.get(o.lower, ("long",))
@@ -244,7 +249,9 @@ def draw_look_alike2(base: Identity, rng: np.random.Generator) -> Identity:
     return replace(
         base,
         hair=other.hair if "hair" in changed and alike else base.hair,
-        hair_colour=other.hair_colour if "hair_colour" in changed and base.age == other.age else base.hair_colour,
+        hair_colour=other.hair_colour
+        if "hair_colour" in changed and base.age == other.age
+        else base.hair_colour,
         wears_glasses=not base.wears_glasses if "glasses" in changed else base.wears_glasses,
         build=other.build if "build" in changed else base.build,
         beard=other.beard if alike else base.beard,
