@@ -30,7 +30,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Body:
-    """Joints by side ("left" and "right" are the person's own), the trunk's levels from neck to crotch, and measures."""
+    """Joints by side ("left" and "right" are the person's own), the trunk's levels from the neck down, and measures."""
 
     head: Joint
     neck: Joint

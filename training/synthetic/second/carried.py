@@ -287,9 +287,13 @@ def _trolley(pen: Pen, x: float, gx: float, gy: float, wide: float, b: Body, pal
     goods: tuple[Rgb, ...] = ((208, 64, 50), (236, 196, 70), (70, 140, 84), (96, 132, 200))
     if palette.infrared:
         goods = ((150, 150, 150), (210, 210, 210), (110, 110, 110), (180, 180, 180))
-    for i, t in enumerate((-0.62, -0.22, 0.2, 0.6)):
+    for i, place in enumerate((-0.62, -0.22, 0.2, 0.6)):
         pen.limb(
-            (x + t * half, top + 0.02 + 0.02 * (i % 2)), (x + t * half, low - 0.03), 0.024, 0.024, goods[i]
+            (x + place * half, top + 0.02 + 0.02 * (i % 2)),
+            (x + place * half, low - 0.03),
+            0.024,
+            0.024,
+            goods[i],
         )
     steel: Rgb = (198, 204, 210)
     for row in range(4):

@@ -193,7 +193,7 @@ def _companion(person: Identity, pose: Pose, rng: np.random.Generator) -> Compan
 
 
 def visible2(shot: Shot2, attributes: dict[str, str]) -> dict[str, str]:
-    """The attributes that the picture shows: no colours in infrared, no face from behind, no feet outside of the box."""
+    """The attributes that the picture shows: no colours in infrared, no face from behind, no feet out of the box."""
     hidden: set[str] = set(COLOUR_KINDS2) if shot.infrared else set()
     o, cos = shot.outfit, math.cos(math.radians(shot.pose.yaw))
     if cos < -0.1:

@@ -217,7 +217,7 @@ def fitting(outfit: Outfit2, identity: Identity, rng: np.random.Generator) -> Ou
         )
     if o.lower is not None:
         o = replace(o, lower_shade=_only_shade(o.lower_colour or "") or o.lower_shade or "medium")
-        lengths = LENGTHS.get(o.lower, ("long",))
+        lengths = LENGTHS.get(o.lower or "", ("long",))
         if o.lower_length not in lengths:
             o = replace(o, lower_length=one(rng, lengths))
     if upper not in ("shirt", "suit") or o.scarf != "none" or identity.age == "child":
