@@ -71,9 +71,15 @@ class Pool:
         return len(self.person)
 
     @property
+    def vocabulary(self) -> int:
+        """The version of the vocabulary of the world that was drawn."""
+        width = self.visible.shape[1]
+        return next(version for version, kinds in KINDS_OF_VERSION.items() if len(kinds) == width)
+
+    @property
     def kinds(self) -> Kinds:
-        """The kinds of the vocabulary of the world that was drawn."""
-        return next(k for k in KINDS_OF_VERSION.values() if len(k) == self.visible.shape[1])
+        """The kinds of that vocabulary."""
+        return KINDS_OF_VERSION[self.vocabulary]
 
     def seen(self, index: int) -> dict[str, str]:
         """The visible attributes of a crop, by kind."""

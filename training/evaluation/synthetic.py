@@ -99,7 +99,7 @@ def text_to_image(seed: int, identities: int, world: int = WORLD_VERSION) -> Tri
     all crops. A colour of a hat, a bag or shoes is told with the thing. Right: every crop that fits.
     """
     rng = np.random.default_rng((seed, 71))
-    return _by_words("text-to-image", drawn.one_outfit(seed, identities, world), rng, TOLD, _spoken)
+    return _by_words("text-to-image", drawn.one_outfit(seed, identities, world), rng, TOLD, _spoken, world)
 
 
 def attributes(seed: int, identities: int, world: int = WORLD_VERSION) -> Trial:
@@ -107,7 +107,7 @@ def attributes(seed: int, identities: int, world: int = WORLD_VERSION) -> Trial:
     paper's attribute-based retrieval. Right: every crop that shows all three.
     """
     rng = np.random.default_rng((seed, 73))
-    return _by_words("attributes", drawn.one_outfit(seed, identities, world), rng, FRAGMENTS, _by_form)
+    return _by_words("attributes", drawn.one_outfit(seed, identities, world), rng, FRAGMENTS, _by_form, world)
 
 
 def image_plus_text(seed: int, identities: int, world: int = WORLD_VERSION) -> Trial:
@@ -176,8 +176,10 @@ def _by_words(
     world: SyntheticWorld,
     rng: np.random.Generator,
     count: tuple[int, int],
-    worded: Callable[[Mapping[str, str], np.random.Generator], EvalQuery],
+    worded: Callable[[Mapping[str, str], np.random.Generator, int], EvalQuery],
+    version: int,
 ) -> Trial:
+    """version: of the world, and of the vocabulary that its people are described in."""
     by_person: dict[str, list[DrawnCrop]] = {}
     for crop in world.gallery:
         by_person.setdefault(crop.person_id, []).append(crop)
@@ -189,7 +191,7 @@ def _by_words(
         if worded is _spoken:
             stated = _with_things(stated, crop.visible)
         fits, unsure = fit(stated, world.gallery)
-        queries.append(worded(stated, rng))
+        queries.append(worded(stated, rng, version))
         subjects.append(crop)
         statements.append(stated)
         right.append(fits & ~unsure)
@@ -245,14 +247,14 @@ def _with_things(stated: Mapping[str, str], visible: Mapping[str, str]) -> dict[
     return {kind: visible[kind] for kind in ALL_KINDS if kind in stated or kind in things & visible.keys()}
 
 
-def _by_form(stated: Mapping[str, str], rng: np.random.Generator) -> EvalQuery:
+def _by_form(stated: Mapping[str, str], rng: np.random.Generator, version: int) -> EvalQuery:
     return EvalQuery(wanted=wanted(stated))
 
 
-def _spoken(stated: Mapping[str, str], rng: np.random.Generator) -> EvalQuery:
+def _spoken(stated: Mapping[str, str], rng: np.random.Generator, version: int) -> EvalQuery:
     """The words of an operator, as the chat understands them."""
     query = to_query(
-        say(Conversation(), caption(stated, rng, canonical=0.0), GalleryFacts(today=date(2026, 5, 12)))
+        say(Conversation(), caption(stated, rng, 0.0, version), GalleryFacts(today=date(2026, 5, 12)))
     )
     if not query.has_text:
         return EvalQuery(wanted=wanted(stated))

@@ -57,7 +57,7 @@ def satisfies(
 
     Args:
         fragments: int8 (T, kinds), -1 where a description says nothing.
-        attributes, visible: int8 (B, kinds), as value_indices gives them of what a crop is and shows, by the same kinds.
+        attributes, visible: int8 (B, kinds), as value_indices gives them: what a crop is and what it shows.
         refused: int8 (T, kinds): what must not be true, -1 where nothing is ruled out.
 
     Returns:
