@@ -15,6 +15,12 @@ from training.synthetic.wardrobe import Identity
 
 GIRTHS = {"slim": 0.84, "average": 1.0, "heavy": 1.3}
 PHONE_SIDE = "right"  # bags and umbrellas are held with the other hand
+HEADS = {
+    "child": 0.19,
+    "young": 0.134,
+    "middle-aged": 0.126,
+    "elderly": 0.126,
+}  # from chin to crown, at least
 SIDES = {"left": 1.0, "right": -1.0}
 
 
@@ -79,16 +85,16 @@ def body(identity: Identity, outfit: Outfit2, pose: Pose) -> Body:
     cos, sin = math.cos(yaw), math.sin(yaw)
     child, woman, old = identity.age == "child", identity.gender == "woman", identity.age == "elderly"
     girth = GIRTHS[identity.build] * (0.97 + 0.06 * identity.face)
-    head_high = (0.176 + 0.016 * identity.head) if child else (0.128 + 0.012 * identity.head)
+    head_high = HEADS[identity.age] + 0.012 * identity.head
     stoop = 0.05 * identity.stoop
     top = head_high + 0.042 + stoop * 0.35  # of the shoulders
-    crotch = (0.575 if child else 0.515) - 0.035 * identity.leg_share
+    crotch = (0.592 if child else 0.515) - 0.035 * identity.leg_share
     wide = (0.108 if child else 0.107 if woman else 0.125) + 0.014 * (identity.shoulder - 0.5)
     wide *= 0.72 + 0.28 * girth
     hip = (0.086 if child else 0.096 if woman else 0.087) * (0.3 + 0.7 * girth)
     waist = (0.084 if child else 0.074 if woman else 0.084) * (0.1 + 0.9 * girth)
     deep = (0.062 if child else 0.063) * (0.25 + 0.75 * girth)
-    belly = 0.03 * max(0.0, girth - 1.02) / 0.3 + (0.012 if child else 0.0)
+    belly = 0.03 * max(0.0, girth - 1.02) / 0.3 + {"child": 0.012, "young": 0.0}.get(identity.age, 0.007)
     bust = 0.016 if woman and not child else 0.004
     at_waist = top + (crotch - top) * 0.56
     lean = stoop * 1.1

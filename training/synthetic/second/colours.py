@@ -82,11 +82,8 @@ class Palette2:
         elif outfit.upper in ("vest", "high-vis"):
             self.second = _tinted(CLOTH[outfit.inner_colour][1], t[3:6])
         else:
-            self.second = (
-                shade(self.upper, 0.52)
-                if light_of(self.upper) > 120
-                else mix(self.upper, (255, 255, 255), 0.7)
-            )
+            light = light_of(self.upper) > 80
+            self.second = shade(self.upper, 0.6) if light else mix(self.upper, (255, 255, 255), 0.32)
         if infrared:
             self._to_infrared(outfit)
 

@@ -231,6 +231,13 @@ def _face(pen: Pen, h: Head, identity: Identity, outfit: Outfit2, palette: Palet
                 shade(skin, 0.82),
             )
         pen.line([(x - apart * 0.8, y - ry * 0.4), (x + apart * 0.8, y - ry * 0.4)], 0.003, shade(skin, 0.84))
+    elif identity.age == "middle-aged":
+        for way in eyes:
+            pen.line(
+                [(x + way * apart * 0.72, y + ry * 0.36), (x + way * apart * 0.95, y + ry * 0.56)],
+                0.003,
+                shade(skin, 0.86),
+            )
     mouth = y + ry * 0.6
     if identity.beard == "beard":
         beard = shade(palette.hair, 0.96)

@@ -37,7 +37,7 @@ def upper_cloth(outfit: Outfit2, palette: Palette2) -> Cloth:
     """The cloth of the upper garment's body, with its pattern."""
     colour, second = palette.upper, palette.second
     if outfit.upper == "high-vis" and not palette.infrared:
-        colour = FLUORESCENT[outfit.upper_colour]
+        colour = FLUORESCENT.get(outfit.upper_colour, colour)
     layers: tuple[tuple[str, Rgb], ...] = ()
     if outfit.upper_pattern in ("striped", "checked", "dotted"):
         layers = ((outfit.upper_pattern, second),)

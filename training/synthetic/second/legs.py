@@ -49,7 +49,7 @@ def draw_leg(pen: Pen, b: Body, side: str, outfit: Outfit2, palette: Palette2, l
         _foot(pen, b, side, outfit, palette, lit)
     jeans = outfit.lower == "jeans"
     at_ankle = thin * (1.35 if jeans else 1.75)
-    end = _between(knee, ankle, 0.72 if boots else 0.99)
+    end = _between(knee, ankle, {"boots": 0.72, "heels": 0.92}.get(outfit.shoes, 0.99))
     if not boots:
         _foot(pen, b, side, outfit, palette, lit)
     pen.limb(knee, end, mid * 1.06, at_ankle * (1.1 if boots else 1.0), cloth, lit)

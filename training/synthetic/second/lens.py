@@ -60,14 +60,14 @@ def draw_lens(camera: Camera, rng: np.random.Generator) -> Lens:
     qualities = [int(rng.integers(18, 60)) if rng.random() < 0.35 else int(rng.integers(60, 96))]
     if rng.random() < 0.35:
         qualities.append(int(rng.integers(45, 96)))
-    r, g, b = (float(v) for v in np.array(camera.gains) ** 0.7 * (1 + rng.normal(0, 0.03, 3)))
+    r, g, b = (float(v) for v in np.array(camera.gains) * (1 + rng.normal(0, 0.06, 3)))
     return Lens(
         gains=(r, g, b),
-        exposure=1.12 * camera.exposure**0.6 * float(np.exp(rng.normal(0, 0.14))),
+        exposure=1.12 * camera.exposure**0.8 * float(np.exp(rng.normal(0, 0.18))),
         contrast=camera.contrast * float(rng.uniform(0.82, 1.16)),
-        gamma=float(np.exp(rng.normal(0, 0.13))),
-        colour=float(np.clip(rng.normal(0.92, 0.18), 0.35, 1.35)),
-        slope=float(rng.normal(0, 0.12)),
+        gamma=float(np.exp(rng.normal(0, 0.22))),
+        colour=float(np.clip(rng.normal(0.88, 0.24), 0.25, 1.4)),
+        slope=float(rng.normal(0, 0.15)),
         fall=float(rng.normal(0, 0.12)),
         vignette=float(rng.uniform(0, 0.25)),
         noise=camera.noise * float(rng.uniform(0.1, 0.8)) + 9 * strong**2,
@@ -143,7 +143,9 @@ def _matrix(lens: Lens, infrared: bool) -> tuple[float, ...]:
 def _curve(lens: Lens) -> list[int]:
     """What contrast and gamma make of each level, 0..255."""
     levels = np.arange(256) / 255
-    return (np.clip((levels**lens.gamma - 0.46) * lens.contrast + 0.46, 0, 1) * 255).astype(int).tolist()
+    return (
+        np.rint(np.clip((levels**lens.gamma - 0.46) * lens.contrast + 0.46, 0, 1) * 255).astype(int).tolist()
+    )
 
 
 @lru_cache(maxsize=1)

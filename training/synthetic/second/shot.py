@@ -206,7 +206,7 @@ def visible2(shot: Shot2, attributes: dict[str, str]) -> dict[str, str]:
         hidden |= {"upper_print"}  # it might be on the other side
     if o.bag == "backpack" and cos < -0.2:
         hidden |= {"upper_print"}
-    if cos < -0.4 and (o.phone == "none" or cos < -0.75):
+    if cos < -0.3:
         hidden |= {"phone"}
     if o.scarf != "none" or o.mask != "none":
         hidden |= {"tie"} if o.scarf != "none" else {"beard"}
