@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from app.model.vocabulary import COLOUR_OF, KINDS_OF_VERSION, PHRASES_OF_VERSION
+from training.demo.gallery import demo_crops
 from training.demo.pool import CLIP_SIZE, PoolSpec, crops, load_pool
 from training.evaluation.framing import TRUTH, framing_scores, histograms
 from training.evaluation.metrics import evaluate
@@ -318,3 +319,14 @@ def test_stripes_of_colour_do_not_solve_the_world(look_alikes, ceiling):
     query = np.arange(len(ids)) % 4 == 0
     found = evaluate(rows[query] @ rows[~query].T, ids[query], ids[~query], seen_by[query], seen_by[~query])
     assert 0.04 < found.mAP < ceiling
+
+
+def test_a_gallery_of_world_2_shows_what_is_new_in_it():
+    drawn = demo_crops(2)
+    assert {split_of(crop.shot.identity) for crop in drawn} == {"demo"}
+    worn = {(kind, value) for crop in drawn for kind, value in crop.visible.items()}
+    assert {("upper", "high-vis"), ("pushing", "stroller"), ("pushing", "trolley"), ("age", "child")} <= worn
+    assert any(crop.shot.companion for crop in drawn)
+    red = [crop for crop in drawn if crop.person_id.endswith("f00901-m0")]
+    assert {crop.attributes["upper"] for crop in red} == {"jacket"}
+    assert [crop.time for crop in drawn] == sorted(crop.time for crop in drawn)

@@ -68,11 +68,11 @@ class Pen:
     def curve(self, points: list[Point]) -> list[Point]:
         """A closed smooth line through points, in pixels (Catmull-Rom). A point that stands twice is a corner."""
         p = np.array([self.px(x, y) for x, y in points])
-        after = np.roll(p, -1, 0)
-        around = np.stack([np.roll(p, 1, 0), p, after, np.roll(p, -2, 0)])
-        line = np.einsum("ts,snd->ntd", _BLEND, around)
-        corner = (p == after).all(1)
-        line[corner] = p[corner, None]
+        around = p[_neighbours(len(points))]
+        line = _BLEND @ around
+        corner = (p == around[:, 2]).all(1)
+        if corner.any():
+            line[corner] = p[corner, None]
         return [(x, y) for x, y in line.reshape(-1, 2).tolist()]
 
     def shape(self, points: list[Point], cloth: Cloth | Rgb, lit: float = 1.0, smooth: bool = True) -> None:
@@ -89,8 +89,10 @@ class Pen:
         cut = self._cut(line)
         if cut is not None:
             box, mask = cut
-            column = _column(round(self.light, 1), round(lit, 2)).resize(mask.size, Image.Resampling.BILINEAR)
-            self.shading.paste(column, box[:2], mask)
+            column = _column(
+                round(self.light, 1), round(lit, 2), *(-(-length // 12) * 12 for length in mask.size)
+            )
+            self.shading.paste(column.crop((0, 0, *mask.size)), box[:2], mask)
 
     def limb(
         self, a: Point, b: Point, wide: float, thin: float, cloth: Cloth | Rgb, lit: float = 1.0
@@ -135,9 +137,9 @@ class Pen:
         pen = ImageDraw.Draw(mask)
         pen.polygon([(x - left, y - top) for x, y in line], fill=255)
         pen.polygon([(x - left, y - top) for x, y in inner], fill=0)
-        column = _column(round(self.light, 1), 1.0).resize(mask.size, Image.Resampling.BILINEAR)
+        column = _column(round(self.light, 1), 1.0, *(-(-length // 12) * 12 for length in mask.size))
         self.canvas.paste(colour, (left, top, left + mask.size[0], top + mask.size[1]), mask)
-        self.shading.paste(column, (left, top), mask)
+        self.shading.paste(column.crop((0, 0, *mask.size)), (left, top), mask)
 
     def outline(self, points: list[Point], width: float, colour: Rgb) -> None:
         """A smooth closed line."""
@@ -203,11 +205,16 @@ def _blend() -> np.ndarray:
 _BLEND = _blend()
 
 
-@lru_cache(maxsize=256)
-def _column(light: float, lit: float) -> Image.Image:
-    """L, 48 x 32 px: the light on an upright column, with folds."""
-    across = np.linspace(-1, 1, 48)[None, :]
-    down = np.linspace(0, 1, 32)[:, None]
+@lru_cache(maxsize=64)
+def _neighbours(count: int) -> np.ndarray:
+    """int64 (count, 4): of each point of a closed line, the one before, itself, and the two behind."""
+    return (np.arange(count)[:, None] + np.arange(-1, 3)) % count
+
+
+@lru_cache(maxsize=1024)
+def _column(light: float, lit: float, width: int, height: int) -> Image.Image:
+    """L, (width, height) px: the light on an upright column."""
+    across = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
+    down = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     tone = 1.12 - 0.3 * (across - light * 0.35) ** 2 - 0.22 * np.abs(across) ** 6
-    tone = tone * (1.03 - 0.07 * down)
-    return Image.fromarray(np.clip(LIT * lit * tone, 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(LIT * lit * tone * (1.03 - 0.07 * down), 0, 255).astype(np.uint8))
