@@ -26,7 +26,7 @@ from app.chat.search_state import ShownCandidate
 from app.query_json import query_json, taken_back_json
 from app.refused import Refused
 from app.retrieval.comparison import SURE_ENOUGH, Comparison, compare
-from app.retrieval.query import Query, Reference
+from app.retrieval.query import Query, Reference, as_known
 from app.retrieval.ranking import Ranking
 from gallery_store.console import StepProgress
 from gallery_store.crops import Crop, camera_key
@@ -144,7 +144,7 @@ class ChatSession:
                 [reading.attribute for reading in readings if reading.confidence >= SURE_ENOUGH]
                 for readings in self.service.read([Reference(image_id=crop_id), *self.query.references])
             ]
-            compared = compare(self.query, references, candidate)
+            compared = compare(as_known(self.query, self.service.engine.kinds), references, candidate)
             card = next((card for card in self.cards if card.image_id == crop_id), None)
             if card is not None:
                 self.selected, self.compared = card, compared
@@ -228,7 +228,8 @@ class ChatSession:
         candidates = [by_id[card.image_id] for card in cards]
         crops = self.service.crops_of(candidates)
         readings = self.service.read([Reference(image_id=crop.id) for crop in crops])
-        shown = [ShownCandidate(*one) for one in zip(crops, candidates, readings, strict=True)]
+        kinds = self.service.engine.kinds
+        shown = [ShownCandidate(*one, kinds) for one in zip(crops, candidates, readings, strict=True)]
         places = [self.cards.index(card) + 1 for card in cards]
         if pointing.action == "compare":
             return differences((places[0], places[-1]), (shown[0], shown[-1]))
@@ -342,7 +343,7 @@ class ChatSession:
         pictures = [Reference(image_id=crop.id) for crop in first]
         readings = self.service.read(pictures, self.stop.is_set) if first else []
         top = [
-            ShownCandidate(crop, candidate, read)
+            ShownCandidate(crop, candidate, read, self.service.engine.kinds)
             for crop, candidate, read in zip(first, ranking.candidates, readings, strict=False)
         ]
         nothing_fits = ranking.no_match or not ranking.candidates

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from app.chat.lexicon import ALL_BUT, Entry, Span
 from app.chat.pointing import (
     STYLES,
+    is_quality,
     meant_by_one,
     meant_by_they,
     names_unknown,
@@ -16,9 +17,10 @@ from app.chat.pointing import (
     second_garments,
     target_of,
 )
+from app.chat.qualities import lengths, noun_after, second_colour, shade_of
 from app.chat.search_state import SearchState
 from app.chat.words import COLOUR_AS, OUTFITS, SKIN_COLOURS
-from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, noun_of
+from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, noun_of
 
 _ALL_BUT = frozenset(ALL_BUT.split("|"))
 _HEAD_NOUNS = frozenset({"stripes", "stripe", "dots", "spots", "checks", "polka dots", "polka dot"})
@@ -45,7 +47,7 @@ def bind(spans: list[Span], state: SearchState, asked: str | None = None) -> Bou
 
     asked: the kind that the assistant asked about last; a bare colour answers it.
     """
-    bound = Bound()
+    bound = Bound(stated=[*lengths(spans)])
     _shades(spans, bound)
     _looks_of_hair(spans, bound)
     under = second_garments(spans)
@@ -59,8 +61,16 @@ def bind(spans: list[Span], state: SearchState, asked: str | None = None) -> Bou
                 span.used = True
                 bound.alternatives.append(f"{span.text} {spans[target].text}")
                 continue
+            if (second := second_colour(spans, position, targets)) is not None and _is_free(second, bound):
+                span.used = True
+                bound.stated.append((second, "+"))
+                continue
             _bind_colour(spans, position, target, bound, state, asked)
     return bound
+
+
+def _is_free(attribute: Attribute, bound: Bound) -> bool:
+    return all(other.kind != attribute.kind for other, _ in bound.stated)
 
 
 def _bind_colour(
@@ -93,7 +103,7 @@ def _bind_colour(
     mode = _mode_of(span, noun)
     if noun.mode == "-" == mode and noun.role in ("attribute", "group") and not _all_but(spans, position):
         noun.used = True  # "not a red jacket": other jackets may stay
-        if colour in KINDS[COLOUR_OF[thing]]:
+        if colour in ALL_KINDS[COLOUR_OF[thing]]:
             note = f"There I leave out the colour {span.text} alone, with whatever {noun.text}."
             bound.only_colours.append((Attribute(COLOUR_OF[thing], colour), note))
     if noun.text in OUTFITS:
@@ -117,13 +127,13 @@ def state_colour(
     """State a colour of a thing, in the words of the vocabulary; say so where it has none. True if stated."""
     noun = noun or noun_of(thing)
     kind = COLOUR_OF[thing]
-    if colour not in KINDS[kind]:
+    if colour not in ALL_KINDS[kind]:
         colour = COLOUR_AS.get(
             (kind, colour), "beige" if colour == "blond" and kind != "hair_colour" else colour
         )
-    if colour not in KINDS[kind]:
+    if colour not in ALL_KINDS[kind]:
         bound.note(
-            f"I know no {span.text} {noun} (only {', '.join(KINDS[kind])}); it goes along as free words."
+            f"I know no {span.text} {noun} (only {', '.join(ALL_KINDS[kind])}); it goes along as free words."
         )
         bound.alternatives.append(f"{span.text} {noun}")
         return False
@@ -211,18 +221,31 @@ def _colour_of_person(span: Span, noun: Span, bound: Bound) -> None:
 
 
 def _shades(spans: list[Span], bound: Bound) -> None:
-    """ "Dark blue" is blue; "dark clothes" are taken as black, "light hair" stands in the vocabulary."""
+    """ "Dark blue" is blue, and on clothes dark; "dark shoes" are taken as black, "light hair" is in the vocabulary."""
     for position, span in enumerate(spans):
-        if span.role != "shade" or position + 1 >= len(spans):
+        if span.role != "shade" or span.used or position + 1 >= len(spans):
             continue
         following = spans[position + 1]
+        if is_quality(following):  # "a dark striped shirt"
+            following = noun_after(spans, position) or following
         noun = spans[position + 2] if position + 2 < len(spans) else None
         if following.role == "colour":
             span.used = True
+            target = target_of(spans, position + 1)
+            shaded = shade_of(span, spans[target]) if target is not None else None
+            if shaded is not None and shaded[1] == "+":
+                bound.stated.append(shaded)
+        elif (shaded := shade_of(span, following)) is not None:
+            span.used = True
+            bound.stated.append(shaded)
         elif (
             following.text in ("coloured", "colored") and noun is not None and noun.thing and span.mode == "+"
         ):
-            if noun.role == "group":  # else the thing's own words hold it
+            shaded = shade_of(span, noun)
+            if shaded is not None:
+                span.used = True
+                bound.stated.append(shaded)
+            elif noun.role == "group":  # else the thing's own words hold it
                 span.used = True
                 bound.alternatives.append(f"{span.text}-{following.text} {noun.text}")
         elif span.text in ("dark", "darker") and (following.thing in COLOUR_OF):
@@ -286,4 +309,4 @@ def _free(span: Span, noun: str) -> str:
 
 
 def _plural(noun: str) -> str:
-    return noun if noun.endswith("s") else noun + "s"
+    return "scarves" if noun == "scarf" else noun if noun.endswith("s") else noun + "s"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.chat.labels import (
@@ -16,25 +17,32 @@ from app.chat.labels import (
     time_label,
 )
 from app.chat.search_state import SearchState
-from app.model.vocabulary import Attribute, is_absent, kinds_of
+from app.model.known import known_attributes
+from app.model.vocabulary import ALL_KINDS, Attribute, Kinds, absence_words, is_absent, kinds_of
 from app.retrieval.query import Reference
 
 OTHER_CLOTHES = "clothes:other"
+NOT_READ = "not read by this model"
 
 
 @dataclass(frozen=True)
 class Chip:
     """key: stable while its content stays; kind: "wanted", "unwanted", "filter", "reference" or "text". words: what
-    it was read from, where the operator called it otherwise."""
+    it was read from, where the operator called it otherwise. unread: what the model makes of it, where it does not know
+    all of it."""
 
     key: str
     label: str
     kind: str
     words: str = ""
+    unread: str = ""
 
 
-def chips_of(state: SearchState) -> tuple[Chip, ...]:
-    """Pictures first, then what is wanted, what is not, free words, filters. Keys are unique."""
+def chips_of(state: SearchState, kinds: Kinds = ALL_KINDS) -> tuple[Chip, ...]:
+    """Pictures first, then what is wanted, what is not, free words, filters. Keys are unique.
+
+    kinds: of attributes that the model knows, with their values.
+    """
     chips = [
         Chip(_reference_key(reference), _reference_label(reference), "reference")
         for reference in state.references
@@ -42,13 +50,35 @@ def chips_of(state: SearchState) -> tuple[Chip, ...]:
     if state.other_clothes:
         chips.append(Chip(OTHER_CLOTHES, "perhaps other clothes", "wanted"))
     chips += [
-        Chip(f"wanted:{thing}", thing_label(thing, parts), "wanted", dict(state.words).get(thing, ""))
+        Chip(
+            f"wanted:{thing}",
+            thing_label(thing, parts),
+            "wanted",
+            dict(state.words).get(thing, ""),
+            _unread(thing, parts, kinds),
+        )
         for thing, parts in things_in(state.wanted)
     ]
-    chips += [Chip(key, label, "unwanted") for key, label, _ in _unwanted(state)]
+    chips += [
+        Chip(
+            key,
+            label,
+            "unwanted",
+            unread=NOT_READ if known_attributes((), values, kinds).lost_unwanted else "",
+        )
+        for key, label, values in _unwanted(state)
+    ]
     chips += [Chip(f"text:{words}", f"“{words}”", "text") for words in state.text]
     chips += [Chip(key, label, "filter") for key, label, _ in _filters(state)]
     return tuple(chips)
+
+
+def _unread(thing: str, attributes: Sequence[Attribute], kinds: Kinds) -> str:
+    """ "read as shoes", "read as red jacket", "not read by this model"; "" where the model knows all of it."""
+    known = known_attributes(attributes, (), kinds)
+    if not (known.taken or known.lost):
+        return ""
+    return f"read as {thing_label(thing, known.wanted)}" if known.wanted else NOT_READ
 
 
 def without_chip(state: SearchState, key: str) -> SearchState | None:
@@ -90,7 +120,7 @@ def _unwanted(state: SearchState) -> list[tuple[str, str, tuple[Attribute, ...]]
     for kind in dict.fromkeys(attribute.kind for attribute in state.unwanted):
         values = tuple(attribute for attribute in state.unwanted if attribute.kind == kind)
         if is_absent(kind, values):
-            rows.append((f"unwanted:{kind}", f"no {kind}", values))
+            rows.append((f"unwanted:{kind}", absence_words(kind), values))
         else:
             rows += [(f"unwanted:{kind}={a.value}", f"not {excluded_label(a)}", (a,)) for a in values]
     return rows

@@ -8,46 +8,50 @@ from datetime import date, datetime, time, timedelta
 
 from app.chat.words import MONTHS
 from app.model.vocabulary import (
+    ALL_KINDS,
     COLOUR_OF,
-    KINDS,
+    QUALITIES_OF,
     Attribute,
+    absence_words,
     and_list,
     article,
     kinds_of,
     noun_of,
     phrase,
     thing_of,
+    thing_words,
 )
 from gallery_store.crops import Filters, camera_key
 
 
 def things_in(attributes: Sequence[Attribute]) -> list[tuple[str, list[Attribute]]]:
     """(kind of thing, its attributes) of each thing, in the vocabulary's order."""
-    order = list(KINDS)
+    order = list(ALL_KINDS)
     things = sorted({thing_of(attribute.kind) for attribute in attributes}, key=order.index)
     return [(thing, [a for a in attributes if a.kind in kinds_of(thing)]) for thing in things]
 
 
 def thing_label(thing: str, attributes: Sequence[Attribute]) -> str:
     """A thing with its colour and pattern in one: "red striped shirt", "long black hair", "red bag"."""
-    has = {attribute.kind: attribute for attribute in attributes}
+    has = {attribute.kind: attribute.value for attribute in attributes}
     if thing not in COLOUR_OF:
         return phrase(attributes[0])
-    colour, pattern = has.get(COLOUR_OF[thing]), has.get("upper_pattern") if thing == "upper" else None
-    worn = has.get(thing)
     if thing == "hair":
-        style = worn.value if worn else ""
+        style, colour = has.get("hair", ""), has.get("hair_colour", "")
         if style in ("ponytail", "bun", "bald"):
-            return f"{colour.value} {style}" if colour else style
-        return " ".join(word for word in (style, colour.value if colour else "", "hair") if word)
-    noun = worn.value if worn else noun_of(thing)
-    return " ".join([*(a.value for a in (colour, pattern) if a is not None), noun])
+            return f"{colour} {style}".strip()
+        return " ".join(word for word in (style, colour, "hair") if word)
+    if set(has) == {"upper_print"}:
+        return phrase(attributes[0])
+    printed = has.get("upper_print")
+    tail = f" with {phrase(Attribute('upper_print', printed))}" if printed else ""
+    return thing_words(thing, has) + tail
 
 
 def read_label(thing: str, attributes: Sequence[Attribute]) -> str:
     """What is read of a thing: as thing_label, or "no hat" where it is absent."""
-    absent = any(attribute.value == "none" for attribute in attributes)
-    return f"no {thing}" if absent else thing_label(thing, attributes)
+    absent = any((attribute.kind, attribute.value) == (thing, "none") for attribute in attributes)
+    return absence_words(thing) if absent else thing_label(thing, attributes)
 
 
 def with_article(label: str) -> str:
@@ -63,7 +67,10 @@ def kind_label(kind: str) -> str:
     thing = thing_of(kind)
     if kind == thing:
         return f"the kind of {noun_of(thing)}" if thing in COLOUR_OF or kind == "glasses" else f"the {kind}"
-    return f"the {'pattern' if kind == 'upper_pattern' else 'colour'} of the {noun_of(thing)}"
+    quality = (
+        kind.removeprefix(f"{thing}_").replace("_", " ") if kind in QUALITIES_OF.get(thing, ()) else "colour"
+    )
+    return f"the {quality} of the {noun_of(thing)}"
 
 
 def excluded_label(attribute: Attribute) -> str:

@@ -87,12 +87,14 @@ class Entry:
 
     role: attribute, group (names a kind of thing but not which), colour, shade, person, one, origin,
     unjudged, function, not, drop, drop-after, corrective, back, stop, number or word (not known).
+    also: what an attribute's phrase states besides.
     """
 
     role: str
     attribute: Attribute | None = None
     kind: str | None = None
     colour: str | None = None
+    also: tuple[Attribute, ...] = ()
 
 
 @dataclass
@@ -123,7 +125,12 @@ class Span:
         return None
 
 
-THINGS = frozenset({"upper", "lower", "shoes", "hat", "bag", "hair", "glasses", "umbrella", "beard"})
+THINGS = frozenset(
+    {
+        *("upper", "lower", "shoes", "hat", "bag", "hair", "glasses", "umbrella", "beard"),
+        *("scarf", "tie", "mask", "phone", "pushing"),
+    }
+)
 
 
 def split(phrase: str) -> tuple[str, ...]:
@@ -151,16 +158,20 @@ def _entries() -> dict[tuple[str, ...], Entry]:
     for role, table in (
         ("person", words.PERSONS),
         ("shade", words.SHADES),
+        (
+            "shade",
+            [length for length in words.LENGTHS if length not in ("long", "short")],
+        ),  # adjectives like them
         ("origin", words.ORIGINS),
         ("unjudged", words.UNJUDGED),
     ):
         entries.update({split(word): Entry(role) for word in table})
-    for word, kind in {**vocabulary.GROUPS, **words.GROUPS}.items():
+    for word, kind in {**vocabulary.ALL_GROUPS, **words.GROUPS}.items():
         entries[split(word)] = Entry("group", kind=kind)
     for word, colour in {**words.COLOURS, **vocabulary.COLOUR_WORDS}.items():
         entries[split(word)] = Entry("colour", colour=colour)
-    for word, attributes in vocabulary.PHRASES.items():
-        entries[split(word)] = Entry("attribute", attributes[0])
+    for word, attributes in vocabulary.ALL_PHRASES.items():
+        entries[split(word)] = Entry("attribute", attributes[0], also=attributes[1:])
     for word, attribute in words.PHRASES.items():
         entries.setdefault(split(word), Entry("attribute", attribute))
         if entries[split(word)].role == "function":

@@ -51,8 +51,8 @@ def read_ages(cursor: TokenCursor) -> list[Attribute]:
 
 
 def age_of(years: int) -> str:
-    """The vocabulary's age: young until 35, middle-aged until 60, then elderly."""
-    return "young" if years < 36 else "middle-aged" if years < 60 else "elderly"
+    """The vocabulary's age: a child until 12, young until 35, middle-aged until 60, then elderly."""
+    return "child" if years < 13 else "young" if years < 36 else "middle-aged" if years < 60 else "elderly"
 
 
 def _years(cursor: TokenCursor, position: int) -> tuple[int | None, int]:

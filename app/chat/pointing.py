@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.chat.lexicon import Span
 from app.chat.search_state import SearchState
 from app.chat.words import listed
-from app.model.vocabulary import COLOUR_OF
+from app.model.vocabulary import COLOUR_OF, QUALITIES_OF
 
 STYLES = {"long": "long", "short": "short", "curly": "curly", "shoulder": "long"}
 # Tops from the innermost to the outermost.
@@ -40,9 +40,9 @@ def target_of(spans: list[Span], position: int) -> int | None:
                     ahead += 1
                     continue
                 return ahead
-            if kind == "gender":
+            if kind in ("gender", "upper_print"):
                 return ahead
-            if kind not in ("age", "build"):
+            if kind not in ("age", "build", *QUALITIES_OF["upper"]):
                 break
         elif span.role in ("and", "function") and span.text in ("and", "or"):
             following = spans[ahead + 1] if ahead + 1 < len(spans) else None
@@ -63,9 +63,15 @@ def _noun_follows(spans: list[Span], position: int) -> bool:
     for span in spans[position + 1 :]:
         if span.thing is not None or span.role == "one":
             return True
-        if span.role not in ("colour", "shade", "word"):
+        if span.role not in ("colour", "shade", "word") and not is_quality(span):
             return False
     return False
+
+
+def is_quality(span: Span) -> bool:
+    """Whether it says what a top is like: "striped", "short-sleeved", "partly red"."""
+    attribute = span.entry.attribute
+    return attribute is not None and attribute.kind in QUALITIES_OF["upper"]
 
 
 def _before(spans: list[Span], position: int) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import log
 
 from app.chat.search_state import SearchState, ShownCandidate
-from app.model.vocabulary import and_list, is_absent, thing_of
+from app.model.vocabulary import absence_words, and_list, is_absent, thing_of
 
 NEAR = 0.2  # of probability: candidates this close to the first are not yet told apart
 FEWEST = 3  # candidates near each other before a question is worth asking
@@ -109,4 +109,4 @@ def _entropy(values: Counter[str], of: int) -> float:
 
 
 def _listed(kind: str, values: Sequence[str]) -> str:
-    return and_list([f"no {kind}" if value == "none" else value for value in values[:4]])
+    return and_list([absence_words(kind) if value == "none" else value for value in values[:4]])

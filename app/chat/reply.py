@@ -21,7 +21,8 @@ from app.chat.labels import (
 )
 from app.chat.questions import next_question
 from app.chat.search_state import SearchState, ShownCandidate
-from app.model.vocabulary import Attribute, and_list, describe, is_absent
+from app.model.known import known_attributes
+from app.model.vocabulary import Attribute, absence_words, and_list, describe, is_absent
 from app.retrieval.ranking import Ranking
 
 PHOTOGRAPHS = (
@@ -96,14 +97,14 @@ def reply(
     elif not ranking.judged:
         parts.append(
             "None of this could be checked, so there are no percentages and the crops come by likeness alone: the "
-            f"model reads English words for looks, clothes and bags, and {_free_words(state)} "
+            f"model reads English words for looks, clothes and bags, and {_free_words(ranking)} "
             "is something else."
         )
     elif ranking.no_match:
         parts.append(_no_match(state, ranking, top, hidden or {}))
     else:
         parts.append(_fits(state, top))
-    parts.append(_unchecked(state, ranking))
+    parts.append(_unchecked(ranking))
     parts.append(_damaged(ranking))
     parts.append(_how_it_was_read(conversation.last))
     if ranking.candidates and not ranking.no_match and not _is_listing(state):
@@ -136,7 +137,8 @@ def fit_of(state: SearchState, shown: ShownCandidate) -> Fit:
     if not shown.sure:
         return Fit()
     shows, differs, unread, instead = [], [], [], []
-    for thing, wanted in things_in(state.wanted):
+    known = known_attributes(state.wanted, state.unwanted, shown.kinds)
+    for thing, wanted in things_in(known.wanted):
         label = thing_label(thing, wanted)
         read = [shown.read(attribute.kind) for attribute in wanted]
         if all(value is None for value in read):
@@ -148,13 +150,13 @@ def fit_of(state: SearchState, shown: ShownCandidate) -> Fit:
             instead.append(f"{with_article(_seen(thing, wanted, shown))} instead of {with_article(label)}")
     against = tuple(
         thing_label(attribute.kind, [attribute])
-        for attribute in state.unwanted
+        for attribute in known.unwanted
         if shown.read(attribute.kind) == attribute
     )
     shows += [
-        f"no {kind}"
-        for kind in dict.fromkeys(attribute.kind for attribute in state.unwanted)
-        if is_absent(kind, state.unwanted) and (seen := shown.read(kind)) is not None and seen.value == "none"
+        absence_words(kind)
+        for kind in dict.fromkeys(attribute.kind for attribute in known.unwanted)
+        if is_absent(kind, known.unwanted) and (seen := shown.read(kind)) is not None and seen.value == "none"
     ]
     clauses = []
     if shows:
@@ -207,7 +209,7 @@ def _change(words: str) -> str:
 def _excluded(state: SearchState, kind: str) -> str:
     values = [attribute for attribute in state.unwanted if attribute.kind == kind]
     if is_absent(kind, values):
-        return f"no {kind}"
+        return absence_words(kind)
     return ", ".join(f"not {excluded_label(attribute)}" for attribute in values)
 
 
@@ -258,13 +260,13 @@ def _is_listing(state: SearchState) -> bool:
     return not (state.wanted or state.unwanted or state.text or state.references)
 
 
-def _unchecked(state: SearchState, ranking: Ranking) -> str:
+def _unchecked(ranking: Ranking) -> str:
     """What the model could not read beside what it could."""
     if not (ranking.unchecked and ranking.judged and ranking.candidates):
         return ""
     rest = "; the percentages speak of the rest" if ranking.calibrated else ""
     return (
-        f"{_free_words(state)} could not be checked, for the model knows certain English words alone{rest}."
+        f"{_free_words(ranking)} could not be checked, for the model knows certain English words alone{rest}."
     )
 
 
@@ -289,8 +291,8 @@ def _pictures(count: int) -> str:
     return f"{count:,} picture" if count == 1 else f"{count:,} pictures"
 
 
-def _free_words(state: SearchState) -> str:
-    return and_list([f"“{phrase}”" for phrase in state.text])
+def _free_words(ranking: Ranking) -> str:
+    return and_list([f"“{phrase}”" for phrase in ranking.unchecked.split(", ")])
 
 
 def _fits(state: SearchState, top: Sequence[ShownCandidate]) -> str:
@@ -323,13 +325,14 @@ def near_misses(state: SearchState, top: Sequence[ShownCandidate]) -> str:
     """How many of the first candidates show all that is wanted but one attribute, the commonest one: "Five crops fit
     all but the kind of top."; "" for none, or where a single attribute is wanted.
     """
-    if len(state.wanted) < 2:
-        return ""
     missed: Counter[str] = Counter()
     for shown in top:
-        read = [(attribute, shown.read(attribute.kind)) for attribute in state.wanted]
+        known = known_attributes(state.wanted, state.unwanted, shown.kinds)
+        if len(known.wanted) < 2:
+            return ""
+        read = [(attribute, shown.read(attribute.kind)) for attribute in known.wanted]
         wrong = [wanted.kind for wanted, seen in read if seen is not None and seen != wanted]
-        excluded = any(shown.read(attribute.kind) == attribute for attribute in state.unwanted)
+        excluded = any(shown.read(attribute.kind) == attribute for attribute in known.unwanted)
         if len(wrong) == 1 and not excluded and all(seen is not None for _, seen in read):
             missed[wrong[0]] += 1
     if not missed:
@@ -344,7 +347,8 @@ def _no_match(
 ) -> str:
     sentences = ["**Nobody here really fits**; the candidates below are weak."]
     fits = [fit_of(state, shown) for shown in top]
-    sought_labels = [thing_label(thing, attributes) for thing, attributes in things_in(state.wanted)]
+    wanted = known_attributes(state.wanted, (), top[0].kinds).wanted if top else ()
+    sought_labels = [thing_label(thing, attributes) for thing, attributes in things_in(wanted)]
     missing = [label for label in sought_labels if fits and all(label in fit.differs for fit in fits)]
     if near := near_misses(state, top):
         sentences.append(near)

@@ -11,6 +11,7 @@ from app.chat.message_tokens import tokenise
 from app.chat.reply import fit_of
 from app.chat.search_state import GalleryFacts, SearchState, ShownCandidate
 from app.chat.understanding import understand
+from app.model.known import known_value
 from app.model.vocabulary import Attribute, and_list, kinds_of
 
 _WHERE = re.compile(r"\b(?:camera|where)\b")
@@ -123,9 +124,10 @@ def _sureness(shown: ShownCandidate) -> str:
 def _whether(who: str, wanted: Sequence[Attribute], shown: ShownCandidate) -> str:
     """Yes, no, or what is seen in its place; said as a reading."""
     thing, attributes = things_in(wanted)[0]
-    read = [(attribute, shown.read(attribute.kind)) for attribute in attributes]
+    known = [known_value(attribute, shown.kinds) for attribute in attributes]
+    read = [(one, shown.read(attribute.kind)) for one, attribute in zip(known, attributes, strict=True)]
     name = who[0].lower() + who[1:]
-    if any(seen is None for _, seen in read):
+    if None in known or any(seen is None for _, seen in read):
         return f"The model does not make that out in {name}."
     seen = [found for _, found in read if found is not None]
     answer = "yes" if all(found == attribute for attribute, found in read) else "no"

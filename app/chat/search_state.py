@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from app.chat.lexicon import spans_of
 from app.chat.message_tokens import tokenise
-from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, is_absent, kinds_of, thing_of
+from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, Kinds, is_absent, kinds_of, thing_of
 from app.retrieval.query import Reference
 from app.retrieval.ranking import Candidate
 from gallery_store.crops import Crop, Filters
@@ -99,11 +99,15 @@ class ParsedMessage:
 
 @dataclass(frozen=True)
 class ShownCandidate:
-    """A candidate on the screen, with what the model reads in it; no readings where it was not asked."""
+    """A candidate on the screen, with what the model reads in it; no readings where it was not asked.
+
+    kinds: that the model knows, with their values.
+    """
 
     crop: Crop
     candidate: Candidate
     readings: Sequence[AttributeReading] = ()
+    kinds: Kinds = field(default_factory=lambda: ALL_KINDS)
 
     def read(self, kind: str) -> Attribute | None:
         """What the model reads of a kind, or None where it reads nothing or is not sure of it."""
@@ -137,7 +141,7 @@ def apply(state: SearchState, message: ParsedMessage, photos: Sequence[Reference
 
     stated = {attribute.kind: attribute for attribute in message.wanted}
     excluded = [attribute for attribute in message.unwanted if attribute.kind not in stated]
-    absent = {kind for kind in KINDS if is_absent(kind, excluded)}
+    absent = {kind for kind in ALL_KINDS if is_absent(kind, excluded)}
     absent_kinds = {part for kind in absent for part in kinds_of(kind)}
     wanted = tuple(
         attribute
@@ -147,7 +151,7 @@ def apply(state: SearchState, message: ParsedMessage, photos: Sequence[Reference
     wanted = (*wanted, *(attribute for attribute in stated.values() if attribute.kind not in absent_kinds))
     # A colour that is said of a thing says that the thing is there: "a red bag" after "no bag".
     present = {thing_of(kind) for kind in stated} | set(message.freed)
-    freed = set(stated) | {kind for kind in present if kind in KINDS and is_absent(kind, unwanted)}
+    freed = set(stated) | {kind for kind in present if kind in ALL_KINDS and is_absent(kind, unwanted)}
     unwanted = tuple(
         attribute for attribute in unwanted if attribute.kind not in freed and attribute not in excluded
     )

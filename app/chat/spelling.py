@@ -35,7 +35,11 @@ _STEERING = listed(
 @cache
 def _targets() -> tuple[str, ...]:
     """Words that say something alone; those that only stand inside phrases would catch too much."""
-    words = {word for word in (*PHRASES, *vocabulary.PHRASES, *GROUPS, *vocabulary.GROUPS) if word.isalpha()}
+    words = {
+        word
+        for word in (*PHRASES, *vocabulary.ALL_PHRASES, *GROUPS, *vocabulary.ALL_GROUPS)
+        if word.isalpha()
+    }
     words.update(COLOURS, vocabulary.COLOUR_WORDS, _STEERING)
     return tuple(sorted(word for word in words if len(word) >= SHORTEST and word not in _NEVER))
 
@@ -45,6 +49,8 @@ _NEVER = frozenset(
     listed(
         """
     their legs dots tees tank sand gold lime teal rose lean knit male males hers gent gents chap
+    suit vest cart hood mask camo pram logo badge letters wedges pumps heels shopper emblem writing graphic
+    strappy muffler buggy gilet phone child scarves
     """
     )
 )
@@ -60,7 +66,8 @@ def known_words() -> frozenset[str]:
         for entry in (*PHRASES, *GROUPS, *vocabulary.COLOUR_WORDS)
         for word in entry.replace("-", " ").split()
     }
-    words.update(word for entry in vocabulary.attribute_words() for word in entry.replace("-", " ").split())
+    newest = vocabulary.attribute_words(vocabulary.NEWEST_VERSION)
+    words.update(part for word in newest for part in word.replace("-", " ").split())
     return frozenset(
         words | set(COLOURS) | FUNCTION | SHADES | PERSONS | ORIGINS | UNJUDGED | ORDINARY | set(NUMBER_WORDS)
     )

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 
 from app.chat.binding import Bound
 from app.chat.lexicon import Span
-from app.chat.pointing import outer
+from app.chat.pointing import is_quality, outer
 from app.chat.search_state import SearchState
 from app.chat.words import GROUPS, PRONOUNS, listed
 from app.model import vocabulary
-from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, absence, and_list, kinds_of
+from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, and_list, kinds_of
 
 MAX_PHRASES = 8
 MAX_LENGTH = 60  # characters of one phrase
+_CHILDREN = frozenset({"boy", "boys", "girl", "girls"})
 _DONE_UP = frozenset({"bun", "ponytail"})  # of hair that may be called long as well
 _VERBS_TOO = frozenset({"spotted", "checked", "plain", "solid"})  # a pattern only beside a garment
 _NAMED_KINDS = {
@@ -72,6 +73,7 @@ def collect(spans: Sequence[Span], bound: Bound, state: SearchState) -> Collecte
         _state(collected, attribute, mode)
     _take_back_names(spans, collected, state)
     _gender(spans, collected)
+    _also(spans, collected)
     extra = list(dict.fromkeys([*bound.alternatives, *collected.extra]))  # "white shirt" says "shirt" as well
     collected.extra = [
         words for words in extra if not any(words in other.split() for other in extra if other != words)
@@ -80,6 +82,30 @@ def collect(spans: Sequence[Span], bound: Bound, state: SearchState) -> Collecte
         attribute for attribute in dict.fromkeys(collected.unwanted) if attribute.kind not in collected.wanted
     ]
     return collected
+
+
+def _also(spans: Sequence[Span], collected: Collected) -> None:
+    """What a phrase says besides: "a tank top" is sleeveless, "a little boy" is a child."""
+    for position, span in enumerate(spans):
+        stands = (
+            span.used and span.mode == "+" and collected.wanted.get(_kind_of(span)) == span.entry.attribute
+        )
+        if stands and not _after_adult(spans, position):
+            for attribute in span.entry.also:
+                collected.wanted.setdefault(attribute.kind, attribute)
+
+
+def _kind_of(span: Span) -> str:
+    return span.entry.attribute.kind if span.entry.attribute is not None else ""
+
+
+def _after_adult(spans: Sequence[Span], position: int) -> bool:
+    """Whether somebody was named before: "a woman with a child" is no child."""
+    return any(
+        _kind_of(span) == "gender" and span.text not in PRONOUNS and span.text not in _CHILDREN
+        for span in spans[:position]
+        if _kind_of(spans[position]) in ("gender", "age")
+    )
 
 
 def _state(collected: Collected, attribute: Attribute, mode: str) -> None:
@@ -105,6 +131,12 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
     assert attribute is not None
     if attribute.kind in ("age", "build") and _garment_follows(spans, position):
         span.entry = type(span.entry)("word")  # "a heavy coat", "old boots": not the person
+        return
+    if span.text in ("hood", "hoods") and _part_of_top(spans, position):
+        span.entry = type(span.entry)("word")
+        return
+    if attribute.value == "child" and _after_adult(spans, position):
+        span.entry = type(span.entry)("word")
         return
     if span.text == "thin" and position + 1 < len(spans) and spans[position + 1].text in ("hair", "beard"):
         span.entry = type(span.entry)("word")
@@ -136,6 +168,14 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
         _want(spans, position, attribute, collected, bound)
 
 
+def _part_of_top(spans: Sequence[Span], position: int) -> bool:
+    """ "A jacket with a hood": the hood is the jacket's, whether it is up or down."""
+    before = position - 1
+    while before > 0 and spans[before].text in ("a", "the", "fur", "furry", "has"):
+        before -= 1
+    return before > 0 and spans[before].text == "with" and spans[before - 1].thing == "upper"
+
+
 def _coloured(thing: str, bound: Bound) -> bool:
     return any(attribute.kind == COLOUR_OF[thing] and mode == "+" for attribute, mode in bound.stated)
 
@@ -164,10 +204,14 @@ def _want(
     first, second = earlier, attribute
     if not either and attribute.kind == "hair" and attribute.value in _DONE_UP:
         first, second = attribute, earlier
+    if not either and earlier.value == "shopping bag":
+        first, second = attribute, earlier  # "a plastic bag and a backpack"
     if not either and attribute.kind == "upper" and since and outer(span) > outer(since[-1]):
         first, second = attribute, earlier
     collected.wanted[attribute.kind] = first
     word = span.text if second is attribute else second.value
+    if second.value == "shopping bag" and since:
+        word = since[-1].text
     collected.extra.append(word)
     bound.note(
         f"I can look for one of them at a time: I took {first.value}; “{word}” goes along as free words."
@@ -180,7 +224,7 @@ def _group(
     span = spans[position]
     kind = span.entry.kind or ""
     span.used = True
-    can_be_absent = "none" in KINDS.get(kind, ())
+    can_be_absent = "none" in ALL_KINDS.get(kind, ())
     has_quality = any(attribute.kind in kinds_of(kind) and mode == "+" for attribute, mode in stated)
     if span.mode == "-":
         if can_be_absent:
@@ -190,7 +234,7 @@ def _group(
     elif can_be_absent and not has_quality:
         collected.freed.append(kind)
         collected.extra.append(span.text)
-        values = [value for value in KINDS[kind] if value != "none"]
+        values = [value for value in ALL_KINDS[kind] if value != "none"]
         if len(values) > 1:
             collected.question = f"Which kind of {span.text}: {and_list(values, 'or')}?"
 
@@ -216,7 +260,11 @@ def _pattern_holds(spans: Sequence[Span], position: int, bound: Bound) -> bool:
             span.used = True
             bound.alternatives.append(f"{span.text} {other.text}")
             return False
-        if other.role not in ("colour", "shade", "word") and other.text not in ("and", "one"):
+        if (
+            other.role not in ("colour", "shade", "word")
+            and other.text not in ("and", "one")
+            and not is_quality(other)
+        ):
             break
     if _of_unknown(spans, position):
         span.entry = type(span.entry)("word")  # "a tartan scarf"
@@ -243,7 +291,7 @@ def _of_unknown(spans: Sequence[Span], position: int) -> bool:
 def _kind_named(span: Span) -> str | None:
     """The kind that a word names as a whole: "hat" is a hat, and any headwear."""
     for word in (span.text, span.text.removesuffix("s")):
-        kind = vocabulary.GROUPS.get(word) or GROUPS.get(word)
+        kind = vocabulary.ALL_GROUPS.get(word) or GROUPS.get(word)
         if kind is not None:
             return kind
     return None

@@ -20,7 +20,7 @@ from app.chat.person_phrases import read_ages, read_outfits
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
 from app.chat.statements import Collected, Leftovers, collect, leftovers
 from app.chat.time_filter import read_times
-from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, absence, and_list
+from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, and_list
 from gallery_store.crops import Filters
 
 _GARMENTS = frozenset({"upper", "lower", "shoes"})  # any of which may have been meant by another
@@ -122,7 +122,7 @@ def _correct_thing(plain_text: str, collected: Collected, state: SearchState) ->
         return
     before, kind = alike[-1], COLOUR_OF[things[0]]
     colour = state.value(COLOUR_OF[before])
-    if colour in KINDS[kind]:
+    if colour in ALL_KINDS[kind]:
         collected.wanted[kind] = Attribute(kind, colour)
     collected.dropped.extend((before, COLOUR_OF[before]))
 
@@ -133,8 +133,8 @@ def _without_search(plain_text: str, state: SearchState, asked: str | None) -> P
     if command is not None:
         return ParsedMessage(intent=command, filters=Filters() if command == "reset" else state.filters)
     talk = intents.small_talk(plain_text)
-    if talk in ("yes", "no") and asked is not None and "none" in KINDS.get(asked, ()):
-        values = [value for value in KINDS[asked] if value != "none"]
+    if talk in ("yes", "no") and asked is not None and "none" in ALL_KINDS.get(asked, ()):
+        values = [value for value in ALL_KINDS[asked] if value != "none"]
         if talk == "no":
             return ParsedMessage(unwanted=absence(asked), filters=state.filters)
         if len(values) == 1:

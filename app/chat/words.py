@@ -142,7 +142,31 @@ COLOUR_AS: dict[tuple[str, str], str] = {
     ("shoe_colour", "beige"): "brown",
 }
 
-SHADES = frozenset(listed("dark darker light lighter bright pale deep vivid neon pastel faded"))
+# How dark a garment is, as the vocabulary has it.
+SHADE_VALUES: dict[str, str] = {
+    "dark": "dark",
+    "darker": "dark",
+    "medium": "medium",
+    "light": "light",
+    "lighter": "light",
+    "pale": "light",
+    "pastel": "light",
+}
+# How long a garment is, as the vocabulary has it; of what else "long" and "short" are said, they are not read so.
+LENGTHS: dict[str, str] = {
+    "long": "long",
+    "ankle length": "long",
+    "full length": "long",
+    "floor length": "long",
+    "maxi": "long",
+    "short": "short",
+    "mini": "short",
+    "knee length": "knee-length",
+    "calf length": "knee-length",
+    "midi": "knee-length",
+    "three quarter": "knee-length",
+}
+SHADES = frozenset(SHADE_VALUES) | frozenset(listed("bright deep vivid neon faded"))
 
 PRONOUNS = frozenset(listed("she her hers herself he him his himself"))
 
@@ -161,7 +185,8 @@ PERSONS = frozenset(
 COMPOUNDS = phrases(
     "face mask|face masks|surgical mask|head scarf|head band|head torch|head phones|ear phones|arm band|arm sling|"
     "arm cast|neck brace|neck scarf|bow tie|back brace|back support|hand fan|hand bell|face paint|face shield|"
-    "body warmer|body armour|leg cast|leg brace|shoulder strap|knee pads|elbow pads|hand truck"
+    "body warmer|body armour|leg cast|leg brace|shoulder strap|knee pads|elbow pads|hand truck|track suit|jump suit|"
+    "bathing suit|wet suit|boiler suit|swim suit|space suit|hood down|tie dye|tie dyed|phone number|phone box"
 )
 
 # Of the person's skin or origin: never searched by.

@@ -84,8 +84,9 @@ KINDS_OF_VERSION: Mapping[int, Kinds] = {
     },
 }
 VOCABULARY_VERSION = 1  # that checkpoints are made with, where nothing else is said
+NEWEST_VERSION = 2  # that operators are understood by, whatever the checkpoint knows
 KINDS = KINDS_OF_VERSION[VOCABULARY_VERSION]
-ALL_KINDS = KINDS_OF_VERSION[max(KINDS_OF_VERSION)]  # that can be said
+ALL_KINDS = KINDS_OF_VERSION[NEWEST_VERSION]
 
 
 @dataclass(frozen=True, order=True)
@@ -146,12 +147,12 @@ PHRASES_OF_VERSION: Mapping[int, Phrases] = {
     },
 }
 PHRASES = PHRASES_OF_VERSION[VOCABULARY_VERSION]
-ALL_PHRASES = PHRASES_OF_VERSION[max(PHRASES_OF_VERSION)]
+ALL_PHRASES = PHRASES_OF_VERSION[NEWEST_VERSION]
 
 # A word that names a thing without saying which: "without a bag", "no hat", "any glasses", "the top" -> its kind.
 GROUPS_OF_VERSION: Mapping[int, Mapping[str, str]] = {1: GROUPS_1, 2: GROUPS_2}
 GROUPS = GROUPS_OF_VERSION[VOCABULARY_VERSION]
-ALL_GROUPS = GROUPS_OF_VERSION[max(GROUPS_OF_VERSION)]
+ALL_GROUPS = GROUPS_OF_VERSION[NEWEST_VERSION]
 
 _NOUNS: dict[str, str] = {
     "upper": "top",
@@ -161,7 +162,7 @@ _NOUNS: dict[str, str] = {
     "shoes": "shoes",
     "mask": "face mask",
     "upper_print": "logo or writing",
-    "pushing": "stroller or trolley",
+    "pushing": "stroller or cart",
 }
 # Values that are said otherwise where a noun stands.
 _VALUE_NOUNS: dict[str, str] = {"high-vis": "high-vis top", "hood": "raised hood"}
@@ -358,12 +359,14 @@ def noun_of(thing: str) -> str:
 @cache
 def absence(kind: str) -> tuple[Attribute, ...]:
     """All values of a kind but "none": what "no hat" excludes."""
-    return tuple(Attribute(kind, value) for value in KINDS[kind] if value != "none")
+    return tuple(Attribute(kind, value) for value in ALL_KINDS[kind] if value != "none")
 
 
 def is_absent(kind: str, unwanted: Sequence[Attribute]) -> bool:
-    """True when every value of a kind that can be absent is excluded: "no hat"."""
-    return "none" in KINDS[kind] and set(absence(kind)) <= set(unwanted)
+    """True when every value of a kind that can be absent is excluded, as one of the versions has them: "no hat"."""
+    refused = {attribute.value for attribute in unwanted if attribute.kind == kind}
+    versions = [kinds[kind] for kinds in KINDS_OF_VERSION.values() if "none" in kinds.get(kind, ())]
+    return any(set(values) <= {*refused, "none"} for values in versions)
 
 
 Meaning = TypeVar("Meaning")

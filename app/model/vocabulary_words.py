@@ -138,6 +138,7 @@ WORDS_2: dict[tuple[str, str], str] = {
         "floral",
     ): "floral|flowered|flowery|floral print|flower print|floral-patterned|flower-patterned",
     ("upper_pattern", "camouflage"): "camouflage|camo|camouflaged|camouflage print|camo print|army print",
+    ("upper_print", "none"): "no print|without print|without a print|no logo or writing|unprinted",
     ("upper_print", "logo"): "logo|emblem|brand logo|printed logo|graphic|graphic print|badge",
     ("upper_print", "writing"): "writing|lettering|letters|slogan|inscription|printed words",
     ("shoes", "shoes"): "shoes|shoe|loafers|dress shoes|leather shoes",
@@ -152,13 +153,14 @@ WORDS_2: dict[tuple[str, str], str] = {
     ): "helmet|bike helmet|bicycle helmet|cycle helmet|crash helmet|motorcycle helmet|safety helmet|hard hat",
     ("hat", "headscarf"): "headscarf|head scarf|hijab|head covering|headcloth",
     ("hat", "hood"): "hood|hood up|raised hood|hood pulled up|hood on|hood over the head",
-    ("bag", "suitcase"): "suitcase|luggage|roller bag|trolley case",
     ("bag", "shopping bag"): "shopping bag|carrier bag|plastic bag|grocery bag|paper bag|shopper",
     ("pushing", "stroller"): "stroller|pram|buggy|pushchair|push chair|baby carriage|baby buggy",
+    # A bare "trolley" may be a suitcase on wheels, as in version 1.
     (
         "pushing",
         "trolley",
-    ): "trolley|shopping trolley|shopping cart|cart|pushcart|luggage cart|luggage trolley",
+    ): "shopping trolley|shopping cart|cart|pushcart|luggage cart|luggage trolley|pushing a trolley|"
+    "pushing the trolley|pushes a trolley|pushed a trolley|pushing trolley",
     ("pushing", "none"): "pushing nothing",
     ("scarf", "scarf"): "scarf|scarves|neck scarf|shawl|neckerchief|muffler",
     ("tie", "tie"): "tie|necktie|neck tie|bow tie|bowtie",
@@ -209,6 +211,4 @@ GROUPS_2: dict[str, str] = {
     "tie": "tie",
     "mask": "mask",
     "phone": "phone",
-    "print": "upper_print",
-    "sleeves": "sleeves",
 }

@@ -16,7 +16,7 @@ import numpy as np
 from app.model.checkpoint import Calibration, encoder_key, is_calibrated
 from app.model.description import query_description
 from app.model.reid_model import GREY, ReidModel
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import KINDS, Kinds
 from app.retrieval.attribute_columns import AttributeColumns, GalleryAppearance
 from app.retrieval.attribute_probs import (
     ClipAttributes,
@@ -28,7 +28,7 @@ from app.retrieval.candidates import AskedCandidates, is_picture_error
 from app.retrieval.fusion import Fusion, query_similarity
 from app.retrieval.photographs import FoundPhotographs, PhotographTest
 from app.retrieval.prefilter import Prefiltered, Stop, StopOnce, prefilter
-from app.retrieval.query import Query, Reference, RetrievalError
+from app.retrieval.query import Query, Reference, RetrievalError, as_known
 from app.retrieval.rankers import RANKERS, choose_ranker
 from app.retrieval.ranking import Candidate, Ranking, SearchTrace, Timings, rank_candidates
 from app.retrieval.references import (
@@ -106,7 +106,7 @@ class Engine:
             encoder,
             manifest.sharpness_for(*own) if manifest else None,
             manifest.confusion_for(*own) if manifest else None,
-            model.kinds if model else KINDS,
+            manifest.kinds if manifest else KINDS,
         )
         self.columns = AttributeColumns(store, self.clip_attributes)
         self._reads_free_words = manifest is None or manifest.reads_free_words
@@ -145,6 +145,7 @@ class Engine:
 
     def _trace(self, query: Query, progress: StepProgress | None, stop: Stop | None) -> SearchTrace:
         began = time.perf_counter()
+        query = as_known(query, self.kinds)
         found = self.find_candidates(query, progress=progress, stop=stop)
         opened, candidates = found.query, found.candidates
         unchecked = "" if self._reads_free_words else query.text.strip()
@@ -196,6 +197,7 @@ class Engine:
         if not (query.has_text or query.references):
             raise ValueError("there is nothing to compare crops with: the query has no words and no pictures")
         self._require_encoders()
+        query = as_known(query, self.kinds)
         show, stopped = progress or _silent, StopOnce(stop or _never)
         began = time.perf_counter()
         ids = self._matching(query)
@@ -286,6 +288,11 @@ class Engine:
             judged=False,
             set_aside=len(self.store.set_aside()),
         )
+
+    @property
+    def kinds(self) -> Kinds:
+        """The kinds of attributes that are read here, and their values; what else a query says goes along in words."""
+        return self.clip_attributes.kinds
 
     @property
     def reads_attributes(self) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from app.model.vocabulary import Attribute
+from app.model.known import known_attributes
+from app.model.vocabulary import Attribute, Kinds, thing_of, thing_words
 from gallery_store.crops import Filters
 
 
@@ -68,3 +69,28 @@ class Query:
     def is_empty(self) -> bool:
         """Neither words nor pictures nor filters: there is nothing to search for."""
         return not (self.references or self.has_text or not self.filters.is_empty)
+
+
+def as_known(query: Query, kinds: Kinds) -> Query:
+    """A query as a checkpoint with these kinds of attributes knows it.
+
+    What it knows by an older value alone is said in the operator's own words as well; what it does not know at all goes
+    along as free words.
+    """
+    known = known_attributes(query.wanted, query.unwanted, kinds)
+    if (known.wanted, known.unwanted) == (query.wanted, query.unwanted):
+        return query
+    words = {thing: said for thing, said in query.words if not known.forgets(thing)}
+    has = {attribute.kind: attribute.value for attribute in query.wanted}
+    for attribute in (*known.taken, *known.lost):
+        thing = thing_of(attribute.kind)
+        if not known.forgets(thing):
+            words.setdefault(thing, thing_words(thing, has))
+    lost = [phrase for phrase in known.lost_words(dict(query.words)) if phrase not in query.text]
+    return replace(
+        query,
+        wanted=known.wanted,
+        unwanted=known.unwanted,
+        text=", ".join(part for part in (query.text, *lost) if part),
+        words=tuple(words.items()),
+    )

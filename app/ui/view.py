@@ -55,7 +55,7 @@ class View:
     def full(self, session: ChatSession) -> Updates:
         """Everything but the message being typed, after a step."""
         at, selected, photo = self.components, session.selected, session.photo
-        chips = chips_of(session.conversation.known)
+        chips = chips_of(session.conversation.known, session.service.engine.kinds)
         on_selected = gr.Button(interactive=selected is not None)
         return {
             at.chatbot: self.history(session),

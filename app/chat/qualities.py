@@ -1,0 +1,75 @@
+"""What a garment is like beside its colour: how dark, how long, and in which second colour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from app.chat.lexicon import Span
+from app.chat.pointing import is_quality
+from app.chat.words import LENGTHS, SHADE_VALUES
+from app.model.vocabulary import Attribute
+
+_WITH_LENGTH = frozenset({"coat", "dress"})  # the tops of which a length is known
+Stated = tuple[Attribute, str]  # with its mode
+
+
+def shade_of(shade: Span, noun: Span) -> Stated | None:
+    """ "Dark" of "a dark jacket" or "a dark blue jacket"; None where the vocabulary knows no shades of such things."""
+    value = SHADE_VALUES.get(shade.text)
+    if value is None or noun.thing not in ("upper", "lower"):
+        return None
+    return Attribute(f"{noun.thing}_shade", value), shade.mode if shade.mode != "+" else noun.mode
+
+
+def lengths(spans: Sequence[Span]) -> list[Stated]:
+    """ "A long coat", "a knee-length skirt": what is said of the length of coats, dresses and what is worn below.
+
+    Marks the words that it used.
+    """
+    found: list[Stated] = []
+    for position, span in enumerate(spans):
+        value = LENGTHS.get(span.text)
+        noun = noun_after(spans, position) if value is not None and not span.used else None
+        if value is None or noun is None or noun.mode != span.mode:
+            continue
+        worn = noun.entry.attribute.value if noun.entry.attribute is not None else ""
+        if (
+            noun.thing == "upper"
+            and (noun.role == "group" or worn in _WITH_LENGTH)
+            and value != "knee-length"
+        ):
+            found.append((Attribute("upper_length", value), span.mode))
+        elif noun.thing == "lower":
+            found.append((Attribute("lower_length", value), span.mode))
+        else:
+            continue
+        span.used = True
+    return found
+
+
+def noun_after(spans: Sequence[Span], position: int) -> Span | None:
+    """The thing that an adjective describes, with other adjectives between at most."""
+    for span in spans[position + 1 :]:
+        if span.thing is not None:
+            return span
+        if not (is_quality(span) or span.role in ("colour", "shade") or span.text in ("and", ",")):
+            return None
+    return None
+
+
+def second_colour(
+    spans: Sequence[Span], position: int, targets: Mapping[int, int | None]
+) -> Attribute | None:
+    """The white of "a red and white shirt": a second colour of the top that the colour before it is said of."""
+    at = position - 1
+    while at >= 0 and spans[at].role == "shade":
+        at -= 1
+    target = targets.get(position)
+    if at < 1 or spans[at].text != "and" or target is None or spans[target].thing != "upper":
+        return None
+    first = spans[at - 1]
+    colour = spans[position].entry.colour or ""
+    alike = first.role == "colour" and targets.get(at - 1) == target and first.entry.colour != colour
+    if not alike or {first.mode, spans[position].mode} != {"+"} or colour == "blond":
+        return None
+    return Attribute("upper_second_colour", colour)
