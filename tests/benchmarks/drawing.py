@@ -1,25 +1,31 @@
-"""How fast the world is drawn, and how hard it is: `python -m tests.benchmarks.drawing`."""
+"""How fast the world is drawn, and how hard it is: `python -m tests.benchmarks.drawing [--world 2]`."""
 
+import argparse
 import time
 
 import numpy as np
 
 from training.evaluation.framing import histograms
 from training.evaluation.metrics import evaluate
-from training.synthetic.people import WORLD_VERSION, people
+from training.synthetic.people import WORLD_VERSION, WORLDS, people
 from training.synthetic.site import cameras
 from training.synthetic.world import crops_of
 
 
 def main() -> None:
-    print(f"world version {WORLD_VERSION}")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--world", type=int, choices=tuple(WORLDS), default=WORLD_VERSION)
+    world = parser.parse_args().world
+    print(f"world version {world}")
     for name, families, members, look_alikes in (
         ("random people", 100, 1, False),
         ("look-alikes", 34, 3, True),
     ):
         site = cameras(101)
-        drawn = people(77, "test", families, members, look_alikes=look_alikes)
+        drawn = list(people(77, "test", families, members, look_alikes=look_alikes, world=world))
         crops = [crop for person in drawn for crop in crops_of(person, site, 4, 9)]
+        for camera in site:
+            crops_of(drawn[0], (camera,), 1, 9).__next__().picture()  # each place is drawn once
         started = time.process_time()
         pictures = [crop.picture() for crop in crops]
         rate = len(pictures) / (time.process_time() - started)

@@ -101,12 +101,13 @@ def _ablate(work: Path, steps: int) -> int:
 
 def _add_gallery_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=ASSETS / "demo_gallery")
+    parser.add_argument("--world", type=int, choices=(1, 2), default=1, help="version of the drawn world")
 
 
 def _run_gallery(chosen: argparse.Namespace) -> int:
     from training.demo.gallery import write_gallery
 
-    print(f"{write_gallery(chosen.out)} crops in {chosen.out}")
+    print(f"{write_gallery(chosen.out, chosen.world)} crops in {chosen.out}")
     return 0
 
 

@@ -216,7 +216,9 @@ def measure(folder: Path, pool: Pool) -> dict[str, float]:
     by_image = evaluate(scores, pool.clothes[queries], pool.clothes, pool.camera[queries], pool.camera)
     fragments = [fragment(pool.seen(int(row)), rng, 5) for row in queries]
     words = encoder.encode_texts([caption(s, rng, 1.0) for s in fragments])
-    fits, _ = satisfies(np.stack([value_indices(s) for s in fragments]), pool.attributes, pool.visible)
+    fits, _ = satisfies(
+        np.stack([value_indices(s, pool.kinds) for s in fragments]), pool.attributes, pool.visible
+    )
     best = np.argsort(-(words @ vectors.T), axis=1)
     hit = np.take_along_axis(fits.T, best, 1)
     return {

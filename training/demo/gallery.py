@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gallery_store.files import replacing_folder
-from training.synthetic.people import Identity, Outfit, Person, people, split_of
+from training.synthetic.people import WORLD_VERSION, Person, people, split_of
 from training.synthetic.render import encode
+from training.synthetic.second.shot import Shot2
+from training.synthetic.second.wardrobe import Outfit2
 from training.synthetic.site import Camera, cameras
+from training.synthetic.wardrobe import Identity, Outfit
 from training.synthetic.world import DAY, DrawnCrop, crops_of, shoot
 
 SEED = 2026
@@ -22,23 +26,35 @@ FAMILIES = 35
 COLUMNS = ("path", "camera", "time", "person", "clothes", "tags", "attributes", "visible")
 
 
-def demo_crops() -> list[DrawnCrop]:
+def demo_crops(world: int = WORLD_VERSION) -> list[DrawnCrop]:
     """The demo gallery's crops, in the order of time."""
     site = cameras(SEED)
-    crops = list(_scripted(site))
-    for number, person in enumerate(people(SEED, "demo", FAMILIES, members=3, outfits=2)):
+    crops = list(_scripted(site, world))
+    for number, person in enumerate(people(SEED, "demo", FAMILIES, members=3, outfits=2, world=world)):
         crops += crops_of(person, site, 5, SEED, outfits=(0,), hours=(7, 21))
         if number % 3 == 0:
             crops += crops_of(person, site, 3, SEED, outfits=(1,), hours=(13, 21))
-    return sorted(crops, key=lambda crop: (crop.time, crop.camera_id, crop.person_id))
+    return sorted(map(_fairly, crops), key=lambda crop: (crop.time, crop.camera_id, crop.person_id))
 
 
-def write_gallery(folder: Path) -> int:
+def _fairly(crop: DrawnCrop) -> DrawnCrop:
+    """The crop without the worst faults of world 2's lenses: a gallery to be looked at with pleasure."""
+    if not isinstance(crop.shot, Shot2):
+        return crop
+    lens = crop.shot.lens
+    lens = replace(
+        lens, detail=max(0.6, lens.detail), noise=min(5.0, lens.noise), blur=min(0.8, lens.blur), smear=0
+    )
+    lens = replace(lens, filters=(5, 4), jpeg=tuple(max(70, quality) for quality in lens.jpeg))
+    return replace(crop, shot=replace(crop.shot, lens=lens))
+
+
+def write_gallery(folder: Path, world: int = WORLD_VERSION) -> int:
     """Draws the pictures and manifest.csv into a folder, in place of what was there; returns the number of crops."""
     numbers: dict[str, int] = {}
     rows = []
     with replacing_folder(folder) as partial:
-        for frame, crop in enumerate(demo_crops()):
+        for frame, crop in enumerate(demo_crops(world)):
             person = f"{numbers.setdefault(crop.person_id, len(numbers) + 1):04d}"
             name = f"{person}_c{crop.camera_id}s1_{frame:06d}_00.jpg"
             (partial / name).write_bytes(encode(crop.picture()))
@@ -53,17 +69,17 @@ def write_gallery(folder: Path) -> int:
     return len(rows)
 
 
-def _scripted(site: tuple[Camera, ...]) -> Iterator[DrawnCrop]:
+def _scripted(site: tuple[Camera, ...], world: int) -> Iterator[DrawnCrop]:
     """The people of the README's conversation, so that a first visitor finds whom it speaks of."""
     base = next(
         person
-        for person in people(SEED + 1, "demo", 400, members=1, outfits=2)
+        for person in people(SEED + 1, "demo", 400, members=1, outfits=2, world=world)
         if person.identity.gender == "woman"
         and person.identity.age == "young"
         and person.identity.hair == "long"
     )
-    worn = replace(
-        base.outfits[0],
+    worn: Any = replace(
+        _simply(base.outfits[0]),
         upper="jacket",
         upper_pattern="plain",
         lower="jeans",
@@ -78,6 +94,8 @@ def _scripted(site: tuple[Camera, ...]) -> Iterator[DrawnCrop]:
     day = ((0, 9.2), (1, 9.6), (3, 10.1), (4, 11.4), (5, 12.2))
     late = ((0, 13.2), (2, 14.6), (2, 16.3), (4, 17.1))
     green = replace(worn, upper="coat", upper_colour="green", bag="handbag", bag_colour="brown")
+    if isinstance(green, Outfit2):
+        green = replace(green, upper_length="long")
     yield from _seen(base.identity, (replace(worn, upper_colour="orange"), green), 900, site, (day, late))
     red = replace(worn, upper_colour="red")
     ponytail = replace(base.identity, hair="ponytail", hair_colour="brown")
@@ -86,11 +104,50 @@ def _scripted(site: tuple[Camera, ...]) -> Iterator[DrawnCrop]:
     yield from _seen(replace(base.identity, hair_colour="blond"), (with_hat,), 902, site, (day[1:],))
     man = replace(base.identity, gender="man", hair="short")
     yield from _seen(man, (red,), 903, site, (day[:3],))
+    if isinstance(worn, Outfit2):
+        yield from _passers_by(site)
+
+
+def _simply(outfit: Outfit | Outfit2) -> Outfit | Outfit2:
+    """World 2's clothes without what world 1 does not know."""
+    if isinstance(outfit, Outfit):
+        return outfit
+    return replace(
+        outfit,
+        upper_shade="medium",
+        upper_second_colour="none",
+        upper_print="none",
+        upper_length=None,
+        sleeves="long",
+        lower_shade="medium",
+        lower_length="long",
+        pushing="none",
+        scarf="none",
+        tie="none",
+        mask="none",
+        phone="none",
+    )
+
+
+def _passers_by(site: tuple[Camera, ...]) -> Iterator[DrawnCrop]:
+    """What world 2 adds to a day: somebody in high-vis, a stroller, a trolley, a child."""
+    wanted = {
+        ("upper", "high-vis"): ((0, 7.4), (1, 9.1), (4, 13.4), (5, 15.9)),
+        ("pushing", "stroller"): ((0, 10.2), (2, 10.7), (1, 11.5)),
+        ("pushing", "trolley"): ((3, 12.1), (3, 12.4), (4, 12.9)),
+        ("age", "child"): ((0, 13.1), (2, 13.6), (1, 14.2), (3, 15.0)),
+    }
+    strangers = list(people(SEED + 2, "demo", 120, members=1, outfits=1, look_alikes=False, world=2))
+    for number, ((kind, value), times) in enumerate(wanted.items()):
+        person = next(
+            p for p in strangers if getattr(p.identity, kind, getattr(p.outfits[0], kind, "")) == value
+        )
+        yield from _seen(person.identity, (person.outfits[0],), 910 + number, site, (times,))
 
 
 def _seen(
     identity: Identity,
-    outfits: tuple[Outfit, ...],
+    outfits: tuple[Any, ...],
     family: int,
     site: tuple[Camera, ...],
     times: tuple[tuple[tuple[int, float], ...], ...],

@@ -19,13 +19,13 @@ import numpy as np
 from PIL import Image
 
 from app.model.pictures import DEMO, Picture, apply_rule
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import KINDS_OF_VERSION, Kinds
 from gallery_store.console import progress_bar
 from gallery_store.files import write_file
 from training.instructions.columns import Columns
 from training.synthetic.people import WORLD_VERSION, people
 from training.synthetic.site import cameras
-from training.synthetic.truth import KIND_NAMES, value_indices
+from training.synthetic.truth import kinds_of_world, value_indices
 from training.synthetic.world import DrawnCrop, crops_of
 
 CLIP_SIZE = (224, 112)  # px, height and width
@@ -35,7 +35,7 @@ SITES = 40  # sets of six cameras, so that no camera is learnt by heart
 
 @dataclass(frozen=True)
 class PoolSpec:
-    """What is drawn: families x members x outfits x views crops of a split."""
+    """What is drawn: families x members x outfits x views crops of a split, of one world."""
 
     seed: int
     split: str
@@ -53,8 +53,8 @@ class Pool:
     """pictures uint8 (n, h, w, 3) as the demo Qwen2-VL sees them, large the same for CLIP; labels have n rows.
 
     person, family, clothes, camera: int32 (clothes counts over all people); infrared: bool.
-    attributes, visible: int8 (n, kinds), the index of the value in KINDS; -1 where there is none,
-    or in `visible` where it does not show.
+    attributes, visible: int8 (n, kinds), the index of the value in `kinds`, those of the world's vocabulary; -1 where
+    there is none, or in `visible` where it does not show.
     """
 
     pictures: np.ndarray
@@ -70,19 +70,30 @@ class Pool:
     def __len__(self) -> int:
         return len(self.person)
 
+    @property
+    def vocabulary(self) -> int:
+        """The version of the vocabulary of the world that was drawn."""
+        width = self.visible.shape[1]
+        return next(version for version, kinds in KINDS_OF_VERSION.items() if len(kinds) == width)
+
+    @property
+    def kinds(self) -> Kinds:
+        """The kinds of that vocabulary."""
+        return KINDS_OF_VERSION[self.vocabulary]
+
     def seen(self, index: int) -> dict[str, str]:
         """The visible attributes of a crop, by kind."""
         return {
-            kind: KINDS[kind][value]
-            for kind, value in zip(KIND_NAMES, self.visible[index], strict=True)
+            kind: values[value]
+            for (kind, values), value in zip(self.kinds.items(), self.visible[index], strict=True)
             if value >= 0
         }
 
     def true(self, index: int) -> dict[str, str]:
         """All attributes of a crop, by kind."""
         return {
-            kind: KINDS[kind][value]
-            for kind, value in zip(KIND_NAMES, self.attributes[index], strict=True)
+            kind: values[value]
+            for (kind, values), value in zip(self.kinds.items(), self.attributes[index], strict=True)
             if value >= 0
         }
 
@@ -121,7 +132,10 @@ def load_pool(folder: Path, spec: PoolSpec, workers: int = 2) -> Pool:
 def crops(spec: PoolSpec) -> Iterator[DrawnCrop]:
     """The crops of a description, person by person."""
     sites = [cameras(spec.seed * 1000 + site) for site in range(SITES)]
-    for person in people(spec.seed, spec.split, spec.families, spec.members, spec.outfits, spec.look_alikes):
+    drawn = people(
+        spec.seed, spec.split, spec.families, spec.members, spec.outfits, spec.look_alikes, spec.world
+    )
+    for person in drawn:
         site = sites[person.family % SITES]
         yield from crops_of(
             person,
@@ -159,6 +173,7 @@ def _draw(folder: Path, spec: PoolSpec, workers: int) -> None:
         for index, drawn in enumerate(executor.map(both_sizes, all_crops, chunksize=128)):
             pictures[index], large[index] = drawn
             show(index + 1, len(all_crops))
+    kinds = kinds_of_world(spec.world)
     pictures.flush()
     large.flush()
     names: dict[str, int] = {}
@@ -170,7 +185,7 @@ def _draw(folder: Path, spec: PoolSpec, workers: int) -> None:
         clothes=np.array([sets.setdefault((c.person_id, c.clothes), len(sets)) for c in all_crops], np.int32),
         camera=np.array([(c.family % SITES) * 100 + int(c.camera_id) for c in all_crops], np.int32),
         infrared=np.array([c.shot.infrared for c in all_crops], bool),
-        attributes=np.stack([value_indices(c.attributes) for c in all_crops]),
-        visible=np.stack([value_indices(c.visible) for c in all_crops]),
+        attributes=np.stack([value_indices(c.attributes, kinds) for c in all_crops]),
+        visible=np.stack([value_indices(c.visible, kinds) for c in all_crops]),
     )
     write_file(folder / "done.json", json.dumps(_described(spec)))

@@ -33,7 +33,6 @@ from training.demo.learning import LearningLog, process_rank
 from training.demo.pool import Pool, PoolSpec, load_pool
 from training.demo.stage0 import measure_tower, warm_tower
 from training.instructions.mixtures import STAGE1, STAGE2, STAGE3, StageMixture
-from training.synthetic.people import WORLD_VERSION
 from training.tuning.origin import load_processor, take_decoder
 
 CLIP_NAME = "chatreid-demo-clip"
@@ -268,7 +267,7 @@ class DemoRun:
                 *({"name": name, **self.figures(name)} for name in taught),
             ),
             image_rule=DEMO,
-            data={"world": WORLD_VERSION, "pools": pools},
+            data={"world": self.train.world, "pools": pools},
             knows=KNOWS,
             reads_free_words=False,
         )

@@ -113,12 +113,12 @@ def descriptions(
         said = fragment(seen, rng, int(rng.integers(told[0], told[1] + 1)))
         no = refusal(seen, pool.seen(int(rng.choice(rows))), rng) if rng.random() < 0.15 else None
         if no is None and not (plain and rng.random() < plain):
-            texts.append(caption(said, rng, canonical))
+            texts.append(caption(said, rng, canonical, pool.vocabulary))
         else:
             refusals = [no] if no else []
             texts.append(query_description([Attribute(k, v) for k, v in said.items()], refusals))
-        fragments.append(value_indices(said))
-        refused.append(value_indices({no.kind: no.value} if no else {}))
+        fragments.append(value_indices(said, pool.kinds))
+        refused.append(value_indices({no.kind: no.value} if no else {}, pool.kinds))
     return Descriptions(texts, np.stack(fragments), np.stack(refused))
 
 
@@ -248,13 +248,15 @@ class PoolLists:
             may_differ.append(self._may_differ(int(rows[first]), int(rows[first + 2]), True))
             references.append([int(rows[first])])
             fits, unsure = satisfies(
-                value_indices(change)[None], self.pool.attributes[rows], self.pool.visible[rows]
+                value_indices(change, self.pool.kinds)[None],
+                self.pool.attributes[rows],
+                self.pool.visible[rows],
             )
             same = self.pool.person[rows] == self.pool.person[rows[first]]
             elsewhere = self._other_light(rows[first + 2 : first + 3], rows)[0]
             right.append(same & fits[:, 0] & ~unsure[:, 0] & ~elsewhere)
             ignored.append((same & unsure[:, 0]) | (rows == rows[first]) | elsewhere)
-            sought = value_indices(change)
+            sought = value_indices(change, self.pool.kinds)
             sought[LASTS] = self.pool.visible[rows[first]][LASTS]
             wrong.append(np.where(right[-1], 0, self._differ(sought[None], rows)[0]))
         masks = (np.stack(right), np.stack(ignored), np.stack(wrong))

@@ -91,7 +91,9 @@ def searches(
 def _by_text(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator) -> PoolSearch:
     """As somebody tells who saw the person: the very crop that is told of is not what is looked for."""
     stated = fragment(pool.seen(row), rng, int(rng.integers(2, 7)))
-    fits, unsure = satisfies(value_indices(stated)[None], pool.attributes[gallery], pool.visible[gallery])
+    fits, unsure = satisfies(
+        value_indices(stated, pool.kinds)[None], pool.attributes[gallery], pool.visible[gallery]
+    )
     itself = gallery == row
     unsure = unsure[:, 0] | itself
     return PoolSearch(_attributes(stated), None, fits[:, 0] & ~unsure, unsure)
@@ -118,7 +120,9 @@ def _by_both(pool: Pool, row: int, gallery: np.ndarray, rng: np.random.Generator
     if not changed:
         return None
     change = {k: after[k] for k in rng.permutation(changed)[: int(rng.integers(1, 4))]}
-    fits, unsure = satisfies(value_indices(change)[None], pool.attributes[gallery], pool.visible[gallery])
+    fits, unsure = satisfies(
+        value_indices(change, pool.kinds)[None], pool.attributes[gallery], pool.visible[gallery]
+    )
     same = pool.person[gallery] == pool.person[row]
     right, unsure = same & fits[:, 0], (same & unsure[:, 0]) | (gallery == row)
     return PoolSearch(_attributes(change), row, right & ~unsure, unsure)

@@ -179,6 +179,7 @@ def run_dialogue(
     work: Path,
     out: Path | None = None,
     progress: StepProgress | None = None,
+    version: int = WORLD_VERSION,
 ) -> Result:
     """A conversation about each of `identities` people.
 
@@ -194,11 +195,11 @@ def run_dialogue(
     began = time.perf_counter()
     searchers.opened  # noqa: B018 (models that cannot be had are refused before anything is drawn)
     progress = progress or step_progress()
-    world = one_outfit(seed, identities)
+    world = one_outfit(seed, identities, version)
     begin(
         work,
         {
-            "dialogue": [WORLD_VERSION, seed, identities, rounds, asdict(operator)],
+            "dialogue": [version, seed, identities, rounds, asdict(operator)],
             "models": searchers.models.fingerprint(),
         },
     )
@@ -240,7 +241,7 @@ def run_dialogue(
             for turn in range(rounds + 1)
         },
         model=searchers.opened.described(),
-        world={"version": WORLD_VERSION, "seed": seed, "identities": identities, "views": VIEWS},
+        world={"version": version, "seed": seed, "identities": identities, "views": VIEWS},
         seconds={"total": time.perf_counter() - began},
         notes=(
             f"A simulated operator: {operator.wrong:.0%} of answers wrong, {operator.unsure:.0%} "

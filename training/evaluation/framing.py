@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from app.model.vocabulary import KINDS, LASTING
+from app.model.vocabulary import ALL_KINDS, LASTING
 from training.evaluation.synthetic import DrawnSetting
 from training.evaluation.trials import Trial
 
@@ -46,7 +46,7 @@ def truth_scores(trial: Trial, setting: DrawnSetting) -> np.ndarray:
     """
     gallery = [record.attributes for record in trial.gallery]  # as they show
     rarity = _rarity(gallery)
-    kinds = tuple(KINDS) if setting.stays else LASTING
+    kinds = tuple(ALL_KINDS) if setting.stays else LASTING
     rows = []
     for row, stated in zip(setting.rows, setting.statements, strict=True):
         pictured = trial.subjects[row].attributes if trial.queries[row].image is not None else {}
@@ -79,7 +79,7 @@ def _rarity(gallery: Sequence[Mapping[str, str]]) -> Mapping[tuple[str, str], fl
     totals = Counter(kind for visible in gallery for kind in visible)
     return {
         (kind, value): float(-np.log(max(1, counts[kind, value]) / max(1, totals[kind])))
-        for kind, values in KINDS.items()
+        for kind, values in ALL_KINDS.items()
         for value in values
     }
 

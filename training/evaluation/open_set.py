@@ -38,7 +38,7 @@ from training.evaluation.workers import Workers
 from training.synthetic.captions import fragment
 from training.synthetic.people import WORLD_VERSION
 from training.synthetic.site import cameras
-from training.synthetic.truth import TOLD_CHANGES
+from training.synthetic.truth import EVERY_TOLD_CHANGE
 from training.synthetic.world import DrawnCrop, crops_of
 
 SHOWN = 12  # candidates on the first page
@@ -67,12 +67,12 @@ class OpenWorld:
     junk: np.ndarray
 
 
-def open_world(seed: int, identities: int) -> OpenWorld:
+def open_world(seed: int, identities: int, version: int = WORLD_VERSION) -> OpenWorld:
     """identities people who are there and as many who are not; one query of each kind for each of them."""
     site_seed = seed * 10 + 9
     site, rng = cameras(site_seed), np.random.default_rng((seed, 89))
-    inside = {p.person_id: p for p in mixed(seed + 1_000_000, 7, identities)}
-    outside = {p.person_id: p for p in mixed(seed + 2_000_000, 7, identities)}
+    inside = {p.person_id: p for p in mixed(seed + 1_000_000, 7, identities, version)}
+    outside = {p.person_id: p for p in mixed(seed + 2_000_000, 7, identities, version)}
     gallery, pairs = [], []
     for person in [*inside.values(), *outside.values()]:
         crops = list(crops_of(person, site, VIEWS // 2, site_seed, outfits=(0, 1)))
@@ -97,10 +97,10 @@ def open_world(seed: int, identities: int) -> OpenWorld:
         told = fragment(earlier.visible, rng, int(rng.integers(TOLD[0], TOLD[1] + 1)))
         add("text", EvalQuery(wanted=wanted(told)), *fit(told, gallery))
         after = later.visible
-        changed = [k for k in TOLD_CHANGES if k in after and after[k] != earlier.visible.get(k)]
+        changed = [k for k in EVERY_TOLD_CHANGE if k in after and after[k] != earlier.visible.get(k)]
         if changed:
             kept = rng.permutation(changed)[: int(rng.integers(1, MOST_CHANGES + 1))].tolist()
-            said = {kind: after[kind] for kind in TOLD_CHANGES if kind in kept}
+            said = {kind: after[kind] for kind in EVERY_TOLD_CHANGE if kind in kept}
             fits, unsure = fit(said, gallery)
             add("image-plus-text", EvalQuery(image=earlier, wanted=wanted(said)), same & fits, same & unsure)
     return OpenWorld(
@@ -185,6 +185,7 @@ def run_open_set(
     work: Path,
     out: Path | None = None,
     progress: StepProgress | None = None,
+    version: int = WORLD_VERSION,
 ) -> Result:
     """`identities` people who are there and as many who are not.
 
@@ -198,7 +199,7 @@ def run_open_set(
         )
     began = time.perf_counter()
     workers.opened  # noqa: B018 (models that cannot be had are refused before anything is drawn)
-    world = open_world(seed, identities)
+    world = open_world(seed, identities, version)
     records = [record_of(crop) for crop in world.gallery]
     hits = search_all(world.queries, records, workers, work=work, rankers=(FUSED,), progress=progress)
     require_all(hits.files, workers.shard)
@@ -222,7 +223,7 @@ def run_open_set(
         benchmark="synthetic",
         settings=figures,
         model=workers.opened.described(),
-        world={"version": WORLD_VERSION, "seed": seed, "identities": identities},
+        world={"version": version, "seed": seed, "identities": identities},
         seconds={"total": time.perf_counter() - began},
         notes=(
             "auroc: of the first candidate's confidence, present against absent; far_at_90: present searches "

@@ -97,6 +97,7 @@ class SyntheticPlan(EvaluationPlan):
     settings: tuple[str, ...] = tuple(SETTINGS)
     rankers: tuple[str, ...] = SYNTHETIC_RANKERS
     best_choice: int = SYNTHETIC_BEST_CHOICE
+    drawn_world: int = WORLD_VERSION
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -111,7 +112,9 @@ class SyntheticPlan(EvaluationPlan):
 
     def trials(self, workers: Workers) -> tuple[Trial, ...]:
         workers.opened  # noqa: B018 (models that cannot be had are refused before people are made up)
-        return by_world(SETTINGS[name](self.seed, self.identities) for name in self.settings)
+        return by_world(
+            SETTINGS[name](self.seed, self.identities, self.drawn_world) for name in self.settings
+        )
 
     def result(self, measured: Measured, workers: Workers, seconds: float) -> Result:
         """With paired differences between rankers, and the mean of the paper's five settings."""
@@ -128,7 +131,7 @@ class SyntheticPlan(EvaluationPlan):
             settings=settings,
             model=workers.opened.described(),
             world={
-                "version": WORLD_VERSION,
+                "version": self.drawn_world,
                 "seed": self.seed,
                 "identities": self.identities,
                 "views": VIEWS,
@@ -162,7 +165,7 @@ class SyntheticPlan(EvaluationPlan):
 
     def _notes(self) -> Iterable[str]:
         yield (
-            f"Drawn people of world version {WORLD_VERSION}, the test split that no training or tuning draws from."
+            f"Drawn people of world version {self.drawn_world}, the test split that no training or tuning draws from."
         )
         if BEST_CHOICE in self.rankers:
             yield (

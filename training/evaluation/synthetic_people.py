@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 
 from training.datasets.record import Record
-from training.synthetic.people import Person, people
+from training.synthetic.people import WORLD_VERSION, Person, people
 from training.synthetic.site import cameras
 from training.synthetic.world import DAY, DrawnCrop, crops_of, shoot
 
@@ -33,34 +33,34 @@ class SyntheticWorld:
     gallery: tuple[DrawnCrop, ...]
 
 
-def strangers(seed: int, count: int) -> SyntheticWorld:
+def strangers(seed: int, count: int, world: int = WORLD_VERSION) -> SyntheticWorld:
     """People who have nothing to do with one another: one crop is the query, three the gallery."""
-    return _first_crop_asks("strangers", _strangers(seed, 1, count), seed * 10 + 1)
+    return _first_crop_asks("strangers", _strangers(seed, 1, count, world), seed * 10 + 1)
 
 
-def look_alikes(seed: int, count: int) -> SyntheticWorld:
+def look_alikes(seed: int, count: int, world: int = WORLD_VERSION) -> SyntheticWorld:
     """Families of three who look alike: one crop is the query, three the gallery."""
-    return _first_crop_asks("look-alikes", _families(seed, 2, count), seed * 10 + 2)
+    return _first_crop_asks("look-alikes", _families(seed, 2, count, world), seed * 10 + 2)
 
 
-def two_outfits(seed: int, count: int) -> SyntheticWorld:
+def two_outfits(seed: int, count: int, world: int = WORLD_VERSION) -> SyntheticWorld:
     """Mixed people in two outfits, two crops of each; the first crop in the first outfit is the query."""
     site_seed = seed * 10 + 3
     site = cameras(site_seed)
     queries, gallery = [], []
-    for person in mixed(seed, 3, count):
+    for person in mixed(seed, 3, count, world):
         crops = list(crops_of(person, site, VIEWS // 2, site_seed, outfits=(0, 1)))
         queries.append(crops[0])
         gallery += crops[1:]
     return SyntheticWorld("two-outfits", tuple(queries), tuple(gallery))
 
 
-def day_and_night(seed: int, count: int) -> SyntheticWorld:
+def day_and_night(seed: int, count: int, world: int = WORLD_VERSION) -> SyntheticWorld:
     """Mixed people in one outfit: an infrared crop is the query, three visible ones the gallery."""
     site_seed = seed * 10 + 5
     site = cameras(site_seed)
     queries, gallery = [], []
-    for number, person in enumerate(mixed(seed, 5, count)):
+    for number, person in enumerate(mixed(seed, 5, count, world)):
         rng = np.random.default_rng((site_seed, number, 61))
         chosen = [site[int(i)] for i in rng.permutation(len(site))[:VIEWS]]
         crops = [shoot(person, 0, camera, DAY, view == 0, rng) for view, camera in enumerate(chosen)]
@@ -69,11 +69,13 @@ def day_and_night(seed: int, count: int) -> SyntheticWorld:
     return SyntheticWorld("day-and-night", tuple(queries), tuple(gallery))
 
 
-def one_outfit(seed: int, count: int) -> SyntheticWorld:
+def one_outfit(seed: int, count: int, world: int = WORLD_VERSION) -> SyntheticWorld:
     """Mixed people over a whole day, infrared cameras at night among them: all four crops are the gallery."""
     site_seed = seed * 10 + 7
     site = cameras(site_seed)
-    crops = [crop for person in mixed(seed, 7, count) for crop in crops_of(person, site, VIEWS, site_seed)]
+    crops = [
+        crop for person in mixed(seed, 7, count, world) for crop in crops_of(person, site, VIEWS, site_seed)
+    ]
     return SyntheticWorld("one-outfit", (), tuple(crops))
 
 
@@ -99,16 +101,16 @@ def _first_crop_asks(name: str, who: Iterable[Person], site_seed: int) -> Synthe
     return SyntheticWorld(name, tuple(queries), tuple(gallery))
 
 
-def _strangers(seed: int, part: int, count: int) -> list[Person]:
-    return list(people(seed * 10 + part, SPLIT, count, members=1, look_alikes=False))
+def _strangers(seed: int, part: int, count: int, world: int) -> list[Person]:
+    return list(people(seed * 10 + part, SPLIT, count, members=1, look_alikes=False, world=world))
 
 
-def _families(seed: int, part: int, count: int) -> list[Person]:
+def _families(seed: int, part: int, count: int, world: int) -> list[Person]:
     families = -(-count // MEMBERS)
-    return list(islice(people(seed * 10 + part, SPLIT, families, members=MEMBERS), count))
+    return list(islice(people(seed * 10 + part, SPLIT, families, members=MEMBERS, world=world), count))
 
 
-def mixed(seed: int, part: int, count: int) -> list[Person]:
+def mixed(seed: int, part: int, count: int, world: int = WORLD_VERSION) -> list[Person]:
     """Half families of three look-alikes, half strangers. part: another one gives other people."""
-    alike = _families(seed, part, count // 2)
-    return alike + _strangers(seed, part + 1, count - len(alike))
+    alike = _families(seed, part, count // 2, world)
+    return alike + _strangers(seed, part + 1, count - len(alike), world)

@@ -6,7 +6,7 @@ import math
 
 from PIL import Image, ImageDraw
 
-from training.synthetic.people import Identity, Outfit
+from training.synthetic.wardrobe import Identity, Outfit
 
 Rgb = tuple[int, int, int]
 

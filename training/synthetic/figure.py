@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from training.synthetic.brush import Brush, Palette, shade
 from training.synthetic.head import draw_head
-from training.synthetic.people import Identity, Outfit
 from training.synthetic.skeleton import Skeleton
+from training.synthetic.wardrobe import Identity, Outfit
 
 Point = tuple[float, float]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from training.synthetic.brush import Brush, Palette, shade
-from training.synthetic.people import Identity, Outfit
 from training.synthetic.skeleton import Skeleton
+from training.synthetic.wardrobe import Identity, Outfit
 
 
 def draw_head(brush: Brush, s: Skeleton, identity: Identity, outfit: Outfit, palette: Palette) -> None:

@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from training.synthetic.brush import Brush, Palette
 from training.synthetic.figure import draw_person
-from training.synthetic.people import Identity, Outfit
 from training.synthetic.site import PANORAMA, Camera, panorama
 from training.synthetic.skeleton import Pose, skeleton
+from training.synthetic.wardrobe import Identity, Outfit
 
 SIZE = (128, 256)  # px, width and height
 _OVER = 2  # the person is drawn larger and reduced, so that edges are smooth
@@ -33,6 +33,10 @@ class Shot:
     cover: str  # "", "hedge", "car", "pole", "passer-by"
     cover_share: float
     seed: int
+
+    def picture(self, size: tuple[int, int] = SIZE) -> Image.Image:
+        """RGB picture of size (width, height) px, the same for the same shot on any machine."""
+        return render(self, size)
 
 
 def render(shot: Shot, size: tuple[int, int] = SIZE) -> Image.Image:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from training.synthetic.people import Identity
+from training.synthetic.wardrobe import Identity
 
 WIDTHS = {"slim": 0.79, "average": 1.0, "heavy": 1.36}
 

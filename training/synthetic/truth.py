@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import ALL_KINDS, KINDS, KINDS_OF_VERSION, Kinds
 
 KIND_NAMES = tuple(KINDS)
-VALUE_INDEX = {kind: {value: i for i, value in enumerate(values)} for kind, values in KINDS.items()}
+# A value has one index, whichever version of the vocabulary it is looked up in.
+VALUE_INDEX = {kind: {value: i for i, value in enumerate(values)} for kind, values in ALL_KINDS.items()}
 # What can be told to have changed between two crops of a person.
 TOLD_CHANGES = (
     "upper_colour",
@@ -21,11 +22,32 @@ TOLD_CHANGES = (
     "hat",
     "shoe_colour",
 )
+# The same and what only world 2 knows, in any world.
+EVERY_TOLD_CHANGE = (
+    *TOLD_CHANGES,
+    "sleeves",
+    "upper_shade",
+    "upper_second_colour",
+    "upper_print",
+    "upper_length",
+    "lower_shade",
+    "lower_length",
+    "scarf",
+    "tie",
+    "mask",
+    "phone",
+    "pushing",
+)
 
 
-def value_indices(attributes: Mapping[str, str]) -> np.ndarray:
-    """int8 (kinds,): the index of each kind's value in KINDS, -1 where nothing is said."""
-    return np.array([VALUE_INDEX[kind].get(attributes.get(kind, ""), -1) for kind in KIND_NAMES], np.int8)
+def kinds_of_world(world: int) -> Kinds:
+    """What there is to be said of a world's people: each world has the vocabulary of its own number."""
+    return KINDS_OF_VERSION[world]
+
+
+def value_indices(attributes: Mapping[str, str], kinds: Kinds = KINDS) -> np.ndarray:
+    """int8 (kinds,): the index of each kind's value in it, -1 where nothing is said."""
+    return np.array([VALUE_INDEX[kind].get(attributes.get(kind, ""), -1) for kind in kinds], np.int8)
 
 
 def satisfies(
@@ -35,7 +57,7 @@ def satisfies(
 
     Args:
         fragments: int8 (T, kinds), -1 where a description says nothing.
-        attributes, visible: int8 (B, kinds), as value_indices gives them of what a crop is and shows.
+        attributes, visible: int8 (B, kinds), as value_indices gives them: what a crop is and what it shows.
         refused: int8 (T, kinds): what must not be true, -1 where nothing is ruled out.
 
     Returns:

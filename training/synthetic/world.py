@@ -10,10 +10,13 @@ from datetime import datetime, timedelta
 import numpy as np
 from PIL import Image
 
-from training.synthetic.people import Person, attributes_of
-from training.synthetic.render import SIZE, Shot, render
+from training.synthetic.people import Person
+from training.synthetic.render import SIZE, Shot
+from training.synthetic.second.shot import Shot2, shoot2, visible2
+from training.synthetic.second.wardrobe import Outfit2, attributes2_of
 from training.synthetic.site import Camera
 from training.synthetic.skeleton import Pose
+from training.synthetic.wardrobe import attributes_of
 
 DAY = datetime(2026, 5, 12)
 COLOUR_KINDS = ("hair_colour", "upper_colour", "lower_colour", "shoe_colour", "hat_colour", "bag_colour")
@@ -23,7 +26,7 @@ COLOUR_KINDS = ("hair_colour", "upper_colour", "lower_colour", "shoe_colour", "h
 class DrawnCrop:
     """A drawn crop and what is true of it. attributes: all that is true; visible: those of them that show."""
 
-    shot: Shot
+    shot: Shot | Shot2
     person_id: str
     family: int
     clothes: int  # index of the outfit
@@ -37,7 +40,7 @@ class DrawnCrop:
         return "infrared" if self.shot.infrared else "visible"
 
     def picture(self, size: tuple[int, int] = SIZE) -> Image.Image:
-        return render(self.shot, size)
+        return self.shot.picture(size)
 
 
 def crops_of(
@@ -71,6 +74,10 @@ def shoot(
 ) -> DrawnCrop:
     """One crop of a person in one outfit by one camera; all else is drawn from rng."""
     outfit = person.outfits[clothes]
+    if isinstance(outfit, Outfit2):
+        shot2 = shoot2(person.identity, outfit, camera, infrared, rng)
+        true = attributes2_of(person.identity, outfit)
+        return _crop(person, clothes, camera, time, shot2, true, visible2(shot2, true))
     yaw = (camera.yaw + rng.normal(0, 38) + (180 if rng.random() < 0.25 else 0)) % 360
     pose = Pose(float(yaw), float(rng.uniform(0, 2 * math.pi)), bool(rng.random() < 0.78))
     cover, share = "", 0.0
@@ -90,16 +97,19 @@ def shoot(
         seed=int(rng.integers(1 << 40)),
     )
     attributes = attributes_of(person.identity, outfit)
-    return DrawnCrop(
-        shot,
-        person.person_id,
-        person.family,
-        clothes,
-        camera.camera_id,
-        time,
-        attributes,
-        visible(shot, attributes),
-    )
+    return _crop(person, clothes, camera, time, shot, attributes, visible(shot, attributes))
+
+
+def _crop(
+    person: Person,
+    clothes: int,
+    camera: Camera,
+    time: datetime,
+    shot: Shot | Shot2,
+    true: dict[str, str],
+    shown: dict[str, str],
+) -> DrawnCrop:
+    return DrawnCrop(shot, person.person_id, person.family, clothes, camera.camera_id, time, true, shown)
 
 
 def visible(shot: Shot, attributes: dict[str, str]) -> dict[str, str]:
