@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from gallery_store.console import any_encoding
+from gallery_store.location import location_shown
 
 DEFAULT_GALLERY = "data/gallery.db"
 
@@ -29,7 +30,11 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     gallery = os.environ.get("CHATREID_GALLERY") or DEFAULT_GALLERY
     common.add_argument(
-        "--gallery", default=gallery, metavar="FILE", help=f"the gallery (CHATREID_GALLERY; now {gallery})"
+        "--gallery",
+        default=gallery,
+        metavar="FILE|URL",
+        help=f"the gallery's file, or a URL such as postgresql+psycopg://user@host/name (CHATREID_GALLERY; now "
+        f"{location_shown(gallery)})".replace("%", "%%"),
     )
     common.add_argument("--json", action="store_true", help="print one JSON object")
     clip = argparse.ArgumentParser(add_help=False)

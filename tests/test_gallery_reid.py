@@ -12,11 +12,12 @@ import pytest
 from gallery_store import reindex as reindexing
 from gallery_store import rows
 from gallery_store.crops import Filters
-from gallery_store.database import Database, now_text
+from gallery_store.database import now_text
 from gallery_store.errors import EncoderMismatch, GalleryError, GalleryTooNew
 from gallery_store.importer import import_crops
 from gallery_store.index import pack
 from gallery_store.migrations import LATEST, MIGRATIONS, m0001_first
+from gallery_store.opening import open_database
 from gallery_store.reindex import Reindexed, drop_reid, reindex
 from gallery_store.store import GalleryStore
 from gallery_store.verify import verify
@@ -117,7 +118,7 @@ def test_a_migration_that_fails_leaves_the_old_gallery(tmp_path, monkeypatch):
 
     monkeypatch.setattr("gallery_store.database.MIGRATIONS", (steps[0], (2, "encoders", fails)))
     with pytest.raises(RuntimeError, match="power cut"):
-        Database(tmp_path / "old.db")
+        open_database(tmp_path / "old.db")
     monkeypatch.undo()
     with closing(sqlite3.connect(tmp_path / "old.db")) as raw:
         assert list(raw.iterdump()) == before

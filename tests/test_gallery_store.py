@@ -73,7 +73,7 @@ def test_what_is_not_a_gallery_is_refused(tmp_path):
         (tmp_path, "folder"),
         ("", "empty"),
         ("sqlite://", "memory"),
-        ("postgresql://host/db", "postgresql are not supported"),
+        ("mysql://host/db", "mysql are not supported"),
         (tmp_path / "text.db", "not a readable SQLite file"),
         (tmp_path / "foreign.db", "another program"),
         (tmp_path / "text.db" / "g.db", "cannot be made"),
