@@ -89,7 +89,7 @@ class PostgresDatabase(Database):
 
     def _before_first(self, connection: Connection) -> None:
         if connection.exec_driver_sql("SELECT to_regtype('halfvec') IS NULL").scalar_one():
-            connection.exec_driver_sql(f"{_EXTENSION} SCHEMA public")
+            connection.exec_driver_sql(_EXTENSION)
 
     def _named(self, problem: BaseException) -> GalleryError:
         text, state = first_line(problem, 300), getattr(problem, "sqlstate", None) or ""
