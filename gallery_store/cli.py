@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from gallery_store import rows
-from gallery_store.console import progress_bar, remark
+from gallery_store.console import progress_bar, remark, step_progress
+from gallery_store.copying import copy_gallery
 from gallery_store.crops import camera_key
 from gallery_store.database import time_of
 from gallery_store.decoding import PictureError
@@ -302,6 +303,24 @@ def _export(options: argparse.Namespace) -> int:
     return 1 if done.missing else 0
 
 
+def _copy(options: argparse.Namespace) -> int:
+    with (
+        GalleryStore.open(options.source, must_exist=True) as source,
+        GalleryStore.open(options.target, zone=source.zone.key, as_copy=True) as target,
+        _Interrupt() as stop,
+    ):
+        done = copy_gallery(source, target, step_progress(), stop)
+        names = source.location, target.location
+    text = [f"{done.crops:,} crops and {done.searches:,} searches of {names[0]} are in {names[1]}"]
+    text.append(f"{done.written:,} crops written, {done.mended:,} written again after they were compared")
+    text += done.problems
+    _print(options, asdict(done), text)
+    if done.stopped:
+        remark(_STOPPED)
+        return 130
+    return 1 if done.problems else 0
+
+
 def _listed(ids: Sequence[int]) -> str:
     more = f" and {len(ids) - 20:,} more" if len(ids) > 20 else ""
     return ", ".join(map(str, ids[:20])) + more
@@ -314,4 +333,5 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "reindex": _reindex,
     "delete": _delete,
     "export": _export,
+    "copy": _copy,
 }

@@ -34,6 +34,27 @@ def rows_by_driver(connection: Connection, statement: str, parameters: Sequence[
         cursor.close()
 
 
+def last_id_given(connection: Connection, table: sa.Table) -> int:
+    """The largest id that this table ever gave, also to a row that is gone; 0 for none."""
+    if connection.dialect.name == "sqlite":
+        found = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,))
+        return int(found.scalar() or 0)
+    sequence = connection.execute(sa.select(sa.func.pg_get_serial_sequence(table.name, "id"))).scalar_one()
+    return connection.exec_driver_sql(
+        f"SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {sequence}"
+    ).scalar_one()
+
+
+def set_last_id_given(connection: Connection, table: sa.Table, last: int) -> None:
+    """Let the table give ids above `last` from now on. For a table to which rows were added under ids of their own."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ?", (table.name,))
+        connection.exec_driver_sql("INSERT INTO sqlite_sequence VALUES (?, ?)", (table.name, last))
+        return
+    sequence = sa.func.pg_get_serial_sequence(table.name, "id")
+    connection.execute(sa.select(sa.func.setval(sequence, last + 1, sa.false())))
+
+
 class Packed(bytes):
     """A packed vector on its way into a column of type halfvec; see postgres."""
 

@@ -23,6 +23,7 @@ from gallery_store.sqlite_file import SqliteDatabase, read_only_uri
 MARK = "gallery.json"  # in the folder, of whose gallery it is: see mark_of a file and of a database
 FOLDERS = "media"  # a setting: JSON list of folder names: the gallery's own, then those that pictures may still lie in
 _ROOT = "pictures"  # a setting, of a gallery without a file: the folder in which the folders lie
+OF_THIS_PLACE = frozenset({FOLDERS, _ROOT})  # settings that a copy of the gallery has otherwise
 _DEFAULT_ROOT = "data"
 _SQLITE = b"SQLite format 3\0"
 

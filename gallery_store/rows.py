@@ -19,6 +19,9 @@ from gallery_store.media import MediaFolder
 from gallery_store.schema import Role, crops, encoders, gallery, tags, vectors
 
 _CHUNK = 500  # SQLite bounds the number of parameters
+COPY_OF = (
+    "copy_of"  # a setting while another gallery is copied into this one: the name of its folder of pictures
+)
 # Without what a later migration added: a gallery that cannot be written is read as it is.
 _OF_A_CROP = [column for column in crops.c if column.name != "source"]
 
@@ -100,6 +103,15 @@ def check_encoders(connection: Connection, clip: EncoderId, reid: EncoderId | No
         check_reid(encoder(connection, "reid"), reid, location)
 
 
+def refuse_unfinished_copy(database: Database) -> None:
+    """Raise GalleryError where another gallery is still to be copied into this one."""
+    with database.reading() as connection:
+        if setting(connection, COPY_OF) is not None:
+            raise GalleryError(
+                f"the gallery {database.name} is an unfinished copy: run the same `python -m gallery_store copy` again"
+            )
+
+
 def agree_on_zone(database: Database, wanted: str | None) -> ZoneInfo:
     """The gallery's zone; a new gallery takes the wanted one, or UTC. Raises GalleryError where they differ."""
     if wanted is not None:
@@ -136,6 +148,11 @@ def set_setting(connection: Connection, key: str, value: str) -> None:
     """Keep a value under a key, in place of any before."""
     statement = insert(connection, gallery).values(key=key, value=value)
     connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+
+def remove_setting(connection: Connection, key: str) -> None:
+    """Keep nothing under this key any more."""
+    connection.execute(gallery.delete().where(gallery.c.key == key))
 
 
 def crops_by_id(connection: Connection, ids: Iterable[int], media: MediaFolder) -> dict[int, Crop]:

@@ -96,16 +96,20 @@ class GalleryStore:
         zone: str | None = None,
         busy_seconds: float = 10.0,
         must_exist: bool = False,
+        as_copy: bool = False,
     ) -> GalleryStore:
         """Open the gallery at a file path or a URL of SQLite or PostgreSQL; make it, unless it must exist, or bring its
         tables up to date, as needed.
 
         zone: IANA name, kept from creation on (UTC if not given then). busy_seconds: how long to wait for
-        another program's lock. Where nothing can be written the gallery opens for looking (`read_only`). Raises
-        GalleryError, also where the file was emptied; NoGallery; GalleryTooNew; GalleryLocked.
+        another program's lock. as_copy: to copy another gallery into it. Where nothing can be written the gallery opens
+        for looking (`read_only`). Raises GalleryError, also where the file was emptied, or a copy is not finished;
+        NoGallery; GalleryTooNew; GalleryLocked.
         """
         database = open_database(location, busy_seconds, must_exist=must_exist)
         try:
+            if not as_copy:
+                rows.refuse_unfinished_copy(database)
             zone_of_times, owner = rows.agree_on_zone(database, zone), owner_of(database)
             return cls(database, zone_of_times, own_folders(database, owner), owner)
         except BaseException:
