@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup run test check screenshots evaluate-demo benchmarks clean
+.PHONY: setup run test test-postgres check screenshots evaluate-demo benchmarks clean
 
 setup: $(STAMP)
 
@@ -21,6 +21,18 @@ run: setup
 # process, so that what its tests share is made once.
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+# A gallery on PostgreSQL: what requirements-scale.txt brings, and the tests of the gallery over it.
+SCALE_STAMP := $(VENV)/.installed-scale
+$(SCALE_STAMP): $(STAMP) requirements-scale.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-scale.txt
+	@touch $@
+
+POSTGRES_TESTS := $(patsubst %,tests/test_gallery_%.py,postgres store importer reimport reindex index verify export \
+	copying reid kill) tests/browser/test_postgres.py
+# CHATREID_TEST_POSTGRES=URL takes a server of yours in place of the packaged one.
+test-postgres: $(SCALE_STAMP)
+	CHATREID_TEST_POSTGRES=$${CHATREID_TEST_POSTGRES:-1} $(BIN)/python -m pytest -m postgres $(POSTGRES_TESTS) $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .

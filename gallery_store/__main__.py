@@ -1,7 +1,7 @@
-"""python -m gallery_store import | stats | verify | reindex | delete | export
+"""python -m gallery_store import | stats | verify | reindex | delete | export | copy
 
-Results on stdout, progress and errors on stderr; exit 0 good, 1 verify found problems, 2 bad input, 3 nothing was done
-(no picture could be imported, no crop was chosen), 130 stopped by Ctrl-C.
+Results on stdout, progress and errors on stderr; exit 0 good, 1 verify or copy found problems, 2 bad input, 3 nothing
+was done (no picture could be imported, no crop was chosen), 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from gallery_store.console import any_encoding
+from gallery_store.location import location_shown
 
 DEFAULT_GALLERY = "data/gallery.db"
 
@@ -29,7 +30,11 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     gallery = os.environ.get("CHATREID_GALLERY") or DEFAULT_GALLERY
     common.add_argument(
-        "--gallery", default=gallery, metavar="FILE", help=f"the gallery (CHATREID_GALLERY; now {gallery})"
+        "--gallery",
+        default=gallery,
+        metavar="FILE|URL",
+        help=f"the gallery's file, or a URL such as postgresql+psycopg://user@host/name (CHATREID_GALLERY; now "
+        f"{location_shown(gallery)})".replace("%", "%%"),
     )
     common.add_argument("--json", action="store_true", help="print one JSON object")
     clip = argparse.ArgumentParser(add_help=False)
@@ -83,6 +88,11 @@ def _parser() -> argparse.ArgumentParser:
         "--to", metavar="DIR", help="a new folder: the pictures and a manifest.csv that import reads"
     )
     wanted.add_argument("--vectors", metavar="FILE", help="a Parquet file: one row a crop, with its vectors")
+
+    command = commands.add_parser("copy", help="a whole gallery to another file or database")
+    command.add_argument("source", metavar="FROM", help="the gallery's file or URL")
+    command.add_argument("target", metavar="TO", help="a new one; a copy that was stopped goes on")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
 
     command = commands.add_parser("delete", parents=[common], help="remove crops")
     chosen = command.add_mutually_exclusive_group(required=True)

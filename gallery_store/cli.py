@@ -16,15 +16,17 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from gallery_store import rows
-from gallery_store.console import progress_bar, remark
+from gallery_store.console import progress_bar, remark, step_progress
+from gallery_store.copying import copy_gallery
 from gallery_store.crops import camera_key
-from gallery_store.database import file_of, time_of
+from gallery_store.database import time_of
 from gallery_store.decoding import PictureError
 from gallery_store.encoder import ClipEncoder, EncoderError
 from gallery_store.errors import GalleryError
 from gallery_store.export import export_pictures, export_vectors
 from gallery_store.importer import import_crops
 from gallery_store.items import IN_ZIP, ImportItem, SourceError
+from gallery_store.location import location_shown
 from gallery_store.reid_encoder import ReidEncoder
 from gallery_store.reindex import Reindexed, drop_reid, reindex
 from gallery_store.schema import crops, searches, tags
@@ -208,7 +210,9 @@ def _delete(options: argparse.Namespace) -> int:
         removed = store.delete(ids)
     _print(options, {"deleted": removed}, [f"{removed} crops deleted"])
     if not ids:
-        remark(f"nothing was deleted: there is no crop {_in_words(options)} in {options.gallery}")
+        remark(
+            f"nothing was deleted: there is no crop {_in_words(options)} in {location_shown(options.gallery)}"
+        )
         return _NOTHING_DONE
     return 0
 
@@ -257,13 +261,8 @@ def _agreed(question: str) -> bool:
 
 
 def _existing(options: argparse.Namespace) -> GalleryStore:
-    """The gallery named, unlike GalleryStore.open never a new one. Raises GalleryError."""
-    file = file_of(options.gallery)
-    if not file.is_file():
-        raise GalleryError(
-            f"there is no gallery {file}: make it with `python -m gallery_store import PATH --gallery {file}`"
-        )
-    return GalleryStore.open(file)
+    """The gallery named, unlike that of an import never a new one. Raises GalleryError."""
+    return GalleryStore.open(options.gallery, must_exist=True)
 
 
 def _print(options: argparse.Namespace, result: dict, text: list[str]) -> None:
@@ -304,6 +303,24 @@ def _export(options: argparse.Namespace) -> int:
     return 1 if done.missing else 0
 
 
+def _copy(options: argparse.Namespace) -> int:
+    with (
+        GalleryStore.open(options.source, must_exist=True) as source,
+        GalleryStore.open(options.target, zone=source.zone.key, as_copy=True) as target,
+        _Interrupt() as stop,
+    ):
+        done = copy_gallery(source, target, step_progress(), stop)
+        names = source.location, target.location
+    text = [f"{done.crops:,} crops and {done.searches:,} searches of {names[0]} are in {names[1]}"]
+    text.append(f"{done.written:,} crops written, {done.mended:,} written again after they were compared")
+    text += done.problems
+    _print(options, asdict(done), text)
+    if done.stopped:
+        remark(_STOPPED)
+        return 130
+    return 1 if done.problems else 0
+
+
 def _listed(ids: Sequence[int]) -> str:
     more = f" and {len(ids) - 20:,} more" if len(ids) > 20 else ""
     return ", ".join(map(str, ids[:20])) + more
@@ -316,4 +333,5 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "reindex": _reindex,
     "delete": _delete,
     "export": _export,
+    "copy": _copy,
 }

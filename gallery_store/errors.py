@@ -7,6 +7,15 @@ class GalleryError(RuntimeError):
     """A gallery that cannot be used as asked."""
 
 
+class NoGallery(GalleryError):
+    """There is no gallery where one must be."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"there is no gallery {name}: make it with `python -m gallery_store import PATH --gallery {name}`"
+        )
+
+
 class GalleryLocked(GalleryError):
     """Another program holds the gallery."""
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from gallery_store import clock
 from gallery_store.crops import Filters, camera_key
+from gallery_store.dialects import rows_by_driver
 from gallery_store.errors import GalleryError
 from gallery_store.schema import Role
 
@@ -86,13 +87,9 @@ class Index:
         encoder: (name, version) of the vectors to read; reid: the re-ID encoder's, where its are wanted too. Raises
         GalleryError where their lengths differ, or crops have no re-ID vector.
         """
-        cursor = connection.connection.cursor()  # raw: SQLAlchemy's rows cost many times the driver's
-        try:
-            rows = cursor.execute(_ROWS, (*encoder, self.last_id)).fetchall()
-            tagged = cursor.execute(_TAGS, (self.last_id,)).fetchall()
-            by_reid = cursor.execute(_REID, (*reid, self.last_id)).fetchall() if reid else []
-        finally:
-            cursor.close()
+        rows = rows_by_driver(connection, _ROWS, (*encoder, self.last_id))
+        tagged = rows_by_driver(connection, _TAGS, (self.last_id,))
+        by_reid = rows_by_driver(connection, _REID, (*reid, self.last_id)) if reid else []
         if not rows:
             return self
         last_id = rows[-1][0]

@@ -12,10 +12,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
-import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,16 +20,15 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from gallery_store import rows
-from gallery_store.console import Progress, progress_bar, remark
-from gallery_store.database import Database, read_only_uri
+from gallery_store.console import Progress, progress_bar
+from gallery_store.database import Database
 from gallery_store.errors import GalleryError
-from gallery_store.files import flush_names, write_file
-from gallery_store.held_files import DATABASE_PARTS
+from gallery_store.files import flush_names
 from gallery_store.media import MediaFolder, media_name
+from gallery_store.owners import FOLDERS, MARK, Owner, link, mark_of_file
 from gallery_store.schema import crops
+from gallery_store.sqlite_file import SqliteDatabase
 
-MARK = "gallery.json"  # in the folder: {"file": name, "inode": number} of the gallery whose folder it is
-_SETTING = "media"  # JSON list of folder names: the gallery's own, then those that pictures may still lie in
 _PAGE = 500
 _LONG = 2000  # pictures whose move is shown
 
@@ -55,23 +51,23 @@ def thumbs_of(media: Path) -> Path:
     return media.with_suffix(".thumbs")
 
 
-def own_folders(database: Database) -> PictureFolders:
+def own_folders(database: Database, owner: Owner) -> PictureFolders:
     """The gallery's own folders, made if need be, with all its pictures moved there. Raises GalleryError."""
-    file = database.file.resolve()
     with database.reading() as connection:
-        folders = _named(connection, file)
+        folders = _named(connection, owner)
     if database.read_only:
-        return folders or PictureFolders(_shared_folders(database)[0])
-    database.give_identity()
+        return folders or PictureFolders(owner.shared_folders()[0])
+    if isinstance(database, SqliteDatabase):
+        database.give_identity()
     try:
-        if folders is None or not _claim(folders.media, file):
-            folders = _new_folders(database, file, folders)
-            _claim(folders.media, file)
+        if folders is None or not owner.claim(folders.media):
+            folders = _new_folders(database, owner, folders)
+            owner.claim(folders.media)
         if any(folder.is_dir() for folder in folders.older):
-            folders = _move_over(database, file, folders)
+            folders = _move_over(database, owner, folders)
     except OSError as problem:
         raise GalleryError(
-            f"the pictures of the gallery {database.file} cannot be put in a folder of its own: "
+            f"the pictures of the gallery {database.name} cannot be put in a folder of its own: "
             f"{problem.strerror or problem} ({problem.filename})"
         ) from problem
     return folders
@@ -108,7 +104,7 @@ def _has_pictures(folder: Path) -> bool:
 
 def _renamed(folder: Path) -> bool:
     """Whether the file of the folder's mark is still beside it, under another name."""
-    said = _read_mark(folder / MARK)
+    said = mark_of_file(folder / MARK)
     return said is not None and said[1] in {
         file.stat().st_ino for file in folder.parent.iterdir() if file.is_file()
     }
@@ -117,7 +113,7 @@ def _renamed(folder: Path) -> bool:
 def folders_marked(file: Path) -> Iterator[Path]:
     """Picture folders beside `file` whose mark names it, ascending."""
     for mark in sorted(file.parent.glob(f"*.media/{MARK}")):
-        if (said := _read_mark(mark)) is not None and said[0] == file.name:
+        if (said := mark_of_file(mark)) is not None and said[0] == file.name:
             yield mark.parent
 
 
@@ -126,90 +122,39 @@ def is_marked(folder: Path) -> bool:
     return (folder / MARK).exists()
 
 
-def _shared_folders(database: Database) -> list[Path]:
-    """Where versions before this one kept pictures."""
-    places = dict.fromkeys([database.file, database.file.resolve()])
-    return [place.with_name(f"{place.stem}.media") for place in places]
-
-
-def _named(connection: Connection, file: Path) -> PictureFolders | None:
+def _named(connection: Connection, owner: Owner) -> PictureFolders | None:
     """What the database says; None where it was never opened by this version."""
-    text = rows.setting(connection, _SETTING)
+    text = rows.setting(connection, FOLDERS)
     if text is None:
         return None
-    own, *older = (file.parent / name for name in json.loads(text))
+    own, *older = (owner.folder / name for name in json.loads(text))
     return PictureFolders(own, tuple(older))
 
 
-def _new_folders(database: Database, file: Path, seen: PictureFolders | None) -> PictureFolders:
+def _new_folders(database: Database, owner: Owner, seen: PictureFolders | None) -> PictureFolders:
     with database.writing() as connection:
-        now = _named(connection, file)
+        now = _named(connection, owner)
         if now is not None and (seen is None or now.media != seen.media):
             return now  # another process was first
-        own = file.with_name(f"{file.stem}.{secrets.token_hex(4)}.media")
+        own = owner.folder / f"{owner.stem}.{secrets.token_hex(4)}.media"
         if now is not None:
             older = (now.media, *now.older)
         else:
             has_crops = connection.execute(sa.select(crops.c.id).limit(1)).first() is not None
-            older = tuple(_shared_folders(database)) if has_crops else ()
-        _keep(connection, file, PictureFolders(own, older))
+            older = tuple(owner.shared_folders()) if has_crops else ()
+        _keep(connection, owner, PictureFolders(own, older))
     return PictureFolders(own, older)
 
 
-def _keep(connection: Connection, file: Path, folders: PictureFolders) -> None:
-    names = [os.path.relpath(folder, file.parent) for folder in (folders.media, *folders.older)]
-    rows.set_setting(connection, _SETTING, json.dumps(names))
-
-
-def _claim(folder: Path, file: Path) -> bool:
-    """Whether the folder is this file's: by its mark, or nobody's until now. In doubt it is not."""
-    mark = folder / MARK
-    inode = file.stat().st_ino
-    if not mark.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        said = json.dumps({"file": file.name, "inode": inode})
-        staged = write_file(folder / f".{MARK}.{secrets.token_hex(4)}", said)
-        try:
-            _link(staged, mark)  # fails where another one was first
-        except FileExistsError:
-            pass
-        finally:
-            staged.unlink()
-    named = _read_mark(mark)
-    if named is None:
-        return False
-    if named[0] != file.name and (named[1] != inode or file.with_name(named[0]).exists()):
-        return False
-    if named != (file.name, inode):  # it was renamed, or brought back from a copy
-        write_file(mark, json.dumps({"file": file.name, "inode": inode}))
-    return True
-
-
-def _read_mark(mark: Path) -> tuple[str, int] | None:
-    try:
-        said = json.loads(mark.read_text("utf-8"))
-        return str(said["file"]), int(said["inode"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _link(source: Path, target: Path) -> None:
-    """A hard link, or a copy where the file system has none. FileExistsError where the target is there."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        raise
-    except OSError:
-        with target.open("xb") as copy, source.open("rb") as original:
-            shutil.copyfileobj(original, copy)
-            copy.flush()
-            os.fsync(copy.fileno())
+def _keep(connection: Connection, owner: Owner, folders: PictureFolders) -> None:
+    names = [os.path.relpath(folder, owner.folder) for folder in (folders.media, *folders.older)]
+    rows.set_setting(connection, FOLDERS, json.dumps(names))
 
 
 # Taking pictures over
 
 
-def _move_over(database: Database, file: Path, folders: PictureFolders) -> PictureFolders:
+def _move_over(database: Database, owner: Owner, folders: PictureFolders) -> PictureFolders:
     """Bring each crop's picture into the gallery's own folder; -> the folders from then on."""
     with database.reading() as connection:
         total = connection.execute(sa.select(sa.func.count()).select_from(crops)).scalar_one()
@@ -231,12 +176,12 @@ def _move_over(database: Database, file: Path, folders: PictureFolders) -> Pictu
     shared = tuple(folder for folder in folders.older if not is_marked(folder))
     with database.writing() as connection:
         for folder in shared:
-            _leave(connection, folders.media, folder, file)
+            _leave(connection, folders.media, folder, owner)
         # A marked folder is another gallery's: once all is here it is not needed. Into one without a mark a program of
         # an older version, that is still running, may yet import.
         kept = folders if missing else PictureFolders(folders.media, shared)
         if kept != folders:
-            _keep(connection, file, kept)
+            _keep(connection, owner, kept)
     return kept
 
 
@@ -254,7 +199,7 @@ def _bring(names: Collection[str], folders: PictureFolders) -> int:
         target.parent.mkdir(exist_ok=True)
         staged = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
-            _link(source, staged)
+            link(source, staged)
             staged.replace(target)
         finally:
             staged.unlink(missing_ok=True)
@@ -264,11 +209,11 @@ def _bring(names: Collection[str], folders: PictureFolders) -> int:
     return missing
 
 
-def _leave(connection: Connection, own: Path, shared: Path, file: Path) -> None:
+def _leave(connection: Connection, own: Path, shared: Path, owner: Owner) -> None:
     """Remove from a shared folder what was taken over, unless another gallery refers to it."""
     if not shared.is_dir() and not thumbs_of(shared).is_dir():
         return
-    needed = names_needed_elsewhere(file, shared)
+    needed = owner.names_needed_elsewhere(shared)
     if needed is None:
         return
     here, there = MediaFolder(own), MediaFolder(shared)
@@ -283,45 +228,3 @@ def _leave(connection: Connection, own: Path, shared: Path, file: Path) -> None:
                 part.rmdir()
             except OSError:  # not empty, or gone
                 continue
-
-
-# What others refer to
-
-
-def names_needed_elsewhere(file: Path, folder: Path) -> set[str] | None:
-    """Names of the pictures in `folder` that galleries beside `file` refer to.
-
-    None where one cannot be read, so that nothing can be told; this is said.
-    """
-    needed: set[str] = set()
-    for other in sorted(folder.parent.iterdir()):
-        try:
-            if not other.is_file() or other.samefile(file) or other.name.endswith(DATABASE_PARTS):
-                continue
-            needed |= _names_in(other, folder)
-        except (OSError, sqlite3.Error, ValueError) as problem:
-            if getattr(problem, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
-                continue
-            remark(
-                f"No picture of {folder} is removed: {other} cannot be read ({problem}) and may need them."
-            )
-            return None
-    return needed
-
-
-def _names_in(other: Path, folder: Path) -> set[str]:
-    with closing(sqlite3.connect(read_only_uri(other), uri=True, timeout=2)) as connection:
-        tables = {
-            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        }
-        if not {"gallery", "crops"} <= tables:
-            return set()
-        said = connection.execute("SELECT value FROM gallery WHERE key = ?", (_SETTING,)).fetchone()
-        folders = json.loads(said[0]) if said else [f"{other.stem}.media"]
-        own, *older = ((other.resolve().parent / name).resolve() for name in folders)
-        if folder.resolve() not in (own, *older):
-            return set()
-        names = {name for (name,) in connection.execute("SELECT file FROM crops WHERE NOT linked")}
-        return (
-            names if folder.resolve() == own else {name for name in names if not MediaFolder(own).has(name)}
-        )

@@ -10,15 +10,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.sqlite import insert
 
 from gallery_store.crops import Crop
 from gallery_store.database import Database, time_of
+from gallery_store.dialects import insert
 from gallery_store.errors import EncoderMismatch, GalleryError
 from gallery_store.media import MediaFolder
 from gallery_store.schema import Role, crops, encoders, gallery, tags, vectors
 
 _CHUNK = 500  # SQLite bounds the number of parameters
+COPY_OF = (
+    "copy_of"  # a setting while another gallery is copied into this one: the name of its folder of pictures
+)
 # Without what a later migration added: a gallery that cannot be written is read as it is.
 _OF_A_CROP = [column for column in crops.c if column.name != "source"]
 
@@ -55,7 +58,7 @@ def encoder(connection: Connection, role: Role = "clip") -> EncoderId | None:
 
 def set_encoder(connection: Connection, name: str, version: str, role: Role = "clip") -> None:
     """Let this encoder's vectors be the gallery's."""
-    statement = insert(encoders).values(role=role, name=name, version=version)
+    statement = insert(connection, encoders).values(role=role, name=name, version=version)
     renamed = {"name": name, "version": version}
     connection.execute(statement.on_conflict_do_update(index_elements=["role"], set_=renamed))
 
@@ -100,6 +103,15 @@ def check_encoders(connection: Connection, clip: EncoderId, reid: EncoderId | No
         check_reid(encoder(connection, "reid"), reid, location)
 
 
+def refuse_unfinished_copy(database: Database) -> None:
+    """Raise GalleryError where another gallery is still to be copied into this one."""
+    with database.reading() as connection:
+        if setting(connection, COPY_OF) is not None:
+            raise GalleryError(
+                f"the gallery {database.name} is an unfinished copy: run the same `python -m gallery_store copy` again"
+            )
+
+
 def agree_on_zone(database: Database, wanted: str | None) -> ZoneInfo:
     """The gallery's zone; a new gallery takes the wanted one, or UTC. Raises GalleryError where they differ."""
     if wanted is not None:
@@ -114,7 +126,7 @@ def agree_on_zone(database: Database, wanted: str | None) -> ZoneInfo:
                 set_setting(connection, "zone", has)
     if wanted is not None and wanted != has:
         raise GalleryError(
-            f"the gallery {database.file} keeps its times in zone {has}, not {wanted}: leave the zone out, "
+            f"the gallery {database.name} keeps its times in zone {has}, not {wanted}: leave the zone out, "
             "or start a new gallery"
         )
     return _zone(has)
@@ -134,8 +146,13 @@ def setting(connection: Connection, key: str) -> str | None:
 
 def set_setting(connection: Connection, key: str, value: str) -> None:
     """Keep a value under a key, in place of any before."""
-    statement = insert(gallery).values(key=key, value=value)
+    statement = insert(connection, gallery).values(key=key, value=value)
     connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+
+def remove_setting(connection: Connection, key: str) -> None:
+    """Keep nothing under this key any more."""
+    connection.execute(gallery.delete().where(gallery.c.key == key))
 
 
 def crops_by_id(connection: Connection, ids: Iterable[int], media: MediaFolder) -> dict[int, Crop]:
@@ -180,7 +197,7 @@ def add_crop(connection: Connection, values: dict[str, Any], tagged: Sequence[st
     values: column -> value. tagged: its tags, in order.
     """
     inserted = connection.execute(
-        insert(crops).values(**values).on_conflict_do_nothing().returning(crops.c.id)
+        insert(connection, crops).values(**values).on_conflict_do_nothing().returning(crops.c.id)
     )
     crop_id = inserted.scalar()
     if crop_id is None:
@@ -194,7 +211,7 @@ def add_crop(connection: Connection, values: dict[str, Any], tagged: Sequence[st
 
 def add_vector(connection: Connection, crop_id: int, name: str, version: str, data: bytes) -> None:
     """Add a crop's vector by this encoder, packed, unless it has one."""
-    statement = insert(vectors).values(crop_id=crop_id, encoder=name, version=version, data=data)
+    statement = insert(connection, vectors).values(crop_id=crop_id, encoder=name, version=version, data=data)
     connection.execute(statement.on_conflict_do_nothing())
 
 

@@ -19,18 +19,14 @@ from gallery_store import audit, clock, rows
 from gallery_store.audit import SearchRecord
 from gallery_store.console import remark
 from gallery_store.crops import Crop, Filters
-from gallery_store.database import Database, file_of
+from gallery_store.database import Database
 from gallery_store.decoding import MAX_PIXELS, PictureError, open_picture
 from gallery_store.errors import EncoderMismatch, GalleryError, GalleryLocked, GalleryTooNew
 from gallery_store.index import Index
 from gallery_store.media import MediaFolder, media_name
-from gallery_store.ownership import (
-    PictureFolders,
-    is_marked,
-    names_needed_elsewhere,
-    own_folders,
-    refuse_if_lost,
-)
+from gallery_store.opening import open_database
+from gallery_store.owners import Owner, owner_of
+from gallery_store.ownership import PictureFolders, is_marked, own_folders
 from gallery_store.schema import Role, crops
 
 __all__ = [
@@ -56,22 +52,24 @@ class PictureCount:
 
 
 class GalleryStore:
-    """A gallery in a SQLite file, with its pictures and thumbnails in folders of its own beside it (see ownership).
+    """A gallery in a SQLite file or a PostgreSQL database, with its pictures and thumbnails in folders of its own (see
+    ownership).
 
     Thread-safe. What is asked of the columns and vectors is answered from memory; crops that this process
     adds or removes are seen at once, those of other processes after `refresh()`.
 
-    zone: the gallery's time zone. location: the file, absolute. media, thumbs: the folders of the pictures and of the
-    thumbnails; those of a gallery that cannot be written are made anew each time, elsewhere. max_pixels: of the largest
-    picture that is decoded, when it is imported and later.
+    zone: the gallery's time zone. location: the file, absolute, or the URL without its password. media, thumbs: the
+    folders of the pictures and of the thumbnails; those of a gallery that cannot be written are made anew each time,
+    elsewhere. max_pixels: of the largest picture that is decoded, when it is imported and later.
     """
 
     max_pixels: int = MAX_PIXELS
 
-    def __init__(self, database: Database, zone: ZoneInfo, folders: PictureFolders) -> None:
+    def __init__(self, database: Database, zone: ZoneInfo, folders: PictureFolders, owner: Owner) -> None:
         self.zone = zone
-        self.location = str(database.file)
+        self.location = database.name
         self.media = folders.media
+        self._owner = owner
         self._own_thumbs = (
             tempfile.TemporaryDirectory(prefix="chatreid-thumbs-") if database.read_only else None
         )
@@ -92,19 +90,28 @@ class GalleryStore:
 
     @classmethod
     def open(
-        cls, location: str | Path, *, zone: str | None = None, busy_seconds: float = 10.0
+        cls,
+        location: str | Path,
+        *,
+        zone: str | None = None,
+        busy_seconds: float = 10.0,
+        must_exist: bool = False,
+        as_copy: bool = False,
     ) -> GalleryStore:
-        """Open the gallery at a file path or SQLite URL; make it, or bring its tables up to date, as needed.
+        """Open the gallery at a file path or a URL of SQLite or PostgreSQL; make it, unless it must exist, or bring its
+        tables up to date, as needed.
 
         zone: IANA name, kept from creation on (UTC if not given then). busy_seconds: how long to wait for
-        another program's lock. Where nothing can be written the gallery opens for looking (`read_only`). Raises
-        GalleryError, also where the file was emptied; GalleryTooNew; GalleryLocked.
+        another program's lock. as_copy: to copy another gallery into it. Where nothing can be written the gallery opens
+        for looking (`read_only`). Raises GalleryError, also where the file was emptied, or a copy is not finished;
+        NoGallery; GalleryTooNew; GalleryLocked.
         """
-        file = file_of(location)
-        refuse_if_lost(file)
-        database = Database(file, busy_seconds)
+        database = open_database(location, busy_seconds, must_exist=must_exist)
         try:
-            return cls(database, rows.agree_on_zone(database, zone), own_folders(database))
+            if not as_copy:
+                rows.refuse_unfinished_copy(database)
+            zone_of_times, owner = rows.agree_on_zone(database, zone), owner_of(database)
+            return cls(database, zone_of_times, own_folders(database, owner), owner)
         except BaseException:
             database.close()
             raise
@@ -349,7 +356,7 @@ class GalleryStore:
         return removed
 
     def _remove_unneeded(self, folder: Path, names: set[str]) -> int:
-        needed = names_needed_elsewhere(self.database.file.resolve(), folder)
+        needed = self._owner.names_needed_elsewhere(folder)
         unneeded = names - needed if needed is not None else set()
         return sum(MediaFolder(folder).remove(name) for name in sorted(unneeded))
 
@@ -357,7 +364,7 @@ class GalleryStore:
 
     def keep_audit_in(self, file: Path) -> None:
         """From now on the audit is written to another file, as that of a gallery that cannot be written must be."""
-        self._audit = Database(file)
+        self._audit = open_database(file)
 
     def record_search(
         self,

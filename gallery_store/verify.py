@@ -12,6 +12,7 @@ import numpy as np
 from gallery_store import rows
 from gallery_store.console import Progress
 from gallery_store.decoding import PictureError, read_bounded
+from gallery_store.dialects import rows_by_driver
 from gallery_store.media import media_name
 from gallery_store.store import GalleryStore
 
@@ -44,7 +45,7 @@ def verify(store: GalleryStore, *, quick: bool = False, progress: Progress | Non
     Files that no crop uses, as a killed import leaves them, are not a problem and are removed.
     quick: do not read the pictures, only look whether they are there.
     """
-    problems = list(_structure(store))
+    problems = list(store.database.faults())
     total, checked = store.count(), 0
     dims: set[int] = set()
     reid_dims: set[int] = set()
@@ -67,25 +68,16 @@ def verify(store: GalleryStore, *, quick: bool = False, progress: Progress | Non
     return Verification(checked, tuple(problems), 0 if store.read_only else _collect(store))
 
 
-def _structure(store: GalleryStore) -> Iterator[str]:
-    with store.database.reading() as connection:
-        for (text,) in connection.exec_driver_sql("PRAGMA quick_check"):
-            if text != "ok":
-                yield f"the database file is damaged: {text}"
-        for row in connection.exec_driver_sql("PRAGMA foreign_key_check"):
-            yield f"row {row[1]} of table {row[0]} belongs to nothing in {row[2]}"
-
-
 def _pages(store: GalleryStore) -> Iterator[list[tuple]]:
     last = 0
     while True:
         with store.database.reading() as connection:
             clip = rows.encoder(connection) or ("", "")
             reid = rows.encoder(connection, "reid") or ("", "")
-            page = connection.exec_driver_sql(_CROPS, (*clip, *reid, last, _PAGE)).fetchall()
+            page = rows_by_driver(connection, _CROPS, (*clip, *reid, last, _PAGE))
         if not page:
             return
-        yield [tuple(row) for row in page]
+        yield page
         last = page[-1][0]
 
 

@@ -6,9 +6,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests import postgres_server
 from tests.serving import Served, serving
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -21,6 +23,29 @@ CHROMIUM_ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+BACKENDS: list[Any] = ["sqlite"]
+if postgres_server.WANTED:
+    BACKENDS.append(pytest.param("postgresql", marks=pytest.mark.postgres))
+else:
+    collect_ignore = ["test_gallery_postgres.py", "browser/test_postgres.py"]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_server.Server]:
+    """A PostgreSQL with pgvector; see postgres_server."""
+    with postgres_server.server() as server:
+        yield server
+
+
+@pytest.fixture(params=BACKENDS)
+def gallery(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+    """Where a gallery may be made, its pictures below tmp_path: a file, and an empty database where a server is."""
+    if request.param == "sqlite":
+        yield tmp_path / "g.db"
+        return
+    with request.getfixturevalue("postgres").database(tmp_path) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from gallery_store.crops import Crop, Filters
+from gallery_store.location import is_url
 from gallery_store.store import GalleryStore
 
 
@@ -46,6 +47,23 @@ def write_manifest(file: Path, header: str, *lines: str) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("\n".join([header, *lines]) + "\n", "utf-8")
     return file
+
+
+# What PostgreSQL wants in place of a BLOB. It refuses vectors that are cut off, or not finite.
+_HALFVEC = {
+    "zeroblob(48)": "array_fill(0::real, ARRAY[24])::halfvec",
+    "x'003c'": "'[1]'::halfvec",
+    "x'0000'": "'[0]'::halfvec",
+}
+
+
+def run_sql(store: GalleryStore, statement: str) -> None:
+    """Run one statement of SQLite's, or its like, behind the store's back."""
+    if is_url(store.location):
+        for blob, vector in _HALFVEC.items():
+            statement = statement.replace(blob, vector)
+    with store.database.writing() as connection:
+        connection.exec_driver_sql(statement)
 
 
 def all_crops(store: GalleryStore) -> list[Crop]:

@@ -14,7 +14,7 @@ import pytest
 from gallery_store.crops import Filters
 from gallery_store.held_files import HeldFile, is_held
 from gallery_store.importer import import_crops
-from gallery_store.ownership import names_needed_elsewhere
+from gallery_store.owners import owner_of
 from gallery_store.sources import SourceError
 from gallery_store.store import GalleryStore
 from tests.gallery_tools import PixelEncoder, write_pictures
@@ -46,12 +46,12 @@ def second_store(store: GalleryStore, tmp_path: Path) -> None:
 
 
 def look_around(store: GalleryStore, tmp_path: Path) -> None:
-    names_needed_elsewhere(store.database.file, store.media)
+    owner_of(store.database).names_needed_elsewhere(store.media)
 
 
 def look_around_from_a_neighbour(store: GalleryStore, tmp_path: Path) -> None:
     with GalleryStore.open(tmp_path / "neighbour.db") as other:
-        names_needed_elsewhere(other.database.file, other.media)
+        owner_of(other.database).names_needed_elsewhere(other.media)
 
 
 def import_itself(store: GalleryStore, tmp_path: Path) -> None:

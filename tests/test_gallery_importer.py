@@ -16,8 +16,8 @@ from tests.gallery_tools import PixelEncoder, all_crops, picture, write_manifest
 
 
 @pytest.fixture
-def store(tmp_path):
-    with GalleryStore.open(tmp_path / "g.db", zone="Europe/Paris") as store:
+def store(gallery):
+    with GalleryStore.open(gallery, zone="Europe/Paris") as store:
         yield store
 
 
@@ -145,7 +145,7 @@ def test_a_torn_file_under_a_good_name_is_written_anew(store, tmp_path):
 
 def test_a_full_or_forbidden_disk_is_one_error(store, tmp_path):
     (store.media / ".writing").write_text("in the way")
-    with pytest.raises(GalleryError, match=r"g\.\w+\.media cannot be written"):
+    with pytest.raises(GalleryError, match=r"\.\w+\.media cannot be written"):
         import_crops(store, PixelEncoder(), write_pictures(tmp_path / "in", ["a.jpg"]))
     assert store.count() == 0
 

@@ -139,8 +139,8 @@ def test_filters_agree_with_the_oracle(tmp_path_factory, zone, first, later, ask
         assert store.time_span() == ((min(times), max(times)) if times else None)
 
 
-def test_after_and_before_meet_at_the_minute_and_wrap_over_midnight(tmp_path):
-    with GalleryStore.open(tmp_path / "g.db", zone="Europe/Paris") as store:
+def test_after_and_before_meet_at_the_minute_and_wrap_over_midnight(gallery):
+    with GalleryStore.open(gallery, zone="Europe/Paris") as store:
         hours = [datetime(2025, 7, 1, hour, tzinfo=ZoneInfo("Europe/Paris")) for hour in (1, 14, 15, 23)]
         one, two, three, night = add(store, [{"time": hour} for hour in hours])
         undated = add(store, [{"time": None}])
@@ -164,9 +164,9 @@ def test_local_columns_agree_with_datetime(zone):
         assert clock.day_of(int(day)) == local.date() and us == clock.us_of_day(local.time())
 
 
-def test_similarities_agree_with_numpy(tmp_path):
+def test_similarities_agree_with_numpy(gallery):
     rng = np.random.default_rng(5)
-    with GalleryStore.open(tmp_path / "g.db") as store:
+    with GalleryStore.open(gallery) as store:
         ids = add(store, [{}] * 70, seed=1)
         store.refresh()
         ids += add(store, [{}] * 30, seed=2)
@@ -194,8 +194,8 @@ def test_similarities_agree_with_numpy(tmp_path):
             store.similarities(query[0])
 
 
-def test_an_empty_gallery_answers(tmp_path):
-    with GalleryStore.open(tmp_path / "g.db") as store:
+def test_an_empty_gallery_answers(gallery):
+    with GalleryStore.open(gallery) as store:
         assert (
             store.matching(Filters()).tolist() == store.matching(Filters(cameras=("1",)), {3}).tolist() == []
         )
@@ -205,8 +205,8 @@ def test_an_empty_gallery_answers(tmp_path):
         assert store.refresh() is False
 
 
-def test_cameras_have_one_name_each_in_natural_order(tmp_path):
-    with GalleryStore.open(tmp_path / "g.db") as store:
+def test_cameras_have_one_name_each_in_natural_order(gallery):
+    with GalleryStore.open(gallery) as store:
         add(store, [{"camera": name} for name in ("Gate", "c10", "cam 2", "2", "camera gate", None)])
         assert store.cameras() == ["cam 2", "c10", "Gate"]
         assert len(store.matching(Filters(cameras=("C-02",)))) == 2

@@ -67,18 +67,17 @@ def killed(script: str, *arguments: object, lines: int, after: float) -> list[st
 
 
 @pytest.mark.slow
-def test_an_import_killed_again_and_again(tmp_path):
+def test_an_import_killed_again_and_again(tmp_path, gallery):
     pictures = 300
     source = write_pictures(tmp_path / "in", [f"{n:03}.png" for n in range(pictures)])
-    file = tmp_path / "g.db"
     rng = random.Random(11)
     interrupted, had = 0, 0
     for attempt in range(6):
         # At first from before the file exists; then from the first batch on (the first line says 0 done).
-        lines = killed(_IMPORT, file, source, lines=0 if attempt < 2 else 2, after=rng.uniform(0, 0.15))
+        lines = killed(_IMPORT, gallery, source, lines=0 if attempt < 2 else 2, after=rng.uniform(0, 0.15))
         interrupted += "done" not in lines
         acknowledged = max([had, *(int(line) for line in lines if line != "done")])
-        with GalleryStore.open(file) as store:
+        with GalleryStore.open(gallery) as store:
             found = verify(store)
             assert found.ok, found.problems
             assert found.crops >= acknowledged
@@ -86,7 +85,7 @@ def test_an_import_killed_again_and_again(tmp_path):
             assert len(list(store.pictures.names())) == had  # strays are gone
             assert not list(store.media.glob(".writing/*"))
     assert interrupted >= 3 and had > 0, "the kills came too late, or too early, to mean anything"
-    with GalleryStore.open(file) as store:
+    with GalleryStore.open(gallery) as store:
         report = import_crops(store, PixelEncoder(), source)
         assert (report.added, report.unchanged) == (pictures - had, had)
         assert verify(store).ok and store.count() == pictures
@@ -95,15 +94,14 @@ def test_an_import_killed_again_and_again(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_reindex_killed_half_way_goes_on(tmp_path):
+def test_a_reindex_killed_half_way_goes_on(tmp_path, gallery):
     source = write_pictures(tmp_path / "in", [f"{n:03}.png" for n in range(200)])
-    file = tmp_path / "g.db"
-    with GalleryStore.open(file) as store:
+    with GalleryStore.open(gallery) as store:
         import_crops(store, PixelEncoder(), source)
         before = store.vectors(store.matching(Filters()))
-    lines = killed(_REINDEX, file, lines=2, after=0)
+    lines = killed(_REINDEX, gallery, lines=2, after=0)
     assert len(lines) >= 2 and "done" not in lines
-    with GalleryStore.open(file) as store:
+    with GalleryStore.open(gallery) as store:
         assert verify(store).ok and store.encoder() == ("pixels", "1")
         ids = store.matching(Filters())
         assert (store.vectors(ids) == before).all()  # still the old ones, all of them

@@ -12,15 +12,16 @@ import pytest
 from gallery_store import reindex as reindexing
 from gallery_store import rows
 from gallery_store.crops import Filters
-from gallery_store.database import Database, now_text
+from gallery_store.database import now_text
 from gallery_store.errors import EncoderMismatch, GalleryError, GalleryTooNew
 from gallery_store.importer import import_crops
 from gallery_store.index import pack
 from gallery_store.migrations import LATEST, MIGRATIONS, m0001_first
+from gallery_store.opening import open_database
 from gallery_store.reindex import Reindexed, drop_reid, reindex
 from gallery_store.store import GalleryStore
 from gallery_store.verify import verify
-from tests.gallery_tools import PixelEncoder, picture, write_pictures
+from tests.gallery_tools import PixelEncoder, picture, run_sql, write_pictures
 from tests.reid_files import tiny_timm, write_torchscript
 from tests.test_gallery_cli import NAMES, clips, run  # noqa: F401 (fixtures)
 from tests.test_gallery_kill import killed
@@ -42,9 +43,9 @@ def source(tmp_path):
 
 
 @pytest.fixture
-def store(tmp_path, source):
+def store(gallery, source):
     """Five crops, by CLIP alone."""
-    with GalleryStore.open(tmp_path / "g.db") as store:
+    with GalleryStore.open(gallery) as store:
         import_crops(store, CLIP, source)
         yield store
 
@@ -117,7 +118,7 @@ def test_a_migration_that_fails_leaves_the_old_gallery(tmp_path, monkeypatch):
 
     monkeypatch.setattr("gallery_store.database.MIGRATIONS", (steps[0], (2, "encoders", fails)))
     with pytest.raises(RuntimeError, match="power cut"):
-        Database(tmp_path / "old.db")
+        open_database(tmp_path / "old.db")
     monkeypatch.undo()
     with closing(sqlite3.connect(tmp_path / "old.db")) as raw:
         assert list(raw.iterdump()) == before
@@ -167,9 +168,7 @@ def test_the_index_follows_crops_that_come_and_go(both, tmp_path):
 
 def test_crops_join_a_gallery_only_with_the_vectors_that_it_has(store, tmp_path):
     more = write_pictures(tmp_path / "more", ["7.png"], first_seed=7)
-    with pytest.raises(
-        EncoderMismatch, match=r"has no re-ID vectors: run .* reindex --gallery .*g\.db.*--reid"
-    ):
+    with pytest.raises(EncoderMismatch, match=r"has no re-ID vectors: run .* reindex --gallery .*--reid"):
         import_crops(store, CLIP, more, reid=REID)
     reindex(store, REID, role="reid")
     with pytest.raises(
@@ -244,9 +243,9 @@ def test_a_crop_imported_at_the_last_moment_is_not_left_without_a_vector(store, 
 
 def test_verify_and_a_search_say_which_vectors_are_missing_or_damaged(both):
     with both.database.writing() as connection:
-        connection.exec_driver_sql("DELETE FROM vectors WHERE crop_id = 2 AND encoder = 'reid'")
-        connection.exec_driver_sql("UPDATE vectors SET data = x'0000' WHERE crop_id = 3 AND encoder = 'reid'")
         rows.note_rewrite(connection)
+    run_sql(both, "DELETE FROM vectors WHERE crop_id = 2 AND encoder = 'reid'")
+    run_sql(both, "UPDATE vectors SET data = x'0000' WHERE crop_id = 3 AND encoder = 'reid'")
     problems = " ".join(verify(both).problems)
     assert "crop 2 (1.png): it has no re-ID vector" in problems
     assert "crop 3 (2.png): its re-ID vector is not of length 1" in problems

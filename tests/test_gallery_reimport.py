@@ -27,8 +27,8 @@ HEADER = "path,camera,time,person,clothes,tags"
 
 
 @pytest.fixture
-def store(tmp_path):
-    with GalleryStore.open(tmp_path / "g.db") as store:
+def store(gallery):
+    with GalleryStore.open(gallery) as store:
         yield store
 
 
@@ -75,9 +75,9 @@ def test_manifest_later(store, tmp_path):
     assert store.count() == 3 and {crop.time.year for crop in all_crops(store)} == {2025}
 
 
-def test_what_a_manifest_tells_later_is_found_by_filters_at_once(store, source, tmp_path):
+def test_what_a_manifest_tells_later_is_found_by_filters_at_once(store, source, gallery):
     bring(store, source)
-    with GalleryStore.open(tmp_path / "g.db") as other:
+    with GalleryStore.open(gallery) as other:
         assert not len(other.matching(Filters(cameras=("3",)))) and not len(
             other.matching(Filters(tags=("tall",)))
         )

@@ -11,25 +11,20 @@ from gallery_store.importer import import_crops
 from gallery_store.reindex import reindex
 from gallery_store.store import EncoderMismatch, GalleryError, GalleryStore
 from gallery_store.verify import verify
-from tests.gallery_tools import PixelEncoder, picture, write_pictures
+from tests.gallery_tools import PixelEncoder, picture, run_sql, write_pictures
 
 
 @pytest.fixture
-def store(tmp_path):
-    with GalleryStore.open(tmp_path / "g.db") as store:
+def store(tmp_path, gallery):
+    with GalleryStore.open(gallery) as store:
         import_crops(store, PixelEncoder(), write_pictures(tmp_path / "in", [f"{n}.png" for n in range(5)]))
         assert verify(store).ok
         yield store
 
 
-def run(store: GalleryStore, statement: str) -> None:
-    with store.database.writing() as connection:
-        connection.exec_driver_sql(statement)
-
-
-def test_reindex_switches_at_once_and_others_notice(store, tmp_path):
+def test_reindex_switches_at_once_and_others_notice(store, gallery):
     new = PixelEncoder("new", "2", dim=10, seed=4)
-    with GalleryStore.open(tmp_path / "g.db") as app:
+    with GalleryStore.open(gallery) as app:
         app.require_encoder("pixels", "1")
         ids = app.matching(Filters())
         seen: list[tuple[int, int]] = []
@@ -88,7 +83,7 @@ def test_reindex_with_a_lost_picture_keeps_the_old_encoder(store):
 
 def test_reindex_with_the_same_encoder_mends_missing_vectors(store):
     before = store.vectors([2])
-    run(store, "DELETE FROM vectors WHERE crop_id = 2")
+    run_sql(store, "DELETE FROM vectors WHERE crop_id = 2")
     assert reindex(store, PixelEncoder()) == reindexing.Reindexed(1, False)
     assert verify(store).ok and np.array_equal(store.vectors([2]), before)
 

@@ -23,8 +23,8 @@ NAMES = ["0001_c1s1_000001_00.jpg", "0001_c2s1_000044_00.jpg", "0002_c1s1_000100
 
 
 @pytest.fixture
-def store(tmp_path):
-    with GalleryStore.open(tmp_path / "g.db") as store:
+def store(tmp_path, gallery):
+    with GalleryStore.open(gallery) as store:
         import_crops(store, PixelEncoder(), write_pictures(tmp_path / "in", NAMES))
         yield store
 
@@ -73,7 +73,7 @@ def test_what_is_not_a_gallery_is_refused(tmp_path):
         (tmp_path, "folder"),
         ("", "empty"),
         ("sqlite://", "memory"),
-        ("postgresql://host/db", "postgresql are not supported"),
+        ("mysql://host/db", "mysql are not supported"),
         (tmp_path / "text.db", "not a readable SQLite file"),
         (tmp_path / "foreign.db", "another program"),
         (tmp_path / "text.db" / "g.db", "cannot be made"),
@@ -82,11 +82,11 @@ def test_what_is_not_a_gallery_is_refused(tmp_path):
             GalleryStore.open(location)
 
 
-def test_a_newer_gallery_is_refused_and_left_alone(store, tmp_path):
+def test_a_newer_gallery_is_refused_and_left_alone(store, gallery):
     with store.database.writing() as connection:
         connection.exec_driver_sql(f"INSERT INTO schema_migrations VALUES ({LATEST + 1}, 'future', '')")
     with pytest.raises(GalleryTooNew, match=f"schema {LATEST + 1}.*knows {LATEST}: update ChatReID"):
-        GalleryStore.open(tmp_path / "g.db")
+        GalleryStore.open(gallery)
 
 
 def test_a_locked_gallery_says_so(tmp_path):
@@ -129,8 +129,8 @@ def test_more_crops_than_sqlite_takes_parameters(store):
     assert store.ids_by_path([f"{n}.jpg" for n in range(40_000)]) == {}
 
 
-def test_another_process_is_followed_by_refresh(store, tmp_path):
-    with GalleryStore.open(tmp_path / "g.db") as other:
+def test_another_process_is_followed_by_refresh(store, tmp_path, gallery):
+    with GalleryStore.open(gallery) as other:
         assert len(other.matching(Filters())) == 3 and other.refresh() is False
         import_crops(store, PixelEncoder(), write_pictures(tmp_path / "more", ["a.jpg"], first_seed=50))
         assert len(store.matching(Filters())) == 4  # its own import is seen at once
@@ -146,10 +146,10 @@ def test_another_process_is_followed_by_refresh(store, tmp_path):
         assert store.refresh() is True and store.refresh() is False
 
 
-def test_thumbnails_are_small_and_made_once(tmp_path):
+def test_thumbnails_are_small_and_made_once(tmp_path, gallery):
     (tmp_path / "in").mkdir()
     picture(1, 600, 1500).save(tmp_path / "in" / "big.png")
-    with GalleryStore.open(tmp_path / "g.db") as store:
+    with GalleryStore.open(gallery) as store:
         import_crops(store, PixelEncoder(), tmp_path / "in")
         file = store.thumbnail(1)
         with Image.open(file) as image:

@@ -21,6 +21,7 @@ from app.ui.screen import build_screen
 from app.uploads import Uploads
 from gallery_store.console import remark
 from gallery_store.errors import GalleryError
+from gallery_store.location import is_url
 from gallery_store.reid_encoder import files_of
 from gallery_store.store import GalleryStore
 
@@ -78,7 +79,7 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
         auth=check_login(users) if users else None,
         max_file_size=settings.max_upload_mb << 20,
         allowed_paths=[],
-        blocked_paths=_never_served(settings),
+        blocked_paths=[*_never_served(settings), str(store.media), str(store.thumbs)],
         app_kwargs={
             "routes": [thumbnail_route(store)],
             "lifespan": guarded(
@@ -127,7 +128,7 @@ def _never_served(settings: Settings) -> list[str]:
     """Weights, demo crops and the gallery. Nothing of them is allowed anyway; this says it a second time."""
     paths = [ROOT / "assets", Path(settings.model), Path(settings.clip)]
     paths += files_of(settings.reid) if settings.reid else ()
-    if "://" not in settings.gallery_location:
+    if not is_url(settings.gallery_location):
         gallery = Path(settings.gallery_location)
         paths += [gallery, *gallery.parent.glob("*.media"), *gallery.parent.glob("*.thumbs")]
     return [str(path.resolve()) for path in paths if path.exists()]

@@ -2,8 +2,8 @@
 
 crops.camera, camera_key and time hold '' where nothing is known, not NULL: NULLs differ from each other, and
 the same picture without a camera would be imported twice. Times are UTC text, "2025-03-04T14:05:06.000000Z".
-A vector is `dim` little-endian float16 numbers of a unit vector; its encoder's name and version stand beside
-it, and two encoders may have vectors side by side while a gallery is re-indexed.
+A vector is `dim` little-endian float16 numbers of a unit vector (in PostgreSQL a halfvec); its encoder's name
+and version stand beside it, and two encoders may have vectors side by side while a gallery is re-indexed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
+
+from gallery_store.dialects import PACKED_VECTOR
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -75,7 +76,7 @@ Table(
     Column("crop_id", _Id, ForeignKey("crops.id", ondelete="CASCADE"), primary_key=True),
     Column("encoder", String, primary_key=True),
     Column("version", String, primary_key=True),
-    Column("data", LargeBinary, nullable=False),
+    Column("data", PACKED_VECTOR, nullable=False),
 )
 
 Table(

@@ -19,6 +19,7 @@ from app.retrieval.query import Query, Reference
 from gallery_store.console import StepProgress
 from gallery_store.crops import Filters
 from gallery_store.files import write_file
+from gallery_store.location import location_shown
 from gallery_store.store import GalleryStore
 from training.calibration.by_kind import JudgedPairs
 from training.calibration.searches import CalibrationError
@@ -43,14 +44,15 @@ class JudgedInApp:
     """What operators judged over one gallery. skipped: judgements of searches by a photo, which cannot be asked
     again."""
 
-    gallery: Path
+    gallery: str | Path
     queries: tuple[JudgedQuery, ...]
     skipped: int = 0
 
     @property
     def fingerprint(self) -> str:
         """Changes with what was judged."""
-        judged = [(self.gallery, *((q.query, sorted(q.right), sorted(q.wrong)) for q in self.queries))]
+        named = self.gallery if isinstance(self.gallery, Path) else location_shown(self.gallery)
+        judged = [(named, *((q.query, sorted(q.right), sorted(q.wrong)) for q in self.queries))]
         return hashlib.sha256(repr(judged).encode()).hexdigest()
 
     @property
@@ -60,7 +62,8 @@ class JudgedInApp:
 
     def __str__(self) -> str:
         right = sum(len(one.right) for one in self.queries)
-        told = f"{self.gallery}'s audit has {self.count} judged pairs: {right} confirmed, {self.count - right} rejected"
+        told = f"{location_shown(self.gallery)}'s audit has {self.count} judged pairs: "
+        told += f"{right} confirmed, {self.count - right} rejected"
         if self.skipped:
             told += f"; {self.skipped} judged in searches by a photo are left out, since photos are not kept"
         return told
@@ -127,21 +130,17 @@ def _write(file: Path, pairs: JudgedPairs) -> None:
     write_file(file, data.getvalue())
 
 
-def judged_in(gallery: Path, without_people: Collection[str] = ()) -> JudgedInApp:
+def judged_in(gallery: str | Path, without_people: Collection[str] = ()) -> JudgedInApp:
     """Every pair of a search and a crop that was confirmed or rejected among what it found, over a gallery.
 
     A crop that was both says nothing, nor does a judgement that its user took back by an undo. A search for a crop,
     and a crop, of `without_people` are left out: they are those who are measured on.
 
     Raises:
-        CalibrationError: there is no such gallery, or nothing was judged. GalleryError: it cannot be opened.
+        CalibrationError: nothing was judged. GalleryError: it cannot be opened, or is not there.
     """
-    if not gallery.is_file():
-        raise CalibrationError(
-            f"there is no gallery {gallery}; --from-audit names one that the app has searched"
-        )
     by_user: dict[str, _User] = {}
-    with GalleryStore.open(gallery) as store:
+    with GalleryStore.open(gallery, must_exist=True) as store:
         for record in reversed(store.searches(MOST_SEARCHES)):
             by_user.setdefault(record.user, _User()).searched(record.query)
         usable = _usable(store, without_people)
@@ -159,7 +158,8 @@ def judged_in(gallery: Path, without_people: Collection[str] = ()) -> JudgedInAp
     found = JudgedInApp(gallery, tuple(one for one in kept if one.right or one.wrong), skipped)
     if not found.count:
         raise CalibrationError(
-            f"nothing in {gallery}'s audit was confirmed or rejected that could be asked again; leave --from-audit out"
+            f"nothing in {location_shown(gallery)}'s audit was confirmed or rejected that could be asked again; leave "
+            "--from-audit out"
         )
     return found
 

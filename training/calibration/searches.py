@@ -120,18 +120,17 @@ def _people_of(name: str) -> tuple[str, str]:
     return kind.casefold(), ""
 
 
-def records_of_gallery(file: Path) -> tuple[Record, ...]:
+def records_of_gallery(gallery: str | Path) -> tuple[Record, ...]:
     """The crops of an imported gallery that say whom they show.
 
     Raises:
-        CalibrationError: there is no such gallery, or nobody in it has a name. GalleryError: it cannot be opened.
+        CalibrationError: nobody in it has a name. GalleryError: it cannot be opened, or is not there.
     """
     from gallery_store.crops import Filters
+    from gallery_store.location import location_shown
     from gallery_store.store import GalleryStore
 
-    if not file.is_file():
-        raise CalibrationError(f"there is no gallery {file}; `python -m gallery_store import` makes one")
-    with GalleryStore.open(file) as store:
+    with GalleryStore.open(gallery, must_exist=True) as store:
         crops = store.crops(store.matching(Filters()).tolist())
     records = tuple(
         Record(crop.file, crop.person, crop.camera or "", "infrared" in crop.tags, crop.clothes or "")
@@ -140,8 +139,8 @@ def records_of_gallery(file: Path) -> tuple[Record, ...]:
     )
     if not records:
         raise CalibrationError(
-            f"no crop of {file} says whom it shows: import a manifest with a `person` column, or files named "
-            "as Market-1501's are"
+            f"no crop of {location_shown(gallery)} says whom it shows: import a manifest with a `person` column, or "
+            "files named as Market-1501's are"
         )
     return people(records)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gallery_store.console import quiet, remark
+from gallery_store.location import location_of, short_name
 
 if TYPE_CHECKING:
     from training.calibration.audit import JudgedInApp
@@ -76,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", metavar="NAME", help="people of a data set: market1501, csv:FILE, synthetic, ..."
     )
     who.add_argument(
-        "--gallery", type=Path, metavar="FILE", help="people of an imported gallery, by its labels"
+        "--gallery", type=location_of, metavar="FILE|URL", help="people of an imported gallery, by its labels"
     )
     parser.add_argument("--root", type=Path, metavar="DIR", help="the folder below which --data lies")
     parser.add_argument(
@@ -91,8 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--from-audit",
-        type=Path,
-        metavar="FILE",
+        type=location_of,
+        metavar="FILE|URL",
         help="fit also to what operators confirmed and rejected in the app over this gallery (default: no)",
     )
     parser.add_argument(
@@ -155,7 +156,7 @@ def _plan(chosen: argparse.Namespace) -> CalibrationPlan:
     names = ("model", "clip", "reid", "k", "device", "four_bit")
     settings = Settings(**{name: getattr(chosen, name) for name in names})
     if chosen.gallery is not None:
-        records, source = records_of_gallery(chosen.gallery), chosen.gallery.name
+        records, source = records_of_gallery(chosen.gallery), short_name(chosen.gallery)
     else:
         records, source = records_of_data(chosen.data, chosen.root), chosen.data
     models = Models(

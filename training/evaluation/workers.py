@@ -178,8 +178,8 @@ class OpenedModels:
                 )
         self._warm = True
 
-    def engine(self, gallery: Path) -> Engine:
-        """The engine that operators get, over a gallery file."""
+    def engine(self, gallery: str | Path) -> Engine:
+        """The engine that operators get, over a gallery."""
         from app.retrieval.engine import Engine
         from gallery_store.store import GalleryStore
 

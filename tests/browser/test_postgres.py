@@ -1,0 +1,31 @@
+"""The conversation of the browser tests, unchanged, over a gallery on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.settings import DEMO_GALLERY, Settings
+from gallery_store.encoder import ClipEncoder
+from gallery_store.importer import import_crops
+from gallery_store.store import GalleryStore
+from tests.browser.test_conversation import page, test_the_conversation
+from tests.postgres_server import Server
+from tests.serving import Served, serving
+
+__all__ = ["page", "test_the_conversation"]
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.postgres]
+
+
+@pytest.fixture(scope="module")
+def served(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder: Path = tmp_path_factory.mktemp("served_postgres")
+    with postgres.database(folder) as url:
+        with GalleryStore.open(url) as store:
+            assert import_crops(store, ClipEncoder.load(Settings().clip), DEMO_GALLERY).added
+        with serving(folder / "data", "--gallery", url) as server:
+            assert not list(server.data.glob("*.db"))
+            yield server
