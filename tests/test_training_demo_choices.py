@@ -83,7 +83,8 @@ def test_the_loss_reads_what_run_time_compares(tiny):
     pictures = [*turn.references, *turn.rows]
     seen, places = seen_of(model, pictures)
     tokens = {
-        row: VisionTokens(seen[places[row]], lists.grid, infrared=bool(pool.infrared[row])) for row in pictures
+        row: VisionTokens(seen[places[row]], lists.grid, infrared=bool(pool.infrared[row]))
+        for row in pictures
     }
     with torch.inference_mode():
         losses = [

@@ -21,7 +21,13 @@ from training.demo.recipe import StepBudget, demo_stages, load
 from training.demo.stage0 import TowerLesson
 
 MOVES = {"aten::_to_copy", "aten::copy_", "aten::empty_like", "aten::zeros_like", "aten::new_zeros"}
-INDEXED = {"aten::index", "aten::_unsafe_index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
+INDEXED = {
+    "aten::index",
+    "aten::_unsafe_index",
+    "aten::index_put",
+    "aten::index_put_",
+    "aten::_index_put_impl_",
+}
 LESSONS = ("clip", "tower", "language", "stage1", "stage2", "stage3")
 
 

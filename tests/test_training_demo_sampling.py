@@ -47,7 +47,9 @@ def test_augmentation_keeps_shape_and_type():
 
 
 def test_a_look_mirrors_and_hides_what_it_says():
-    pictures = torch.randint(60, 190, (2, 56, 28, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    pictures = torch.randint(
+        60, 190, (2, 56, 28, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
     same = np.ones((2, 3), np.float32)
     patches = np.array([[0, 0, 0, 0], [10, 4, 20, 12]], np.int32)
     looks = Looks(np.array([True, False]), same, np.array([3, 0], np.float32), patches)

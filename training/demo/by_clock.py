@@ -124,9 +124,11 @@ class _Kept:
             optimizer.load_state_dict(copy.deepcopy(state))
 
 
-def rounded(device: str) -> AbstractContextManager[Any]:
-    """bfloat16 products on a GPU; weights, their momenta and sums stay float32."""
-    return torch.autocast("cuda", torch.bfloat16) if device.startswith("cuda") else nullcontext()
+def rounded(device: str, exact: bool = False) -> AbstractContextManager[Any]:
+    """bfloat16 products on a GPU, unless exact; weights, their momenta and sums stay float32."""
+    if exact or not device.startswith("cuda"):
+        return nullcontext()
+    return torch.autocast("cuda", torch.bfloat16)
 
 
 def learn_by_clock(
@@ -139,10 +141,12 @@ def learn_by_clock(
     log: LearningLog,
     parts: int = 1,
     most: int | None = None,
+    exact: bool = False,
 ) -> Outcome:
     """Takes steps until the span ends, or `most` of them; goes on from `state` where it is there.
 
     workers: processes that draw steps ahead; 0 draws them here. parts: how many times smaller a step is to begin with.
+    exact: in float32 on a GPU too.
     """
     outcome = Outcome(parts=parts)
     if state is not None and state.is_file():
@@ -153,12 +157,14 @@ def learn_by_clock(
             optimizer.load_state_dict(moments)
         outcome.steps, outcome.done, outcome.parts = saved["step"], saved["done"], saved["parts"]
         span = Span(span.begins, span.ends, saved["done"])
-    loop = _Loop(lesson, span, outcome, device, state, log)
+    loop = _Loop(lesson, span, outcome, device, state, log, exact)
     try:
         loop.run(workers, most)
     except Exception as error:  # whatever it is, the parts after this one have their time
         outcome.error = f"{type(error).__name__}: {error}"
-        log.write(stage=lesson.stage, step=outcome.steps, failed=outcome.error, where=traceback.format_exc()[-2000:])
+        log.write(
+            stage=lesson.stage, step=outcome.steps, failed=outcome.error, where=traceback.format_exc()[-2000:]
+        )
         loop.go_back_if_spoilt()
     outcome.done = span.done()
     return outcome
@@ -168,9 +174,16 @@ class _Loop:
     """One part while it learns."""
 
     def __init__(
-        self, lesson: Lesson, span: Span, outcome: Outcome, device: str, state: Path | None, log: LearningLog
+        self,
+        lesson: Lesson,
+        span: Span,
+        outcome: Outcome,
+        device: str,
+        state: Path | None,
+        log: LearningLog,
+        exact: bool,
     ) -> None:
-        self.lesson, self.span, self.outcome = lesson, span, outcome
+        self.lesson, self.span, self.outcome, self.exact = lesson, span, outcome, exact
         self.device, self.state, self.log = device, state, log
         self.learnt = [p for m in lesson.modules.values() for p in m.parameters() if p.requires_grad]
         self.figures: dict[str, list[Tensor]] = {}
@@ -194,7 +207,9 @@ class _Loop:
                 continue  # drawn before it was known to be too large
             try:
                 self._step(drawn)
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not _no_memory(error):
+                    raise
                 self._halve(error)
                 continue
             self.outcome.steps += 1
@@ -204,13 +219,15 @@ class _Loop:
 
     def _step(self, drawn: Any) -> None:
         done = self.span.done()
-        scale = 0.5**self.outcome.halved / self.outcome.parts**0.5  # fewer samples, more noise: a smaller step
+        scale = (
+            0.5**self.outcome.halved / self.outcome.parts**0.5
+        )  # fewer samples, more noise: a smaller step
         for optimizer in self.lesson.optimizers:
             for group in optimizer.param_groups:
                 since = self.outcome.steps - self.first
                 group["lr"] = scale * learning_rate(group["peak"], since, done, WARMUP)
             optimizer.zero_grad(set_to_none=True)
-        with rounded(self.device):
+        with rounded(self.device, self.exact):
             loss, figures = self.lesson.loss(drawn)
         loss.backward()
         nn.utils.clip_grad_norm_(self.learnt, 1.0)
@@ -227,7 +244,9 @@ class _Loop:
             optimizer.zero_grad(set_to_none=True)
         if self.device.startswith("cuda"):
             torch.cuda.empty_cache()
-        self.log.write(stage=self.lesson.stage, step=self.outcome.steps, too_large=True, parts=self.outcome.parts)
+        self.log.write(
+            stage=self.lesson.stage, step=self.outcome.steps, too_large=True, parts=self.outcome.parts
+        )
 
     def _look(self) -> None:
         """Tells how it goes; goes back where a number is not finite, keeps where it stands otherwise."""
@@ -235,7 +254,11 @@ class _Loop:
         self.figures.clear()
         if not means:
             return
-        told: dict[str, Any] = {"stage": self.lesson.stage, "step": self.outcome.steps, "done": self.span.done()}
+        told: dict[str, Any] = {
+            "stage": self.lesson.stage,
+            "step": self.outcome.steps,
+            "done": self.span.done(),
+        }
         self.log.write(**told, **means)
         if not all(_finite(value) for value in means.values()) or self.go_back_if_spoilt():
             self.outcome.halved += 1
@@ -262,6 +285,12 @@ class _Loop:
         whole = {"modules": self.kept.modules, "optimizers": self.kept.optimizers, "step": self.outcome.steps}
         with replacing(self.state) as partial:
             torch.save({**whole, "done": self.span.done(), "parts": self.outcome.parts}, partial)
+
+
+def _no_memory(error: RuntimeError) -> bool:
+    """torch's own error, or what a library of CUDA says in place of it."""
+    said = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in said or "ALLOC_FAILED" in said
 
 
 def _as_it_is(drawn: Any) -> Any:

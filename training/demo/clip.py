@@ -130,7 +130,7 @@ class ClipLesson:
         filters = [m.weight for m in model.visual.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
         inside = [*filters, *model.transformer.parameters()]
         self.optimizers = muon_and_adamw(inside, (*model.parameters(), *self.heads.parameters()), rate)
-        self._drawers: dict[int, Batches] = {}
+        self._drawers = {1: self._batches(1)}
         named = [describe((Attribute(kind, value),)) for kind, values in KINDS.items() for value in values]
         self._value_tokens = torch.from_numpy(self._tokens(named)).to(device)
         self._usual, self._lasting = value_priors(pool.visible), dict.fromkeys(LASTING, LASTING_WEIGHT)
@@ -147,8 +147,7 @@ class ClipLesson:
         """parts: a step of so many times fewer families."""
         rng = np.random.default_rng((self.seed, step, 7, process_rank()))
         if parts not in self._drawers:
-            rule = BatchRule(families=max(2, self.families // parts), changed_clothes=0.3, infrared=0.4)
-            self._drawers[parts] = Batches(self.pool, rule, self.seed + 1000 * process_rank())
+            self._drawers[parts] = self._batches(parts)
         rows = self._drawers[parts].batch(step)
         looks = draw_looks(rng, len(rows), *self.pictures.size)
         described = descriptions(self.pool, rows, rng, (1, 9), canonical=0.75)
@@ -156,6 +155,10 @@ class ClipLesson:
             described.fragments, self.pool.attributes[rows], self.pool.visible[rows], described.refused
         )
         return ClipStep(rows, looks, self._tokens(described.texts), fits, unsure, step % 3 == 0)
+
+    def _batches(self, parts: int) -> Batches:
+        rule = BatchRule(families=max(2, self.families // parts), changed_clothes=0.3, infrared=0.4)
+        return Batches(self.pool, rule, self.seed + 1000 * process_rank())
 
     def loss(self, drawn: ClipStep) -> tuple[Tensor, dict[str, Tensor]]:
         model, device = self.model, self.pictures.device
@@ -263,11 +266,11 @@ def text_loss(images: Tensor, texts: Tensor, fits: Tensor, unsure: Tensor, scale
     return (both[0] + both[1]) / 2
 
 
-def measure(folder: Path, pool: Pool) -> dict[str, float]:
+def measure(folder: Path, pool: Pool, device: str = "cpu") -> dict[str, float]:
     """Image and text retrieval over a validation pool: what the log and the model card quote."""
     from training.evaluation.metrics import evaluate
 
-    encoder = ClipEncoder.load(folder)
+    encoder = ClipEncoder.load(folder, device)
     from PIL import Image
 
     vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])

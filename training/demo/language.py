@@ -64,7 +64,7 @@ class DemoStage:
     one list. choices: candidates in each step that are shown in turns of best choice (training.demo.choices), from
     a list of their own where the step has none.
     scale: times the families and queries of a list. longest: how turns of best choice grow. alone: the share of the
-    stage, from its start, in which there are only turns of best choice. soft: the weight of the pair question's own
+    stage, from its start, in which there are only turns of best choice, with choices_alone candidates. soft: the weight of the pair question's own
     scores as a target for best choice. near: see `choice_turns`.
     """
 
@@ -85,6 +85,7 @@ class DemoStage:
     scale: int = 1
     longest: Longest = LONGEST
     alone: float = 0.0
+    choices_alone: int = 0
     soft: float = 0.0
     near: float = 0.0
 
@@ -221,7 +222,8 @@ class LanguageLesson:
             learnt = not alone and step % stage.lists_every == 0
             if stage.choices:
                 size = list_size(done, rng, stage.longest)
-                count = max(1, stage.choices // size // parts)
+                candidates = (alone and stage.choices_alone) or stage.choices
+                count = max(1, candidates // size // parts)
                 turns = choice_turns(listed, size, count, rng, stage.near)
             if not learnt and not (turns and stage.soft):
                 listed = None

@@ -160,7 +160,10 @@ class Muon(Optimizer):
                 momentum.lerp_(weight.grad, 1 - MOMENTUM)
                 matrix = weight.grad.lerp(momentum, MOMENTUM).flatten(1)
                 alike.setdefault((matrix.shape[0], matrix.shape[1]), []).append((weight, matrix))
-            for shape, pairs in alike.items():  # those of one shape together: a GPU is slow at many small products
+            for (
+                shape,
+                pairs,
+            ) in alike.items():  # those of one shape together: a GPU is slow at many small products
                 updates = orthogonal(torch.stack([matrix for _, matrix in pairs]))
                 for (weight, _), update in zip(pairs, updates, strict=True):
                     weight.mul_(1 - group["lr"] * group["weight_decay"])

@@ -109,16 +109,19 @@ class TowerLesson:
         self.pool, self.pictures, self.seed = pool, pictures, seed
         self.families = min(families, len(np.unique(pool.family)))
         self.optimizers = muon_and_adamw(self.warm.visual.parameters(), self.warm.parameters(), rate)
-        self._drawers: dict[int, Batches] = {}
+        self._drawers = {1: self._batches(1)}
 
     def draw(self, step: int, done: float, parts: int = 1) -> TowerStep:
         """parts: a step of so many times fewer families."""
         if parts not in self._drawers:
-            rule = BatchRule(families=max(2, self.families // parts), changed_clothes=0.3, infrared=0.4)
-            self._drawers[parts] = Batches(self.pool, rule, self.seed + 1 + 1000 * process_rank())
+            self._drawers[parts] = self._batches(parts)
         rows = self._drawers[parts].batch(step)
         rng = np.random.default_rng((self.seed, step, 8, process_rank()))
         return TowerStep(rows, draw_looks(rng, len(rows), *self.pictures.size))
+
+    def _batches(self, parts: int) -> Batches:
+        rule = BatchRule(families=max(2, self.families // parts), changed_clothes=0.3, infrared=0.4)
+        return Batches(self.pool, rule, self.seed + 1 + 1000 * process_rank())
 
     def loss(self, drawn: TowerStep) -> tuple[Tensor, dict[str, Tensor]]:
         warm = self.warm
