@@ -143,7 +143,7 @@ def learn_by_clock(
     most: int | None = None,
     exact: bool = False,
 ) -> Outcome:
-    """Takes steps until the span ends, or `most` of them; goes on from `state` where it is there.
+    """Takes steps until the span ends, one at the least, or `most` of them; goes on from `state` where it is there.
 
     workers: processes that draw steps ahead; 0 draws them here. parts: how many times smaller a step is to begin with.
     exact: in float32 on a GPU too.
@@ -201,8 +201,9 @@ class _Loop:
             **ahead,  # type: ignore[arg-type]
         )
         for parts, drawn in loader:
-            if self.span.done() >= 1 or (most is not None and self.outcome.steps - self.first >= most):
-                break
+            taken = self.outcome.steps - self.first
+            if (taken and self.span.done() >= 1) or (most is not None and taken >= most):
+                break  # a part that comes too late takes one step
             if parts < self.outcome.parts:
                 continue  # drawn before it was known to be too large
             try:
