@@ -11,15 +11,24 @@ from app.model.scoring import LanguageModel
 from app.model.vision import VisionTokens
 from tests.tiny_pool import tiny_pool
 from tests.tiny_qwen import build_tiny
-from training.demo.choices import ChoiceQuestions, choice_turns, list_size
-from training.demo.language import PoolTokens
+from training.demo.choices import ChoiceQuestions, choice_loss, choice_turns, list_size
+from training.demo.language import PoolTokens, answer_rows
+from training.demo.looks import DevicePictures
 from training.demo.recipe import StepBudget, demo_stages, load
 from training.demo.sampling import PoolLists
+from training.demo.sequences import answer_logits, answer_loss
 
 
 @pytest.fixture
 def tiny(tmp_path):
     return load(build_tiny(tmp_path / "tiny"))
+
+
+def seen_of(model, rows):
+    """The vision tokens of some rows of the tiny pool, and their places."""
+    rows = sorted(set(rows))
+    tokens = PoolTokens(model, DevicePictures(tiny_pool().pictures), frozen=True)
+    return tokens(np.array(rows)), {row: place for place, row in enumerate(rows)}
 
 
 def drawn_turns(processor, size, lists=30, kind="image"):
@@ -72,10 +81,16 @@ def test_the_loss_reads_what_run_time_compares(tiny):
     questions = ChoiceQuestions(processor, lists.grid)
     turn = next(turn for turn in drawn_turns(processor, 4) if turn.place is not None)
     pictures = [*turn.references, *turn.rows]
-    seen = PoolTokens(model, pool, frozen=True)(pictures, np.random.default_rng(0))
-    tokens = {row: VisionTokens(seen[row], lists.grid, infrared=bool(pool.infrared[row])) for row in pictures}
+    seen, places = seen_of(model, pictures)
+    tokens = {
+        row: VisionTokens(seen[places[row]], lists.grid, infrared=bool(pool.infrared[row]))
+        for row in pictures
+    }
     with torch.inference_mode():
-        losses = [questions.loss(model, [replace(turn, place=place)], seen)[0] for place in range(4)]
+        losses = [
+            choice_loss(model, questions.lay_out([replace(turn, place=place)], places), seen)[0]
+            for place in range(4)
+        ]
         logits = choice_logits(
             LanguageModel(model),
             processor,
@@ -93,16 +108,15 @@ def test_two_candidates_are_told_apart_after_some_steps(tiny):
     model, processor = tiny
     pool = tiny_pool()
     lists = PoolLists(pool, processor, 0)
-    questions, seen_by = ChoiceQuestions(processor, lists.grid), PoolTokens(model, pool, frozen=True)
+    questions = ChoiceQuestions(processor, lists.grid)
     optimizer = torch.optim.AdamW(model.model.language_model.parameters(), 3e-3)
     turns = drawn_turns(processor, 2, lists=2)[:4]
-    seen = seen_by(
-        [row for turn in turns for row in (*turn.references, *turn.rows)], np.random.default_rng(0)
-    )
-    first = float(questions.loss(model, turns, seen)[0].detach())
+    seen, places = seen_of(model, [row for turn in turns for row in (*turn.references, *turn.rows)])
+    laid = questions.lay_out(turns, places)
+    first = float(choice_loss(model, laid, seen)[0].detach())
     for _ in range(25):
         optimizer.zero_grad()
-        loss, share = questions.loss(model, turns, seen)
+        loss, share = choice_loss(model, laid, seen)
         loss.backward()
         optimizer.step()
     assert float(loss.detach()) < 0.5 * first
@@ -111,20 +125,20 @@ def test_two_candidates_are_told_apart_after_some_steps(tiny):
 
 def test_every_sample_weighs_the_same_however_long_its_answer(tiny):
     from app.model.prompts import annotate_prompt, pair_prompt
-    from training.demo.language import _answer_loss
     from training.instructions.sample import InstructionSample
 
     model, processor = tiny
-    pool = tiny_pool()
-    seen = PoolTokens(model, pool, frozen=True)([0, 1], np.random.default_rng(0))
-    grid = PoolLists(pool, processor, 0).grid
+    seen, places = seen_of(model, [0, 1])
+    grid = PoolLists(tiny_pool(), processor, 0).grid
     short = InstructionSample("pair-question", pair_prompt("", 1).messages, (0, 1), "Yes")
     long = InstructionSample(
         "annotate-attributes", annotate_prompt(), (0,), "gender: woman; age: adult; build: slim; " * 4
     )
     with torch.no_grad():
         one, other, both = (
-            float(_answer_loss(model, processor, samples, seen, grid))
-            for samples in ([short], [long], [short, long])
+            float(answer_loss(answer_logits(model, rows, seen), rows))
+            for rows in (
+                answer_rows(processor, samples, places, grid) for samples in ([short], [long], [short, long])
+            )
         )
     assert both == pytest.approx((one + other) / 2, rel=1e-4)

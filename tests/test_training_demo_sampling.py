@@ -3,12 +3,14 @@
 from collections import Counter
 
 import numpy as np
+import torch
 
 from app.model.prompts import MayDiffer, pair_prompt
 from app.model.scoring import pair_layout
 from tests.tiny_pool import tiny_pool
 from tests.tiny_qwen import tiny_parts
-from training.demo.sampling import Batches, BatchRule, PoolLists, augmented, descriptions
+from training.demo.looks import Looks, augmented, draw_looks
+from training.demo.sampling import Batches, BatchRule, PoolLists, descriptions
 from training.synthetic.truth import satisfies
 
 
@@ -36,11 +38,27 @@ def test_batches_put_look_alikes_together_and_views_side_by_side():
 
 
 def test_augmentation_keeps_shape_and_type():
-    pictures = tiny_pool().pictures[:8]
-    changed = augmented(pictures, np.random.default_rng(0))
+    pictures = torch.from_numpy(tiny_pool().pictures[:8])
+    looks = draw_looks(np.random.default_rng(0), *pictures.shape[:3])
+    changed = augmented(pictures, looks)
     assert changed.shape == pictures.shape
-    assert changed.dtype == np.uint8
-    assert (changed != pictures).any()
+    assert changed.dtype == torch.uint8
+    assert (changed != pictures).flatten(1).any(1).all()
+
+
+def test_a_look_mirrors_and_hides_what_it_says():
+    pictures = torch.randint(
+        60, 190, (2, 56, 28, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
+    same = np.ones((2, 3), np.float32)
+    patches = np.array([[0, 0, 0, 0], [10, 4, 20, 12]], np.int32)
+    looks = Looks(np.array([True, False]), same, np.array([3, 0], np.float32), patches)
+    mirrored, hidden = augmented(pictures, looks)
+    assert torch.equal(mirrored, pictures[0].flip(1) + 3)
+    mean = pictures[1].float().mean((0, 1)).to(torch.uint8)
+    assert (hidden[10:20, 4:12] == mean).all()
+    hidden[10:20, 4:12] = pictures[1, 10:20, 4:12]
+    assert torch.equal(hidden, pictures[1])
 
 
 def test_lists_ask_what_is_true_of_the_match_and_of_every_candidate_that_counts():

@@ -11,11 +11,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from app.model.scoring import PairLayout
+
+
+@dataclass(frozen=True)
+class QueryArrays:
+    """Questions of one kind as arrays, padded to the longest prefix; made without a model, by any process.
+
+    ids int64 (Q, P), positions int64 (3, Q, P), real bool (Q, P): the prefixes'. places int64 (k,): where in the
+    flattened prefixes the vision tokens of their pictures stand, picture after picture. block_ids int64 (B,),
+    block_positions int64 (3, Q, B): a candidate's block.
+    """
+
+    ids: np.ndarray
+    positions: np.ndarray
+    real: np.ndarray
+    places: np.ndarray
+    block_ids: np.ndarray
+    block_positions: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -34,32 +52,52 @@ class PackedQueries:
     block_positions: Tensor
 
 
+def lay_out(layouts: Sequence[PairLayout]) -> QueryArrays:
+    """Raises ValueError where the questions do not end with the same block."""
+    block = layouts[0].block_ids
+    if not all(torch.equal(layout.block_ids, block) for layout in layouts):
+        raise ValueError("packed questions end with the same block")
+    count, longest = len(layouts), max(len(layout.prefix_ids) for layout in layouts)
+    ids, positions = np.zeros((count, longest), np.int64), np.zeros((3, count, longest), np.int64)
+    real, places = np.zeros((count, longest), bool), [np.zeros(0, np.int64)]
+    for number, layout in enumerate(layouts):
+        length = len(layout.prefix_ids)
+        ids[number, :length], positions[:, number, :length] = layout.prefix_ids, layout.prefix_positions
+        real[number, :length] = True
+        places += [np.arange(start, end) + number * longest for start, end in layout.prefix_image_spans]
+    blocks = np.stack([layout.block_positions.numpy() for layout in layouts], 1)
+    return QueryArrays(ids, positions, real, np.concatenate(places), block.numpy(), blocks)
+
+
+def embed_queries(model: Any, queries: QueryArrays, tokens: Tensor) -> PackedQueries:
+    """tokens (k, width): of the prefixes' pictures, one after another."""
+    embed = model.get_input_embeddings()
+    device = embed.weight.device
+    ids, positions, real, places, block_ids, block_positions = (
+        torch.from_numpy(one).to(device)
+        for one in (
+            queries.ids,
+            queries.positions,
+            queries.real,
+            queries.places,
+            queries.block_ids,
+            queries.block_positions,
+        )
+    )
+    rows = embed(ids)
+    if len(places):
+        flat = rows.flatten(0, 1).index_copy(0, places, tokens.to(rows.dtype))
+        rows = flat.view(rows.shape)
+    return PackedQueries(rows, positions, real, embed(block_ids), block_positions)
+
+
 def collate(
     model: Any, layouts: Sequence[PairLayout], references: Sequence[Sequence[Tensor]]
 ) -> PackedQueries:
     """Layouts of one kind of question and, for each, the vision tokens (T, width) of its reference pictures."""
-    embed = model.get_input_embeddings()
-    longest = max(len(layout.prefix_ids) for layout in layouts)
-    block = layouts[0].block_ids
-    device = embed.weight.device
-    rows, positions, real = [], [], []
-    for layout, pictures in zip(layouts, references, strict=True):
-        if not torch.equal(layout.block_ids, block):
-            raise ValueError("packed questions end with the same block")
-        embedded = embed(layout.prefix_ids.to(device))
-        for tokens, (start, end) in zip(pictures, layout.prefix_image_spans, strict=True):
-            embedded = torch.cat([embedded[:start], tokens, embedded[end:]])
-        short = longest - len(embedded)
-        rows.append(F.pad(embedded, (0, 0, 0, short)))
-        positions.append(F.pad(layout.prefix_positions, (0, short)))
-        real.append(torch.arange(longest) < longest - short)
-    return PackedQueries(
-        torch.stack(rows),
-        torch.stack(positions, 1).to(device),
-        torch.stack(real).to(device),
-        embed(block.to(device)),
-        torch.stack([layout.block_positions for layout in layouts], 1).to(device),
-    )
+    tokens = [picture for pictures in references for picture in pictures]
+    width = model.get_input_embeddings().weight.shape[1]
+    return embed_queries(model, lay_out(layouts), torch.cat(tokens) if tokens else torch.zeros(0, width))
 
 
 def scores(model: Any, queries: PackedQueries, candidates: Tensor, yes_no: tuple[int, int]) -> Tensor:
@@ -121,9 +159,8 @@ def listwise_loss(odds: Tensor, right: Tensor, ignored: Tensor, binary: float = 
     wrong = ~right & ~ignored
     rest = odds.masked_fill(~wrong, -1e4).logsumexp(1, keepdim=True)
     outranked = F.softplus(rest - odds)
-    has = right.any(1)
-    ranked = (outranked * right).sum(1).div(right.sum(1).clamp(min=1))
-    loss = ranked[has].mean() if bool(has.any()) else odds.sum() * 0
+    ranked = (outranked * right).sum(1).div(right.sum(1).clamp(min=1))  # 0 for a query without a right one
+    loss = ranked.sum() / right.any(1).sum().clamp(min=1)
     yes = (F.softplus(-odds) * right).sum() / right.sum().clamp(min=1)
     no = (F.softplus(odds) * wrong).sum() / wrong.sum().clamp(min=1)
     return loss + binary * (yes + no) / 2

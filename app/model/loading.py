@@ -93,8 +93,10 @@ def _require_safetensors(folder: Path) -> None:
         )
 
 
-def load_model(checkpoint: Checkpoint, *, device: str = "cpu", four_bit: bool = False) -> tuple[Any, Any]:
-    """(model, processor), in eval mode on the device: float32 on a CPU, else bfloat16 (or float16).
+def load_model(
+    checkpoint: Checkpoint, *, device: str = "cpu", four_bit: bool = False, float32: bool = False
+) -> tuple[Any, Any]:
+    """(model, processor), in eval mode on the device: float32 on a CPU or if asked, else bfloat16 (or float16).
 
     four_bit: as load_weights has it.
 
@@ -106,7 +108,8 @@ def load_model(checkpoint: Checkpoint, *, device: str = "cpu", four_bit: bool = 
     from transformers import AutoProcessor
 
     try:
-        model = load_weights(checkpoint, _dtype(torch, device), device=device, four_bit=four_bit)
+        dtype = torch.float32 if float32 else _dtype(torch, device)
+        model = load_weights(checkpoint, dtype, device=device, four_bit=four_bit)
         processor = AutoProcessor.from_pretrained(checkpoint.base, trust_remote_code=False)
     except torch.OutOfMemoryError as error:
         raise ModelError(

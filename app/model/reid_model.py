@@ -69,6 +69,7 @@ class ReidModel:
         device: str = "cpu",
         four_bit: bool = False,
         tokens: TokenBudget = BY_SHARE,
+        float32: bool = False,
     ) -> None:
         self.manifest = manifest
         self.name = manifest.name if manifest else checkpoint.spec
@@ -78,6 +79,7 @@ class ReidModel:
         self._checkpoint = checkpoint
         self._device = device
         self._four_bit = four_bit
+        self._float32 = float32
         self._token_budget = tokens
         self._tokens: BoundedCache[VisionTokens] = BoundedCache(0)  # until the weights have taken theirs
         self._readings: BoundedCache[tuple[AttributeReading, ...]] = BoundedCache(READINGS_KEPT)
@@ -96,6 +98,7 @@ class ReidModel:
         device: str = "cpu",
         four_bit: bool = False,
         tokens: TokenBudget = BY_SHARE,
+        float32: bool = False,
     ) -> ReidModel:
         """A checkpoint folder (full weights or a PEFT adapter) or a hub name.
 
@@ -103,13 +106,14 @@ class ReidModel:
 
         Args:
             tokens: memory for the vision tokens of pictures that were seen; changes no score beyond rounding.
+            float32: on a GPU too, which otherwise computes in 16 bit.
 
         Raises:
             ModelError: no such checkpoint, weights that are not safetensors, a manifest not understood.
         """
         checkpoint = find_checkpoint(spec)
         manifest = CheckpointManifest.read(checkpoint.folder) if checkpoint.folder else None
-        return cls(checkpoint, manifest, device=device, four_bit=four_bit, tokens=tokens)
+        return cls(checkpoint, manifest, device=device, four_bit=four_bit, tokens=tokens, float32=float32)
 
     def warm_up(self) -> int:
         """Load the weights now and ask one question; returns the bytes that vision tokens may take.
@@ -361,7 +365,9 @@ class ReidModel:
                 yield self._loaded
 
     def _load(self) -> _Loaded:
-        model, processor = load_model(self._checkpoint, device=self._device, four_bit=self._four_bit)
+        model, processor = load_model(
+            self._checkpoint, device=self._device, four_bit=self._four_bit, float32=self._float32
+        )
         from app.model.scoring import LanguageModel, yes_no_ids
         from app.model.vision import VisionReader
 

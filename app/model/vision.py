@@ -72,7 +72,7 @@ def pixel_patches(images: Sequence[Image.Image] | np.ndarray) -> Patches:
         arrays = [np.stack([np.asarray(images[place].convert("RGB")) for place in group]) for group in places]
     found: dict[int, tuple[Tensor, Grid]] = {}
     for group, array in zip(places, arrays, strict=False):
-        patches, grid = _patchify(array)
+        patches, grid = picture_patches(torch.from_numpy(np.ascontiguousarray(array)))
         for place, row in zip(group, patches, strict=True):
             found[place] = (row, grid)
     if not found:
@@ -81,18 +81,17 @@ def pixel_patches(images: Sequence[Image.Image] | np.ndarray) -> Patches:
     return Patches(torch.cat([row for row, _ in rows]), tuple(grid for _, grid in rows))
 
 
-def _patchify(array: np.ndarray) -> tuple[Tensor, Grid]:
-    """uint8 (n, h, w, 3) -> float32 (n, h*w patches, PATCH_DIM) in merged order, and the grid of each."""
-    count, height, width, _ = array.shape
+def picture_patches(pictures: Tensor) -> tuple[Tensor, Grid]:
+    """uint8 (n, h, w, 3) on any device -> float32 (n, h*w patches, PATCH_DIM) in merged order there, and the grid of
+    each. Raises ValueError for a side that is not a multiple of 28."""
+    count, height, width, _ = pictures.shape
     unit = PATCH * MERGE
     if height % unit or width % unit:
         raise ValueError(
             f"pictures for the model have sides in multiples of {unit} px, not {height} x {width}"
         )
-    pixels = torch.from_numpy(np.ascontiguousarray(array)).permute(0, 3, 1, 2).float()
-    mean = torch.tensor(MEAN).view(1, 3, 1, 1) * 255
-    std = torch.tensor(STD).view(1, 3, 1, 1) * 255
-    pixels = (pixels - mean) / std
+    mean, std = (torch.tensor(one, device=pictures.device).view(1, 3, 1, 1) * 255 for one in (MEAN, STD))
+    pixels = (pictures.permute(0, 3, 1, 2).float() - mean) / std
     rows, columns = height // PATCH, width // PATCH
     pixels = pixels.reshape(count, 3, rows // MERGE, MERGE, PATCH, columns // MERGE, MERGE, PATCH)
     pixels = pixels.permute(0, 2, 5, 3, 6, 1, 4, 7)

@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gallery_store.console import remark
 from training.commands import Command
+
+if TYPE_CHECKING:
+    from training.demo.sizes import DemoSize
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 
 def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/demo"), help="checkpoints, pools, log.jsonl")
-    parser.add_argument("--assets", type=Path, default=ASSETS, help="where the finished models go")
+    parser.add_argument(
+        "--assets",
+        type=Path,
+        help="where the finished models go: assets, or with --minutes assets of the work folder",
+    )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="by the clock: all of it in so many minutes, in place of the recipe's steps",
+    )
+    parser.add_argument("--device", default="cpu", help="of a run by the clock: cpu, or cuda")
+    parser.add_argument("--size", help="of the Qwen2-VL: small, or with --minutes large")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        help="of a run by the clock: a folder for both models as .tar files, and the log",
+    )
+    parser.add_argument(
+        "--workers", type=int, help="of a run by the clock: processes that draw; all cores by default"
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="times the recipe's steps")
     parser.add_argument(
-        "--families", type=int, default=4200, help="people to learn from, three in a family of look-alikes"
+        "--families",
+        type=int,
+        help="people to learn from, three in a family of look-alikes: 4200, or by the clock 12000 at most",
     )
     parser.add_argument(
         "--processes", type=int, default=2, help="of one thread each; they share the steps that teach"
@@ -43,7 +69,8 @@ def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
 def _run_demo(chosen: argparse.Namespace) -> int:
     import torch
 
-    from training.demo.recipe import FURTHER, STEPS, StepBudget, train_demo
+    from training.demo.recipe import FURTHER, STEPS, TRAIN, StepBudget, train_demo
+    from training.demo.sizes import SIZES
 
     only = chosen.only or (FURTHER if chosen.start else STEPS)
     if unknown := sorted(set(only) - set(STEPS)):
@@ -57,21 +84,58 @@ def _run_demo(chosen: argparse.Namespace) -> int:
     ):
         remark(f"{chosen.start} has no {' and no '.join(missing)} to go on from")
         return 2
+    size = chosen.size or ("large" if chosen.minutes else "small")
+    if size not in SIZES:
+        remark(f"there is no size {size}; the sizes are {', '.join(SIZES)}")
+        return 2
+    if chosen.minutes is not None:
+        return _by_clock(chosen, only, SIZES[size])
+    if chosen.device != "cpu":
+        remark("--device is for a run by the clock; say --minutes too")
+        return 2
     torch.set_num_threads(chosen.threads)
     if chosen.ablate is not None:
         return _ablate(chosen.work, chosen.ablate)
     train_demo(
         chosen.work,
-        chosen.assets,
+        chosen.assets or ASSETS,
         budget=StepBudget().scaled(chosen.scale),
         seed=chosen.seed,
         workers=2,
         processes=chosen.processes,
         only=only,
         start=chosen.start,
-        families=chosen.families,
+        families=chosen.families or TRAIN.families,
+        size=SIZES[size],
     )
     return 0
+
+
+def _by_clock(chosen: argparse.Namespace, only: Sequence[str], size: DemoSize) -> int:
+    import torch
+
+    from training.demo.timed import MOST_FAMILIES, run_by_clock
+
+    if chosen.minutes <= 0:
+        remark(f"a run takes more than {chosen.minutes:g} minutes")
+        return 2
+    if chosen.device != "cpu" and not (chosen.device.startswith("cuda") and torch.cuda.is_available()):
+        remark(f"this machine has no device {chosen.device}; --device cpu does the same in small form")
+        return 2
+    done = run_by_clock(
+        chosen.work,
+        chosen.assets or chosen.work / "assets",
+        size=size,
+        device=chosen.device,
+        seed=chosen.seed,
+        minutes=chosen.minutes,
+        workers=chosen.workers,
+        results=chosen.results,
+        start=chosen.start,
+        families=chosen.families or MOST_FAMILIES,
+        only=only,
+    )
+    return 0 if done else 1
 
 
 def _ablate(work: Path, steps: int) -> int:

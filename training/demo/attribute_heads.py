@@ -53,13 +53,14 @@ def attribute_loss(
 
     weights: of some kinds, by name; the others weigh 1.
     """
-    truth = torch.from_numpy(visible.astype(np.int64))
+    device, shown = logits[0].device, (visible >= 0).any(0)
+    truth = torch.from_numpy(visible.astype(np.int64)).to(device)
     losses, shares = [], []
     for column, (kind, kind_logits) in enumerate(zip(KINDS, logits, strict=True)):
-        if bool((truth[:, column] >= 0).any()):
+        if shown[column]:
             losses.append(F.cross_entropy(kind_logits, truth[:, column], ignore_index=-1))
             shares.append((weights or {}).get(kind, 1.0))
-    return (torch.stack(losses) * torch.tensor(shares)).sum() / sum(shares)
+    return (torch.stack(losses) * torch.tensor(shares, device=device)).sum() / sum(shares)
 
 
 def value_priors(visible: np.ndarray) -> list[Tensor]:
@@ -75,10 +76,12 @@ def hidden_loss(logits: Sequence[Tensor], visible: np.ndarray, usual: Sequence[T
     """Mean divergence from the usual values where a kind does not show: what is not seen is not made up."""
     losses = []
     for kind, kind_logits in enumerate(logits):
-        hidden = torch.from_numpy(visible[:, kind] < 0)
-        if bool(hidden.any()):
-            log_shares = kind_logits[hidden].log_softmax(1)
-            losses.append(F.kl_div(log_shares, usual[kind].expand_as(log_shares), reduction="batchmean"))
+        hidden = np.flatnonzero(visible[:, kind] < 0)
+        if len(hidden):
+            rows = torch.from_numpy(hidden).to(kind_logits.device)
+            log_shares = kind_logits[rows].float().log_softmax(1)
+            expected = usual[kind].to(log_shares.device).expand_as(log_shares)
+            losses.append(F.kl_div(log_shares, expected, reduction="batchmean"))
     return torch.stack(losses).mean() if losses else logits[0].sum() * 0
 
 
@@ -87,6 +90,6 @@ def attribute_accuracy(logits: Sequence[Tensor], visible: np.ndarray) -> list[fl
     shares = []
     for kind, kind_logits in enumerate(logits):
         shown = visible[:, kind] >= 0
-        right = kind_logits.argmax(1).numpy()[shown] == visible[shown, kind]
+        right = kind_logits.argmax(1).cpu().numpy()[shown] == visible[shown, kind]
         shares.append(float(right.mean()) if shown.any() else float("nan"))
     return shares

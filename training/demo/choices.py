@@ -6,7 +6,7 @@ compare on lists of two, goes on with a few more, and then with as many as run t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,37 +16,45 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from app.model.prompts import NONE_OF_THEM, MayDiffer, best_choice_prompt
-from app.model.scoring import PromptTokens, answer_ids
-from app.model.vision import Grid
+from app.model.scoring import PromptTokens, Sequence3, answer_ids
+from app.model.vision import Grid, token_count
 from training.demo.sampling import PackedList
+from training.demo.sequences import Asked, SequenceArrays, answer_logits, answer_loss, lay_out_rows
 
 # The longest list from a share of the stage on, 0..1. Shorter ones are not forgotten: half of a later step's are.
-LONGEST = ((0.0, 2), (0.22, 3), (0.32, 4), (0.5, 6), (0.65, 8))
+Longest = Sequence[tuple[float, int]]
+LONGEST: Longest = ((0.0, 2), (0.22, 3), (0.32, 4), (0.5, 6), (0.65, 8))
 NOBODY = 0.1  # of the turns, those without a match
 
 
 @dataclass(frozen=True)
 class ChoiceTurn:
     """text, references (rows of the pool), may_differ: the question. rows: of the candidates as they are shown; place:
-    of the right one, None where nobody fits."""
+    of the right one, None where nobody fits. query, columns: the question's and the candidates' places in their list.
+    """
 
     text: str
     references: tuple[int, ...]
     may_differ: MayDiffer
     rows: tuple[int, ...]
     place: int | None
+    query: int = 0
+    columns: tuple[int, ...] = ()
 
 
-def list_size(done: float, rng: np.random.Generator) -> int:
+def list_size(done: float, rng: np.random.Generator, longest: Longest = LONGEST) -> int:
     """How many candidates a step's turns show, at a share of the stage, 0..1."""
-    sizes = [size for begins, size in LONGEST if begins <= done]
+    sizes = [size for begins, size in longest if begins <= done]
     return sizes[-1] if rng.random() < 0.5 else int(rng.choice(sizes))
 
 
-def choice_turns(packed: PackedList, size: int, count: int, rng: np.random.Generator) -> list[ChoiceTurn]:
+def choice_turns(
+    packed: PackedList, size: int, count: int, rng: np.random.Generator, near: float = 0.0
+) -> list[ChoiceTurn]:
     """Up to `count` turns of `size` candidates from a list's questions; the right ones stand evenly over the places.
 
-    A question without so many wrong candidates, or without a right one, gives no turn.
+    near: the share of the turns whose wrong candidates differ in as few attributes as there are. A question without so
+    many wrong candidates, or without a right one, gives no turn.
     """
     wrong = ~packed.right & ~packed.ignored
     able = np.flatnonzero(packed.right.any(1) & (wrong.sum(1) >= size))
@@ -56,7 +64,11 @@ def choice_turns(packed: PackedList, size: int, count: int, rng: np.random.Gener
     turns = []
     for query, place in zip(rng.choice(able, count, replace=len(able) < count), places, strict=True):
         empty = rng.random() < NOBODY
-        shown = rng.permutation(np.flatnonzero(wrong[query]))[: size if empty else size - 1].tolist()
+        others = rng.permutation(np.flatnonzero(wrong[query]))
+        if near and rng.random() < near:
+            others = others[np.argsort(packed.wrong[query, others], kind="stable")][:size]
+            others = rng.permutation(others)
+        shown = others[: size if empty else size - 1].tolist()
         if not empty:
             shown.insert(int(place), int(rng.choice(np.flatnonzero(packed.right[query]))))
         turns.append(
@@ -66,55 +78,108 @@ def choice_turns(packed: PackedList, size: int, count: int, rng: np.random.Gener
                 packed.may_differ[query],
                 tuple(packed.rows[shown].tolist()),
                 None if empty else int(place),
+                int(query),
+                tuple(shown),
             )
         )
     return turns
 
 
+@dataclass(frozen=True)
+class ChoiceArrays:
+    """Turns of one size, laid out.
+
+    rows: their questions; size: candidates of each. named: int64 (m,), which of the rows' ends ask for a name, in
+    the order of the turns that have a match; names: int64 (m, size), the tokens that tell the names of those apart.
+    queries, columns: int64 (m,) and (m, size), where the packed list has the odds of these candidates.
+    """
+
+    rows: SequenceArrays
+    size: int
+    named: np.ndarray
+    names: np.ndarray
+    queries: np.ndarray
+    columns: np.ndarray
+
+
 class ChoiceQuestions:
-    """Asks turns of one size at once. grid: of every picture."""
+    """Lays turns of one size out for the model. grid: of every picture."""
 
     def __init__(self, processor: Any, grid: Grid) -> None:
         self.processor, self.grid = processor, grid
         self._none = answer_ids(processor.tokenizer, NONE_OF_THEM)[0]
+        self._names: dict[str, list[int]] = {}
+        self._wordless: dict[tuple[int, int, MayDiffer], tuple[Sequence3, list[list[int]]]] = {}
 
-    def loss(self, model: Any, turns: Sequence[ChoiceTurn], seen: dict[int, Tensor]) -> tuple[Tensor, float]:
-        """Cross-entropy on the tokens that decide: whether any fits, and which; and the share named rightly, 0..1.
+    def lay_out(self, turns: Sequence[ChoiceTurn], places: Mapping[int, int]) -> ChoiceArrays:
+        """places: of each row of the pool among the pictures that are seen.
 
-        The mean over the turns of the first, plus the mean over those with a match of the second.
-        seen: row -> vision tokens (tokens, width).
+        Asked are the tokens that decide: of every turn whether any fits, then which, of those with a match. Their
+        loss is the mean over the turns of the first, plus the mean over those with a match of the second.
         """
-        embed = model.get_input_embeddings()
-        rows, positions, first, named = [], [], [], []
+        rows, named, names, count = [], [], [], 0
+        matched = [turn for turn in turns if turn.place is not None]
         for turn in turns:
-            prompt = best_choice_prompt(turn.text, len(turn.references), len(turn.rows), turn.may_differ)
-            pictures = [*turn.references, *turn.rows]
-            whole = PromptTokens(self.processor, prompt.messages).fill([self.grid] * len(pictures))
-            names = [answer_ids(self.processor.tokenizer, name) for name in prompt.names]
-            common, right = names[0][:-1], None if turn.place is None else names[turn.place]
-            embedded = embed(torch.cat([whole.ids, torch.tensor(common)]))
-            for row, (start, stop) in zip(pictures, whole.image_spans, strict=True):
-                embedded = torch.cat([embedded[:start], seen[row], embedded[stop:]])
-            behind = int(whole.positions.max()) + 1
-            after = torch.arange(behind, behind + len(common)).expand(3, -1)
-            rows.append(embedded)
-            positions.append(torch.cat([whole.positions, after], 1))
-            first.append((len(whole.ids) - 1, self._none if right is None else right[0]))
-            named.append((len(embedded) - 1, -100 if right is None else right[-1]))
-        longest = max(map(len, rows))
-        hidden = model.model.language_model(
-            inputs_embeds=torch.stack([F.pad(row, (0, 0, 0, longest - len(row))) for row in rows]),
-            position_ids=torch.stack([F.pad(p, (0, longest - p.shape[1])) for p in positions], 1),
-            attention_mask=torch.stack([torch.arange(longest) < len(row) for row in rows]).long(),
-            use_cache=False,
-        ).last_hidden_state
-        turn_of = torch.arange(len(rows))
-        losses, share = [], 0.0
-        for ends in (first, named):
-            places, target = torch.tensor(ends).T
-            asked = target != -100
-            if bool(asked.any()):
-                logits = model.lm_head(hidden[turn_of, places][asked])
-                losses.append(F.cross_entropy(logits, target[asked]))
-                share = float((logits.argmax(1) == target[asked]).float().mean())
-        return torch.stack(losses).sum(), share
+            whole, ids = self._question(turn)
+            begins = len(whole.ids) - 1
+            ends, targets, weights = [begins], [self._none], [1 / len(turns)]
+            if turn.place is not None:
+                right = ids[turn.place]
+                ends.append(begins + len(right) - 1)
+                targets = [right[0], right[-1]]
+                weights.append(1 / len(matched))
+                named.append(count + 1)
+                names.append([name[-1] for name in ids])
+            count += len(ends)
+            pictures = [places[row] for row in (*turn.references, *turn.rows)]
+            rows.append(Asked(whole, ids[0][:-1], pictures, ends, targets, weights))
+        size = len(turns[0].rows)
+        return ChoiceArrays(
+            lay_out_rows(rows, token_count(self.grid)),
+            size,
+            np.array(named, np.int64),
+            np.array(names, np.int64).reshape(-1, size),
+            np.array([turn.query for turn in matched], np.int64),
+            np.array([turn.columns for turn in matched], np.int64).reshape(-1, size),
+        )
+
+    def _question(self, turn: ChoiceTurn) -> tuple[Sequence3, list[list[int]]]:
+        """The question's tokens, and those of each place's name; questions without words are remembered."""
+        key = (len(turn.references), len(turn.rows), turn.may_differ)
+        if not turn.text and key in self._wordless:
+            return self._wordless[key]
+        prompt = best_choice_prompt(turn.text, *key)
+        pictures = len(turn.references) + len(turn.rows)
+        whole = PromptTokens(self.processor, prompt.messages).fill([self.grid] * pictures)
+        for name in prompt.names:
+            if name not in self._names:
+                self._names[name] = answer_ids(self.processor.tokenizer, name)
+        found = whole, [self._names[name] for name in prompt.names]
+        if not turn.text:
+            self._wordless[key] = found
+        return found
+
+
+def choice_loss(
+    model: Any, arrays: ChoiceArrays, seen: Tensor, odds: Tensor | None = None, soft: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy on the tokens that decide, and the share named rightly, 0..1.
+
+    seen: vision tokens (pictures, tokens, width). odds: float (Q, M), the pair question's own over the list that the
+    turns are from; soft: the weight of coming close to them, as a divergence over the names of each turn.
+    """
+    logits = answer_logits(model, arrays.rows, seen)
+    loss = answer_loss(logits, arrays.rows)
+    named, names, queries, columns, targets = (
+        torch.from_numpy(one).to(logits.device)
+        for one in (arrays.named, arrays.names, arrays.queries, arrays.columns, arrays.rows.targets)
+    )
+    if not len(arrays.named):
+        return loss, loss.new_zeros(())
+    chosen = logits[named].float()
+    share = (chosen.argmax(1) == targets[named]).float().mean()
+    if odds is not None and soft:
+        target = odds.detach().float()[queries[:, None], columns].softmax(1)
+        log_shares = chosen.gather(1, names).log_softmax(1)
+        loss = loss + soft * F.kl_div(log_shares, target, reduction="batchmean")
+    return loss, share

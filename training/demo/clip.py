@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,17 @@ from app.model.vocabulary import KINDS, LASTING, Attribute, describe
 from gallery_store.encoder import WEIGHTS_FILE, ClipEncoder, save_clip_folder
 from gallery_store.torchvision_mend import mend_torchvision
 from training.demo.attribute_heads import AttributeHeads, attribute_loss, hidden_loss, value_priors
-from training.demo.learning import LearningLog, learn, muon_and_adamw, process_rank
+from training.demo.learning import LearningLog, exactly, learn, muon_and_adamw, process_rank
+from training.demo.looks import DevicePictures, Looks, draw_looks
 from training.demo.pool import CLIP_SIZE, Pool
-from training.demo.sampling import Batches, BatchRule, augmented, descriptions
+from training.demo.sampling import Batches, BatchRule, descriptions
 from training.demo.tokenizer import build_tokenizer
 from training.synthetic.captions import caption, fragment
 from training.synthetic.truth import satisfies, value_indices
 
 CONTEXT = 64
 RATE = 2e-3
+FAMILIES = 10  # of a step
 LASTING_WEIGHT = 2.0  # of what outlasts clothes, among the kinds to be read: it is small in a picture
 SHARPNESS = 30.0  # of the softmax over the values of an attribute, per unit of cosine; the manifest tells it
 SHARPEST = 100  # of the softmax over descriptions, per unit of cosine
@@ -82,6 +85,116 @@ def build_clip(seed: int) -> tuple[Any, dict[str, Any], Any]:
     return model, config, tokenizer
 
 
+@dataclass(frozen=True)
+class ClipStep:
+    """rows int64 (B,) of the pool with their looks; tokens int64 (B, length): a description of each; fits, unsure bool
+    (B, B), as of `satisfies`. values: whether the words for each value are asked too."""
+
+    rows: np.ndarray
+    looks: Looks
+    tokens: np.ndarray
+    fits: np.ndarray
+    unsure: np.ndarray
+    values: bool
+
+
+class ClipLesson:
+    """What CLIP is taught, step by step.
+
+    start: a folder as `save_clip_folder` writes it, whose weights are taught further; None begins with random ones.
+    families: of three people each in a step. pictures: the pool's, where they are learnt from.
+    """
+
+    stage = "clip"
+
+    def __init__(
+        self,
+        pool: Pool,
+        pictures: DevicePictures,
+        *,
+        seed: int,
+        start: Path | None = None,
+        families: int = FAMILIES,
+        rate: float = RATE,
+    ) -> None:
+        self.model, self.config, self.tokenizer = build_clip(seed)
+        if start is not None:
+            self.model.load_state_dict(load_file(start / WEIGHTS_FILE))
+        self.pool, self.pictures, self.seed = pool, pictures, seed
+        self.families = min(families, len(np.unique(pool.family)))
+        torch.manual_seed(seed)
+        self.heads = AttributeHeads(self.config["embed_dim"])
+        model, device = self.model, pictures.device
+        model.visual.to(memory_format=torch.channels_last)
+        self.modules: dict[str, nn.Module] = {"model": model.to(device), "heads": self.heads.to(device)}
+        filters = [m.weight for m in model.visual.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+        inside = [*filters, *model.transformer.parameters()]
+        self.optimizers = muon_and_adamw(inside, (*model.parameters(), *self.heads.parameters()), rate)
+        self._drawers = {1: self._batches(1)}
+        named = [describe((Attribute(kind, value),)) for kind, values in KINDS.items() for value in values]
+        self._value_tokens = torch.from_numpy(self._tokens(named)).to(device)
+        self._usual, self._lasting = value_priors(pool.visible), dict.fromkeys(LASTING, LASTING_WEIGHT)
+        shape = (1, 3, 1, 1)
+        self._mean = torch.tensor(PREPROCESS["mean"], device=device).view(shape) * 255
+        self._std = torch.tensor(PREPROCESS["std"], device=device).view(shape) * 255
+
+    def _tokens(self, texts: list[str]) -> np.ndarray:
+        """int64 (texts, longest)."""
+        given: dict[str, Any] = {"padding": True, "truncation": True, "max_length": CONTEXT}
+        return np.asarray(self.tokenizer(texts, return_tensors="np", **given)["input_ids"], np.int64)
+
+    def draw(self, step: int, done: float, parts: int = 1) -> ClipStep:
+        """parts: a step of so many times fewer families."""
+        rng = np.random.default_rng((self.seed, step, 7, process_rank()))
+        if parts not in self._drawers:
+            self._drawers[parts] = self._batches(parts)
+        rows = self._drawers[parts].batch(step)
+        looks = draw_looks(rng, len(rows), *self.pictures.size)
+        described = descriptions(self.pool, rows, rng, (1, 9), canonical=0.75)
+        fits, unsure = satisfies(
+            described.fragments, self.pool.attributes[rows], self.pool.visible[rows], described.refused
+        )
+        return ClipStep(rows, looks, self._tokens(described.texts), fits, unsure, step % 3 == 0)
+
+    def _batches(self, parts: int) -> Batches:
+        rule = BatchRule(families=max(2, self.families // parts), changed_clothes=0.3, infrared=0.4)
+        return Batches(self.pool, rule, self.seed + 1000 * process_rank())
+
+    def loss(self, drawn: ClipStep) -> tuple[Tensor, dict[str, Tensor]]:
+        model, device = self.model, self.pictures.device
+        with torch.no_grad():
+            model.logit_scale.clamp_(0, math.log(SHARPEST))
+        pictures = self.pictures(drawn.rows, drawn.looks)
+        pixels = (pictures.permute(0, 3, 1, 2).float() - self._mean) / self._std
+        raw = model.encode_image(pixels.contiguous(memory_format=torch.channels_last)).float()
+        images = F.normalize(raw, dim=1)
+        tokens, fits, unsure, person = (
+            torch.from_numpy(one).to(device)
+            for one in (drawn.tokens, drawn.fits, drawn.unsure, self.pool.person[drawn.rows])
+        )
+        words = F.normalize(encode_short_texts(model, tokens).float(), dim=1)
+        visible = self.pool.visible[drawn.rows]
+        by_text = text_loss(images, words, fits, unsure, model.logit_scale.exp())
+        by_person = person_loss(images, person)
+        by_kind = attribute_loss(self.heads(raw), visible, self._lasting)
+        figures = {"person": by_person, "text": by_text, "attributes": by_kind}
+        loss = by_person + 1.5 * by_text + 2 * by_kind
+        if drawn.values:  # the words for each value against the other values', as the engine asks them
+            values = F.normalize(encode_short_texts(model, self._value_tokens).float(), dim=1)
+            with exactly(images):
+                cosines = images @ values.T
+            logits = (cosines * SHARPNESS).split([len(values) for values in KINDS.values()], 1)
+            figures["values"] = attribute_loss(logits, visible, self._lasting)
+            figures["hidden"] = hidden_loss(logits, visible, self._usual)
+            loss = loss + 3 * figures["values"] + figures["hidden"]
+        return loss, figures
+
+    def write(self, folder: Path, name: str) -> None:
+        """The folder that `ClipEncoder` reads."""
+        model = copy.deepcopy(self.model).cpu()
+        save_clip_folder(model, self.config, PREPROCESS, self.tokenizer, folder, name=name)
+
+
 def train_clip(
     pool: Pool,
     folder: Path,
@@ -97,69 +210,19 @@ def train_clip(
 
     start: a folder written so, whose weights are taught further; None begins with random ones.
     """
-    model, config, tokenizer = build_clip(seed)
-    if start is not None:
-        model.load_state_dict(load_file(start / WEIGHTS_FILE))
-    batches = Batches(
-        pool, BatchRule(families=10, changed_clothes=0.3, infrared=0.4), seed + 1000 * process_rank()
-    )
-    torch.manual_seed(seed)
-    heads = AttributeHeads(config["embed_dim"])
-    model.visual.to(memory_format=torch.channels_last)
-    filters = [m.weight for m in model.visual.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-    inside = [*filters, *model.transformer.parameters()]
-    optimizers = muon_and_adamw(inside, (*model.parameters(), *heads.parameters()), RATE)
-    named = [describe((Attribute(kind, value),)) for kind, values in KINDS.items() for value in values]
-    value_tokens = tokenizer(named, padding=True, return_tensors="pt")["input_ids"]
-    sizes = [len(values) for values in KINDS.values()]
-    usual, lasting = value_priors(pool.visible), dict.fromkeys(LASTING, LASTING_WEIGHT)
-    mean = torch.tensor(PREPROCESS["mean"]).view(1, 3, 1, 1) * 255
-    std = torch.tensor(PREPROCESS["std"]).view(1, 3, 1, 1) * 255
-
-    def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
-        with torch.no_grad():
-            model.logit_scale.clamp_(0, math.log(SHARPEST))
-        rng = np.random.default_rng((seed, step, 7, process_rank()))
-        rows = batches.batch(step)
-        pictures = augmented(pool.large[rows], rng)
-        pixels = (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - mean) / std
-        pixels = pixels.contiguous(memory_format=torch.channels_last)
-        described = descriptions(pool, rows, rng, (1, 9), canonical=0.75)
-        tokens = tokenizer(
-            described.texts, padding=True, truncation=True, max_length=CONTEXT, return_tensors="pt"
-        )["input_ids"]
-        raw = model.encode_image(pixels)
-        images = F.normalize(raw, dim=1)
-        words = F.normalize(encode_short_texts(model, tokens), dim=1)
-        fits, unsure = satisfies(
-            described.fragments, pool.attributes[rows], pool.visible[rows], described.refused
-        )
-        by_text = text_loss(
-            images, words, torch.from_numpy(fits), torch.from_numpy(unsure), model.logit_scale.exp()
-        )
-        by_person = person_loss(images, torch.from_numpy(pool.person[rows]))
-        by_kind = attribute_loss(heads(raw), pool.visible[rows], lasting)
-        figures = {"person": by_person, "text": by_text, "attributes": by_kind}
-        loss = by_person + 1.5 * by_text + 2 * by_kind
-        if step % 3 == 0:  # the words for each value against the other values', as the engine asks them
-            values = F.normalize(encode_short_texts(model, value_tokens), dim=1)
-            logits = (images @ values.T * SHARPNESS).split(sizes, 1)
-            figures["values"] = attribute_loss(logits, pool.visible[rows], lasting)
-            figures["hidden"] = hidden_loss(logits, pool.visible[rows], usual)
-            loss = loss + 3 * figures["values"] + figures["hidden"]
-        return loss, figures
+    lesson = ClipLesson(pool, DevicePictures(pool.large), seed=seed, start=start)
 
     def write() -> None:
-        save_clip_folder(model, config, PREPROCESS, tokenizer, folder, name=name)
+        lesson.write(folder, name)
 
     learn(
-        take,
-        {"model": model, "heads": heads},
-        optimizers,
+        lambda step, done: lesson.loss(lesson.draw(step, done)),
+        lesson.modules,
+        lesson.optimizers,
         steps=steps,
         state=work / "clip.pt",
         log=log,
-        stage="clip",
+        stage=lesson.stage,
         kept=write,
     )
     if not folder.is_dir() and not process_rank():
@@ -175,14 +238,16 @@ def encode_short_texts(model: Any, tokens: Tensor) -> Tensor:
     hidden = model.token_embedding(tokens) + model.positional_embedding[:length]
     hidden = model.transformer(hidden, attn_mask=model.attn_mask[:length, :length])
     ends = (tokens == model.text_eos_id).int().argmax(1)
-    return model.ln_final(hidden)[torch.arange(len(tokens)), ends] @ model.text_projection
+    rows = torch.arange(len(tokens), device=tokens.device)
+    return model.ln_final(hidden)[rows, ends] @ model.text_projection
 
 
 def person_loss(embeddings: Tensor, person: Tensor, temperature: float = 0.07) -> Tensor:
     """Supervised contrastive loss over unit rows (B, d); person (B,)."""
-    logits = embeddings @ embeddings.T / temperature
+    with exactly(embeddings):
+        logits = embeddings @ embeddings.T / temperature
     same = person[:, None] == person[None]
-    itself = torch.eye(len(person), dtype=torch.bool)
+    itself = torch.eye(len(person), dtype=torch.bool, device=person.device)
     logits = logits.masked_fill(itself, -1e4)
     log_share = logits - logits.logsumexp(1, keepdim=True)
     positive = same & ~itself
@@ -191,7 +256,8 @@ def person_loss(embeddings: Tensor, person: Tensor, temperature: float = 0.07) -
 
 def text_loss(images: Tensor, texts: Tensor, fits: Tensor, unsure: Tensor, scale: Tensor) -> Tensor:
     """Both directions over unit rows (B, d) and (T, d); fits, unsure (B, T) as of `satisfies`."""
-    logits = (images @ texts.T * scale).masked_fill(unsure, -1e4)
+    with exactly(images):
+        logits = (images @ texts.T * scale).masked_fill(unsure, -1e4)
     right = fits & ~unsure
     both = []
     for axis in (0, 1):
@@ -200,11 +266,11 @@ def text_loss(images: Tensor, texts: Tensor, fits: Tensor, unsure: Tensor, scale
     return (both[0] + both[1]) / 2
 
 
-def measure(folder: Path, pool: Pool) -> dict[str, float]:
+def measure(folder: Path, pool: Pool, device: str = "cpu") -> dict[str, float]:
     """Image and text retrieval over a validation pool: what the log and the model card quote."""
     from training.evaluation.metrics import evaluate
 
-    encoder = ClipEncoder.load(folder)
+    encoder = ClipEncoder.load(folder, device)
     from PIL import Image
 
     vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])

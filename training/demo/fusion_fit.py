@@ -4,6 +4,7 @@ how far each reader of attributes is trusted, when crops show one outfit, and a 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
@@ -45,16 +46,28 @@ from training.demo.pool import Pool
 from training.demo.searches import MAKES, STATED_SHARE, PoolGallery, PoolSearch, searches, split_pool
 
 QUERIES, CANDIDATES = 400, 64
+TRIAL = 8  # searches, by which it is judged how many there is time for
+PLANNED = 0.8  # of that time, what is planned
 PRESENT_SHARE = 0.5  # of the families: the gallery; searches for the others are searches for the absent
 PRIOR = 2e-3  # pulls towards CLIP alone: keeps the weights finite where everything is read rightly
 
 
-def fit_demo(folder: Path, clip: Path, pool: Pool, log: LearningLog) -> dict[str, Any]:
+def fit_demo(
+    folder: Path,
+    clip: Path,
+    pool: Pool,
+    log: LearningLog,
+    *,
+    device: str = "cpu",
+    most: int = QUERIES,
+    ends: float | None = None,
+) -> dict[str, Any]:
     """Fits each kind of query and the readers, writes them into the folder's manifest, and returns the figures.
 
-    The readers are fitted on people whom no search that is calibrated on can find.
+    device: that models compute on, in float32. most: searches of each kind; half as many for the absent, and
+    fewer where more would not be done by `ends` (time.monotonic). The readers are fitted on people whom no search that is calibrated on can find.
     """
-    encoder, model = ClipEncoder.load(clip), ReidModel.load(folder)
+    encoder, model = ClipEncoder.load(clip, device), ReidModel.load(folder, device=device, float32=True)
     vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
     pictures = pool.for_model()
     model_probs = model.attribute_probs(pictures)
@@ -72,10 +85,17 @@ def fit_demo(folder: Path, clip: Path, pool: Pool, log: LearningLog) -> dict[str
     rng = np.random.default_rng(0)
     fitted: dict[KindOfQuery, Calibration] = {}
     figures: dict[str, Any] = {"gallery": len(gallery)}
-    for kind, make in MAKES.items():
-        present = searches(make, pool, gallery, gallery, rng, QUERIES)
-        absent = searches(make, pool, away, gallery, rng, QUERIES // 2)
+    for number, (kind, make) in enumerate(MAKES.items()):
+        present = searches(make, pool, gallery, gallery, rng, most)
+        absent = searches(make, pool, away, gallery, rng, most // 2)
         shares = _shares(kind, searched, present)
+        if ends is not None:
+            began = time.monotonic()
+            _ask(model, searched, pictures, present[:TRIAL], shares)
+            pace = (time.monotonic() - began) / TRIAL
+            time_of_kind = PLANNED * (ends - time.monotonic()) / (len(MAKES) - number)
+            few = max(TRIAL, int(time_of_kind / pace / 1.5))
+            present, absent = present[:few], absent[: few // 2]
         there = _ask(model, searched, pictures, present, shares)
         gone = _ask(model, searched, pictures, absent, shares)
         calibration, figures[kind] = fit_kind(there, gone, shares)

@@ -6,7 +6,8 @@ cross-entropy on the answers alone, and pictures that are read kind by kind.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,27 @@ from torch.nn import functional as F
 
 from app.model.attributes import attribute_probe, probe_logits
 from app.model.scoring import LanguageModel, PromptTokens, yes_no_ids
-from app.model.vision import encode_grids, pixel_patches
+from app.model.vision import Grid, encode_grids, picture_patches, token_count
 from training.demo.attribute_heads import attribute_loss, hidden_loss, value_priors
-from training.demo.choices import ChoiceQuestions, ChoiceTurn, choice_turns, list_size
+from training.demo.choices import (
+    LONGEST,
+    ChoiceArrays,
+    ChoiceQuestions,
+    ChoiceTurn,
+    Longest,
+    choice_loss,
+    choice_turns,
+    list_size,
+)
 from training.demo.learning import LearningLog, learn, muon_and_adamw, process_rank
+from training.demo.looks import DevicePictures, Looks, draw_looks
 from training.demo.pool import Pool
-from training.demo.sampling import PackedList, PoolLists, augmented
+from training.demo.sampling import PackedList, PoolLists
+from training.demo.sequences import Asked, SequenceArrays, answer_logits, answer_loss, lay_out_rows
 from training.instructions.mixtures import StageMixture
 from training.instructions.sample import InstructionSample
 from training.instructions.stage_samples import SampleMaker
-from training.packed import collate, listwise_loss, scores
+from training.packed import QueryArrays, embed_queries, lay_out, listwise_loss, scores
 from training.tuning.steps import answer_weights
 
 LONG = 10  # attributes
@@ -51,6 +63,9 @@ class DemoStage:
     forms: pictures in each step that are read kind by kind (app.model.attributes). lists_every: so many steps have
     one list. choices: candidates in each step that are shown in turns of best choice (training.demo.choices), from
     a list of their own where the step has none.
+    scale: times the families and queries of a list. longest: how turns of best choice grow. alone: the share of the
+    stage, from its start, in which there are only turns of best choice, with choices_alone candidates. soft: the weight of the pair question's own
+    scores as a target for best choice. near: see `choice_turns`.
     """
 
     name: str
@@ -67,6 +82,12 @@ class DemoStage:
     forms: int = 0
     lists_every: int = 1
     choices: int = 0
+    scale: int = 1
+    longest: Longest = LONGEST
+    alone: float = 0.0
+    choices_alone: int = 0
+    soft: float = 0.0
+    near: float = 0.0
 
     def told_at(self, done: float) -> tuple[int, int]:
         """Fewest and most attributes at a share of the stage, 0..1."""
@@ -79,30 +100,194 @@ class DemoStage:
 class PoolTokens:
     """Vision tokens of pool rows: through the tower, or remembered where the tower is frozen."""
 
-    def __init__(self, model: Any, pool: Pool, frozen: bool) -> None:
-        self.visual, self.pool = model.model.visual, pool
+    def __init__(self, model: Any, pictures: DevicePictures, frozen: bool) -> None:
+        self.visual, self.pictures = model.model.visual, pictures
         self._kept = self._all() if frozen else None
 
-    def __call__(self, rows: Sequence[int], rng: np.random.Generator) -> dict[int, Tensor]:
-        """Row -> float32 (tokens, width)."""
-        unique = sorted(set(rows))
-        if self._kept is not None:
-            return {row: self._kept[row].float() for row in unique}
-        tokens = self._encode(augmented(self.pool.pictures[unique], rng))
-        return dict(zip(unique, tokens, strict=True))
-
-    def _encode(self, pictures: np.ndarray) -> Tensor:
-        patches = pixel_patches(pictures)
-        values = patches.values.view(len(pictures), -1, patches.values.shape[1])
-        return encode_grids(self.visual, values, patches.grids[0])
+    def __call__(self, rows: np.ndarray, looks: Looks | None = None) -> Tensor:
+        """int64 rows (n,) -> float32 (n, tokens, width); a frozen tower sees the pictures as they are."""
+        if self._kept is None:
+            return encode_grids(self.visual, *picture_patches(self.pictures(rows, looks)))
+        return self._kept[torch.from_numpy(rows).to(self._kept.device)].float()
 
     @torch.no_grad()
-    def _all(self) -> Tensor:
-        parts = [
-            self._encode(np.asarray(self.pool.pictures[i : i + 256])).half()
-            for i in range(0, len(self.pool), 256)
-        ]
+    def _all(self, part: int = 256) -> Tensor:
+        parts = []
+        for start in range(0, len(self.pictures), part):
+            rows = np.arange(start, min(start + part, len(self.pictures)))
+            parts.append(encode_grids(self.visual, *picture_patches(self.pictures(rows))).half())
         return torch.cat(parts)
+
+
+@dataclass(frozen=True)
+class ListArrays:
+    """A packed list, laid out. references int64 (k,), candidates int64 (M,): places among the pictures that are seen,
+    of the questions' pictures one after another, and of the candidates; right, ignored, wrong: as PackedList has them.
+    """
+
+    kind: str
+    queries: QueryArrays
+    references: np.ndarray
+    candidates: np.ndarray
+    right: np.ndarray
+    ignored: np.ndarray
+    wrong: np.ndarray
+
+    @classmethod
+    def of(cls, packed: PackedList, places: Mapping[int, int]) -> ListArrays:
+        """places: of each row of the pool among the pictures that are seen."""
+        references = [places[row] for rows in packed.references for row in rows]
+        candidates = [places[int(row)] for row in packed.rows]
+        return cls(
+            packed.kind,
+            lay_out(packed.layouts),
+            np.array(references, np.int64),
+            np.array(candidates, np.int64),
+            packed.right,
+            packed.ignored,
+            packed.wrong,
+        )
+
+
+@dataclass(frozen=True)
+class LanguageStep:
+    """What a step asks, as arrays; any part but the rows may be missing.
+
+    rows int64 (n,): of the pool, each once: the pictures that are seen, with their looks where the tower is taught;
+    all places are places among them. listed: the list; learnt: whether it is taught, or only asked for the sake of the
+    turns. read int64 (k,): places of the pictures that are read kind by kind. done: the share of the stage, 0..1.
+    """
+
+    done: float
+    rows: np.ndarray
+    looks: Looks | None
+    listed: ListArrays | None
+    learnt: bool
+    choices: ChoiceArrays | None
+    answers: SequenceArrays | None
+    read: np.ndarray
+
+
+class LanguageLesson:
+    """What a stage teaches a model, step by step, in place. pictures: the pool's, on the model's device."""
+
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        stage: DemoStage,
+        pool: Pool,
+        pictures: DevicePictures,
+        *,
+        seed: int,
+    ) -> None:
+        torch.manual_seed(seed)
+        self.model, self.processor, self.rule, self.pool, self.seed = model, processor, stage, pool, seed
+        self.stage, self.modules = stage.name, {"model": model}
+        tower = list(model.model.visual.parameters())
+        for parameter in tower:
+            parameter.requires_grad_(stage.tower_rate > 0)
+        inside = {id(p) for p in tower}
+        self.optimizers = muon_and_adamw(
+            model.model.language_model.layers.parameters(),
+            (p for p in model.parameters() if id(p) not in inside),
+            stage.rate,
+        )
+        if stage.tower_rate:
+            peak = stage.rate * stage.tower_rate
+            self.optimizers.append(torch.optim.AdamW([{"params": tower, "peak": peak}], weight_decay=0.02))
+        self._process_seed = seed + 1000 * process_rank()
+        self.sight = PoolTokens(model, pictures, stage.tower_rate == 0)
+        self._stream = SampleMaker(stage.mixture, pool.columns(), self._process_seed)
+        self._lists = {1: PoolLists(pool, processor, self._process_seed, stage.scale)}
+        self.grid = self._lists[1].grid
+        self._yes_no = yes_no_ids(processor.tokenizer)
+        self._questions = ChoiceQuestions(processor, self.grid)
+        self._kinds = list(stage.lists)
+        self._weights = np.array(list(stage.lists.values())) / max(1e-9, sum(stage.lists.values()))
+        self._probe, self._usual = attribute_probe(processor, self.grid), value_priors(pool.visible)
+        # Whose pair questions best choice is to come close to, while it is taught alone and they are not.
+        self._teacher = copy.deepcopy(model).requires_grad_(False) if stage.soft and stage.alone else None
+
+    def draw(self, step: int, done: float, parts: int = 1) -> LanguageStep:
+        """parts: a step of so many times fewer questions."""
+        stage, lists = self.rule, self._at_scale(parts)
+        rng = np.random.default_rng((self.seed, step, 43))  # all processes take one kind of list: equal work
+        alone = done < stage.alone
+        listed: PackedList | None = None
+        turns: list[ChoiceTurn] = []
+        learnt = False
+        if self._kinds:
+            listed = lists.draw(str(rng.choice(self._kinds, p=self._weights)), step, stage.told_at(done))
+            learnt = not alone and step % stage.lists_every == 0
+            if stage.choices:
+                size = list_size(done, rng, stage.longest)
+                candidates = (alone and stage.choices_alone) or stage.choices
+                count = max(1, candidates // size // parts)
+                turns = choice_turns(listed, size, count, rng, stage.near)
+            if not learnt and not (turns and stage.soft):
+                listed = None
+        every = 2 if self._kinds else 1
+        plain: list[InstructionSample] = []
+        if not alone and step % every == every - 1:
+            count = max(1, stage.plain // parts)
+            plain = [self._stream.sample(step // every * count + i) for i in range(count)]
+        read = np.zeros(0, np.int64)
+        if not (alone and turns):
+            chance, forms = np.random.default_rng((self._process_seed, step, 47)), stage.forms // parts
+            read = chance.choice(len(self.pool), min(forms, len(self.pool)), replace=False)
+        rows = [r for sample in plain for r in sample.pictures]
+        rows += [r for turn in turns for r in (*turn.references, *turn.rows)]
+        if listed is not None:
+            rows += [int(r) for r in listed.rows] + [r for refs in listed.references for r in refs]
+        seen = np.unique(np.array([*rows, *read.tolist()], np.int64))
+        places = {row: place for place, row in enumerate(seen.tolist())}
+        return LanguageStep(
+            done,
+            seen,
+            draw_looks(rng, len(seen), *self.sight.pictures.size) if stage.tower_rate else None,
+            ListArrays.of(listed, places) if listed is not None else None,
+            learnt,
+            self._questions.lay_out(turns, places) if turns else None,
+            answer_rows(self.processor, plain, places, self.grid) if plain else None,
+            np.array([places[row] for row in read.tolist()], np.int64),
+        )
+
+    def loss(self, drawn: LanguageStep) -> tuple[Tensor, dict[str, Tensor]]:
+        stage, model = self.rule, self.model
+        seen = self.sight(drawn.rows, drawn.looks)
+        figures: dict[str, Tensor] = {}
+        losses: list[Tensor] = []
+        odds: Tensor | None = None
+        if drawn.listed is not None and drawn.learnt:
+            odds = list_odds(model, drawn.listed, seen, self._yes_no)
+            figures[drawn.listed.kind], figures["graded"] = list_losses(odds, drawn.listed)
+            losses.append(figures[drawn.listed.kind])
+            losses.append(stage.graded * (1 - drawn.done) * figures["graded"])
+        elif drawn.listed is not None:
+            with torch.no_grad():
+                odds = list_odds(self._teacher or model, drawn.listed, seen, self._yes_no)
+        if drawn.choices is not None:
+            size = drawn.choices.size
+            loss, share = choice_loss(model, drawn.choices, seen, odds, stage.soft)
+            figures |= {f"choice of {size}": loss, f"right of {size}": share}
+            losses.append(loss)
+        if drawn.answers is not None:
+            figures["answers"] = answer_loss(answer_logits(model, drawn.answers, seen), drawn.answers)
+            losses.append(figures["answers"])
+        if len(drawn.read):
+            tokens = seen[torch.from_numpy(drawn.read).to(seen.device)]
+            logits = probe_logits(LanguageModel(model), self._probe, tokens)
+            visible = self.pool.visible[drawn.rows[drawn.read]]
+            figures["forms"] = attribute_loss(logits, visible)
+            losses += [figures["forms"], HIDDEN * hidden_loss(logits, visible, self._usual)]
+        return torch.stack(losses).sum(), figures
+
+    def _at_scale(self, parts: int) -> PoolLists:
+        if parts not in self._lists:
+            scale = max(1, self.rule.scale // parts)
+            self._lists[parts] = PoolLists(self.pool, self.processor, self._process_seed, scale)
+        return self._lists[parts]
 
 
 def train_stage(
@@ -116,83 +301,11 @@ def train_stage(
     log: LearningLog,
 ) -> None:
     """Runs a stage in place, resuming from `work`."""
-    torch.manual_seed(seed)
-    tower = list(model.model.visual.parameters())
-    for parameter in tower:
-        parameter.requires_grad_(stage.tower_rate > 0)
-    inside = {id(p) for p in tower}
-    optimizers = muon_and_adamw(
-        model.model.language_model.layers.parameters(),
-        (p for p in model.parameters() if id(p) not in inside),
-        stage.rate,
-    )
-    if stage.tower_rate:
-        peak = stage.rate * stage.tower_rate
-        optimizers.append(torch.optim.AdamW([{"params": tower, "peak": peak}], weight_decay=0.02))
-    process_seed = seed + 1000 * process_rank()
-    sight, stream = (
-        PoolTokens(model, pool, stage.tower_rate == 0),
-        SampleMaker(stage.mixture, pool.columns(), process_seed),
-    )
-    lists, yes_no = PoolLists(pool, processor, process_seed), yes_no_ids(processor.tokenizer)
-    questions = ChoiceQuestions(processor, lists.grid)
-    kinds = list(stage.lists)
-    weights = np.array(list(stage.lists.values())) / max(1e-9, sum(stage.lists.values()))
-    every = 2 if kinds else 1
-    form_of, usual = attribute_probe(processor, lists.grid), value_priors(pool.visible)
-
-    def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
-        rng = np.random.default_rng((seed, step, 43))  # all processes take one kind of list: equal work
-        packed: PackedList | None = None
-        turns: list[ChoiceTurn] = []
-        if kinds:
-            drawn = lists.draw(str(rng.choice(kinds, p=weights)), step, stage.told_at(done))
-            packed = drawn if step % stage.lists_every == 0 else None
-            if stage.choices:
-                size = list_size(done, rng)
-                turns = choice_turns(drawn, size, max(1, stage.choices // size), rng)
-        plain = []
-        if step % every == every - 1:
-            first = step // every * stage.plain
-            plain = [stream.sample(first + i) for i in range(stage.plain)]
-        rows = [r for sample in plain for r in sample.pictures]
-        rows += [r for turn in turns for r in (*turn.references, *turn.rows)]
-        if packed is not None:
-            rows += [int(r) for r in packed.rows] + [r for refs in packed.references for r in refs]
-        read = (
-            np.random.default_rng((process_seed, step, 47))
-            .choice(len(pool), stage.forms, replace=False)
-            .tolist()
-        )
-        seen = sight(rows + read, rng)
-        figures: dict[str, Tensor] = {}
-        loss = torch.zeros(())
-        if packed is not None:
-            odds = _odds(model, packed, seen, yes_no)
-            right, ignored = torch.from_numpy(packed.right), torch.from_numpy(packed.ignored)
-            figures[packed.kind] = listwise_loss(odds, right, ignored)
-            loss = loss + figures[packed.kind]
-            figures["graded"] = _graded_loss(odds, packed)
-            loss = loss + stage.graded * (1 - done) * figures["graded"]
-        if turns:
-            size = len(turns[0].rows)
-            figures[f"choice of {size}"], share = questions.loss(model, turns, seen)
-            figures[f"right of {size}"] = torch.tensor(share)
-            loss = loss + figures[f"choice of {size}"]
-        if plain:
-            figures["answers"] = _answer_loss(model, processor, plain, seen, lists.grid)
-            loss = loss + figures["answers"]
-        if read:
-            tokens = torch.stack([seen[row] for row in read])
-            logits, visible = probe_logits(LanguageModel(model), form_of, tokens), pool.visible[read]
-            figures["forms"] = attribute_loss(logits, visible)
-            loss = loss + figures["forms"] + HIDDEN * hidden_loss(logits, visible, usual)
-        return loss, figures
-
+    lesson = LanguageLesson(model, processor, stage, pool, DevicePictures(pool.pictures), seed=seed)
     learn(
-        take,
-        {"model": model},
-        optimizers,
+        lambda step, done: lesson.loss(lesson.draw(step, done)),
+        lesson.modules,
+        lesson.optimizers,
         steps=stage.steps,
         state=work / f"{stage.name}.pt",
         log=log,
@@ -201,54 +314,45 @@ def train_stage(
     )
 
 
-def _odds(model: Any, packed: PackedList, seen: dict[int, Tensor], yes_no: tuple[int, int]) -> Tensor:
-    queries = collate(model, packed.layouts, [[seen[r] for r in refs] for refs in packed.references])
-    return scores(model, queries, torch.stack([seen[int(r)] for r in packed.rows]), yes_no)
+def list_odds(model: Any, listed: ListArrays, seen: Tensor, yes_no: tuple[int, int]) -> Tensor:
+    """(Q, M): logit(yes) - logit(no) of a list's candidates. seen: vision tokens (pictures, tokens, width)."""
+    references, candidates = (
+        torch.from_numpy(one).to(seen.device) for one in (listed.references, listed.candidates)
+    )
+    queries = embed_queries(model, listed.queries, seen[references].flatten(0, 1))
+    return scores(model, queries, seen[candidates], yes_no)
 
 
-def _graded_loss(odds: Tensor, packed: PackedList) -> Tensor:
-    """KL from the softmax of the odds to one in which each wrong attribute takes one off."""
-    ignored = torch.from_numpy(packed.ignored)
-    target = (-torch.from_numpy(packed.wrong).float()).masked_fill(ignored, -1e4).softmax(1)
-    return F.kl_div(odds.masked_fill(ignored, -1e4).log_softmax(1), target, reduction="batchmean")
+def list_losses(odds: Tensor, listed: ListArrays) -> tuple[Tensor, Tensor]:
+    """The list's own loss, and the divergence of the odds' softmax from one in which each wrong attribute takes one
+    off."""
+    right, ignored, wrong = (
+        torch.from_numpy(one).to(odds.device) for one in (listed.right, listed.ignored, listed.wrong)
+    )
+    target = (-wrong.float()).masked_fill(ignored, -1e4).softmax(1)
+    graded = F.kl_div(odds.masked_fill(ignored, -1e4).log_softmax(1), target, reduction="batchmean")
+    return listwise_loss(odds, right, ignored), graded
 
 
-def _answer_loss(
-    model: Any,
-    processor: Any,
-    samples: Sequence[InstructionSample],
-    seen: dict[int, Tensor],
-    grid: tuple[int, int, int],
-) -> Tensor:
-    """Cross-entropy on the answers' tokens and the end mark, over a batch padded to its longest sample.
+def answer_rows(
+    processor: Any, samples: Sequence[InstructionSample], places: Mapping[int, int], grid: Grid
+) -> SequenceArrays:
+    """Samples with their answers and the end mark, whose tokens are asked.
 
-    Every sample weighs the same, however long its answer, as in training.tuning.
+    Every sample weighs the same, however long its answer, as in training.tuning. places: of each row of the pool among
+    the pictures that are seen; grid: of each picture.
     """
-    text, embed = model.model.language_model, model.get_input_embeddings()
     end = processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
-    rows, positions, labels = [], [], []
-    for sample in samples:
+    answers = [
+        [*processor.tokenizer(sample.answer, add_special_tokens=False)["input_ids"], end]
+        for sample in samples
+    ]
+    weights = answer_weights([len(answer) for answer in answers])
+    rows = []
+    for sample, answer, weight in zip(samples, answers, weights, strict=True):
         whole = PromptTokens(processor, sample.messages).fill([grid] * len(sample.pictures))
-        answer = torch.tensor(
-            [*processor.tokenizer(sample.answer, add_special_tokens=False)["input_ids"], end]
-        )
-        embedded = embed(torch.cat([whole.ids, answer]))
-        for row, (start, stop) in zip(sample.pictures, whole.image_spans, strict=True):
-            embedded = torch.cat([embedded[:start], seen[row], embedded[stop:]])
-        next_position = int(whole.positions.max()) + 1
-        after = torch.arange(next_position, next_position + len(answer)).expand(3, -1)
-        rows.append(embedded)
-        positions.append(torch.cat([whole.positions, after], 1))
-        labels.append(torch.cat([torch.full((len(whole.ids) - 1,), -100), answer, torch.tensor([-100])]))
-    longest = max(len(row) for row in rows)
-    hidden = text(
-        inputs_embeds=torch.stack([F.pad(row, (0, 0, 0, longest - len(row))) for row in rows]),
-        position_ids=torch.stack([F.pad(p, (0, longest - p.shape[1])) for p in positions], 1),
-        attention_mask=torch.stack([torch.arange(longest) < len(row) for row in rows]).long(),
-        use_cache=False,
-    ).last_hidden_state
-    target = torch.stack([F.pad(label, (0, longest - len(label)), value=-100) for label in labels])
-    asked = target != -100
-    losses = F.cross_entropy(model.lm_head(hidden[asked]), target[asked], reduction="none")
-    counts = asked.sum(1)
-    return losses @ torch.tensor(answer_weights(counts.tolist())).repeat_interleave(counts)
+        first = len(whole.ids) - 1
+        pictures = [places[row] for row in sample.pictures]
+        ends = range(first, first + len(answer))
+        rows.append(Asked(whole, answer, pictures, ends, answer, [weight] * len(answer)))
+    return lay_out_rows(rows, token_count(grid))

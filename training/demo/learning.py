@@ -120,6 +120,11 @@ def _average(learnt: Sequence[nn.Parameter]) -> None:
         parameter.grad = part.view_as(parameter)
 
 
+def exactly(like: Tensor) -> torch.autocast:
+    """Products of this tensor's device are taken in float32, whatever autocast there is around."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
 def learning_rate(peak: float, step: int, done: float, warmup: int) -> float:
     """Linear warm-up over steps, then half a cosine over the share done (0..1) to a fiftieth of the peak."""
     rise = min(1.0, (step + 1) / warmup)
@@ -147,24 +152,33 @@ class Muon(Optimizer):
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
+            alike: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = {}
             for weight in group["params"]:
                 if weight.grad is None:
                     continue
                 momentum = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
                 momentum.lerp_(weight.grad, 1 - MOMENTUM)
-                update = orthogonal(weight.grad.lerp(momentum, MOMENTUM).flatten(1))
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.add_(update.view_as(weight), alpha=-group["lr"] * 0.2 * max(update.shape) ** 0.5)
+                matrix = weight.grad.lerp(momentum, MOMENTUM).flatten(1)
+                alike.setdefault((matrix.shape[0], matrix.shape[1]), []).append((weight, matrix))
+            for (
+                shape,
+                pairs,
+            ) in alike.items():  # those of one shape together: a GPU is slow at many small products
+                updates = orthogonal(torch.stack([matrix for _, matrix in pairs]))
+                for (weight, _), update in zip(pairs, updates, strict=True):
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    weight.add_(update.view_as(weight), alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """float (n, m) -> about U V^T of its singular value decomposition, its singular values near one."""
-    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    update = wide.float() / wide.float().norm().clamp(min=1e-7)
+def orthogonal(matrices: Tensor) -> Tensor:
+    """float (..., n, m) -> about U V^T of each one's singular value decomposition, its singular values near one."""
+    flat = matrices.shape[-2] <= matrices.shape[-1]
+    wide = (matrices if flat else matrices.mT).float()
+    update = wide / wide.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     for _ in range(ROUNDS):
-        square = update @ update.T
-        update = torch.addmm(update, torch.addmm(square, square, square, beta=_B, alpha=_C), update, beta=_A)
-    return (update if wide is matrix else update.T).to(matrix.dtype)
+        square = update @ update.mT
+        update = _A * update + (_B * square + _C * square @ square) @ update
+    return (update if flat else update.mT).to(matrices.dtype)
 
 
 def muon_and_adamw(inside: Iterable[Tensor], every: Iterable[Tensor], peak: float) -> list[Optimizer]:

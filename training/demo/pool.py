@@ -7,9 +7,9 @@ last: a folder without it is drawn again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,18 +18,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from app.model.pictures import DEMO, Picture, apply_rule
+from app.model.pictures import DEMO, ImageRule, Picture, Size, apply_rule
 from app.model.vocabulary import KINDS_OF_VERSION, Kinds
 from gallery_store.console import progress_bar
 from gallery_store.files import write_file
 from training.instructions.columns import Columns
 from training.synthetic.people import WORLD_VERSION, people
-from training.synthetic.site import cameras
+from training.synthetic.site import Camera, cameras
 from training.synthetic.truth import kinds_of_world, value_indices
 from training.synthetic.world import DrawnCrop, crops_of
 
 CLIP_SIZE = (224, 112)  # px, height and width
-SIZES = {"pictures": DEMO.fixed or (168, 84), "large": CLIP_SIZE}
+SIZES: dict[str, Size] = {"pictures": DEMO.fixed or (168, 84), "large": CLIP_SIZE}
 SITES = 40  # sets of six cameras, so that no camera is learnt by heart
 
 
@@ -119,19 +119,19 @@ class Pool:
         )
 
 
-def load_pool(folder: Path, spec: PoolSpec, workers: int = 2) -> Pool:
-    """The pool of this description, drawn first where it is not there."""
-    stamp = folder / "done.json"
-    if not stamp.is_file() or json.loads(stamp.read_text()) != _described(spec):
-        _draw(folder, spec, workers)
+def load_pool(folder: Path, spec: PoolSpec, workers: int = 2, picture: Size = SIZES["pictures"]) -> Pool:
+    """The pool of this description, drawn first where it is not there. picture: what the demo Qwen2-VL sees, px."""
+    stamp, sizes = folder / "done.json", {**SIZES, "pictures": picture}
+    if not stamp.is_file() or json.loads(stamp.read_text()) != _described(spec, sizes):
+        _draw(folder, spec, workers, sizes)
     with np.load(folder / "labels.npz") as labels:
         pictures, large = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("pictures", "large"))
         return Pool(pictures, large, **{name: labels[name] for name in labels.files})
 
 
-def crops(spec: PoolSpec) -> Iterator[DrawnCrop]:
-    """The crops of a description, person by person."""
-    sites = [cameras(spec.seed * 1000 + site) for site in range(SITES)]
+def crops(spec: PoolSpec, sites: Sequence[tuple[Camera, ...]] | None = None) -> Iterator[DrawnCrop]:
+    """The crops of a description, person by person. sites: of another pool, in place of its own."""
+    sites = sites or pool_sites(spec)
     drawn = people(
         spec.seed, spec.split, spec.families, spec.members, spec.outfits, spec.look_alikes, spec.world
     )
@@ -147,18 +147,44 @@ def crops(spec: PoolSpec) -> Iterator[DrawnCrop]:
         )
 
 
-def both_sizes(crop: DrawnCrop) -> tuple[np.ndarray, np.ndarray]:
+def pool_sites(spec: PoolSpec) -> list[tuple[Camera, ...]]:
+    """The sets of cameras of a pool."""
+    return [cameras(spec.seed * 1000 + site) for site in range(SITES)]
+
+
+def both_sizes(crop: DrawnCrop, picture: Size = SIZES["pictures"]) -> tuple[np.ndarray, np.ndarray]:
     """The crop as the demo Qwen2-VL and as the demo CLIP see it: uint8 (h, w, 3) each."""
-    picture = crop.picture()
-    large = picture.resize((CLIP_SIZE[1], CLIP_SIZE[0]), Image.Resampling.BICUBIC)
-    return np.asarray(apply_rule(DEMO, picture)), np.asarray(large)
+    drawn = crop.picture()
+    large = np.asarray(drawn.resize((CLIP_SIZE[1], CLIP_SIZE[0]), Image.Resampling.BICUBIC))
+    return (large if picture == CLIP_SIZE else np.asarray(apply_rule(demo_rule(picture), drawn))), large
 
 
-def _described(spec: PoolSpec) -> dict[str, Any]:
-    return {**asdict(spec), "sizes": {name: list(size) for name, size in SIZES.items()}}
+def demo_rule(picture: Size) -> ImageRule:
+    """The rule of a demo model that sees pictures of this size, px."""
+    return replace(DEMO, fixed=picture)
 
 
-def _draw(folder: Path, spec: PoolSpec, workers: int) -> None:
+def labels_of(crops: Sequence[DrawnCrop], world: int) -> dict[str, np.ndarray]:
+    """What Pool says of crops of a world; people, families and outfits are numbered from 0."""
+    kinds = kinds_of_world(world)
+    names: dict[str, int] = {}
+    sets: dict[tuple[str, int], int] = {}
+    return {
+        "person": np.array([names.setdefault(c.person_id, len(names)) for c in crops], np.int32),
+        "family": np.array([c.family for c in crops], np.int32),
+        "clothes": np.array([sets.setdefault((c.person_id, c.clothes), len(sets)) for c in crops], np.int32),
+        "camera": np.array([(c.family % SITES) * 100 + int(c.camera_id) for c in crops], np.int32),
+        "infrared": np.array([c.shot.infrared for c in crops], bool),
+        "attributes": np.stack([value_indices(c.attributes, kinds) for c in crops]),
+        "visible": np.stack([value_indices(c.visible, kinds) for c in crops]),
+    }
+
+
+def _described(spec: PoolSpec, sizes: Mapping[str, Size]) -> dict[str, Any]:
+    return {**asdict(spec), "sizes": {name: list(size) for name, size in sizes.items()}}
+
+
+def _draw(folder: Path, spec: PoolSpec, workers: int, sizes: Mapping[str, Size]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "done.json").unlink(missing_ok=True)
     all_crops = list(crops(spec))
@@ -166,26 +192,14 @@ def _draw(folder: Path, spec: PoolSpec, workers: int) -> None:
         np.lib.format.open_memmap(
             folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(all_crops), *size, 3)
         )
-        for name, size in SIZES.items()
+        for name, size in sizes.items()
     )
-    show = progress_bar(f"draw {spec.split}", "crops")
+    show, draw = progress_bar(f"draw {spec.split}", "crops"), partial(both_sizes, picture=sizes["pictures"])
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as executor:
-        for index, drawn in enumerate(executor.map(both_sizes, all_crops, chunksize=128)):
+        for index, drawn in enumerate(executor.map(draw, all_crops, chunksize=128)):
             pictures[index], large[index] = drawn
             show(index + 1, len(all_crops))
-    kinds = kinds_of_world(spec.world)
     pictures.flush()
     large.flush()
-    names: dict[str, int] = {}
-    sets: dict[tuple[str, int], int] = {}
-    np.savez(
-        folder / "labels.npz",
-        person=np.array([names.setdefault(c.person_id, len(names)) for c in all_crops], np.int32),
-        family=np.array([c.family for c in all_crops], np.int32),
-        clothes=np.array([sets.setdefault((c.person_id, c.clothes), len(sets)) for c in all_crops], np.int32),
-        camera=np.array([(c.family % SITES) * 100 + int(c.camera_id) for c in all_crops], np.int32),
-        infrared=np.array([c.shot.infrared for c in all_crops], bool),
-        attributes=np.stack([value_indices(c.attributes, kinds) for c in all_crops]),
-        visible=np.stack([value_indices(c.visible, kinds) for c in all_crops]),
-    )
-    write_file(folder / "done.json", json.dumps(_described(spec)))
+    np.savez(folder / "labels.npz", **labels_of(all_crops, spec.world))  # type: ignore[arg-type]
+    write_file(folder / "done.json", json.dumps(_described(spec, sizes)))

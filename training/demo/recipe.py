@@ -22,7 +22,6 @@ from torch.multiprocessing import spawn
 from app.model.checkpoint import CheckpointManifest
 from app.model.digests import weight_files
 from app.model.loading import load_weights
-from app.model.pictures import DEMO
 from gallery_store.files import replacing_folder, write_file
 from training.demo.base import build_base
 from training.demo.clip import measure as measure_clip
@@ -30,7 +29,8 @@ from training.demo.clip import train_clip
 from training.demo.fusion_fit import fit_demo
 from training.demo.language import DemoStage, train_stage
 from training.demo.learning import LearningLog, process_rank
-from training.demo.pool import Pool, PoolSpec, load_pool
+from training.demo.pool import Pool, PoolSpec, demo_rule, load_pool
+from training.demo.sizes import SIZES, DemoSize
 from training.demo.stage0 import measure_tower, warm_tower
 from training.instructions.mixtures import STAGE1, STAGE2, STAGE3, StageMixture
 from training.tuning.origin import load_processor, take_decoder
@@ -39,14 +39,6 @@ CLIP_NAME = "chatreid-demo-clip"
 MODEL_NAME = "chatreid-demo"
 TRAIN = PoolSpec(1, "train", families=4200, views=3, infrared_share=0.2)
 VALIDATION = PoolSpec(2, "validation", families=120, views=4)
-SIZES: dict[str, Any] = {
-    "text_width": 192,
-    "layers": 4,
-    "heads": 4,
-    "kv_heads": 2,
-    "vision_width": 160,
-    "vision_depth": 4,
-}
 STEPS = ("pools", "clip", "tower", "language", "stage1", "stage2", "stage3", "export")
 TAUGHT = STEPS[1:7]  # what several processes can share
 FURTHER_RATE = 0.1  # of a stage's rate, in a run that goes on
@@ -138,10 +130,14 @@ class DemoRun:
         processes: int = 1,
         start: Path | None = None,
         families: int = TRAIN.families,
+        size: DemoSize = SIZES["small"],
     ) -> None:
         self.work, self.assets, self.budget, self.seed, self.workers = work, assets, budget, seed, workers
-        self.processes, self.start = processes, start
+        self.processes, self.start, self.size = processes, start, size
+        before = CheckpointManifest.read(start / "demo_qwen2vl") if start else None
+        self.picture = (before.image_rule.fixed if before else None) or size.picture
         self.train = replace(TRAIN, seed=TRAIN.seed + seed, families=families)  # another seed, other people
+        self.validation = VALIDATION
         self.log = LearningLog(work / "log.jsonl")
         work.mkdir(parents=True, exist_ok=True)
 
@@ -167,10 +163,10 @@ class DemoRun:
         return json.loads(mark.read_text()) if mark.is_file() else {}
 
     def _pool(self, spec: PoolSpec) -> Pool:
-        return load_pool(self.work / f"pool-{spec.split}", spec, self.workers)
+        return load_pool(self.work / f"pool-{spec.split}", spec, self.workers, self.picture)
 
     def _pools(self) -> dict[str, Any]:
-        return {spec.split: len(self._pool(spec)) for spec in (self.train, VALIDATION)}
+        return {spec.split: len(self._pool(spec)) for spec in (self.train, self.validation)}
 
     def _clip(self) -> dict[str, Any]:
         folder = self.work / "demo_clip"
@@ -186,18 +182,18 @@ class DemoRun:
         )
         if process_rank():
             return {}
-        return measure_clip(folder, self._pool(VALIDATION))
+        return measure_clip(folder, self._pool(self.validation))
 
     def _tower(self) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as base:
-            model, processor = load(build_base(base, seed=self.seed, **SIZES))
+            model, processor = load(build_base(base, seed=self.seed, **self.size.shape()))
         warm = warm_tower(
             model, self._pool(self.train), self.work, steps=self.budget.tower, seed=self.seed, log=self.log
         )
         if process_rank():
             return {}
         save(model, processor, self.work / "tower")
-        return measure_tower(warm, self._pool(VALIDATION))
+        return measure_tower(warm, self._pool(self.validation))
 
     def _language(self) -> dict[str, Any]:
         return self._stage("language", self.work / "tower")
@@ -235,30 +231,40 @@ class DemoRun:
         return {"steps": stage.steps, "rate": stage.rate, "lists": stage.lists, "choices": stage.choices}
 
     def _export(self) -> dict[str, Any]:
-        folder, clip = self.assets / "demo_qwen2vl", self.assets / "demo_clip"
-        taught = self.work / "demo_clip"
-        if self.start and not taught.is_dir():
-            taught = self.start / "demo_clip"  # the step was left out
-        if taught.resolve() != clip.resolve():
-            with replacing_folder(clip) as place:
-                shutil.copytree(taught, place, dirs_exist_ok=True)
+        clip = self._place_clip()
         weights, manifest = self.work / "stage3", self._manifest()
         if self.start and not weights.is_dir():  # nothing was taught: calibrated anew
             weights = self.start / "demo_qwen2vl"
             manifest = CheckpointManifest.read(weights) or manifest
         model, processor = load(weights)
+        folder = self._place_model(model, processor, manifest)
+        return fit_demo(folder, clip, self._pool(self.validation), self.log)
+
+    def _place_clip(self) -> Path:
+        """The CLIP that was taught, or started from, among the assets."""
+        clip, taught = self.assets / "demo_clip", self.work / "demo_clip"
+        if self.start and not taught.is_dir():
+            taught = self.start / "demo_clip"  # the step was left out
+        if taught.resolve() != clip.resolve():
+            with replacing_folder(clip) as place:
+                shutil.copytree(taught, place, dirs_exist_ok=True)
+        return clip
+
+    def _place_model(self, model: Any, processor: Any, manifest: CheckpointManifest) -> Path:
+        """The model in fp16 among the assets, not yet calibrated."""
+        folder = self.assets / "demo_qwen2vl"
         with replacing_folder(folder) as place:
             save(model.half(), processor, place)
             replace(manifest, weights=weight_files(place)).write(place)
-        return fit_demo(folder, clip, self._pool(VALIDATION), self.log)
+        return folder
 
     def _manifest(self) -> CheckpointManifest:
         """What the finished model says of itself: the stages, after those of the model it went on from."""
         before = CheckpointManifest.read(self.start / "demo_qwen2vl") if self.start else None
         taught = [name for name in STEPS[2:7] if before is None or name in FURTHER]
         pools = [*(before.data["pools"] if before else []), asdict(self.train)]
-        if asdict(VALIDATION) not in pools:
-            pools.append(asdict(VALIDATION))
+        if asdict(self.validation) not in pools:
+            pools.append(asdict(self.validation))
         return CheckpointManifest(
             name=MODEL_NAME,
             base_model="random weights of the Qwen2-VL architecture, warmed by stage 0",
@@ -266,7 +272,7 @@ class DemoRun:
                 *(before.stages if before else ()),
                 *({"name": name, **self.figures(name)} for name in taught),
             ),
-            image_rule=DEMO,
+            image_rule=demo_rule(self.picture),
             data={"world": self.train.world, "pools": pools},
             knows=KNOWS,
             reads_free_words=False,
@@ -284,13 +290,14 @@ def train_demo(
     only: Sequence[str] = STEPS,
     start: Path | None = None,
     families: int = TRAIN.families,
+    size: DemoSize = SIZES["small"],
 ) -> None:
     """Runs the steps that are asked for and not done yet; `processes` share the steps that teach.
 
     start: a folder with `demo_clip` and `demo_qwen2vl`, to go on from by the steps FURTHER; None begins with nothing.
-    families: of three people each, to learn from.
+    families: of three people each, to learn from. size: of the Qwen2-VL, where it is made anew.
     """
-    run = DemoRun(work, assets, budget, seed, workers, processes, start, families)
+    run = DemoRun(work, assets, budget, seed, workers, processes, start, families, size)
     for name in STEPS:
         if name in only:
             run.step(name)

@@ -19,7 +19,7 @@ from training.instructions.crop_index import SAID_OF_THE_SAME
 from training.synthetic.captions import caption, fragment, refusal
 from training.synthetic.truth import KIND_NAMES, TOLD_CHANGES, satisfies, value_indices
 
-QUERIES = 10  # of a list; smaller steps, more of them
+QUERIES = 10  # of a list, times its scale; on a CPU smaller steps, more of them
 LASTS = [KIND_NAMES.index(kind) for kind in LASTING]
 
 
@@ -122,21 +122,6 @@ def descriptions(
     return Descriptions(texts, np.stack(fragments), np.stack(refused))
 
 
-def augmented(pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Mirrors, light, cast and a hidden patch, drawn anew: uint8 (n, h, w, 3) -> the same shape and dtype."""
-    out = pictures.astype(np.float32)
-    n, height, width, _ = out.shape
-    mirror = rng.random(n) < 0.5
-    out[mirror] = out[mirror, :, ::-1]
-    gains = 1 + rng.uniform(-0.12, 0.12, (n, 1, 1, 3)).astype(np.float32)
-    out = out * gains + rng.uniform(-12, 12, (n, 1, 1, 1)).astype(np.float32)
-    for i in np.flatnonzero(rng.random(n) < 0.2):
-        h, w = int(rng.integers(10, height // 3)), int(rng.integers(8, width // 2))
-        y, x = int(rng.integers(0, height - h)), int(rng.integers(0, width - w))
-        out[i, y : y + h, x : x + w] = out[i].mean((0, 1))
-    return np.clip(out, 0, 255).astype(np.uint8)
-
-
 @dataclass(frozen=True)
 class PackedList:
     """Queries with their candidates.
@@ -159,12 +144,19 @@ class PackedList:
 
 
 class PoolLists:
-    """Draws packed lists; each is a pure function of (seed, index)."""
+    """Draws packed lists; each is a pure function of (seed, index).
 
-    def __init__(self, pool: Pool, processor: Any, seed: int) -> None:
+    scale: times the families and the queries of a list; as far as the pool has families.
+    """
+
+    def __init__(self, pool: Pool, processor: Any, seed: int, scale: int = 1) -> None:
         self.pool, self.processor, self.seed = pool, processor, seed
-        self._plain = Batches(pool, BatchRule(6, 3, 2, changed_clothes=0.25, infrared=0.4), seed)
-        self._changed = Batches(pool, BatchRule(4, 3, 3, 1.0), seed)
+        self.queries = QUERIES * scale
+        most = len(np.unique(pool.family))
+        plain, changed = min(most, 6 * scale), min(most, 4 * scale)
+        self._plain = Batches(pool, BatchRule(plain, 3, 2, changed_clothes=0.25, infrared=0.4), seed)
+        self._changed = Batches(pool, BatchRule(changed, 3, 3, 1.0), seed)
+        self._wordless: dict[tuple[int, MayDiffer], PairLayout] = {}
         height, width = pool.pictures.shape[1:3]
         self.grid = (1, height // 14, width // 14)
 
@@ -179,7 +171,7 @@ class PoolLists:
 
     def _by_image(self, rows: np.ndarray, rng: np.random.Generator) -> PackedList:
         """Either of a person's two crops asks for the other, by day for infrared as well as the reverse."""
-        queries = rng.permutation(np.arange(0, len(rows), 2))[:QUERIES]
+        queries = rng.permutation(np.arange(0, len(rows), 2))[: self.queries]
         queries = queries + rng.integers(0, 2, len(queries))
         references, matches = rows[queries], rows[queries ^ 1]
         clothes = self.pool.clothes[references] != self.pool.clothes[matches]
@@ -205,12 +197,22 @@ class PoolLists:
     ) -> PackedList:
         """over_candidates: rows, right, ignored, wrong, as PackedList has them."""
         layouts = [
-            pair_layout(
-                self.processor, pair_prompt(text, len(rows), differs), [self.grid] * len(rows), self.grid
-            )
+            self._layout(text, differs, len(rows))
             for text, differs, rows in zip(texts, may_differ, references, strict=True)
         ]
         return PackedList(kind, texts, may_differ, references, layouts, *over_candidates)
+
+    def _layout(self, text: str, differs: MayDiffer, references: int) -> PairLayout:
+        """Questions without words are few, and remembered."""
+        key = (references, differs)
+        if not text and key in self._wordless:
+            return self._wordless[key]
+        layout = pair_layout(
+            self.processor, pair_prompt(text, references, differs), [self.grid] * references, self.grid
+        )
+        if not text:
+            self._wordless[key] = layout
+        return layout
 
     def _may_differ(self, reference: int, match: int, other_clothes: bool) -> MayDiffer:
         """What a question with a crop of the person says of a match."""
@@ -221,7 +223,7 @@ class PoolLists:
         return self.pool.infrared[matches][:, None] != self.pool.infrared[rows][None]
 
     def _by_text(self, rows: np.ndarray, rng: np.random.Generator, told: tuple[int, int]) -> PackedList:
-        about = rng.permutation(rows)[:QUERIES]
+        about = rng.permutation(rows)[: self.queries]
         described = descriptions(self.pool, about, rng, told, canonical=0.75, plain=0.5)
         fits, unsure = satisfies(
             described.fragments, self.pool.attributes[rows], self.pool.visible[rows], described.refused

@@ -11,6 +11,7 @@ are thrown away afterwards.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from app.model.vision import PATCH, encode_grids, pixel_patches, token_count
+from app.model.vision import PATCH, encode_grids, picture_patches, token_count
 from training.demo.attribute_heads import AttributeAttention, attribute_accuracy, attribute_loss
 from training.demo.clip import person_loss
 from training.demo.learning import LearningLog, learn, muon_and_adamw, process_rank
+from training.demo.looks import DevicePictures, Looks, draw_looks
 from training.demo.pool import Pool
-from training.demo.sampling import Batches, BatchRule, augmented
+from training.demo.sampling import Batches, BatchRule
 from training.synthetic.truth import KIND_NAMES
 
 RATE = 2e-3
+FAMILIES = 10  # of a step
 
 
 class WarmUp(nn.Module):
@@ -41,13 +44,9 @@ class WarmUp(nn.Module):
         self.tokens = nn.Linear(width, 64, bias=False)
         self.attributes = AttributeAttention(width, tokens)
 
-    def forward(self, pictures: np.ndarray) -> Tensor:
+    def forward(self, pictures: Tensor) -> Tensor:
         """uint8 (n, h, w, 3) -> (n, tokens, width)."""
-        patches = pixel_patches(pictures)
-        grid = patches.grids[0]
-        return encode_grids(
-            self.visual, patches.values.view(len(pictures), -1, patches.values.shape[1]), grid
-        )
+        return encode_grids(self.visual, *picture_patches(pictures))
 
     def embed(self, tokens: Tensor) -> Tensor:
         """(n, tokens, width) -> unit rows (n, embedding), of all tokens in their places."""
@@ -69,32 +68,69 @@ def late_interaction(tokens: Tensor, person: Tensor, temperature: float = 0.07) 
     unit = F.normalize(tokens, dim=2)
     count, length, width = unit.shape
     flat = unit.reshape(-1, width)
-    best = (flat @ flat.T).view(count, length, count, length).amax(3).mean(1)
+    best = (flat @ flat.T).view(count, length, count, length).amax(3).float().mean(1)
     logits = (best + best.T) / 2 / temperature
-    itself = torch.eye(count, dtype=torch.bool)
+    itself = torch.eye(count, dtype=torch.bool, device=person.device)
     logits = logits.masked_fill(itself, -1e4)
     positive = (person[:, None] == person[None]) & ~itself
     log_share = logits - logits.logsumexp(1, keepdim=True)
     return -(log_share * positive).sum(1).div(positive.sum(1).clamp(min=1)).mean()
 
 
-def warm_tower(model: Any, pool: Pool, work: Path, *, steps: int, seed: int, log: LearningLog) -> WarmUp:
-    """Teaches `model.model.visual` in place for `steps` steps in all; resumes from `work`."""
-    torch.manual_seed(seed)
-    warm = warm_up(model, pool)
-    batches = Batches(
-        pool, BatchRule(families=10, changed_clothes=0.3, infrared=0.4), seed + 1 + 1000 * process_rank()
-    )
-    optimizers = muon_and_adamw(warm.visual.parameters(), warm.parameters(), RATE)
+@dataclass(frozen=True)
+class TowerStep:
+    """rows int64 (B,) of the pool, and their looks."""
 
-    def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
-        rows = batches.batch(step)
-        tokens = warm(augmented(pool.pictures[rows], np.random.default_rng((seed, step, 8, process_rank()))))
-        person = torch.from_numpy(pool.person[rows])
-        by_whole = person_loss(warm.embed(tokens), person)
-        by_mean = person_loss(F.normalize(warm.person(tokens.mean(1)), dim=1), person)
+    rows: np.ndarray
+    looks: Looks
+
+
+class TowerLesson:
+    """What the tower of a model is taught, step by step, in place.
+
+    families: of three people each in a step. pictures: the pool's, where they are learnt from; the model is there.
+    """
+
+    stage = "0-tower"
+
+    def __init__(
+        self,
+        model: Any,
+        pool: Pool,
+        pictures: DevicePictures,
+        *,
+        seed: int,
+        families: int = FAMILIES,
+        rate: float = RATE,
+    ) -> None:
+        torch.manual_seed(seed)
+        self.warm = warm_up(model, pool).to(pictures.device)
+        self.modules = {"model": self.warm}
+        self.pool, self.pictures, self.seed = pool, pictures, seed
+        self.families = min(families, len(np.unique(pool.family)))
+        self.optimizers = muon_and_adamw(self.warm.visual.parameters(), self.warm.parameters(), rate)
+        self._drawers = {1: self._batches(1)}
+
+    def draw(self, step: int, done: float, parts: int = 1) -> TowerStep:
+        """parts: a step of so many times fewer families."""
+        if parts not in self._drawers:
+            self._drawers[parts] = self._batches(parts)
+        rows = self._drawers[parts].batch(step)
+        rng = np.random.default_rng((self.seed, step, 8, process_rank()))
+        return TowerStep(rows, draw_looks(rng, len(rows), *self.pictures.size))
+
+    def _batches(self, parts: int) -> Batches:
+        rule = BatchRule(families=max(2, self.families // parts), changed_clothes=0.3, infrared=0.4)
+        return Batches(self.pool, rule, self.seed + 1 + 1000 * process_rank())
+
+    def loss(self, drawn: TowerStep) -> tuple[Tensor, dict[str, Tensor]]:
+        warm = self.warm
+        tokens = warm(self.pictures(drawn.rows, drawn.looks))
+        person = torch.from_numpy(self.pool.person[drawn.rows]).to(tokens.device)
+        by_whole = person_loss(warm.embed(tokens).float(), person)
+        by_mean = person_loss(F.normalize(warm.person(tokens.mean(1)).float(), dim=1), person)
         by_token = late_interaction(warm.tokens(tokens), person)
-        by_kind = attribute_loss(warm.attributes(tokens), pool.visible[rows])
+        by_kind = attribute_loss(warm.attributes(tokens), self.pool.visible[drawn.rows])
         return by_whole + 0.5 * by_mean + 0.25 * by_token + 4 * by_kind, {
             "person": by_whole,
             "mean": by_mean,
@@ -102,8 +138,20 @@ def warm_tower(model: Any, pool: Pool, work: Path, *, steps: int, seed: int, log
             "attributes": by_kind,
         }
 
-    learn(take, {"model": warm}, optimizers, steps=steps, state=work / "tower.pt", log=log, stage="0-tower")
-    return warm
+
+def warm_tower(model: Any, pool: Pool, work: Path, *, steps: int, seed: int, log: LearningLog) -> WarmUp:
+    """Teaches `model.model.visual` in place for `steps` steps in all; resumes from `work`."""
+    lesson = TowerLesson(model, pool, DevicePictures(pool.pictures), seed=seed)
+    learn(
+        lambda step, done: lesson.loss(lesson.draw(step, done)),
+        lesson.modules,
+        lesson.optimizers,
+        steps=steps,
+        state=work / "tower.pt",
+        log=log,
+        stage=lesson.stage,
+    )
+    return lesson.warm
 
 
 @torch.inference_mode()
@@ -111,10 +159,10 @@ def measure_tower(warm: WarmUp, pool: Pool) -> dict[str, float]:
     """The embedding alone over a validation pool, and how well the heads read the attributes."""
     from training.evaluation.metrics import evaluate
 
-    tokens = torch.cat(
-        [warm(np.asarray(part)) for part in np.array_split(pool.pictures, max(1, len(pool) // 256))]
-    )
-    vectors = warm.embed(tokens).numpy()
+    device = warm.whole.weight.device
+    parts = np.array_split(pool.pictures, max(1, len(pool) // 256))
+    tokens = torch.cat([warm(torch.from_numpy(np.array(part)).to(device)) for part in parts])
+    vectors = warm.embed(tokens).cpu().numpy()
     rng = np.random.default_rng(0)
     queries = rng.choice(len(pool), min(400, len(pool)), replace=False)
     scores = vectors[queries] @ vectors.T
