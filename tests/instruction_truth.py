@@ -8,7 +8,7 @@ from app.chat.search_state import SearchState
 from app.chat.understanding import understand
 from app.model.answers import parse_annotation
 from app.model.prompts import NO, NONE_OF_THEM, ORDINALS, YES
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import ALL_KINDS
 from tests.chat_notation import GALLERY
 
 # What else a word is true of.
@@ -33,7 +33,7 @@ def known(columns, row) -> dict[str, str]:
     """What is known of a crop, in words."""
     return {
         kind: values[place]
-        for (kind, values), place in zip(KINDS.items(), columns.attributes[row], strict=True)
+        for (kind, values), place in zip(ALL_KINDS.items(), columns.attributes[row], strict=True)
         if place >= 0
     }
 

@@ -111,10 +111,11 @@ class Stage:
     def with_(self, **changes: Any) -> Stage:
         """The same stage with some values changed; None leaves one as it is.
 
-        samples, hard, nobody and gallery are the mixture's. Raises ValueError.
+        samples, hard, nobody, gallery and vocabulary are the mixture's. Raises ValueError.
         """
         given = {key: value for key, value in changes.items() if value is not None}
-        asked = {key: given.pop(key) for key in ("samples", "hard", "nobody", "gallery") if key in given}
+        of_mixture = ("samples", "hard", "nobody", "gallery", "vocabulary")
+        asked = {key: given.pop(key) for key in of_mixture if key in given}
         return replace(self, **{"mixture": replace(self.mixture, **asked), **given})
 
     def to_json(self) -> dict[str, Any]:

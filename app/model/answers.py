@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from app.model.known import known_value
 from app.model.vocabulary import (
     COLOUR_WORDS,
     KINDS_OF_VERSION,
@@ -114,7 +115,10 @@ def annotation_answer(
         pairs = [Attribute(kind, value) for kind, value in attributes.items()]
     else:
         pairs = list(attributes)
-    has = {attribute.kind: attribute.value for attribute in pairs}
+    kinds = KINDS_OF_VERSION[version]
+    has = {
+        known.kind: known.value for known in (known_value(one, kinds) for one in pairs) if known is not None
+    }
     return "; ".join(f"{entry}: {_entry(has, kinds)}" for entry, kinds in entries_of(version).items())
 
 

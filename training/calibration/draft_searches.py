@@ -164,7 +164,8 @@ class DraftSearches:
             if self.keys[kind] in self.before.fusion_weights or self.draft[kind].attribute_share:
                 continue
             confusion = self.before.confusion.get(self.clip)
-            likeness = Likeness(what, kind, ids, store, opened.encoder, opened.reid, confusion)
+            kinds = self.before.kinds
+            likeness = Likeness(what, kind, ids, store, opened.encoder, opened.reid, confusion, kinds)
             shares = fit_shares(
                 likeness,
                 self.sharpness.get(self.clip),

@@ -10,8 +10,10 @@ import numpy as np
 
 from app.model.checkpoint import KindOfQuery
 from app.model.description import query_description
+from app.model.vocabulary import KINDS, Kinds
 from app.retrieval.attribute_probs import ClipAttributes, Confusion, Probs
 from app.retrieval.fusion import TEXT_WEIGHT, text_similarity
+from app.retrieval.query import as_known
 from app.retrieval.reid import prefilter_encoder, together
 from gallery_store.encoder import ClipEncoder, ImageEncoder
 from gallery_store.schema import Role
@@ -41,7 +43,8 @@ class Likeness:
     """How like U crops are to the Q queries of a kind that has words, as the app's prefilter has it.
 
     ids: int64 (G,), each record's crop, -1 where its picture could not be read. reid: compares the pictures in
-    CLIP's place; None leaves them to CLIP. confusion: of the values that words name, as the manifest has it.
+    CLIP's place; None leaves them to CLIP. confusion: of the values that words name, as the manifest has it. kinds: of
+    attributes that the checkpoint knows.
     """
 
     def __init__(
@@ -53,13 +56,15 @@ class Likeness:
         clip: ClipEncoder,
         reid: ImageEncoder | None,
         confusion: Confusion | None = None,
+        kinds: Kinds = KINDS,
     ) -> None:
         rows = asked.rows_of(kind)
         if kind != "text":  # a picture that the gallery refused has no vector in it
             rows = rows[ids[asked.subjects[rows]] >= 0]
         self._store, self.clip, self._confusion = store, clip, confusion or {}
         self._crops = np.unique(ids[ids >= 0])
-        self._queries = [asked.queries[row] for row in rows.tolist()]
+        self._queries = [as_known(asked.queries[row], kinds) for row in rows.tolist()]
+        self._kinds = kinds
         self.has_attributes = any(query.wanted or query.unwanted for query in self._queries)
         self._unsure = np.stack([by_crop(asked.unsure[row], ids, self._crops) for row in rows])
         self._right = np.stack([by_crop(asked.right[row], ids, self._crops) for row in rows]) & ~self._unsure
@@ -82,7 +87,7 @@ class Likeness:
 
     def probs(self, sharpness: float) -> Probs:
         """Of the crops, as the app reads them by CLIP."""
-        return ClipAttributes(self.clip, sharpness).probs(
+        return ClipAttributes(self.clip, sharpness, kinds=self._kinds).probs(
             lambda rows: self._store.similarities(rows, self._crops)
         )
 

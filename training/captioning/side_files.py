@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import ALL_KINDS
 from training.datasets.faults import DataSetError
 from training.datasets.record import DataSet, Record
 
@@ -101,7 +101,7 @@ def read_captions(file: Path) -> dict[str, Captioned]:
         known = {
             kind: value
             for kind, value in (given.items() if isinstance(given, dict) else ())
-            if value in KINDS.get(kind, ())
+            if value in ALL_KINDS.get(kind, ())
         }
         captioned[row["path"]] = Captioned(row["path"], str(row.get("caption", "")), known)
     return captioned

@@ -88,7 +88,7 @@ def planned(chosen: argparse.Namespace) -> list[StageRun]:
     from training.datasets.load import parse_names
     from training.stages import STAGES
     from training.tuning.failures import TuningError
-    from training.tuning.origin import Origin, kept_rule
+    from training.tuning.origin import Origin, kept_rule, known_vocabulary
     from training.tuning.stage_run import StageRun
 
     if chosen.all and chosen.before:
@@ -112,10 +112,11 @@ def planned(chosen: argparse.Namespace) -> list[StageRun]:
     data = parse_names(chosen.data)
     files = tuple(str(file) for file in (*chosen.captions, *chosen.dropped, chosen.vectors) if file)
     rule = kept_rule(chosen.before or chosen.base)
+    vocabulary = chosen.vocabulary or known_vocabulary(chosen.before or chosen.base)
     before, runs = chosen.before, []
     for number in (1, 2, 3) if chosen.all else (chosen.stage,):
         try:
-            stage = STAGES[number].with_(**_changes(chosen, number), image_rule=rule)
+            stage = STAGES[number].with_(**_changes(chosen, number), image_rule=rule, vocabulary=vocabulary)
         except ValueError as error:
             raise TuningError(str(error)) from None
         out = chosen.out / stage.name if chosen.all else chosen.out

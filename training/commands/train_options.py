@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from app.model.vocabulary import KINDS_OF_VERSION, VOCABULARY_VERSION
 from training.commands.datasets import add_side_files, add_sources
 from training.stages import SCHEDULES
 
@@ -65,6 +66,14 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     recipe.add_argument("--no-match", type=float, metavar="SHARE", help="share of galleries without a match")
     recipe.add_argument(
         "--hard", type=float, metavar="SHARE", help="share of other people who are look-alikes"
+    )
+    recipe.add_argument(
+        "--vocabulary",
+        type=int,
+        choices=tuple(KINDS_OF_VERSION),
+        metavar="N",
+        help="version of the attribute vocabulary; that of the checkpoint it starts from, or else "
+        f"{VOCABULARY_VERSION}",
     )
     watch = parser.add_argument_group("people held out, to see how it does on others")
     watch.add_argument(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import ALL_KINDS
 from training.datasets.faults import (
     BAD_FILE,
     BAD_LINE,
@@ -132,7 +132,7 @@ def _problem(entry: Any, splits: Mapping[str, str]) -> str | None:
 REQUIRED = ("path", "person")
 SPLITS = ("train", "val", "query", "gallery", "test")
 MODALITIES = {"": False, "visible": False, "rgb": False, "infrared": True, "thermal": True, "ir": True}
-COLUMNS = (*REQUIRED, "split", "camera", "clothes", "modality", "caption", "captions", *KINDS)
+COLUMNS = (*REQUIRED, "split", "camera", "clothes", "modality", "caption", "captions", *ALL_KINDS)
 
 
 @dataclass(frozen=True)
@@ -218,10 +218,10 @@ def _row(file: Path, row: Mapping[str, str]) -> CsvRow | str:
     modality = row.get("modality", "").casefold()
     if modality not in MODALITIES:
         return f"modality {modality!r} is not visible or infrared"
-    attributes = {kind: row[kind].casefold() for kind in KINDS if row.get(kind)}
+    attributes = {kind: row[kind].casefold() for kind in ALL_KINDS if row.get(kind)}
     for kind, value in attributes.items():
-        if value not in KINDS[kind]:
-            return f"{kind} {value!r} is not one of {', '.join(KINDS[kind])}"
+        if value not in ALL_KINDS[kind]:
+            return f"{kind} {value!r} is not one of {', '.join(ALL_KINDS[kind])}"
     texts = [row.get("caption", ""), *row.get("captions", "").split("|")]
     if "\0" in row["path"]:
         return "a path with a NUL byte"

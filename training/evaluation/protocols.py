@@ -14,7 +14,7 @@ from random import Random
 
 import numpy as np
 
-from app.model.vocabulary import KINDS, Attribute
+from app.model.vocabulary import ALL_KINDS, Attribute
 from training.datasets.load import load, parse_name
 from training.datasets.record import DISTRACTOR, DataSet, Record
 from training.datasets.specs import SPECS
@@ -251,7 +251,7 @@ def attribute_based(
     gallery = tuple(annotated[row] for row in drawn)
     told: dict[tuple[tuple[str, str], ...], Record] = {}
     for record in gallery:
-        kinds = [kind for kind in KINDS if kind in record.attributes]
+        kinds = [kind for kind in ALL_KINDS if kind in record.attributes]
         count = int(rng.integers(1, min(most_told, len(kinds)) + 1))
         chosen = sorted(rng.permutation(len(kinds))[:count].tolist())
         told.setdefault(tuple((kinds[k], record.attributes[kinds[k]]) for k in chosen), record)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import ALL_KINDS
 from training.datasets.faults import DataSetError
 from training.datasets.training_records import TrainingRecords
-from training.synthetic.truth import KIND_NAMES
 
-_PLACES = {kind: {value: place for place, value in enumerate(values)} for kind, values in KINDS.items()}
+KIND_NAMES = tuple(ALL_KINDS)  # of the newest vocabulary: an older one leaves the last of them unknown
+_PLACES = {kind: {value: place for place, value in enumerate(values)} for kind, values in ALL_KINDS.items()}
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Columns:
 
     person, outfit, camera: int32 (n,), numbered from 0 over everything; an outfit is a person in one set of
     clothes, and simply the person where clothes were not noted. data_set: int32 (n,), place in `names`.
-    infrared: bool (n,). attributes: int8 (n, kinds), the place of the visible value in KINDS, -1 where it is
-    not known. captions: per row, written by people or by a captioner; may be empty. changes: bool (names,),
+    infrared: bool (n,). attributes: int8 (n, kinds), the place of the visible value in ALL_KINDS,
+    -1 where it is not known; the kinds that an older version lacks are filled up with it. captions: per row, written by people or by a captioner; may be empty. changes: bool (names,),
     whether the data set notes clothes.
     """
 
@@ -35,6 +35,12 @@ class Columns:
     attributes: np.ndarray
     captions: Sequence[tuple[str, ...]]
     changes: np.ndarray
+
+    def __post_init__(self) -> None:
+        rows, width = self.attributes.shape
+        if width < len(KIND_NAMES):  # of an older version of the vocabulary
+            more = np.full((rows, len(KIND_NAMES) - width), -1, np.int8)
+            object.__setattr__(self, "attributes", np.concatenate([self.attributes, more], 1, dtype=np.int8))
 
     def __len__(self) -> int:
         return len(self.person)

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import ALL_KINDS
 from gallery_store.console import Progress
 from gallery_store.decoding import PictureError
 from gallery_store.files import replacing
@@ -78,7 +78,7 @@ def _nearest(features: np.ndarray, person: np.ndarray, block: np.ndarray) -> np.
 def _one_hot(columns: Columns, outfits: int) -> np.ndarray:
     """float32 (outfits, values of all kinds): what any crop of the outfit shows; rarer things do not count more."""
     parts = []
-    for number, values in enumerate(KINDS.values()):
+    for number, values in enumerate(ALL_KINDS.values()):
         part = np.zeros((outfits, len(values)), np.float32)
         shown = columns.attributes[:, number] >= 0
         part[columns.outfit[shown], columns.attributes[shown, number]] = 1
@@ -93,9 +93,9 @@ def _mean(vectors: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
 
 
 def _by_clothes(columns: Columns, outfits: int) -> np.ndarray:
-    top = np.full((outfits, len(KINDS)), -1, np.int8)
+    top = np.full((outfits, len(ALL_KINDS)), -1, np.int8)
     np.maximum.at(top, columns.outfit, columns.attributes)
-    kinds = list(KINDS)
+    kinds = list(ALL_KINDS)
     return np.lexsort([top[:, kinds.index(kind)] for kind in reversed(_CLOTHES)])
 
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import accumulate
 
+from app.model.vocabulary import KINDS_OF_VERSION, VOCABULARY_VERSION
 from training.instructions.rng import SampleRng
 
 LAWS = ("equation-1", "uniform")
@@ -71,6 +72,7 @@ class StageMixture:
     query_first: of the yes/no questions, the share put as at run time, query first, instead of as in Figure 4.
     gallery_of_one: of the best choices, the share with one candidate, half of them without a match.
     canonical: of the texts made of attributes, the share in the product's own wording.
+    vocabulary: version in which attributes are annotated.
     infrared: a data set with infrared pictures weighs as much more. data_sets: further factors by name; a data
     set weighs as many units as it has pictures, times these. 0 leaves it out.
     """
@@ -90,6 +92,7 @@ class StageMixture:
     query_first: float = 0.0
     gallery_of_one: float = 0.0
     canonical: float = 0.5
+    vocabulary: int = VOCABULARY_VERSION
     infrared: float = 1.0
     data_sets: Mapping[str, float] = field(default_factory=dict)
 
@@ -110,6 +113,10 @@ class StageMixture:
                     f"stage {self.stage}: {name} must be two numbers in {lowest}..{highest}, the smaller first, "
                     f"got {low}, {high}"
                 )
+        if self.vocabulary not in KINDS_OF_VERSION:
+            raise ValueError(
+                f"stage {self.stage}: there is no version {self.vocabulary} of the attribute vocabulary"
+            )
         if self.law not in LAWS:
             raise ValueError(f"stage {self.stage}: no law {self.law!r}; there are {', '.join(LAWS)}")
         if self.samples < 1:

@@ -27,9 +27,10 @@ from app.model.prompts import (
 )
 from app.model.reid_model import LONGEST_LIST
 from app.model.vocabulary import Attribute, and_list, describe, phrase
+from training.instructions.columns import KIND_NAMES
 from training.instructions.sample import InstructionSample, SampleContext, TaskFunction
 from training.instructions.texts import Text, named
-from training.synthetic.truth import KIND_NAMES, TOLD_CHANGES
+from training.synthetic.truth import TOLD_CHANGES
 
 OTHERS_TRIED = 8  # other people looked at for a text that is not true of the crop
 SAME = 0.25  # of the comparisons, those of two crops of one person
@@ -159,7 +160,7 @@ def annotate_attributes(context: SampleContext) -> InstructionSample | None:
     row = context.source.shown(context.data_set, context.rng)
     if row is None:
         return None
-    answer = annotation_answer(context.tell.seen(row))
+    answer = annotation_answer(context.tell.seen(row), context.rules.vocabulary)
     return InstructionSample("annotate-attributes", annotate_prompt(), (row,), answer)
 
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
-from app.model.vocabulary import COLOUR_WORDS, COLOURS, GROUPS, KINDS, PHRASES
+from app.model.vocabulary import ALL_GROUPS, ALL_KINDS, ALL_PHRASES, COLOUR_WORDS, COLOURS
 from training.instructions.columns import KIND_NAMES
 from training.instructions.crop_index import CropIndex
 from training.instructions.rng import SampleRng
 from training.synthetic.captions import FIRST_MENTIONED, FIRST_WEIGHT, SAID_NONE, UNMENTIONED, caption
 
-_VALUES = tuple(tuple(values) for values in KINDS.values())
+_VALUES = tuple(tuple(values) for values in ALL_KINDS.values())
 _WIDTH = len(KIND_NAMES)
 _FIRST = frozenset(map(KIND_NAMES.index, FIRST_MENTIONED))
 _FIRST_POWER = 1 / FIRST_WEIGHT
@@ -36,30 +36,51 @@ _WITH_THING = {
 
 
 _WORD = re.compile(r"[a-z0-9]+(?:['-][a-z0-9]+)*")
-_LONGEST = max(len(phrase.split()) for phrase in PHRASES)
+_LONGEST = max(len(phrase.split()) for phrase in ALL_PHRASES)
 _COLOUR_KINDS = tuple(number for number, kind in enumerate(KIND_NAMES) if kind.endswith("_colour"))
 _NO = frozenset(("no", "without"))
 UNKNOWN = 255
 
 
 def _place(kind: str, value: str) -> tuple[int, int]:
-    return KIND_NAMES.index(kind), KINDS[kind].index(value)
+    return KIND_NAMES.index(kind), ALL_KINDS[kind].index(value)
 
 
 _PHRASES = {
     tuple(phrase.split()): tuple(_place(a.kind, a.value) for a in attributes)
-    for phrase, attributes in PHRASES.items()
+    for phrase, attributes in ALL_PHRASES.items()
     if phrase not in ("solid", "old", "older", "dress shoes")  # said of other things too
 }
 _ABSENT = {
-    word: _place(kind, "none") for word, kind in GROUPS.items() if kind in KINDS and "none" in KINDS[kind]
+    word: _place(kind, "none")
+    for word, kind in ALL_GROUPS.items()
+    if kind in ALL_KINDS and "none" in ALL_KINDS[kind]
 }
 
 
-# A wider word is also true of what it takes in: sneakers are shoes, a cap is a hat, jeans are trousers.
+# A wider word is also true of what it takes in: sneakers are shoes, a cap is a hat, jeans are trousers. And a word of
+# version 2 may be true of what a data set of version 1 had to call otherwise: heels are among its shoes.
 _WIDER = {
-    _place("shoes", "shoes"): ("sneakers", "boots"),
-    _place("hat", "hat"): ("cap", "beanie"),
+    _place("shoes", "shoes"): ("sneakers", "boots", "sandals", "heels"),
+    _place("shoes", "sandals"): ("shoes",),
+    _place("shoes", "heels"): ("shoes",),
+    _place("hat", "hat"): ("cap", "beanie", "helmet"),
+    _place("hat", "helmet"): ("hat", "cap"),
+    _place("hat", "headscarf"): ("hat",),
+    _place("hat", "hood"): ("none", "hat", "beanie"),
+    _place("age", "child"): ("young",),
+    _place("age", "young"): ("child",),
+    _place("upper", "suit"): ("jacket", "shirt"),
+    _place("upper", "jacket"): ("suit", "vest", "high-vis"),
+    _place("upper", "vest"): ("jacket", "sweater", "shirt", "t-shirt"),
+    _place("upper", "high-vis"): ("jacket", "vest", "coat"),
+    _place("upper_pattern", "floral"): ("dotted", "plain"),
+    _place("upper_pattern", "camouflage"): ("plain",),
+    _place("bag", "shopping bag"): ("handbag", "none"),
+    _place("upper_shade", "dark"): ("medium",),
+    _place("upper_shade", "light"): ("medium",),
+    _place("lower_shade", "dark"): ("medium",),
+    _place("lower_shade", "light"): ("medium",),
     _place("glasses", "glasses"): ("sunglasses",),
     _place("lower", "trousers"): ("jeans",),
 }
@@ -134,7 +155,7 @@ def parse_caption(text: str) -> ParsedCaption:
 
 @dataclass(frozen=True)
 class Text:
-    """text: one line. said: (kind, value) places of KINDS that it states, () for a caption that people wrote."""
+    """text: one line. said: (kind, value) places of ALL_KINDS that it states, () for a caption that people wrote."""
 
     text: str
     said: tuple[tuple[int, int], ...] = ()

@@ -144,6 +144,16 @@ def kept_rule(spec: str | None) -> ImageRule | None:
     return manifest.image_rule if manifest and known and manifest.image_rule.fixed else None
 
 
+def known_vocabulary(spec: str | None) -> int | None:
+    """The version of the attribute vocabulary that a checkpoint was taught; None for one that tells of none."""
+    try:
+        folder = find_checkpoint(spec).folder if spec is not None else None
+    except ModelError:
+        return None  # Origin.check says it
+    manifest = CheckpointManifest.read(folder) if folder else None
+    return manifest.vocabulary_version if manifest else None
+
+
 def load_processor(spec: str) -> Any:
     """A checkpoint's processor; an adapter's own, or else its base's. Raises ModelError."""
     mend_torchvision()
