@@ -13,12 +13,17 @@ from safetensors.torch import load_file, save_file
 from app.model.checkpoint import CheckpointManifest
 from app.model.pictures import ImageRule, Picture
 from app.model.reid_model import ReidModel
+from app.model.vocabulary import VOCABULARY_VERSION
 from gallery_store.torchvision_mend import mend_torchvision
 from training.demo.base import build_base
 
 
-def build_tiny(folder: Path | str, *, seed: int = 0, layers: int = 2) -> Path:
+def build_tiny(
+    folder: Path | str, *, seed: int = 0, layers: int = 2, version: int = VOCABULARY_VERSION
+) -> Path:
     """A few hundred thousand parameters; loads with AutoModelForImageTextToText and AutoProcessor.
+
+    version: of the vocabulary whose words its tokenizer knows.
 
     Weights are larger than a fresh model's: with those, attention is flat and a wrong position or picture
     hardly changes an answer, so that a test could not see it.
@@ -33,6 +38,7 @@ def build_tiny(folder: Path | str, *, seed: int = 0, layers: int = 2) -> Path:
         vision_depth=2,
         vision_heads=2,
         seed=seed,
+        version=version,
     )
     weights = load_file(path / "model.safetensors")
     larger = {key: value * 5 if value.ndim > 1 else value for key, value in weights.items()}

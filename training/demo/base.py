@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2VLConfig
 
+from app.model.vocabulary import VOCABULARY_VERSION
 from gallery_store.torchvision_mend import mend_torchvision
 from training.demo.tokenizer import CHAT_TEMPLATE, build_tokenizer
 
@@ -106,12 +107,16 @@ def build_base(
     vision_heads: int = 4,
     seed: int = 0,
     extra_words: Iterable[str] = (),
+    version: int = VOCABULARY_VERSION,
 ) -> Path:
-    """Write a checkpoint folder with random weights and return it; the same seed gives the same weights."""
+    """Write a checkpoint folder with random weights and return it; the same seed gives the same weights.
+
+    version: of the vocabulary whose words get a token each.
+    """
     mend_torchvision()
     from transformers import Qwen2VLForConditionalGeneration
 
-    tokenizer = build_tokenizer(extra_words)
+    tokenizer = build_tokenizer(extra_words, version)
     config = demo_config(
         tokenizer,
         text_width=text_width,

@@ -68,16 +68,19 @@ CHAT_TEMPLATE = (
 )
 
 
-def build_tokenizer(extra_words: Iterable[str] = ()) -> PreTrainedTokenizerFast:
+def build_tokenizer(
+    extra_words: Iterable[str] = (), version: int = vocabulary.VOCABULARY_VERSION
+) -> PreTrainedTokenizerFast:
     """The tokenizer, made from the prompts and the vocabulary; the same each time.
 
     Args:
         extra_words: further words (or texts) whose words get a token each.
+        version: of the vocabulary whose words get a token each.
 
     Raises:
         ValueError: more than MAX_ENTRIES entries.
     """
-    words = _words(extra_words)
+    words = _words(extra_words, version)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -129,8 +132,14 @@ def _with_words(trained: Tokenizer, words: list[str]) -> models.BPE:
     return models.BPE(vocab=vocab, merges=merges, ignore_merges=True)
 
 
-def _words(extra: Iterable[str]) -> list[str]:
-    texts: list[str] = [*CAPTION_WORDS, *_NUMBERS, *prompts.ORDINALS, *vocabulary.attribute_words(), *extra]
+def _words(extra: Iterable[str], version: int) -> list[str]:
+    texts: list[str] = [
+        *CAPTION_WORDS,
+        *_NUMBERS,
+        *prompts.ORDINALS,
+        *vocabulary.attribute_words(version),
+        *extra,
+    ]
     for wording in [*prompts.PAPER_PROMPTS.values(), *prompts.PAPER_RESPONSES.values()]:
         texts += re.sub(r"\{[^}]*\}", " ", wording).split()
     for references, description in ((0, "a"), (1, ""), (1, "a"), (2, "")):
@@ -140,8 +149,8 @@ def _words(extra: Iterable[str]) -> list[str]:
         ]
         texts += [part["text"] for message in asked for part in message["content"] if part["type"] == "text"]
     texts += [prompts.YES, prompts.NO, prompts.NONE_OF_THEM, UNSEEN, "user", "assistant", "system"]
-    texts += entries_of(vocabulary.VOCABULARY_VERSION)
-    for kind, values in vocabulary.KINDS.items():
+    texts += entries_of(version)
+    for kind, values in vocabulary.KINDS_OF_VERSION[version].items():
         texts += [vocabulary.phrase(vocabulary.Attribute(kind, value)) for value in values] + list(values)
     compounds = re.compile(r"\w+(?:[-'’]\w+)+|\w+")
     return sorted(set(itertools.chain.from_iterable(compounds.findall(text) for text in texts)))

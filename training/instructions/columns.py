@@ -21,9 +21,9 @@ class Columns:
 
     person, outfit, camera: int32 (n,), numbered from 0 over everything; an outfit is a person in one set of
     clothes, and simply the person where clothes were not noted. data_set: int32 (n,), place in `names`.
-    infrared: bool (n,). attributes: int8 (n, kinds), the place of the visible value in ALL_KINDS,
-    -1 where it is not known; the kinds that an older version lacks are filled up with it. captions: per row, written by people or by a captioner; may be empty. changes: bool (names,),
-    whether the data set notes clothes.
+    infrared: bool (n,). attributes: int8 (n, kinds), the place of the visible value in ALL_KINDS, -1 where it is
+    not known; the kinds that an older version lacks are filled up with it. captions: per row, written by people or
+    by a captioner; may be empty. changes: bool (names,), whether the data set notes clothes.
     """
 
     names: tuple[str, ...]
