@@ -9,7 +9,7 @@ import numpy as np
 from training.datasets.faults import DataSetError
 from training.datasets.record import DataSet, Record
 from training.synthetic.captions import caption, fragment
-from training.synthetic.people import people
+from training.synthetic.people import WORLD_VERSION, WORLDS, people
 from training.synthetic.site import cameras
 from training.synthetic.world import DrawnCrop, crops_of
 
@@ -17,7 +17,7 @@ from training.synthetic.world import DrawnCrop, crops_of
 @dataclass(frozen=True)
 class DrawnWorld:
     """How much of the drawn world. families: of three look-alikes each, of the train split; held_out: of
-    val's and of the test split's. views: crops per person and outfit. captions: per crop.
+    val's and of the test split's. views: crops per person and outfit. captions: per crop. world: its version.
     """
 
     seed: int = 0
@@ -27,6 +27,7 @@ class DrawnWorld:
     views: int = 4
     captions: int = 2
     infrared_share: float = 0.15
+    world: int = WORLD_VERSION
 
     def __post_init__(self) -> None:
         if (
@@ -35,6 +36,8 @@ class DrawnWorld:
             or self.captions < 0
         ):
             raise DataSetError("synthetic: a seed is not negative, and of the rest there is at least one")
+        if self.world not in WORLDS:
+            raise DataSetError(f"synthetic: there is no world {self.world}")
         if not 0 <= self.infrared_share <= 1:
             raise DataSetError("synthetic: infrared_share is between 0 and 1")
 
@@ -75,7 +78,7 @@ def _records(world: DrawnWorld, split: str, families: int, people_of: str) -> tu
     site = cameras(world.seed)
     crops = (
         crop
-        for person in people(world.seed, split, families, outfits=world.outfits)
+        for person in people(world.seed, split, families, outfits=world.outfits, world=world.world)
         for crop in crops_of(
             person,
             site,
@@ -97,7 +100,8 @@ def _record(world: DrawnWorld, crop: DrawnCrop, person: str) -> Record:
         crop.shot.infrared,
         str(crop.clothes + 1),
         tuple(
-            caption(fragment(crop.visible, rng, int(rng.integers(4, 9))), rng) for _ in range(world.captions)
+            caption(fragment(crop.visible, rng, int(rng.integers(4, 9))), rng, version=world.world)
+            for _ in range(world.captions)
         ),
         crop.visible,
     )

@@ -38,7 +38,7 @@ from training.evaluation.workers import Workers
 from training.synthetic.captions import fragment
 from training.synthetic.people import WORLD_VERSION
 from training.synthetic.site import cameras
-from training.synthetic.truth import EVERY_TOLD_CHANGE
+from training.synthetic.truth import TOLD_CHANGES
 from training.synthetic.world import DrawnCrop, crops_of
 
 SHOWN = 12  # candidates on the first page
@@ -97,10 +97,10 @@ def open_world(seed: int, identities: int, version: int = WORLD_VERSION) -> Open
         told = fragment(earlier.visible, rng, int(rng.integers(TOLD[0], TOLD[1] + 1)))
         add("text", EvalQuery(wanted=wanted(told)), *fit(told, gallery))
         after = later.visible
-        changed = [k for k in EVERY_TOLD_CHANGE if k in after and after[k] != earlier.visible.get(k)]
+        changed = [k for k in TOLD_CHANGES if k in after and after[k] != earlier.visible.get(k)]
         if changed:
             kept = rng.permutation(changed)[: int(rng.integers(1, MOST_CHANGES + 1))].tolist()
-            said = {kind: after[kind] for kind in EVERY_TOLD_CHANGE if kind in kept}
+            said = {kind: after[kind] for kind in TOLD_CHANGES if kind in kept}
             fits, unsure = fit(said, gallery)
             add("image-plus-text", EvalQuery(image=earlier, wanted=wanted(said)), same & fits, same & unsure)
     return OpenWorld(

@@ -24,7 +24,7 @@ from training.evaluation.synthetic_people import SyntheticWorld, record_of
 from training.evaluation.trials import Setting, Trial, all_rows
 from training.synthetic.captions import caption, fragment
 from training.synthetic.people import WORLD_VERSION
-from training.synthetic.truth import EVERY_TOLD_CHANGE, satisfies, value_indices
+from training.synthetic.truth import TOLD_CHANGES, satisfies, value_indices
 from training.synthetic.world import DrawnCrop
 
 TOLD = (4, 8)  # attributes of a description
@@ -207,11 +207,11 @@ def _changed(name: str, world: SyntheticWorld, seed: int, *, picture: bool, word
             crop for crop, is_same in zip(world.gallery, same, strict=True) if is_same and crop.clothes == 1
         ]
         after = later[int(rng.integers(len(later)))].visible
-        changed = [k for k in EVERY_TOLD_CHANGE if k in after and after[k] != query.visible.get(k)]
+        changed = [k for k in TOLD_CHANGES if k in after and after[k] != query.visible.get(k)]
         kinds = set(rng.permutation(changed)[: int(rng.integers(1, MOST_CHANGES + 1))].tolist())
         if not kinds:
             continue
-        stated = {kind: after[kind] for kind in EVERY_TOLD_CHANGE if kind in kinds}
+        stated = {kind: after[kind] for kind in TOLD_CHANGES if kind in kinds}
         fits, unsure = fit(stated, world.gallery)
         attributes_wanted = wanted(stated) if words else ()
         queries.append(EvalQuery(image=query if picture else None, wanted=attributes_wanted))

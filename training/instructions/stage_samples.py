@@ -75,7 +75,7 @@ class SampleMaker:
     ) -> None:
         self.mixture, self.columns, self.seed = mixture, columns, seed
         self.source = CropIndex(columns, vectors)
-        self.tell = CaptionSampler(self.source, mixture.canonical)
+        self.tell = CaptionSampler(self.source, mixture.canonical, mixture.vocabulary)
         self.plan = _plan(self)
         self._tasks = Schedule(self.plan.shares, seed)
         self._sets = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
-from app.model.vocabulary import ALL_GROUPS, ALL_KINDS, ALL_PHRASES, COLOUR_WORDS, COLOURS
+from app.model.vocabulary import ALL_GROUPS, ALL_KINDS, ALL_PHRASES, COLOUR_WORDS, COLOURS, VOCABULARY_VERSION
 from training.instructions.columns import KIND_NAMES
 from training.instructions.crop_index import CropIndex
 from training.instructions.rng import SampleRng
@@ -162,10 +162,12 @@ class Text:
 
 
 class CaptionSampler:
-    """Texts about the crops of an index. canonical: the share (0..1) in the product's own wording."""
+    """Texts about the crops of an index. canonical: the share (0..1) in the product's own wording; the others are in
+    the words of a version of the vocabulary.
+    """
 
-    def __init__(self, source: CropIndex, canonical: float) -> None:
-        self.source, self.canonical = source, canonical
+    def __init__(self, source: CropIndex, canonical: float, vocabulary: int = VOCABULARY_VERSION) -> None:
+        self.source, self.canonical, self.vocabulary = source, canonical, vocabulary
 
     def known(self, row: int) -> list[tuple[int, int]]:
         """(kind, value) places of all that is known of a crop."""
@@ -220,7 +222,7 @@ class CaptionSampler:
 
     def compose(self, said: Iterable[tuple[int, int]], rng: SampleRng) -> str:
         # A SampleRng has all of a NumPy generator that the composer calls.
-        return caption(named(said), cast(Any, rng), self.canonical)
+        return caption(named(said), cast(Any, rng), self.canonical, self.vocabulary)
 
     def parts(self, row: int, other: int) -> list[tuple[int, int]]:
         """What is known of `other` and known to be otherwise of `row`."""

@@ -88,11 +88,13 @@ def fragment(seen: Mapping[str, str], rng: np.random.Generator, count: int) -> d
     weights = np.array([FIRST_WEIGHT if kind in FIRST_MENTIONED else 1.0 for kind in kinds])
     count = min(count, len(kinds))
     chosen = rng.choice(len(kinds), count, replace=False, p=weights / weights.sum())
-    said = {kinds[i]: seen[kinds[i]] for i in sorted(chosen)}
-    for thing in QUALITIES_OF:
-        if said.get(f"{thing}_colour") in _OWN_SHADE:
-            said.pop(f"{thing}_shade", None)
-    return said
+    return _once({kinds[i]: seen[kinds[i]] for i in sorted(chosen)})
+
+
+def _once(said: Mapping[str, str]) -> dict[str, str]:
+    """Without the shade of what is black or white."""
+    own = {f"{thing}_shade" for thing in QUALITIES_OF if said.get(f"{thing}_colour") in _OWN_SHADE}
+    return {kind: value for kind, value in said.items() if kind not in own}
 
 
 def _goes_without_saying(kind: str, seen: Mapping[str, str]) -> bool:
@@ -126,6 +128,7 @@ def caption(
     """The attributes as one sentence; with probability `canonical` in the product's own wording, otherwise in the
     words of a version of the vocabulary.
     """
+    said = _once(said)
     attributes = [Attribute(kind, value) for kind, value in said.items()]
     if rng.random() < canonical:
         return describe(attributes)

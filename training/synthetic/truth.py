@@ -21,11 +21,7 @@ TOLD_CHANGES = (
     "bag",
     "hat",
     "shoe_colour",
-)
-# The same and what only world 2 knows, in any world.
-EVERY_TOLD_CHANGE = (
-    *TOLD_CHANGES,
-    "sleeves",
+    "sleeves",  # from here on of world 2 alone
     "upper_shade",
     "upper_second_colour",
     "upper_print",

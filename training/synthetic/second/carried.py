@@ -275,8 +275,8 @@ def _stroller(pen: Pen, x: float, gx: float, gy: float, wide: float, b: Body, pa
         ],
         colour,
     )
-    for edge in (-0.8, 0.8):
-        _wheel(pen, x + edge * half, floor, 0.034)
+    for wheel in (-0.8, 0.8):
+        _wheel(pen, x + wheel * half, floor, 0.034)
 
 
 def _trolley(pen: Pen, x: float, gx: float, gy: float, wide: float, b: Body, palette: Palette2) -> None:
