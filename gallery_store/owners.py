@@ -12,20 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from gallery_store import rows
 from gallery_store.console import remark
 from gallery_store.database import Database
 from gallery_store.files import write_file
 from gallery_store.held_files import DATABASE_PARTS
 from gallery_store.media import MediaFolder
-from gallery_store.postgres import PostgresDatabase
+from gallery_store.postgres import PICTURES, PostgresDatabase
 from gallery_store.sqlite_file import SqliteDatabase, read_only_uri
 
 MARK = "gallery.json"  # in the folder, of whose gallery it is: see mark_of a file and of a database
 FOLDERS = "media"  # a setting: JSON list of folder names: the gallery's own, then those that pictures may still lie in
-_ROOT = "pictures"  # a setting, of a gallery without a file: the folder in which the folders lie
-OF_THIS_PLACE = frozenset({FOLDERS, _ROOT})  # settings that a copy of the gallery has otherwise
-_DEFAULT_ROOT = "data"
+OF_THIS_PLACE = frozenset({FOLDERS, PICTURES})  # settings that a copy of the gallery has otherwise
 
 
 class Owner(Protocol):
@@ -55,22 +52,7 @@ def owner_of(database: Database) -> Owner:
     if isinstance(database, SqliteDatabase):
         return FileOwner(database.file)
     assert isinstance(database, PostgresDatabase)
-    return DatabaseOwner(_root(database), database.database, database.identity)
-
-
-def _root(database: PostgresDatabase) -> Path:
-    """As the URL says, as it was when the gallery was made, or "data" where one stands when it is."""
-    if database.pictures is not None and database.read_only:
-        return database.pictures
-    with database.reading() as connection:
-        kept = rows.setting(connection, _ROOT)
-    if kept is None and not database.read_only:
-        with database.writing() as connection:
-            kept = rows.setting(connection, _ROOT)  # again: another process may have been first
-            if kept is None:
-                kept = str(database.pictures or Path(_DEFAULT_ROOT).absolute())
-                rows.set_setting(connection, _ROOT, kept)
-    return database.pictures or Path(kept or _DEFAULT_ROOT).absolute()
+    return DatabaseOwner(database.folder, database.database, database.identity)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import URL, Connection, Engine, event
 
+from gallery_store import rows
 from gallery_store.database import Database
 from gallery_store.dialects import Packed
 from gallery_store.errors import GalleryError, GalleryLocked, GalleryReadOnly, NoGallery, first_line
@@ -23,7 +24,10 @@ from gallery_store.location import location_shown
 
 _LOCK = 0x43686174526549  # of the one writer; any number that other programs do not take
 _CONNECT_SECONDS = 10
-_PICTURES = "pictures"  # the URL's option that names the folder in which the folder of pictures lies
+PICTURES = (
+    "pictures"  # the URL's option, and the setting that keeps it: in which folder that of the pictures lies
+)
+_DEFAULT_PICTURES = "data"
 _MISSING_DRIVER = "a gallery on PostgreSQL needs psycopg: `pip install -r requirements-scale.txt`"
 _EXTENSION = "CREATE EXTENSION vector"
 
@@ -32,17 +36,16 @@ class PostgresDatabase(Database):
     """Opening makes the tables, unless must_exist. busy_seconds: how long to wait for another writer. read_only:
     whether the user may not write, the server is a standby, or the folder of pictures cannot be written.
 
-    pictures: the folder that the URL names for pictures; None for none. identity: tells this database from any other,
-    also from a copy of it.
+    database: its name on the server. identity: tells it from any other, also from a copy of it. folder: in which the
+    folder of its pictures lies: as the URL says, as it was when the gallery was made, or "data" where one stands then.
     """
 
     def __init__(self, url: URL, busy_seconds: float = 10.0, *, must_exist: bool = False) -> None:
         self.name = location_shown(url.render_as_string(hide_password=False))
         self.database, self._user = url.database or url.username or "", url.username or ""
-        named = url.query.get(_PICTURES)
-        self.pictures = Path(str(named)).expanduser().absolute() if named else None
+        named = url.query.get(PICTURES)
         self.read_only = False
-        engine = _make_engine(url.difference_update_query([_PICTURES]), busy_seconds)
+        engine = _make_engine(url.difference_update_query([PICTURES]), busy_seconds)
         super().__init__(
             engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True),
             engine.execution_options(isolation_level="READ COMMITTED", chatreid_write=True),
@@ -58,17 +61,28 @@ class PostgresDatabase(Database):
             self._migrate()
             if not names:
                 engine.dispose()  # connections learn the type of vectors when they are made
+            self.folder = self._folder(Path(str(named)).expanduser().absolute() if named else None)
+            self.read_only |= self.folder.exists() and not os.access(self.folder, os.W_OK)
         except BaseException:
             self.close()
             raise
 
     def _cannot_write(self, connection: Connection, has_tables: bool) -> bool:
-        if self.pictures is not None and self.pictures.exists() and not os.access(self.pictures, os.W_OK):
-            return True
         if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one():
             return True
         may = "SELECT has_table_privilege('crops', 'INSERT')"
         return has_tables and not connection.exec_driver_sql(may).scalar_one()
+
+    def _folder(self, named: Path | None) -> Path:
+        with self.reading() as connection:
+            kept = rows.setting(connection, PICTURES)
+        if kept is None and not self.read_only:
+            with self.writing() as connection:
+                kept = rows.setting(connection, PICTURES)  # again: another process may have been first
+                if kept is None:
+                    kept = str(named or Path(_DEFAULT_PICTURES).absolute())
+                    rows.set_setting(connection, PICTURES, kept)
+        return named or Path(kept or _DEFAULT_PICTURES).absolute()
 
     def require_writable(self) -> None:
         if self.read_only:

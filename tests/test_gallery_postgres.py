@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -131,7 +132,7 @@ def test_many_openings_at_once_make_the_tables_once(url):
         store.close()
 
 
-_WRITER = """
+WRITER = """
 import sys
 from pathlib import Path
 from gallery_store import importer
@@ -151,7 +152,7 @@ def test_processes_that_import_at_once_are_followed_without_a_gap(url, tmp_path)
         write_pictures(tmp_path / name, shared)
         write_pictures(tmp_path / name, [f"{name}{i:02}.png" for i in range(60)], first_seed=100 + 60 * n)
     with GalleryStore.open(url) as app:
-        commands = [[sys.executable, "-c", _WRITER, url, str(tmp_path / name)] for name in "ab"]
+        commands = [[sys.executable, "-c", WRITER, url, str(tmp_path / name)] for name in "ab"]
         running = [
             subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for command in commands
         ]
@@ -222,6 +223,16 @@ def test_who_may_only_read_looks_at_the_gallery(as_user, url, tmp_path):
         store.record_search(user="a", reason="r", query={}, shown=[1], seconds=0)
         assert store.searches()[0].query["gallery"] == store.location
         assert LOCKED_USER in store.location and PASSWORD not in store.location
+
+
+def test_a_folder_of_pictures_that_cannot_be_written_is_looked_at(url, tmp_path, monkeypatch):
+    imported(url, tmp_path).close()
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path and may(path, mode))
+    with GalleryStore.open(url) as store:
+        assert store.read_only and store.thumbnail(1).is_file() and verify(store).ok
+        with pytest.raises(GalleryReadOnly, match="with a folder of pictures that can be written"):
+            import_crops(store, PixelEncoder(), tmp_path / "in")
 
 
 def test_the_command_line_works_by_url_and_never_tells_the_password(
