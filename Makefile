@@ -3,8 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-
 .PHONY: setup run test test-postgres check screenshots evaluate-demo benchmarks clean
+.PHONY: setup run test test-postgres check screenshots evaluate-demo benchmarks wheels clean
 
 setup: $(STAMP)
 
@@ -63,5 +63,17 @@ benchmarks: setup
 	$(BIN)/python -m tests.benchmarks.affinity
 	$(BIN)/python -m tests.benchmarks.best_choice
 
+# What `python -m training demo --device cuda` needs beside torch, transformers and what comes with them, as wheels for a
+# GPU machine without a network (docs/demo-model.md); in the versions that are installed here.
+WHEELS_PYTHON := 3.12
+WHEELS := open_clip_torch|ftfy|wcwidth|pydantic|pydantic_core|annotated-types|typing-inspection|sqlalchemy|rapidfuzz
+wheels: setup
+	rm -rf .whl && mkdir .whl
+	$(BIN)/python -m pip freeze | grep -iE '^($(WHEELS))==' > .whl/wanted.txt
+	$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --python-version $(WHEELS_PYTHON) \
+		--implementation cp $(foreach old,2_28 2_27 2_17 2_12 2_5,--platform manylinux_$(old)_x86_64) \
+		--platform manylinux2014_x86_64 --dest .whl -r .whl/wanted.txt
+	@du -sh .whl
+
 clean:
-	rm -rf $(VENV) data .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .whl data .pytest_cache .mypy_cache .ruff_cache

@@ -26,6 +26,7 @@ from training.demo.learning import LearningLog, learning_rate
 
 TELL = 25  # steps between two looks at the losses: a GPU is waited for then, and not in between
 KEEP = 120.0  # seconds between two checkpoints
+KEEP_IN_MEMORY = 4.0  # and between two states to go back to
 WARMUP = 20  # steps
 AHEAD = 3  # steps that each worker is ahead
 SMALLEST = 64  # a step is made up to so many times smaller
@@ -187,7 +188,7 @@ class _Loop:
         self.device, self.state, self.log = device, state, log
         self.learnt = [p for m in lesson.modules.values() for p in m.parameters() if p.requires_grad]
         self.figures: dict[str, list[Tensor]] = {}
-        self.kept, self.kept_at = _Kept.of(lesson), time.monotonic()
+        self.kept, self.kept_at, self.written_at = _Kept.of(lesson), time.monotonic(), time.monotonic()
         self.first = outcome.steps
 
     def run(self, workers: int, most: int | None) -> None:
@@ -266,9 +267,10 @@ class _Loop:
             self.kept.back(self.lesson)
             self.log.write(**told, went_back=True, halved=self.outcome.halved)
             return
-        self.kept = _Kept.of(self.lesson)
-        if time.monotonic() - self.kept_at > KEEP:
-            self.keep()
+        if time.monotonic() - self.kept_at > KEEP_IN_MEMORY:
+            self.kept, self.kept_at = _Kept.of(self.lesson), time.monotonic()
+            if self.kept_at - self.written_at > KEEP:
+                self.keep()
 
     def go_back_if_spoilt(self) -> bool:
         """Whether a weight was not finite; then all are what they were when all were."""
@@ -280,7 +282,7 @@ class _Loop:
 
     def keep(self) -> None:
         """Writes the checkpoint from which `learn_by_clock` goes on."""
-        self.kept_at = time.monotonic()
+        self.written_at = time.monotonic()
         if self.state is None:
             return
         whole = {"modules": self.kept.modules, "optimizers": self.kept.optimizers, "step": self.outcome.steps}
