@@ -25,8 +25,9 @@ RED_JACKET = SearchState(
 def notation(said: ParsedMessage) -> set[str]:
     """upper=jacket wanted, -bag=backpack excluded, -hat every hat excluded, x:hat and x:bag=backpack taken
     back, 'tattoo' free words, ?tall unused, @3 and @!3 cameras, @14:00- and @-09:00 times, @2026-05-12 days,
-    bakpack>backpack mended, BACK refers back, OTHER-CLOTHES than in the pictures, SAME-CLOTHES, !help an intent
-    without a search.
+    "with: his mother" kept apart,
+    bakpack>backpack mended, BACK refers back, OTHER-CLOTHES than in the pictures, SAME-CLOTHES, !help an intent without
+    a search.
     """
     parts = set() if said.intent == "search" else {f"!{said.intent}"}
     parts |= {f"{a.kind}={a.value}" for a in said.wanted}
@@ -35,6 +36,7 @@ def notation(said: ParsedMessage) -> set[str]:
         parts |= {f"-{kind}"} if is_absent(kind, values) else {f"-{kind}={a.value}" for a in values}
     parts |= {f"x:{kind}" for kind in said.dropped} | {f"x:{a.kind}={a.value}" for a in said.dropped_values}
     parts |= {f"'{words}'" for words in said.text} | {f"?{word}" for word in said.unused}
+    parts |= {f"{one.relation}: {one.in_words}" for one in said.companions}
     parts |= {f"{typed}>{read}" for typed, read in said.corrections}
     filters = said.filters
     parts |= {f"@{camera}" for camera in filters.cameras} | {f"@!{camera}" for camera in filters.not_cameras}

@@ -34,7 +34,7 @@ class Chip:
 
 
 def chips_of(state: SearchState) -> tuple[Chip, ...]:
-    """Pictures first, then what is wanted, what is not, free words, filters. Keys are unique."""
+    """Pictures, what is wanted, what is not, who is with the person, free words, filters. Keys are unique."""
     chips = [
         Chip(_reference_key(reference), _reference_label(reference), "reference")
         for reference in state.references
@@ -46,6 +46,10 @@ def chips_of(state: SearchState) -> tuple[Chip, ...]:
         for thing, parts in things_in(state.wanted)
     ]
     chips += [Chip(key, label, "unwanted") for key, label, _ in _unwanted(state)]
+    chips += [
+        Chip(f"with:{companion.who}", f"{companion.relation}: {companion.in_words}", "text")
+        for companion in state.companions
+    ]
     chips += [Chip(f"text:{words}", f"“{words}”", "text") for words in state.text]
     chips += [Chip(key, label, "filter") for key, label, _ in _filters(state)]
     return tuple(chips)
@@ -74,6 +78,8 @@ def without_chip(state: SearchState, key: str) -> SearchState | None:
     if role == "unwanted":
         gone_values = next(values for other, _, values in _unwanted(state) if other == key)
         return replace(state, unwanted=tuple(a for a in state.unwanted if a not in gone_values))
+    if role == "with":
+        return replace(state, companions=tuple(one for one in state.companions if one.who != name))
     if role == "text":
         return replace(state, text=tuple(words for words in state.text if words != name))
     return next(after for other, _, after in _filters(state) if other == key)

@@ -133,6 +133,7 @@ def _searched_with(state: SearchState, image_ids: Sequence[int]) -> SearchState:
         unwanted=(),
         text=(),
         words=(),
+        companions=(),
         references=tuple(Reference(image_id=image_id) for image_id in dict.fromkeys(image_ids)),
         rejected=tuple(other for other in state.rejected if other not in image_ids),
         confirmed=tuple(other for other in state.confirmed if other in image_ids),
@@ -200,7 +201,7 @@ def to_query(conversation: Conversation) -> Query:
     return Query(
         wanted=state.wanted,
         unwanted=state.unwanted,
-        text=", ".join(state.text),
+        text=", ".join(state.free_words),
         words=state.words,
         references=state.references,
         filters=state.filters,

@@ -29,7 +29,7 @@ def own_words(
         other_value = named is not None and wanted.get(named.kind, named) != named
         if thing is None or span.mode != "+" or not parts or other_value:
             continue
-        words = _joined(_phrase(spans, position), message)
+        words = as_typed(_phrase(spans, position), message)
         if not _plain(words) <= _plain(thing_label(thing, parts)):
             found.setdefault(thing, words)
     return tuple(found.items())
@@ -66,8 +66,9 @@ def _describes(span: Span, noun: Span) -> bool:
     return own or span.role in ("colour", "shade") or span.text in _BETWEEN
 
 
-def _joined(phrase: Sequence[Span], message: str) -> str:
-    words = " ".join(span.text for span in phrase).split()
+def as_typed(phrase: Sequence[Span], message: str) -> str:
+    """The words of spans, with the hyphens that `message` has between them."""
+    words = " ".join(span.raw if span.role == "age" else span.text for span in phrase).split()
     text, said = words[0], message.casefold()
     for before, word in pairwise(words):
         text += ("-" if f"{before}-{word}" in said else " ") + word

@@ -39,6 +39,27 @@ class GalleryFacts:
 
 
 @dataclass(frozen=True)
+class Companion:
+    """Somebody who is with the person sought, and is not looked for.
+
+    who: as the message called them, with what it said of them at once: "a woman in a green dress". relation: how they
+    stand to the person sought: "with", "behind". more: what was said of them later. noun: what names them again,
+    "mother". gender: "man", "woman" or "".
+    """
+
+    who: str
+    relation: str = "with"
+    more: tuple[str, ...] = ()
+    noun: str = ""
+    gender: str = ""
+
+    @property
+    def in_words(self) -> str:
+        """ "his mother, a red coat"."""
+        return ", ".join((self.who, *self.more))
+
+
+@dataclass(frozen=True)
 class SearchState:
     """All that has been understood, after one step. `wanted` has one value of each kind, oldest first."""
 
@@ -51,6 +72,13 @@ class SearchState:
     confirmed: tuple[int, ...] = ()
     other_clothes: bool = False  # the person may wear others than in the pictures
     words: tuple[tuple[str, str], ...] = ()  # kind of a wanted thing -> how the operator called it
+    companions: tuple[Companion, ...] = ()
+
+    @property
+    def free_words(self) -> tuple[str, ...]:
+        """All that goes to CLIP and the model in words of its own: free phrases, and who is with the person."""
+        with_them = (f"{companion.relation} {companion.in_words}" for companion in self.companions)
+        return (*self.text, *with_them)
 
     def value(self, kind: str) -> str | None:
         """The wanted value of a kind, or None."""
@@ -59,7 +87,8 @@ class SearchState:
     @property
     def is_empty(self) -> bool:
         """Neither words nor pictures nor filters."""
-        return not (self.wanted or self.unwanted or self.text or self.references) and self.filters.is_empty
+        known = self.wanted or self.unwanted or self.free_words or self.references
+        return not known and self.filters.is_empty
 
 
 @dataclass(frozen=True)
@@ -72,6 +101,7 @@ class ParsedMessage:
     dropped_values: single values it takes back ("no longer the backpack"). freed: kinds whose exclusion it
     lifts without naming a value ("with a bag"). text: phrases outside the vocabulary, passed on as free
     words. words: kind of a wanted thing -> how the message calls it, where the vocabulary calls it otherwise.
+    companions: those that are known after the message.
     filters: those that hold after the message. unused: words it cannot use. corrections: (typed, read).
     notes: whole sentences on how words were taken. refers_back: "the same person, but now ...".
     adds_photos: the photos of this message join the earlier ones. other_clothes: whether the person may wear others
@@ -87,6 +117,7 @@ class ParsedMessage:
     freed: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     words: tuple[tuple[str, str], ...] = ()
+    companions: tuple[Companion, ...] = ()
     filters: Filters = field(default_factory=Filters)
     refers_back: bool = False
     adds_photos: bool = False
@@ -128,7 +159,9 @@ def apply(state: SearchState, message: ParsedMessage, photos: Sequence[Reference
         return SearchState()
     if message.intent != "search":
         return state
+    companions = message.companions
     if photos and not message.adds_photos:
+        companions = tuple(companion for companion in companions if companion not in state.companions)
         state = replace(state, wanted=(), unwanted=(), text=(), words=(), references=(), confirmed=())
     references = (*state.references, *(photo for photo in photos if photo not in state.references))
     wanted = _without_dropped(state.wanted, message)
@@ -158,6 +191,7 @@ def apply(state: SearchState, message: ParsedMessage, photos: Sequence[Reference
         unwanted=unwanted,
         text=_text([phrase for phrase in state.text if not _withdrawn(phrase, wanted, message)], message),
         words=_words(state, wanted, message),
+        companions=companions,
         references=references[-MAX_REFERENCES:],
         filters=message.filters,
         other_clothes=state.other_clothes if message.other_clothes is None else message.other_clothes,

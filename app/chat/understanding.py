@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from app.chat import intents
 from app.chat.binding import bind
 from app.chat.camera_filter import camera_words, read_cameras
+from app.chat.companions import divide
 from app.chat.day_filter import read_days
 from app.chat.languages import other_language
 from app.chat.lexicon import Span, correct_tokens, spans_of
@@ -56,20 +57,25 @@ def understand(
             return quick
 
     cursor = TokenCursor(list(tokens), gallery.hours)
-    ages = read_ages(cursor)
+    read_ages(cursor)
     filters = read_cameras(cursor, state.filters, gallery)
     filters = read_days(cursor, filters, gallery)
     filters = read_times(cursor, filters, gallery)
     other_clothes = read_outfits(cursor)
     spans = spans_of(cursor.rest())
     assign_modes(spans)
+    division = divide(spans, state, text)
+    spans = division.own
+    ages = [span.entry.attribute for span in spans if span.role == "age"]
     bound = bind(spans, state, asked)
     collected = collect(spans, bound, state)
     for age in ages:
-        collected.wanted.setdefault("age", age)
+        if age is not None:
+            collected.wanted.setdefault("age", age)
     _correct_thing(plain_text, collected, state)
     left = leftovers(spans)
-    notes += [*cursor.notes, *bound.notes]
+    left.text += division.excluded
+    notes += [*cursor.notes, *division.notes, *bound.notes]
     about_identity = intents.asks_identity(plain_text) or bool(left.names)
     if about_identity:
         notes.append("I show candidates that look alike; who somebody is I never tell.")
@@ -80,6 +86,7 @@ def understand(
     if other_clothes and not (state.references or with_photo):
         notes.append("Once there is a picture of the person, I compare in it only what outlasts clothes.")
     changed = filters != state.filters or (any(cursor.taken) and not cursor.notes)
+    changed |= division.companions != state.companions
     intent = _intent(plain_text, collected, left, changed, spans, about_identity, with_photo)
     if intent == "off-topic":
         return ParsedMessage(intent=intent, filters=state.filters)
@@ -97,6 +104,7 @@ def understand(
         freed=_once(collected.freed),
         text=_once([*collected.extra, *left.text]),
         words=own_words(spans, collected.wanted, text),
+        companions=division.companions,
         filters=filters,
         refers_back=any(span.role == "back" for span in spans) or intents.speaks_of_change(plain_text),
         other_clothes=other_clothes,

@@ -1,0 +1,246 @@
+"""The clauses of a message, each with the person that it speaks of: the one sought, or somebody who is with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from app.chat.lexicon import Span
+from app.chat.persons import OWNERS, POSSESSIVES, SUBJECTS, Person, person_at, tied_to
+from app.chat.search_state import Companion, SearchState
+from app.chat.words import PRONOUNS, listed
+
+_STARTS = frozenset(listed("and but while then whereas so that because"))
+_SENTENCE_ENDS = frozenset(".;!?\n")
+_ATTACHING = frozenset(listed("with in wearing wears wore carrying carries holding dressed without has had"))
+_PLURAL = {"man": "men", "woman": "women"}
+
+
+@dataclass
+class Clause:
+    """What is said of a companion: spans `start`..`end`; who: their noun phrase, None where one known already is
+    meant by a pronoun, `known` its place among the companions.
+    """
+
+    start: int
+    end: int
+    who: Person | None = None
+    known: int | None = None
+
+
+class Walk:
+    """One pass over a message's spans that finds whom each clause speaks of."""
+
+    def __init__(self, spans: list[Span], state: SearchState) -> None:
+        self.spans, self.state = spans, state
+        self.sought: Person | None = None
+        self.gender = state.value("gender") or ""
+        self.several = 0  # how many persons are spoken of as one: "two men"
+        self.found: list[Clause] = []
+        self.owner: Clause | None = None  # of the companion spoken of now; None for the person sought
+        self.described = False  # the person sought has been described in this message
+        self.bare = True  # nothing has been said yet of the companion spoken of now
+        self.opened = False  # what is said of the companion was begun by a verb or "in"
+
+    def clauses(self) -> list[Clause]:
+        """What is said of others than the person sought, in order."""
+        position = 0
+        while position < len(self.spans):
+            position = self._step(position)
+        self._close(len(self.spans))
+        return self.found
+
+    def _step(self, position: int) -> int:
+        """Decide whom the span at `position` speaks of; returns the next position."""
+        span = self.spans[position]
+        if (person := self._person(position)) is not None:
+            return self._meet(person, position)
+        if span.text in SUBJECTS or (
+            span.text in OWNERS and self._starts(position) and self._is_thing_next(position + 1)
+        ):
+            self._refer(position, (SUBJECTS | OWNERS)[span.text])
+        elif span.text == "they" or (span.text in ("one", "i", "we") and self._starts(position)):
+            self._close(position)
+        elif self.owner is not None:
+            self._go_on(position)
+        elif span.thing is not None or span.role in ("colour", "word"):
+            self.described = True
+        return position + 1
+
+    def _person(self, position: int) -> Person | None:
+        return person_at(self.spans, position, after_several=self.several > 1)
+
+    def _meet(self, person: Person, position: int) -> int:
+        known = self._known(person)
+        if self._is_companion(person, position, known):
+            self._close(person.link)
+            relation = person.relation or self._tie_in(person.end)
+            who = replace(person, relation=relation or "with")
+            self.owner = Clause(min(person.link, position), position, who, known)
+            self.found.append(self.owner)
+            self.bare, self.opened = True, False
+            if person.determiner in OWNERS and not self.gender:
+                self.gender = OWNERS[person.determiner]
+        else:
+            self._close(position)
+            if self.sought is None or not self.gender:
+                self.gender = self.gender or person.gender
+            if self.sought is None and person.count > 1 and person.gender:
+                self.several = person.count
+                for span in self.spans[person.start : person.end]:
+                    span.used |= span.role == "number"
+            self.sought = self.sought or person
+        return person.end
+
+    @property
+    def others(self) -> Companion | None:
+        """Of "two men", where nothing is said of the other one."""
+        told = any(clause.who is not None and clause.who.is_other for clause in self.found)
+        if self.several < 2 or told or self.sought is None:
+            return None
+        gender = self.sought.gender
+        who = f"another {gender}" if self.several == 2 else f"{self.several - 1} other {_PLURAL[gender]}"
+        return Companion(who, noun=gender, gender=gender)
+
+    def _known(self, person: Person) -> int | None:
+        """The companion that a noun phrase names again: "the mother"; below zero for one of this message."""
+        if person.determiner in ("a", "an", "another"):
+            return None
+        for number, clause in reversed(list(enumerate(self.found))):
+            if clause.who is not None and clause.who.noun == person.noun and not person.is_other:
+                return -number - 1
+        return next((at for at, one in enumerate(self.state.companions) if one.noun == person.noun), None)
+
+    def _is_companion(self, person: Person, position: int, known: int | None) -> bool:
+        if person.relation and (
+            self.sought or person.relation != "with" or self._has_more(position) or position
+        ):
+            return True
+        there = self.sought is not None or not self.state.is_empty
+        if not there:
+            return False
+        named_again = self.sought is not None and person.noun == self.sought.noun and not person.is_other
+        if known is not None and not named_again:
+            return True
+        if self._starts(position):
+            if person.is_other and person.determiner != "another":
+                return self.several > 1 or self._has_more(position)
+            if person.determiner in POSSESSIVES and person.noun not in PRONOUNS and person.is_kin:
+                return True
+            if person.is_kin and person.gender and self.gender and person.gender != self.gender:
+                return self.sought is None or not named_again
+            if person.determiner in ("a", "an", "another") and self._tie_in(person.end):
+                return True
+        return self._is_joined(person, position)
+
+    def _is_joined(self, person: Person, position: int) -> bool:
+        """ "A man in a blue coat and a woman in a red dress": the second is with the first."""
+        if self.sought is None or position == 0 or person.noun == "one":
+            return False
+        joint = self.spans[position - 1].text
+        before = self.spans[self.sought.end : position]
+        if any(span.role in ("corrective", "not") or span.text in ("or", "no") for span in before):
+            return False
+        if self.spans[self.sought.end - 1].mode != "+" or self.spans[person.end - 1].mode != "+":
+            return False
+        plain_pair = bool(person.gender and self.sought.gender) and not person.noun.endswith(("men", "s"))
+        if joint == "and":
+            return bool(person.determiner) or person.count > 1 or plain_pair
+        differs = bool(person.gender and self.sought.gender and person.gender != self.sought.gender)
+        return joint == "," and bool(person.determiner) and differs
+
+    def _has_more(self, position: int) -> bool:
+        return any(span.role not in ("stop", "function") for span in self.spans[position + 1 :])
+
+    def _tie_in(self, position: int) -> str:
+        """ "... behind her" in the clause that goes on at `position`."""
+        for at in range(position, len(self.spans)):
+            if self.spans[at].role == "stop":
+                break
+            if (tie := tied_to(self.spans, at)) is not None:
+                return tie[0]
+        return ""
+
+    def _starts(self, position: int) -> bool:
+        """Whether a clause can start at `position`."""
+        if position == 0:
+            return True
+        before = self.spans[position - 1]
+        return before.role in ("stop", "corrective", "drop", "not") or before.text in _STARTS
+
+    def _is_thing_next(self, position: int) -> bool:
+        for span in self.spans[position : position + 4]:
+            if span.thing is not None or span.role == "word":
+                return True
+            if span.role not in ("colour", "shade", "attribute"):
+                return False
+        return False
+
+    def _refer(self, position: int, gender: str) -> None:
+        """Whom "she" means: the person sought, where that fits, else the companion named last that fits."""
+        following = self.spans[position + 1 : position + 4]
+        if any(span.entry.attribute and span.entry.attribute.kind == "gender" for span in following):
+            self._close(position)  # "she is a woman"
+            return
+        known = None if self.gender == gender else self._fitting(gender)
+        if self.owner is not None and self._gender_of(self.owner) == gender and self.gender != gender:
+            known = self.owner.known if self.owner.who is None else -self.found.index(self.owner) - 1
+        self._close(position)
+        if known is not None:
+            self.owner = Clause(position, position, None, known)
+            self.found.append(self.owner)
+            self.bare, self.opened = False, True
+
+    def _fitting(self, gender: str) -> int | None:
+        new = [
+            (-number - 1, clause.who.gender)
+            for number, clause in enumerate(self.found)
+            if clause.who is not None and clause.known is None
+        ]
+        everybody = [*((at, one.gender) for at, one in enumerate(self.state.companions)), *new]
+        same = [place for place, of in everybody if of == gender]
+        fitting = same or [place for place, of in everybody if not of and self.gender]
+        return fitting[-1] if fitting else None
+
+    def _gender_of(self, clause: Clause) -> str:
+        if clause.who is not None:
+            return clause.who.gender
+        if clause.known is not None and clause.known >= 0:
+            return self.state.companions[clause.known].gender
+        who = self.found[-(clause.known or 0) - 1].who
+        return who.gender if who is not None else ""
+
+    def _go_on(self, position: int) -> None:
+        """Whether what follows is still of the companion."""
+        span = self.spans[position]
+        following = self.spans[position + 1 : position + 2]
+        next_text = following[0].text if following else ""
+        ends = span.role == "stop" and span.text in _SENTENCE_ENDS
+        if ends or span.text == "but" or (span.text == "and" and self._is_other_clause(next_text, following)):
+            self._close(position)
+        elif span.text == ",":
+            before = self.spans[position - 1].role
+            parenthesis = before == "age" or (bool(following) and following[0].role == "age")
+            adjectives = before in ("colour", "shade", "unjudged")  # "a tall, thin woman"
+            list_goes_on = self.described and not self.bare and next_text not in _ATTACHING
+            if not (
+                parenthesis or adjectives or list_goes_on or next_text in ("who", "which", "whose", "also")
+            ):
+                self._close(position)
+        elif span.role not in ("function", "and"):
+            self.bare = False
+        elif span.text in _ATTACHING and span.text != "with":
+            self.opened = True
+
+    def _is_other_clause(self, next_text: str, following: Sequence[Span]) -> bool:
+        """ "... with a woman and a backpack", "... with a woman and with a backpack" are of the person sought."""
+        if not following:
+            return True
+        if next_text in _ATTACHING:
+            return not self.opened
+        return self.bare
+
+    def _close(self, end: int) -> None:
+        if self.owner is not None:
+            self.owner.end = max(self.owner.start, end)
+            self.owner = None
