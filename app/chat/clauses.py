@@ -13,6 +13,7 @@ from app.chat.words import PRONOUNS, listed
 _STARTS = frozenset(listed("and but while then whereas so that because"))
 _SENTENCE_ENDS = frozenset(".;!?\n")
 _ATTACHING = frozenset(listed("with in wearing wears wore carrying carries holding dressed without has had"))
+_COPULAS = frozenset({"is", "was", "are", "were"})
 _PLURAL = {"man": "men", "woman": "women"}
 
 
@@ -35,6 +36,7 @@ class Walk:
         self.spans, self.state = spans, state
         self.sought: Person | None = None
         self.gender = state.value("gender") or ""
+        self.subject = ""  # gender of the pronoun that means the person sought
         self.several = 0  # how many persons are spoken of as one: "two men"
         self.found: list[Clause] = []
         self.owner: Clause | None = None  # of the companion spoken of now; None for the person sought
@@ -71,10 +73,15 @@ class Walk:
         return person_at(self.spans, position, after_several=self.several > 1)
 
     def _meet(self, person: Person, position: int) -> int:
+        if self.owner is not None and self.spans[position - 1].text in _COPULAS:
+            self.bare = False  # "the victim was a woman in a white coat"
+            return person.end
         known = self._known(person)
         if self._is_companion(person, position, known):
             self._close(person.link)
             relation = person.relation or self._tie_in(person.end)
+            if not relation and self.spans[position - 1].text == "of":
+                relation = "of"
             who = replace(person, relation=relation or "with")
             self.owner = Clause(min(person.link, position), position, who, known)
             self.found.append(self.owner)
@@ -116,9 +123,16 @@ class Walk:
             self.sought or person.relation != "with" or self._has_more(position) or position
         ):
             return True
-        there = self.sought is not None or not self.state.is_empty
-        if not there:
+        if self._starts(position) and (tied_to(self.spans, person.end) or self._has_tie(person)):
+            return True
+        if self.sought is None and not self.subject and self.state.is_empty:
             return False
+        if (
+            self.sought is not None
+            and self.spans[position - 1].text == "of"
+            and self.sought.end == position - 1
+        ):
+            return True  # "the mother of the boy in the red jacket"
         named_again = self.sought is not None and person.noun == self.sought.noun and not person.is_other
         if known is not None and not named_again:
             return True
@@ -129,7 +143,7 @@ class Walk:
                 return True
             if person.is_kin and person.gender and self.gender and person.gender != self.gender:
                 return self.sought is None or not named_again
-            if person.determiner in ("a", "an", "another") and self._tie_in(person.end):
+            if person.is_apart and person.determiner in ("", "the") and not named_again:
                 return True
         return self._is_joined(person, position)
 
@@ -151,6 +165,10 @@ class Walk:
 
     def _has_more(self, position: int) -> bool:
         return any(span.role not in ("stop", "function") for span in self.spans[position + 1 :])
+
+    def _has_tie(self, person: Person) -> bool:
+        """ "A man in black was behind her"."""
+        return person.determiner in ("a", "an", "another") and bool(self._tie_in(person.end))
 
     def _tie_in(self, position: int) -> str:
         """ "... behind her" in the clause that goes on at `position`."""
@@ -182,11 +200,21 @@ class Walk:
         if any(span.entry.attribute and span.entry.attribute.kind == "gender" for span in following):
             self._close(position)  # "she is a woman"
             return
+        meant = self.subject or (self.sought.gender if self.sought is not None else "")
         known = None if self.gender == gender else self._fitting(gender)
+        if known is None and meant not in ("", gender) and self.spans[position].text in SUBJECTS:
+            self._close(position)  # "he has a red jacket and she has a blue dress"
+            who = Person(position, position, position + 1, self.spans[position].text, gender, relation="with")
+            self.owner = Clause(position, position, who)
+            self.found.append(self.owner)
+            self.bare, self.opened = False, True
+            return
         if self.owner is not None and self._gender_of(self.owner) == gender and self.gender != gender:
             known = self.owner.known if self.owner.who is None else -self.found.index(self.owner) - 1
         self._close(position)
-        if known is not None:
+        if known is None:
+            self.subject = self.subject or gender
+        else:
             self.owner = Clause(position, position, None, known)
             self.found.append(self.owner)
             self.bare, self.opened = False, True

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from app.chat.clauses import Clause, Walk
 from app.chat.lexicon import Entry, Span
 from app.chat.own_words import as_typed
-from app.chat.persons import HANDS, POSSESSIVES, Person
+from app.chat.persons import HANDS, POSSESSIVES, Person, tied_to
 from app.chat.search_state import Companion, SearchState
 from app.chat.words import listed
 from app.model.vocabulary import and_list
@@ -123,23 +123,32 @@ def _met(spans: Sequence[Span], clause: Clause, message: str) -> Companion:
     """A companion new in the conversation, with what is said of them right there."""
     who = clause.who
     assert who is not None
-    rest = spans[who.end : clause.end]
-    end = who.end - 1 if spans[who.end - 1].text in HANDS else who.end
+    rest = _without_tie(spans[who.end : clause.end])
+    named = list(spans[who.start : who.end - 1 if spans[who.end - 1].text in HANDS else who.end])
+    more: tuple[str, ...] = ()
     if rest and (rest[0].text in _FINITE or rest[0].role == "stop"):
-        named, more = spans[who.start : end], _said(spans, clause, message)
+        more = _said(spans, clause, message)
     else:
-        named, more = [*spans[who.start : end], *rest], ()
-    return Companion(_words(named, message), who.relation, more, who.noun, who.gender)
+        named += rest
+    return Companion(_words(named, message) or who.noun, who.relation, more, who.noun, who.gender)
 
 
 def _said(spans: Sequence[Span], clause: Clause, message: str) -> tuple[str, ...]:
     """What a clause says of a companion known already, without "she has"."""
     start = clause.who.end if clause.who is not None else clause.start
-    rest = list(spans[start : clause.end])
+    rest = _without_tie(spans[start : clause.end])
     while rest and (rest[0].text in _FINITE or rest[0].role == "stop" or rest[0].text in ("with", "in")):
         rest = rest[1:]
     words = _words(rest, message)
     return (words,) if words else ()
+
+
+def _without_tie(spans: Sequence[Span]) -> list[Span]:
+    """Without the "behind her" that the chip names."""
+    for at in range(len(spans)):
+        if (tie := tied_to(spans, at)) is not None:
+            return [*spans[:at], *spans[tie[1] :]]
+    return list(spans)
 
 
 def _words(spans: Sequence[Span], message: str) -> str:

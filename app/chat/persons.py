@@ -24,7 +24,8 @@ KIN: dict[str, str] = {
             """
             child children kid kids baby babies toddler toddlers infant friend friends partner companion companions
             colleague colleagues parent parents family relative teenager teenagers couple accomplice mate mates sibling
-            grandparents grandchild grandson granddaughter guard officer victim carer teacher guide driver
+            grandparents grandchild grandson granddaughter guard officer victim carer teacher guide driver nurse doctor
+            paramedic cop steward worker offender offenders attacker thief robber accomplices victims
             """
         ),
         "",
@@ -32,13 +33,18 @@ KIN: dict[str, str] = {
     "grandson": "man",
     "granddaughter": "woman",
 }
+_APART = frozenset(
+    listed("victim victims accomplice accomplices friend friends companion companions partner mate")
+)
+_GROUPS = frozenset(listed("group pair couple crowd bunch gang number"))
+_SIDES = frozenset({"left", "right", "side"})
 _OTHERS = frozenset({"other", "second"})
 _DETERMINERS = frozenset(listed("a an the his her their another some this that one my our no any"))
 POSSESSIVES = frozenset({"his", "her", "their"})
 SUBJECTS = {"he": "man", "she": "woman"}
 OWNERS = {"his": "man", "her": "woman"}
 _OBJECTS = frozenset({"him", "her", "them"})
-_ADJECTIVES = frozenset(listed("other little small big large whole same old new second certain"))
+_ADJECTIVES = frozenset(listed("unknown other little small big large whole same old new second certain"))
 _ADJECTIVE_ROLES = frozenset({"colour", "shade", "number", "age", "origin", "unjudged", "word"})
 _OF_PERSONS = frozenset({"age", "build", "hair", "hair_colour"})
 _MOST_ADJECTIVES = 5
@@ -96,6 +102,11 @@ class Person:
         return self.noun in KIN
 
     @property
+    def is_apart(self) -> bool:
+        """Whether the noun names somebody beside the one sought by itself: "victim", "accomplice"."""
+        return self.noun in _APART
+
+    @property
     def is_other(self) -> bool:
         """ "The other man", "the second one"."""
         return self.determiner in ("other", "second", "another")
@@ -111,6 +122,8 @@ def person_at(spans: Sequence[Span], position: int, *, after_several: bool = Fal
     if spans[at].text in _DETERMINERS:
         determiner = spans[at].text
         at += 1
+    if [span.text for span in spans[at : at + 2]][1:] == ["of"] and spans[at].text in _GROUPS:
+        at += 2
     adjectives = 0
     while at < len(spans) and not _head(spans[at]) and adjectives < _MOST_ADJECTIVES:
         span = spans[at]
@@ -118,9 +131,8 @@ def person_at(spans: Sequence[Span], position: int, *, after_several: bool = Fal
             determiner = span.text
         if span.role == "one" and after_several and determiner in ("other", "second", "another"):
             return Person(position, position, at + 1, "one", "", determiner)
-        listed_comma = (
-            span.text == "," and adjectives and at + 1 < len(spans) and _is_adjective(spans[at + 1])
-        )
+        following = spans[at + 1] if at + 1 < len(spans) else None
+        listed_comma = span.text == "," and adjectives and following is not None and _is_adjective(following)
         if not (_is_adjective(span) or listed_comma):
             break
         if span.role == "number":
@@ -158,7 +170,8 @@ def tied_to(spans: Sequence[Span], position: int) -> tuple[str, int] | None:
         after = position + length
         if words in _LINKS and after < len(spans) and spans[after].text in _OBJECTS:
             ends = after + 1 == len(spans) or spans[after + 1].role in ("stop", "function")
-            return (f"{_LINKS[words]} {spans[after].text}", after + 1) if ends else None
+            relation = _LINKS[words] if _LINKS[words] == "with" else f"{_LINKS[words]} {spans[after].text}"
+            return (relation, after + 1) if ends else None
     return None
 
 
@@ -176,6 +189,14 @@ def _link(spans: Sequence[Span], start: int) -> tuple[int, str]:
     at = start  # "behind her a man", "with him was a woman"
     while at > 0 and (spans[at - 1].text in _STOOD or (spans[at - 1].text == "," and at == start)):
         at -= 1
+    sides = [span.text for span in spans[max(0, at - 3) : at]]  # "to his left a woman"
+    if (
+        len(sides) == 3
+        and sides[0] in ("to", "on", "at", "by")
+        and sides[1] in POSSESSIVES
+        and sides[2] in _SIDES
+    ):
+        return at - 3, " ".join(sides)
     for begin in range(max(0, at - _LONGEST_LINK - 1), at):
         tie = tied_to([*spans[begin:at]], 0)
         if tie is not None and tie[1] == at - begin:
@@ -192,7 +213,7 @@ def _head(span: Span) -> bool:
 
 def _is_adjective(span: Span) -> bool:
     attribute = span.entry.attribute
-    return (
+    return not _head(span) and (
         span.role in _ADJECTIVE_ROLES
         or span.text in _ADJECTIVES
         or (attribute is not None and attribute.kind in _OF_PERSONS)
