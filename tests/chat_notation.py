@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
 from app.model.vocabulary import Attribute, is_absent
 
+_SENTENCES = Path(__file__).parent / "chat_sentences.txt"
 GALLERY = GalleryFacts(
     cameras=("1", "2", "3", "4", "5", "6"),
     days=(date(2026, 5, 11), date(2026, 5, 12)),
@@ -49,3 +51,15 @@ def notation(said: ParsedMessage) -> set[str]:
         set() if said.other_clothes is None else {"OTHER-CLOTHES" if said.other_clothes else "SAME-CLOTHES"}
     )
     return parts | ({"BACK"} if said.refers_back else set())
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """(section, sentence, what is expected) of each line of tests/chat_sentences.txt."""
+    found, section = [], ""
+    for line in _SENTENCES.read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            sentence, _, expected = line.partition("  ->")
+            found.append((section, sentence, expected.strip()))
+    return found

@@ -96,7 +96,8 @@ class Walk:
                 self.several = person.count
                 for span in self.spans[person.start : person.end]:
                     span.used |= span.role == "number"
-            self.sought = self.sought or person
+            if self.spans[person.end - 1].mode == "+":
+                self.sought = self.sought or person
         return person.end
 
     @property
@@ -202,7 +203,9 @@ class Walk:
             return
         meant = self.subject or (self.sought.gender if self.sought is not None else "")
         known = None if self.gender == gender else self._fitting(gender)
-        if known is None and meant not in ("", gender) and self.spans[position].text in SUBJECTS:
+        begins = self._starts(position) and self.spans[position].text in SUBJECTS
+        begins &= position > 0 and self.spans[position - 1].role not in ("not", "drop")
+        if known is None and begins and meant not in ("", gender):
             self._close(position)  # "he has a red jacket and she has a blue dress"
             who = Person(position, position, position + 1, self.spans[position].text, gender, relation="with")
             self.owner = Clause(position, position, who)

@@ -65,8 +65,8 @@ def divide(spans: list[Span], state: SearchState, message: str) -> Division:
         if place is not None and place < 0:  # somebody named by an earlier clause of this message
             place = places.get(-place - 1)
         if clause.who is not None:
-            if spans[clause.who.end - 1].mode != "+":
-                _exclude(spans, clause.who, found, division, message)
+            if (mode := _mode(spans, clause)) != "+":
+                _exclude(spans, clause.who, mode, found, division, message)
                 continue
             place = _place(clause.who, found) if place is None else place
         if place is None or place >= len(found):
@@ -140,6 +140,9 @@ def _said(spans: Sequence[Span], clause: Clause, message: str) -> tuple[str, ...
     while rest and (rest[0].text in _FINITE or rest[0].role == "stop" or rest[0].text in ("with", "in")):
         rest = rest[1:]
     words = _words(rest, message)
+    content = [span for span in rest if span.role not in ("function", "stop")]
+    if content and all(span.mode == "-" for span in content):  # "I don't think the man had a beard"
+        words = f"no {words.removeprefix('a ').removeprefix('an ')}"
     return (words,) if words else ()
 
 
@@ -165,16 +168,33 @@ def _told_more(companion: Companion, more: tuple[str, ...]) -> Companion:
     return replace(companion, more=(*kept, *more))
 
 
+def _mode(spans: Sequence[Span], clause: Clause) -> str:
+    """ "-" of "without his mother", "x" of "forget the woman": of the words right before, and of no others."""
+    who = clause.who
+    assert who is not None
+    if who.determiner == "no":
+        return "-"
+    if spans[who.end : who.end + 1] and spans[who.end].text in _FINITE:
+        return "+"  # "I don't think the man had a beard"
+    at = min(clause.start, who.link) - 1
+    while at >= 0 and spans[at].role == "function" and spans[at].text not in ("and", "but"):
+        at -= 1
+    governed = at >= 0 and spans[at].role in ("not", "drop")
+    return ("-" if spans[at].role == "not" else "x") if governed else "+"
+
+
 def _exclude(
-    spans: Sequence[Span], person: Person, found: list[Companion], division: Division, message: str
+    spans: Sequence[Span], person: Person, mode: str, found: list[Companion], division: Division, message: str
 ) -> None:
-    """ "Without his mother", "forget the woman": takes back who was known, or asks that nobody such be there."""
+    """Takes back who was known, or asks that nobody such be there."""
     known = [one for one in found if one.noun == person.noun]
     for one in known:
         found.remove(one)
-    if not known and spans[person.end - 1].mode == "-":
-        named = spans[person.start + bool(person.determiner) : person.end]
-        division.excluded.append(f"no {_words(named, message)}")
+    named = _words(spans[person.start + bool(person.determiner) : person.end], message)
+    if not known and mode == "-":
+        division.excluded.append(f"no {named}")
+    elif not known:
+        division.notes.append(f"I knew of no {named} beside them anyway.")
 
 
 def _notes(before: Sequence[Companion], found: Sequence[Companion], told: Sequence[str]) -> list[str]:

@@ -7,9 +7,13 @@ from itertools import pairwise
 
 from app.chat.labels import thing_label
 from app.chat.lexicon import Span
+from app.chat.words import listed
 from app.model.vocabulary import Attribute, kinds_of
 
-_SAID_AFTER = frozenset({"in", "is", "was", "were", "are", "be", "could", "may", "might", "either"})
+_SAID_AFTER = frozenset(
+    listed("in is was were are be could may might either more of a an rather very really quite kind sort")
+)
+_SIZES = frozenset({"big", "small", "large", "huge", "little", "tiny"})
 _BETWEEN = frozenset({"and", "or", "coloured", "colored"})  # "red or orange", "dark-coloured"
 
 
@@ -31,8 +35,25 @@ def own_words(
             continue
         words = as_typed(_phrase(spans, position), message)
         if not _plain(words) <= _plain(thing_label(thing, parts)):
-            found.setdefault(thing, words)
+            found[thing] = (
+                f"{found[thing]}, {words}" if thing in found and words not in found[thing] else words
+            )
     return tuple(found.items())
+
+
+def shades_besides(spans: Sequence[Span], said: Sequence[str]) -> list[str]:
+    """ "Dark red", of shades of a colour that none of the phrases `said` has."""
+    told = " ".join(said).replace("-", " ")
+    shades = [
+        (span.text, colour)
+        for span, colour in pairwise(spans)
+        if span.role == "shade" and span.used and span.mode == colour.mode == "+"
+    ]
+    colours = [f"{shade} {colour.text}" for shade, colour in shades if colour.role == "colour"]
+    coloured = [
+        f"{shade} {colour.text}" for shade, colour in shades if colour.text in ("coloured", "colored")
+    ]
+    return [shade for shade in (*colours, *coloured) if shade not in told]
 
 
 def _phrase(spans: Sequence[Span], position: int) -> list[Span]:
@@ -63,7 +84,7 @@ def _describes(span: Span, noun: Span) -> bool:
         return False
     attribute = span.entry.attribute
     own = attribute is not None and attribute.kind in kinds_of(noun.thing or "") and span.thing is None
-    return own or span.role in ("colour", "shade") or span.text in _BETWEEN
+    return own or span.role in ("colour", "shade") or span.text in _BETWEEN or span.text in _SIZES
 
 
 def as_typed(phrase: Sequence[Span], message: str) -> str:

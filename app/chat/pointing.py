@@ -147,12 +147,15 @@ def referred(spans: list[Span], state: SearchState) -> str | None:
 
 
 def names_unknown(spans: list[Span], position: int) -> bool:
-    """True for the colour of something outside the vocabulary: "a red scarf"."""
+    """True for the colour of something outside the vocabulary: "a red scarf", "red or blue gloves"."""
     linked = position > 0 and spans[position - 1].text in ("is", "was", "are", "were", "be")
-    for span in spans[position + 1 :]:
+    for at, span in enumerate(spans[position + 1 :], start=position + 1):
         if span.role == "word":
             return not linked
-        if span.role not in ("colour", "shade"):
+        joins = (
+            span.text in ("and", "or") and at + 1 < len(spans) and spans[at + 1].role in ("colour", "shade")
+        )
+        if not (span.role in ("colour", "shade") or joins):
             return False
     return False
 

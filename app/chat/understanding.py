@@ -16,11 +16,12 @@ from app.chat.languages import other_language
 from app.chat.lexicon import Span, correct_tokens, spans_of
 from app.chat.message_tokens import MAX_CHARACTERS, TokenCursor, tokenise
 from app.chat.negation import assign_modes
-from app.chat.own_words import own_words
+from app.chat.own_words import own_words, shades_besides
 from app.chat.person_phrases import read_ages, read_outfits
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
 from app.chat.statements import Collected, Leftovers, collect, leftovers
 from app.chat.time_filter import read_times
+from app.chat.words import PERSONS
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, absence, and_list
 from gallery_store.crops import Filters
 
@@ -74,6 +75,8 @@ def understand(
             collected.wanted.setdefault("age", age)
     _correct_thing(plain_text, collected, state)
     left = leftovers(spans)
+    words = own_words(spans, collected.wanted, text)
+    collected.extra += shades_besides(spans, [*(said for _, said in words), *collected.extra])
     left.text += division.excluded
     notes += [*cursor.notes, *division.notes, *bound.notes]
     about_identity = intents.asks_identity(plain_text) or bool(left.names)
@@ -83,6 +86,11 @@ def understand(
             collected.wanted.pop("gender", None)
     notes += [note for attribute, note in bound.only_colours if attribute in collected.unwanted]
     notes += _notes_on(left, collected, state)
+    hidden = [
+        span.raw for span in spans if span.role == "person" and span.text not in PERSONS
+    ]  # "hide women with hats"
+    if hidden:
+        notes.append(f"I leave out all such crops, not those of {and_list(hidden)} alone.")
     if other_clothes and not (state.references or with_photo):
         notes.append("Once there is a picture of the person, I compare in it only what outlasts clothes.")
     changed = filters != state.filters or (any(cursor.taken) and not cursor.notes)
@@ -103,7 +111,7 @@ def understand(
         dropped_text=_once(left.dropped),
         freed=_once(collected.freed),
         text=_once([*collected.extra, *left.text]),
-        words=own_words(spans, collected.wanted, text),
+        words=words,
         companions=division.companions,
         filters=filters,
         refers_back=any(span.role == "back" for span in spans) or intents.speaks_of_change(plain_text),
@@ -200,9 +208,12 @@ def _notes_on(left: Leftovers, collected: Collected, state: SearchState) -> list
         notes.append(f"{_quoted(passed)} {_is_not(passed)} in my vocabulary; I passed it on as free words.")
     if excluded:
         notes.append(f"{_quoted(excluded)} went along as free words, which can hardly exclude anything.")
-    missing = [a.value for a in collected.dropped_values if a not in (*state.wanted, *state.unwanted)]
-    if missing and not collected.wanted:
-        notes.append(f"I was not looking for {' or '.join(missing)} anyway.")
+    known = (*state.wanted, *state.unwanted)
+    said = " ".join((*state.free_words, *(words for _, words in state.words)))
+    missing = [a.value for a in collected.dropped_values if a not in known and a.kind not in collected.wanted]
+    missing += [word for word in left.dropped if word not in said]
+    if missing:
+        notes.append(f"I was not looking for {and_list(list(dict.fromkeys(missing)), 'or')} anyway.")
     return notes
 
 
