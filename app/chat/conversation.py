@@ -13,8 +13,9 @@ from pathlib import Path
 from app.chat.chips import Chip, chips_of, without_chip
 from app.chat.intents import direct_answer_to
 from app.chat.questions import asked_in
-from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState, apply, photo
+from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState, apply, crowded_out, photo
 from app.chat.understanding import understand
+from app.model.vocabulary import and_list
 from app.retrieval.query import Query, Reference
 
 NO_REASON = "not stated"
@@ -76,6 +77,9 @@ def say(
     understood = understand(text, state, gallery, asked=asked, with_photo=bool(photos))
     if understood.intent == "undo":
         return undo(conversation)
+    if lost := crowded_out(state, understood):
+        note = f"{and_list([f'“{phrase}”' for phrase in lost])} made room for your newer words."
+        understood = replace(understood, notes=(*understood.notes, note))
     after = apply(state, understood, [photo(path) for path in photos])
     turn = Turn(
         "say",

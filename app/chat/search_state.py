@@ -255,9 +255,23 @@ def _withdrawn(phrase: str, wanted: Sequence[Attribute], message: ParsedMessage)
     return False
 
 
+def crowded_out(state: SearchState, message: ParsedMessage) -> tuple[str, ...]:
+    """Free words known before a message, or said by it, that MAX_TEXT leaves no room for after it."""
+    return _fitting(_phrases(state.text, message))[1] if message.intent == "search" else ()
+
+
 def _text(text: Sequence[str], message: ParsedMessage) -> tuple[str, ...]:
+    return _fitting(_phrases(text, message))[0]
+
+
+def _phrases(text: Sequence[str], message: ParsedMessage) -> list[str]:
     kept = [phrase for phrase in text if not any(word in phrase.split() for word in message.dropped_text)]
-    kept += [phrase for phrase in message.text if phrase not in kept]
-    while len(kept) > 1 and len("; ".join(kept)) > MAX_TEXT:  # the newest words are the ones meant
-        kept.pop(0)
-    return tuple(phrase[:MAX_TEXT] for phrase in kept)
+    return kept + [phrase for phrase in message.text if phrase not in kept]
+
+
+def _fitting(phrases: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What fits of free phrases, the newest being the ones meant, and what does not."""
+    first = 0
+    while first < len(phrases) - 1 and len("; ".join(phrases[first:])) > MAX_TEXT:
+        first += 1
+    return tuple(phrase[:MAX_TEXT] for phrase in phrases[first:]), tuple(phrases[:first])

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 from app.chat.binding import Bound
 from app.chat.labels import kind_label
@@ -58,6 +59,7 @@ class Leftovers:
     origins: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     numbers: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)  # free words beyond what one message may have
 
 
 def collect(spans: Sequence[Span], bound: Bound, state: SearchState) -> Collected:
@@ -366,6 +368,7 @@ def leftovers(spans: Sequence[Span]) -> Leftovers:
         elif sort == "number":
             left.numbers.append(span.raw)
     _close(run, left)
+    left.cut += left.text[MAX_PHRASES:]
     del left.text[MAX_PHRASES:]
     return left
 
@@ -408,11 +411,13 @@ def _close(run: list[Span], left: Leftovers) -> None:
     if _is_name(run):
         left.names.append(" ".join(span.raw for span in run))
         return
-    words = " ".join(span.raw for span in run)[:MAX_LENGTH].strip()
     if run[0].mode == "x":
         left.dropped.extend(span.text for span in run if span.role == "word")
-    else:
-        phrase = f"no {words}" if run[0].mode == "-" else words
+        return
+    for words in wrap(" ".join(span.raw for span in run), MAX_LENGTH, break_long_words=False):
+        if len(words) > MAX_LENGTH:
+            left.cut.append(words[MAX_LENGTH:])
+        phrase = f"no {words[:MAX_LENGTH]}" if run[0].mode == "-" else words[:MAX_LENGTH]
         if phrase not in left.text:
             left.text.append(phrase)
 

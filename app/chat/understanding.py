@@ -14,12 +14,12 @@ from app.chat.companions import divide
 from app.chat.day_filter import read_days
 from app.chat.languages import other_language
 from app.chat.lexicon import Span, correct_tokens, spans_of
-from app.chat.message_tokens import MAX_CHARACTERS, TokenCursor, tokenise
+from app.chat.message_tokens import MAX_CHARACTERS, MAX_TOKENS, TokenCursor, tokenise
 from app.chat.negation import assign_modes
 from app.chat.own_words import own_words, shades_besides
 from app.chat.person_phrases import read_ages, read_outfits
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
-from app.chat.statements import Collected, Leftovers, collect, leftovers
+from app.chat.statements import MAX_PHRASES, Collected, Leftovers, collect, leftovers
 from app.chat.time_filter import read_times
 from app.chat.words import PERSONS
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, absence, and_list
@@ -44,10 +44,13 @@ def understand(
     notes: list[str] = []
     if len(text) > MAX_CHARACTERS:
         notes.append(f"Your message is long: I read its first {MAX_CHARACTERS:,} characters.")
-    tokens, corrections = correct_tokens(tokenise(text), protect=camera_words(gallery.cameras))
+    tokens = tokenise(text)
+    if len(tokens) == MAX_TOKENS:
+        notes.append(f"Your message is long: I read its first {MAX_TOKENS} words.")
+    tokens, corrections = correct_tokens(tokens, protect=camera_words(gallery.cameras))
     plain_text = intents.plain(spans_of(tokens))
     if not with_photo:
-        language = other_language([token.text for token in tokenise(text)])
+        language = other_language([token.raw.casefold() for token in tokens])
         if language is not None:
             note = (
                 f"That looks like {language}, and I read English alone: say it in English, or drop a photo."
@@ -200,6 +203,10 @@ def _notes_on(left: Leftovers, collected: Collected, state: SearchState) -> list
         notes.append(f"{_quoted(left.unjudged)} cannot be judged from a crop, so I left it out.")
     if left.origins:
         notes.append("I do not search by skin colour or origin.")
+    if left.cut:
+        notes.append(
+            f"{_quoted(left.cut)} did not fit: I pass on {MAX_PHRASES} phrases of a message at most."
+        )
     if left.numbers:
         notes.append(f"I could make nothing of {_quoted(left.numbers)}.")
     excluded = [phrase for phrase in left.text if phrase.startswith("no ")]
