@@ -16,9 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.asked import answer_of_list
 from app.cards import Card
 from app.chat import conversation as chat
 from app.chat.conversation import Conversation
+from app.chat.list_questions import asks_about_person, read_list_question
 from app.chat.reply import compare_text, reply
 from app.chat.result_answers import answer_about, count_answer, differences
 from app.chat.results import Pointing, read_pointing
@@ -87,6 +89,13 @@ class ChatSession:
         """A message with any photos. Photos that cannot be used are named, and the rest goes on."""
         if not photos and (pointing := read_pointing(text)) is not None:
             return self._point(pointing, text, progress)
+        if not photos and self.cards:
+            if (question := read_list_question(text)) is not None:
+                with self.lock:
+                    return self._tell(text, answer_of_list(self, question))
+            if asks_about_person(text):  # of the selected candidate, else of the first
+                asked = Pointing("ask", (0 if self.selected else 1,), question=text.casefold().strip(" ?!."))
+                return self._point(asked, text, progress)
         usable, problems = self.service.usable(photos)
         if problems and not usable and not text.strip():
             raise Refused(" ".join(problems))

@@ -19,6 +19,7 @@ import pytest
 from gradio_client import Client
 
 from app.chat.conversation import Conversation, answered, direct_answer, say, to_query
+from app.chat.list_questions import asks_about_person, read_list_question
 from app.chat.results import read_pointing
 from app.query_json import query_json
 from tests import chat_notation
@@ -47,7 +48,9 @@ class Answer:
 
 def of_candidates(case: dict[str, Any]) -> bool:
     """Whether the last message is about candidates on the screen, which the session answers."""
-    return len(case["turns"]) > 1 and read_pointing(case["turns"][-1]) is not None
+    last = case["turns"][-1]
+    asks = read_pointing(last) or read_list_question(last) or asks_about_person(last)
+    return len(case["turns"]) > 1 and bool(asks)
 
 
 def talk(turns: list[str]) -> list[Answer]:

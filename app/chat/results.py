@@ -17,7 +17,8 @@ _NOUN = r"(?:one|person|candidate|result|match|crop|picture|photo|image|guy|man|
 _CALLED = r"(?:(?:candidate )?number|numero|no\.?|nr\.?|candidate|result|match|picture|photo|image)"
 _NUMBERED = rf"(?:the )?{_CALLED} ?#? ?(?P<{{0}}n>[1-9]\d{{{{0,2}}}})|#(?P<{{0}}h>[1-9]\d{{{{0,2}}}})"
 _ORDINAL = (
-    rf"(?:the )?(?:very )?(?P<{{0}}o>{'|'.join(_ORDINALS)}|last|[1-9]\d?(?:st|nd|rd|th)|"
+    rf"(?:the )?(?:very )?(?P<{{0}}o>{'|'.join(_ORDINALS)}|(?:(?<=the )|(?<=very ))last|last(?= {_NOUN}\b)|"
+    r"[1-9]\d?(?:st|nd|rd|th)|"
     rf"(?:top|bottom)(?= {_NOUN}\b))(?: {_NOUN})?"  # "the top" alone is what somebody wears
 )
 _SELECTED = rf"(?P<{{0}}s>(?:this|that|the selected|the marked|the chosen) {_NOUN})"

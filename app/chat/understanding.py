@@ -14,6 +14,7 @@ from app.chat.companions import divide
 from app.chat.day_filter import read_days
 from app.chat.languages import other_language
 from app.chat.lexicon import Span, correct_tokens, spans_of
+from app.chat.list_questions import asks_about_person, read_list_question
 from app.chat.message_tokens import MAX_CHARACTERS, MAX_TOKENS, TokenCursor, tokenise
 from app.chat.negation import assign_modes
 from app.chat.own_words import own_words, shades_besides
@@ -56,6 +57,8 @@ def understand(
                 f"That looks like {language}, and I read English alone: say it in English, or drop a photo."
             )
             return ParsedMessage(intent="other-language", filters=state.filters, notes=(note,))
+        if not state.is_empty and (asks_about_person(text) or read_list_question(text) is not None):
+            return ParsedMessage(intent="question", filters=state.filters)
         quick = _without_search(plain_text, state, asked)
         if quick is not None:
             return quick
