@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ PAGE_OF_CARDS = 12
 # First candidates whose attributes the reply speaks of; more where the search has read them already.
 READ_FOR_REPLY, KNOWN_FOR_REPLY = 3, 12
 MOST_REASON = 200  # characters
-_NO_TIME = datetime.max.replace(tzinfo=UTC)
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 STARTED_OVER = "Started over. Whom are you looking for?"
 UNDONE = "Took the last step back."
@@ -79,6 +79,7 @@ class ChatSession:
     notice: str = ""  # a sentence about a step that was refused; shown once, no part of the conversation
     photo: Path | None = None  # being cropped
     by_time: bool = False  # the cards stand in the order of time, not of fit
+    latest_first: bool = False  # of the order of time
     stop: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)
     used: float = 0.0  # the service's clock at its last use, seconds
@@ -195,7 +196,7 @@ class ChatSession:
         with self.lock:
             if not self.cards:
                 return self._tell(text, NO_CANDIDATES)
-            if pointing.action in ("more", "by-time", "by-fit"):
+            if pointing.action in ("more", "by-time", "by-time-back", "by-fit"):
                 return self._list_otherwise(pointing.action, text)
             cards, problem = self._pointed(pointing)
             if pointing.action == "unclear":
@@ -261,9 +262,10 @@ class ChatSession:
                 return self._tell(text, f"Here are candidates {had + 1} to {len(self.cards)}.", first=had)
             answer = f"Here are {len(self.cards) - had} more; all {len(self.cards)} stand by time."
         else:
-            self.by_time = action == "by-time"
+            self.by_time, self.latest_first = action != "by-fit", action == "by-time-back"
             self.cards = self._ordered(self.cards)
-            order = "by time, the earliest first" if self.by_time else "by how well they fit"
+            end = "latest" if self.latest_first else "earliest"
+            order = f"by time, the {end} first" if self.by_time else "by how well they fit"
             answer = f"The {len(self.cards)} candidates on the screen stand {order}."
         return self._tell(text, answer)
 
@@ -281,9 +283,11 @@ class ChatSession:
         listed = self.ranking.candidates if self.ranking else ()
         rank = {candidate.image_id: place for place, candidate in enumerate(listed)}
 
-        def key(card: Card) -> tuple[bool, datetime, int]:
-            time = card.time if self.by_time else None
-            return time is None, time or _NO_TIME, rank[card.image_id]
+        def key(card: Card) -> tuple[bool, timedelta, int]:
+            if not self.by_time or card.time is None:
+                return True, timedelta(), rank[card.image_id]
+            since = card.time - _NO_TIME
+            return False, -since if self.latest_first else since, rank[card.image_id]
 
         return tuple(sorted(cards, key=key))
 

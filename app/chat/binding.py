@@ -98,7 +98,14 @@ def _bind_colour(
         noun.used = True
         _restate(spans, target, thing, bound)
     mode = _mode_of(span, noun)
-    if noun.mode == "-" == mode and noun.role in ("attribute", "group") and not _all_but(spans, position):
+    if noun.mode == "-" == mode and noun.role == "attribute" and _all_but(spans, position):
+        if noun.text in ("shoes", "shoe"):
+            bound.note(f"There I leave out the colour {span.text} alone, with whatever {noun.text}.")
+        else:
+            bound.note(
+                f"I leave out both: {span.text} {_plural(noun_of(thing))} of any kind, and every {noun.text}."
+            )
+    elif noun.mode == "-" == mode and noun.role in ("attribute", "group"):
         noun.used = True  # "not a red jacket": other jackets may stay
         if colour in KINDS[COLOUR_OF[thing]]:
             note = f"There I leave out the colour {span.text} alone, with whatever {noun.text}."

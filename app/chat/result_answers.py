@@ -69,6 +69,8 @@ def differences(places: tuple[int, int], shown: tuple[ShownCandidate, ShownCandi
     places: their numbers on the screen.
     """
     (first, second), (one, other) = places, shown
+    if first == second:
+        return f"That is candidate {first} twice: name two, such as “compare {first} and {first + 1}”."
     shared, apart = [], []
     for thing, attributes in things_in(list(dict.fromkeys([*one.sure, *other.sure]))):
         of_each = [[a for a in each.sure if a.kind in {x.kind for x in attributes}] for each in (one, other)]

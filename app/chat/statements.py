@@ -133,7 +133,7 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
         else:
             collected.dropped.append(attribute.kind)
         return
-    if span.text in ("shoes", "shoe") and (span.mode == "+") and _coloured(attribute.kind, bound):
+    if span.text in ("shoes", "shoe") and span.mode != "x" and _coloured(attribute.kind, span.mode, bound):
         return  # "white shoes" may well be sneakers: the colour is what was meant
     names_kind = _kind_named(span) == attribute.kind
     if span.mode == "-":
@@ -149,8 +149,8 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
         _want(spans, position, attribute, collected, bound)
 
 
-def _coloured(thing: str, bound: Bound) -> bool:
-    return any(attribute.kind == COLOUR_OF[thing] and mode == "+" for attribute, mode in bound.stated)
+def _coloured(thing: str, mode: str, bound: Bound) -> bool:
+    return any(attribute.kind == COLOUR_OF[thing] and how == mode for attribute, how in bound.stated)
 
 
 def _want(
