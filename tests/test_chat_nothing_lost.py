@@ -37,7 +37,7 @@ CHANGES = {"change", "make", "turn"}
 WITH = {"accompanied", "alongside", "company", "joined"}  # chips say "with"
 OF_NUMBERS = set(listed("half quarter later late earlier third fourth thirty forty fifty sixty y"))
 # What steers a message, and states nothing of anybody.
-STEERING = {"not", "drop", "drop-after", "corrective", "back", "function", "stop", "one"}
+STEERING = {"not", "drop", "drop-after", "corrective", "back", "function", "stop", "one", "person"}
 
 
 def lost_words(message: str, known: SearchState) -> list[str]:
@@ -77,6 +77,7 @@ def _is_there(
         or span.text in FUNCTION
         or span.text in PRONOUNS
         or set(span.text.split()) <= visible
+        or (len(span.text) > 2 and any(word.startswith(span.text) for word in visible))  # "Feb", of February
     ):
         return True
     cleared = not after.filters.cameras  # "only camera 3; all cameras"

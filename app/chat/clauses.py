@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.chat.lexicon import Span
-from app.chat.persons import OWNERS, POSSESSIVES, SUBJECTS, Person, person_at, tied_to
+from app.chat.persons import NAMED, OWNERS, POSSESSIVES, SUBJECTS, Person, person_at, tied_to
 from app.chat.search_state import Companion, SearchState
 from app.chat.words import PRONOUNS, listed
 
@@ -57,10 +57,10 @@ class Walk:
         span = self.spans[position]
         if (person := self._person(position)) is not None:
             return self._meet(person, position)
-        if span.text in SUBJECTS or (
-            span.text in OWNERS and self._starts(position) and self._is_thing_next(position + 1)
-        ):
-            self._refer(position, (SUBJECTS | OWNERS)[span.text])
+        if (gender := self._pronoun(position)) is not None:
+            self._refer(position, gender)
+        elif span.text == "one" and self._starts(position) and self._of_several_others(position):
+            pass
         elif span.text == "they" or (span.text in ("one", "i", "we") and self._starts(position)):
             self._close(position)
         elif self.owner is not None:
@@ -69,11 +69,37 @@ class Walk:
             self.described = True
         return position + 1
 
+    def _pronoun(self, position: int) -> str | None:
+        """The gender of a pronoun that begins a clause, as its subject or with what is theirs."""
+        text = self.spans[position].text
+        if text in SUBJECTS:
+            return SUBJECTS[text]
+        if not self._starts(position):
+            return None
+        if text in OWNERS and self._is_thing_next(position + 1):
+            return OWNERS[text]
+        described = position + 1 < len(self.spans) and self.spans[position + 1].text in _ATTACHING
+        return NAMED.get(text) if described else None
+
+    def _of_several_others(self, position: int) -> bool:
+        """ "With two kids, one in red": one of them, and not the person sought."""
+        named = [at for at, clause in enumerate(self.found) if clause.who is not None]
+        last = named[-1] if named else 0
+        who = self.found[last].who if named else None
+        if self.several > 1 or who is None or who.count < 2:
+            return False
+        self._close(position)
+        self.owner = Clause(position, position, None, -last - 1)
+        self.found.append(self.owner)
+        self.bare, self.opened = False, True
+        return True
+
     def _person(self, position: int) -> Person | None:
         return person_at(self.spans, position, after_several=self.several > 1)
 
     def _meet(self, person: Person, position: int) -> int:
-        if self.owner is not None and self.spans[position - 1].text in _COPULAS:
+        joint = self.spans[position - 1].text
+        if self.owner is not None and (joint in _COPULAS or (joint == ":" and self.bare)):
             self.bare = False  # "the victim was a woman in a white coat"
             return person.end
         known = self._known(person)
@@ -92,7 +118,7 @@ class Walk:
             self._close(position)
             if self.sought is None or not self.gender:
                 self.gender = self.gender or person.gender
-            if self.sought is None and person.count > 1 and person.gender:
+            if self.sought is None and person.count > 1:
                 self.several = person.count
                 for span in self.spans[person.start : person.end]:
                     span.used |= span.role == "number"
@@ -107,8 +133,9 @@ class Walk:
         if self.several < 2 or told or self.sought is None:
             return None
         gender = self.sought.gender
-        who = f"another {gender}" if self.several == 2 else f"{self.several - 1} other {_PLURAL[gender]}"
-        return Companion(who, noun=gender, gender=gender)
+        one, many = gender or "person", _PLURAL.get(gender, "people")
+        who = f"another {one}" if self.several == 2 else f"{self.several - 1} other {many}"
+        return Companion(who, noun=one, gender=gender)
 
     def _known(self, person: Person) -> int | None:
         """The companion that a noun phrase names again: "the mother"; below zero for one of this message."""
@@ -203,7 +230,7 @@ class Walk:
             return
         meant = self.subject or (self.sought.gender if self.sought is not None else "")
         known = None if self.gender == gender else self._fitting(gender)
-        begins = self._starts(position) and self.spans[position].text in SUBJECTS
+        begins = self._starts(position) and self.spans[position].text in SUBJECTS | NAMED
         begins &= position > 0 and self.spans[position - 1].role not in ("not", "drop")
         if known is None and begins and meant not in ("", gender):
             self._close(position)  # "he has a red jacket and she has a blue dress"
@@ -258,7 +285,7 @@ class Walk:
                 parenthesis or adjectives or list_goes_on or next_text in ("who", "which", "whose", "also")
             ):
                 self._close(position)
-        elif span.role not in ("function", "and"):
+        elif span.role not in ("function", "stop"):
             self.bare = False
         elif span.text in _ATTACHING and span.text != "with":
             self.opened = True

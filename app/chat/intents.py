@@ -36,7 +36,7 @@ _YES = frozenset(
     """
     )
 )
-_NO = frozenset(listed("no nope nah none neither nothing not"))
+_NO = frozenset(listed("no nope nah none neither nothing not stop cancel"))
 _RESET = re.compile(
     r"(?:please |let us |let )?(?:start (?:over|again|anew|afresh|fresh|from scratch)|new (?:search|"
     r"person|query)|"

@@ -201,6 +201,13 @@ def correct_tokens(
     return tuple(mended), tuple(corrections)
 
 
+def gender_of_noun(word: str) -> str:
+    """ "man" or "woman" of a noun of a person in lower case; "" where it says neither."""
+    entry = _table().at([word], 0)
+    attribute = entry[0].attribute if entry else None
+    return attribute.value if attribute is not None and attribute.kind == "gender" else ""
+
+
 def spans_of(tokens: Sequence[Token]) -> list[Span]:
     """The message as spans, the longest phrase first at each position."""
     words, table = [token.text for token in tokens], _table()

@@ -43,6 +43,7 @@ _DETERMINERS = frozenset(listed("a an the his her their another some this that o
 POSSESSIVES = frozenset({"his", "her", "their"})
 SUBJECTS = {"he": "man", "she": "woman"}
 OWNERS = {"his": "man", "her": "woman"}
+NAMED = {"him": "man", "her": "woman"}  # as subjects: "him in a black suit, her in a white dress"
 _OBJECTS = frozenset({"him", "her", "them"})
 _ADJECTIVES = frozenset(listed("unknown other little small big large whole same old new second certain"))
 _ADJECTIVE_ROLES = frozenset({"colour", "shade", "number", "age", "origin", "unjudged", "word"})
@@ -54,15 +55,16 @@ _WITH = phrases(
     "joined by|walking with|travelling with|traveling with|seen with|and with"
 )
 _HAND_IN_HAND = phrases(
-    "hand in hand with|holding hands with|hand in hand|arm in arm with|holding the hand of|by the hand"
+    "hand in hand with|holding hands with|hand in hand|arm in arm with|holding the hand of|holds the hand of|"
+    "held the hand of|by the hand"
 )
 _AS_SAID = phrases(
     "next to|close to|near|near to|beside|behind|in front of|ahead of|following|follows|followed|chasing|chased|chases|"
     "carrying|carries|carried|holding|holds|held|pushing|pushes|pushed|pulling|leading|leads|led|hugging|hugged|"
-    "kissing|helping|helped|meeting|met|meets|accompanying|accompanies|talking to|talking with|talks to|talked to|"
-    "speaking to|speaking with|spoke to|arguing with|argued with|fighting with|shouting at|staring at|pointing at|"
-    "waiting for|looking after|from|past|against|towards|toward|robbed|robbing|attacked|attacking|pushed over|"
-    "supporting|leaning on|between|escorting|escorted|dragging|dragged"
+    "kissing|helping|helped|meeting|met|meets|accompanying|accompanies|accompanied|talking to|talking with|talks to|"
+    "talked to|speaking to|speaking with|spoke to|arguing with|argued with|fighting with|shouting at|staring at|"
+    "pointing at|waiting for|looking after|from|past|against|towards|toward|robbed|robbing|attacked|attacking|"
+    "pushed over|supporting|leaning on|between|escorting|escorted|dragging|dragged"
 )
 _LINKS: dict[tuple[str, ...], str] = {
     tuple(phrase.split()): name or phrase
@@ -139,8 +141,10 @@ def person_at(spans: Sequence[Span], position: int, *, after_several: bool = Fal
             count = whole_number(span.text) or 1
         adjectives += 1
         at += 1
-    if after_several and determiner == "other" and (at >= len(spans) or not _head(spans[at])):
-        return Person(position, position, position + 2, "other", "", determiner)  # "the other in a red coat"
+    if after_several and determiner in _OTHERS and (at >= len(spans) or not _head(spans[at])):
+        return Person(
+            position, position, position + 2, determiner, "", determiner
+        )  # "the other in a red coat"
     if at >= len(spans) or not _head(spans[at]):
         return None
     gender = ""
@@ -149,6 +153,8 @@ def person_at(spans: Sequence[Span], position: int, *, after_several: bool = Fal
         at += 1
     if at < len(spans) and spans[at].thing is not None:
         return None  # "a woman's handbag", whose it is and no person
+    if at < len(spans) and spans[at].role == "number" and (whole_number(spans[at].text) or 0) > 1:
+        determiner, at = "second", at + 1  # "suspect 2: female"
     link, relation = _link(spans, position)
     if at < len(spans) and spans[at].text in HANDS and relation in ("holding", "holds", "held"):
         at, relation = at + 1, "hand in hand with"
@@ -183,9 +189,12 @@ def _link(spans: Sequence[Span], start: int) -> tuple[int, str]:
             if words == ("with",) and start > 1 and spans[start - 2].text in _PICTURES:
                 return start, ""
             return start - length, _LINKS[words]
-    before = spans[start - 2].text if start > 1 else ""
-    if start > 1 and spans[start - 1].text == "by" and (before.endswith("ed") or before in _PASSIVES):
-        return start - 2, f"{before} by"
+    if start > 1 and spans[start - 1].text == "by":
+        verb = start - 2
+        if verb > 0 and spans[verb].text.endswith("ly"):  # "followed closely by"
+            verb -= 1
+        if spans[verb].text.endswith("ed") or spans[verb].text in _PASSIVES:
+            return verb, " ".join(span.text for span in spans[verb:start])
     at = start  # "behind her a man", "with him was a woman"
     while at > 0 and (spans[at - 1].text in _STOOD or (spans[at - 1].text == "," and at == start)):
         at -= 1

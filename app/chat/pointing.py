@@ -16,7 +16,7 @@ _LINKS = frozenset(
         """
     is was are were in of a an the it its that which looks looked like more colour color coloured
     colored very now really mostly mainly all be being seems definitely probably maybe but to from some kind
-    sort bit little
+    sort bit little dyed painted
     """
     )
 )

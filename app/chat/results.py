@@ -141,8 +141,8 @@ _PREFIX = re.compile(
 class Pointing:
     """What a message does with candidates.
 
-    action: "search-with", "confirm", "reject", "select", "more", "by-time", "by-time-back" (the latest first), "by-fit",
-    "compare", "count", "export" or "ask"; "unclear" where candidates are named and nothing can be made of it.
+    action: "search-with", "confirm", "reject", "select", "more", "by-time", "by-time-back" for the latest first,
+    "by-fit", "compare", "count", "export" or "ask"; "unclear" where candidates are named and nothing can be made of it.
     places: from 1, as numbered on the screen; -1 is the last one, 0 the selected one. every: all that are shown.
     rest: what else the message says of the person. question: of "ask", the words before and after the candidate.
     camera: of "count"; "" for all.

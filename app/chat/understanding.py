@@ -13,7 +13,7 @@ from app.chat.camera_filter import camera_words, read_cameras
 from app.chat.companions import divide
 from app.chat.day_filter import read_days
 from app.chat.languages import other_language
-from app.chat.lexicon import Span, correct_tokens, spans_of
+from app.chat.lexicon import Span, correct_tokens, gender_of_noun, spans_of
 from app.chat.list_questions import asks_about_person, read_list_question
 from app.chat.message_tokens import MAX_CHARACTERS, MAX_TOKENS, TokenCursor, tokenise
 from app.chat.negation import assign_modes
@@ -22,7 +22,6 @@ from app.chat.person_phrases import read_ages, read_outfits
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
 from app.chat.statements import MAX_PHRASES, Collected, Leftovers, collect, leftovers
 from app.chat.time_filter import read_times
-from app.chat.words import PERSONS
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, absence, and_list
 from gallery_store.crops import Filters
 
@@ -92,9 +91,8 @@ def understand(
             collected.wanted.pop("gender", None)
     notes += [note for attribute, note in bound.only_colours if attribute in collected.unwanted]
     notes += _notes_on(left, collected, state)
-    hidden = [
-        span.raw for span in spans if span.role == "person" and span.text not in PERSONS
-    ]  # "hide women with hats"
+    groups = [span for span in spans if span.role == "person" and span.mode == "-"]  # "hide women with hats"
+    hidden = [span.raw for span in groups if gender_of_noun(span.text)]
     if hidden:
         notes.append(f"I leave out all such crops, not those of {and_list(hidden)} alone.")
     if other_clothes and not (state.references or with_photo):
