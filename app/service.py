@@ -26,7 +26,7 @@ from app.retrieval.ranking import Candidate, Ranking
 from app.session import PAGE_OF_CARDS, ChatSession
 from app.uploads import Uploads
 from gallery_store.console import StepProgress
-from gallery_store.crops import Crop
+from gallery_store.crops import Crop, Filters
 from gallery_store.errors import GalleryError
 
 MOST_LISTED = 200  # candidates of one search that can be looked through
@@ -221,6 +221,11 @@ class ChatService:
     def cards(self, candidates: Sequence[Candidate], crops: Sequence[Crop]) -> tuple[Card, ...]:
         """The candidates as they are shown; `crops` are theirs."""
         return make_cards(candidates, crops, self.store.zone)
+
+    @_gallery_refused()
+    def passing(self, filters: Filters) -> frozenset[int]:
+        """Ids of all crops that pass filters."""
+        return frozenset(int(image_id) for image_id in self.store.matching(filters))
 
     @_gallery_refused()
     def hidden(self, conversation: Conversation, query: Query) -> dict[str, int]:

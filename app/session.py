@@ -12,13 +12,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.asked import answer_of_list
 from app.cards import Card
 from app.chat import conversation as chat
 from app.chat.conversation import Conversation
+from app.chat.list_questions import asks_about_person, read_list_question
 from app.chat.reply import compare_text, reply
 from app.chat.result_answers import answer_about, count_answer, differences
 from app.chat.results import Pointing, read_pointing
@@ -38,7 +40,7 @@ PAGE_OF_CARDS = 12
 # First candidates whose attributes the reply speaks of; more where the search has read them already.
 READ_FOR_REPLY, KNOWN_FOR_REPLY = 3, 12
 MOST_REASON = 200  # characters
-_NO_TIME = datetime.max.replace(tzinfo=UTC)
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 STARTED_OVER = "Started over. Whom are you looking for?"
 UNDONE = "Took the last step back."
@@ -77,6 +79,7 @@ class ChatSession:
     notice: str = ""  # a sentence about a step that was refused; shown once, no part of the conversation
     photo: Path | None = None  # being cropped
     by_time: bool = False  # the cards stand in the order of time, not of fit
+    latest_first: bool = False  # of the order of time
     stop: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)
     used: float = 0.0  # the service's clock at its last use, seconds
@@ -87,6 +90,13 @@ class ChatSession:
         """A message with any photos. Photos that cannot be used are named, and the rest goes on."""
         if not photos and (pointing := read_pointing(text)) is not None:
             return self._point(pointing, text, progress)
+        if not photos and self.cards:
+            if (question := read_list_question(text)) is not None:
+                with self.lock:
+                    return self._tell(text, answer_of_list(self, question))
+            if asks_about_person(text):  # of the selected candidate, else of the first
+                asked = Pointing("ask", (0 if self.selected else 1,), question=text.casefold().strip(" ?!."))
+                return self._point(asked, text, progress)
         usable, problems = self.service.usable(photos)
         if problems and not usable and not text.strip():
             raise Refused(" ".join(problems))
@@ -186,7 +196,7 @@ class ChatSession:
         with self.lock:
             if not self.cards:
                 return self._tell(text, NO_CANDIDATES)
-            if pointing.action in ("more", "by-time", "by-fit"):
+            if pointing.action in ("more", "by-time", "by-time-back", "by-fit"):
                 return self._list_otherwise(pointing.action, text)
             cards, problem = self._pointed(pointing)
             if pointing.action == "unclear":
@@ -253,9 +263,10 @@ class ChatSession:
                 return self._tell(text, f"Here are candidates {had + 1} to {len(self.cards)}.", first=had)
             answer = f"Here are {len(self.cards) - had} more; all {len(self.cards)} stand by time."
         else:
-            self.by_time = action == "by-time"
+            self.by_time, self.latest_first = action != "by-fit", action == "by-time-back"
             self.cards = self._ordered(self.cards)
-            order = "by time, the earliest first" if self.by_time else "by how well they fit"
+            end = "latest" if self.latest_first else "earliest"
+            order = f"by time, the {end} first" if self.by_time else "by how well they fit"
             answer = f"The {len(self.cards)} candidates on the screen stand {order}."
         return self._tell(text, answer)
 
@@ -273,9 +284,11 @@ class ChatSession:
         listed = self.ranking.candidates if self.ranking else ()
         rank = {candidate.image_id: place for place, candidate in enumerate(listed)}
 
-        def key(card: Card) -> tuple[bool, datetime, int]:
-            time = card.time if self.by_time else None
-            return time is None, time or _NO_TIME, rank[card.image_id]
+        def key(card: Card) -> tuple[bool, timedelta, int]:
+            if not self.by_time or card.time is None:
+                return True, timedelta(), rank[card.image_id]
+            since = card.time - _NO_TIME
+            return False, -since if self.latest_first else since, rank[card.image_id]
 
         return tuple(sorted(cards, key=key))
 

@@ -18,6 +18,9 @@ from gallery_store.crops import Crop
 from tests.chat_notation import GALLERY
 
 READ_AS = {
+    "latest first": Pointing("by-time-back"),
+    "sort by time, newest first": Pointing("by-time-back"),
+    "show the most recent first": Pointing("by-time-back"),
     "search with number 2": Pointing("search-with", (2,)),
     "Please search with the second one.": Pointing("search-with", (2,)),
     "find her with 2": Pointing("search-with", (2,)),

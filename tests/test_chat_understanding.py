@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,35 +25,22 @@ from app.model.vocabulary import (
     describe,
     kinds_of,
 )
-from tests.chat_notation import GALLERY, RED_JACKET, notation
+from tests.chat_notation import GALLERY, RED_JACKET, notation, rows
 from training.synthetic.captions import caption
-
-SENTENCES = Path(__file__).parent / "chat_sentences.txt"
-
-
-def _rows() -> list[tuple[str, str, str]]:
-    rows, section = [], ""
-    for line in SENTENCES.read_text(encoding="utf-8").splitlines():
-        if line.startswith("["):
-            section = line.strip("[]")
-        elif line and not line.startswith("#"):
-            sentence, _, expected = line.partition("  ->")
-            rows.append((section, sentence, expected.strip()))
-    return rows
 
 
 def test_there_are_many_sentences():
-    assert len(_rows()) >= 300
+    assert len(rows()) >= 300
 
 
-@pytest.mark.parametrize(("section", "sentence", "expected"), _rows(), ids=lambda text: str(text)[:40])
+@pytest.mark.parametrize(("section", "sentence", "expected"), rows(), ids=lambda text: str(text)[:40])
 def test_sentence(section: str, sentence: str, expected: str):
     known = RED_JACKET if section == "going on" else SearchState()
     said = notation(understand(sentence, known, GALLERY))
     assert said == {part for part in expected.split("  ") if part}
 
 
-@pytest.mark.parametrize("sentence", [row[1] for row in _rows() if "!" not in row[2]][::7])
+@pytest.mark.parametrize("sentence", [row[1] for row in rows() if "!" not in row[2]][::7])
 def test_case_and_closing_marks_change_nothing(sentence: str):
     plain = notation(understand(sentence, SearchState(), GALLERY))
     shouted = notation(understand(f"  {sentence.upper()}!!", SearchState(), GALLERY))

@@ -5,9 +5,11 @@ red".
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from app.chat.lexicon import ALL_BUT, Entry, Span
 from app.chat.pointing import (
+    CLOTHING,
     STYLES,
     is_quality,
     meant_by_one,
@@ -19,10 +21,11 @@ from app.chat.pointing import (
 )
 from app.chat.qualities import lengths, noun_after, second_colour, shade_of
 from app.chat.search_state import SearchState
-from app.chat.words import COLOUR_AS, OUTFITS, SKIN_COLOURS
+from app.chat.words import COLOUR_AS, OUTFITS, PRONOUNS, SKIN_COLOURS
 from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, noun_of
 
 _ALL_BUT = frozenset(ALL_BUT.split("|"))
+_ARTICLES = frozenset({"a", "an", "the"})
 _HEAD_NOUNS = frozenset({"stripes", "stripe", "dots", "spots", "checks", "polka dots", "polka dot"})
 
 
@@ -48,6 +51,7 @@ def bind(spans: list[Span], state: SearchState, asked: str | None = None) -> Bou
     asked: the kind that the assistant asked about last; a bare colour answers it.
     """
     bound = Bound(stated=[*lengths(spans)])
+    _whose_cut(spans, bound)
     _shades(spans, bound)
     _looks_of_hair(spans, bound)
     under = second_garments(spans)
@@ -80,6 +84,8 @@ def _bind_colour(
     colour = span.entry.colour or ""
     if names_unknown(spans, position) and (target is None or target < position):
         span.entry = Entry("word")
+        if position > 0 and spans[position - 1].role == "shade":
+            spans[position - 1].entry, spans[position - 1].used = Entry("word"), False
         return
     span.used = True
     if target is None:
@@ -100,8 +106,16 @@ def _bind_colour(
         return
     if noun.role == "one":
         noun.used = True
+        _restate(spans, target, thing, bound)
     mode = _mode_of(span, noun)
-    if noun.mode == "-" == mode and noun.role in ("attribute", "group") and not _all_but(spans, position):
+    if noun.mode == "-" == mode and noun.role == "attribute" and _all_but(spans, position):
+        if noun.text in ("shoes", "shoe"):
+            bound.note(f"There I leave out the colour {span.text} alone, with whatever {noun.text}.")
+        else:
+            bound.note(
+                f"I leave out both: {span.text} {_plural(noun_of(thing))} of any kind, and every {noun.text}."
+            )
+    elif noun.mode == "-" == mode and noun.role in ("attribute", "group"):
         noun.used = True  # "not a red jacket": other jackets may stay
         if colour in ALL_KINDS[COLOUR_OF[thing]]:
             note = f"There I leave out the colour {span.text} alone, with whatever {noun.text}."
@@ -109,6 +123,32 @@ def _bind_colour(
     if noun.text in OUTFITS:
         bound.note(f"I took “{span.text} {noun.text}” as the colour of the top.")
     state_colour(bound, thing, colour, span, mode, noun.text if noun.role in ("attribute", "group") else None)
+
+
+def _restate(spans: list[Span], one: int, thing: str, bound: Bound) -> None:
+    """ "Not the red jacket, the blue one" still looks for a jacket."""
+    named = next((span for span in reversed(spans[:one]) if span.thing == thing), None)
+    if named is not None and named.used and named.mode == "-" and named.entry.attribute is not None:
+        bound.stated.append((named.entry.attribute, "+"))
+
+
+def _whose_cut(spans: list[Span], bound: Bound) -> None:
+    """ "With a man's jacket", "carrying a woman's handbag": whose cut it is, not who is sought."""
+    for position, (span, noun) in enumerate(pairwise(spans)):
+        before = [
+            other.text for other in spans[max(0, position - 2) : position] if other.text not in _ARTICLES
+        ]
+        worn = bool(before) and before[-1] in CLOTHING | {
+            "carrying",
+            "holding",
+            "carries",
+            "has",
+            "had",
+            "wore",
+        }
+        if _says_gender(span) and noun.thing is not None and worn and span.text not in PRONOUNS:
+            span.entry, span.used = Entry("word"), True
+            bound.alternatives.append(f"{span.text}'s {noun.text}")
 
 
 def _all_but(spans: list[Span], position: int) -> bool:
@@ -235,6 +275,10 @@ def _shades(spans: list[Span], bound: Bound) -> None:
             shaded = shade_of(span, spans[target]) if target is not None else None
             if shaded is not None and shaded[1] == "+":
                 bound.stated.append(shaded)
+            elif span.mode != "+":
+                bound.note(
+                    f"I took “{span.text} {following.text}” as {following.entry.colour}, whatever its shade."
+                )
         elif (shaded := shade_of(span, following)) is not None:
             span.used = True
             bound.stated.append(shaded)
@@ -242,11 +286,10 @@ def _shades(spans: list[Span], bound: Bound) -> None:
             following.text in ("coloured", "colored") and noun is not None and noun.thing and span.mode == "+"
         ):
             shaded = shade_of(span, noun)
+            span.used = True
             if shaded is not None:
-                span.used = True
                 bound.stated.append(shaded)
             elif noun.role == "group":  # else the thing's own words hold it
-                span.used = True
                 bound.alternatives.append(f"{span.text}-{following.text} {noun.text}")
         elif span.text in ("dark", "darker") and (following.thing in COLOUR_OF):
             span.used = True

@@ -39,7 +39,7 @@ class Chip:
 
 
 def chips_of(state: SearchState, kinds: Kinds = ALL_KINDS) -> tuple[Chip, ...]:
-    """Pictures first, then what is wanted, what is not, free words, filters. Keys are unique.
+    """Pictures, what is wanted, what is not, who is with the person, free words, filters. Keys are unique.
 
     kinds: of attributes that the model knows, with their values.
     """
@@ -67,6 +67,10 @@ def chips_of(state: SearchState, kinds: Kinds = ALL_KINDS) -> tuple[Chip, ...]:
             unread=NOT_READ if known_attributes((), values, kinds).lost_unwanted else "",
         )
         for key, label, values in _unwanted(state)
+    ]
+    chips += [
+        Chip(f"with:{companion.who}", f"{companion.relation}: {companion.in_words}", "text")
+        for companion in state.companions
     ]
     chips += [Chip(f"text:{words}", f"“{words}”", "text") for words in state.text]
     chips += [Chip(key, label, "filter") for key, label, _ in _filters(state)]
@@ -104,6 +108,8 @@ def without_chip(state: SearchState, key: str) -> SearchState | None:
     if role == "unwanted":
         gone_values = next(values for other, _, values in _unwanted(state) if other == key)
         return replace(state, unwanted=tuple(a for a in state.unwanted if a not in gone_values))
+    if role == "with":
+        return replace(state, companions=tuple(one for one in state.companions if one.who != name))
     if role == "text":
         return replace(state, text=tuple(words for words in state.text if words != name))
     return next(after for other, _, after in _filters(state) if other == key)

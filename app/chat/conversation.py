@@ -13,8 +13,9 @@ from pathlib import Path
 from app.chat.chips import Chip, chips_of, without_chip
 from app.chat.intents import direct_answer_to
 from app.chat.questions import asked_in
-from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState, apply, photo
+from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState, apply, crowded_out, photo
 from app.chat.understanding import understand
+from app.model.vocabulary import and_list
 from app.retrieval.query import Query, Reference
 
 NO_REASON = "not stated"
@@ -76,6 +77,9 @@ def say(
     understood = understand(text, state, gallery, asked=asked, with_photo=bool(photos))
     if understood.intent == "undo":
         return undo(conversation)
+    if lost := crowded_out(state, understood):
+        note = f"{and_list([f'“{phrase}”' for phrase in lost])} made room for your newer words."
+        understood = replace(understood, notes=(*understood.notes, note))
     after = apply(state, understood, [photo(path) for path in photos])
     turn = Turn(
         "say",
@@ -133,6 +137,7 @@ def _searched_with(state: SearchState, image_ids: Sequence[int]) -> SearchState:
         unwanted=(),
         text=(),
         words=(),
+        companions=(),
         references=tuple(Reference(image_id=image_id) for image_id in dict.fromkeys(image_ids)),
         rejected=tuple(other for other in state.rejected if other not in image_ids),
         confirmed=tuple(other for other in state.confirmed if other in image_ids),
@@ -200,7 +205,7 @@ def to_query(conversation: Conversation) -> Query:
     return Query(
         wanted=state.wanted,
         unwanted=state.unwanted,
-        text=", ".join(state.text),
+        text=", ".join(state.free_words),
         words=state.words,
         references=state.references,
         filters=state.filters,

@@ -100,8 +100,11 @@ def _in_year(
     else:
         year = None
     days = [_nearest(number, month, year, gallery) for number in numbers]
-    kept = [day for day in days if day is not None]
-    return (kept, after) if kept else None
+    for number, day in zip(numbers, days, strict=True):
+        if day is None:
+            note = f"There is no {number} {MONTHS[month - 1].capitalize()}{f' {year}' if year else ''}."
+            cursor.notes += [note] if note not in cursor.notes else []
+    return [day for day in days if day is not None], after
 
 
 def _numbers(cursor: TokenCursor, position: int) -> tuple[list[int], int]:

@@ -36,7 +36,7 @@ _YES = frozenset(
     """
     )
 )
-_NO = frozenset(listed("no nope nah none neither nothing not"))
+_NO = frozenset(listed("no nope nah none neither nothing not stop cancel"))
 _RESET = re.compile(
     r"(?:please |let us |let )?(?:start (?:over|again|anew|afresh|fresh|from scratch)|new (?:search|"
     r"person|query)|"
@@ -155,6 +155,8 @@ def direct_answer_to(understood: ParsedMessage, after: SearchState, gallery: Gal
         )
     if intent == "not-this-one":
         return "Select the candidate and press **Not this one**: it goes, and the next takes its place."
+    if intent == "question":
+        return "That asks of candidates, and none are on the screen now. The search stays as it was."
     if intent == "identity":
         return (
             "I never tell who somebody is: I show candidates that look alike, and the judgement is yours. "

@@ -86,7 +86,7 @@ class Entry:
     """What a phrase does.
 
     role: attribute, group (names a kind of thing but not which), colour, shade, person, one, origin,
-    unjudged, function, not, drop, drop-after, corrective, back, stop, number or word (not known).
+    unjudged, age (in numbers), function, not, drop, drop-after, corrective, back, stop, number or word (not known).
     also: what an attribute's phrase states besides.
     """
 
@@ -212,13 +212,21 @@ def correct_tokens(
     return tuple(mended), tuple(corrections)
 
 
+def gender_of_noun(word: str) -> str:
+    """ "man" or "woman" of a noun of a person in lower case; "" where it says neither."""
+    entry = _table().at([word], 0)
+    attribute = entry[0].attribute if entry else None
+    return attribute.value if attribute is not None and attribute.kind == "gender" else ""
+
+
 def spans_of(tokens: Sequence[Token]) -> list[Span]:
     """The message as spans, the longest phrase first at each position."""
     words, table = [token.text for token in tokens], _table()
     spans: list[Span] = []
     start = 0
     while start < len(tokens):
-        entry, length = table.at(words, start) or (_unknown(tokens[start]), 1)
+        found = None if tokens[start].kind == "age" else table.at(words, start)
+        entry, length = found or (_unknown(tokens[start]), 1)
         end = start + length
         raw = " ".join(token.raw for token in tokens[start:end])
         spans.append(Span(entry, start, end, " ".join(words[start:end]), raw))
@@ -227,5 +235,7 @@ def spans_of(tokens: Sequence[Token]) -> list[Span]:
 
 
 def _unknown(token: Token) -> Entry:
+    if token.kind == "age":
+        return Entry("age", Attribute("age", token.text))
     role = {"stop": "stop", "number": "number", "dash": "function"}.get(token.kind, "word")
     return Entry(role)

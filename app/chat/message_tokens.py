@@ -18,8 +18,8 @@ MAX_TOKENS = 250
 
 @dataclass(frozen=True)
 class Token:
-    """`text` is lower case and without apostrophes; `raw` is as typed; `kind` is word, number, dash or
-    stop.
+    """`text` is lower case and without apostrophes; `raw` is as typed; `kind` is word, number, dash, stop, or age,
+    whose `text` is the vocabulary's value.
     """
 
     text: str
@@ -122,6 +122,7 @@ class TokenCursor:
     taken: list[bool] = field(init=False)
     words: list[str] = field(init=False)
     notes: list[str] = field(default_factory=list)
+    ages: dict[int, Token] = field(default_factory=dict)  # where an age was taken -> what stands in its place
 
     def __post_init__(self) -> None:
         self.taken = [False] * len(self.tokens)
@@ -164,11 +165,13 @@ class TokenCursor:
         return False, start
 
     def rest(self) -> tuple[Token, ...]:
-        """The tokens that no filter took; what was taken leaves a stop in its place."""
+        """The tokens that no filter took; an age stands where it was read, a stop in place of all else taken."""
         rest: list[Token] = []
         for position, (token, taken) in enumerate(zip(self.tokens, self.taken, strict=True)):
             if not taken:
                 rest.append(token)
+            elif position in self.ages:
+                rest.append(self.ages[position])
             elif position == 0 or not self.taken[position - 1]:
                 rest.append(STOP)
         return tuple(rest)

@@ -93,6 +93,8 @@ def assign_modes(spans: list[Span]) -> None:
                 continue
         if span.text == "clear" and position > 0 and spans[position - 1].text in _ARTICLES:
             span.entry = Entry("word")  # "a clear plastic bag"
+        if span.text == "unknown" and position > 0 and spans[position - 1].text in _ARTICLES:
+            span.entry = Entry("function")  # "an unknown man"
         if span.text == "hide" and position > 0 and spans[position - 1].text == "to":
             span.entry = Entry("function")
         if mode == "-" and since and span.text in ("on", "across") and _is_place(spans, position):

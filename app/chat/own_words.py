@@ -7,9 +7,15 @@ from itertools import pairwise
 
 from app.chat.labels import thing_label
 from app.chat.lexicon import Span
+from app.chat.pointing import target_of
+from app.chat.qualities import shade_of
+from app.chat.words import listed
 from app.model.vocabulary import Attribute, kinds_of
 
-_SAID_AFTER = frozenset({"in", "is", "was", "were", "are", "be", "could", "may", "might", "either"})
+_SAID_AFTER = frozenset(
+    listed("in is was were are be could may might either more of a an rather very really quite kind sort")
+)
+_SIZES = frozenset({"big", "small", "large", "huge", "little", "tiny"})
 _BETWEEN = frozenset({"and", "or", "coloured", "colored"})  # "red or orange", "dark-coloured"
 
 
@@ -29,10 +35,29 @@ def own_words(
         other_value = named is not None and wanted.get(named.kind, named) != named
         if thing is None or span.mode != "+" or not parts or other_value:
             continue
-        words = _joined(_phrase(spans, position), message)
+        words = as_typed(_phrase(spans, position), message)
         if not _plain(words) <= _plain(thing_label(thing, parts)):
-            found.setdefault(thing, words)
+            found[thing] = (
+                f"{found[thing]}, {words}" if thing in found and words not in found[thing] else words
+            )
     return tuple(found.items())
+
+
+def shades_besides(spans: Sequence[Span], said: Sequence[str], wanted: Mapping[str, Attribute]) -> list[str]:
+    """ "Dark red", of shades of a colour that neither the phrases `said` nor what is wanted of a garment has."""
+    told = " ".join(said).replace("-", " ")
+    shades = []
+    for position, (span, colour) in enumerate(pairwise(spans), 1):
+        if span.role != "shade" or not span.used or not span.mode == colour.mode == "+":
+            continue
+        if colour.role != "colour" and colour.text not in ("coloured", "colored"):
+            continue
+        target = target_of(spans, position) if colour.role == "colour" else position + 1
+        noun = spans[target] if target is not None and target < len(spans) else None
+        stated = shade_of(span, noun) if noun is not None else None
+        if stated is None or wanted.get(stated[0].kind) != stated[0]:
+            shades.append(f"{span.text} {colour.text}")
+    return [shade for shade in shades if shade not in told]
 
 
 def _phrase(spans: Sequence[Span], position: int) -> list[Span]:
@@ -63,11 +88,12 @@ def _describes(span: Span, noun: Span) -> bool:
         return False
     attribute = span.entry.attribute
     own = attribute is not None and attribute.kind in kinds_of(noun.thing or "") and span.thing is None
-    return own or span.role in ("colour", "shade") or span.text in _BETWEEN
+    return own or span.role in ("colour", "shade") or span.text in _BETWEEN or span.text in _SIZES
 
 
-def _joined(phrase: Sequence[Span], message: str) -> str:
-    words = " ".join(span.text for span in phrase).split()
+def as_typed(phrase: Sequence[Span], message: str) -> str:
+    """The words of spans, with the hyphens that `message` has between them."""
+    words = " ".join(span.raw if span.role == "age" else span.text for span in phrase).split()
     text, said = words[0], message.casefold()
     for before, word in pairwise(words):
         text += ("-" if f"{before}-{word}" in said else " ") + word

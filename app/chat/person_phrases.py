@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import re
 
-from app.chat.message_tokens import TokenCursor, whole_number
+from app.chat.message_tokens import Token, TokenCursor, whole_number
 from app.chat.words import listed
-from app.model.vocabulary import Attribute
 
 _DECADES = {"teens": 15, "twenties": 20, "thirties": 30, "forties": 40, "fifties": 50, "sixties": 60}
 _DECADES |= {"seventies": 70, "eighties": 80, "nineties": 90}
@@ -32,9 +31,8 @@ _LEADING = frozenset(
 )
 
 
-def read_ages(cursor: TokenCursor) -> list[Attribute]:
-    """The ages that the message gives in numbers; takes those tokens."""
-    ages: list[Attribute] = []
+def read_ages(cursor: TokenCursor) -> None:
+    """Takes the ages that the message gives in numbers; each leaves a token of its own, for whose it is."""
     position = 0
     while position < len(cursor.tokens):
         years, end = _years(cursor, position)
@@ -44,10 +42,10 @@ def read_ages(cursor: TokenCursor) -> list[Attribute]:
         start = position
         while cursor.text(start - 1) in _LEADING:
             start -= 1
+        raw = " ".join(token.raw for token in cursor.tokens[start:end]).replace(" - ", "-")
         cursor.take(start, end)
-        ages.append(Attribute("age", age_of(years)))
+        cursor.ages[start] = Token(age_of(years), raw, "age")
         position = end
-    return ages
 
 
 def age_of(years: int) -> str:

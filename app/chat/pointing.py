@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from app.chat.lexicon import Span
 from app.chat.search_state import SearchState
 from app.chat.words import listed
@@ -16,7 +18,7 @@ _LINKS = frozenset(
         """
     is was are were in of a an the it its that which looks looked like more colour color coloured
     colored very now really mostly mainly all be being seems definitely probably maybe but to from some kind
-    sort bit little
+    sort bit little dyed painted
     """
     )
 )
@@ -26,7 +28,7 @@ _BLOCKING = frozenset(
 )
 
 
-def target_of(spans: list[Span], position: int) -> int | None:
+def target_of(spans: Sequence[Span], position: int) -> int | None:
     """The span that a colour belongs to: the noun after it, else the noun before it."""
     ahead = position + 1
     while ahead < len(spans):
@@ -56,7 +58,7 @@ def target_of(spans: list[Span], position: int) -> int | None:
     return _before(spans, position)
 
 
-def _noun_follows(spans: list[Span], position: int) -> bool:
+def _noun_follows(spans: Sequence[Span], position: int) -> bool:
     """ "Striped blue shirt", "blue striped shirt": a thing stands at the end of the adjectives after
     `position`.
     """
@@ -74,7 +76,7 @@ def is_quality(span: Span) -> bool:
     return attribute is not None and attribute.kind in QUALITIES_OF["upper"]
 
 
-def _before(spans: list[Span], position: int) -> int | None:
+def _before(spans: Sequence[Span], position: int) -> int | None:
     """The noun before a colour: "the jacket is red", "a cap, blue"; None where another word parts them."""
     crossed_stop = False
     for back in range(position - 1, -1, -1):
@@ -98,7 +100,7 @@ def _before(spans: list[Span], position: int) -> int | None:
     return None
 
 
-def owns(spans: list[Span], noun: int) -> bool:
+def owns(spans: Sequence[Span], noun: int) -> bool:
     """True when the words right before a noun are a colour of its own."""
     for span in reversed(spans[:noun]):
         if span.role == "colour":
@@ -108,7 +110,7 @@ def owns(spans: list[Span], noun: int) -> bool:
     return False
 
 
-def meant_by_one(spans: list[Span], position: int, state: SearchState) -> str | None:
+def meant_by_one(spans: Sequence[Span], position: int, state: SearchState) -> str | None:
     """The thing that "one" stands for in "the blue one"."""
     if spans[position].role != "one":
         return None
@@ -127,7 +129,7 @@ def last_coloured(state: SearchState) -> str | None:
     return None
 
 
-def meant_by_they(spans: list[Span], position: int) -> str | None:
+def meant_by_they(spans: Sequence[Span], position: int) -> str | None:
     """The thing of "sneakers, I think they were white" and of "a cap - maybe black": the last one before the
     colour, where nothing but function words stands between and none of them begins the clothes anew.
     """
@@ -140,7 +142,7 @@ def meant_by_they(spans: list[Span], position: int) -> str | None:
     return None
 
 
-def referred(spans: list[Span], state: SearchState) -> str | None:
+def referred(spans: Sequence[Span], state: SearchState) -> str | None:
     """What "it" is: after "no" or "actually" the thing whose colour was said; else the last thing named."""
     corrects = any(span.role == "corrective" for span in spans)
     if not corrects:
@@ -152,18 +154,21 @@ def referred(spans: list[Span], state: SearchState) -> str | None:
     return last_coloured(state)
 
 
-def names_unknown(spans: list[Span], position: int) -> bool:
-    """True for the colour of something outside the vocabulary: "a red scarf"."""
+def names_unknown(spans: Sequence[Span], position: int) -> bool:
+    """True for the colour of something outside the vocabulary: "a red scarf", "red or blue gloves"."""
     linked = position > 0 and spans[position - 1].text in ("is", "was", "are", "were", "be")
-    for span in spans[position + 1 :]:
+    for at, span in enumerate(spans[position + 1 :], start=position + 1):
         if span.role == "word":
             return not linked
-        if span.role not in ("colour", "shade"):
+        joins = (
+            span.text in ("and", "or") and at + 1 < len(spans) and spans[at + 1].role in ("colour", "shade")
+        )
+        if not (span.role in ("colour", "shade") or joins):
             return False
     return False
 
 
-def second_garments(spans: list[Span]) -> set[int]:
+def second_garments(spans: Sequence[Span]) -> set[int]:
     """Places of tops worn under another one: the shirt of "a white shirt under a black jacket"."""
     tops = [position for position, span in enumerate(spans) if span.mode == "+" and span.role == "attribute"]
     tops = [position for position in tops if spans[position].thing == "upper"]

@@ -195,9 +195,9 @@ def sought(state: SearchState) -> str:
             picture += ", perhaps in other clothes"
         words = f"{picture}, now {_change(words)}" if words else picture
     elif not words:
-        words = "a person" if state.unwanted or state.text else ""
+        words = "a person" if state.unwanted or state.free_words else ""
     without = [_excluded(state, kind) for kind in dict.fromkeys(a.kind for a in state.unwanted)]
-    free = [f"“{phrase}”" for phrase in state.text]
+    free = [f"“{phrase}”" for phrase in state.free_words]
     return ", ".join(part for part in (words, *without, *free) if part)
 
 
@@ -257,7 +257,7 @@ def _crops(count: int) -> str:
 
 def _is_listing(state: SearchState) -> bool:
     """Only filters: crops are listed, nobody is looked for."""
-    return not (state.wanted or state.unwanted or state.text or state.references)
+    return not (state.wanted or state.unwanted or state.free_words or state.references)
 
 
 def _unchecked(ranking: Ranking) -> str:

@@ -20,6 +20,8 @@ _WHY = re.compile(r"\bwhy\b")
 _HOW_SURE = re.compile(r"\b(?:how (?:sure|certain|likely|confident|well)|confidence|probability)\b")
 _CARRIES = re.compile(r"\b(?:carry|carrying|carries|hold|holding|holds)\b")
 _LOOKS = re.compile(r"\b(?:describe|look|looks|looking|wear|wearing|wears|tell|dressed|see|read)\b")
+_PRONOUNS = re.compile(r"\b(?:he|she|they|his|her|their|him)\b")  # who is asked about, not what
+_NAMED = {"old": "age", "age": "age", "gender": "gender", "sex": "gender", "build": "build"}
 _CARRIED = ("bag", "umbrella")
 
 
@@ -36,7 +38,7 @@ def answer_about(
         return _why(place, shown, state)
     if _HOW_SURE.search(question):
         return f"{who}: {_sureness(shown)}."
-    asked = understand(question, SearchState(), facts)
+    asked = understand(_PRONOUNS.sub("", question), SearchState(), facts)
     stated = asked.wanted or asked.unwanted
     if re.match(r"(?:is|are|was|does|do|did|has|have|can|could)\b", question) and stated:
         return " ".join(_whether(who, attributes, shown) for _, attributes in things_in(stated))
@@ -44,6 +46,9 @@ def answer_about(
     if things:
         kinds = [kind for thing in things for kind in kinds_of(thing)]
         return _read(who, shown, kinds) or f"The model does not make that out in candidate {place}."
+    named = [kind for word, kind in _NAMED.items() if word in question.split()]
+    if named:
+        return _read(who, shown, named) or f"The model does not make that out in candidate {place}."
     if _CARRIES.search(question):
         kinds = [kind for thing in _CARRIED for kind in kinds_of(thing)]
         return _read(who, shown, kinds) or f"The model does not make out what candidate {place} carries."
@@ -65,6 +70,8 @@ def differences(places: tuple[int, int], shown: tuple[ShownCandidate, ShownCandi
     places: their numbers on the screen.
     """
     (first, second), (one, other) = places, shown
+    if first == second:
+        return f"That is candidate {first} twice: name two, such as “compare {first} and {first + 1}”."
     shared, apart = [], []
     for thing, attributes in things_in(list(dict.fromkeys([*one.sure, *other.sure]))):
         of_each = [[a for a in each.sure if a.kind in {x.kind for x in attributes}] for each in (one, other)]

@@ -17,7 +17,8 @@ _NOUN = r"(?:one|person|candidate|result|match|crop|picture|photo|image|guy|man|
 _CALLED = r"(?:(?:candidate )?number|numero|no\.?|nr\.?|candidate|result|match|picture|photo|image)"
 _NUMBERED = rf"(?:the )?{_CALLED} ?#? ?(?P<{{0}}n>[1-9]\d{{{{0,2}}}})|#(?P<{{0}}h>[1-9]\d{{{{0,2}}}})"
 _ORDINAL = (
-    rf"(?:the )?(?:very )?(?P<{{0}}o>{'|'.join(_ORDINALS)}|last|[1-9]\d?(?:st|nd|rd|th)|"
+    rf"(?:the )?(?:very )?(?P<{{0}}o>{'|'.join(_ORDINALS)}|(?:(?<=the )|(?<=very ))last|last(?= {_NOUN}\b)|"
+    r"[1-9]\d?(?:st|nd|rd|th)|"
     rf"(?:top|bottom)(?= {_NOUN}\b))(?: {_NOUN})?"  # "the top" alone is what somebody wears
 )
 _SELECTED = rf"(?P<{{0}}s>(?:this|that|the selected|the marked|the chosen) {_NOUN})"
@@ -89,6 +90,10 @@ _BY_TIME = re.compile(
     rf"{_SORT}(?:by (?:the )?(?:time|date)|in (?:the )?(?:time|chronological) order|in order of time|"
     r"chronologically|(?:earliest|oldest) first)"
 )
+_BY_TIME_BACK = re.compile(
+    rf"{_SORT}(?:(?:by time,? )?(?:the )?(?:latest|newest|most recent|last seen)(?: ones)? first|"
+    r"in reverse (?:time )?order|(?:by time )?(?:descending|backwards))"
+)
 _BY_FIT = re.compile(
     rf"{_SORT}(?:by (?:the )?(?:fit|match|likeness|score|confidence|similarity)|best(?: matches)? first)"
 )
@@ -110,6 +115,13 @@ _EXPORT = re.compile(
     r"of|results?|candidates?|crops?|list|search|page|report|pdf|csv|excel|spreadsheet|file))*|"
     r"(?:make|create|write|generate)(?: me)? (?:a |the )?(?:report|pdf|export)\b.*"
 )
+_COMMANDS = (
+    ("more", _MORE),
+    ("by-time", _BY_TIME),
+    ("by-time-back", _BY_TIME_BACK),
+    ("by-fit", _BY_FIT),
+    ("export", _EXPORT),
+)
 _ASKS = re.compile(
     r"(?P<before>(?:what|which|where|when|why|how|is|are|was|does|do|did|has|have|can|could|tell me|describe)\b.*?)"
     rf" ?{_ref('one')}(?:'s)?(?P<after>(?: .*)?)"
@@ -129,8 +141,8 @@ _PREFIX = re.compile(
 class Pointing:
     """What a message does with candidates.
 
-    action: "search-with", "confirm", "reject", "select", "more", "by-time", "by-fit", "compare", "count", "export" or
-    "ask"; "unclear" where candidates are named and nothing can be made of it.
+    action: "search-with", "confirm", "reject", "select", "more", "by-time", "by-time-back" for the latest first,
+    "by-fit", "compare", "count", "export" or "ask"; "unclear" where candidates are named and nothing can be made of it.
     places: from 1, as numbered on the screen; -1 is the last one, 0 the selected one. every: all that are shown.
     rest: what else the message says of the person. question: of "ask", the words before and after the candidate.
     camera: of "count"; "" for all.
@@ -163,7 +175,7 @@ def read_pointing(text: str) -> Pointing | None:
     for pattern in _SELECTS:
         if match := re.fullmatch(pattern, said):
             return Pointing("select", _one(match))
-    for action, command in (("more", _MORE), ("by-time", _BY_TIME), ("by-fit", _BY_FIT), ("export", _EXPORT)):
+    for action, command in _COMMANDS:
         if command.fullmatch(said):
             return Pointing(action)
     for pattern in _COMPARE:

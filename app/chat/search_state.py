@@ -39,6 +39,27 @@ class GalleryFacts:
 
 
 @dataclass(frozen=True)
+class Companion:
+    """Somebody who is with the person sought, and is not looked for.
+
+    who: as the message called them, with what it said of them at once: "a woman in a green dress". relation: how they
+    stand to the person sought: "with", "behind". more: what was said of them later. noun: what names them again,
+    "mother". gender: "man", "woman" or "".
+    """
+
+    who: str
+    relation: str = "with"
+    more: tuple[str, ...] = ()
+    noun: str = ""
+    gender: str = ""
+
+    @property
+    def in_words(self) -> str:
+        """ "his mother, a red coat"."""
+        return ", ".join((self.who, *self.more))
+
+
+@dataclass(frozen=True)
 class SearchState:
     """All that has been understood, after one step. `wanted` has one value of each kind, oldest first."""
 
@@ -51,6 +72,13 @@ class SearchState:
     confirmed: tuple[int, ...] = ()
     other_clothes: bool = False  # the person may wear others than in the pictures
     words: tuple[tuple[str, str], ...] = ()  # kind of a wanted thing -> how the operator called it
+    companions: tuple[Companion, ...] = ()
+
+    @property
+    def free_words(self) -> tuple[str, ...]:
+        """All that goes to CLIP and the model in words of its own: free phrases, and who is with the person."""
+        with_them = (f"{companion.relation} {companion.in_words}" for companion in self.companions)
+        return (*self.text, *with_them)
 
     def value(self, kind: str) -> str | None:
         """The wanted value of a kind, or None."""
@@ -59,7 +87,8 @@ class SearchState:
     @property
     def is_empty(self) -> bool:
         """Neither words nor pictures nor filters."""
-        return not (self.wanted or self.unwanted or self.text or self.references) and self.filters.is_empty
+        known = self.wanted or self.unwanted or self.free_words or self.references
+        return not known and self.filters.is_empty
 
 
 @dataclass(frozen=True)
@@ -67,11 +96,12 @@ class ParsedMessage:
     """What one message says.
 
     intent: "search", or one that is answered without a search: "empty", "greeting", "thanks", "yes", "no",
-    "help", "identity", "off-topic", "other-language", "not-this-one", "undo"; "reset" clears everything.
+    "help", "identity", "question", "off-topic", "other-language", "not-this-one", "undo"; "reset" clears everything.
     wanted, unwanted: what it states of the person; dropped: kinds it takes back ("forget the hat": "hat").
     dropped_values: single values it takes back ("no longer the backpack"). freed: kinds whose exclusion it
     lifts without naming a value ("with a bag"). text: phrases outside the vocabulary, passed on as free
     words. words: kind of a wanted thing -> how the message calls it, where the vocabulary calls it otherwise.
+    companions: those that are known after the message.
     filters: those that hold after the message. unused: words it cannot use. corrections: (typed, read).
     notes: whole sentences on how words were taken. refers_back: "the same person, but now ...".
     adds_photos: the photos of this message join the earlier ones. other_clothes: whether the person may wear others
@@ -87,6 +117,7 @@ class ParsedMessage:
     freed: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     words: tuple[tuple[str, str], ...] = ()
+    companions: tuple[Companion, ...] = ()
     filters: Filters = field(default_factory=Filters)
     refers_back: bool = False
     adds_photos: bool = False
@@ -132,7 +163,9 @@ def apply(state: SearchState, message: ParsedMessage, photos: Sequence[Reference
         return SearchState()
     if message.intent != "search":
         return state
+    companions = message.companions
     if photos and not message.adds_photos:
+        companions = tuple(companion for companion in companions if companion not in state.companions)
         state = replace(state, wanted=(), unwanted=(), text=(), words=(), references=(), confirmed=())
     references = (*state.references, *(photo for photo in photos if photo not in state.references))
     wanted = _without_dropped(state.wanted, message)
@@ -162,6 +195,7 @@ def apply(state: SearchState, message: ParsedMessage, photos: Sequence[Reference
         unwanted=unwanted,
         text=_text([phrase for phrase in state.text if not _withdrawn(phrase, wanted, message)], message),
         words=_words(state, wanted, message),
+        companions=companions,
         references=references[-MAX_REFERENCES:],
         filters=message.filters,
         other_clothes=state.other_clothes if message.other_clothes is None else message.other_clothes,
@@ -225,9 +259,23 @@ def _withdrawn(phrase: str, wanted: Sequence[Attribute], message: ParsedMessage)
     return False
 
 
+def crowded_out(state: SearchState, message: ParsedMessage) -> tuple[str, ...]:
+    """Free words known before a message, or said by it, that MAX_TEXT leaves no room for after it."""
+    return _fitting(_phrases(state.text, message))[1] if message.intent == "search" else ()
+
+
 def _text(text: Sequence[str], message: ParsedMessage) -> tuple[str, ...]:
+    return _fitting(_phrases(text, message))[0]
+
+
+def _phrases(text: Sequence[str], message: ParsedMessage) -> list[str]:
     kept = [phrase for phrase in text if not any(word in phrase.split() for word in message.dropped_text)]
-    kept += [phrase for phrase in message.text if phrase not in kept]
-    while len(kept) > 1 and len("; ".join(kept)) > MAX_TEXT:  # the newest words are the ones meant
-        kept.pop(0)
-    return tuple(phrase[:MAX_TEXT] for phrase in kept)
+    return kept + [phrase for phrase in message.text if phrase not in kept]
+
+
+def _fitting(phrases: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What fits of free phrases, the newest being the ones meant, and what does not."""
+    first = 0
+    while first < len(phrases) - 1 and len("; ".join(phrases[first:])) > MAX_TEXT:
+        first += 1
+    return tuple(phrase[:MAX_TEXT] for phrase in phrases[first:]), tuple(phrases[:first])

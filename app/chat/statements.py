@@ -7,14 +7,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 from app.chat.binding import Bound
+from app.chat.labels import kind_label
 from app.chat.lexicon import Span
 from app.chat.pointing import is_quality, outer
 from app.chat.search_state import SearchState
 from app.chat.words import GROUPS, PRONOUNS, listed
 from app.model import vocabulary
-from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, and_list, kinds_of
+from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, and_list, is_absent, kinds_of
 
 MAX_PHRASES = 8
 MAX_LENGTH = 60  # characters of one phrase
@@ -29,7 +31,7 @@ _NAMED_KINDS = {
     "pattern": "upper_pattern",
 }
 _COLOUR_NAMES = frozenset({"colour", "color", "colours", "colors"})
-_GLUE = frozenset(listed("of on in a an the his her their with to for at and"))
+_GLUE = frozenset(listed("of on in a an the his her their with to for at and or"))
 _HEIGHT = re.compile(r"\d+([.:]\d+)?(m|cm|ft|in|kg)(\d+)?")
 _SHORT = frozenset({"short", "smaller", "bigger"})
 
@@ -58,6 +60,7 @@ class Leftovers:
     origins: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     numbers: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)  # free words beyond what one message may have
 
 
 def collect(spans: Sequence[Span], bound: Bound, state: SearchState) -> Collected:
@@ -68,16 +71,25 @@ def collect(spans: Sequence[Span], bound: Bound, state: SearchState) -> Collecte
         if span.role == "attribute" and not span.used:
             _attribute(spans, position, collected, bound)
         elif span.role == "group" and not span.used:
-            _group(spans, position, collected, stated)
+            _group(spans, position, collected, stated, bound)
     for attribute, mode in stated:
+        earlier = collected.wanted.get(attribute.kind)
+        if mode == "+" and earlier is not None and earlier != attribute:
+            both = f"{earlier.value} and {attribute.value}"
+            bound.note(f"You say {both} of {kind_label(attribute.kind)}: I took {attribute.value}.")
         _state(collected, attribute, mode)
     _take_back_names(spans, collected, state)
-    _gender(spans, collected)
+    _gender(spans, collected, bound)
     _also(spans, collected)
     extra = list(dict.fromkeys([*bound.alternatives, *collected.extra]))  # "white shirt" says "shirt" as well
     collected.extra = [
         words for words in extra if not any(words in other.split() for other in extra if other != words)
     ]
+    for kind in dict.fromkeys(attribute.kind for attribute in collected.unwanted):
+        if kind in collected.wanted and is_absent(kind, collected.unwanted):
+            bound.note(
+                f"You say both no {kind} and {collected.wanted[kind].value}: I took {collected.wanted[kind].value}."
+            )
     collected.unwanted = [
         attribute for attribute in dict.fromkeys(collected.unwanted) if attribute.kind not in collected.wanted
     ]
@@ -129,7 +141,8 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
     span = spans[position]
     attribute = span.entry.attribute
     assert attribute is not None
-    if attribute.kind in ("age", "build") and _garment_follows(spans, position):
+    with_noun = span.text.endswith(" build")
+    if attribute.kind in ("age", "build") and not with_noun and _garment_follows(spans, position):
         span.entry = type(span.entry)("word")  # "a heavy coat", "old boots": not the person
         return
     if span.text in ("hood", "hoods") and _part_of_top(spans, position):
@@ -138,8 +151,9 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
     if attribute.value == "child" and _after_adult(spans, position):
         span.entry = type(span.entry)("word")
         return
-    if span.text == "thin" and position + 1 < len(spans) and spans[position + 1].text in ("hair", "beard"):
-        span.entry = type(span.entry)("word")
+    if attribute.kind == "build" and _before_hair(spans, position):
+        span.used = True
+        collected.extra.append(f"{span.text} {_before_hair(spans, position)}")
         return
     if attribute.kind == "upper_pattern" and not _pattern_holds(spans, position, bound):
         return
@@ -152,7 +166,7 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
         else:
             collected.dropped.append(attribute.kind)
         return
-    if span.text in ("shoes", "shoe") and (span.mode == "+") and _coloured(attribute.kind, bound):
+    if span.text in ("shoes", "shoe") and span.mode != "x" and _coloured(attribute.kind, span.mode, bound):
         return  # "white shoes" may well be sneakers: the colour is what was meant
     names_kind = _kind_named(span) == attribute.kind
     if span.mode == "-":
@@ -176,8 +190,8 @@ def _part_of_top(spans: Sequence[Span], position: int) -> bool:
     return before > 0 and spans[before].text == "with" and spans[before - 1].thing == "upper"
 
 
-def _coloured(thing: str, bound: Bound) -> bool:
-    return any(attribute.kind == COLOUR_OF[thing] and mode == "+" for attribute, mode in bound.stated)
+def _coloured(thing: str, mode: str, bound: Bound) -> bool:
+    return any(attribute.kind == COLOUR_OF[thing] and how == mode for attribute, how in bound.stated)
 
 
 def _want(
@@ -209,9 +223,7 @@ def _want(
     if not either and attribute.kind == "upper" and since and outer(span) > outer(since[-1]):
         first, second = attribute, earlier
     collected.wanted[attribute.kind] = first
-    word = span.text if second is attribute else second.value
-    if second.value == "shopping bag" and since:
-        word = since[-1].text
+    word = span.text if second is attribute or not since else since[-1].text
     collected.extra.append(word)
     bound.note(
         f"I can look for one of them at a time: I took {first.value}; “{word}” goes along as free words."
@@ -219,7 +231,11 @@ def _want(
 
 
 def _group(
-    spans: Sequence[Span], position: int, collected: Collected, stated: Sequence[tuple[Attribute, str]]
+    spans: Sequence[Span],
+    position: int,
+    collected: Collected,
+    stated: Sequence[tuple[Attribute, str]],
+    bound: Bound,
 ) -> None:
     span = spans[position]
     kind = span.entry.kind or ""
@@ -229,6 +245,8 @@ def _group(
     if span.mode == "-":
         if can_be_absent:
             collected.unwanted.extend(absence(kind))
+        elif not any(attribute.kind in kinds_of(kind) for attribute, _ in stated):
+            bound.note(f"I cannot leave out “{span.text}” as a whole.")
     elif span.mode == "x":
         collected.dropped.append(COLOUR_OF.get(kind, kind) if _colour_meant(spans, position) else kind)
     elif can_be_absent and not has_quality:
@@ -237,16 +255,30 @@ def _group(
         values = [value for value in ALL_KINDS[kind] if value != "none"]
         if len(values) > 1:
             collected.question = f"Which kind of {span.text}: {and_list(values, 'or')}?"
+    elif not has_quality:
+        bound.note(f"“{span.text}” alone tells nobody apart: say what it is like.")
 
 
 def _garment_follows(spans: Sequence[Span], position: int) -> bool:
-    """True when the next noun after an adjective is a thing: "a heavy red coat"."""
+    """True when the next noun after an adjective is a garment or the like: "a heavy red coat"."""
+    noun = _noun_ahead(spans, position)
+    return noun is not None and noun.thing not in ("hair", "beard")
+
+
+def _before_hair(spans: Sequence[Span], position: int) -> str:
+    """The hair or beard of "thin black hair"; "" for "a slim black-haired man"."""
+    noun = _noun_ahead(spans, position)
+    return noun.text if noun is not None and noun.text in ("hair", "beard") else ""
+
+
+def _noun_ahead(spans: Sequence[Span], position: int) -> Span | None:
+    """The thing that an adjective stands before, with colours and other adjectives between at most."""
     for span in spans[position + 1 :]:
         if span.thing is not None:
-            return span.thing not in ("hair", "beard")
+            return span
         if span.role not in ("colour", "shade", "word"):
-            return False
-    return False
+            return None
+    return None
 
 
 def _pattern_holds(spans: Sequence[Span], position: int, bound: Bound) -> bool:
@@ -325,7 +357,7 @@ def _take_back_names(spans: Sequence[Span], collected: Collected, state: SearchS
             collected.dropped.extend(colours if span.text.endswith("s") else colours[-1:])
 
 
-def _gender(spans: Sequence[Span], collected: Collected) -> None:
+def _gender(spans: Sequence[Span], collected: Collected, bound: Bound) -> None:
     """Nouns go before pronouns ("a man ... her bag"); "a man or a woman" says nothing."""
     nouns: list[Span] = []
     pronouns: list[Span] = []
@@ -347,6 +379,9 @@ def _gender(spans: Sequence[Span], collected: Collected) -> None:
             return
         corrected = any(span.role in ("corrective", "not") for span in between)
         collected.wanted["gender"] = values[-1] if corrected else values[0]
+        others = [span for span in stated if not corrected and span.entry.attribute != values[0]]
+        for span in others:
+            bound.note(f"I look for one person at a time, a {values[0].value}: I left out “{span.raw}”.")
     elif values:
         collected.wanted["gender"] = values[0]
     elif pronouns and not nouns:
@@ -380,6 +415,7 @@ def leftovers(spans: Sequence[Span]) -> Leftovers:
         elif sort == "number":
             left.numbers.append(span.raw)
     _close(run, left)
+    left.cut += left.text[MAX_PHRASES:]
     del left.text[MAX_PHRASES:]
     return left
 
@@ -394,7 +430,7 @@ def _sort_of(spans: Sequence[Span], position: int) -> str:
             return "unjudged"
         return "word"
     if span.role == "shade":
-        return "word" if _describes_thing(spans, position) else "other"
+        return "word" if _describes_thing(spans, position) else "unjudged"  # "tall, dark and handsome"
     if span.role in ("unjudged", "origin"):
         return span.role
     if span.role == "number":
@@ -422,11 +458,13 @@ def _close(run: list[Span], left: Leftovers) -> None:
     if _is_name(run):
         left.names.append(" ".join(span.raw for span in run))
         return
-    words = " ".join(span.raw for span in run)[:MAX_LENGTH].strip()
     if run[0].mode == "x":
         left.dropped.extend(span.text for span in run if span.role == "word")
-    else:
-        phrase = f"no {words}" if run[0].mode == "-" else words
+        return
+    for words in wrap(" ".join(span.raw for span in run), MAX_LENGTH, break_long_words=False):
+        if len(words) > MAX_LENGTH:
+            left.cut.append(words[MAX_LENGTH:])
+        phrase = f"no {words[:MAX_LENGTH]}" if run[0].mode == "-" else words[:MAX_LENGTH]
         if phrase not in left.text:
             left.text.append(phrase)
 

@@ -75,6 +75,7 @@ class _Bounds:
     after: int | None
     before: int | None
     end: int
+    named: bool = True  # by its bounds, not as "at night" or "around 0:15", which may go over midnight
 
 
 def read_times(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> Filters:
@@ -84,7 +85,7 @@ def read_times(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> 
     """
     after: int | None = None
     before: int | None = None
-    cleared = False
+    cleared, named = False, True
     position = 0
     while position < len(cursor.tokens):
         phrase = cursor.longest(position, _ANY_FILTER)
@@ -108,6 +109,7 @@ def read_times(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> 
             continue
         after = after if bounds.after is None else bounds.after
         before = before if bounds.before is None else bounds.before
+        named = bounds.named
         _tell_moved(cursor, bounds)
         cursor.take(bounds.start, bounds.end)
         position = bounds.end
@@ -116,6 +118,10 @@ def read_times(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> 
     if not gallery.days and not (after is None and before is None):
         cursor.notes.append("The gallery's crops have no times, so I did not filter by time.")
         return filters
+    if named and after is not None and before is not None and before < after:
+        cursor.notes.append(
+            f"I read {_clock(after):%H:%M} to {_clock(before):%H:%M} as over midnight; swap them if you meant the day."
+        )
     return _merged(cursor, filters, after, before)
 
 
@@ -276,7 +282,7 @@ def _bare(cursor: TokenCursor, position: int) -> _Bounds | None:
 
 def _surroundings(position: int, moment: Moment) -> _Bounds:
     after, before = (moment.minutes - AROUND) % DAY, (moment.minutes + AROUND) % DAY or DAY
-    return _Bounds(position, after, before, moment.end)
+    return _Bounds(position, after, before, moment.end, named=False)
 
 
 def _part(cursor: TokenCursor, position: int) -> _Bounds | None:
@@ -296,7 +302,7 @@ def _part(cursor: TokenCursor, position: int) -> _Bounds | None:
     begin, finish = PARTS[phrase]
     if negated:
         begin, finish = finish % 24, begin
-    return _Bounds(position, begin * 60, finish * 60, end)
+    return _Bounds(position, begin * 60, finish * 60, end, named=False)
 
 
 def _warn_of_small_hours(cursor: TokenCursor, moment: Moment, phrase: str) -> None:

@@ -56,7 +56,7 @@ def _in_gallery(cursor: TokenCursor, position: int, moment: Moment) -> Moment:
     """ "Half two" is in the half of the day in which there are crops; hours in digits with minutes are as they say."""
     hour = moment.minutes // 60
     said = [cursor.text(at) for at in range(position, moment.end)]
-    if moment.half is not None or not 1 <= hour < 12 or any(re.search(r"^0|[:.h]\d", text) for text in said):
+    if moment.half is not None or not 0 <= hour < 12 or any(re.search(r"^0|[:.h]\d", text) for text in said):
         return moment
     if not cursor.hours or hour in cursor.hours or hour + 12 not in cursor.hours:
         return moment
@@ -136,6 +136,10 @@ def _with_half(cursor: TokenCursor, moment: Moment) -> Moment:
             end = moment.end + len(words.split())
             if half == "night":
                 half = "pm" if moment.minutes >= 6 * 60 else "am"
+            if (
+                half == "pm" and moment.half is None and moment.minutes < 60
+            ):  # "quarter to one in the afternoon"
+                return Moment(moment.minutes + 12 * 60, end, True, half)
             if moment.half is not None or not 60 <= moment.minutes < 13 * 60:
                 return Moment(moment.minutes, end, True, moment.half)
             return Moment(_on_half(moment.minutes, half), end, True, half)

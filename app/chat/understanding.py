@@ -10,15 +10,17 @@ from collections.abc import Iterable
 from app.chat import intents
 from app.chat.binding import bind
 from app.chat.camera_filter import camera_words, read_cameras
+from app.chat.companions import divide
 from app.chat.day_filter import read_days
 from app.chat.languages import other_language
-from app.chat.lexicon import Span, correct_tokens, spans_of
-from app.chat.message_tokens import MAX_CHARACTERS, TokenCursor, tokenise
+from app.chat.lexicon import Span, correct_tokens, gender_of_noun, spans_of
+from app.chat.list_questions import asks_about_person, read_list_question
+from app.chat.message_tokens import MAX_CHARACTERS, MAX_TOKENS, TokenCursor, tokenise
 from app.chat.negation import assign_modes
-from app.chat.own_words import own_words
+from app.chat.own_words import own_words, shades_besides
 from app.chat.person_phrases import read_ages, read_outfits
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
-from app.chat.statements import Collected, Leftovers, collect, leftovers
+from app.chat.statements import MAX_PHRASES, Collected, Leftovers, collect, leftovers
 from app.chat.time_filter import read_times
 from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, and_list
 from gallery_store.crops import Filters
@@ -42,34 +44,47 @@ def understand(
     notes: list[str] = []
     if len(text) > MAX_CHARACTERS:
         notes.append(f"Your message is long: I read its first {MAX_CHARACTERS:,} characters.")
-    tokens, corrections = correct_tokens(tokenise(text), protect=camera_words(gallery.cameras))
+    tokens = tokenise(text)
+    if len(tokens) == MAX_TOKENS:
+        notes.append(f"Your message is long: I read its first {MAX_TOKENS} words.")
+    tokens, corrections = correct_tokens(tokens, protect=camera_words(gallery.cameras))
     plain_text = intents.plain(spans_of(tokens))
     if not with_photo:
-        language = other_language([token.text for token in tokenise(text)])
+        language = other_language([token.raw.casefold() for token in tokens])
         if language is not None:
             note = (
                 f"That looks like {language}, and I read English alone: say it in English, or drop a photo."
             )
             return ParsedMessage(intent="other-language", filters=state.filters, notes=(note,))
+        if not state.is_empty and (asks_about_person(text) or read_list_question(text) is not None):
+            return ParsedMessage(intent="question", filters=state.filters)
         quick = _without_search(plain_text, state, asked)
         if quick is not None:
             return quick
 
     cursor = TokenCursor(list(tokens), gallery.hours)
-    ages = read_ages(cursor)
+    read_ages(cursor)
     filters = read_cameras(cursor, state.filters, gallery)
     filters = read_days(cursor, filters, gallery)
     filters = read_times(cursor, filters, gallery)
     other_clothes = read_outfits(cursor)
     spans = spans_of(cursor.rest())
     assign_modes(spans)
+    division = divide(spans, state, text)
+    spans = division.own
+    ages = [span.entry.attribute for span in spans if span.role == "age"]
     bound = bind(spans, state, asked)
     collected = collect(spans, bound, state)
     for age in ages:
-        collected.wanted.setdefault("age", age)
+        if age is not None:
+            collected.wanted.setdefault("age", age)
     _correct_thing(plain_text, collected, state)
     left = leftovers(spans)
-    notes += [*cursor.notes, *bound.notes]
+    words = own_words(spans, collected.wanted, text)
+    said = [*(said for _, said in words), *collected.extra]
+    collected.extra += shades_besides(spans, said, collected.wanted)
+    left.text += division.excluded
+    notes += [*cursor.notes, *division.notes, *bound.notes]
     about_identity = intents.asks_identity(plain_text) or bool(left.names)
     if about_identity:
         notes.append("I show candidates that look alike; who somebody is I never tell.")
@@ -77,9 +92,14 @@ def understand(
             collected.wanted.pop("gender", None)
     notes += [note for attribute, note in bound.only_colours if attribute in collected.unwanted]
     notes += _notes_on(left, collected, state)
+    groups = [span for span in spans if span.role == "person" and span.mode == "-"]  # "hide women with hats"
+    hidden = [span.raw for span in groups if gender_of_noun(span.text)]
+    if hidden:
+        notes.append(f"I leave out all such crops, not those of {and_list(hidden)} alone.")
     if other_clothes and not (state.references or with_photo):
         notes.append("Once there is a picture of the person, I compare in it only what outlasts clothes.")
     changed = filters != state.filters or (any(cursor.taken) and not cursor.notes)
+    changed |= division.companions != state.companions
     intent = _intent(plain_text, collected, left, changed, spans, about_identity, with_photo)
     if intent == "off-topic":
         return ParsedMessage(intent=intent, filters=state.filters)
@@ -96,7 +116,8 @@ def understand(
         dropped_text=_once(left.dropped),
         freed=_once(collected.freed),
         text=_once([*collected.extra, *left.text]),
-        words=own_words(spans, collected.wanted, text),
+        words=words,
+        companions=division.companions,
         filters=filters,
         refers_back=any(span.role == "back" for span in spans) or intents.speaks_of_change(plain_text),
         other_clothes=other_clothes,
@@ -184,6 +205,10 @@ def _notes_on(left: Leftovers, collected: Collected, state: SearchState) -> list
         notes.append(f"{_quoted(left.unjudged)} cannot be judged from a crop, so I left it out.")
     if left.origins:
         notes.append("I do not search by skin colour or origin.")
+    if left.cut:
+        notes.append(
+            f"{_quoted(left.cut)} did not fit: I pass on {MAX_PHRASES} phrases of a message at most."
+        )
     if left.numbers:
         notes.append(f"I could make nothing of {_quoted(left.numbers)}.")
     excluded = [phrase for phrase in left.text if phrase.startswith("no ")]
@@ -192,9 +217,12 @@ def _notes_on(left: Leftovers, collected: Collected, state: SearchState) -> list
         notes.append(f"{_quoted(passed)} {_is_not(passed)} in my vocabulary; I passed it on as free words.")
     if excluded:
         notes.append(f"{_quoted(excluded)} went along as free words, which can hardly exclude anything.")
-    missing = [a.value for a in collected.dropped_values if a not in (*state.wanted, *state.unwanted)]
-    if missing and not collected.wanted:
-        notes.append(f"I was not looking for {' or '.join(missing)} anyway.")
+    known = (*state.wanted, *state.unwanted)
+    said = " ".join((*state.free_words, *(words for _, words in state.words)))
+    missing = [a.value for a in collected.dropped_values if a not in known and a.kind not in collected.wanted]
+    missing += [word for word in left.dropped if word not in said]
+    if missing:
+        notes.append(f"I was not looking for {and_list(list(dict.fromkeys(missing)), 'or')} anyway.")
     return notes
 
 

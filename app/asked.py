@@ -1,0 +1,36 @@
+"""Answers to questions about the whole list of candidates, from what is on the screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.chat.list_answers import helps_answer, known_answer, list_answer
+from app.chat.list_questions import ListQuestion
+from app.chat.search_state import SearchState, ShownCandidate
+from app.chat.understanding import understand
+from app.retrieval.query import Reference
+
+if TYPE_CHECKING:
+    from app.session import ChatSession
+
+
+def answer_of_list(session: ChatSession, question: ListQuestion) -> str:
+    """Markdown. The caller holds the session's lock, and there are candidates."""
+    known = session.conversation.known
+    if question.kind == "known":
+        return known_answer(known)
+    if question.kind == "helps":
+        return helps_answer(known)
+    assert session.ranking is not None
+    asked = understand(question.about, SearchState(), session.service.facts())
+    passing = session.service.passing(asked.filters)
+    by_id = {candidate.image_id: candidate for candidate in session.ranking.candidates}
+    places = [(place, by_id[card.image_id]) for place, card in enumerate(session.cards, start=1)]
+    places = [(place, candidate) for place, candidate in places if candidate.image_id in passing]
+    candidates = [candidate for _, candidate in places]
+    crops = session.service.crops_of(candidates)
+    readings = session.service.read([Reference(image_id=crop.id) for crop in crops]) if crops else []
+    shown = [ShownCandidate(*one) for one in zip(crops, candidates, readings, strict=True)]
+    numbers = [place for place, _ in places]
+    count = sum(image_id in passing for image_id in by_id)
+    return list_answer(question, asked, len(by_id), count, list(zip(numbers, shown, strict=True)))
