@@ -12,7 +12,7 @@ from app.chat.labels import kind_label, with_article
 from app.chat.questions import SENTENCES, asked_in, next_question
 from app.chat.reply import compare_text, fit_of, labels_of, near_misses, reply, sought
 from app.chat.search_state import SearchState, ShownCandidate
-from app.model.vocabulary import KINDS, Attribute
+from app.model.vocabulary import KINDS, KINDS_OF_VERSION, Attribute
 from app.retrieval.ranking import Candidate, Ranking
 from gallery_store.crops import Crop
 from tests.chat_notation import GALLERY
@@ -153,6 +153,16 @@ def test_what_could_not_be_checked_is_said():
     uncalibrated = reply(beside, ranking(top, calibrated=False, unchecked="limping"), top)
     assert "“limping” could not be checked" in uncalibrated and "percentage" not in uncalibrated
     assert "could not be checked" not in reply(beside, ranking(), TOP)
+
+
+def test_an_older_model_is_held_to_what_it_reads():
+    known = talk("a child in a red short-sleeved shirt and heels with a scarf, no hat").known
+    seen = shown(1, 0.9, age="young", upper="shirt", upper_colour="red", shoes="shoes", hat="none")
+    newest = fit_of(known, seen)
+    assert "heels" in newest.differs and "child" in newest.differs and "scarf" in newest.unread
+    older = fit_of(known, replace(seen, kinds=KINDS_OF_VERSION[1]))
+    assert older.shows == ("young", "red shirt", "shoes", "no hat")
+    assert not older.differs and not older.unread
 
 
 @pytest.mark.parametrize("nobody", [True, False])

@@ -36,6 +36,8 @@ def asked(message: str) -> Query:
             "logo, short-sleeved t-shirt",
         ),
         ("a floral dress", "a person in a dress", "floral dress"),
+        ("a white polo", "a person in a white shirt", ""),  # short sleeves were not said
+        ("a maroon long-sleeved jumper", "a person in a red sweater", "long-sleeved sweater"),
         ("high heels", "a person in shoes", ""),
         ("pink shoes", "a person", "pink shoes"),
         ("beige shoes", "a person in brown shoes", ""),

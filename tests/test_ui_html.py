@@ -90,6 +90,7 @@ def test_a_chip_shows_the_words_that_it_was_read_from() -> None:
     page = chips_html([Chip("wanted:upper", "red sweater", "wanted", "maroon jumper")])
     assert "red sweater" in page and "“maroon jumper”" in page
     assert "“" not in chips_html([Chip("wanted:upper", "red sweater", "wanted")])
+    assert "read as shoes" in chips_html([Chip("wanted:shoes", "heels", "wanted", unread="read as shoes")])
 
 
 def test_what_nobody_judged_has_a_rank_and_no_percentage() -> None:

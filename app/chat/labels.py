@@ -51,7 +51,8 @@ def thing_label(thing: str, attributes: Sequence[Attribute]) -> str:
 def read_label(thing: str, attributes: Sequence[Attribute]) -> str:
     """What is read of a thing: as thing_label, or "no hat" where it is absent."""
     absent = any((attribute.kind, attribute.value) == (thing, "none") for attribute in attributes)
-    return absence_words(thing) if absent else thing_label(thing, attributes)
+    said = [attribute for attribute in attributes if attribute.value != "none"]
+    return absence_words(thing) if absent else thing_label(thing, said or attributes)
 
 
 def with_article(label: str) -> str:

@@ -1,4 +1,5 @@
-"""What a garment is like beside its colour: how dark, how long, and in which second colour."""
+"""What a garment is like beside its colour: how dark, how long, and in which second colour; and what only looks like an
+attribute of the person sought: a child that comes along, a jacket's own hood."""
 
 from __future__ import annotations
 
@@ -6,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from app.chat.lexicon import Span
 from app.chat.pointing import is_quality
-from app.chat.words import LENGTHS, SHADE_VALUES
+from app.chat.words import LENGTHS, PRONOUNS, SHADE_VALUES
 from app.model.vocabulary import Attribute
 
+_CHILDREN = frozenset({"boy", "boys", "girl", "girls"})
 _WITH_LENGTH = frozenset({"coat", "dress"})  # the tops of which a length is known
 Stated = tuple[Attribute, str]  # with its mode
 
@@ -73,3 +75,25 @@ def second_colour(
     if not alike or {first.mode, spans[position].mode} != {"+"} or colour == "blond":
         return None
     return Attribute("upper_second_colour", colour)
+
+
+def kind_of(span: Span) -> str:
+    """The kind of attribute that a span states; "" for none."""
+    return span.entry.attribute.kind if span.entry.attribute is not None else ""
+
+
+def after_adult(spans: Sequence[Span], position: int) -> bool:
+    """Whether somebody was named before: "a woman with a child" is no child."""
+    return any(
+        kind_of(span) == "gender" and span.text not in PRONOUNS and span.text not in _CHILDREN
+        for span in spans[:position]
+        if kind_of(spans[position]) in ("gender", "age")
+    )
+
+
+def part_of_top(spans: Sequence[Span], position: int) -> bool:
+    """ "A jacket with a hood": the hood is the jacket's, whether it is up or down."""
+    before = position - 1
+    while before > 0 and spans[before].text in ("a", "the", "fur", "furry", "has"):
+        before -= 1
+    return before > 0 and spans[before].text == "with" and spans[before - 1].thing == "upper"

@@ -13,6 +13,7 @@ from app.chat.binding import Bound
 from app.chat.labels import kind_label
 from app.chat.lexicon import Span
 from app.chat.pointing import is_quality, outer
+from app.chat.qualities import after_adult, kind_of, part_of_top
 from app.chat.search_state import SearchState
 from app.chat.words import GROUPS, PRONOUNS, listed
 from app.model import vocabulary
@@ -20,7 +21,6 @@ from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, and_l
 
 MAX_PHRASES = 8
 MAX_LENGTH = 60  # characters of one phrase
-_CHILDREN = frozenset({"boy", "boys", "girl", "girls"})
 _DONE_UP = frozenset({"bun", "ponytail"})  # of hair that may be called long as well
 _VERBS_TOO = frozenset({"spotted", "checked", "plain", "solid"})  # a pattern only beside a garment
 _NAMED_KINDS = {
@@ -100,24 +100,11 @@ def _also(spans: Sequence[Span], collected: Collected) -> None:
     """What a phrase says besides: "a tank top" is sleeveless, "a little boy" is a child."""
     for position, span in enumerate(spans):
         stands = (
-            span.used and span.mode == "+" and collected.wanted.get(_kind_of(span)) == span.entry.attribute
+            span.used and span.mode == "+" and collected.wanted.get(kind_of(span)) == span.entry.attribute
         )
-        if stands and not _after_adult(spans, position):
+        if stands and not after_adult(spans, position):
             for attribute in span.entry.also:
                 collected.wanted.setdefault(attribute.kind, attribute)
-
-
-def _kind_of(span: Span) -> str:
-    return span.entry.attribute.kind if span.entry.attribute is not None else ""
-
-
-def _after_adult(spans: Sequence[Span], position: int) -> bool:
-    """Whether somebody was named before: "a woman with a child" is no child."""
-    return any(
-        _kind_of(span) == "gender" and span.text not in PRONOUNS and span.text not in _CHILDREN
-        for span in spans[:position]
-        if _kind_of(spans[position]) in ("gender", "age")
-    )
 
 
 def _state(collected: Collected, attribute: Attribute, mode: str) -> None:
@@ -145,10 +132,10 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
     if attribute.kind in ("age", "build") and not with_noun and _garment_follows(spans, position):
         span.entry = type(span.entry)("word")  # "a heavy coat", "old boots": not the person
         return
-    if span.text in ("hood", "hoods") and _part_of_top(spans, position):
+    if span.text in ("hood", "hoods") and part_of_top(spans, position):
         span.entry = type(span.entry)("word")
         return
-    if attribute.value == "child" and _after_adult(spans, position):
+    if attribute.value == "child" and after_adult(spans, position):
         span.entry = type(span.entry)("word")
         return
     if attribute.kind == "build" and _before_hair(spans, position):
@@ -180,14 +167,6 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
             collected.dropped_values.append(attribute)
     else:
         _want(spans, position, attribute, collected, bound)
-
-
-def _part_of_top(spans: Sequence[Span], position: int) -> bool:
-    """ "A jacket with a hood": the hood is the jacket's, whether it is up or down."""
-    before = position - 1
-    while before > 0 and spans[before].text in ("a", "the", "fur", "furry", "has"):
-        before -= 1
-    return before > 0 and spans[before].text == "with" and spans[before - 1].thing == "upper"
 
 
 def _coloured(thing: str, mode: str, bound: Bound) -> bool:

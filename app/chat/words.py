@@ -72,7 +72,7 @@ _ALSO: dict[tuple[str, str], str] = {
     ("lower", "skirt"): "mini skirt",
     ("shoes", "sneakers"): "tennis shoes|gym shoes|kicks|plimsolls|athletic shoes",
     ("shoes", "boots"): "wellies|wellingtons|bootees",
-    ("shoes", "shoes"): "high heels|brogues|footwear shoes",
+    ("shoes", "shoes"): "brogues|footwear shoes",
     ("hat", "cap"): "baseball hat|peaked cap|snapback",
     ("hat", "beanie"): "bobble hat|woolly cap|knit cap|knit hat|winter hat|toque",
     ("hat", "hat"): "trilby|bowler|straw hat|bucket hat",

@@ -52,7 +52,10 @@ class KnownAttributes:
         has = {attribute.kind: attribute.value for attribute in (*self.wanted, *self.lost)}
         phrases = []
         for thing in dict.fromkeys(thing_of(attribute.kind) for attribute in self.lost):
-            said = {part.kind: part.value for part in self.lost if part.kind in kinds_of(thing)}
+            # "A polo" has short sleeves without saying so.
+            meant = own.get(thing, "") if not self.forgets(thing) else ""
+            parts = [part for part in self.lost if part.kind in kinds_of(thing)]
+            said = {part.kind: part.value for part in parts if not meant or part.value.split("-")[0] in meant}
             phrases += [own[thing]] if thing in own and self.forgets(thing) else _in_words(thing, said, has)
         refused = dict.fromkeys(attribute.kind for attribute in self.lost_unwanted)
         for kind in refused:

@@ -174,6 +174,7 @@ WORDS_FOR_TWO: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "polo": (("upper", "shirt"), ("sleeves", "short")),
     "long coat": (("upper", "coat"), ("upper_length", "long")),
     "miniskirt": (("lower", "skirt"), ("lower_length", "short")),
+    "mini skirt": (("lower", "skirt"), ("lower_length", "short")),
     "little boy": (("gender", "man"), ("age", "child")),
     "little girl": (("gender", "woman"), ("age", "child")),
     "small boy": (("gender", "man"), ("age", "child")),
