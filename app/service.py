@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.cards import Card, make_cards
 from app.chat.chips import hidden_by
@@ -24,15 +24,23 @@ from app.retrieval.engine import Engine
 from app.retrieval.query import Query, Reference, RetrievalError
 from app.retrieval.ranking import Candidate, Ranking
 from app.session import PAGE_OF_CARDS, ChatSession
+from app.talk import MOST_WRITTEN
 from app.uploads import Uploads
 from gallery_store.console import StepProgress
 from gallery_store.crops import Crop
 from gallery_store.errors import GalleryError
 
+if TYPE_CHECKING:
+    from app.chat.model_questions import ModelTask
+    from app.model.generation import WrittenAnswer
+    from app.model.prompts import Message
+
 MOST_LISTED = 200  # candidates of one search that can be looked through
 MOST_SESSIONS = 2000  # conversations; one of two turns takes about 180 KB
 _STOP_ASKED = 0.25  # seconds, while somebody else searches
 STOPPED_WAITING = "Stopped before its turn came: another search is under way."
+BUSY = "The model is busy with another search; ask again when it is done."
+_MOST_WAITING = 60.0  # seconds, of a question to the model
 MOST_OF_ONE = 200  # of them, of one user
 
 
@@ -185,12 +193,52 @@ class ChatService:
             )
         return ranking
 
+    @_gallery_refused()
+    def ask_model(
+        self,
+        task: ModelTask,
+        messages: list[Message],
+        crop_ids: Sequence[int],
+        session: ChatSession,
+        said: Callable[[str], None],
+    ) -> WrittenAnswer:
+        """What the model writes about these crops, and the audit row.
+
+        said: called with the text so far. Refused when the model is busy for too long, a picture is gone, or it fails.
+        """
+        began, stop = time.monotonic(), session.stop.is_set
+        pictures = [Reference(image_id=crop_id) for crop_id in crop_ids]
+        try:
+            with self._turn(stop, _MOST_WAITING):
+                written = self.engine.write(messages, pictures, limit=MOST_WRITTEN, said=said, stop=stop)
+        except (RetrievalError, ModelError) as problem:
+            raise Refused(_sentence(problem)) from problem
+        if self._audited:
+            asked = {
+                "task": task.kind,
+                "question": task.question,
+                "answer": written.text,
+                "ended": written.ended,
+            }
+            self.store.record_search(
+                user=session.user,
+                reason=session.conversation.reason,
+                query={"asked_model": asked},
+                shown=crop_ids,
+                seconds=time.monotonic() - began,
+                case=session.conversation.case,
+            )
+        return written
+
     @contextmanager
-    def _turn(self, stop: Callable[[], bool]) -> Iterator[None]:
-        """Alone with the engine. Refused where `stop` says so before the turn comes."""
+    def _turn(self, stop: Callable[[], bool], patience: float = math.inf) -> Iterator[None]:
+        """Alone with the engine. Refused where `stop` says so before the turn comes, or after `patience` seconds."""
+        until = time.monotonic() + patience
         while not self._searching.acquire(timeout=_STOP_ASKED):
             if stop():
                 raise Refused(STOPPED_WAITING)
+            if time.monotonic() > until:
+                raise Refused(BUSY)
         try:
             yield
         finally:

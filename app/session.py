@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from app.cards import Card
 from app.chat import conversation as chat
 from app.chat.conversation import Conversation
+from app.chat.model_questions import about_selected, declined, task_of
 from app.chat.reply import compare_text, reply
 from app.chat.result_answers import answer_about, count_answer, differences
 from app.chat.results import Pointing, read_pointing
@@ -28,6 +29,7 @@ from app.refused import Refused
 from app.retrieval.comparison import SURE_ENOUGH, Comparison, compare
 from app.retrieval.query import Query, Reference
 from app.retrieval.ranking import Ranking
+from app.talk import Answer, let_model_talk
 from gallery_store.console import StepProgress
 from gallery_store.crops import Crop, camera_key
 
@@ -75,6 +77,7 @@ class ChatSession:
     compared: Comparison = field(default_factory=Comparison)  # the query with the selected candidate
     waiting: tuple[str, tuple[Path, ...]] | None = None  # a message that was sent and is not yet answered
     notice: str = ""  # a sentence about a step that was refused; shown once, no part of the conversation
+    speaking: str = ""  # Markdown: an answer of which the model is still writing its own words
     photo: Path | None = None  # being cropped
     by_time: bool = False  # the cards stand in the order of time, not of fit
     stop: threading.Event = field(default_factory=threading.Event)
@@ -85,8 +88,10 @@ class ChatSession:
 
     def say(self, text: str, photos: Sequence[Path] = (), progress: StepProgress | None = None) -> StepResult:
         """A message with any photos. Photos that cannot be used are named, and the rest goes on."""
-        if not photos and (pointing := read_pointing(text)) is not None:
-            return self._point(pointing, text, progress)
+        if not photos:
+            pointing = read_pointing(text) or (about_selected(text) if self.cards else None)
+            if pointing is not None:
+                return self._point(pointing, text, progress)
         usable, problems = self.service.usable(photos)
         if problems and not usable and not text.strip():
             raise Refused(" ".join(problems))
@@ -200,7 +205,8 @@ class ChatSession:
                 )
             if pointing.action == "select":
                 return self._tell(text, self.select(cards[0].image_id))
-            return self._tell(text, self._answer(pointing, cards))
+            with self._stop_used_up():
+                return self._tell(text, self._answer(pointing, text, cards, progress))
 
     def _pointed(self, pointing: Pointing) -> tuple[list[Card], str]:
         """The cards that are meant; or the sentence that says which are not there."""
@@ -217,23 +223,35 @@ class ChatSession:
             cards.append(chosen)
         return cards, ""
 
-    def _answer(self, pointing: Pointing, cards: Sequence[Card]) -> str:
-        """Markdown, of what is on the screen and what the model reads in it."""
+    def _answer(
+        self, pointing: Pointing, text: str, cards: Sequence[Card], progress: StepProgress | None
+    ) -> Answer:
+        """Of what is on the screen and what the model reads in it, and in its own words where it is asked for them."""
         assert self.ranking is not None
         if pointing.action == "export":
-            return "Results cannot be exported from here; every search stands in the gallery's audit."
+            return Answer("Results cannot be exported from here; every search stands in the gallery's audit.")
         if pointing.action == "count":
-            return self._count(self.ranking, pointing.camera)
+            return Answer(self._count(self.ranking, pointing.camera))
+        if (sentence := declined(pointing.question)) is not None:
+            return Answer(sentence)
         by_id = {candidate.image_id: candidate for candidate in self.ranking.candidates}
         candidates = [by_id[card.image_id] for card in cards]
         crops = self.service.crops_of(candidates)
         readings = self.service.read([Reference(image_id=crop.id) for crop in crops])
         shown = [ShownCandidate(*one) for one in zip(crops, candidates, readings, strict=True)]
-        places = [self.cards.index(card) + 1 for card in cards]
+        places = tuple(self.cards.index(card) + 1 for card in cards)
         if pointing.action == "compare":
-            return differences((places[0], places[-1]), (shown[0], shown[-1]))
-        known, facts = self.conversation.known, self.service.facts()
-        return answer_about(places[0], shown[0], pointing.question, known, seen=cards[0].seen, facts=facts)
+            answer = differences((places[0], places[-1]), (shown[0], shown[-1]))
+        else:
+            known, facts, question = self.conversation.known, self.service.facts(), pointing.question
+            told = zip(places, shown, cards, strict=True)
+            answer = "  \n".join(
+                answer_about(place, one, question, known, seen=card.seen, facts=facts)
+                for place, one, card in told
+            )
+        engine = self.service.engine
+        task = task_of(pointing, text, places, answer, free=engine.talks_freely) if engine.model else None
+        return let_model_talk(self, task, shown, answer, progress) if task else Answer(answer)
 
     def _count(self, ranking: Ranking, camera: str) -> str:
         by_camera = Counter(crop.camera or "" for crop in self.service.crops_of(ranking.candidates))
@@ -258,14 +276,15 @@ class ChatSession:
             answer = f"The {len(self.cards)} candidates on the screen stand {order}."
         return self._tell(text, answer)
 
-    def _tell(self, text: str, answer: str, first: int = 0) -> StepResult:
+    def _tell(self, text: str, answer: str | Answer, first: int = 0) -> StepResult:
         """A message that is answered from what is on the screen: what is looked for stays as it is.
 
         first: the place, from 0, of the first candidate that a program gets.
         """
-        talk = chat.told(self.conversation, text, answer)
-        self.conversation = chat.answered(talk, answer, [card.image_id for card in self.cards])
-        return self._result(answer, first)
+        answer = Answer(answer) if isinstance(answer, str) else answer
+        talk = chat.told(self.conversation, text, answer.text, answer.own_words)
+        self.conversation = chat.answered(talk, answer.text, [card.image_id for card in self.cards])
+        return self._result(answer.whole, first, answer.own_words)
 
     def _ordered(self, cards: Sequence[Card]) -> tuple[Card, ...]:
         """As they are numbered on the screen: by time, those without one last, or best first."""
@@ -356,7 +375,7 @@ class ChatSession:
         self.conversation, self.query, self.ranking, self.cards = conversation, query, ranking, cards
         self.selected, self.compared = None, Comparison()
 
-    def _result(self, text: str, first: int = 0) -> StepResult:
+    def _result(self, text: str, first: int = 0, own_words: str = "") -> StepResult:
         ranking = self.ranking
         status = {
             "nobody_fits": bool(ranking and ranking.no_match),
@@ -372,6 +391,7 @@ class ChatSession:
             "unreadable": len(ranking.unreadable) if ranking else 0,
             "set_aside": ranking.set_aside if ranking else 0,
             "stopped": bool(ranking and ranking.stopped),
+            "own_words": own_words,
             "query": query_json(self.query),
         }
         return StepResult(text, self.cards[first : first + PAGE_OF_CARDS], status)

@@ -27,7 +27,8 @@ class Turn:
 
     action: "say", "search-with", "confirm", "reject" or "remove-chip". image_id: of a click. chip: the key
     of a removed chip. understood: what a message said. direct: the answer to a message that needs no search.
-    shown: image ids, best first. asked: the kind of attribute that the reply asked about.
+    shown: image ids, best first. asked: the kind of attribute that the reply asked about. own_words: what the model
+    wrote, as Markdown; it stands below the reply, and nothing is ever understood from it.
     """
 
     action: str
@@ -41,6 +42,7 @@ class Turn:
     reply: str | None = None
     shown: tuple[int, ...] = ()
     asked: str | None = None
+    own_words: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,13 @@ def say_of(
     return _with(conversation, Turn("say", state, text=text[:MAX_KEPT], understood=understood))
 
 
-def told(conversation: Conversation, text: str, answer: str) -> Conversation:
-    """The conversation after a message that is answered by what is on the screen; nothing else changes."""
-    return _with(conversation, Turn("say", conversation.known, text=text[:MAX_KEPT], direct=answer))
+def told(conversation: Conversation, text: str, answer: str, own_words: str = "") -> Conversation:
+    """The conversation after a message that is answered by what is on the screen; nothing else changes.
+
+    own_words: as Turn has it.
+    """
+    state = conversation.known
+    return _with(conversation, Turn("say", state, text=text[:MAX_KEPT], direct=answer, own_words=own_words))
 
 
 def search_with(conversation: Conversation, image_id: int) -> Conversation:

@@ -20,6 +20,7 @@ _HOW_SURE = re.compile(r"\b(?:how (?:sure|certain|likely|confident|well)|confide
 _CARRIES = re.compile(r"\b(?:carry|carrying|carries|hold|holding|holds)\b")
 _LOOKS = re.compile(r"\b(?:describe|look|looks|looking|wear|wearing|wears|tell|dressed|see|read)\b")
 _CARRIED = ("bag", "umbrella")
+_UNANSWERED, _NOT_MADE_OUT = "That I cannot answer", "The model does not make"
 
 
 def answer_about(
@@ -42,10 +43,10 @@ def answer_about(
     things = {span.thing for span in spans_of(tokenise(question)) if span.thing is not None}
     if things:
         kinds = [kind for thing in things for kind in kinds_of(thing)]
-        return _read(who, shown, kinds) or f"The model does not make that out in candidate {place}."
+        return _read(who, shown, kinds) or f"{_NOT_MADE_OUT} that out in candidate {place}."
     if _CARRIES.search(question):
         kinds = [kind for thing in _CARRIED for kind in kinds_of(thing)]
-        return _read(who, shown, kinds) or f"The model does not make out what candidate {place} carries."
+        return _read(who, shown, kinds) or f"{_NOT_MADE_OUT} out what candidate {place} carries."
     if _WHERE.search(question) or _WHEN.search(question):
         return (
             f"{who} was seen {seen}." if seen else f"Of candidate {place} neither camera nor time is known."
@@ -54,8 +55,13 @@ def answer_about(
     if everything and _LOOKS.search(question):
         return everything
     if everything:
-        return f"That I cannot answer. {everything}"
-    return f"That I cannot answer: the model read nothing in candidate {place}."
+        return f"{_UNANSWERED}. {everything}"
+    return f"{_UNANSWERED}: the model read nothing in candidate {place}."
+
+
+def is_unanswered(answer: str) -> bool:
+    """Whether an answer says that there is none."""
+    return answer.startswith((_UNANSWERED, _NOT_MADE_OUT))
 
 
 def differences(places: tuple[int, int], shown: tuple[ShownCandidate, ShownCandidate]) -> str:
@@ -126,7 +132,7 @@ def _whether(who: str, wanted: Sequence[Attribute], shown: ShownCandidate) -> st
     read = [(attribute, shown.read(attribute.kind)) for attribute in attributes]
     name = who[0].lower() + who[1:]
     if any(seen is None for _, seen in read):
-        return f"The model does not make that out in {name}."
+        return f"{_NOT_MADE_OUT} that out in {name}."
     seen = [found for _, found in read if found is not None]
     answer = "yes" if all(found == attribute for attribute, found in read) else "no"
     shows = f"{with_article(read_label(thing, seen))}{_percent(shown, seen)}"

@@ -112,7 +112,7 @@ _EXPORT = re.compile(
 )
 _ASKS = re.compile(
     r"(?P<before>(?:what|which|where|when|why|how|is|are|was|does|do|did|has|have|can|could|tell me|describe)\b.*?)"
-    rf" ?{_ref('one')}(?:'s)?(?P<after>(?: .*)?)"
+    rf" ?{_ref('one')}(?:(?:,| and| or| with|, and) {_ref('other', True)})?(?:'s)?(?P<after>(?: .*)?)"
 )
 _UNCLEAR = re.compile(
     r"(?=.*\b(?:numbers?|candidates?)\b)"
@@ -146,7 +146,7 @@ class Pointing:
 
 def read_pointing(text: str) -> Pointing | None:
     """What a message does with the candidates on the screen; None where it is about something else."""
-    said = _plain(text)
+    said = plain_words(text)
     if not said:
         return None
     if _NONE.fullmatch(said) or _ALL.fullmatch(said):
@@ -177,7 +177,9 @@ def read_pointing(text: str) -> Pointing | None:
         if about:
             return Pointing("search-with", about, rest=match["rest"])
     if match := _ASKS.fullmatch(said):
-        return Pointing("ask", _one(match), question=f"{match['before']}{match['after']}".strip())
+        places = [_place(match, name) for name in ("one", "other")]
+        asked = f"{match['before']}{match['after']}".strip()
+        return Pointing("ask", tuple(place for place in places if place is not None), question=asked)
     return Pointing("unclear") if _UNCLEAR.fullmatch(said) else None
 
 
@@ -189,7 +191,8 @@ def _about(words: str) -> tuple[int, ...]:
     return ()
 
 
-def _plain(text: str) -> str:
+def plain_words(text: str) -> str:
+    """A message without what is polite, contractions and numbers in one form: how the patterns here read it."""
     said = " ".join(text.casefold().replace("’", "'").split())
     said = said.replace("it's", "it is").replace("that's", "that is").replace("what's", "what is")
     said = said.replace("isn't", "is not").replace("aren't", "are not").replace("let's", "let us")

@@ -13,6 +13,7 @@ from app.chat.chips import Chip, chips_of
 from app.chat.conversation import Turn
 from app.chat.search_state import SearchState
 from app.session import ChatSession
+from app.talk import STAGE
 from app.ui.background import BackgroundWork
 from app.ui.edge import refusal_as_error
 from app.ui.html import Sought, candidates_html, chips_html, cropper_html, selected_html
@@ -105,13 +106,14 @@ class View:
             messages += self._user_messages(_turn_in_words(turn, before), turn.photos)
             before = turn.after
             if turn.reply:
-                messages.append({"role": "assistant", "content": turn.reply})
+                words = "\n\n".join(filter(None, (turn.reply, turn.own_words)))
+                messages.append({"role": "assistant", "content": words})
         if session.waiting is not None:
             messages += self._user_messages(*session.waiting)
         if session.notice:
             messages.append({"role": "assistant", "content": session.notice})
         if pending:
-            messages.append({"role": "assistant", "content": f"*{pending}*"})
+            messages.append({"role": "assistant", "content": session.speaking or f"*{pending}*"})
         return messages
 
     def _user_messages(self, text: str, photos: tuple[Path, ...]) -> list[dict[str, Any]]:
@@ -151,6 +153,8 @@ def progress_words(work: BackgroundWork | None) -> str:
         "choose": "Comparing candidates, question",
         "attributes": "Reading what candidates wear,",
     }
+    if work is not None and work.stage == STAGE:
+        return "The model is writing…"
     if work is not None and work.stage == "reply":
         return "Reading the first candidates…"
     if work is None or work.stage not in doing or not work.total:
