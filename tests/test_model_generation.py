@@ -1,11 +1,14 @@
 """What the model writes, against transformers' own generation; stopped, bounded, and refused where it fails."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
 from app.model.checkpoint import ModelError
 from app.model.generation import write
+from app.model.pictures import RUN_TIME, apply_rule
 from app.model.prompts import OPEN_QUESTION, caption_prompt, compare_prompt, open_question_prompt
 from app.model.reid_model import ReidModel
 from app.model.scoring import PromptTokens
@@ -20,7 +23,9 @@ def model():
 SIZES = ((112, 56), (168, 84))
 
 
-@pytest.mark.parametrize("messages", (caption_prompt(), open_question_prompt("what is he doing?", ["Number 3"])))
+@pytest.mark.parametrize(
+    "messages", (caption_prompt(), open_question_prompt("what is he doing?", ["Number 3"]))
+)
 def test_one_picture_gets_the_answer_of_stock_generation(model, messages):
     assert written(model, messages, [SIZES[0]]) == stock(messages, [SIZES[0]])
 
@@ -42,8 +47,6 @@ def stock(messages, sizes):
     found, processor = tiny_parts()
     text = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     images = [noise_picture(n, *size) for n, size in enumerate(sizes)]
-    from app.model.pictures import RUN_TIME, apply_rule
-
     images = [apply_rule(RUN_TIME, image) for image in images]
     inputs = processor(text=[text], images=images, return_tensors="pt", do_resize=False)
     with torch.no_grad():
@@ -55,7 +58,7 @@ def test_the_words_come_one_by_one_and_stop_is_heard(model):
     heard: list[str] = []
     whole = model.write(caption_prompt(), [picture(1)], limit=20, said=heard.append)
     assert len(heard) > 5 and heard[-1] == whole.text
-    assert all(later.startswith(one) and later != one for one, later in zip(heard, heard[1:], strict=False))
+    assert all(later.startswith(one) and later != one for one, later in pairwise(heard))
     some: list[str] = []
     stopped = model.write(
         caption_prompt(), [picture(1)], limit=20, said=some.append, stop=lambda: len(some) == 3

@@ -114,6 +114,10 @@ _ASKS = re.compile(
     r"(?P<before>(?:what|which|where|when|why|how|is|are|was|does|do|did|has|have|can|could|tell me|describe)\b.*?)"
     rf" ?{_ref('one')}(?:(?:,| and| or| with|, and) {_ref('other', True)})?(?:'s)?(?P<after>(?: .*)?)"
 )
+_ASKS_BOTH = re.compile(
+    rf"(?P<before>(?:(?:what|which|where|when|how) )?(?:are|were|do|did)) {_ref('one', True)} and {_ref('other', True)}"
+    r"(?P<after> .+)"
+)
 _UNCLEAR = re.compile(
     r"(?=.*\b(?:numbers?|candidates?)\b)"
     rf"(?:(?:show|open|see|view|select|take|numbers?|candidates?|and|or|to|the|all|me|{'|'.join(_ORDINALS)}|last|\d+)"
@@ -176,7 +180,7 @@ def read_pointing(text: str) -> Pointing | None:
         about = _about(match["about"])
         if about:
             return Pointing("search-with", about, rest=match["rest"])
-    if match := _ASKS.fullmatch(said):
+    if match := _ASKS_BOTH.fullmatch(said) or _ASKS.fullmatch(said):
         places = [_place(match, name) for name in ("one", "other")]
         asked = f"{match['before']}{match['after']}".strip()
         return Pointing("ask", tuple(place for place in places if place is not None), question=asked)
