@@ -130,6 +130,7 @@ def test_no_description_and_no_command_is_a_question_about_the_selected_one(text
         ("is suspicious", NOT_IN_A_PICTURE),
         ("what religion is", NOT_IN_A_PICTURE),
         ("what is the name of", "I never tell who somebody is"),
+        ("who is", "I never tell who somebody is"),
         ("do you recognise him in", "I never tell who somebody is"),
     ),
 )

@@ -39,6 +39,7 @@ _BY_COLOUR_ALONE = re.compile(
     r"(?:is|are|was|were) (?:he |she |they )?(?:an? )?(?:black|white|brown|yellow)(?: (?:man|woman|person|guy|lady))?"
 )
 _ORIGIN = re.compile(r"\b(?:race|ethnic\w*|skin|origins?|national\w*)\b")
+_WHO_IS = re.compile(r"who (?:is|are|was|were)(?: the)?")
 _SHOWN = frozenset(("feet", "foot"))  # of the words that no picture is asked about
 
 
@@ -69,7 +70,7 @@ def declined(question: str) -> str | None:
     >>> declined("is black")
     'I say nothing of skin colour or origin.'
     """
-    if asks_identity(question):
+    if asks_identity(question) or _WHO_IS.fullmatch(question):
         return direct_answer_to(ParsedMessage(intent="identity"), SearchState(), GalleryFacts())
     spans = spans_of(tokenise(question))
     if _ORIGIN.search(question) or any(span.role == "origin" for span in spans):

@@ -111,7 +111,7 @@ _EXPORT = re.compile(
     r"(?:make|create|write|generate)(?: me)? (?:a |the )?(?:report|pdf|export)\b.*"
 )
 _ASKS = re.compile(
-    r"(?P<before>(?:what|which|where|when|why|how|is|are|was|does|do|did|has|have|can|could|tell me|describe)\b.*?)"
+    r"(?P<before>(?:who|what|which|where|when|why|how|is|are|was|does|do|did|has|have|can|could|tell me|describe)\b.*?)"
     rf" ?{_ref('one')}(?:(?:,| and| or| with|, and) {_ref('other', True)})?(?:'s)?(?P<after>(?: .*)?)"
 )
 _ASKS_BOTH = re.compile(
