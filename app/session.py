@@ -21,7 +21,7 @@ from app.chat import conversation as chat
 from app.chat.conversation import Conversation
 from app.chat.model_questions import about_selected, declined, task_of
 from app.chat.reply import compare_text, reply
-from app.chat.result_answers import answer_about, count_answer, differences
+from app.chat.result_answers import answer_about, count_answer, differences, is_unanswered
 from app.chat.results import Pointing, read_pointing
 from app.chat.search_state import ShownCandidate
 from app.query_json import query_json, taken_back_json
@@ -251,7 +251,11 @@ class ChatSession:
             )
         engine = self.service.engine
         task = task_of(pointing, text, places, answer, free=engine.talks_freely) if engine.model else None
-        return let_model_talk(self, task, shown, answer, progress) if task else Answer(answer)
+        if task is None:
+            return Answer(answer)
+        if not task.instead and is_unanswered(answer):
+            answer = ""  # the model answers in its place
+        return let_model_talk(self, task, shown, answer, progress)
 
     def _count(self, ranking: Ranking, camera: str) -> str:
         by_camera = Counter(crop.camera or "" for crop in self.service.crops_of(ranking.candidates))

@@ -181,6 +181,7 @@ def test_a_description_is_held_against_what_is_read():
     for nothing in ("Image 2", "No", ""):
         said = model_words(describe, nothing, shown=[shown])
         assert "says nothing of what is worn" in said and "own words" not in said
+    assert model_words(ModelTask("describe", (2,), instead=True), "Image 2") == CANNOT_TALK
     assert "says nothing" in model_words(ModelTask("compare", (1, 3)), "Image 2 and Image")
 
 

@@ -10,7 +10,7 @@ from app.chat.search_state import ShownCandidate
 from app.model.answers import parse_annotation
 from app.model.vocabulary import and_list
 
-CANNOT_TALK = "This model cannot talk freely: it answers by what it reads and by what it was taught to say."
+CANNOT_TALK = "This model cannot talk freely; above stands what it reads in the picture."
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&])")
 _MOST_NAMED = 200  # characters of an answer that says nothing
 
@@ -38,6 +38,8 @@ def model_words(
     parts = [CANNOT_TALK] if task.instead else []
     stated = parse_annotation(text) if task.kind != "ask" else ()
     if ended and task.kind != "ask" and not stated:
+        if task.instead:
+            return CANNOT_TALK
         asked = "description" if task.kind == "describe" else "comparison"
         said = f"writes “{unmarked(text)[:_MOST_NAMED]}”" if text.strip() else "writes nothing"
         return " ".join(

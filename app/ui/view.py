@@ -105,8 +105,7 @@ class View:
         for turn in session.conversation.turns:
             messages += self._user_messages(_turn_in_words(turn, before), turn.photos)
             before = turn.after
-            if turn.reply:
-                words = "\n\n".join(filter(None, (turn.reply, turn.own_words)))
+            if words := "\n\n".join(filter(None, (turn.reply, turn.own_words))):
                 messages.append({"role": "assistant", "content": words})
         if session.waiting is not None:
             messages += self._user_messages(*session.waiting)
