@@ -63,7 +63,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, engine: Engine, *words: str) -> lis
     """The model writes these words one by one; -> what it was asked, with how many pictures."""
     asked = []
 
-    def write(messages, pictures, *, limit, said, stop):
+    def write(messages, pictures, *, limit, said, stop, schema=None):
         asked.append((messages[0]["content"], [picture.key for picture in pictures], limit))
         text = ""
         for word in words:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,8 @@ from gallery_store.pace import Pace
 if TYPE_CHECKING:
     from app.model.answers import AttributeReading
     from app.model.attributes import AttributeProbe
-    from app.model.generation import WrittenAnswer
+    from app.model.constrained import JsonWriter
+    from app.model.generation import Steer, WrittenAnswer
     from app.model.scoring import LanguageModel, Prefix
     from app.model.vision import Grid, VisionReader, VisionTokens
 
@@ -84,6 +85,7 @@ class ReidModel:
         self._probes: dict[Any, AttributeProbe] = {}
         self._prompts: dict[tuple[str, int, MayDiffer | None], Any] = {}
         self._paces: dict[str, Pace] = {}  # of each kind of work
+        self._json: JsonWriter | None = None
         self._lock = threading.RLock()
         self._loaded: _Loaded | None = None
 
@@ -339,12 +341,13 @@ class ReidModel:
         limit: int,
         said: Callable[[str], None] = lambda _: None,
         stop: Stop | None = None,
+        schema: Mapping[str, Any] | None = None,
     ) -> WrittenAnswer:
         """What the model writes in answer to chat messages, word by word.
 
         Args:
             messages: with a place for each picture. limit: tokens. said: called with the text so far, after each
-                token. stop: asked before each token.
+                token. stop: asked before each token. schema: of the JSON that alone may be written.
 
         Raises:
             ModelError: the model cannot be loaded, or failed while it wrote. OSError, ValueError: a picture cannot
@@ -358,13 +361,28 @@ class ReidModel:
             try:
                 prompt = PromptTokens(loaded.processor, messages)
                 tokenizer = loaded.processor.tokenizer
+                steer = self._steer(loaded, schema) if schema is not None else None
                 return write(
-                    loaded.language, tokenizer, prompt, seen, limit=limit, said=said, stop=stop or never
+                    loaded.language,
+                    tokenizer,
+                    prompt,
+                    seen,
+                    limit=limit,
+                    said=said,
+                    stop=stop or never,
+                    steer=steer,
                 )
             except (RuntimeError, ValueError) as error:  # out of memory among them
                 raise ModelError(
                     f"{self.name} could not answer ({first_line(error)}); ask again, or something shorter"
                 ) from error
+
+    def _steer(self, loaded: _Loaded, schema: Mapping[str, Any]) -> Steer:
+        from app.model.constrained import JsonWriter
+
+        if self._json is None:
+            self._json = JsonWriter(loaded.processor.tokenizer, loaded.language.model)
+        return self._json.steer(schema)
 
     def _may_differ(
         self, other_clothes: bool, references: Sequence[VisionTokens], candidates: Sequence[VisionTokens]

@@ -6,10 +6,10 @@ Stateless between searches.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -329,6 +329,7 @@ class Engine:
         limit: int,
         said: Callable[[str], None] = lambda _: None,
         stop: Stop | None = None,
+        schema: Mapping[str, Any] | None = None,
     ) -> WrittenAnswer:
         """What the model writes about pictures; as ReidModel.write.
 
@@ -339,7 +340,7 @@ class Engine:
             raise ModelError("there is no model to ask; start with --model")
         pictures = [reference_picture(reference, self.store) for reference in references]
         try:
-            return self.model.write(messages, pictures, limit=limit, said=said, stop=stop)
+            return self.model.write(messages, pictures, limit=limit, said=said, stop=stop, schema=schema)
         except (OSError, ValueError) as error:
             raise _unreadable(error) from None
 
