@@ -17,6 +17,14 @@ from app.chat.conversation import Conversation
 from app.chat.search_state import GalleryFacts
 from app.model.answers import AttributeReading
 from app.model.checkpoint import ModelError
+from app.model.message_reading import (
+    MOST_MESSAGE,
+    MOST_TOKENS,
+    MessageReading,
+    parse_reading,
+    reading_prompt,
+    reading_schema,
+)
 from app.model.reid_model import never
 from app.query_json import query_json
 from app.refused import Refused
@@ -61,7 +69,7 @@ class ChatService:
         session_hours: a conversation that was idle for longer is forgotten.
         most_listed: candidates that a search keeps. today: the date that "yesterday" is understood by; None
             takes the gallery's own now. audited: each search leaves a row in the gallery's audit.
-        clock: seconds, for the idle time.
+        model_reads: a model that talks freely reads each message too. clock: seconds, for the idle time.
     """
 
     def __init__(
@@ -73,6 +81,7 @@ class ChatService:
         most_listed: int = MOST_LISTED,
         today: date | None = None,
         audited: bool = True,
+        model_reads: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engine = engine
@@ -82,6 +91,7 @@ class ChatService:
         self._most_listed = most_listed
         self._today = today
         self._audited = audited
+        self.reads_messages = model_reads and engine.talks_freely
         self._clock = clock
         self._open: dict[str, dict[str, ChatSession]] = {}  # by user; the last used stands last
         self._opening = threading.Lock()
@@ -229,6 +239,20 @@ class ChatService:
                 case=session.conversation.case,
             )
         return written
+
+    def read_message(self, text: str, session: ChatSession) -> MessageReading | None:
+        """What the model reads in a message; None where it fails, is stopped or too long, or fills in no whole form."""
+        if len(text) > MOST_MESSAGE:
+            return None
+        stop = session.stop.is_set
+        try:
+            with self._turn(stop, _MOST_WAITING):
+                written = self.engine.write(
+                    reading_prompt(text), [], limit=MOST_TOKENS, stop=stop, schema=reading_schema()
+                )
+        except (Refused, ModelError):
+            return None
+        return parse_reading(written.text) if written.ended else None
 
     @contextmanager
     def _turn(self, stop: Callable[[], bool], patience: float = math.inf) -> Iterator[None]:

@@ -24,11 +24,13 @@ from app.chat.reply import compare_text, reply
 from app.chat.result_answers import answer_about, count_answer, differences, is_unanswered
 from app.chat.results import Pointing, read_pointing
 from app.chat.search_state import ShownCandidate
+from app.chat.two_readings import OtherReading
 from app.query_json import query_json, taken_back_json
 from app.refused import Refused
 from app.retrieval.comparison import SURE_ENOUGH, Comparison, compare
 from app.retrieval.query import Query, Reference
 from app.retrieval.ranking import Ranking
+from app.second_reading import USE_IT, read_again
 from app.talk import Answer, let_model_talk
 from gallery_store.console import StepProgress
 from gallery_store.crops import Crop, camera_key
@@ -78,6 +80,7 @@ class ChatSession:
     waiting: tuple[str, tuple[Path, ...]] | None = None  # a message that was sent and is not yet answered
     notice: str = ""  # a sentence about a step that was refused; shown once, no part of the conversation
     speaking: str = ""  # Markdown: an answer of which the model is still writing its own words
+    other: OtherReading | None = None  # what the model reads in the last message, where it differs
     photo: Path | None = None  # being cropped
     by_time: bool = False  # the cards stand in the order of time, not of fit
     stop: threading.Event = field(default_factory=threading.Event)
@@ -95,10 +98,30 @@ class ChatSession:
         usable, problems = self.service.usable(photos)
         if problems and not usable and not text.strip():
             raise Refused(" ".join(problems))
-        facts = self.service.facts()
-        return self._step(
-            lambda conversation: chat.say(conversation, text, facts, usable), progress, problems
-        )
+        if self.other is not None and text.strip().rstrip(".").casefold() == USE_IT:
+            return self.use_model_reading(progress)
+        facts, had, before = self.service.facts(), len(self.conversation.turns), self.conversation.known
+        with self.lock, self._stop_used_up():
+            result = self._step(
+                lambda conversation: chat.say(conversation, text, facts, usable), progress, problems
+            )
+            asked = self.service.reads_messages and not photos and not result.status["stopped"]
+            if not asked or len(self.conversation.turns) <= had:
+                return result
+            came_to = read_again(self, before, progress)
+            words = str(self.other or "")
+            return replace(
+                result,
+                reply="\n\n".join(filter(None, (result.reply, words))),
+                status=result.status | {"model_reading": came_to, "own_words": words},
+            )
+
+    def use_model_reading(self, progress: StepProgress | None = None) -> StepResult:
+        """What the model read in the last message holds, in place of what the chat did."""
+        other = self.other
+        if other is None:
+            raise Refused("The model read nothing else in the last message.")
+        return self._step(lambda conversation: chat.reread(conversation, other.understood), progress)
 
     def search_with(self, image_id: Any, progress: StepProgress | None = None) -> StepResult:
         """The crop stands for the person from now on, instead of the words before."""
@@ -286,6 +309,7 @@ class ChatSession:
         first: the place, from 0, of the first candidate that a program gets.
         """
         answer = Answer(answer) if isinstance(answer, str) else answer
+        self.other = None
         talk = chat.told(self.conversation, text, answer.text, answer.own_words)
         self.conversation = chat.answered(talk, answer.text, [card.image_id for card in self.cards])
         return self._result(answer.whole, first, answer.own_words)
@@ -377,7 +401,7 @@ class ChatSession:
     ) -> None:
         self.by_time = self.by_time and ranking is self.ranking
         self.conversation, self.query, self.ranking, self.cards = conversation, query, ranking, cards
-        self.selected, self.compared = None, Comparison()
+        self.selected, self.compared, self.other = None, Comparison(), None
 
     def _result(self, text: str, first: int = 0, own_words: str = "") -> StepResult:
         ranking = self.ranking
@@ -396,6 +420,7 @@ class ChatSession:
             "set_aside": ranking.set_aside if ranking else 0,
             "stopped": bool(ranking and ranking.stopped),
             "own_words": own_words,
+            "model_reading": "",
             "query": query_json(self.query),
         }
         return StepResult(text, self.cards[first : first + PAGE_OF_CARDS], status)

@@ -115,6 +115,12 @@ def say_of(
     return _with(conversation, Turn("say", state, text=text[:MAX_KEPT], understood=understood))
 
 
+def with_own_words(conversation: Conversation, own_words: str) -> Conversation:
+    """The conversation with more below its last reply, as Turn has it."""
+    *earlier, last = conversation.turns
+    return replace(conversation, turns=(*earlier, replace(last, own_words=own_words)))
+
+
 def told(conversation: Conversation, text: str, answer: str, own_words: str = "") -> Conversation:
     """The conversation after a message that is answered by what is on the screen; nothing else changes.
 
@@ -122,6 +128,14 @@ def told(conversation: Conversation, text: str, answer: str, own_words: str = ""
     """
     state = conversation.known
     return _with(conversation, Turn("say", state, text=text[:MAX_KEPT], direct=answer, own_words=own_words))
+
+
+def reread(conversation: Conversation, understood: ParsedMessage) -> Conversation:
+    """The conversation with its last message understood in another way."""
+    *earlier, last = conversation.turns
+    known = earlier[-1].after if earlier else SearchState()
+    turn = Turn("say", apply(known, understood), text=last.text, understood=understood)
+    return replace(conversation, turns=(*earlier, turn))
 
 
 def search_with(conversation: Conversation, image_id: int) -> Conversation:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from app import second_reading
 from app.cards import thumbnail_url
 from app.chat.chips import Chip, chips_of
 from app.chat.conversation import Turn
@@ -38,6 +39,7 @@ class Components:
     undo: gr.Button
     stop: gr.Button
     cropper: gr.HTML
+    use_reading: gr.Button
 
     @property
     def of_a_step(self) -> list[Any]:
@@ -75,6 +77,7 @@ class View:
             at.reject: on_selected,
             at.undo: gr.Button(interactive=bool(session.conversation.turns)),
             at.stop: gr.Button(interactive=False),
+            at.use_reading: gr.Button(visible=session.other is not None),
             at.cropper: gr.HTML(self.cropper(photo) if photo else "", visible=photo is not None),
         }
 
@@ -85,6 +88,7 @@ class View:
             at.chatbot: self.history(session, pending=progress_words(work)),
             **dict.fromkeys((at.search_with, at.confirm, at.reject, at.undo), off),
             at.stop: gr.Button(interactive=True),
+            at.use_reading: gr.Button(visible=False),
         }
 
     def sent(self, session: ChatSession) -> Updates:
@@ -152,6 +156,8 @@ def progress_words(work: BackgroundWork | None) -> str:
         "choose": "Comparing candidates, question",
         "attributes": "Reading what candidates wear,",
     }
+    if work is not None and work.stage == second_reading.STAGE:
+        return "The model reads your message…"
     if work is not None and work.stage == STAGE:
         return "The model is writing…"
     if work is not None and work.stage == "reply":
