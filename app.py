@@ -15,7 +15,8 @@ def main() -> int:
         from app.service import ChatService
         from app.ui.server import serve  # Gradio reads the environment when it is imported
 
-        serve(settings, ChatService(engine, uploads, session_hours=settings.session_hours), uploads)
+        hours, reads = settings.session_hours, settings.model_reads
+        serve(settings, ChatService(engine, uploads, session_hours=hours, model_reads=reads), uploads)
     except (SettingsError, StartError) as problem:
         print(f"chatreid: {problem}", file=sys.stderr)
         return 2

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.cards import Card, make_cards
 from app.chat.chips import hidden_by
@@ -17,6 +17,14 @@ from app.chat.conversation import Conversation
 from app.chat.search_state import GalleryFacts
 from app.model.answers import AttributeReading
 from app.model.checkpoint import ModelError
+from app.model.message_reading import (
+    MOST_MESSAGE,
+    MOST_TOKENS,
+    MessageReading,
+    parse_reading,
+    reading_prompt,
+    reading_schema,
+)
 from app.model.reid_model import never
 from app.query_json import query_json
 from app.refused import Refused
@@ -24,15 +32,23 @@ from app.retrieval.engine import Engine
 from app.retrieval.query import Query, Reference, RetrievalError
 from app.retrieval.ranking import Candidate, Ranking
 from app.session import PAGE_OF_CARDS, ChatSession
+from app.talk import MOST_WRITTEN
 from app.uploads import Uploads
 from gallery_store.console import StepProgress
 from gallery_store.crops import Crop, Filters
 from gallery_store.errors import GalleryError
 
+if TYPE_CHECKING:
+    from app.chat.model_questions import ModelTask
+    from app.model.generation import WrittenAnswer
+    from app.model.prompts import Message
+
 MOST_LISTED = 200  # candidates of one search that can be looked through
 MOST_SESSIONS = 2000  # conversations; one of two turns takes about 180 KB
 _STOP_ASKED = 0.25  # seconds, while somebody else searches
 STOPPED_WAITING = "Stopped before its turn came: another search is under way."
+BUSY = "The model is busy with another search; ask again when it is done."
+_MOST_WAITING = 60.0  # seconds, of a question to the model
 MOST_OF_ONE = 200  # of them, of one user
 
 
@@ -53,7 +69,7 @@ class ChatService:
         session_hours: a conversation that was idle for longer is forgotten.
         most_listed: candidates that a search keeps. today: the date that "yesterday" is understood by; None
             takes the gallery's own now. audited: each search leaves a row in the gallery's audit.
-        clock: seconds, for the idle time.
+        model_reads: a model that talks freely reads each message too. clock: seconds, for the idle time.
     """
 
     def __init__(
@@ -65,6 +81,7 @@ class ChatService:
         most_listed: int = MOST_LISTED,
         today: date | None = None,
         audited: bool = True,
+        model_reads: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engine = engine
@@ -74,6 +91,7 @@ class ChatService:
         self._most_listed = most_listed
         self._today = today
         self._audited = audited
+        self.reads_messages = model_reads and engine.talks_freely
         self._clock = clock
         self._open: dict[str, dict[str, ChatSession]] = {}  # by user; the last used stands last
         self._opening = threading.Lock()
@@ -185,12 +203,66 @@ class ChatService:
             )
         return ranking
 
+    @_gallery_refused()
+    def ask_model(
+        self,
+        task: ModelTask,
+        messages: list[Message],
+        crop_ids: Sequence[int],
+        session: ChatSession,
+        said: Callable[[str], None],
+    ) -> WrittenAnswer:
+        """What the model writes about these crops, and the audit row.
+
+        said: called with the text so far. Refused when the model is busy for too long, a picture is gone, or it fails.
+        """
+        began, stop = time.monotonic(), session.stop.is_set
+        pictures = [Reference(image_id=crop_id) for crop_id in crop_ids]
+        try:
+            with self._turn(stop, _MOST_WAITING):
+                written = self.engine.write(messages, pictures, limit=MOST_WRITTEN, said=said, stop=stop)
+        except (RetrievalError, ModelError) as problem:
+            raise Refused(_sentence(problem)) from problem
+        if self._audited:
+            asked = {
+                "task": task.kind,
+                "question": task.question,
+                "answer": written.text,
+                "ended": written.ended,
+            }
+            self.store.record_search(
+                user=session.user,
+                reason=session.conversation.reason,
+                query={"asked_model": asked},
+                shown=crop_ids,
+                seconds=time.monotonic() - began,
+                case=session.conversation.case,
+            )
+        return written
+
+    def read_message(self, text: str, session: ChatSession) -> MessageReading | None:
+        """What the model reads in a message; None where it fails, is stopped or too long, or fills in no whole form."""
+        if len(text) > MOST_MESSAGE:
+            return None
+        stop = session.stop.is_set
+        try:
+            with self._turn(stop, _MOST_WAITING):
+                written = self.engine.write(
+                    reading_prompt(text), [], limit=MOST_TOKENS, stop=stop, schema=reading_schema()
+                )
+        except (Refused, ModelError):
+            return None
+        return parse_reading(written.text) if written.ended else None
+
     @contextmanager
-    def _turn(self, stop: Callable[[], bool]) -> Iterator[None]:
-        """Alone with the engine. Refused where `stop` says so before the turn comes."""
+    def _turn(self, stop: Callable[[], bool], patience: float = math.inf) -> Iterator[None]:
+        """Alone with the engine. Refused where `stop` says so before the turn comes, or after `patience` seconds."""
+        until = time.monotonic() + patience
         while not self._searching.acquire(timeout=_STOP_ASKED):
             if stop():
                 raise Refused(STOPPED_WAITING)
+            if time.monotonic() > until:
+                raise Refused(BUSY)
         try:
             yield
         finally:

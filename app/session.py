@@ -20,16 +20,20 @@ from app.asked import answer_of_list
 from app.cards import Card
 from app.chat import conversation as chat
 from app.chat.conversation import Conversation
-from app.chat.list_questions import asks_about_person, read_list_question
+from app.chat.list_questions import read_list_question
+from app.chat.model_questions import about_selected, declined, task_of
 from app.chat.reply import compare_text, reply
-from app.chat.result_answers import answer_about, count_answer, differences
+from app.chat.result_answers import answer_about, count_answer, differences, is_unanswered
 from app.chat.results import Pointing, read_pointing
 from app.chat.search_state import ShownCandidate
+from app.chat.two_readings import OtherReading
 from app.query_json import query_json, taken_back_json
 from app.refused import Refused
 from app.retrieval.comparison import SURE_ENOUGH, Comparison, compare
 from app.retrieval.query import Query, Reference, as_known
 from app.retrieval.ranking import Ranking
+from app.second_reading import USE_IT, read_again
+from app.talk import Answer, let_model_talk
 from gallery_store.console import StepProgress
 from gallery_store.crops import Crop, camera_key
 
@@ -77,6 +81,8 @@ class ChatSession:
     compared: Comparison = field(default_factory=Comparison)  # the query with the selected candidate
     waiting: tuple[str, tuple[Path, ...]] | None = None  # a message that was sent and is not yet answered
     notice: str = ""  # a sentence about a step that was refused; shown once, no part of the conversation
+    speaking: str = ""  # Markdown: an answer of which the model is still writing its own words
+    other: OtherReading | None = None  # what the model reads in the last message, where it differs
     photo: Path | None = None  # being cropped
     by_time: bool = False  # the cards stand in the order of time, not of fit
     latest_first: bool = False  # of the order of time
@@ -88,22 +94,44 @@ class ChatSession:
 
     def say(self, text: str, photos: Sequence[Path] = (), progress: StepProgress | None = None) -> StepResult:
         """A message with any photos. Photos that cannot be used are named, and the rest goes on."""
-        if not photos and (pointing := read_pointing(text)) is not None:
-            return self._point(pointing, text, progress)
-        if not photos and self.cards:
-            if (question := read_list_question(text)) is not None:
-                with self.lock:
-                    return self._tell(text, answer_of_list(self, question))
-            if asks_about_person(text):  # of the selected candidate, else of the first
-                asked = Pointing("ask", (0 if self.selected else 1,), question=text.casefold().strip(" ?!."))
-                return self._point(asked, text, progress)
+        if not photos:
+            pointing = read_pointing(text)
+            if pointing is None and self.cards:
+                if (question := read_list_question(text)) is not None:
+                    with self.lock:
+                        return self._tell(text, answer_of_list(self, question))
+                pointing = about_selected(text)
+                if pointing is not None and not self.selected:
+                    pointing = replace(pointing, places=(1,))
+            if pointing is not None:
+                return self._point(pointing, text, progress)
         usable, problems = self.service.usable(photos)
         if problems and not usable and not text.strip():
             raise Refused(" ".join(problems))
-        facts = self.service.facts()
-        return self._step(
-            lambda conversation: chat.say(conversation, text, facts, usable), progress, problems
-        )
+        if self.other is not None and text.strip().rstrip(".").casefold() == USE_IT:
+            return self.use_model_reading(progress)
+        facts, had, before = self.service.facts(), len(self.conversation.turns), self.conversation.known
+        with self.lock, self._stop_used_up():
+            result = self._step(
+                lambda conversation: chat.say(conversation, text, facts, usable), progress, problems
+            )
+            asked = self.service.reads_messages and not photos and not result.status["stopped"]
+            if not asked or len(self.conversation.turns) <= had:
+                return result
+            came_to = read_again(self, before, progress)
+            words = str(self.other or "")
+            return replace(
+                result,
+                reply="\n\n".join(filter(None, (result.reply, words))),
+                status=result.status | {"model_reading": came_to, "own_words": words},
+            )
+
+    def use_model_reading(self, progress: StepProgress | None = None) -> StepResult:
+        """What the model read in the last message holds, in place of what the chat did."""
+        other = self.other
+        if other is None:
+            raise Refused("The model read nothing else in the last message.")
+        return self._step(lambda conversation: chat.reread(conversation, other.understood), progress)
 
     def search_with(self, image_id: Any, progress: StepProgress | None = None) -> StepResult:
         """The crop stands for the person from now on, instead of the words before."""
@@ -210,7 +238,8 @@ class ChatSession:
                 )
             if pointing.action == "select":
                 return self._tell(text, self.select(cards[0].image_id))
-            return self._tell(text, self._answer(pointing, cards))
+            with self._stop_used_up():
+                return self._tell(text, self._answer(pointing, text, cards, progress))
 
     def _pointed(self, pointing: Pointing) -> tuple[list[Card], str]:
         """The cards that are meant; or the sentence that says which are not there."""
@@ -227,24 +256,40 @@ class ChatSession:
             cards.append(chosen)
         return cards, ""
 
-    def _answer(self, pointing: Pointing, cards: Sequence[Card]) -> str:
-        """Markdown, of what is on the screen and what the model reads in it."""
+    def _answer(
+        self, pointing: Pointing, text: str, cards: Sequence[Card], progress: StepProgress | None
+    ) -> Answer:
+        """Of what is on the screen and what the model reads in it, and in its own words where it is asked for them."""
         assert self.ranking is not None
         if pointing.action == "export":
-            return "Results cannot be exported from here; every search stands in the gallery's audit."
+            return Answer("Results cannot be exported from here; every search stands in the gallery's audit.")
         if pointing.action == "count":
-            return self._count(self.ranking, pointing.camera)
+            return Answer(self._count(self.ranking, pointing.camera))
+        if (sentence := declined(pointing.question)) is not None:
+            return Answer(sentence)
         by_id = {candidate.image_id: candidate for candidate in self.ranking.candidates}
         candidates = [by_id[card.image_id] for card in cards]
         crops = self.service.crops_of(candidates)
         readings = self.service.read([Reference(image_id=crop.id) for crop in crops])
         kinds = self.service.engine.kinds
         shown = [ShownCandidate(*one, kinds) for one in zip(crops, candidates, readings, strict=True)]
-        places = [self.cards.index(card) + 1 for card in cards]
+        places = tuple(self.cards.index(card) + 1 for card in cards)
         if pointing.action == "compare":
-            return differences((places[0], places[-1]), (shown[0], shown[-1]))
-        known, facts = self.conversation.known, self.service.facts()
-        return answer_about(places[0], shown[0], pointing.question, known, seen=cards[0].seen, facts=facts)
+            answer = differences((places[0], places[-1]), (shown[0], shown[-1]))
+        else:
+            known, facts, question = self.conversation.known, self.service.facts(), pointing.question
+            told = zip(places, shown, cards, strict=True)
+            answer = "  \n".join(
+                answer_about(place, one, question, known, seen=card.seen, facts=facts)
+                for place, one, card in told
+            )
+        engine = self.service.engine
+        task = task_of(pointing, text, places, answer, free=engine.talks_freely) if engine.model else None
+        if task is None:
+            return Answer(answer)
+        if not task.instead and is_unanswered(answer):
+            answer = ""  # the model answers in its place
+        return let_model_talk(self, task, shown, answer, progress)
 
     def _count(self, ranking: Ranking, camera: str) -> str:
         by_camera = Counter(crop.camera or "" for crop in self.service.crops_of(ranking.candidates))
@@ -270,14 +315,16 @@ class ChatSession:
             answer = f"The {len(self.cards)} candidates on the screen stand {order}."
         return self._tell(text, answer)
 
-    def _tell(self, text: str, answer: str, first: int = 0) -> StepResult:
+    def _tell(self, text: str, answer: str | Answer, first: int = 0) -> StepResult:
         """A message that is answered from what is on the screen: what is looked for stays as it is.
 
         first: the place, from 0, of the first candidate that a program gets.
         """
-        talk = chat.told(self.conversation, text, answer)
-        self.conversation = chat.answered(talk, answer, [card.image_id for card in self.cards])
-        return self._result(answer, first)
+        answer = Answer(answer) if isinstance(answer, str) else answer
+        self.other = None
+        talk = chat.told(self.conversation, text, answer.text, answer.own_words)
+        self.conversation = chat.answered(talk, answer.text, [card.image_id for card in self.cards])
+        return self._result(answer.whole, first, answer.own_words)
 
     def _ordered(self, cards: Sequence[Card]) -> tuple[Card, ...]:
         """As they are numbered on the screen: by time, those without one last, or best first."""
@@ -368,9 +415,9 @@ class ChatSession:
     ) -> None:
         self.by_time = self.by_time and ranking is self.ranking
         self.conversation, self.query, self.ranking, self.cards = conversation, query, ranking, cards
-        self.selected, self.compared = None, Comparison()
+        self.selected, self.compared, self.other = None, Comparison(), None
 
-    def _result(self, text: str, first: int = 0) -> StepResult:
+    def _result(self, text: str, first: int = 0, own_words: str = "") -> StepResult:
         ranking = self.ranking
         status = {
             "nobody_fits": bool(ranking and ranking.no_match),
@@ -386,6 +433,8 @@ class ChatSession:
             "unreadable": len(ranking.unreadable) if ranking else 0,
             "set_aside": ranking.set_aside if ranking else 0,
             "stopped": bool(ranking and ranking.stopped),
+            "own_words": own_words,
+            "model_reading": "",
             "query": query_json(self.query),
         }
         return StepResult(text, self.cards[first : first + PAGE_OF_CARDS], status)

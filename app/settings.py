@@ -62,6 +62,10 @@ class Settings:
         "re-ID encoder that prefilters queries by picture: ARCHITECTURE=FILE (timm), a timm folder, FILE.pt "
         "(TorchScript: a program, which is run) or FILE.onnx (default: none, CLIP does)",
     )
+    model_reads: bool = _option(
+        False,
+        "let the model read each message too, where it can talk; where it reads another search, both are shown",
+    )
     device: str = _option("auto", "cpu, cuda, cuda:N, or auto for the best there is")
     token_cache: str = _option(
         "",

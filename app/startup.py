@@ -119,6 +119,10 @@ def _open(settings: Settings) -> Engine:
     ranker = cast("RankerName | None", settings.ranker or None)
     engine = Engine(store, encoder, model, reid=reid, k=settings.k, tau=settings.tau, ranker=ranker)
     remark(f"Ranked by {engine.ranker.name}." + f" {engine.ranker.note}".rstrip())
+    if settings.model_reads and not engine.talks_freely:
+        remark(
+            f"{settings.model} cannot talk freely, so it does not read messages: --model-reads does nothing"
+        )
     engine.warm_up()
     return engine
 

@@ -139,6 +139,15 @@ def test_a_photo_that_is_in_the_gallery_is_shown_as_this_very_picture(client: Cl
     assert "candidate 1" not in reply.lower()
 
 
+def test_questions_to_the_model_change_nothing(client: Client) -> None:
+    _, before, searched = chat(client, "a woman in a red jacket")
+    for text in ("describe number 2", "are 1 and 3 the same woman?", "what is number 2 doing?"):
+        reply, candidates, status = chat(client, text)
+        assert (candidates, status["query"]) == (before, searched["query"])
+        assert status["own_words"] and reply.endswith(status["own_words"])
+    assert "cannot talk freely" in reply and "as the model reads it" in reply
+
+
 def test_the_first_candidates_truly_fit(client: Client, truth: dict) -> None:
     _, candidates, status = chat(client, "I'm looking for a woman in a red jacket with a backpack")
     first = [truth[candidate["path"]] for candidate in candidates[:5]]

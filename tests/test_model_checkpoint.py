@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -83,6 +84,15 @@ def test_a_checkpoint_reads_free_words_unless_its_manifest_says_no(tmp_path):
     path.write_text(json.dumps({**whole, "reads_free_words": "no"}))
     with pytest.raises(ModelError, match="reads_free_words"):
         CheckpointManifest.read(tmp_path)
+
+
+def test_a_checkpoint_talks_freely_only_where_its_manifest_says_so(tmp_path):
+    path = replace(manifest(), talks_freely=True).write(tmp_path)
+    assert CheckpointManifest.read(tmp_path).talks_freely
+    told = json.loads(path.read_text())
+    del told["talks_freely"]
+    path.write_text(json.dumps(told))
+    assert not CheckpointManifest.read(tmp_path).talks_freely
 
 
 def in_schema_2(whole):

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from app.model.attributes import MAX_NEW_TOKENS
 from app.model.checkpoint import FILE_NAME
+from app.model.generation import MAX_NEW_TOKENS, generate
 from app.model.pictures import DEMO, STAGE_1, STAGE_2, STAGE_3, BoundedCache, Picture
 from app.model.prompts import (
     NOTHING_DIFFERS,
@@ -175,7 +175,7 @@ def test_annotation_equals_the_stock_greedy_generation(tmp_path):
     with torch.no_grad():
         out = stock.generate(**inputs, max_new_tokens=12, do_sample=False)
     expected = out[0, inputs["input_ids"].shape[1] :].tolist()
-    from app.model.attributes import annotation_tokens, generate
+    from app.model.attributes import annotation_tokens
 
     with model._ready() as loaded:
         seen = loaded.reader.see([picture(4), picture(5, 168, 84), picture(6)])

@@ -76,13 +76,13 @@ def test_a_crop_is_asked_about_at_the_size_at_which_it_was_taught(tmp_path, taug
 @pytest.mark.parametrize(("options", "size"), [([], (168, 84)), (["--max-pixels", str(PIXELS)], (112, 56))])
 def test_a_base_that_knows_one_size_keeps_it(tmp_path, taught, capsys, options, size):
     base = with_rule(tmp_path / "base", DEMO).manifest
-    replace(base, reads_free_words=not options).write(tmp_path / "base")
+    replace(base, reads_free_words=not options, talks_freely=not options).write(tmp_path / "base")
     model = train_and_publish(tmp_path, 2, *options, base=tmp_path / "base")
     grid = (1, size[0] // PATCH, size[1] // PATCH)
     assert grids_at_run_time(model) == taught == {size: {grid} for size in SIZES}
     assert model.rule.fixed == size
     # Drawn people teach no words beyond the vocabulary.
-    assert model.manifest.reads_free_words == (not options)
+    assert model.manifest.reads_free_words == model.manifest.talks_freely == (not options)
     assert f"pictures: every picture at {size[0]} x {size[1]} px" in capsys.readouterr().out
 
 

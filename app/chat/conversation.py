@@ -28,7 +28,8 @@ class Turn:
 
     action: "say", "search-with", "confirm", "reject" or "remove-chip". image_id: of a click. chip: the key
     of a removed chip. understood: what a message said. direct: the answer to a message that needs no search.
-    shown: image ids, best first. asked: the kind of attribute that the reply asked about.
+    shown: image ids, best first. asked: the kind of attribute that the reply asked about. own_words: what the model
+    wrote, as Markdown; it stands below the reply, and nothing is ever understood from it.
     """
 
     action: str
@@ -42,6 +43,7 @@ class Turn:
     reply: str | None = None
     shown: tuple[int, ...] = ()
     asked: str | None = None
+    own_words: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,9 +119,27 @@ def say_of(
     return _with(conversation, Turn("say", state, text=text[:MAX_KEPT], understood=understood))
 
 
-def told(conversation: Conversation, text: str, answer: str) -> Conversation:
-    """The conversation after a message that is answered by what is on the screen; nothing else changes."""
-    return _with(conversation, Turn("say", conversation.known, text=text[:MAX_KEPT], direct=answer))
+def with_own_words(conversation: Conversation, own_words: str) -> Conversation:
+    """The conversation with more below its last reply, as Turn has it."""
+    *earlier, last = conversation.turns
+    return replace(conversation, turns=(*earlier, replace(last, own_words=own_words)))
+
+
+def told(conversation: Conversation, text: str, answer: str, own_words: str = "") -> Conversation:
+    """The conversation after a message that is answered by what is on the screen; nothing else changes.
+
+    own_words: as Turn has it.
+    """
+    state = conversation.known
+    return _with(conversation, Turn("say", state, text=text[:MAX_KEPT], direct=answer, own_words=own_words))
+
+
+def reread(conversation: Conversation, understood: ParsedMessage) -> Conversation:
+    """The conversation with its last message understood in another way."""
+    *earlier, last = conversation.turns
+    known = earlier[-1].after if earlier else SearchState()
+    turn = Turn("say", apply(known, understood), text=last.text, understood=understood)
+    return replace(conversation, turns=(*earlier, turn))
 
 
 def search_with(conversation: Conversation, image_id: int) -> Conversation:

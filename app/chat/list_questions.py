@@ -40,10 +40,13 @@ _HELPS = re.compile(
     r"what (?:else |more )?do you (?:still )?need(?: to know)?"
 )
 _PERSON = r"(?:he|she|they|the (?:man|woman|person|suspect|boy|girl|guy|lady|child|kid))"
+_OF_WHOM = rf"(?:{_PERSON}|his|her|hers|him|them|their)"
 _ABOUT = re.compile(
-    rf"(?:is|are|was|were|does|do|did|can|could|has|have|had) {_PERSON}\b.*|is it an? .+|"
-    rf"(?:what|which|where|when|why|how)\b(?! if| about)(?: \w+){{0,3}}? (?:is|are|was|were|does|do|did|has|have|can)"
-    rf" (?:{_PERSON}|his|her|their)\b.*"
+    rf"(?:is|are|was|were|does|do|did|can|could|has|have|had) {_OF_WHOM}\b.*|is it an? .+|"
+    rf"(?:what|which|where|when|why|how)\b(?! if| about)(?: \w+){{0,3}}?"
+    rf" (?:is|are|was|were|does|do|did|has|have|can|could)"
+    rf"\b.*\b{_OF_WHOM}\b.*|"
+    rf"(?:describe|(?:tell me|say)(?: more| something)? about) {_OF_WHOM}"
 )
 _COURTESY = re.compile(r"^(?:(?:please|so|and|ok|okay|then|now|well)\b[ ,]*)+|[ ,]*(?:please)?[?.! ]*$")
 _NAMELESS = frozenset(
@@ -79,7 +82,7 @@ def read_list_question(text: str) -> ListQuestion | None:
 
 
 def asks_about_person(text: str) -> bool:
-    """Whether a message asks something of "him" or "her": "is she wearing glasses?", "what is he carrying?"."""
+    """Whether a message asks something of "him" or "her": "is she wearing glasses?", "what is on his back?"."""
     return bool(_ABOUT.fullmatch(_plain(text)))
 
 

@@ -23,6 +23,7 @@ _LOOKS = re.compile(r"\b(?:describe|look|looks|looking|wear|wearing|wears|tell|d
 _PRONOUNS = re.compile(r"\b(?:he|she|they|his|her|their|him)\b")  # who is asked about, not what
 _NAMED = {"old": "age", "age": "age", "gender": "gender", "sex": "gender", "build": "build"}
 _CARRIED = ("bag", "umbrella")
+_UNANSWERED, _NOT_MADE_OUT = "That I cannot answer", "The model does not make"
 
 
 def answer_about(
@@ -45,13 +46,13 @@ def answer_about(
     things = {span.thing for span in spans_of(tokenise(question)) if span.thing is not None}
     if things:
         kinds = [kind for thing in things for kind in kinds_of(thing)]
-        return _read(who, shown, kinds) or f"The model does not make that out in candidate {place}."
+        return _read(who, shown, kinds) or f"{_NOT_MADE_OUT} that out in candidate {place}."
     named = [kind for word, kind in _NAMED.items() if word in question.split()]
     if named:
-        return _read(who, shown, named) or f"The model does not make that out in candidate {place}."
+        return _read(who, shown, named) or f"{_NOT_MADE_OUT} that out in candidate {place}."
     if _CARRIES.search(question):
         kinds = [kind for thing in _CARRIED for kind in kinds_of(thing)]
-        return _read(who, shown, kinds) or f"The model does not make out what candidate {place} carries."
+        return _read(who, shown, kinds) or f"{_NOT_MADE_OUT} out what candidate {place} carries."
     if _WHERE.search(question) or _WHEN.search(question):
         return (
             f"{who} was seen {seen}." if seen else f"Of candidate {place} neither camera nor time is known."
@@ -60,8 +61,13 @@ def answer_about(
     if everything and _LOOKS.search(question):
         return everything
     if everything:
-        return f"That I cannot answer. {everything}"
-    return f"That I cannot answer: the model read nothing in candidate {place}."
+        return f"{_UNANSWERED}. {everything}"
+    return f"{_UNANSWERED}: the model read nothing in candidate {place}."
+
+
+def is_unanswered(answer: str) -> bool:
+    """Whether an answer says that there is none."""
+    return answer.startswith((_UNANSWERED, _NOT_MADE_OUT))
 
 
 def differences(places: tuple[int, int], shown: tuple[ShownCandidate, ShownCandidate]) -> str:
@@ -135,7 +141,7 @@ def _whether(who: str, wanted: Sequence[Attribute], shown: ShownCandidate) -> st
     read = [(one, shown.read(attribute.kind)) for one, attribute in zip(known, attributes, strict=True)]
     name = who[0].lower() + who[1:]
     if None in known or any(seen is None for _, seen in read):
-        return f"The model does not make that out in {name}."
+        return f"{_NOT_MADE_OUT} that out in {name}."
     seen = [found for _, found in read if found is not None]
     answer = "yes" if all(found == attribute for attribute, found in read) else "no"
     shows = f"{with_article(read_label(thing, seen))}{_percent(shown, seen)}"

@@ -123,8 +123,12 @@ _COMMANDS = (
     ("export", _EXPORT),
 )
 _ASKS = re.compile(
-    r"(?P<before>(?:what|which|where|when|why|how|is|are|was|does|do|did|has|have|can|could|tell me|describe)\b.*?)"
-    rf" ?{_ref('one')}(?:'s)?(?P<after>(?: .*)?)"
+    r"(?P<before>(?:who|what|which|where|when|why|how|is|are|was|does|do|did|has|have|can|could|tell me|describe)\b.*?)"
+    rf" ?{_ref('one')}(?:(?:,| and| or| with|, and) {_ref('other', True)})?(?:'s)?(?P<after>(?: .*)?)"
+)
+_ASKS_BOTH = re.compile(
+    rf"(?P<before>(?:(?:what|which|where|when|how) )?(?:are|were|do|did)) {_ref('one', True)} and {_ref('other', True)}"
+    r"(?P<after> .+)"
 )
 _UNCLEAR = re.compile(
     r"(?=.*\b(?:numbers?|candidates?)\b)"
@@ -158,7 +162,7 @@ class Pointing:
 
 def read_pointing(text: str) -> Pointing | None:
     """What a message does with the candidates on the screen; None where it is about something else."""
-    said = _plain(text)
+    said = plain_words(text)
     if not said:
         return None
     if _NONE.fullmatch(said) or _ALL.fullmatch(said):
@@ -188,8 +192,10 @@ def read_pointing(text: str) -> Pointing | None:
         about = _about(match["about"])
         if about:
             return Pointing("search-with", about, rest=match["rest"])
-    if match := _ASKS.fullmatch(said):
-        return Pointing("ask", _one(match), question=f"{match['before']}{match['after']}".strip())
+    if match := _ASKS_BOTH.fullmatch(said) or _ASKS.fullmatch(said):
+        places = [_place(match, name) for name in ("one", "other")]
+        asked = f"{match['before']}{match['after']}".strip()
+        return Pointing("ask", tuple(place for place in places if place is not None), question=asked)
     return Pointing("unclear") if _UNCLEAR.fullmatch(said) else None
 
 
@@ -201,7 +207,8 @@ def _about(words: str) -> tuple[int, ...]:
     return ()
 
 
-def _plain(text: str) -> str:
+def plain_words(text: str) -> str:
+    """A message without what is polite, contractions and numbers in one form: how the patterns here read it."""
     said = " ".join(text.casefold().replace("’", "'").split())
     said = said.replace("it's", "it is").replace("that's", "that is").replace("what's", "what is")
     said = said.replace("isn't", "is not").replace("aren't", "are not").replace("let's", "let us")

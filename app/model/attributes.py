@@ -7,7 +7,7 @@ takes what may follow as a distribution over the kind's values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,78 +17,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from app.model.answers import AttributeReading, locate_annotation
+from app.model.generation import GeneratedAnswer
 from app.model.prompts import annotate_prompt
 from app.model.scoring import LanguageModel, PromptTokens
 from app.model.vision import Grid, VisionTokens, fixed_batch
 from app.model.vocabulary import KINDS_OF_VERSION, VOCABULARY_VERSION
-
-MAX_NEW_TOKENS = 192  # the longest annotation takes about 150
-
-
-@dataclass(frozen=True)
-class GeneratedAnswer:
-    """A generated answer: its token ids and each one's probability, without the end mark."""
-
-    ids: tuple[int, ...]
-    probabilities: tuple[float, ...]
-
-
-def generate(
-    language: LanguageModel,
-    tokens: PromptTokens,
-    pictures: Sequence[VisionTokens],
-    *,
-    batch: int,
-    limit: int = MAX_NEW_TOKENS,
-    stop: Callable[[], bool] = lambda: False,
-) -> list[GeneratedAnswer]:
-    """Greedy answers to a question about one picture each; all pictures of one grid, at most `batch`.
-
-    stop: asked before each token; what is not said by then is missing.
-    """
-    sequence = tokens.fill([pictures[0].grid])
-    start, end = sequence.image_spans[0]
-    prefix = language.prefix(sequence.ids[:start], sequence.positions[:, :start], [], [])
-    block = language.embeddings(sequence.ids[start:], [], [])
-    rows = block.expand(len(pictures), -1, -1).clone()
-    rows[:, : end - start] = torch.stack([seen.tokens for seen in pictures]).to(rows)
-    hidden, cache = language.extend(
-        prefix, fixed_batch(rows, batch), sequence.positions[:, start:], keep=True
-    )
-    place = int(sequence.positions.max()) + 1
-    return _greedy(language, hidden[:, -1], cache, place, limit, len(pictures), stop)
-
-
-def _greedy(
-    language: LanguageModel,
-    hidden: Tensor,
-    cache: Any,
-    place: int,
-    limit: int,
-    count: int,
-    stop: Callable[[], bool],
-) -> list[GeneratedAnswer]:
-    stops = _stop_ids(language.model)
-    ids: list[list[int]] = [[] for _ in range(count)]
-    chances: list[list[float]] = [[] for _ in range(count)]
-    open_rows = set(range(count))
-    for step in range(limit):
-        chance, token = language.logits(hidden).softmax(-1).max(-1)
-        for row in sorted(open_rows):
-            if int(token[row]) in stops:
-                open_rows.discard(row)
-            else:
-                ids[row].append(int(token[row]))
-                chances[row].append(float(chance[row]))
-        if not open_rows or step + 1 == limit or stop():
-            break
-        hidden = language.step(token, place + step, cache)
-    return [GeneratedAnswer(tuple(row), tuple(odds)) for row, odds in zip(ids, chances, strict=True)]
-
-
-def _stop_ids(model: Any) -> frozenset[int]:
-    found = model.generation_config.eos_token_id
-    return frozenset(found if isinstance(found, list) else [] if found is None else [found])
 
 
 def annotation_tokens(processor: Any) -> PromptTokens:

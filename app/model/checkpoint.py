@@ -128,6 +128,8 @@ class CheckpointManifest:
     knows: what follows "Knows" on the screen, e.g. "drawn people only"; "" where nothing is to be said.
     reads_free_words: whether the model can judge words outside the vocabulary, as a pre-trained language model can;
     False where it was taught the vocabulary's words and no others.
+    talks_freely: whether it answers questions about a picture in its own words, as a pre-trained Qwen2-VL does; a
+    manifest that does not say so is of a checkpoint that does not.
     """
 
     __pydantic_config__ = _NO_OTHER_KEYS
@@ -148,6 +150,7 @@ class CheckpointManifest:
     ranker: RankerName = FUSED
     knows: str = ""
     reads_free_words: bool = True
+    talks_freely: bool = False
     weights: Mapping[str, WeightFile] = field(default_factory=dict)
     schema: int = SCHEMA
 

@@ -92,6 +92,12 @@ PAPER_RESPONSES: dict[str, str] = {
 OTHER_CLOTHES = ", who may be wearing different clothing"
 OTHER_LIGHT = ", considering both infrared and visible light images"
 
+# Behind a question of the operator's own.
+OPEN_QUESTION = (
+    "Answer in one or two short sentences, from what the picture shows and nothing else; say so if it does not show "
+    "it. Never say who somebody is, and nothing of origin, religion or health."
+)
+
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 _PICTURES = ("<[ ]>", "{person image}", "{gallery}")
@@ -215,6 +221,20 @@ def annotate_prompt() -> list[Message]:
 def compare_prompt() -> list[Message]:
     """Figure 4's comparison of two pictures."""
     return paper_prompt("compare", [1, 1])
+
+
+def open_question_prompt(question: str, names: Sequence[str]) -> list[Message]:
+    """An operator's own question about one or more pictures, each under the name that the question gives it.
+
+    names: of the pictures, in their order, e.g. ("Number 2", "Number 5").
+    """
+    content = _Content()
+    for name in names:
+        content.text(f"{clean_text(name)}:")
+        content.parts.append({"type": "image"})
+        content.text("\n")
+    content.text(f"{clean_text(question)}\n{OPEN_QUESTION}")
+    return content.messages()
 
 
 def paper_prompt(task: str, pictures: Sequence[int] = (), texts: Sequence[str] = ()) -> list[Message]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from app.model.checkpoint import CheckpointManifest, ModelError
-from app.model.loading import Checkpoint, find_checkpoint, load_model
+from app.model.loading import Checkpoint, find_checkpoint, first_line, load_model
 from app.model.pictures import RUN_TIME, BoundedCache, ImageRule, Picture
-from app.model.prompts import MayDiffer, pair_prompt
+from app.model.prompts import MayDiffer, Message, pair_prompt
 from app.model.token_budget import BY_SHARE, TokenBudget
 from app.model.vocabulary import KINDS_OF_VERSION, VOCABULARY_VERSION, Kinds
 from gallery_store.console import Progress
@@ -26,6 +26,8 @@ from gallery_store.pace import Pace
 if TYPE_CHECKING:
     from app.model.answers import AttributeReading
     from app.model.attributes import AttributeProbe
+    from app.model.constrained import JsonWriter
+    from app.model.generation import Steer, WrittenAnswer
     from app.model.scoring import LanguageModel, Prefix
     from app.model.vision import Grid, VisionReader, VisionTokens
 
@@ -87,6 +89,7 @@ class ReidModel:
         self._probes: dict[Any, AttributeProbe] = {}
         self._prompts: dict[tuple[str, int, MayDiffer | None], Any] = {}
         self._paces: dict[str, Pace] = {}  # of each kind of work
+        self._json: JsonWriter | None = None
         self._lock = threading.RLock()
         self._loaded: _Loaded | None = None
 
@@ -309,7 +312,8 @@ class ReidModel:
     def _annotate(
         self, loaded: _Loaded, pictures: Sequence[Picture], stop: Stop
     ) -> dict[Any, tuple[AttributeReading, ...] | None]:
-        from app.model.attributes import annotation_tokens, generate, readings
+        from app.model.attributes import annotation_tokens, readings
+        from app.model.generation import generate
 
         question = annotation_tokens(loaded.processor)
         by_key: dict[Any, tuple[AttributeReading, ...] | None] = {}
@@ -329,6 +333,62 @@ class ReidModel:
                     self._readings.put(picture.key, read, 1)
                     by_key[picture.key] = read
         return by_key
+
+    @property
+    def talks_freely(self) -> bool:
+        """Whether it answers questions in its own words: a plain Qwen2-VL, or a checkpoint whose manifest says so."""
+        return self.manifest is None or self.manifest.talks_freely
+
+    def write(
+        self,
+        messages: list[Message],
+        pictures: Sequence[Picture],
+        *,
+        limit: int,
+        said: Callable[[str], None] = lambda _: None,
+        stop: Stop | None = None,
+        schema: Mapping[str, Any] | None = None,
+    ) -> WrittenAnswer:
+        """What the model writes in answer to chat messages, word by word.
+
+        Args:
+            messages: with a place for each picture. limit: tokens. said: called with the text so far, after each
+                token. stop: asked before each token. schema: of the JSON that alone may be written.
+
+        Raises:
+            ModelError: the model cannot be loaded, or failed while it wrote. OSError, ValueError: a picture cannot
+            be opened.
+        """
+        from app.model.generation import write
+        from app.model.scoring import PromptTokens
+
+        with self._ready() as loaded:
+            seen = [tokens for tokens in loaded.reader.see(pictures) if tokens is not None]
+            try:
+                prompt = PromptTokens(loaded.processor, messages)
+                tokenizer = loaded.processor.tokenizer
+                steer = self._steer(loaded, schema) if schema is not None else None
+                return write(
+                    loaded.language,
+                    tokenizer,
+                    prompt,
+                    seen,
+                    limit=limit,
+                    said=said,
+                    stop=stop or never,
+                    steer=steer,
+                )
+            except (RuntimeError, ValueError) as error:  # out of memory among them
+                raise ModelError(
+                    f"{self.name} could not answer ({first_line(error)}); ask again, or something shorter"
+                ) from error
+
+    def _steer(self, loaded: _Loaded, schema: Mapping[str, Any]) -> Steer:
+        from app.model.constrained import JsonWriter
+
+        if self._json is None:
+            self._json = JsonWriter(loaded.processor.tokenizer, loaded.language.model)
+        return self._json.steer(schema)
 
     def _may_differ(
         self, other_clothes: bool, references: Sequence[VisionTokens], candidates: Sequence[VisionTokens]

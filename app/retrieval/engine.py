@@ -6,14 +6,14 @@ Stateless between searches.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from app.model.checkpoint import Calibration, encoder_key, is_calibrated
+from app.model.checkpoint import Calibration, ModelError, encoder_key, is_calibrated
 from app.model.description import query_description
 from app.model.reid_model import GREY, ReidModel
 from app.model.vocabulary import KINDS, Kinds
@@ -46,6 +46,8 @@ from gallery_store.store import GalleryStore
 
 if TYPE_CHECKING:
     from app.model.answers import AttributeReading
+    from app.model.generation import WrittenAnswer
+    from app.model.prompts import Message
 
 Result = TypeVar("Result")
 
@@ -321,11 +323,35 @@ class Engine:
                     return [sensible(self.clip_attributes.readings(*one, weights)) for one in both]
             return self.model.annotate(pictures, stop=stop)  # says so where a picture cannot be opened
         except (OSError, ValueError) as error:
-            if not is_picture_error(error):
-                raise
-            raise RetrievalError(
-                f"a picture cannot be read: {error}; `python -m gallery_store verify` lists all such"
-            ) from None
+            raise _unreadable(error) from None
+
+    @property
+    def talks_freely(self) -> bool:
+        """Whether there is a model that answers questions in its own words."""
+        return self.model is not None and self.model.talks_freely
+
+    def write(
+        self,
+        messages: list[Message],
+        references: Sequence[Reference],
+        *,
+        limit: int,
+        said: Callable[[str], None] = lambda _: None,
+        stop: Stop | None = None,
+        schema: Mapping[str, Any] | None = None,
+    ) -> WrittenAnswer:
+        """What the model writes about pictures; as ReidModel.write.
+
+        Raises:
+            RetrievalError: a reference that is gone or cannot be read. ModelError: it failed, or there is none.
+        """
+        if self.model is None:
+            raise ModelError("there is no model to ask; start with --model")
+        pictures = [reference_picture(reference, self.store) for reference in references]
+        try:
+            return self.model.write(messages, pictures, limit=limit, said=said, stop=stop, schema=schema)
+        except (OSError, ValueError) as error:
+            raise _unreadable(error) from None
 
     def warm_up(self) -> None:
         """Load what loads lazily and run each path once, so that the first search is as fast as the next."""
@@ -340,6 +366,15 @@ class Engine:
             self.model.choice_logits("", [GREY], [[GREY, GREY]])
         if self._fusion.weights:
             self.model.attribute_probs([GREY])
+
+
+def _unreadable(error: OSError | ValueError) -> OSError | ValueError:
+    """The error of a picture in words of ours; any other as it is."""
+    if not is_picture_error(error):
+        return error
+    return RetrievalError(
+        f"a picture cannot be read: {error}; `python -m gallery_store verify` lists all such"
+    )
 
 
 def _again_if_deleted(step: Callable[[], Result]) -> Result:

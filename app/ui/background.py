@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
+from app.talk import STAGE
 from gallery_store.console import StepProgress
 
 
@@ -26,11 +27,14 @@ class BackgroundWork:
     def report(self, stage: str, done: int, total: int) -> None:
         self.stage, self.done, self.total = stage, done, total
 
-    def ticks(self, seconds: float = 0.3) -> Iterator[BackgroundWork]:
-        """Itself, every so many seconds, until the work is done. Quick work yields nothing."""
+    def ticks(self, seconds: float = 0.3, talking: float = 0.1) -> Iterator[BackgroundWork]:
+        """Itself, every so many seconds, until the work is done. Quick work yields nothing.
+
+        talking: seconds while the model writes: its words are shown as they come.
+        """
         self._thread.start()
         while True:
-            self._thread.join(seconds)
+            self._thread.join(talking if self.stage == STAGE else seconds)
             if not self._thread.is_alive():
                 break
             yield self

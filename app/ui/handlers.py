@@ -64,6 +64,9 @@ class Handlers:
     def undo(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         yield from self._run(session_of(self.service, request), reason, ChatSession.undo)
 
+    def use_model_reading(self, reason: str, request: gr.Request) -> Iterator[Updates]:
+        yield from self._run(session_of(self.service, request), reason, ChatSession.use_model_reading)
+
     def remove_chip(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
         key, session = str(event._data.get("key", "")), session_of(self.service, request)
         yield from self._run(session, reason, lambda session, progress: session.remove_chip(key, progress))

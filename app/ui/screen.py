@@ -82,6 +82,9 @@ def _search_tab(service: ChatService, uploads: Uploads) -> None:
                 photo = gr.UploadButton(
                     "Crop photo", file_types=["image"], file_count="single", size="sm", elem_id="crop-photo"
                 )
+            use_reading = gr.Button(
+                "Use the model's reading", elem_id="use-model-reading", size="sm", visible=False
+            )
             reason = gr.Textbox(
                 label="Reason", info=None, placeholder="not stated; kept in the log", max_lines=1,
                 max_length=200, elem_id="reason", elem_classes="cr-reason",
@@ -106,7 +109,18 @@ def _search_tab(service: ChatService, uploads: Uploads) -> None:
                 reject = gr.Button("Not this one", elem_id="reject", interactive=False)
 
     components = Components(
-        message, chatbot, chips, candidates, selected, search_with, confirm, reject, undo, stop, cropper
+        message,
+        chatbot,
+        chips,
+        candidates,
+        selected,
+        search_with,
+        confirm,
+        reject,
+        undo,
+        stop,
+        cropper,
+        use_reading,
     )
     handlers = Handlers(service, View(components, uploads))
 
@@ -125,6 +139,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> None:
     on(confirm.click, handlers.confirm, reason)
     on(reject.click, handlers.reject, reason)
     on(undo.click, handlers.undo, reason)
+    on(use_reading.click, handlers.use_model_reading, reason)
     on(start_over.click, handlers.start_over)
     on(photo.upload, handlers.show_cropper, photo)
     on(cropper.crop, handlers.crop, reason)

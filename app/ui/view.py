@@ -8,11 +8,13 @@ from typing import Any
 
 import gradio as gr
 
+from app import second_reading
 from app.cards import thumbnail_url
 from app.chat.chips import Chip, chips_of
 from app.chat.conversation import Turn
 from app.chat.search_state import SearchState
 from app.session import ChatSession
+from app.talk import STAGE
 from app.ui.background import BackgroundWork
 from app.ui.edge import refusal_as_error
 from app.ui.html import Sought, candidates_html, chips_html, cropper_html, selected_html
@@ -37,6 +39,7 @@ class Components:
     undo: gr.Button
     stop: gr.Button
     cropper: gr.HTML
+    use_reading: gr.Button
 
     @property
     def of_a_step(self) -> list[Any]:
@@ -74,6 +77,7 @@ class View:
             at.reject: on_selected,
             at.undo: gr.Button(interactive=bool(session.conversation.turns)),
             at.stop: gr.Button(interactive=False),
+            at.use_reading: gr.Button(visible=session.other is not None),
             at.cropper: gr.HTML(self.cropper(photo) if photo else "", visible=photo is not None),
         }
 
@@ -84,6 +88,7 @@ class View:
             at.chatbot: self.history(session, pending=progress_words(work)),
             **dict.fromkeys((at.search_with, at.confirm, at.reject, at.undo), off),
             at.stop: gr.Button(interactive=True),
+            at.use_reading: gr.Button(visible=False),
         }
 
     def sent(self, session: ChatSession) -> Updates:
@@ -104,14 +109,14 @@ class View:
         for turn in session.conversation.turns:
             messages += self._user_messages(_turn_in_words(turn, before), turn.photos)
             before = turn.after
-            if turn.reply:
-                messages.append({"role": "assistant", "content": turn.reply})
+            if words := "\n\n".join(filter(None, (turn.reply, turn.own_words))):
+                messages.append({"role": "assistant", "content": words})
         if session.waiting is not None:
             messages += self._user_messages(*session.waiting)
         if session.notice:
             messages.append({"role": "assistant", "content": session.notice})
         if pending:
-            messages.append({"role": "assistant", "content": f"*{pending}*"})
+            messages.append({"role": "assistant", "content": session.speaking or f"*{pending}*"})
         return messages
 
     def _user_messages(self, text: str, photos: tuple[Path, ...]) -> list[dict[str, Any]]:
@@ -151,6 +156,10 @@ def progress_words(work: BackgroundWork | None) -> str:
         "choose": "Comparing candidates, question",
         "attributes": "Reading what candidates wear,",
     }
+    if work is not None and work.stage == second_reading.STAGE:
+        return "The model reads your message…"
+    if work is not None and work.stage == STAGE:
+        return "The model is writing…"
     if work is not None and work.stage == "reply":
         return "Reading the first candidates…"
     if work is None or work.stage not in doing or not work.total:

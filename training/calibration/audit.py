@@ -142,6 +142,8 @@ def judged_in(gallery: str | Path, without_people: Collection[str] = ()) -> Judg
     by_user: dict[str, _User] = {}
     with GalleryStore.open(gallery, must_exist=True) as store:
         for record in reversed(store.searches(MOST_SEARCHES)):
+            if "asked_model" in record.query:
+                continue  # a question, which stands between two searches and judges nothing
             by_user.setdefault(record.user, _User()).searched(record.query)
         usable = _usable(store, without_people)
     together: dict[Query, tuple[set[int], set[int]]] = {}

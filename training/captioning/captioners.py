@@ -113,7 +113,7 @@ class LocalCaptioner:
     def _answers(self, question: Any, pictures: Sequence[Image.Image], limit: int) -> list[str]:
         import torch
 
-        from app.model.attributes import generate
+        from app.model.generation import generate
         from app.model.pictures import BoundedCache, Picture
         from app.model.vision import VisionReader
 

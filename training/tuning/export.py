@@ -122,6 +122,7 @@ def _describe(trainer: StageTrainer, done: Finished, work: Path, partial: Path, 
         knows=DRAWN_ONLY if drawn else "",
         # Drawn people are told of in the vocabulary's words alone: they teach no others.
         reads_free_words=not drawn or all(start.reads_free_words for start in (before, base) if start),
+        talks_freely=all(start.talks_freely for start in (before, base) if start),  # none learns it by tuning
         weights=weight_files(partial),
     )
     write_file(partial / "README.md", model_card(manifest, adapter=done.origin.lora is not None))

@@ -1,0 +1,69 @@
+"""How the model's own words are shown: quoted, marked as its own, and held against what it reads in the picture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from app.chat.model_questions import ModelTask
+from app.chat.search_state import ShownCandidate
+from app.model.answers import parse_annotation
+from app.model.vocabulary import and_list
+
+CANNOT_TALK = "This model cannot talk freely; above stands what it reads in the picture."
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&])")
+_MOST_NAMED = 200  # characters of an answer that says nothing
+
+
+def heading(task: ModelTask) -> str:
+    """What stands above the model's words."""
+    who = f"candidate{'s' if len(task.places) > 1 else ''} {and_list([str(place) for place in task.places])}"
+    return f"**The model's own words on {who}**, unchecked and no part of the search:"
+
+
+def model_words(
+    task: ModelTask,
+    text: str,
+    *,
+    ended: bool = True,
+    stopped: bool = False,
+    shown: Sequence[ShownCandidate] = (),
+) -> str:
+    """Markdown of what the model wrote.
+
+    Args:
+        text: as it wrote it; none of it is taken for markup. ended: it came to its end. stopped: by the operator.
+        shown: what was read in the candidates, which a description is held against.
+    """
+    parts = [CANNOT_TALK] if task.instead else []
+    stated = parse_annotation(text) if task.kind != "ask" else ()
+    if ended and task.kind != "ask" and not stated:
+        if task.instead:
+            return CANNOT_TALK
+        asked = "description" if task.kind == "describe" else "comparison"
+        said = f"writes “{unmarked(text)[:_MOST_NAMED]}”" if text.strip() else "writes nothing"
+        return " ".join(
+            [*parts, f"Asked for a {asked}, the model {said}, which says nothing of what is worn."]
+        )
+    if not text.strip():
+        return " ".join(
+            [*parts, "Stopped before the model wrote anything." if stopped else "The model wrote nothing."]
+        )
+    end = "" if ended else " …"
+    parts.append(f"{heading(task)}\n\n> {unmarked(text)}{end}")
+    if stopped:
+        parts.append("Stopped.")
+    elif not ended:
+        parts.append("It is cut here: the answer was too long.")
+    if task.kind == "describe" and len(shown) == 1 and stated:
+        read = [(attribute, shown[0].read(attribute.kind)) for attribute in stated]
+        known = [(said, seen) for said, seen in read if seen is not None]
+        agree = sum(said == seen for said, seen in known)
+        if known:
+            parts.append(f"Of {len(known)} details that can be held against what it reads, {agree} agree.")
+    return "\n\n".join(parts)
+
+
+def unmarked(text: str) -> str:
+    """One line, shown as it stands: no link, picture or markup of it works."""
+    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
