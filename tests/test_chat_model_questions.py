@@ -32,7 +32,7 @@ def task(text: str, *, free: bool, answer: str = ANSWERED) -> ModelTask | None:
         "what is written on number 2's shirt?",
         "what is number 2 doing?",
         "is number 2 alone?",
-        "is the second one looking at his phone?",
+        "is the second one looking at his watch?",
         "what are number 2 and number 5 doing?",
         "are numbers 2 and 5 talking?",
         "what are 2 and 5 doing?",

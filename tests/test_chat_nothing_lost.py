@@ -197,7 +197,7 @@ def test_what_does_not_fit_is_said():
     ("name", "nothing", "message"),
     [
         ("leftovers", lambda spans: Leftovers(), "a man with a skateboard"),
-        ("shades_besides", lambda spans, said: [], "dressed in dark red"),
+        ("shades_besides", lambda *_: [], "dressed in dark red"),
         ("divide", lambda spans, state, text: Division(spans[:2], ()), "a man with a woman in a red coat"),
         ("_notes_on", lambda left, collected, state: [], "a man, forget the skateboard"),
     ],

@@ -198,15 +198,15 @@ def test_questions_that_are_put_to_nobody(
     assert "cannot answer" in session.say(OPEN).reply  # CLIP alone
 
 
-def test_a_question_about_him_is_about_the_selected_one(
+def test_a_question_about_him_is_about_the_selected_one_or_the_first(
     session: ChatSession, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = answers(monkeypatch, engine, "It says POLICE.")
     query = session.query
-    assert "Select a candidate first" in session.say("what is written on his shirt?").reply
+    assert "own words on candidate 1" in session.say("what is written on his shirt?").reply
     session.select(session.cards[3].image_id)
     assert "own words on candidate 4" in session.say("what is written on his shirt?").reply
-    assert session.query == query and len(asked) == 1
+    assert session.query == query and len(asked) == 2
 
 
 def test_each_failure_is_one_sentence_and_changes_nothing(

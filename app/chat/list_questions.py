@@ -42,7 +42,7 @@ _HELPS = re.compile(
 _PERSON = r"(?:he|she|they|the (?:man|woman|person|suspect|boy|girl|guy|lady|child|kid))"
 _OF_WHOM = rf"(?:{_PERSON}|his|her|hers|him|them|their)"
 _ABOUT = re.compile(
-    rf"(?:is|are|was|were|does|do|did|can|could|has|have|had) {_OF_WHOM}\b.*|is it an? .+|"
+    rf"(?:is|are|was|were|does|do|did|can|could) {_OF_WHOM}\b.*|(?:has|have|had) {_PERSON}\b.*|is it an? .+|"
     rf"(?:what|which|where|when|why|how)\b(?! if| about)(?: \w+){{0,3}}?"
     rf" (?:is|are|was|were|does|do|did|has|have|can|could)"
     rf"\b.*\b{_OF_WHOM}\b.*|"
