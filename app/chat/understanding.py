@@ -193,6 +193,8 @@ def _intent(
         return "search"
     if intents.is_question(plain_text):
         return "nothing" if left.unjudged or left.origins else "off-topic"
+    if intents.begins_with_thanks(plain_text) and not collected.wanted:
+        return "thanks"
     if collected.wanted or left.text or any(span.role == "back" for span in spans):
         return "search"
     return "nothing"
