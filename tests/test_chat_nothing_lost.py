@@ -10,11 +10,11 @@ from app.chat import understanding
 from app.chat.chips import chips_of
 from app.chat.companions import Division
 from app.chat.conversation import Conversation, Turn, say
+from app.chat.leftovers import Leftovers
 from app.chat.lexicon import Span, correct_tokens, spans_of
 from app.chat.message_tokens import tokenise
 from app.chat.results import read_pointing
 from app.chat.search_state import MAX_TEXT, ParsedMessage, SearchState
-from app.chat.statements import Leftovers
 from app.chat.understanding import understand
 from app.chat.words import FUNCTION, OUTFITS, PRONOUNS, listed
 from app.model.vocabulary import COLOUR_OF, kinds_of

@@ -373,6 +373,9 @@ def test_more_and_by_time(
     assert "12 more; all 36 stand by time" in session.say("show more").reply
     times = [card.time for card in session.cards if card.time]
     assert len(session.cards) == 36 and times == sorted(times)
+    assert "the latest first" in session.say("latest first").reply
+    times = [card.time for card in session.cards if card.time]
+    assert times == sorted(times, reverse=True) and session.cards[0].time == times[0]
     session.say("best first")
     assert ids(session.cards) == ids(session.ranking.candidates[:36])
     session.say("sort by time")

@@ -76,7 +76,9 @@ def divide(spans: list[Span], state: SearchState, message: str) -> Division:
             place = len(found) - 1
             told.append(found[place].who)
         else:
-            found[place] = _told_more(found[place], _said(spans, clause, message))
+            found[place] = _told_more(
+                found[place], (*_described(spans, clause, message), *_said(spans, clause, message))
+            )
         places[number] = place
     if walk.others is not None:
         found.append(walk.others)
@@ -144,6 +146,14 @@ def _said(spans: Sequence[Span], clause: Clause, message: str) -> tuple[str, ...
     if content and all(span.mode == "-" for span in content):  # "I don't think the man had a beard"
         words = f"no {words.removeprefix('a ').removeprefix('an ')}"
     return (words,) if words else ()
+
+
+def _described(spans: Sequence[Span], clause: Clause, message: str) -> tuple[str, ...]:
+    """ "Elderly man" of somebody who was "the man" before."""
+    if clause.who is None:
+        return ()
+    named = spans[clause.who.start + bool(clause.who.determiner) : clause.who.end]
+    return (_words(named, message),) if len(named) > 1 else ()
 
 
 def _without_tie(spans: Sequence[Span]) -> list[Span]:

@@ -117,6 +117,11 @@ def small_talk(text: str) -> str | None:
     return None
 
 
+def begins_with_thanks(text: str) -> bool:
+    """True for "cheers, that was quick"."""
+    return text.split(" ", 1)[0] in _THANKS
+
+
 def speaks_of_change(text: str) -> bool:
     """True for "but now in a green coat": the person is the same, the clothes are not."""
     return bool(_CHANGE.search(text))

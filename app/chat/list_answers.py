@@ -76,8 +76,9 @@ def helps_answer(state: SearchState) -> str:
 
 def _passing(question: ListQuestion, listed: int, passing: int, where: str, places: Sequence[int]) -> str:
     if question.kind == "which":
+        are = "is" if len(places) == 1 else "are"
         return (
-            f"{_candidates(places).capitalize()} of those on the screen."
+            f"{_candidates(places).capitalize()} {are} {where}."
             if places
             else f"None on the screen is {where}."
         )

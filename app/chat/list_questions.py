@@ -15,19 +15,18 @@ _DOES = (
     r"looked|fits?|does|do|did|can|with|in|without|on|came|passed)"
 )
 _ANYONE = r"(?:(?:any|some)(?:one|body)|any|some|one)"
-_WHICH = re.compile(rf"(?:which|who)(?: {_NOUN})?{_OF_THEM} (?P<rest>{_DOES}\b.*)")
+_WHICH = re.compile(rf"(?:which|who)(?: (?P<noun>{_NOUN}))?{_OF_THEM} (?P<rest>{_DOES}\b.*)")
 _IDENTITY = re.compile(
     r"who (?:is|are|was|were|does|do|did|has|can) (?:the|this|that|these|those|he|she|it|they|you|i|we)\b.*"
 )
 _ANY = re.compile(
-    rf"(?:is|are|was|were) (?:there (?:(?:also|still) )?)?{_ANYONE}(?: {_NOUN})?{_OF_THEM}(?P<rest> .+)|"
+    rf"(?:is|are|was|were) (?:there (?:(?:also|still) )?)?{_ANYONE}(?: (?P<noun>{_NOUN}))?{_OF_THEM}(?P<rest> .+)|"
     rf"(?:is|are|was|were) there (?P<there>(?:an?|also an?|any|some|the|two|other|more)\b.+)|"
-    rf"(?:do|does|did|has|have|had|can) {_ANYONE}(?: {_NOUN})?{_OF_THEM}(?P<did> .+)"
+    rf"(?:do|does|did|has|have|had|can) {_ANYONE}(?: (?P<whose>{_NOUN}))?{_OF_THEM}(?P<did> .+)"
 )
 _COUNT = re.compile(
-    rf"how many(?! (?:cameras?|days?|hours?|minutes?|times|pictures))(?: {_NOUN})?{_OF_THEM}(?P<rest>.*)"
+    rf"how many(?! (?:cameras?|days?|hours?|minutes?|times|pictures))(?: (?P<noun>{_NOUN}))?{_OF_THEM}(?P<rest>.*)"
 )
-_COUNTED = re.compile(rf"how many (?P<noun>{_NOUN})\b")
 _KNOWN = re.compile(
     r"what (?:do|did) you (?:know|have|understand|search|look for)(?: of (?:him|her|them))?(?: so far| now| yet)?|"
     r"what (?:is|do we) (?:known|know|understood|sought|searched)(?: so far| now| yet)?|"
@@ -70,20 +69,22 @@ def read_list_question(text: str) -> ListQuestion | None:
     if _HELPS.fullmatch(said):
         return ListQuestion("helps")
     if (match := _COUNT.fullmatch(said)) is not None:
-        noun = _COUNTED.match(said)
-        counted = noun["noun"] if noun is not None and noun["noun"] not in _NAMELESS else "person"
-        return ListQuestion("count", f"{counted}{match['rest']}")
+        return ListQuestion("count", f"{_described(match['noun'])}{match['rest']}")
     if (match := _ANY.fullmatch(said)) is not None:
-        about = match["rest"] or match["there"] or match["did"]
-        return ListQuestion("any", f"person {about.strip()}" if match["there"] is None else about)
+        about = f"{_described(match['noun'] or match['whose'])}{match['rest'] or match['did']}"
+        return ListQuestion("any", match["there"] or about)
     if (match := _WHICH.fullmatch(said)) is not None and not _IDENTITY.fullmatch(said):
-        return ListQuestion("which", f"person {match['rest']}")
+        return ListQuestion("which", f"{_described(match['noun'])} {match['rest']}")
     return None
 
 
 def asks_about_person(text: str) -> bool:
     """Whether a message asks something of "him" or "her": "is she wearing glasses?", "what is on his back?"."""
     return bool(_ABOUT.fullmatch(_plain(text)))
+
+
+def _described(noun: str | None) -> str:
+    return noun if noun is not None and noun not in _NAMELESS else "person"
 
 
 def _plain(text: str) -> str:

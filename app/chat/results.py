@@ -23,7 +23,7 @@ _ORDINAL = (
 )
 _SELECTED = rf"(?P<{{0}}s>(?:this|that|the selected|the marked|the chosen) {_NOUN})"
 _BARE = r"(?P<{0}b>[1-9]\d{{0,2}})"
-_LINK = r"(?: ?, ?(?:and |or )?| and | or )(?:not |n't )?"
+_LINK = r"(?: ?, ?(?:and |or |nor )?| and | or | nor )(?:not |n't )?"
 
 
 def _ref(name: str, bare: bool = False) -> str:
@@ -56,11 +56,14 @@ _CONFIRMS = (
 )
 _CONFIRMS_ALL = (rf"(?:yes,? )?(?:both )?{_many(True)} (?:are|were) (?:both |all )?(?:{_HIM}|{_RIGHT})",)
 _REJECTS = (
-    rf"(?:no,? )?(?:it is |that is |they are )?not {_many(True)}",
+    rf"(?:no,? )?(?:it is |that is |they are )?(?:not|neither) {_many(True)}",
     rf"{_many(True)} (?:is|are|was|were) (?:not (?:{_HIM}|{_RIGHT})|wrong|some(?:one|body) else)",
     rf"(?:reject|remove|hide|drop|dismiss|discard|exclude|skip) {_many(True)}",
 )
-_SELECTS = (rf"(?:(?:show|select|open|see|view|mark)(?: me)? )?{_ref('one')}",)
+_SELECTS = (
+    rf"(?:(?:it|that|this) (?:could|might|may) be|maybe|perhaps) {_ref('one', True)}",
+    rf"(?:(?:show|select|open|see|view|mark)(?: me)? )?{_ref('one')}",
+)
 _NONE = re.compile(
     r"(?:no,? )?(?:it is |that is )?(?:none|neither|not any|not one) of (?:these|them|those|the above)"
     rf"(?: (?:people|persons|candidates|results|crops))?(?: (?:is|are|was|fits?|match(?:es)?)(?: {_HIM})?)?"

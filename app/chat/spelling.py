@@ -74,9 +74,10 @@ def known_words() -> frozenset[str]:
 
 
 def is_known(word: str) -> bool:
-    """True for a word of `known_words`, also as a plural or with an ordinary ending."""
+    """True for a word of `known_words`, also as a plural or with an ordinary ending, and for the singular of
+    ordinary plurals."""
     known = known_words()
-    if word in known:
+    if word in known or f"{word}s" in ORDINARY or f"{word}es" in ORDINARY:
         return True
     for ending in ("s", "es", "ed", "ing", "er", "ly"):
         stem = word.removesuffix(ending)

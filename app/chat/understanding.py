@@ -13,6 +13,7 @@ from app.chat.camera_filter import camera_words, read_cameras
 from app.chat.companions import divide
 from app.chat.day_filter import read_days
 from app.chat.languages import other_language
+from app.chat.leftovers import MAX_PHRASES, Leftovers, leftovers
 from app.chat.lexicon import Span, correct_tokens, gender_of_noun, spans_of
 from app.chat.list_questions import asks_about_person, read_list_question
 from app.chat.message_tokens import MAX_CHARACTERS, MAX_TOKENS, TokenCursor, tokenise
@@ -20,7 +21,7 @@ from app.chat.negation import assign_modes
 from app.chat.own_words import own_words, shades_besides
 from app.chat.person_phrases import read_ages, read_outfits
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
-from app.chat.statements import MAX_PHRASES, Collected, Leftovers, collect, leftovers
+from app.chat.statements import Collected, collect
 from app.chat.time_filter import read_times
 from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, and_list
 from gallery_store.crops import Filters
@@ -194,6 +195,8 @@ def _intent(
         return "search"
     if intents.is_question(plain_text):
         return "nothing" if left.unjudged or left.origins else "off-topic"
+    if intents.begins_with_thanks(plain_text) and not collected.wanted:
+        return "thanks"
     if collected.wanted or left.text or any(span.role == "back" for span in spans):
         return "search"
     return "nothing"
