@@ -35,7 +35,7 @@ _SHADES = {
 class KnownAttributes:
     """What a checkpoint knows of the attributes that are wanted and unwanted, in their order.
 
-    taken: those that it knows by an older value alone, and shades beside a colour. lost: those that it does not know.
+    taken: those that it knows by an older value alone, shades beside a colour and such. lost: those that it does not know.
     """
 
     wanted: tuple[Attribute, ...]
@@ -84,10 +84,9 @@ def known_attributes(
         known = known_value(attribute, kinds, coloured=shades)
         if known is not None:
             found[known] = None
+        nuance = shades or (attribute == _LONG and _COAT in wanted)
         if known != attribute:
-            (lost if known is None and not (shades and attribute.kind not in kinds) else taken).append(
-                attribute
-            )
+            (taken if known is not None or nuance else lost).append(attribute)
     refused = {
         a: known_value(a, kinds, coloured=False) if a.kind in _SHADES else _if_in(a, kinds) for a in unwanted
     }
