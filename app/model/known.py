@@ -25,6 +25,10 @@ _OLDER: dict[Attribute, Attribute] = {
     Attribute("shoes", "heels"): Attribute("shoes", "shoes"),
     Attribute("shoe_colour", "beige"): Attribute("shoe_colour", "brown"),
 }
+_LONG, _COAT = (
+    Attribute("upper_length", "long"),
+    Attribute("upper", "coat"),
+)  # "long coat" is a word for a coat
 _SHADES = {
     "upper_shade": "upper_colour",
     "lower_shade": "lower_colour",
