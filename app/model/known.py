@@ -25,21 +25,18 @@ _OLDER: dict[Attribute, Attribute] = {
     Attribute("shoes", "heels"): Attribute("shoes", "shoes"),
     Attribute("shoe_colour", "beige"): Attribute("shoe_colour", "brown"),
 }
-_LONG, _COAT = (
-    Attribute("upper_length", "long"),
-    Attribute("upper", "coat"),
-)  # "long coat" is a word for a coat
-_SHADES = {
-    "upper_shade": "upper_colour",
-    "lower_shade": "lower_colour",
-}  # what is dark, and no more, is taken as black
+# What is dark, and no more, is taken as black.
+_SHADES = {"upper_shade": "upper_colour", "lower_shade": "lower_colour"}
+# "A long coat" is a word for a coat.
+_LONG, _COAT = Attribute("upper_length", "long"), Attribute("upper", "coat")
 
 
 @dataclass(frozen=True)
 class KnownAttributes:
     """What a checkpoint knows of the attributes that are wanted and unwanted, in their order.
 
-    taken: those that it knows by an older value alone, shades beside a colour and such. lost: those that it does not know.
+    taken: those that it knows by an older value alone, shades beside a colour and such. lost: those that it does
+    not know.
     """
 
     wanted: tuple[Attribute, ...]
