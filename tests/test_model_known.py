@@ -36,6 +36,8 @@ def asked(message: str) -> Query:
             "logo, short-sleeved t-shirt",
         ),
         ("a floral dress", "a person in a dress", "floral dress"),
+        ("a long black coat", "a person in a black coat", ""),
+        ("a long black dress", "a person in a black dress", "long dress"),
         ("a white polo", "a person in a white shirt", ""),  # short sleeves were not said
         ("a maroon long-sleeved jumper", "a person in a red sweater", "long-sleeved sweater"),
         ("high heels", "a person in shoes", ""),

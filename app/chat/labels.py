@@ -56,9 +56,11 @@ def read_label(thing: str, attributes: Sequence[Attribute]) -> str:
 
 
 def with_article(label: str) -> str:
-    """ "red jacket" -> "a red jacket"; "jeans", "long hair", "no hat" and "young" stand as they are."""
+    """ "red jacket" -> "a red jacket"; "jeans", "heels", "long hair", "no hat" and "young" stand as they are."""
     last = label.split()[-1]
-    if last in ("hair", "young", "middle-aged", "elderly", "bald", "curly") or label.startswith("no "):
+    if last in ("hair", "young", "middle-aged", "elderly", "bald", "curly", "heels") or label.startswith(
+        "no "
+    ):
         return label
     return article(label) + label
 

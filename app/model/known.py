@@ -25,17 +25,18 @@ _OLDER: dict[Attribute, Attribute] = {
     Attribute("shoes", "heels"): Attribute("shoes", "shoes"),
     Attribute("shoe_colour", "beige"): Attribute("shoe_colour", "brown"),
 }
-_SHADES = {
-    "upper_shade": "upper_colour",
-    "lower_shade": "lower_colour",
-}  # what is dark, and no more, is taken as black
+# What is dark, and no more, is taken as black.
+_SHADES = {"upper_shade": "upper_colour", "lower_shade": "lower_colour"}
+# "A long coat" is a word for a coat.
+_LONG, _COAT = Attribute("upper_length", "long"), Attribute("upper", "coat")
 
 
 @dataclass(frozen=True)
 class KnownAttributes:
     """What a checkpoint knows of the attributes that are wanted and unwanted, in their order.
 
-    taken: those that it knows by an older value alone, and shades beside a colour. lost: those that it does not know.
+    taken: those that it knows by an older value alone, shades beside a colour and such. lost: those that it does
+    not know.
     """
 
     wanted: tuple[Attribute, ...]
@@ -84,10 +85,9 @@ def known_attributes(
         known = known_value(attribute, kinds, coloured=shades)
         if known is not None:
             found[known] = None
+        nuance = shades or (attribute == _LONG and _COAT in wanted)
         if known != attribute:
-            (lost if known is None and not (shades and attribute.kind not in kinds) else taken).append(
-                attribute
-            )
+            (taken if known is not None or nuance else lost).append(attribute)
     refused = {
         a: known_value(a, kinds, coloured=False) if a.kind in _SHADES else _if_in(a, kinds) for a in unwanted
     }

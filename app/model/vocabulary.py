@@ -166,6 +166,7 @@ _NOUNS: dict[str, str] = {
 }
 # Values that are said otherwise where a noun stands.
 _VALUE_NOUNS: dict[str, str] = {"high-vis": "high-vis top", "hood": "raised hood"}
+# Without "heels", which captions of drawn people in version 1 say with an article.
 _PLURALS = frozenset(
     {
         "trousers",
@@ -175,7 +176,6 @@ _PLURALS = frozenset(
         "boots",
         "shoes",
         "sandals",
-        "heels",
         "glasses",
         "sunglasses",
         "bottoms",
@@ -313,7 +313,8 @@ def _colours(thing: str, has: Mapping[str, str]) -> str:
 
 def _thing(has: Mapping[str, str], kind: str) -> str:
     words = thing_words(kind, has)
-    return words if not words or has.get(kind) == "none" else article(words) + words
+    bare = not words or kind == "shoes" or has.get(kind) == "none"
+    return words if bare else article(words) + words
 
 
 def _hair(has: Mapping[str, str]) -> str:
