@@ -12,6 +12,7 @@ from PIL import Image
 from app.model.vocabulary import COLOUR_OF, KINDS_OF_VERSION, PHRASES_OF_VERSION
 from training.demo.gallery import demo_crops
 from training.demo.pool import CLIP_SIZE, PoolSpec, crops, load_pool
+from training.demo.searches import MAKES, searches
 from training.evaluation.framing import TRUTH, framing_scores, histograms
 from training.evaluation.metrics import evaluate
 from training.evaluation.synthetic import SETTINGS
@@ -287,12 +288,17 @@ def test_captions_say_what_the_fragment_says(seed, count):
 
 
 def test_a_pool_has_the_vocabulary_of_its_world(tmp_path):
-    spec = PoolSpec(3, "test", families=1, members=1, outfits=1, views=2, world=2)
+    spec = PoolSpec(3, "test", families=3, members=2, views=2, world=2)
     pool = load_pool(tmp_path, spec, workers=1)
     first = next(crops(spec))
-    assert (pool.vocabulary, pool.visible.shape) == (2, (2, len(KINDS)))
+    assert (pool.vocabulary, pool.visible.shape) == (2, (24, len(KINDS)))
     assert pool.seen(0) == first.visible
     assert pool.true(0) == first.attributes
+    assert pool.columns().attributes.shape == (24, len(KINDS))
+    rows, rng = np.arange(24), np.random.default_rng(0)
+    for make in MAKES.values():
+        for search in searches(make, pool, rows, rows, rng, 4):
+            assert search.same.any() and not (search.same & search.unsure).any()
 
 
 @pytest.mark.parametrize("name", ["standard", "text-to-image", "image-plus-text"])
