@@ -181,6 +181,7 @@ def test_feet_out_of_the_box_and_faces_from_behind_are_not_said_to_show():
     assert {"shoes", "mask", "upper_print"} <= visible2(whole, true).keys()
     assert not {"shoes", "shoe_colour"} & visible2(cut, true).keys()
     assert not {"mask", "tie", "glasses"} & visible2(shot_of(yaw=180.0), true).keys()
+    assert not {"mask", "upper_print", "shoes"} & visible2(shot_of(lens=Lens(detail=0.25)), true).keys()
 
 
 # kind: where it shows, in shares of the picture (top, bottom), and what is worn with it.
