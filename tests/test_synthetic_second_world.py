@@ -12,6 +12,7 @@ from PIL import Image
 from app.model.vocabulary import COLOUR_OF, KINDS_OF_VERSION, PHRASES_OF_VERSION
 from training.demo.gallery import demo_crops
 from training.demo.pool import CLIP_SIZE, PoolSpec, crops, load_pool
+from training.demo.searches import MAKES, searches
 from training.evaluation.framing import TRUTH, framing_scores, histograms
 from training.evaluation.metrics import evaluate
 from training.evaluation.synthetic import SETTINGS
@@ -180,6 +181,7 @@ def test_feet_out_of_the_box_and_faces_from_behind_are_not_said_to_show():
     assert {"shoes", "mask", "upper_print"} <= visible2(whole, true).keys()
     assert not {"shoes", "shoe_colour"} & visible2(cut, true).keys()
     assert not {"mask", "tie", "glasses"} & visible2(shot_of(yaw=180.0), true).keys()
+    assert not {"mask", "upper_print", "shoes"} & visible2(shot_of(lens=Lens(detail=0.25)), true).keys()
 
 
 # kind: where it shows, in shares of the picture (top, bottom), and what is worn with it.
@@ -287,12 +289,17 @@ def test_captions_say_what_the_fragment_says(seed, count):
 
 
 def test_a_pool_has_the_vocabulary_of_its_world(tmp_path):
-    spec = PoolSpec(3, "test", families=1, members=1, outfits=1, views=2, world=2)
+    spec = PoolSpec(3, "test", families=3, members=2, views=2, world=2)
     pool = load_pool(tmp_path, spec, workers=1)
     first = next(crops(spec))
-    assert (pool.vocabulary, pool.visible.shape) == (2, (2, len(KINDS)))
+    assert (pool.vocabulary, pool.visible.shape) == (2, (24, len(KINDS)))
     assert pool.seen(0) == first.visible
     assert pool.true(0) == first.attributes
+    assert pool.columns().attributes.shape == (24, len(KINDS))
+    rows, rng = np.arange(24), np.random.default_rng(0)
+    for make in MAKES.values():
+        for search in searches(make, pool, rows, rows, rng, 4):
+            assert search.same.any() and not (search.same & search.unsure).any()
 
 
 @pytest.mark.parametrize("name", ["standard", "text-to-image", "image-plus-text"])

@@ -67,14 +67,15 @@ def panorama(place: str, seed: int) -> Image.Image:
     image = Image.new("RGB", PANORAMA, (200, 205, 210))
     draw = ImageDraw.Draw(image)
     horizon = int(height * rng.uniform(0.42, 0.6))
-    wall, floor = _tones(place, rng)
-    _gradient(draw, (0, 0, width, horizon), wall, _shade(wall, 0.86))
-    _gradient(draw, (0, horizon, width, height), _shade(floor, 0.92), floor)
+    wall, floor = tones(place, rng)
+    gradient(draw, (0, 0, width, horizon), wall, shaded(wall, 0.86))
+    gradient(draw, (0, horizon, width, height), shaded(floor, 0.92), floor)
     _furnish(draw, place, rng, horizon, wall, floor)
     return image.filter(ImageFilter.GaussianBlur(1.6))
 
 
-def _tones(place: str, rng: np.random.Generator) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+def tones(place: str, rng: np.random.Generator) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """The colours of the wall and of the floor of a place."""
     pairs = {
         "street": ((196, 178, 160), (150, 150, 154)),
         "station": ((208, 214, 218), (172, 176, 180)),
@@ -85,7 +86,7 @@ def _tones(place: str, rng: np.random.Generator) -> tuple[tuple[int, int, int], 
     }
     wall, floor = pairs[place]
     shift = rng.integers(-16, 17, 3)
-    return _moved(wall, shift), _moved(floor, shift)
+    return moved(wall, shift), moved(floor, shift)
 
 
 def _furnish(draw, place, rng, horizon, wall, floor) -> None:
@@ -93,49 +94,48 @@ def _furnish(draw, place, rng, horizon, wall, floor) -> None:
     x = 0
     while x < width:
         step = int(rng.integers(40, 130))
-        tone = _moved(wall, rng.integers(-34, 20, 3))
+        tone = moved(wall, rng.integers(-34, 20, 3))
         if place == "street":
             top = int(rng.integers(0, horizon // 2))
             draw.rectangle((x, top, x + step, horizon), fill=tone)
             for wy in range(top + 10, horizon - 24, 30):
                 for wx in range(x + 8, x + step - 14, 26):
-                    draw.rectangle((wx, wy, wx + 13, wy + 17), fill=_shade(tone, 0.62))
+                    draw.rectangle((wx, wy, wx + 13, wy + 17), fill=shaded(tone, 0.62))
         elif place == "park":
             crown = int(rng.integers(26, 60))
-            green = _moved((88, 140, 78), rng.integers(-24, 24, 3))
+            green = moved((88, 140, 78), rng.integers(-24, 24, 3))
             draw.rectangle((x + 18, horizon - 46, x + 25, horizon + 6), fill=(112, 86, 62))
             draw.ellipse((x - crown + 20, horizon - 60 - crown, x + crown + 20, horizon - 22), fill=green)
         elif place == "shop":
-            draw.rectangle((x, horizon - 110, x + step - 10, horizon + 4), fill=_shade(tone, 0.8))
+            draw.rectangle((x, horizon - 110, x + step - 10, horizon + 4), fill=shaded(tone, 0.8))
             for sy in range(horizon - 104, horizon, 26):
                 for sx in range(x + 3, x + step - 22, 15):
                     goods = tuple(int(v) for v in rng.integers(80, 220, 3))
                     draw.rectangle((sx, sy, sx + 10, sy + 17), fill=goods)
         elif place == "car park":
-            draw.rectangle((x, 0, x + 15, horizon + 34), fill=_shade(tone, 1.16))
+            draw.rectangle((x, 0, x + 15, horizon + 34), fill=shaded(tone, 1.16))
             car = tuple(int(v) for v in rng.integers(60, 190, 3))
             draw.rounded_rectangle((x + 24, horizon - 22, x + 24 + step, horizon + 22), 12, fill=car)
             draw.rounded_rectangle(
-                (x + 38, horizon - 42, x + 8 + step, horizon - 14), 10, fill=_shade(car, 0.7)
+                (x + 38, horizon - 42, x + 8 + step, horizon - 14), 10, fill=shaded(car, 0.7)
             )
         elif place == "station":
             draw.rectangle((x, 26, x + step, horizon - 26), fill=tone)
-            draw.rectangle(
-                (x + 6, 40, x + step - 8, 62), fill=_moved((60, 96, 150), rng.integers(-30, 60, 3))
-            )
-            draw.line((x, horizon, x - 60, height), fill=_shade(floor, 0.84), width=2)
+            draw.rectangle((x + 6, 40, x + step - 8, 62), fill=moved((60, 96, 150), rng.integers(-30, 60, 3)))
+            draw.line((x, horizon, x - 60, height), fill=shaded(floor, 0.84), width=2)
         else:
-            draw.rectangle((x + 12, horizon - 150, x + step - 14, horizon), fill=_shade(tone, 0.9))
-            draw.rectangle((x + step - 8, 10, x + step - 4, horizon), fill=_shade(wall, 0.8))
+            draw.rectangle((x + 12, horizon - 150, x + step - 14, horizon), fill=shaded(tone, 0.9))
+            draw.rectangle((x + step - 8, 10, x + step - 4, horizon), fill=shaded(wall, 0.8))
         x += step
     for _ in range(10):
         y = int(rng.integers(horizon, height))
         draw.line(
-            (0, y, width, y + int(rng.integers(-8, 9))), fill=_shade(floor, float(rng.uniform(0.88, 1.06)))
+            (0, y, width, y + int(rng.integers(-8, 9))), fill=shaded(floor, float(rng.uniform(0.88, 1.06)))
         )
 
 
-def _gradient(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], top, bottom) -> None:
+def gradient(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], top, bottom) -> None:
+    """Fills a box (left, top, right, bottom; px) with a colour that turns into another downwards."""
     left, y0, right, y1 = box
     for y in range(y0, y1):
         t = (y - y0) / max(1, y1 - y0)
@@ -143,11 +143,13 @@ def _gradient(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], top, bo
         draw.line((left, y, right, y), fill=colour)
 
 
-def _shade(colour, factor: float) -> tuple[int, int, int]:
+def shaded(colour, factor: float) -> tuple[int, int, int]:
+    """A colour made darker (below 1) or lighter."""
     r, g, b = (int(max(0, min(255, v * factor))) for v in colour)
     return r, g, b
 
 
-def _moved(colour, shift) -> tuple[int, int, int]:
+def moved(colour, shift) -> tuple[int, int, int]:
+    """A colour with an offset added to its channels, within 0..255."""
     r, g, b = (int(max(0, min(255, v + s))) for v, s in zip(colour, shift, strict=True))
     return r, g, b

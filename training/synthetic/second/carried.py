@@ -48,8 +48,8 @@ def draw_straps(pen: Pen, b: Body, palette: Palette2) -> None:
     tone = shade(palette.bag, 0.86)
     for way in (-1, 1):
         top = (b.middle("shoulder") + way * b.half("shoulder") * 0.56, b.trunk["shoulder"].y - 0.004)
-        mid = (b.front("chest", way * 0.62), b.trunk["chest"].y)
-        low = (b.front("waist", way * 0.94), b.trunk["waist"].y - 0.015)
+        mid = (b.front("chest", way * 0.58), b.trunk["chest"].y)
+        low = (b.front("waist", way * 0.76), b.trunk["waist"].y - 0.02)
         pen.line([top, mid, low], 0.021, tone)
 
 
@@ -186,11 +186,15 @@ def draw_scarf(pen: Pen, b: Body, palette: Palette2) -> None:
     pen.fold([(x - half * 0.8, y + 0.008), (x + half * 0.7, y + 0.022)], 0.007, 0.76)
 
 
+def draw_umbrella_pole(pen: Pen, b: Body) -> None:
+    """From the hand up to where the umbrella is."""
+    hand = b.hands["left"]
+    pen.line([(hand.x, hand.y + 0.02), (b.head.x + 0.03 * b.cos, -0.075)], 0.008, (70, 70, 76))
+
+
 def draw_umbrella(pen: Pen, b: Body, palette: Palette2) -> None:
     """Open, above the head."""
     x, y, half = b.head.x + 0.03 * b.cos, 0.0, 0.215
-    hand = b.hands["left"]
-    pen.line([(hand.x, hand.y + 0.02), (x, y - 0.075)], 0.008, (70, 70, 76))
     colour = palette.umbrella
     scallops = [
         (x + half * t, y + (0.0 if i % 2 else 0.014))

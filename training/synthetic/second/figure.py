@@ -12,6 +12,7 @@ from training.synthetic.second.carried import (
     draw_shoulder_bag,
     draw_straps,
     draw_umbrella,
+    draw_umbrella_pole,
 )
 from training.synthetic.second.colours import Palette2
 from training.synthetic.second.face import draw_back_hair, draw_head
@@ -32,6 +33,9 @@ def draw_person2(pen: Pen, b: Body, identity: Identity, outfit: Outfit2, palette
     behind = [side for side in (b.far, b.near) if side not in before]
     if outfit.pushing != "none" and not facing and b.cos < -0.6:
         draw_pushed(pen, b, outfit, palette)
+    held_behind = b.hands["left"].depth < 0
+    if outfit.umbrella != "none" and held_behind:
+        draw_umbrella_pole(pen, b)
     if outfit.bag == "backpack" and facing:
         draw_backpack(pen, b, palette)
     if b.cos > -0.2:
@@ -64,6 +68,8 @@ def draw_person2(pen: Pen, b: Body, identity: Identity, outfit: Outfit2, palette
     for side in before:
         _arm(pen, b, side, outfit, palette, 1.0)
     if outfit.umbrella != "none":
+        if not held_behind:
+            draw_umbrella_pole(pen, b)
         draw_umbrella(pen, b, palette)
 
 

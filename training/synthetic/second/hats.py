@@ -112,7 +112,7 @@ def _helmet(pen: Pen, b: Body, h: Head, palette: Palette2) -> None:
     """A cyclist's: it stands off the head, with slots and a strap below the chin."""
     strap: Rgb = (30, 30, 34)
     for way in (-1, 1):
-        if way * h.sin < 0.5:
+        if way * h.sin < 0.5 and not h.away:
             pen.line(
                 [(h.x + way * h.rx * 0.94, h.y - h.ry * 0.3), (h.x + h.sin * h.rx * 0.3, h.y + h.ry * 1.02)],
                 0.006,

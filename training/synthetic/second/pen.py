@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
-from training.synthetic.brush import Rgb, shade
+from training.synthetic.brush import Rgb
 from training.synthetic.second.patterns import tile
 
 Point = tuple[float, float]
@@ -28,10 +28,6 @@ class Cloth:
 
     colour: Rgb
     layers: tuple[tuple[str, Rgb], ...] = ()
-
-    def darker(self, factor: float) -> Cloth:
-        """The same cloth in less light, or more."""
-        return Cloth(shade(self.colour, factor), tuple((name, shade(c, factor)) for name, c in self.layers))
 
 
 class Pen:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from training.synthetic.site import _gradient, _moved, _shade, _tones
+from training.synthetic.site import gradient, moved, shaded, tones
 
 VIEW = (1280, 512)  # px of a place; its horizon is at HORIZON of its height
 HORIZON = 0.5
@@ -22,17 +22,17 @@ def place(kind: str, seed: int) -> Image.Image:
     horizon = int(height * HORIZON)
     image = Image.new("RGB", VIEW)
     draw = ImageDraw.Draw(image)
-    wall, floor = _tones(kind, rng)
+    wall, floor = tones(kind, rng)
     dim = float(rng.uniform(0.68, 1.08))
-    wall, floor = _shade(wall, dim), _shade(floor, dim * float(rng.uniform(0.8, 1.1)))
-    _gradient(draw, (0, 0, width, horizon), _shade(wall, 1.06), _shade(wall, 0.84))
-    _gradient(draw, (0, horizon, width, height), _shade(floor, 0.82), _shade(floor, 1.04))
+    wall, floor = shaded(wall, dim), shaded(floor, dim * float(rng.uniform(0.8, 1.1)))
+    gradient(draw, (0, 0, width, horizon), shaded(wall, 1.06), shaded(wall, 0.84))
+    gradient(draw, (0, horizon, width, height), shaded(floor, 0.82), shaded(floor, 1.04))
     _walls(draw, kind, rng, horizon, wall)
     _ground(draw, kind, rng, horizon, floor)
     for _ in range(int(rng.integers(14, 34))):
         _clutter(draw, kind, rng, horizon)
-    image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.6, 2.2))))
-    return _textured(image, rng, horizon)
+    image = image.filter(ImageFilter.BoxBlur(float(rng.uniform(0.6, 2.2))))
+    return _textured(image, rng)
 
 
 def _walls(draw: ImageDraw.ImageDraw, kind: str, rng: np.random.Generator, horizon: int, wall: Tone) -> None:
@@ -40,35 +40,35 @@ def _walls(draw: ImageDraw.ImageDraw, kind: str, rng: np.random.Generator, horiz
     x = 0
     while x < width:
         step = int(rng.integers(60, 190))
-        tone = _moved(wall, rng.integers(-38, 26) + rng.integers(-9, 10, 3))
+        tone = moved(wall, rng.integers(-38, 26) + rng.integers(-9, 10, 3))
         if kind in ("street", "station", "corridor"):
             top = int(rng.integers(0, horizon // 2)) if kind == "street" else 0
             draw.rectangle((x, top, x + step, horizon + 4), fill=tone)
             _panes(draw, rng, (x + 8, top + 16, x + step - 8, horizon - 40), tone, kind)
             if rng.random() < 0.5:
                 draw.rectangle(
-                    (x + step // 3, horizon - 104, x + step // 3 + 40, horizon + 2), fill=_shade(tone, 0.5)
+                    (x + step // 3, horizon - 104, x + step // 3 + 40, horizon + 2), fill=shaded(tone, 0.5)
                 )
         elif kind == "park":
             for _ in range(4):
                 cx, cy = x + int(rng.integers(0, step)), horizon - int(rng.integers(30, 200))
                 r = int(rng.integers(26, 84))
-                green = _moved((84, 124, 72), rng.integers(-34, 30, 3))
+                green = moved((84, 124, 72), rng.integers(-34, 30, 3))
                 draw.ellipse((cx - r, cy - r, cx + r, cy + int(r * 0.8)), fill=green)
-                draw.ellipse((cx - r // 2, cy - r, cx + r // 2, cy), fill=_shade(green, 1.16))
+                draw.ellipse((cx - r // 2, cy - r, cx + r // 2, cy), fill=shaded(green, 1.16))
             draw.rectangle(
                 (x + 20, horizon - 96, x + 34, horizon + 12),
-                fill=_moved((98, 78, 60), rng.integers(-14, 14, 3)),
+                fill=moved((98, 78, 60), rng.integers(-14, 14, 3)),
             )
         elif kind == "shop":
-            draw.rectangle((x, horizon - 210, x + step - 14, horizon + 10), fill=_shade(tone, 0.72))
+            draw.rectangle((x, horizon - 210, x + step - 14, horizon + 10), fill=shaded(tone, 0.72))
             for sy in range(horizon - 200, horizon, 44):
-                draw.rectangle((x, sy + 34, x + step - 14, sy + 39), fill=_shade(tone, 1.1))
+                draw.rectangle((x, sy + 34, x + step - 14, sy + 39), fill=shaded(tone, 1.1))
                 for sx in range(x + 4, x + step - 30, int(rng.integers(14, 28))):
                     tall = int(rng.integers(14, 32))
                     draw.rectangle((sx, sy + 34 - tall, sx + 11, sy + 34), fill=_any(rng, 50, 220))
         else:
-            draw.rectangle((x, 0, x + 26, horizon + 60), fill=_shade(tone, 1.14))
+            draw.rectangle((x, 0, x + 26, horizon + 60), fill=shaded(tone, 1.14))
             draw.rectangle((x, horizon - 60, x + 26, horizon - 10), fill=(196, 164, 52))
             _car(draw, rng, x + 40, horizon + 10, step)
         x += step
@@ -79,7 +79,7 @@ def _panes(
 ) -> None:
     left, top, right, bottom = box
     wide, tall = int(rng.integers(16, 44)), int(rng.integers(24, 60))
-    glass = _moved(
+    glass = moved(
         (96, 112, 128) if kind != "corridor" else (214, 216, 208),
         rng.integers(-36, 36) + rng.integers(-8, 9, 3),
     )
@@ -87,8 +87,8 @@ def _panes(
         for x in range(left, right - wide, wide + int(rng.integers(9, 20))):
             draw.rectangle(
                 (x, y, x + wide, y + tall),
-                fill=_shade(glass, float(rng.uniform(0.7, 1.25))),
-                outline=_shade(tone, 0.7),
+                fill=shaded(glass, float(rng.uniform(0.7, 1.25))),
+                outline=shaded(tone, 0.7),
             )
 
 
@@ -100,10 +100,10 @@ def _ground(
     if style == 0:  # tiles or slabs that run to the horizon
         for row in range(9):
             y = horizon + int((height - horizon) * (row / 9) ** 1.8)
-            draw.line((0, y, width, y), fill=_shade(floor, 0.78), width=1 + row // 4)
+            draw.line((0, y, width, y), fill=shaded(floor, 0.78), width=1 + row // 4)
         for x in range(-width, 2 * width, int(rng.integers(70, 150))):
             draw.line(
-                (width // 2 + (x - width // 2) // 3, horizon, x, height), fill=_shade(floor, 0.8), width=2
+                (width // 2 + (x - width // 2) // 3, horizon, x, height), fill=shaded(floor, 0.8), width=2
             )
     elif style == 1:  # a kerb or a painted line
         y, slope = int(rng.integers(horizon + 20, height - 40)), int(rng.integers(-60, 60))
@@ -113,7 +113,7 @@ def _ground(
     for _ in range(int(rng.integers(8, 22))):  # stains and patches of light
         x, y = int(rng.integers(0, width)), int(rng.integers(horizon, height))
         w, h = int(rng.integers(20, 170)), int(rng.integers(4, 26))
-        draw.ellipse((x - w, y - h, x + w, y + h), fill=_shade(floor, float(rng.uniform(0.82, 1.1))))
+        draw.ellipse((x - w, y - h, x + w, y + h), fill=shaded(floor, float(rng.uniform(0.82, 1.1))))
 
 
 def _clutter(draw: ImageDraw.ImageDraw, kind: str, rng: np.random.Generator, horizon: int) -> None:
@@ -144,8 +144,8 @@ def _clutter(draw: ImageDraw.ImageDraw, kind: str, rng: np.random.Generator, hor
         w, h, y = int(rng.integers(24, 110)), int(rng.integers(26, 80)), horizon + int(rng.integers(10, 90))
         tone = _any(rng, 40, 180)
         draw.rectangle((x, y - h, x + w, y), fill=tone)
-        draw.rectangle((x, y - h, x + w, y - h + 6), fill=_shade(tone, 1.25))
-        draw.rectangle((x + w - 6, y - h, x + w, y), fill=_shade(tone, 0.72))
+        draw.rectangle((x, y - h, x + w, y - h + 6), fill=shaded(tone, 1.25))
+        draw.rectangle((x + w - 6, y - h, x + w, y), fill=shaded(tone, 0.72))
     else:  # railings
         tone = _any(rng, 60, 150)
         for post in range(x, x + 170, 16):
@@ -157,23 +157,25 @@ def _car(draw: ImageDraw.ImageDraw, rng: np.random.Generator, x: int, ground: in
     tone = _any(rng, 50, 210)
     draw.rounded_rectangle((x, ground - 44, x + long, ground), 14, fill=tone)
     draw.rounded_rectangle(
-        (x + long // 6, ground - 78, x + long - long // 5, ground - 34), 14, fill=_shade(tone, 0.8)
+        (x + long // 6, ground - 78, x + long - long // 5, ground - 34), 14, fill=shaded(tone, 0.8)
     )
     draw.rectangle((x + long // 5, ground - 70, x + long - long // 4, ground - 46), fill=(58, 70, 82))
     for wheel in (x + long // 5, x + long * 4 // 5):
         draw.ellipse((wheel - 15, ground - 16, wheel + 15, ground + 14), fill=(30, 30, 32))
 
 
-def _textured(image: Image.Image, rng: np.random.Generator, horizon: int) -> Image.Image:
+def _textured(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Fine and coarse grain of brick, plaster, leaves and asphalt."""
-    values = np.asarray(image, np.float32)
-    height, width, _ = values.shape
+    width, height = image.size
+    total = np.zeros((height, width), np.float32)
     for cell, strength in ((2, 5.0), (7, 6.0), (40, 12.0)):
-        grain = rng.standard_normal((height // cell + 1, width // cell + 1)).astype(np.float32)
-        grain *= float(rng.uniform(0.3, 1.0)) * strength
-        layer = Image.fromarray(grain).resize((width, height), Image.Resampling.BILINEAR)
-        values = values + np.asarray(layer)[..., None]
-    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+        grain = rng.standard_normal((height // cell + 1, width // cell + 1), dtype=np.float32)
+        grain *= np.float32(rng.uniform(0.3, 1.0) * strength)
+        total += np.asarray(Image.fromarray(grain).resize((width, height), Image.Resampling.BILINEAR))
+    lighter = Image.fromarray(np.clip(total, 0, 255).astype(np.uint8))
+    darker = Image.fromarray(np.clip(-total, 0, 255).astype(np.uint8))
+    bright = ImageChops.add(image, Image.merge("RGB", (lighter,) * 3))
+    return ImageChops.subtract(bright, Image.merge("RGB", (darker,) * 3))
 
 
 def _any(rng: np.random.Generator, low: int, high: int) -> Tone:
@@ -212,7 +214,7 @@ def stand_in_the_way(
         x, w = int(width * rng.uniform(0.15, 0.8)), int(width * rng.uniform(0.04, 0.1))
         grey = _any(rng, 70, 160)
         draw.rectangle((x, 0, x + w, height), fill=grey)
-        draw.rectangle((x, 0, x + w // 3, height), fill=_shade(grey, 1.25))
+        draw.rectangle((x, 0, x + w // 3, height), fill=shaded(grey, 1.25))
         tone.rectangle((x, 0, x + w, height), fill=128)
         return
     tone.rectangle((0, top, width, height), fill=128)
@@ -221,14 +223,14 @@ def stand_in_the_way(
         for _ in range(70):
             x, y, r = int(rng.integers(-8, width)), int(rng.integers(top, height)), int(rng.integers(8, 26))
             draw.ellipse(
-                (x - r, y - r // 2, x + r, y + r), fill=_moved((70, 108, 60), rng.integers(-24, 26, 3))
+                (x - r, y - r // 2, x + r, y + r), fill=moved((70, 108, 60), rng.integers(-24, 26, 3))
             )
     elif cover == "car":
         body = _any(rng, 40, 215)
         draw.rounded_rectangle((-60, top, width + 60, height + 60), 40, fill=body)
-        draw.rectangle((0, top + 20, width, top + 28), fill=_shade(body, 1.25))
-        draw.rectangle((0, top + 60, width, top + 64), fill=_shade(body, 0.7))
+        draw.rectangle((0, top + 20, width, top + 28), fill=shaded(body, 1.25))
+        draw.rectangle((0, top + 60, width, top + 64), fill=shaded(body, 0.7))
     else:
         body = _any(rng, 70, 200)
         draw.rectangle((0, top, width, height), fill=body)
-        draw.rectangle((0, top, width, top + 9), fill=_shade(body, 1.2))
+        draw.rectangle((0, top, width, top + 9), fill=shaded(body, 1.2))

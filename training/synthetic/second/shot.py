@@ -25,6 +25,8 @@ SIZE = (128, 256)  # px, width and height
 OVER = 2  # drawn larger and reduced, so that edges are smooth
 COVERS = ("hedge", "car", "box", "pole")
 FRONT = {"beard", "glasses", "mask", "tie"}  # not to be seen from behind
+COARSE = 0.34  # of the pixels: with fewer, what is small is not told from what is not there
+SMALL = {"beard", "glasses", "mask", "tie", "phone", "shoes", "upper_print"}
 COLOUR_KINDS2 = {
     "hair_colour",
     "upper_colour",
@@ -214,6 +216,8 @@ def visible2(shot: Shot2, attributes: dict[str, str]) -> dict[str, str]:
         hidden |= {"hair"} | ({"hair_colour"} if o.hat != "cap" else set())
     if covered(o):
         hidden |= {"lower", "lower_colour", "lower_shade", "lower_length"}
+    if shot.lens.detail < COARSE:
+        hidden |= SMALL
     hidden |= _outside(shot)
     return {kind: value for kind, value in attributes.items() if kind not in hidden}
 
