@@ -140,7 +140,7 @@ def test_a_part_that_was_stopped_goes_on_from_its_checkpoint(monkeypatch, tmp_pa
     state, first = tmp_path / "toy.pt", Toy()
     learn(first, tmp_path, state=state)
     saved = torch.load(state, weights_only=True)
-    assert 0 < saved["step"] and 0.3 < saved["done"] <= 1
+    assert saved["step"] > 0 and 0.3 < saved["done"] <= 1
     Clock(monkeypatch)
     second = Toy()
     outcome = learn(second, tmp_path, state=state)

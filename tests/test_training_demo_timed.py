@@ -1,4 +1,4 @@
-"""The demo models by the clock, at toy size and in seconds: every part has its turn, and whatever fails there is a result."""
+"""The demo models by the clock, at toy size: every part has its turn, and whatever fails there is a result."""
 
 import json
 import tarfile
@@ -49,7 +49,7 @@ def told(folder):
 @pytest.fixture
 def quick(monkeypatch):
     """Measuring and calibrating take longer than all else at this size."""
-    fitted = {"text": {name: 0.5 for name in ("pairwise_mAP", "clip_mAP", "fused_mAP", "readers_mAP")}}
+    fitted = {"text": dict.fromkeys(("pairwise_mAP", "clip_mAP", "fused_mAP", "readers_mAP"), 0.5)}
     monkeypatch.setattr(timed, "fit_demo", lambda *given, **options: fitted)
     monkeypatch.setattr(timed, "measure_clip", lambda *given: {"image_mAP": 0.5})
     monkeypatch.setattr(timed, "measure_tower", lambda *given: {})

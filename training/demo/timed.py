@@ -71,12 +71,13 @@ def timed_stages(steps: StepSize) -> dict[str, DemoStage]:
     """The recipe's stages, for steps of this size; their number is the clock's matter."""
     stages = {}
     for name, stage in demo_stages(StepBudget()).items():
-        more = {
-            "scale": steps.lists,
-            "plain": steps.plain * (1 if stage.lists else ALONE_TIMES),
-            "forms": steps.forms if stage.forms else 0,
-        }
-        stages[name] = replace(stage, rate=stage.rate * steps.rate, **more)
+        stages[name] = replace(
+            stage,
+            rate=stage.rate * steps.rate,
+            scale=steps.lists,
+            plain=steps.plain * (1 if stage.lists else ALONE_TIMES),
+            forms=steps.forms if stage.forms else 0,
+        )
     stages["stage3"] = replace(
         stages["stage3"],
         rate=CHOICE_RATE * steps.rate,
