@@ -1,4 +1,4 @@
-"""The demo models by the clock, at toy size and in seconds: every part has its turn, and whatever fails there is a result."""
+"""The demo models by the clock, at toy size: every part has its turn, and whatever fails there is a result."""
 
 import json
 import tarfile

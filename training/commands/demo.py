@@ -30,7 +30,7 @@ def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
         help="by the clock: all of it in so many minutes, in place of the recipe's steps",
     )
     parser.add_argument("--device", default="cpu", help="of a run by the clock: cpu, or cuda")
-    parser.add_argument("--size", help="of the Qwen2-VL: small, or with --minutes large")
+    parser.add_argument("--size", help="of the Qwen2-VL: small, or on a GPU large")
     parser.add_argument(
         "--results",
         type=Path,
@@ -84,7 +84,7 @@ def _run_demo(chosen: argparse.Namespace) -> int:
     ):
         remark(f"{chosen.start} has no {' and no '.join(missing)} to go on from")
         return 2
-    size = chosen.size or ("large" if chosen.minutes else "small")
+    size = chosen.size or ("small" if chosen.device == "cpu" else "large")
     if size not in SIZES:
         remark(f"there is no size {size}; the sizes are {', '.join(SIZES)}")
         return 2

@@ -53,7 +53,7 @@ def attribute_loss(
 
     weights: of some kinds, by name; the others weigh 1.
     """
-    device, shown = logits[0].device, (visible >= 0).any(0)
+    device, shown = logits[0].device, (visible >= 0).sum(0)
     truth = torch.from_numpy(visible.astype(np.int64)).to(device)
     losses, shares = [], []
     for column, (kind, kind_logits) in enumerate(zip(KINDS, logits, strict=True)):

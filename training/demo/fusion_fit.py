@@ -64,8 +64,9 @@ def fit_demo(
 ) -> dict[str, Any]:
     """Fits each kind of query and the readers, writes them into the folder's manifest, and returns the figures.
 
-    device: that models compute on, in float32. most: searches of each kind; half as many for the absent, and
-    fewer where more would not be done by `ends` (time.monotonic). The readers are fitted on people whom no search that is calibrated on can find.
+    device: that models compute on, in float32. most: searches of each kind; half as many for the absent, and fewer
+    where more would not be done by `ends` (time.monotonic). The readers are fitted on people whom no search that is
+    calibrated on can find.
     """
     encoder, model = ClipEncoder.load(clip, device), ReidModel.load(folder, device=device, float32=True)
     vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from app.model.attributes import attribute_probe, probe_logits
@@ -64,8 +64,8 @@ class DemoStage:
     one list. choices: candidates in each step that are shown in turns of best choice (training.demo.choices), from
     a list of their own where the step has none.
     scale: times the families and queries of a list. longest: how turns of best choice grow. alone: the share of the
-    stage, from its start, in which there are only turns of best choice, with choices_alone candidates. soft: the weight of the pair question's own
-    scores as a target for best choice. near: see `choice_turns`.
+    stage, from its start, in which there are only turns of best choice, with choices_alone candidates. soft: the weight
+    of the pair question's own scores as a target for best choice. near: see `choice_turns`.
     """
 
     name: str
@@ -183,7 +183,8 @@ class LanguageLesson:
     ) -> None:
         torch.manual_seed(seed)
         self.model, self.processor, self.rule, self.pool, self.seed = model, processor, stage, pool, seed
-        self.stage, self.modules = stage.name, {"model": model}
+        self.stage = stage.name
+        self.modules: dict[str, nn.Module] = {"model": model}
         tower = list(model.model.visual.parameters())
         for parameter in tower:
             parameter.requires_grad_(stage.tower_rate > 0)

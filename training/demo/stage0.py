@@ -105,7 +105,7 @@ class TowerLesson:
     ) -> None:
         torch.manual_seed(seed)
         self.warm = warm_up(model, pool).to(pictures.device)
-        self.modules = {"model": self.warm}
+        self.modules: dict[str, nn.Module] = {"model": self.warm}
         self.pool, self.pictures, self.seed = pool, pictures, seed
         self.families = min(families, len(np.unique(pool.family)))
         self.optimizers = muon_and_adamw(self.warm.visual.parameters(), self.warm.parameters(), rate)

@@ -56,6 +56,7 @@ SHARES = {
 }
 SPARE = 5.0  # seconds of all that are left for the end of the process
 MOST_FAMILIES = 12_000  # of three people with six crops each: 16 GB
+ALONE_TIMES = 4  # as many instruction samples where a stage has nothing beside them
 REHEARSED = 2  # steps, at each end of a part
 ALONE = 0.4  # of stage 3: turns of best choice without anything beside them
 LONGEST = ((0.0, 2), (0.14, 3), (0.2, 4), (0.28, 6), (0.34, 8))
@@ -70,8 +71,13 @@ def timed_stages(steps: StepSize) -> dict[str, DemoStage]:
     """The recipe's stages, for steps of this size; their number is the clock's matter."""
     stages = {}
     for name, stage in demo_stages(StepBudget()).items():
-        more = {"scale": steps.lists, "plain": steps.plain, "forms": steps.forms if stage.forms else 0}
-        stages[name] = replace(stage, rate=stage.rate * steps.rate, **more)
+        stages[name] = replace(
+            stage,
+            rate=stage.rate * steps.rate,
+            scale=steps.lists,
+            plain=steps.plain * (1 if stage.lists else ALONE_TIMES),
+            forms=steps.forms if stage.forms else 0,
+        )
     stages["stage3"] = replace(
         stages["stage3"],
         rate=CHOICE_RATE * steps.rate,
