@@ -306,7 +306,7 @@ def _export(options: argparse.Namespace) -> int:
 def _copy(options: argparse.Namespace) -> int:
     with (
         GalleryStore.open(options.source, must_exist=True) as source,
-        GalleryStore.open(options.target, zone=source.zone.key, as_copy=True) as target,
+        GalleryStore.open(options.target, as_copy=True) as target,
         _Interrupt() as stop,
     ):
         done = copy_gallery(source, target, step_progress(), stop)

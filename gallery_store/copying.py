@@ -55,7 +55,7 @@ def copy_gallery(
     progress: StepProgress,
     stop: Callable[[], bool] = lambda: False,
 ) -> Copied:
-    """Make `target` (opened as an unfinished copy) what `source` is now. stop(): asked between pages.
+    """Make `target`, which was opened as a copy, what `source` is now, its zone too. stop(): asked between pages.
 
     Raises GalleryError: the target has crops of its own, or is a copy of another gallery; either cannot be used.
     """

@@ -33,6 +33,7 @@ class Database(ABC):
 
     name: str
     read_only: bool
+    takes_nul = True  # in a text
 
     def __init__(self, reader: Engine, writer: Engine, of_driver: type[Exception]) -> None:
         """of_driver: what raw cursors raise."""

@@ -7,14 +7,16 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
-
-_INSERTS: dict[str, Callable[[sa.Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+from sqlalchemy.dialects import sqlite
 
 
 def insert(connection: Connection, table: sa.Table) -> Any:
     """An INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
-    return _INSERTS[connection.dialect.name](table)
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # here: a gallery in a file does without
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
 def rows_by_driver(connection: Connection, statement: str, parameters: Sequence[Any]) -> list[tuple]:

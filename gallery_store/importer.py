@@ -317,6 +317,9 @@ class _Job:
         except UnicodeEncodeError:
             name = item.path.encode("utf-8", "backslashreplace").decode()
             return Rejected(name, "its name is not valid UTF-8")
+        told = (item.path, item.source, item.camera, item.person, item.clothes, *item.tags)
+        if not self.store.database.takes_nul and any("\0" in text for text in told if text):
+            return Rejected(item.path.replace("\0", "\\0"), "what is told of it has a NUL byte")
         try:
             data = item.read()
             sha256 = hashlib.sha256(data).hexdigest()

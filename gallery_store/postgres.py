@@ -40,6 +40,8 @@ class PostgresDatabase(Database):
     folder of its pictures lies: as the URL says, as it was when the gallery was made, or "data" where one stands then.
     """
 
+    takes_nul = False
+
     def __init__(self, url: URL, busy_seconds: float = 10.0, *, must_exist: bool = False) -> None:
         self.name = location_shown(url.render_as_string(hide_password=False))
         self.database, self._user = url.database or url.username or "", url.username or ""
@@ -59,8 +61,7 @@ class PostgresDatabase(Database):
             if must_exist and not names:
                 raise NoGallery(self.name)
             self._migrate()
-            if not names:
-                engine.dispose()  # connections learn the type of vectors when they are made
+            engine.dispose()  # connections learn the type of vectors when they are made, and these may be older
             self.folder = self._folder(Path(str(named)).expanduser().absolute() if named else None)
             self.read_only |= self.folder.exists() and not os.access(self.folder, os.W_OK)
         except BaseException:
@@ -123,7 +124,7 @@ class PostgresDatabase(Database):
             return "needs pgvector 0.7 or newer: update it on the server, and `ALTER EXTENSION vector UPDATE`"
         if state == "42501" and "extension" in text:
             return f"needs pgvector, and its user may not create it: {create}"
-        if state == "42501":
+        if state == "42501" or "permission denied" in text:
             return (
                 f"cannot be used by the user {self._user} ({text}): grant the rights, as by "
                 f"`ALTER DATABASE {self.database} OWNER TO {self._user}`"

@@ -51,7 +51,7 @@ def quiet(step: str, done: int, total: int) -> None:
 
 
 def copied(source: GalleryStore, place: Path | str, stop=lambda: False) -> Copied:
-    with GalleryStore.open(place, zone=source.zone.key, as_copy=True) as target:
+    with GalleryStore.open(place, as_copy=True) as target:
         return copy_gallery(source, target, quiet, stop)
 
 
@@ -147,7 +147,7 @@ def test_a_copy_is_compared_with_the_gallery(source, tmp_path, monkeypatch):
 
 
 def test_only_into_a_new_gallery(source, tmp_path):
-    with GalleryStore.open(tmp_path / "other.db", zone="Europe/Paris") as other:
+    with GalleryStore.open(tmp_path / "other.db") as other:
         import_crops(other, PixelEncoder(), tmp_path / "in" / "01.png")
     for place in (tmp_path / "other.db", source.location):
         with pytest.raises(GalleryError, match=r"holds something already.*name a new one"):
@@ -181,7 +181,7 @@ from gallery_store import copying
 from gallery_store.store import GalleryStore
 copying._PAGE = 2
 print("ready", flush=True)
-with GalleryStore.open(sys.argv[1]) as source, GalleryStore.open(sys.argv[2], zone="Europe/Paris", as_copy=True) as to:
+with GalleryStore.open(sys.argv[1]) as source, GalleryStore.open(sys.argv[2], as_copy=True) as to:
     copying.copy_gallery(source, to, lambda *at: print(*at, flush=True))
 print("done", flush=True)
 """

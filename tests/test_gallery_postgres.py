@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import os
@@ -25,9 +26,12 @@ from gallery_store.schema import metadata, vectors
 from gallery_store.store import GalleryStore
 from gallery_store.verify import verify
 from tests.clip_folder import make_clip_folder
-from tests.gallery_tools import PixelEncoder, all_crops, write_pictures
+from tests.gallery_tools import PixelEncoder, all_crops, write_manifest, write_pictures
 from tests.postgres_server import LOCKED_USER
 from tests.test_gallery_kill import ROOT
+from training.calibration.audit import judged_in
+from training.calibration.searches import CalibrationError, records_of_gallery
+from training.commands.calibrate import add_arguments
 
 pytestmark = [
     pytest.mark.postgres,
@@ -287,6 +291,9 @@ def test_each_failure_is_a_sentence_with_its_mend_and_never_a_password(as_user, 
     gone = sa.make_url(as_user).difference_update_query(["host"]).set(host="127.0.0.1", port=1)
     assert "cannot be reached (Connection refused)" in told(gone.render_as_string(hide_password=False))
     assert "createdb no_such" in told(changed(as_user, database="no_such"))
+    sql(url, f"REVOKE CONNECT ON DATABASE {sa.make_url(url).database} FROM PUBLIC")
+    assert f"cannot be used by the user {LOCKED_USER}" in told(as_user)
+    sql(url, f"GRANT CONNECT ON DATABASE {sa.make_url(url).database} TO PUBLIC")
     assert 'role "nobody" does not exist' in told(changed(url, username="nobody"))
     wrong = told(changed(as_user, password="hunter2/wrong"))
     assert f"does not let the user {LOCKED_USER} in: check the name and the password" in wrong
@@ -306,6 +313,31 @@ def test_each_failure_is_a_sentence_with_its_mend_and_never_a_password(as_user, 
     assert f"OWNER TO {LOCKED_USER}" in told(as_user)
     sql(url, "CREATE TABLE recipes (name text)")
     assert "is a database of another program" in told(url)
+
+
+def test_what_postgres_cannot_keep_is_one_rejected_picture(url, tmp_path):
+    folder = write_pictures(tmp_path / "in", ["a.png", "b.png"])
+    write_manifest(folder / "list.csv", "path,person,tags", "a.png,P\0,tall", "b.png,P2,red")
+    with GalleryStore.open(url) as store:
+        report = import_crops(store, PixelEncoder(), folder / "list.csv")
+        assert report.added == 1 and [refused.path for refused in report.rejected] == ["a.png"]
+        assert "NUL" in report.rejected[0].reason
+
+
+def test_calibration_takes_a_url(as_user, url, tmp_path):
+    sql(url, f"CREATE EXTENSION vector; GRANT ALL ON SCHEMA public TO {LOCKED_USER}")
+    imported(as_user, tmp_path).close()
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    chosen = parser.parse_args(["--model", "m", "--clip", "c", "--gallery", as_user, "--from-audit", as_user])
+    for read, said in ((records_of_gallery, "says whom it shows"), (judged_in, "was confirmed or rejected")):
+        with pytest.raises(CalibrationError, match=said) as refused:
+            read(chosen.gallery)
+        assert LOCKED_USER in str(refused.value) and "hunter2" not in str(refused.value)
+    named = write_pictures(tmp_path / "named", ["0001_c1s1_000001_00.jpg", "0001_c2s1_000001_00.jpg"], 70)
+    with GalleryStore.open(chosen.from_audit) as store:
+        import_crops(store, PixelEncoder(), named)
+    assert {record.person for record in records_of_gallery(chosen.gallery)} == {"0001"}
 
 
 def test_a_server_that_was_away_is_used_again(postgres, url, tmp_path):
