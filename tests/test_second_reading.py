@@ -96,6 +96,9 @@ def test_where_they_differ_both_are_said():
     assert {(a.kind, a.value) for a in taken.wanted} >= {("upper", "t-shirt"), ("upper_colour", "yellow")}
     question = other_reading(reading("boy", does="asks"), known, wrong, FACTS)
     assert question is not None and apply(known, question.understood) == known
+    assert question.other == "a question, which changes nothing"
+    of_two = reading(does="asks").model_copy(update={"candidates": (2, 5)})
+    assert "a question about candidates 2 and 5" in str(other_reading(of_two, known, wrong, FACTS))
 
 
 def test_words_that_were_not_said_are_an_invention():
