@@ -55,7 +55,11 @@ def reading(
         for who, phrases in (("sought", said), ("companion", companion))
     ]
     return MessageReading(
-        language=language, does=does, persons=tuple(persons), filters=filters, candidates=()
+        language=language,
+        does=does,  # type: ignore[arg-type]
+        persons=tuple(persons),
+        filters=filters,
+        candidates=(),
     )
 
 
