@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from app.chat.list_answers import helps_answer, known_answer, list_answer
 from app.chat.list_questions import ListQuestion
-from app.chat.search_state import SearchState, ShownCandidate
+from app.chat.search_state import SearchState
 from app.chat.understanding import understand
-from app.retrieval.query import Reference
 
 if TYPE_CHECKING:
     from app.session import ChatSession
@@ -28,9 +27,7 @@ def answer_of_list(session: ChatSession, question: ListQuestion) -> str:
     places = [(place, by_id[card.image_id]) for place, card in enumerate(session.cards, start=1)]
     places = [(place, candidate) for place, candidate in places if candidate.image_id in passing]
     candidates = [candidate for _, candidate in places]
-    crops = session.service.crops_of(candidates)
-    readings = session.service.read([Reference(image_id=crop.id) for crop in crops]) if crops else []
-    shown = [ShownCandidate(*one) for one in zip(crops, candidates, readings, strict=True)]
+    shown = session.service.shown(session.service.crops_of(candidates), candidates)
     numbers = [place for place, _ in places]
     count = sum(image_id in passing for image_id in by_id)
     return list_answer(question, asked, len(by_id), count, list(zip(numbers, shown, strict=True)))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from app.cards import Card, make_cards
 from app.chat.chips import hidden_by
 from app.chat.conversation import Conversation
-from app.chat.search_state import GalleryFacts
+from app.chat.search_state import GalleryFacts, ShownCandidate
 from app.model.answers import AttributeReading
 from app.model.checkpoint import ModelError
 from app.model.message_reading import (
@@ -284,6 +284,15 @@ class ChatService:
         except Refused:
             return [() for _ in pictures]
         return [self.read([picture], stop)[0] for picture in pictures]
+
+    def shown(
+        self, crops: Sequence[Crop], candidates: Sequence[Candidate], stop: Callable[[], bool] = never
+    ) -> list[ShownCandidate]:
+        """Candidates, their crops first, with what the model reads in each, as in `read`."""
+        readings = self.read([Reference(image_id=crop.id) for crop in crops], stop) if crops else []
+        return [
+            ShownCandidate(*one, self.engine.kinds) for one in zip(crops, candidates, readings, strict=True)
+        ]
 
     @_gallery_refused()
     def crops_of(self, candidates: Sequence[Candidate]) -> list[Crop]:

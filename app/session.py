@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,11 +20,9 @@ from app.cards import Card
 from app.chat import conversation as chat
 from app.chat.conversation import Conversation
 from app.chat.list_questions import read_list_question
-from app.chat.model_questions import about_selected, declined, task_of
+from app.chat.model_questions import about_selected
 from app.chat.reply import compare_text, reply
-from app.chat.result_answers import answer_about, count_answer, differences, is_unanswered
 from app.chat.results import Pointing, read_pointing
-from app.chat.search_state import ShownCandidate
 from app.chat.two_readings import OtherReading
 from app.query_json import query_json, taken_back_json
 from app.refused import Refused
@@ -33,9 +30,9 @@ from app.retrieval.comparison import SURE_ENOUGH, Comparison, compare
 from app.retrieval.query import Query, Reference, as_known
 from app.retrieval.ranking import Ranking
 from app.second_reading import USE_IT, read_again
-from app.talk import Answer, let_model_talk
+from app.talk import Answer, answer_on
 from gallery_store.console import StepProgress
-from gallery_store.crops import Crop, camera_key
+from gallery_store.crops import Crop
 
 if TYPE_CHECKING:
     from app.service import ChatService
@@ -239,7 +236,7 @@ class ChatSession:
             if pointing.action == "select":
                 return self._tell(text, self.select(cards[0].image_id))
             with self._stop_used_up():
-                return self._tell(text, self._answer(pointing, text, cards, progress))
+                return self._tell(text, answer_on(self, pointing, text, cards, progress))
 
     def _pointed(self, pointing: Pointing) -> tuple[list[Card], str]:
         """The cards that are meant; or the sentence that says which are not there."""
@@ -255,47 +252,6 @@ class ChatSession:
             assert chosen is not None
             cards.append(chosen)
         return cards, ""
-
-    def _answer(
-        self, pointing: Pointing, text: str, cards: Sequence[Card], progress: StepProgress | None
-    ) -> Answer:
-        """Of what is on the screen and what the model reads in it, and in its own words where it is asked for them."""
-        assert self.ranking is not None
-        if pointing.action == "export":
-            return Answer("Results cannot be exported from here; every search stands in the gallery's audit.")
-        if pointing.action == "count":
-            return Answer(self._count(self.ranking, pointing.camera))
-        if (sentence := declined(pointing.question)) is not None:
-            return Answer(sentence)
-        by_id = {candidate.image_id: candidate for candidate in self.ranking.candidates}
-        candidates = [by_id[card.image_id] for card in cards]
-        crops = self.service.crops_of(candidates)
-        readings = self.service.read([Reference(image_id=crop.id) for crop in crops])
-        kinds = self.service.engine.kinds
-        shown = [ShownCandidate(*one, kinds) for one in zip(crops, candidates, readings, strict=True)]
-        places = tuple(self.cards.index(card) + 1 for card in cards)
-        if pointing.action == "compare":
-            answer = differences((places[0], places[-1]), (shown[0], shown[-1]))
-        else:
-            known, facts, question = self.conversation.known, self.service.facts(), pointing.question
-            told = zip(places, shown, cards, strict=True)
-            answer = "  \n".join(
-                answer_about(place, one, question, known, seen=card.seen, facts=facts)
-                for place, one, card in told
-            )
-        engine = self.service.engine
-        task = task_of(pointing, text, places, answer, free=engine.talks_freely) if engine.model else None
-        if task is None:
-            return Answer(answer)
-        if not task.instead and is_unanswered(answer):
-            answer = ""  # the model answers in its place
-        return let_model_talk(self, task, shown, answer, progress)
-
-    def _count(self, ranking: Ranking, camera: str) -> str:
-        by_camera = Counter(crop.camera or "" for crop in self.service.crops_of(ranking.candidates))
-        named = next((name for name in by_camera if name and camera_key(name) == camera_key(camera)), camera)
-        fitting = sum(not one.weak for one in ranking.candidates) if ranking.judged else None
-        return count_answer(len(ranking.candidates), fitting, by_camera, named)
 
     def _list_otherwise(self, action: str, text: str) -> StepResult:
         """The same candidates: more of them, or in another order."""
@@ -400,12 +356,7 @@ class ChatSession:
         first = crops[: KNOWN_FOR_REPLY if self.service.engine.reads_attributes else READ_FOR_REPLY]
         if progress is not None and first:
             progress("reply", 0, len(first))
-        pictures = [Reference(image_id=crop.id) for crop in first]
-        readings = self.service.read(pictures, self.stop.is_set) if first else []
-        top = [
-            ShownCandidate(crop, candidate, read, self.service.engine.kinds)
-            for crop, candidate, read in zip(first, ranking.candidates, readings, strict=False)
-        ]
+        top = self.service.shown(first, ranking.candidates[: len(first)], self.stop.is_set)
         nothing_fits = ranking.no_match or not ranking.candidates
         hidden = self.service.hidden(conversation, query) if nothing_fits else {}
         return reply(conversation, ranking, top, hidden=hidden)

@@ -1,17 +1,27 @@
-"""The model's own words in a conversation: asked for, shown while they come, and written into the audit."""
+"""Answers about the candidates on the screen: from what is known and read, and in the model's own words.
+
+Those are asked for, shown while they come, and leave a row in the audit.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.chat.model_questions import ModelTask
+from app.chat.model_questions import ModelTask, declined, task_of
 from app.chat.model_words import heading, model_words, unmarked
+from app.chat.result_answers import answer_about, count_answer, differences, is_unanswered
 from app.chat.search_state import ShownCandidate
 from app.model.prompts import Message, caption_prompt, compare_prompt, open_question_prompt
+from gallery_store.crops import camera_key
 
 if TYPE_CHECKING:
+    from app.cards import Card
+    from app.chat.results import Pointing
+    from app.retrieval.ranking import Ranking
+    from app.service import ChatService
     from app.session import ChatSession
     from gallery_store.console import StepProgress
 
@@ -29,6 +39,51 @@ class Answer:
     @property
     def whole(self) -> str:
         return "\n\n".join(filter(None, (self.text, self.own_words)))
+
+
+def answer_on(
+    session: ChatSession,
+    pointing: Pointing,
+    text: str,
+    cards: Sequence[Card],
+    progress: StepProgress | None,
+) -> Answer:
+    """What a message asks of these cards, or of all candidates. Refused as `let_model_talk`."""
+    ranking, service = session.ranking, session.service
+    assert ranking is not None
+    if pointing.action == "export":
+        return Answer("Results cannot be exported from here; every search stands in the gallery's audit.")
+    if pointing.action == "count":
+        return Answer(_count(service, ranking, pointing.camera))
+    if (sentence := declined(pointing.question)) is not None:
+        return Answer(sentence)
+    by_id = {candidate.image_id: candidate for candidate in ranking.candidates}
+    candidates = [by_id[card.image_id] for card in cards]
+    shown = service.shown(service.crops_of(candidates), candidates)
+    places = tuple(session.cards.index(card) + 1 for card in cards)
+    if pointing.action == "compare":
+        answer = differences((places[0], places[-1]), (shown[0], shown[-1]))
+    else:
+        known, facts, question = session.conversation.known, service.facts(), pointing.question
+        told = zip(places, shown, cards, strict=True)
+        answer = "  \n".join(
+            answer_about(place, one, question, known, seen=card.seen, facts=facts)
+            for place, one, card in told
+        )
+    engine = service.engine
+    task = task_of(pointing, text, places, answer, free=engine.talks_freely) if engine.model else None
+    if task is None:
+        return Answer(answer)
+    if not task.instead and is_unanswered(answer):
+        answer = ""  # the model answers in its place
+    return let_model_talk(session, task, shown, answer, progress)
+
+
+def _count(service: ChatService, ranking: Ranking, camera: str) -> str:
+    by_camera = Counter(crop.camera or "" for crop in service.crops_of(ranking.candidates))
+    named = next((name for name in by_camera if name and camera_key(name) == camera_key(camera)), camera)
+    fitting = sum(not one.weak for one in ranking.candidates) if ranking.judged else None
+    return count_answer(len(ranking.candidates), fitting, by_camera, named)
 
 
 def messages_of(task: ModelTask) -> list[Message]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -21,12 +24,16 @@ from app.retrieval.engine import Engine
 from app.second_reading import USE_IT
 from app.service import ChatService
 from app.session import ChatSession
+from app.ui.handlers import Handlers
+from app.ui.view import Components, View
+from app.uploads import Uploads
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryStore
 from tests.clip_folder import make_clip_folder
 from tests.tiny_qwen import noise_picture, tiny_folder
 
+NAMES = Components(**{field.name: field.name for field in fields(Components)})  # type: ignore[arg-type]
 FACTS = GalleryFacts(
     cameras=("1", "2", "3"), days=(date(2026, 5, 12),), today=date(2026, 5, 12), hours=tuple(range(24))
 )
@@ -48,7 +55,11 @@ def reading(
         for who, phrases in (("sought", said), ("companion", companion))
     ]
     return MessageReading(
-        language=language, does=does, persons=tuple(persons), filters=filters, candidates=()
+        language=language,
+        does=does,  # type: ignore[arg-type]
+        persons=tuple(persons),
+        filters=filters,
+        candidates=(),
     )
 
 
@@ -89,6 +100,9 @@ def test_where_they_differ_both_are_said():
     assert {(a.kind, a.value) for a in taken.wanted} >= {("upper", "t-shirt"), ("upper_colour", "yellow")}
     question = other_reading(reading("boy", does="asks"), known, wrong, FACTS)
     assert question is not None and apply(known, question.understood) == known
+    assert question.other == "a question, which changes nothing"
+    of_two = reading(does="asks").model_copy(update={"candidates": (2, 5)})
+    assert "a question about candidates 2 and 5" in str(other_reading(of_two, known, wrong, FACTS))
 
 
 def test_words_that_were_not_said_are_an_invention():
@@ -198,21 +212,31 @@ def test_what_cannot_be_used_falls_back_to_the_chats_own_reading(
 
 @pytest.mark.parametrize("by_text", (False, True))
 def test_one_click_takes_the_models_reading(
-    session: ChatSession, engine: Engine, monkeypatch: pytest.MonkeyPatch, by_text: bool
+    session: ChatSession, engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, by_text: bool
 ) -> None:
     session.say("a man in a green coat")
     fills_in(monkeypatch, engine, reading("red hat"))
     before = session.query
     result = session.say("he had a red hat with a blue backpack")
-    own = session.query
+    own, view = session.query, View(NAMES, Uploads(tmp_path, max_bytes=1, max_pixels=1))
+    assert view.full(session)["use_reading"].visible
+    assert view.history(session)[-1]["content"] == result.reply
     assert result.status["model_reading"] == "differs" and "Read in two ways" in result.reply
     assert result.reply.endswith(result.status["own_words"])
     assert any(a.kind == "bag" for a in own.wanted)  # until it is chosen, the chat's own reading holds
-    chosen = session.say("Use the model's reading.") if by_text else session.use_model_reading()
+    if by_text:
+        session.say("Use the model's reading.")
+    else:
+        request = SimpleNamespace(username="ann", session_hash="tab")
+        *_, shown = Handlers(session.service, view).use_model_reading("", request)  # type: ignore[arg-type]
+        assert (
+            not shown["use_reading"].visible
+            and f'data-id="{session.cards[0].image_id}"' in shown["candidates"]
+        )
     wanted = {(a.kind, a.value) for a in session.query.wanted}
     assert ("hat_colour", "red") in wanted and not any(kind == "bag" for kind, _ in wanted)
     assert ("upper_colour", "green") in wanted  # what was known before stays
-    assert len(session.conversation.turns) == 2 and chosen.cards and session.other is None
+    assert len(session.conversation.turns) == 2 and session.cards and session.other is None
     session.undo()
     assert session.query == before
 

@@ -15,9 +15,16 @@ from app.chat.message_tokens import tokenise
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState, apply
 from app.chat.understanding import understand
 from app.model.message_reading import MessageReading
+from app.model.vocabulary import and_list
 
 _WORD = re.compile(r"[^\W_]+")
-_NOTHING = "nothing new"
+_NOTHING = "nothing"
+_NO_SEARCH = {
+    "asks": "a question",
+    "orders": "an order",
+    "talks": "small talk",
+    "describes": "no description",
+}
 # Said differently by whoever repeats a message in short.
 _FREE = frozenset(
     ("a", "an", "the", "with", "and", "in", "of", "no", "not", "without", "only", "at", "on", "is")
@@ -61,7 +68,8 @@ def other_reading(
     other = apply(before, understood)
     if _key(other) == _key(after):
         return None
-    return OtherReading(understood, _in_words(after), _in_words(other))
+    searches = understood.intent == "search"
+    return OtherReading(understood, _in_words(after), _in_words(other) if searches else _no_search(reading))
 
 
 def _understood(reading: MessageReading, before: SearchState, facts: GalleryFacts) -> ParsedMessage:
@@ -71,6 +79,13 @@ def _understood(reading: MessageReading, before: SearchState, facts: GalleryFact
     sentence = sentence_of(reading)
     understood = understand(sentence, before, facts) if sentence else nothing
     return understood if understood.intent == "search" else nothing
+
+
+def _no_search(reading: MessageReading) -> str:
+    """What a message is that changes nothing of the search."""
+    about = [str(number) for number in reading.candidates]
+    of_whom = f" about candidate{'s' if len(about) > 1 else ''} {and_list(about)}" if about else ""
+    return f"{_NO_SEARCH[reading.does]}{of_whom}, which changes nothing"
 
 
 def sentence_of(reading: MessageReading) -> str:

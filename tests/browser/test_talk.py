@@ -2,36 +2,78 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.settings import DEMO_CLIP, DEMO_GALLERY
+from app.model.generation import WrittenAnswer
+from app.model.message_reading import MessageReading, SaidAttribute, SaidPerson
+from app.model.reid_model import ReidModel
+from app.retrieval.engine import Engine
+from app.service import ChatService
+from app.settings import DEMO_CLIP, DEMO_GALLERY, Settings
+from app.startup import open_uploads
+from app.ui.server import serve
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryStore
 from tests.browser.test_conversation import PATIENCE, chips, choose, opened, say, shown
-from tests.serving import Served, serving
+from tests.serving import Served, free_port
 from tests.tiny_qwen import build_tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
+# What the model fills in for a message, in place of its random words.
+READING = MessageReading(
+    language="en",
+    does="describes",
+    persons=(SaidPerson(who="sought", attributes=(SaidAttribute(said="has", phrase="red jacket"),)),),
+    filters=(),
+    candidates=(),
+)
+
+
 @pytest.fixture(scope="module")
 def talking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """An app whose model talks freely, in random words: a toy checkpoint of so many layers that one sees it write."""
+    """An app in this process, whose model talks freely, in random words: a toy checkpoint of so many layers that one
+    sees it write. Of every message it reads a red jacket.
+    """
     folder: Path = tmp_path_factory.mktemp("talking")
-    build_tiny(folder / "model", layers=60)
     (folder / "crops").mkdir()
     for crop in sorted(DEMO_GALLERY.glob("*.jpg"))[:6]:
         (folder / "crops" / crop.name).symlink_to(crop)
+    settings = Settings(port=free_port(), data=str(folder / "data"))
+    encoder, model = ClipEncoder.load(DEMO_CLIP), ReidModel.load(build_tiny(folder / "model", layers=60))
+    write = model.write
+
+    def fill_in(messages, pictures, *, schema=None, **rest):
+        if schema is None:
+            return write(messages, pictures, **rest)
+        return WrittenAnswer(READING.model_dump_json(), True)
+
+    model.write = fill_in  # type: ignore[method-assign]
     with GalleryStore.open(folder / "gallery.db") as store:
-        import_crops(store, ClipEncoder.load(DEMO_CLIP), folder / "crops")
-    given = ("--model", str(folder / "model"), "--gallery", str(folder / "gallery.db"))
-    with serving(folder / "data", *given) as server:
-        yield server
+        import_crops(store, encoder, folder / "crops")
+        uploads = open_uploads(settings)
+        service = ChatService(Engine(store, encoder, model), uploads, model_reads=True)
+        log = folder / "app.log"
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("app.ui.server.remark", lambda words: None)
+            threading.Thread(target=serve, args=(settings, service, uploads), daemon=True).start()
+            url = f"http://127.0.0.1:{settings.port}/"
+            for _ in range(600):
+                try:
+                    if httpx.get(url).status_code == 200:
+                        break
+                except httpx.TransportError:
+                    time.sleep(0.1)
+            yield Served(url, folder / "data", 0.0, log)
 
 
 @pytest.fixture
@@ -77,6 +119,26 @@ def test_the_models_own_words_come_one_by_one_and_can_be_stopped(page: Page) -> 
     assert (chips(page), shown(page)) == before
     page.locator("#undo").click()
     expect(page.locator("#chatbot")).not_to_contain_text("candidate 3", timeout=PATIENCE)
+
+
+def test_where_the_model_reads_another_search_one_click_decides(page: Page) -> None:
+    say(page, "a woman in a red jacket with a backpack")
+    assert set(chips(page)) == {
+        "woman",
+        "red jacket",
+        "backpack",
+    }  # until it is chosen, the chat's own reading holds
+    expect(page.locator("#chatbot .bot").last).to_contain_text("The model reads: red jacket")
+    use_it = page.locator("#use-model-reading")
+    use_it.click()
+    expect(page.locator("#chips li")).to_have_count(1, timeout=PATIENCE)
+    expect(page.locator("#stop")).to_be_disabled(timeout=PATIENCE)
+    assert chips(page) == ["red jacket"]
+    expect(use_it).to_be_hidden()
+    say(page, "only camera 1")
+    expect(use_it).to_be_hidden()  # its words were not said
+    say(page, "a red jacket")
+    expect(use_it).to_be_hidden()  # both read the same
 
 
 def test_the_demo_answers_by_what_it_reads_and_says_that_it_cannot_talk(
