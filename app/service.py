@@ -11,9 +11,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from app.asking import candidate_looks, wants_question
 from app.cards import Card, make_cards
 from app.chat.chips import hidden_by
-from app.chat.conversation import Conversation
+from app.chat.conversation import Conversation, asked_before, to_query
+from app.chat.questions import Question, most_telling, open_questions
 from app.chat.search_state import GalleryFacts
 from app.model.answers import AttributeReading
 from app.model.checkpoint import ModelError
@@ -52,7 +54,8 @@ class ChatService:
         uploads: checks photos; None where none come.
         session_hours: a conversation that was idle for longer is forgotten.
         most_listed: candidates that a search keeps. today: the date that "yesterday" is understood by; None
-            takes the gallery's own now. audited: each search leaves a row in the gallery's audit.
+            takes the gallery's own now. audited: each search leaves a row in the gallery's audit. ask: which of the
+            open questions the chat puts.
         clock: seconds, for the idle time.
     """
 
@@ -65,6 +68,7 @@ class ChatService:
         most_listed: int = MOST_LISTED,
         today: date | None = None,
         audited: bool = True,
+        ask: Callable[[Sequence[Question]], Question | None] = most_telling,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engine = engine
@@ -74,6 +78,7 @@ class ChatService:
         self._most_listed = most_listed
         self._today = today
         self._audited = audited
+        self._ask = ask
         self._clock = clock
         self._open: dict[str, dict[str, ChatSession]] = {}  # by user; the last used stands last
         self._opening = threading.Lock()
@@ -212,6 +217,20 @@ class ChatService:
         except Refused:
             return [() for _ in pictures]
         return [self.read([picture], stop)[0] for picture in pictures]
+
+    @_gallery_refused()
+    def question(
+        self, conversation: Conversation, ranking: Ranking, stop: Callable[[], bool] = never
+    ) -> Question | None:
+        """What to ask after the last turn, whose candidates these are; None where nothing is worth an answer."""
+        if not wants_question(conversation, ranking):
+            return None
+        try:
+            with self._turn(stop):
+                looks = candidate_looks(self.engine, to_query(conversation), ranking, stop)
+        except (Refused, RetrievalError, KeyError):  # stopped, or a picture has gone since the search
+            return None
+        return self._ask(open_questions(conversation.known, looks, asked_before(conversation)))
 
     @_gallery_refused()
     def crops_of(self, candidates: Sequence[Candidate]) -> list[Crop]:

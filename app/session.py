@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 from app.cards import Card
 from app.chat import conversation as chat
 from app.chat.conversation import Conversation
+from app.chat.questions import Question
 from app.chat.reply import compare_text, reply
 from app.chat.result_answers import answer_about, count_answer, differences
 from app.chat.results import Pointing, read_pointing
 from app.chat.search_state import ShownCandidate
-from app.query_json import query_json, taken_back_json
+from app.query_json import query_json, question_json, taken_back_json
 from app.refused import Refused
 from app.retrieval.comparison import SURE_ENOUGH, Comparison, compare
 from app.retrieval.query import Query, Reference
@@ -158,6 +159,11 @@ class ChatSession:
                 candidates = self.ranking.candidates[begin : begin + PAGE_OF_CARDS]
                 more = self.service.cards(candidates, self.service.crops_of(candidates))
                 self.cards = self._ordered((*self.cards, *more))
+
+    @property
+    def question(self) -> Question | None:
+        """What the chat has asked and may still be answered."""
+        return self.conversation.last.question if self.conversation.last else None
 
     @property
     def remaining(self) -> int:
@@ -308,15 +314,21 @@ class ChatSession:
                 cards = self.service.cards(candidates, crops)
             if is_undo:
                 # Answers about candidates ("Here are candidates 13 to 24.") speak of a screen that is gone.
-                searched = [turn for turn in changed.turns if turn.direct is None or query.is_empty]
+                searched = [
+                    turn for turn in changed.turns if turn.direct is None or turn.declined or query.is_empty
+                ]
                 last = searched[-1].reply if searched else None
                 text = " ".join([UNDONE, last or NOTHING_SOUGHT])
             else:
-                answer = (
-                    direct if direct is not None else self._reply(changed, query, ranking, crops, progress)
-                )
+                question = None
+                if ranking is not None and (direct is None or (changed.last and changed.last.declined)):
+                    question = self.service.question(changed, ranking, self.stop.is_set)
+                if direct is None:
+                    answer = self._reply(changed, query, ranking, crops, progress, question)
+                else:
+                    answer = f"{direct} {question.text}" if question else direct
                 text = "\n\n".join([*problems, answer])
-                changed = chat.answered(changed, text, [card.image_id for card in cards])
+                changed = chat.answered(changed, text, [card.image_id for card in cards], question)
             if ranking is not None and ranking is not self.ranking:
                 # What is shown is how long the operator waited: the reading for the reply is part of it.
                 ranking = replace(
@@ -332,6 +344,7 @@ class ChatSession:
         ranking: Ranking | None,
         crops: Sequence[Crop],
         progress: StepProgress | None,
+        question: Question | None,
     ) -> str:
         """crops: those of the first candidates; the model reads the first few, for the reply to speak of."""
         if ranking is None:
@@ -347,7 +360,7 @@ class ChatSession:
         ]
         nothing_fits = ranking.no_match or not ranking.candidates
         hidden = self.service.hidden(conversation, query) if nothing_fits else {}
-        return reply(conversation, ranking, top, hidden=hidden)
+        return reply(conversation, ranking, top, hidden=hidden, question=question)
 
     def _show(
         self, conversation: Conversation, query: Query, ranking: Ranking | None, cards: tuple[Card, ...]
@@ -372,6 +385,7 @@ class ChatSession:
             "unreadable": len(ranking.unreadable) if ranking else 0,
             "set_aside": ranking.set_aside if ranking else 0,
             "stopped": bool(ranking and ranking.stopped),
+            "question": question_json(self.question),
             "query": query_json(self.query),
         }
         return StepResult(text, self.cards[first : first + PAGE_OF_CARDS], status)
