@@ -134,14 +134,14 @@ def open_questions(state: SearchState, looks: Looks, already: Collection[str] = 
         probs = (probs + 1e-9 * left[:, None]) / (probs.sum(0) + 1e-9 * left.sum())
         told = information(probs, weights, confusion_channel(kind, looks.confusion))
         bits = WITNESS_KNOWS.get(kind, OTHERS_KNOW) * told
-        questions.append(Question(kind, sentence, _answers(kind, probs @ weights, state), bits))
+        questions.append(Question(kind, sentence, _answers(kind, probs @ weights), bits))
     return tuple(questions)
 
 
-def most_telling(questions: Sequence[Question]) -> Question | None:
-    """The one that tells most, the first of equals; None where none is worth an answer."""
+def most_telling(questions: Sequence[Question], worth: float = WORTH_ASKING) -> Question | None:
+    """The one that tells most, the first of equals; None where none is worth an answer. worth: bits."""
     best = max(questions, key=lambda question: question.bits, default=None)
-    return best if best is not None and best.bits >= WORTH_ASKING else None
+    return best if best is not None and best.bits >= worth else None
 
 
 def information(probs: np.ndarray, weights: np.ndarray, channel: np.ndarray | None = None) -> float:
@@ -212,16 +212,18 @@ def _open(kind: str, state: SearchState, probs: Mapping[str, np.ndarray], weight
     return True
 
 
-def _answers(kind: str, shares: np.ndarray, state: SearchState) -> tuple[str, ...]:
+def in_words(kind: str, value: str) -> str:
+    """The message that answers a question about a kind with this value: "no hat", "long hair"; a colour stands alone,
+    for "red hat" would make a cap a hat.
+    """
+    return value if kind in COLOUR_OF.values() else phrase(Attribute(kind, value))
+
+
+def _answers(kind: str, shares: np.ndarray) -> tuple[str, ...]:
     """shares: float (values,), of the candidates that show each value."""
     ranked = sorted(range(len(shares)), key=lambda place: (-shares[place], place))
     likely = [KINDS[kind][place] for place in ranked[:MOST_ANSWERS] if shares[place] >= LIKELY]
-    return (*(_in_words(kind, value, state) for value in likely), DONT_KNOW)
-
-
-def _in_words(kind: str, value: str, state: SearchState) -> str:
-    """ "Red hat" would make a cap a hat: its colour is told with what it is known to be."""
-    return f"{value} {state.value('hat')}" if kind == "hat_colour" else phrase(Attribute(kind, value))
+    return (*(in_words(kind, value) for value in likely), DONT_KNOW)
 
 
 def _entropy(shares: np.ndarray) -> np.ndarray:
