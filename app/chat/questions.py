@@ -193,7 +193,8 @@ def declined_kinds(text: str, asked: str | None) -> tuple[str, ...]:
 
 def _plain(text: str) -> str:
     """Lower case, "not" written out, without the punctuation at its end."""
-    words = text.lower().replace("’", "'").replace("n't", " not").replace("cannot", "can not")
+    words = text.lower().replace("’", "'").replace("can't", "can not").replace("cannot", "can not")
+    words = words.replace("n't", " not")
     return " ".join(words.split()).strip(" .!?…")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from app.chat.questions import DONT_KNOW, OTHERS_KNOW, WITNESS_KNOWS, in_words
 from app.model.vocabulary import KINDS
-from training.evaluation.harness import HarnessError
+from training.evaluation.work_folder import HarnessError
 from training.synthetic.captions import fragment
 
 FIRST_TOLD = 2
