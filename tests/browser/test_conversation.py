@@ -199,7 +199,10 @@ def test_a_question_is_answered_by_a_button(page: Page) -> None:
 
     second, known = answers(page), chips(page)
     assert second and second != first
-    page.locator("#message textarea").focus()  # by keyboard: the buttons stand before the message
+    page.locator(
+        "#message textarea"
+    ).focus()  # by keyboard: the buttons stand before the message and its upload
+    page.keyboard.press("Shift+Tab")
     page.keyboard.press("Shift+Tab")
     expect(page.locator("#answers button").last).to_be_focused()
     with answering(page):
