@@ -137,7 +137,7 @@ def test_the_command_end_to_end(tmp_path, capsys):
         assert len(of["recall"]["@10"]) == 3 and of["recall"]["@1"][0] == extra["recall"]["@1"][0]
         assert [one["seed"] for one in of["by_seed"]] == [41, 42]
     assert extra["hits"]["@10"][-1] >= 0.5 and extra["questions_asked"] <= 2
-    assert f"{extra['bri']:.3f}" in text and "- gain - random: recall@1" in text and "0.25 bits" in text
+    assert f"{extra['bri']:.3f}" in text and "- gain - random: recall@1" in text and "0.1 bits" in text
     # A killed run has some of its conversations on disk: only the others are held again.
     talks = sorted((out / "work").glob("seed-*/talks/*"))
     assert len(talks) == 2 * 3 * 3

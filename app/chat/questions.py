@@ -20,9 +20,8 @@ from app.chat.message_tokens import tokenise
 from app.chat.search_state import SearchState
 from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, is_absent, kinds_of, phrase, thing_of
 
-WORTH_ASKING = (
-    0.25  # bits, from which a question is asked; chosen by `evaluate --dialogue --split validation`
-)
+# Bits, from which a question is asked: chosen on validation people, see docs/evaluation-synthetic.md.
+WORTH_ASKING = 0.1
 MOST_ANSWERS = 5  # that are offered, beside DONT_KNOW
 LIKELY = 0.04  # share of the candidates from which a value is offered as an answer
 DONT_KNOW = "I don't know"
