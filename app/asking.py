@@ -27,13 +27,13 @@ def wants_question(conversation: Conversation, ranking: Ranking) -> bool:
 
 
 def candidate_looks(engine: Engine, query: Query, ranking: Ranking, stop: Stop) -> Looks:
-    """The candidates that were judged, by their confidence; where none has one, the first of them, all alike.
+    """The candidates that the model read, by their confidence; where none has one, the first on the screen, all alike.
 
     Raises:
         RetrievalError: a picture that is searched with cannot be read. KeyError: a candidate that was deleted.
     """
-    candidates: list[Candidate] = [one for one in ranking.candidates[: engine.k] if not one.very_picture]
-    sure = [one for one in candidates if one.probability is not None]
+    candidates: list[Candidate] = [one for one in ranking.candidates if not one.very_picture]
+    sure = [one for one in candidates[: ranking.scored] if one.probability is not None]
     chosen = sure or candidates[:ON_SCREEN]
     weights = [1.0 if one.probability is None else max(one.probability, LEAST_WEIGHT) for one in chosen]
     return Looks(

@@ -322,13 +322,15 @@ class Engine:
 
     def candidate_probs(self, ids: Sequence[int], *, stop: Stop | None = None) -> Probs:
         """kind -> float64 (values, n): what these crops show, by the readers that rank them; crops that look like one
-        person in the same clothes are read together.
+        person in the same clothes are read together. By CLIP alone where a search does not read them.
 
         Raises:
             KeyError: an id that is not in the gallery.
         """
-        pictures = [crop_picture(crop, self.store) for crop in self.store.crops(ids)]
         vectors = self.store.vectors(np.asarray(ids, np.int64))
+        if not self.reads_attributes:
+            return self.clip_attributes.appearance(vectors).probs
+        pictures = [crop_picture(crop, self.store) for crop in self.store.crops(ids)]
         return self._fusion.pooled_probs(
             vectors, pictures, self._priors(self.store.index.ids), stop or _never
         )

@@ -209,11 +209,10 @@ class Fusion:
     def pooled_probs(
         self, vectors: np.ndarray, pictures: Sequence[Picture], priors: Priors, stop: Stop
     ) -> Probs:
-        """What n crops show, each seen together with those of its outfit, as `fuse` compares them; by CLIP alone where
-        the model's reading was not fitted. vectors: their unit rows float32 (n, dim).
+        """What n crops show, each seen together with those of its outfit, as `fuse` compares them. Needs weights.
+        vectors: their unit rows float32 (n, dim).
         """
-        if self._model is None or self.weights is None:
-            return self._clip.appearance(vectors).probs
+        assert self._model is not None
         crops = self._clip.appearance(vectors, self._model.attribute_probs(pictures, stop=stop), self.weights)
         if self.affinity_weights is None:
             return crops.probs
