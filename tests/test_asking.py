@@ -35,8 +35,6 @@ class ReadingEngine:
     """Every second crop wears a hat and carries a backpack, and all else is unknown. read: what is read in any picture,
     kind -> (value, confidence)."""
 
-    k = 8
-
     def __init__(self, **read: tuple[str, float]) -> None:
         self.clip_attributes = SimpleNamespace(confusion={})
         self.ranker = SimpleNamespace(name="fused")
@@ -73,17 +71,15 @@ def test_candidates_count_by_their_confidence():
     assert looks.weights.tolist() == [0.9, 0.6, pytest.approx(0, abs=1e-5)] and (looks.weights > 0).all()
 
 
-def test_no_more_than_the_model_reads_and_not_the_very_picture():
+def test_who_was_read_counts_and_not_the_very_picture():
     found = ranking(candidate(1, None, VERY_PICTURE), *(candidate(n) for n in range(2, 20)))
     candidate_looks(engine := ReadingEngine(), Query(), found, never)
-    assert engine.asked == list(range(2, 9))  # k, one of which is the picture itself
+    assert engine.asked == list(range(2, 11))  # 9 were read: nothing more is, for a question
 
 
 def test_without_a_confidence_the_first_count_alike():
     found = ranking(*(candidate(n, None, "uncalibrated") for n in range(1, 20)))
-    engine = ReadingEngine()
-    engine.k = 64
-    looks = candidate_looks(engine, Query(), found, never)
+    looks = candidate_looks(engine := ReadingEngine(), Query(), found, never)
     assert engine.asked == list(range(1, 13)) and set(looks.weights) == {1.0}
 
 
