@@ -189,6 +189,14 @@ def test_what_is_ruled_out_is_no_answer():
     assert by_kind(of)["bag"].answers == ("no bag", "backpack", "handbag", DONT_KNOW)
 
 
+def test_where_one_value_is_left_nothing_is_asked():
+    of = looks(gender=halves("gender", 0.5), upper_colour=halves("upper_colour", 1))
+    not_a_man = SearchState(unwanted=(Attribute("gender", "man"),))
+    no_colour = SearchState(unwanted=tuple(Attribute("upper_colour", v) for v in KINDS["upper_colour"]))
+    assert "gender" in by_kind(of) and "gender" not in by_kind(of, not_a_man)
+    assert "upper_colour" in by_kind(of) and "upper_colour" not in by_kind(of, no_colour)
+
+
 def test_what_goes_without_saying():
     bald = SearchState(wanted=(Attribute("hair", "bald"),))
     assert "hair_colour" in by_kind(ALL_OPEN) and "hair_colour" not in by_kind(ALL_OPEN, bald)
@@ -237,7 +245,8 @@ def test_i_do_not_know(text):
 @pytest.mark.parametrize(
     "text",
     ["no hat", "I know he had a hat", "I don't know, maybe a red hat", "not sure but I think a cap", "no", "red",
-     "I don't think he had a hat", "a man who did not know"],
+     "I don't think he had a hat", "a man who did not know", "she knows him", "passing by in a red jacket",
+     "unknown man in a red jacket", "I did not see him in a hat", "not sure about the hat but a red bag"],
 )  # fmt: skip
 def test_what_is_an_answer_after_all(text):
     assert declined_kinds(text, "bag") == () and not only_declines(text)
@@ -246,6 +255,10 @@ def test_what_is_an_answer_after_all(text):
 def test_what_is_not_known_can_be_named():
     assert declined_kinds("I don't know what shoes he wore", "hat") == ("shoes", "shoe_colour")
     assert declined_kinds("no idea about the colour of the bag", None) == ("bag_colour",)
+    assert declined_kinds("I’m not sure if she had an umbrella", "hat") == ("umbrella",)
+    assert declined_kinds("I don't know what it was", "hat") == ("hat",)
+    after = talk("a man", "I don't know what shoes he wore")
+    assert after.known == talk("a man").known and {"shoes", "shoe_colour"} <= asked_before(after)
     after = talk("a man", "I don't remember the hat")
     assert {"hat", "hat_colour"} <= asked_before(after)
 

@@ -80,7 +80,9 @@ def say(
     declined = () if photos else declined_kinds(text, asked)
     if declined and only_declines(text):
         nothing = ParsedMessage(intent="nothing", filters=state.filters)
-        left_open = Turn("say", state, text=text, understood=nothing, direct=LEFT_OPEN, declined=declined)
+        left_open = Turn(
+            "say", state, text=text[:MAX_KEPT], understood=nothing, direct=LEFT_OPEN, declined=declined
+        )
         return _with(conversation, left_open)
     understood = understand(text, state, gallery, asked=asked, with_photo=bool(photos))
     if understood.intent == "undo":
@@ -92,7 +94,9 @@ def say(
         text=text[:MAX_KEPT],
         photos=tuple(Path(path) for path in photos),
         understood=understood,
-        direct=direct_answer_to(understood, after, gallery),
+        direct=LEFT_OPEN
+        if declined and understood.intent == "nothing"
+        else direct_answer_to(understood, after, gallery),
         declined=declined,
     )
     return _with(conversation, turn)

@@ -76,14 +76,19 @@ WITNESS_KNOWS: dict[str, float] = {
 }
 OTHERS_KNOW = 0.5  # of a kind that is not in the table
 
-_DECLINED = re.compile(
-    r"(?:(?:sorry|well|no|hmm?|honestly|actually)[ ,]+)*(?:i|we|they|she|he|the witness|nobody)? ?"
-    r"(?:really |honestly |just )?(?:(?:do|does|did|can|could|would) ?not (?:really )?"
-    r"(?:know|remember|recall|say|tell|see|notice)|(?:am |was |are |is )?not (?:sure|certain)|unsure|"
-    r"(?:have |has )?no (?:idea|clue)|dunno|idk|unknown|skip(?: (?:it|this|that))?|pass|knows)"
-    r"(?: (?:it|that|them|this|anymore|any more|sorry))*"
+_NOT_KNOWN = (
+    r"(?:(?:sorry|well|no|hmm?|honestly|actually)[ ,]+)*(?:(?:i|we|they|she|he|the witness) )?"
+    r"(?:really |honestly |just )?(?:(?:do|does|did|can|could|would) not (?:really )?"
+    r"(?:know|remember|recall|say|tell|see|notice)|(?:am |was |are |is )?not (?:sure|certain)|unsure|nobody knows|"
+    r"(?:have |has )?no (?:idea|clue))"
 )
-_GOES_ON = re.compile(r"[,;.:]|\b(?:but|though|however|only|except)\b")
+_DECLINED = re.compile(
+    rf"(?:{_NOT_KNOWN}|(?:i )?dunno|idk|unknown|pass|skip)(?: (?:it|that|them|this|anymore|any more|sorry))*"
+)
+_DECLINED_THING = re.compile(
+    rf"{_NOT_KNOWN} (?P<of>(?:what|which|whether|if|how|about|of|the|his|her|their)\b[^,;.:]*)"
+)
+_GOES_ON = re.compile(r"\b(?:but|though|however|only|except)\b")
 
 # kind -> value said -> another value that is seen -> how far it counts as the one said, 0..1
 Confusion = Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -129,6 +134,8 @@ def open_questions(state: SearchState, looks: Looks, already: Collection[str] = 
         if kind in already or kind in looks.shown or not _open(kind, state, looks.probs, weights):
             continue
         left = np.array([Attribute(kind, value) not in state.unwanted for value in KINDS[kind]])
+        if left.sum() < 2:
+            continue
         probs = np.asarray(looks.probs[kind], np.float64) * left[:, None]
         probs = (probs + 1e-9 * left[:, None]) / (probs.sum(0) + 1e-9 * left.sum())
         told = information(probs, weights, confusion_channel(kind, looks.confusion))
@@ -178,14 +185,15 @@ def declined_kinds(text: str, asked: str | None) -> tuple[str, ...]:
     """The kinds that a message says are not known: those that it names ("I don't know what shoes"), or the one that
     was asked about.
     """
-    plain = _plain(text)
-    match = _DECLINED.match(plain)
-    if match is None or _GOES_ON.search(rest := plain[match.end() :]):
+    if only_declines(text):
+        return (asked,) if asked is not None else ()
+    match = _DECLINED_THING.fullmatch(_plain(text))
+    if match is None or _GOES_ON.search(match["of"]):
         return ()
-    things = dict.fromkeys(span.thing for span in spans_of(tokenise(rest)) if span.thing is not None)
+    things = dict.fromkeys(span.thing for span in spans_of(tokenise(match["of"])) if span.thing is not None)
     if not things:
         return (asked,) if asked is not None else ()
-    if re.search(r"\bcolou?rs?\b", rest):
+    if re.search(r"\bcolou?rs?\b", match["of"]):
         return tuple(COLOUR_OF.get(thing, thing) for thing in things)
     return tuple(kind for thing in things for kind in kinds_of(thing))
 
@@ -193,7 +201,7 @@ def declined_kinds(text: str, asked: str | None) -> tuple[str, ...]:
 def _plain(text: str) -> str:
     """Lower case, "not" written out, without the punctuation at its end."""
     words = text.lower().replace("’", "'").replace("can't", "can not").replace("cannot", "can not")
-    words = words.replace("n't", " not")
+    words = words.replace("n't", " not").replace("'m ", " am ").replace("'re ", " are ")
     return " ".join(words.split()).strip(" .!?…")
 
 
