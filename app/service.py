@@ -11,7 +11,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from app.asking import candidate_looks, wants_question
+from app.candidate_looks import candidate_looks, wants_question
 from app.cards import Card, make_cards
 from app.chat.chips import hidden_by
 from app.chat.conversation import Conversation, asked_before, to_query

@@ -120,7 +120,7 @@ def test_had_it_asked_only_from_so_many_bits():
 
 @pytest.mark.parametrize("split", ["test", "validation"])
 def test_people_are_of_the_split_asked_for(split):
-    assert {split_of(crop.shot.identity) for crop in one_outfit(3, 6, split).gallery} == {split}
+    assert {split_of(crop.shot.identity) for crop in one_outfit(3, 6, split=split).gallery} == {split}
 
 
 @pytest.mark.slow

@@ -194,7 +194,7 @@ def _talks(
 ) -> Iterator[Talk]:
     """The conversations about one world's people, whose gallery is made first."""
     folder.mkdir(parents=True, exist_ok=True)
-    world = one_outfit(seed, plan.identities, plan.split)
+    world = one_outfit(seed, plan.identities, split=plan.split)
     database = searchers.shard.gallery(folder)
     records = [record_of(crop) for crop in world.gallery]
     ids = index_gallery(records, searchers.opened, folder, database, progress)

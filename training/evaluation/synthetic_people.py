@@ -73,7 +73,7 @@ def one_outfit(seed: int, count: int, split: str = SPLIT) -> SyntheticWorld:
     """Mixed people over a whole day, infrared cameras at night among them: all four crops are the gallery."""
     site_seed = seed * 10 + 7
     site = cameras(site_seed)
-    who = mixed(seed, 7, count, split)
+    who = mixed(seed, 7, count, split=split)
     crops = [crop for person in who for crop in crops_of(person, site, VIEWS, site_seed)]
     return SyntheticWorld("one-outfit", (), tuple(crops))
 
@@ -111,5 +111,5 @@ def _families(seed: int, part: int, count: int, split: str = SPLIT) -> list[Pers
 
 def mixed(seed: int, part: int, count: int, split: str = SPLIT) -> list[Person]:
     """Half families of three look-alikes, half strangers. part: another one gives other people."""
-    alike = _families(seed, part, count // 2, split)
-    return alike + _strangers(seed, part + 1, count - len(alike), split)
+    alike = _families(seed, part, count // 2, split=split)
+    return alike + _strangers(seed, part + 1, count - len(alike), split=split)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from app.asking import candidate_looks, shown_kinds, wants_question
+from app.candidate_looks import candidate_looks, shown_kinds, wants_question
 from app.chat.conversation import Conversation, say, search_with, to_query
 from app.chat.questions import DONT_KNOW
 from app.chat.search_state import GalleryFacts
