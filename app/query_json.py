@@ -1,9 +1,10 @@
-"""A query as plain data: what the API returns as understood, and what the audit keeps."""
+"""A query and a question as plain data: what the API returns, and what the audit keeps."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from app.chat.questions import Question
 from app.retrieval.query import Query
 
 
@@ -40,6 +41,18 @@ def query_json(query: Query) -> dict[str, Any]:
         "rejected": sorted(query.rejected),
         "confirmed": sorted(query.confirmed),
         "other_clothes": query.other_clothes,
+    }
+
+
+def question_json(question: Question | None) -> dict[str, Any] | None:
+    """kind; text; answers, each a message to be sent as it stands; bits, what an answer is expected to tell."""
+    if question is None:
+        return None
+    return {
+        "kind": question.kind,
+        "text": question.text,
+        "answers": list(question.answers),
+        "bits": round(question.bits, 2),
     }
 
 

@@ -11,9 +11,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.candidate_looks import candidate_looks, wants_question
 from app.cards import Card, make_cards
 from app.chat.chips import hidden_by
-from app.chat.conversation import Conversation
+from app.chat.conversation import Conversation, asked_before, to_query
+from app.chat.questions import Question, most_telling, open_questions
 from app.chat.search_state import GalleryFacts, ShownCandidate
 from app.model.answers import AttributeReading
 from app.model.checkpoint import ModelError
@@ -69,7 +71,8 @@ class ChatService:
         session_hours: a conversation that was idle for longer is forgotten.
         most_listed: candidates that a search keeps. today: the date that "yesterday" is understood by; None
             takes the gallery's own now. audited: each search leaves a row in the gallery's audit.
-        model_reads: a model that talks freely reads each message too. clock: seconds, for the idle time.
+        model_reads: a model that talks freely reads each message too. ask: which of the open questions the chat puts.
+        clock: seconds, for the idle time.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class ChatService:
         today: date | None = None,
         audited: bool = True,
         model_reads: bool = False,
+        ask: Callable[[Sequence[Question]], Question | None] = most_telling,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engine = engine
@@ -92,6 +96,7 @@ class ChatService:
         self._today = today
         self._audited = audited
         self.reads_messages = model_reads and engine.talks_freely
+        self._ask = ask
         self._clock = clock
         self._open: dict[str, dict[str, ChatSession]] = {}  # by user; the last used stands last
         self._opening = threading.Lock()
@@ -293,6 +298,20 @@ class ChatService:
         return [
             ShownCandidate(*one, self.engine.kinds) for one in zip(crops, candidates, readings, strict=True)
         ]
+
+    @_gallery_refused()
+    def question(
+        self, conversation: Conversation, ranking: Ranking, stop: Callable[[], bool] = never
+    ) -> Question | None:
+        """What to ask after the last turn, whose candidates these are; None where nothing is worth an answer."""
+        if not wants_question(conversation, ranking):
+            return None
+        try:
+            with self._turn(stop):
+                looks = candidate_looks(self.engine, to_query(conversation), ranking, stop)
+        except (Refused, RetrievalError, KeyError):  # stopped, or a picture has gone since the search
+            return None
+        return self._ask(open_questions(conversation.known, looks, asked_before(conversation)))
 
     @_gallery_refused()
     def crops_of(self, candidates: Sequence[Candidate]) -> list[Crop]:

@@ -21,10 +21,11 @@ from app.chat import conversation as chat
 from app.chat.conversation import Conversation
 from app.chat.list_questions import read_list_question
 from app.chat.model_questions import about_selected
+from app.chat.questions import Question
 from app.chat.reply import compare_text, reply
 from app.chat.results import Pointing, read_pointing
 from app.chat.two_readings import OtherReading
-from app.query_json import query_json, taken_back_json
+from app.query_json import query_json, question_json, taken_back_json
 from app.refused import Refused
 from app.retrieval.comparison import SURE_ENOUGH, Comparison, compare
 from app.retrieval.query import Query, Reference, as_known
@@ -195,6 +196,11 @@ class ChatSession:
                 self.cards = self._ordered((*self.cards, *more))
 
     @property
+    def question(self) -> Question | None:
+        """What the chat has asked and may still be answered."""
+        return self.conversation.last.question if self.conversation.last else None
+
+    @property
     def remaining(self) -> int:
         """Candidates of the last search that are not shown yet."""
         return max(0, len(self.ranking.candidates) - len(self.cards)) if self.ranking else 0
@@ -325,15 +331,21 @@ class ChatSession:
                 cards = self.service.cards(candidates, crops)
             if is_undo:
                 # Answers about candidates ("Here are candidates 13 to 24.") speak of a screen that is gone.
-                searched = [turn for turn in changed.turns if turn.direct is None or query.is_empty]
+                searched = [
+                    turn for turn in changed.turns if turn.direct is None or turn.declined or query.is_empty
+                ]
                 last = searched[-1].reply if searched else None
                 text = " ".join([UNDONE, last or NOTHING_SOUGHT])
             else:
-                answer = (
-                    direct if direct is not None else self._reply(changed, query, ranking, crops, progress)
-                )
+                question = None
+                if ranking is not None and (direct is None or (changed.last and changed.last.declined)):
+                    question = self.service.question(changed, ranking, self.stop.is_set)
+                if direct is None:
+                    answer = self._reply(changed, query, ranking, crops, progress, question)
+                else:
+                    answer = f"{direct} {question.text}" if question else direct
                 text = "\n\n".join([*problems, answer])
-                changed = chat.answered(changed, text, [card.image_id for card in cards])
+                changed = chat.answered(changed, text, [card.image_id for card in cards], question)
             if ranking is not None and ranking is not self.ranking:
                 # What is shown is how long the operator waited: the reading for the reply is part of it.
                 ranking = replace(
@@ -349,6 +361,7 @@ class ChatSession:
         ranking: Ranking | None,
         crops: Sequence[Crop],
         progress: StepProgress | None,
+        question: Question | None,
     ) -> str:
         """crops: those of the first candidates; the model reads the first few, for the reply to speak of."""
         if ranking is None:
@@ -359,7 +372,7 @@ class ChatSession:
         top = self.service.shown(first, ranking.candidates[: len(first)], self.stop.is_set)
         nothing_fits = ranking.no_match or not ranking.candidates
         hidden = self.service.hidden(conversation, query) if nothing_fits else {}
-        return reply(conversation, ranking, top, hidden=hidden)
+        return reply(conversation, ranking, top, hidden=hidden, question=question)
 
     def _show(
         self, conversation: Conversation, query: Query, ranking: Ranking | None, cards: tuple[Card, ...]
@@ -386,6 +399,7 @@ class ChatSession:
             "stopped": bool(ranking and ranking.stopped),
             "own_words": own_words,
             "model_reading": "",
+            "question": question_json(self.question),
             "query": query_json(self.query),
         }
         return StepResult(text, self.cards[first : first + PAGE_OF_CARDS], status)

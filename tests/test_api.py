@@ -57,7 +57,7 @@ def check(candidates: list[dict], status: dict) -> None:
     else:  # crops listed by time
         assert set(probabilities) <= {None}
     assert status["ranker"] == "fused"
-    assert {"nobody_fits", "searched", "scored", "seconds", "query"} <= set(status)
+    assert {"nobody_fits", "searched", "scored", "seconds", "query", "question"} <= set(status)
 
 
 def test_the_conversation(client: Client, served: Served, truth: dict, tmp_path: Path) -> None:
@@ -127,6 +127,28 @@ def test_the_conversation(client: Client, served: Served, truth: dict, tmp_path:
         latest = store.searches(limit=5)
     assert latest and all(row.user == "local" and row.reason == "not stated" for row in latest)
     assert any(row.query["filters"]["cameras"] == ["3"] for row in latest)
+
+
+def test_a_question_comes_with_its_answers(client: Client) -> None:
+    """Each is a message to be sent as it stands."""
+    reply, candidates, status = chat(client, "a man")
+    first = status["question"]
+    assert first["kind"] not in ("gender", "hat_colour", "bag_colour") and reply.endswith(first["text"])
+    assert 2 <= len(first["answers"]) <= 6 and first["answers"][-1] == "I don't know" and first["bits"] > 0.1
+
+    reply, same, status = chat(client, first["answers"][-1])
+    second = status["question"]
+    assert same == candidates and status["query"]["wanted"] == {"gender": "man"}
+    assert (
+        second["kind"] != first["kind"] and second["bits"] <= first["bits"] and reply.endswith(second["text"])
+    )
+
+    _, _, status = chat(client, second["answers"][0])
+    understood = {*status["query"]["wanted"], *status["query"]["unwanted"]}
+    assert second["kind"] in understood and first["kind"] not in understood
+    assert status["question"] is None or status["question"]["kind"] not in (first["kind"], second["kind"])
+    _, _, status = step(client, "/reset")
+    assert status["question"] is None
 
 
 def test_a_photo_that_is_in_the_gallery_is_shown_as_this_very_picture(client: Client, truth: dict) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from app.chat.conversation import Conversation, answered, confirm, direct_answer, reject, say, search_with
+from app.chat.conversation import Conversation, confirm, direct_answer, reject, say, search_with
 from app.chat.labels import kind_label, with_article
-from app.chat.questions import SENTENCES, asked_in, next_question
+from app.chat.questions import SENTENCES, Question
 from app.chat.reply import compare_text, fit_of, labels_of, near_misses, reply, sought
-from app.chat.search_state import SearchState, ShownCandidate
+from app.chat.search_state import ShownCandidate
 from app.model.vocabulary import KINDS, KINDS_OF_VERSION, Attribute
 from app.retrieval.ranking import Candidate, Ranking
 from gallery_store.crops import Crop
@@ -175,29 +175,12 @@ def test_never_an_identity_always_short(nobody: bool):
     assert len(said) < 1_200 and "\n- " not in said
 
 
-def test_the_question_parts_the_first_candidates():
-    question = next_question(talk("a woman in a red jacket").known, TOP)
-    assert question is not None and question.kind == "bag" and question.values == ("backpack", "handbag")
-    said = reply(talk("a woman in a red jacket"), ranking(), TOP)
-    assert question.text in said and asked_in(said) == "bag"
-    asked = answered(talk("a woman in a red jacket"), said, [1, 2, 3])
-    again = say(asked, "she has long hair", GALLERY)
-    assert asked_in(reply(again, ranking(), TOP)) == "hat"  # no question twice
-
-
-def test_no_question_when_it_would_not_help():
-    known = talk("a woman in a red jacket").known
-    assert next_question(known, TOP[:2]) is None
-    assert next_question(known, [TOP[0], TOP[0], TOP[0]]) is None  # all alike
-    far = [TOP[0], shown(2, 0.3, bag="handbag"), shown(3, 0.2, bag="suitcase")]
-    assert next_question(known, far) is None  # told apart already
-    assert next_question(SearchState(), [shown(1, 0.5), shown(2, 0.5), shown(3, 0.5)]) is None
-
-
-def test_every_kind_has_a_question_of_its_own():
-    assert set(SENTENCES) == set(KINDS)
-    assert all(asked_in(f"Well. {sentence} Or so.") == kind for kind, sentence in SENTENCES.items())
-    assert asked_in("no question") is None
+def test_the_question_stands_at_the_end():
+    asked = Question("bag", SENTENCES["bag"], ("backpack", "I don't know"), 0.9)
+    conversation = talk("a woman in a red jacket")
+    assert reply(conversation, ranking(), TOP, question=asked).endswith(SENTENCES["bag"])
+    assert SENTENCES["bag"] not in reply(conversation, ranking(no_match=True), TOP, question=asked)
+    assert SENTENCES["bag"] not in reply(talk("camera 3"), ranking(), TOP, question=asked)
 
 
 def test_comparison():
@@ -291,11 +274,3 @@ def test_a_language_that_is_not_read_is_named(text, named):
 )
 def test_english_with_a_foreign_word_is_english(text):
     assert "English alone" not in (direct_answer(say(Conversation(), text, GALLERY)) or "")
-
-
-def test_women_are_not_asked_for_their_beards():
-    top = [shown(n, 0.9, gender="woman", beard="beard" if n % 2 else "none") for n in range(6)]
-    assert next_question(SearchState(), top) is None
-    men = [shown(n, 0.9, gender="man", beard="beard" if n % 2 else "none") for n in range(6)]
-    assert next_question(SearchState(), men).kind == "beard"
-    assert next_question(SearchState(wanted=(Attribute("gender", "woman"),)), men) is None

@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.chat.conversation import Conversation, answered, say
-from app.chat.questions import SENTENCES
-from app.chat.search_state import GalleryFacts
-from app.model.vocabulary import KINDS, Attribute
+from app.chat.questions import DONT_KNOW, WITNESS_KNOWS, Question, in_words
+from app.model.vocabulary import KINDS
 from training.__main__ import main
-from training.evaluation.dialogue import DONT_KNOW, Operator, figures, next_message
-from training.evaluation.harness import HarnessError
+from training.evaluation.dialogue import asker
+from training.evaluation.dialogue_figures import figures, stopped_below
 from training.evaluation.results import Result
 from training.evaluation.synthetic_people import one_outfit
+from training.evaluation.witness import Operator, witness_of
+from training.evaluation.work_folder import HarnessError
+from training.synthetic.people import split_of
 
 CROPS = one_outfit(3, 10).gallery
 
@@ -57,90 +58,104 @@ def test_what_are_no_ranks(ranks):
         figures(ranks)
 
 
-def test_the_operator_errs_at_the_rates_asked_for():
+def test_the_witness_knows_what_a_witness_would():
+    """Of what the crop shows, at the table's rates; and errs at the rate asked for."""
+    crop = max(CROPS, key=lambda crop: len(crop.visible))
     rng = np.random.default_rng(0)
-    target = next(crop for crop in CROPS if "upper_colour" in crop.attributes)
-    messages = [
-        next_message("upper_colour", target, {}, Operator(wrong=0.2, unsure=0.3), rng) for _ in range(2000)
-    ]
-    right = f"{target.attributes['upper_colour']} top"
-    assert messages.count(DONT_KNOW) / 2000 == pytest.approx(0.3, abs=0.04)
-    assert messages.count(right) / 2000 == pytest.approx(0.5, abs=0.04)
-    for _ in range(20):
-        stated = {}
-        message = next_message("hat", target, stated, Operator(wrong=1, unsure=0), rng)
-        assert stated["hat"] != target.attributes["hat"]
-        assert message != DONT_KNOW
-    with pytest.raises(HarnessError, match="at most 1"):
-        Operator(wrong=0.7, unsure=0.6)
+    witnesses = [witness_of(crop.visible, Operator(wrong=0.2), rng) for _ in range(1500)]
+    for kind, truth in crop.visible.items():
+        known = [witness.believes[kind] for witness in witnesses if kind in witness.believes]
+        assert len(known) / 1500 == pytest.approx(WITNESS_KNOWS[kind], abs=0.05), kind
+        assert known.count(truth) / len(known) == pytest.approx(0.8, abs=0.06), kind
+    for witness in witnesses[:200]:
+        assert 1 <= len(witness.first) <= 2 and witness.first.items() <= crop.visible.items()
+        assert all(kind == "gender" or kind in witness.believes for kind in witness.first)
+        for kind in KINDS:
+            expected = in_words(kind, witness.believes[kind]) if kind in witness.believes else DONT_KNOW
+            assert witness.answer(kind) == expected
+    with pytest.raises(HarnessError, match=r"0\.\.1, not 1\.7"):
+        Operator(wrong=1.7)
 
 
-def test_what_the_person_does_not_have_cannot_be_told():
-    dressed = next((crop for crop in CROPS if "lower" not in crop.attributes), None)
-    if dressed is None:
-        dressed = next(crop for crop in one_outfit(4, 40).gallery if "lower" not in crop.attributes)
-    assert next_message("lower", dressed, {}, Operator(0, 0), np.random.default_rng(0)) == DONT_KNOW
+def test_nobody_knows_what_the_crop_does_not_show():
+    hidden = next(crop for crop in CROPS if len(crop.visible) < len(crop.attributes))
+    gone = set(KINDS) - set(hidden.visible)
+    for seed in range(50):
+        witness = witness_of(hidden.visible, Operator(0), np.random.default_rng(seed))
+        assert all(witness.answer(kind) == DONT_KNOW for kind in gone)
+        assert witness.believes.items() <= hidden.visible.items()
 
 
-def test_the_chat_understands_every_answer():
-    began = say(Conversation(), "somebody", GalleryFacts())
-    rng = np.random.default_rng(0)
-    for kind in SENTENCES:
-        for crop in CROPS:
-            if kind not in crop.attributes:
-                continue
-            asked = answered(began, SENTENCES[kind])
-            message = next_message(kind, crop, {}, Operator(0, 0), rng)
-            known = say(asked, message, GalleryFacts()).known
-            value = crop.attributes[kind]
-            if value == "none":
-                refused = {a.value for a in known.unwanted if a.kind == kind}
-                stated = known.value(kind) == "none"
-                assert stated or refused == set(KINDS[kind]) - {"none"}, (kind, message)
-            else:
-                assert known.value(kind) == value, (kind, message)
-    unsure = say(answered(began, SENTENCES["bag"]), DONT_KNOW, GalleryFacts())
-    assert unsure.known == began.known
+def test_what_the_witness_knows_does_not_depend_on_who_asks():
+    """Other kinds that show, or nothing told of them, change nothing of the rest."""
+    visible = CROPS[0].visible
+    fewer = {kind: value for kind, value in visible.items() if kind not in ("hat", "shoes")}
+    one = witness_of(visible, Operator(0.3), np.random.default_rng(5))
+    other = witness_of(fewer, Operator(0.3), np.random.default_rng(5))
+    assert {k: v for k, v in one.believes.items() if k in fewer} == other.believes
 
 
-def test_untold_things_are_told_one_by_one():
-    rng = np.random.default_rng(2)
-    stated: dict[str, str] = {}
-    crop = CROPS[0]
-    for _ in range(len(crop.visible)):
-        before = dict(stated)
-        message = next_message(None, crop, stated, Operator(), rng)
-        new = stated.items() - before.items()
-        assert len(new) == 1
-        assert all(crop.visible[kind] == value for kind, value in new)
-        assert message != DONT_KNOW
-        kind, value = next(iter(new))
-        assert Attribute(kind, value)
-    assert next_message(None, crop, stated, Operator(), rng) == DONT_KNOW
+def test_the_three_askers():
+    questions = [Question(kind, "", (), bits) for kind, bits in (("hat", 0.2), ("bag", 0.9), ("hair", 0.4))]
+    assert asker("gain", 1, 0.3)(questions).kind == "bag" and asker("gain", 1, 1.0)(questions) is None
+    assert asker("fixed", 1, 0.3)(questions).kind == "hat" and asker("fixed", 1, 0.3)([]) is None
+    random = asker("random", 1, 0.3)
+    drawn = [random(questions).kind for _ in range(300)]
+    assert all(drawn.count(one.kind) > 70 for one in questions) and random([]) is None
+    again = asker("random", 1, 0.3)
+    assert [again(questions).kind for _ in range(300)] == drawn
+
+
+def test_had_it_asked_only_from_so_many_bits():
+    ranks = np.array([[9, 5, 3, 1], [4, 4, 2, 2], [7, 7, 7, 7]])
+    bits = [[0.9, 0.2, 0.5], [0.1, 0.8, 0.8], []]
+    for worth, expected, questions in (
+        (0.0, ranks.tolist(), 2.0),
+        (0.3, [[9, 5, 5, 5], [4, 4, 4, 4], [7, 7, 7, 7]], 1 / 3),
+        (2.0, [[9] * 4, [4] * 4, [7] * 4], 0.0),
+    ):
+        stopped, asked = stopped_below(ranks, bits, worth)
+        assert stopped.tolist() == expected and asked == pytest.approx(questions)
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_people_are_of_the_split_asked_for(split):
+    assert {split_of(crop.shot.identity) for crop in one_outfit(3, 6, split=split).gallery} == {split}
 
 
 @pytest.mark.slow
 def test_the_command_end_to_end(tmp_path, capsys):
-    chosen = ["evaluate", "--dialogue", "--seed", "41", "--identities", "4", "--rounds", "2"]
+    chosen = ["evaluate", "--dialogue", "--seed", "41", "--worlds", "2", "--identities", "2", "--rounds", "2"]
     out = tmp_path / "out"
     assert main([*chosen, "--out", str(out)]) == 0
     text = capsys.readouterr().out
     result = Result.read(out)
     assert result.kind == "dialogue"
     extra = result.extra
-    assert len(extra["recall"]["@10"]) == 3
-    assert extra["hits"]["@10"][-1] >= 0.5
-    assert f"BRI {extra['bri']:.3f}" in text
-    assert len(extra["example"]) == 3
+    assert list(extra["askers"]) == ["gain", "random", "fixed"]
+    for of in extra["askers"].values():  # the first message is the same, whoever asks
+        assert len(of["recall"]["@10"]) == 3 and of["recall"]["@1"][0] == extra["recall"]["@1"][0]
+        assert [one["seed"] for one in of["by_seed"]] == [41, 42]
+    assert extra["hits"]["@10"][-1] >= 0.5 and extra["questions_asked"] <= 2
+    assert f"{extra['bri']:.3f}" in text and "- gain - random: recall@1" in text and "0.1 bits" in text
     # A killed run has some of its conversations on disk: only the others are held again.
-    talks = sorted((out / "work" / "talks").iterdir())
-    assert len(talks) == 4
-    kept = {talk: talk.stat().st_mtime_ns for talk in talks[1:-1]}
-    talks[-1].unlink()
-    talks[0].unlink()
+    talks = sorted((out / "work").glob("seed-*/talks/*"))
+    assert len(talks) == 2 * 2 * 3
+    firsts = {}
+    for talk in talks:
+        held = json.loads(talk.read_text())
+        assert len(held["ranks"]) == 3 and len(held["bits"]) == len(held["asked"]) == len(set(held["asked"]))
+        firsts.setdefault((talk.parent.parent.name, talk.name.split("-")[0]), set()).add(held["said"][0])
+    assert all(len(said) == 1 for said in firsts.values())
+    first, last = (
+        out / "work" / name for name in ("seed-41/talks/00000-gain.json", "seed-42/talks/00001-fixed.json")
+    )
+    kept = {talk: talk.stat().st_mtime_ns for talk in talks if talk not in (first, last)}
+    first.unlink()
+    last.unlink()
     assert main([*chosen, "--work", str(out / "work"), "--shard", "2/2"]) == 0
     told = capsys.readouterr()
-    assert told.out == "" and "left to other shards: 1 of 4 pieces" in told.err and talks[-1].is_file()
+    assert told.out == "" and "left to other shards: 1 of 12 pieces" in told.err and last.is_file()
     assert main([*chosen, "--work", str(out / "work"), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["extra"] == json.loads(json.dumps(result.extra))

@@ -720,3 +720,24 @@ def test_reading_and_warming_up(full, encoder, tuned):
     gone = Reference(file=full.media / "gone.png")
     with pytest.raises(RetrievalError, match=r"gone\.png"):
         Engine(full, encoder, reads).read([gone])
+
+
+def test_what_candidates_show_is_read_by_whoever_ranks_them(full, encoder, tuned, monkeypatch):
+    """By CLIP alone where a search reads no attributes: a question is no reason to ask the model."""
+    ids = [5, 3, 9]
+    key = encoder_key(encoder.name, encoder.version)
+    reads = with_manifest(tuned, fusion_weights={key: dict.fromkeys(KINDS, (5.0, 0.8))})
+    alone = Engine(full, encoder, Silent(tuned._checkpoint, reads.manifest), ranker="clip")
+    by_clip = alone.clip_attributes.appearance(full.vectors(np.array(ids))).probs
+    shown = alone.candidate_probs(ids)
+    assert all(np.allclose(shown[kind], by_clip[kind]) for kind in KINDS)
+
+    engine = Engine(full, encoder, reads)
+    both = engine.candidate_probs(ids)
+    for place, image_id in enumerate(ids):
+        (readings,) = engine.read([Reference(image_id=image_id)])
+        for reading in readings:
+            kind, value = reading.attribute.kind, reading.attribute.value
+            assert both[kind][KINDS[kind].index(value), place] == pytest.approx(reading.confidence, abs=1e-4)
+    with pytest.raises(KeyError):
+        engine.candidate_probs([10_000])

@@ -1,6 +1,7 @@
 """Similarities by words, pictures and attributes, against plain arithmetic."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from zlib import crc32
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.model.answers import AttributeReading
+from app.model.checkpoint import AffinityWeights
 from app.model.vocabulary import KINDS, Attribute, describe
 from app.retrieval.attribute_columns import AttributeColumns, GalleryAppearance
 from app.retrieval.attribute_probs import (
@@ -19,6 +21,7 @@ from app.retrieval.attribute_probs import (
 )
 from app.retrieval.fusion import (
     SQUASHED,
+    Fusion,
     attribute_similarity,
     picture_similarity,
     squashed,
@@ -221,3 +224,34 @@ def test_nobody_is_told_the_colour_of_what_is_not_there():
         )
     ]
     assert [said.attribute.kind for said in sensible(read)] == ["hat", "bag", "bag_colour"]
+
+
+def fusion(weights, affinity, rows):
+    """Of a model that reads `rows` (n, all values) in any n pictures."""
+    manifest = SimpleNamespace(fusion_weights_for=lambda *_: weights, affinity_for=lambda *_: affinity)
+    model = SimpleNamespace(manifest=manifest, attribute_probs=lambda pictures, stop: rows[: len(pictures)])
+    encoder = SimpleNamespace(name="words", version="1")
+    return Fusion(None, ClipAttributes(Words()), model, encoder)
+
+
+def test_what_candidates_show_by_the_readers_that_rank(crops):
+    """By both readers, and each together with the crops of its outfit, as candidates are compared."""
+    priors = gallery_priors(by_clip(crops).probs)
+    rows = np.concatenate(
+        [np.random.default_rng(3).dirichlet(np.ones(len(v)), len(crops)) for v in KINDS.values()], 1
+    )
+    rows[2] = np.nan  # which the model did not read
+    shown = (crops, [None] * len(crops), priors, lambda: False)
+    weights = dict.fromkeys(KINDS, (20.0, 0.5))
+    both = fusion(weights, None, rows).pooled_probs(*shown)
+    joint = ClipAttributes(Words()).appearance(crops, rows, weights)
+    assert all(np.allclose(both[kind], joint.probs[kind]) for kind in KINDS)
+
+    twins = np.repeat(crops[:3], 2, 0)
+    alike = AffinityWeights(cosine=80.0, attributes=0.0, bias=-68.0)  # surely of one's double, of nobody else
+    pooled = fusion(weights, alike, rows).pooled_probs(twins, [None] * 6, priors, lambda: False)
+    apart = fusion(weights, None, rows).pooled_probs(twins, [None] * 6, priors, lambda: False)
+    for kind in KINDS:
+        assert np.allclose(pooled[kind].sum(0), 1)
+        assert np.allclose(pooled[kind][:, ::2], pooled[kind][:, 1::2], atol=1e-3)
+    assert not np.allclose(apart["hat"][:, ::2], apart["hat"][:, 1::2], atol=1e-3)

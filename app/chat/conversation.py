@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.chat.chips import Chip, chips_of, without_chip
 from app.chat.intents import direct_answer_to
-from app.chat.questions import asked_in
+from app.chat.questions import Question, asked_in, declined_kinds, only_declines
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState, apply, crowded_out, photo
 from app.chat.understanding import understand
 from app.model.vocabulary import and_list
@@ -20,6 +20,7 @@ from app.retrieval.query import Query, Reference
 
 NO_REASON = "not stated"
 MAX_KEPT = 2_000  # characters of a message that a conversation keeps
+LEFT_OPEN = "All right, that stays open."
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Turn:
 
     action: "say", "search-with", "confirm", "reject" or "remove-chip". image_id: of a click. chip: the key
     of a removed chip. understood: what a message said. direct: the answer to a message that needs no search.
-    shown: image ids, best first. asked: the kind of attribute that the reply asked about. own_words: what the model
+    shown: image ids, best first. asked: the kind of attribute that the reply asked about. question: what it asked,
+    where that may still be answered. declined: kinds that the message says are not known. own_words: what the model
     wrote, as Markdown; it stands below the reply, and nothing is ever understood from it.
     """
 
@@ -44,6 +46,8 @@ class Turn:
     shown: tuple[int, ...] = ()
     asked: str | None = None
     own_words: str = ""
+    question: Question | None = None
+    declined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,13 @@ def say(
     """
     state = conversation.known
     asked = conversation.last.asked if conversation.last else None
+    declined = () if photos else declined_kinds(text, asked)
+    if declined and only_declines(text):
+        nothing = ParsedMessage(intent="nothing", filters=state.filters)
+        left_open = Turn(
+            "say", state, text=text[:MAX_KEPT], understood=nothing, direct=LEFT_OPEN, declined=declined
+        )
+        return _with(conversation, left_open)
     understood = understand(text, state, gallery, asked=asked, with_photo=bool(photos))
     if understood.intent == "undo":
         return undo(conversation)
@@ -89,7 +100,10 @@ def say(
         text=text[:MAX_KEPT],
         photos=tuple(Path(path) for path in photos),
         understood=understood,
-        direct=direct_answer_to(understood, after, gallery),
+        direct=LEFT_OPEN
+        if declined and understood.intent == "nothing"
+        else direct_answer_to(understood, after, gallery),
+        declined=declined,
     )
     return _with(conversation, turn)
 
@@ -203,15 +217,36 @@ def remove_chip(conversation: Conversation, chip_key: str) -> Conversation:
     return _with(conversation, Turn("remove-chip", after, chip=chip_key))
 
 
-def answered(conversation: Conversation, reply: str, shown: Sequence[int] = ()) -> Conversation:
-    """Complete the last turn with what was answered and which crops were shown, best first."""
+def answered(
+    conversation: Conversation, reply: str, shown: Sequence[int] = (), question: Question | None = None
+) -> Conversation:
+    """Complete the last turn with what was answered, which crops were shown, best first, and what was asked."""
     if not conversation.turns:
         return conversation
-    turn, asked = conversation.turns[-1], asked_in(reply)
-    if turn.direct is not None and turn.understood is None and len(conversation.turns) > 1:
-        asked = asked or conversation.turns[-2].asked  # told about candidates: the question still waits
-    done = replace(turn, reply=reply, shown=tuple(int(image) for image in shown), asked=asked)
+    turn, asked = conversation.turns[-1], question.kind if question else asked_in(reply)
+    if asked is None and len(conversation.turns) > 1 and _leaves_waiting(turn):
+        asked, question = conversation.turns[-2].asked, conversation.turns[-2].question
+    ids = tuple(int(image) for image in shown)
+    done = replace(turn, reply=reply, shown=ids, asked=asked, question=question)
     return replace(conversation, turns=(*conversation.turns[:-1], done))
+
+
+def _leaves_waiting(turn: Turn) -> bool:
+    """Whether a turn leaves the question before it to be answered still: it was answered without a search."""
+    reset = turn.understood is not None and turn.understood.intent == "reset"
+    return turn.direct is not None and not turn.declined and not reset
+
+
+def asked_before(conversation: Conversation) -> frozenset[str]:
+    """The kinds that were asked about or declined for the person sought: since the last "start over"."""
+    kinds: set[str] = set()
+    for turn, reply_before in zip(conversation.turns, (None, *conversation.turns), strict=False):
+        if turn.understood is not None and turn.understood.intent == "reset":
+            kinds.clear()
+        elif reply_before is not None and reply_before.asked:
+            kinds.add(reply_before.asked)
+        kinds.update(turn.declined)
+    return frozenset(kinds)
 
 
 def undo(conversation: Conversation) -> Conversation:

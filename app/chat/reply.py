@@ -19,7 +19,7 @@ from app.chat.labels import (
     things_in,
     with_article,
 )
-from app.chat.questions import next_question
+from app.chat.questions import Question
 from app.chat.search_state import SearchState, ShownCandidate
 from app.model.known import known_attributes
 from app.model.vocabulary import Attribute, absence_words, and_list, describe, is_absent
@@ -80,10 +80,11 @@ def reply(
     top: Sequence[ShownCandidate],
     *,
     hidden: Mapping[str, int] | None = None,
+    question: Question | None = None,
 ) -> str:
     """The answer to the last turn, as Markdown.
 
-    top: the first candidates, best first; the fit of REASONS is explained, all of them choose the next question.
+    top: the first candidates, best first; the fit of REASONS is explained. question: what is asked next.
     hidden: label of a filter (see `chips.hidden_by`) -> how many more crops would pass without it.
     """
     state = conversation.known
@@ -107,8 +108,8 @@ def reply(
     parts.append(_unchecked(ranking))
     parts.append(_damaged(ranking))
     parts.append(_how_it_was_read(conversation.last))
-    if ranking.candidates and not ranking.no_match and not _is_listing(state):
-        parts.append(_question(conversation, top))
+    if may_ask(conversation, ranking):
+        parts.append(own_question(conversation) or (question.text if question else ""))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -399,10 +400,12 @@ def _how_it_was_read(turn: Turn | None) -> str:
     return " ".join(sentences)
 
 
-def _question(conversation: Conversation, top: Sequence[ShownCandidate]) -> str:
+def may_ask(conversation: Conversation, ranking: Ranking) -> bool:
+    """Whether the reply may end in a question: there are candidates that fit, and somebody is looked for."""
+    return bool(ranking.candidates) and not ranking.no_match and not _is_listing(conversation.known)
+
+
+def own_question(conversation: Conversation) -> str:
+    """What is asked back of the message itself; "" where nothing is."""
     turn = conversation.last
-    if turn is not None and turn.understood is not None and turn.understood.question:
-        return turn.understood.question
-    already = {earlier.asked for earlier in conversation.turns[:-1] if earlier.asked}
-    question = next_question(conversation.known, top, already)
-    return question.text if question else ""
+    return (turn.understood.question if turn is not None and turn.understood else None) or ""

@@ -21,6 +21,7 @@ from app.retrieval.attribute_columns import AttributeColumns, GalleryAppearance
 from app.retrieval.attribute_probs import (
     ClipAttributes,
     Priors,
+    Probs,
     gallery_priors,
     sensible,
 )
@@ -34,6 +35,7 @@ from app.retrieval.ranking import Candidate, Ranking, SearchTrace, Timings, rank
 from app.retrieval.references import (
     OpenQuery,
     copies_of,
+    crop_picture,
     open_reference,
     reference_picture,
     rows_of,
@@ -352,6 +354,21 @@ class Engine:
             return self.model.write(messages, pictures, limit=limit, said=said, stop=stop, schema=schema)
         except (OSError, ValueError) as error:
             raise _unreadable(error) from None
+
+    def candidate_probs(self, ids: Sequence[int], *, stop: Stop | None = None) -> Probs:
+        """kind -> float64 (values, n): what these crops show, by the readers that rank them; crops that look like one
+        person in the same clothes are read together. By CLIP alone where a search does not read them.
+
+        Raises:
+            KeyError: an id that is not in the gallery.
+        """
+        vectors = self.store.vectors(np.asarray(ids, np.int64))
+        if not self.reads_attributes:
+            return self.clip_attributes.appearance(vectors).probs
+        pictures = [crop_picture(crop, self.store) for crop in self.store.crops(ids)]
+        return self._fusion.pooled_probs(
+            vectors, pictures, self._priors(self.store.index.ids), stop or _never
+        )
 
     def warm_up(self) -> None:
         """Load what loads lazily and run each path once, so that the first search is as fast as the next."""

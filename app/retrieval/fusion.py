@@ -37,7 +37,7 @@ from app.retrieval.attribute_probs import (
     log_same,
     log_stated,
 )
-from app.retrieval.prefilter import Prefiltered, StopOnce
+from app.retrieval.prefilter import Prefiltered, Stop, StopOnce
 from app.retrieval.query import Query
 from app.retrieval.references import OpenQuery, crop_picture, rows_of
 from gallery_store.crops import Filters
@@ -207,6 +207,18 @@ class Fusion:
             similarity = query_similarity(opened.query, opened.vector, own, crops, opened.calibration, priors)
         similarity[~np.isfinite(crop_probs).all(1)] = np.nan
         return Fused(similarity, same, penalty)
+
+    def pooled_probs(
+        self, vectors: np.ndarray, pictures: Sequence[Picture], priors: Priors, stop: Stop
+    ) -> Probs:
+        """What n crops show, each seen together with those of its outfit, as `fuse` compares them. Needs weights.
+        vectors: their unit rows float32 (n, dim).
+        """
+        assert self._model is not None
+        crops = self._clip.appearance(vectors, self._model.attribute_probs(pictures, stop=stop), self.weights)
+        if self.affinity_weights is None:
+            return crops.probs
+        return pooled_crops(crops, affinity(crops, self.affinity_weights, priors)).probs
 
     def attribute_score(self, opened: OpenQuery, pictures: Sequence[Picture], stop: StopOnce) -> np.ndarray:
         """float64 (n,): how well crops fit by the model's attributes; NaN where it did not read."""

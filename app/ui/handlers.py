@@ -42,6 +42,10 @@ class Handlers:
     def announce_example(self, chosen: gr.SelectData, request: gr.Request) -> Updates:
         return self.announce({"text": str(chosen.value.get("text", ""))}, request)
 
+    def announce_answer(self, event: gr.EventData, request: gr.Request) -> Updates:
+        """A button under a question: the same as typing its words."""
+        return self.announce({"text": str(event._data.get("text", ""))}, request)
+
     def answer(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         session = session_of(self.service, request)
         if session.waiting is None:

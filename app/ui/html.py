@@ -16,6 +16,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from app.cards import Card, camera_name
 from app.chat.chips import Chip
+from app.chat.questions import Question
 from app.chat.reply import PHOTOGRAPHS, labels_of
 from app.retrieval.comparison import Comparison
 from app.retrieval.engine import Engine
@@ -100,6 +101,11 @@ def shown_name(name: str) -> str:
 def chips_html(chips: Sequence[Chip]) -> str:
     """What was understood, each part with a button that removes it."""
     return render("chips", chips=chips)
+
+
+def answers_html(question: Question | None) -> str:
+    """A button for each answer that is offered to what the chat has asked; nothing where it asks nothing."""
+    return render("answers", question=question)
 
 
 def candidates_html(

@@ -14,7 +14,16 @@ from app.ui.api import add_api
 from app.ui.edge import PRIVATE
 from app.ui.guard import Owner
 from app.ui.handlers import Handlers
-from app.ui.html import PAGE, Sought, candidates_html, chips_html, guide_html, header_html, selected_html
+from app.ui.html import (
+    PAGE,
+    Sought,
+    answers_html,
+    candidates_html,
+    chips_html,
+    guide_html,
+    header_html,
+    selected_html,
+)
 from app.ui.view import Components, View
 from app.uploads import Uploads
 
@@ -70,6 +79,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> None:
                 placeholder="**Whom are you looking for?**\n\nDescribe the person in your own words, "
                 "or drop a photo. Results are candidates, never identities.",
             )  # fmt: skip
+            answers = gr.HTML(answers_html(None), elem_id="answers", js_on_load=_script("answers"))
             message = gr.MultimodalTextbox(
                 elem_id="message", show_label=False, label="Message", sources=["upload"], max_lines=4,
                 file_types=["image"], file_count="multiple", placeholder="Describe the person…",
@@ -111,6 +121,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> None:
     components = Components(
         message,
         chatbot,
+        answers,
         chips,
         candidates,
         selected,
@@ -131,6 +142,8 @@ def _search_tab(service: ChatService, uploads: Uploads) -> None:
     at_once = {"outputs": [message, *components.of_a_step], "queue": False, **PRIVATE}
     on(message.submit(handlers.announce, message, **at_once).then, handlers.answer, reason)
     on(chatbot.example_select(handlers.announce_example, **at_once).then, handlers.answer, reason)
+
+    on(answers.answer(handlers.announce_answer, **at_once).then, handlers.answer, reason)
 
     on(candidates.choose, handlers.choose)
     on(candidates.more, handlers.more)

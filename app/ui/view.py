@@ -17,7 +17,7 @@ from app.session import ChatSession
 from app.talk import STAGE
 from app.ui.background import BackgroundWork
 from app.ui.edge import refusal_as_error
-from app.ui.html import Sought, candidates_html, chips_html, cropper_html, selected_html
+from app.ui.html import Sought, answers_html, candidates_html, chips_html, cropper_html, selected_html
 from app.uploads import Uploads
 from gallery_store.errors import GalleryError
 
@@ -30,6 +30,7 @@ class Components:
 
     message: gr.MultimodalTextbox
     chatbot: gr.Chatbot
+    answers: gr.HTML
     chips: gr.HTML
     candidates: gr.HTML
     selected: gr.HTML
@@ -62,6 +63,7 @@ class View:
         on_selected = gr.Button(interactive=selected is not None)
         return {
             at.chatbot: self.history(session),
+            at.answers: answers_html(session.question),
             at.chips: chips_html(chips),
             at.candidates: candidates_html(
                 session.cards, session.ranking, selected.image_id if selected else None, session.remaining
@@ -86,6 +88,7 @@ class View:
         at, off = self.components, gr.Button(interactive=False)
         return {
             at.chatbot: self.history(session, pending=progress_words(work)),
+            at.answers: answers_html(None),
             **dict.fromkeys((at.search_with, at.confirm, at.reject, at.undo), off),
             at.stop: gr.Button(interactive=True),
             at.use_reading: gr.Button(visible=False),

@@ -177,6 +177,49 @@ def test_the_conversation(page: Page, tmp_path: Path) -> None:
     expect(page.locator("#undo")).to_be_disabled()
 
 
+def answers(page: Page) -> list[str]:
+    """The buttons under the chat's question."""
+    return page.locator("#answers button").all_inner_texts()
+
+
+def test_a_question_is_answered_by_a_button(page: Page) -> None:
+    assert answers(page) == []
+    say(page, "a man")
+    first = answers(page)
+    group = page.locator("#answers").get_by_role("group", name=re.compile(r"^Answers to: .+\?$"))
+    question = str(group.get_attribute("aria-label")).removeprefix("Answers to: ")
+    expect(page.locator("#chatbot .bot").last).to_contain_text(question)
+    assert 2 <= len(first) <= 6 and first[-1] == "I don't know"
+    assert page.locator("#answers").bounding_box()["y"] < page.locator("#message").bounding_box()["y"]  # type: ignore[index]
+
+    with answering(page):  # by mouse
+        group.get_by_role("button", name=first[0], exact=True).click()
+    expect(page.locator("#chatbot .user").last).to_contain_text(first[0])
+    assert len(chips(page)) == 2 and chips(page)[0] == "man"
+
+    second, known = answers(page), chips(page)
+    assert second and second != first
+    page.locator(
+        "#message textarea"
+    ).focus()  # by keyboard: the buttons stand before the message and its upload
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    expect(page.locator("#answers button").last).to_be_focused()
+    with answering(page):
+        page.keyboard.press("Enter")
+    expect(page.locator("#chatbot .user").last).to_contain_text("I don't know")
+    expect(page.locator("#chatbot .bot").last).to_contain_text("All right, that stays open.")
+    expect(page.locator("#message textarea")).to_be_focused()
+    assert chips(page) == known and answers(page) not in ([], second)
+
+    with answering(page):
+        page.locator("#undo").click()
+    assert answers(page) == second
+    with answering(page):
+        page.locator("#start-over").click()
+    assert answers(page) == []
+
+
 def test_two_tabs_never_see_each_other(page: Page, browser: Browser, served: Served) -> None:
     other, problems = opened(browser, served)
     say(page, "a man with a suitcase")
@@ -201,6 +244,9 @@ def test_bad_photos_get_one_sentence_and_the_conversation_stays(page: Page, tmp_
 
 def test_a_phone_has_no_sideways_scroll(browser: Browser, served: Served) -> None:
     page, problems = opened(browser, served, viewport={"width": 390, "height": 844}, has_touch=True)
+    say(page, "a man")
+    sides = page.locator("#answers button").evaluate_all("all => all.map(one => one.getBoundingClientRect())")
+    assert sides and all(one["left"] >= 0 and one["right"] <= 390 and one["height"] >= 42 for one in sides)
     say(page, "a woman in a red jacket with a backpack, without a hat, only camera 3 after 8:00")
     choose(page, 0)
     for tab in ("Gallery", "Responsible use", "Search"):

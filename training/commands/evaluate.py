@@ -43,7 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     drawn.add_argument("--settings", metavar="A,B", help="of the synthetic benchmark (default: all)")
     drawn.add_argument("--rounds", type=int, default=5, help="answers of the simulated operator")
     drawn.add_argument("--wrong", type=float, default=0.05, help="share of answers that are wrong")
-    drawn.add_argument("--unsure", type=float, default=0.15, help='share of answers "I don\'t know"')
+    drawn.add_argument("--worlds", type=_positive, default=3, help="of the dialogue, of seeds from --seed on")
+    drawn.add_argument(
+        "--split", choices=("test", "validation"), default="test", help="which people a dialogue is about"
+    )
+    drawn.add_argument(
+        "--worth-asking", type=float, metavar="BITS", help="from which the chat asks (default: its own)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object of unrounded fractions")
     parser.add_argument(
         "--max-rank", type=_positive, default=10, metavar="N", help="how far --scores prints the CMC curve"
@@ -212,19 +218,21 @@ def _measured(plan: EvaluationPlan, chosen: argparse.Namespace, workers: Workers
 
 
 def _dialogue(chosen: argparse.Namespace, workers: Workers, work: Path) -> tuple[Result, str]:
-    from training.evaluation.dialogue import Operator, dialogue_table, run_dialogue
+    from app.chat.questions import WORTH_ASKING
+    from training.evaluation.dialogue import DialoguePlan, run_dialogue
+    from training.evaluation.dialogue_figures import dialogue_table
+    from training.evaluation.witness import Operator
 
-    operator = Operator(chosen.wrong, chosen.unsure)
-    result = run_dialogue(
-        chosen.seed,
+    plan = DialoguePlan(
+        tuple(range(chosen.seed, chosen.seed + chosen.worlds)),
         chosen.identities,
         chosen.rounds,
-        operator,
-        workers,
-        work=work,
-        out=chosen.out,
-        version=chosen.world,
+        Operator(chosen.wrong),
+        chosen.split,
+        WORTH_ASKING if chosen.worth_asking is None else chosen.worth_asking,
+        chosen.world,
     )
+    result = run_dialogue(plan, workers, work=work, out=chosen.out)
     return result, dialogue_table(result)
 
 

@@ -69,13 +69,12 @@ def day_and_night(seed: int, count: int, world: int = WORLD_VERSION) -> Syntheti
     return SyntheticWorld("day-and-night", tuple(queries), tuple(gallery))
 
 
-def one_outfit(seed: int, count: int, world: int = WORLD_VERSION) -> SyntheticWorld:
+def one_outfit(seed: int, count: int, world: int = WORLD_VERSION, split: str = SPLIT) -> SyntheticWorld:
     """Mixed people over a whole day, infrared cameras at night among them: all four crops are the gallery."""
     site_seed = seed * 10 + 7
     site = cameras(site_seed)
-    crops = [
-        crop for person in mixed(seed, 7, count, world) for crop in crops_of(person, site, VIEWS, site_seed)
-    ]
+    who = mixed(seed, 7, count, world, split)
+    crops = [crop for person in who for crop in crops_of(person, site, VIEWS, site_seed)]
     return SyntheticWorld("one-outfit", (), tuple(crops))
 
 
@@ -101,16 +100,16 @@ def _first_crop_asks(name: str, who: Iterable[Person], site_seed: int) -> Synthe
     return SyntheticWorld(name, tuple(queries), tuple(gallery))
 
 
-def _strangers(seed: int, part: int, count: int, world: int) -> list[Person]:
-    return list(people(seed * 10 + part, SPLIT, count, members=1, look_alikes=False, world=world))
+def _strangers(seed: int, part: int, count: int, world: int, split: str = SPLIT) -> list[Person]:
+    return list(people(seed * 10 + part, split, count, members=1, look_alikes=False, world=world))
 
 
-def _families(seed: int, part: int, count: int, world: int) -> list[Person]:
+def _families(seed: int, part: int, count: int, world: int, split: str = SPLIT) -> list[Person]:
     families = -(-count // MEMBERS)
-    return list(islice(people(seed * 10 + part, SPLIT, families, members=MEMBERS, world=world), count))
+    return list(islice(people(seed * 10 + part, split, families, members=MEMBERS, world=world), count))
 
 
-def mixed(seed: int, part: int, count: int, world: int = WORLD_VERSION) -> list[Person]:
+def mixed(seed: int, part: int, count: int, world: int = WORLD_VERSION, split: str = SPLIT) -> list[Person]:
     """Half families of three look-alikes, half strangers. part: another one gives other people."""
-    alike = _families(seed, part, count // 2, world)
-    return alike + _strangers(seed, part + 1, count - len(alike), world)
+    alike = _families(seed, part, count // 2, world, split)
+    return alike + _strangers(seed, part + 1, count - len(alike), world, split)
