@@ -301,7 +301,8 @@ def test_finished_models_are_taught_further(tmp_path, monkeypatch):
     """From their weights, not from new ones, on other people for another seed; the encoder stays as it is."""
     specs = []
 
-    def pool(folder, spec, workers):
+    def pool(folder, spec, workers, picture):
+        assert picture == (168, 84)  # as the finished model sees it
         specs.append(spec)
         return tiny_pool()
 
@@ -331,7 +332,7 @@ def test_finished_models_are_taught_further(tmp_path, monkeypatch):
 
 
 def test_finished_models_are_calibrated_anew_where_nothing_is_taught(tmp_path, monkeypatch):
-    monkeypatch.setattr("training.demo.recipe.load_pool", lambda folder, spec, workers: tiny_pool())
+    monkeypatch.setattr("training.demo.recipe.load_pool", lambda folder, spec, workers, picture: tiny_pool())
     monkeypatch.setattr("training.demo.recipe.fit_demo", lambda folder, clip, pool, log: {"fitted": True})
     run = {"budget": StepBudget(), "seed": 5, "workers": 1, "only": ("export",), "start": ASSETS}
     train_demo(tmp_path / "work", tmp_path / "out", **run)

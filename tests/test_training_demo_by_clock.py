@@ -118,6 +118,23 @@ def test_any_other_failure_ends_the_part_with_the_weights_that_it_had(monkeypatc
     assert "failed" in rows(tmp_path)[-1]
 
 
+def test_a_part_goes_on_after_a_failure_that_does_not_come_back(monkeypatch, tmp_path):
+    Clock(monkeypatch)
+    toy = Toy()
+    draw, failures = toy.draw, []
+
+    def once(step, done, parts=1):
+        if step == 30 and not failures:
+            failures.append(step)
+            raise RuntimeError("worker exited unexpectedly")
+        return draw(step, done, parts)
+
+    toy.draw = once
+    outcome = learn(toy, tmp_path)
+    assert failures and not outcome.error and outcome.steps > 60
+    assert [step for step, _, _ in toy.asked] == list(range(outcome.steps))
+
+
 def test_a_step_that_cannot_be_drawn_gives_way_to_another(monkeypatch, tmp_path):
     Clock(monkeypatch)
     toy = Toy()

@@ -31,6 +31,7 @@ WARMUP = 20  # steps
 AHEAD = 3  # steps that each worker is ahead
 SMALLEST = 64  # a step is made up to so many times smaller
 SPOILT = 3  # draws of one step that may fail
+TRIES = 3  # of a part that fails: a worker that was killed is no reason to give it up
 
 
 class Lesson(Protocol):
@@ -159,14 +160,18 @@ def learn_by_clock(
         outcome.steps, outcome.done, outcome.parts = saved["step"], saved["done"], saved["parts"]
         span = Span(span.begins, span.ends, saved["done"])
     loop = _Loop(lesson, span, outcome, device, state, log, exact)
-    try:
-        loop.run(workers, most)
-    except Exception as error:  # whatever it is, the parts after this one have their time
-        outcome.error = f"{type(error).__name__}: {error}"
-        log.write(
-            stage=lesson.stage, step=outcome.steps, failed=outcome.error, where=traceback.format_exc()[-2000:]
-        )
-        loop.go_back_if_spoilt()
+    for _ in range(TRIES):
+        try:
+            loop.run(workers, most)
+            outcome.error = ""
+            break
+        except Exception as error:  # whatever it is, the parts after this one have their time
+            outcome.error = f"{type(error).__name__}: {error}"
+            where = traceback.format_exc()[-2000:]
+            log.write(stage=lesson.stage, step=outcome.steps, failed=outcome.error, where=where)
+            loop.go_back_if_spoilt()
+        if span.done() >= 1:
+            break
     outcome.done = span.done()
     return outcome
 
@@ -196,7 +201,7 @@ class _Loop:
         loader = DataLoader(
             _Ahead(self.lesson),
             batch_size=None,
-            sampler=_Turns(self.span, self.outcome, self.first),  # type: ignore[arg-type]
+            sampler=_Turns(self.span, self.outcome, self.outcome.steps),  # type: ignore[arg-type]
             num_workers=workers,
             collate_fn=_as_it_is,
             **ahead,  # type: ignore[arg-type]

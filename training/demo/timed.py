@@ -353,6 +353,9 @@ class TimedRun(DemoRun):
         """What there is by now, in few files: each model's folder as one .tar, the log, and the goals."""
         if self.results is None:
             return
+        for file in (self.log.file, self.work / "goals.json"):
+            if file.is_file():
+                write_file(self.results / file.name, file.read_bytes())
         try:
             if (self.work / "demo_clip").is_dir():
                 _tar(self.work / "demo_clip", self.results / "demo_clip.tar", "demo_clip")
@@ -364,11 +367,8 @@ class TimedRun(DemoRun):
                     manifest = replace(self._manifest(), weights=weight_files(Path(place)))
                     manifest.write(Path(place))
                     _tar(Path(place), self.results / "demo_qwen2vl.tar", "demo_qwen2vl")
-            for file in (self.log.file, self.work / "goals.json"):
-                if file.is_file():
-                    write_file(self.results / file.name, file.read_bytes())
-        except OSError as error:
-            remark(f"the results could not be packed: {error}")
+        except Exception as error:  # those of the part before stay
+            remark(f"the models could not be packed: {type(error).__name__}: {error}")
 
 
 def _tar(folder: Path, file: Path, name: str) -> None:
