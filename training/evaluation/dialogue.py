@@ -115,7 +115,7 @@ def hold(opened: OpenedModels, talk: Talk) -> HeldTalk:
     session = service.get("simulated operator", str(talk.seed))
     rng = np.random.default_rng((talk.seed, 83))
     witness = witness_of(talk.target.visible, talk.plan.operator, rng, kinds_of_world(talk.plan.world))
-    message = caption(witness.first, rng, canonical=0.0)
+    message = caption(witness.first, rng, 0.0, talk.plan.world)
     messages: list[str] = []
     asked: list[Question] = []
     ranks: list[int] = []
