@@ -20,7 +20,7 @@ OF_LIST = {
     "Who is wearing a backpack?": ListQuestion("which", "person is wearing a backpack"),
     "which of them are on camera 2": ListQuestion("which", "person are on camera 2"),
     "is anyone in red on camera 2": ListQuestion("any", "person in red on camera 2"),
-    "are there any men with hats?": ListQuestion("any", "person men with hats"),
+    "are there any men with hats?": ListQuestion("any", "men with hats"),
     "is there a woman with an umbrella?": ListQuestion("any", "a woman with an umbrella"),
     "does any of these have a beard?": ListQuestion("any", "person have a beard"),
     "how many after 12?": ListQuestion("count", "person after 12"),
