@@ -26,8 +26,8 @@ _WHO = r"(?:he|she|they)"
 _OF_WHOM = r"(?:he|she|they|his|her|hers|him|them|their)"
 _AUX = r"(?:is|are|was|were|does|do|did|has|have|can|could)"
 _ABOUT_SELECTED = re.compile(
-    rf"(?:is|are|was|were|does|do|did|can|could) {_OF_WHOM}\b.*|(?:has|have) {_WHO}\b.*|"
-    rf"(?:what|which|where|when|why|how)\b(?! if| about)(?: \w+){{0,3}}? {_AUX}\b.*\b{_OF_WHOM}\b.*|"
+    rf"(?:is|are|was|were|does|do|did) {_OF_WHOM}\b[^?]*|(?:has|have) {_WHO}\b[^?]*|"
+    rf"(?:what|which|where|when|why|how)\b(?! if| about)(?: \w+){{0,3}}? {_AUX}\b[^?]*\b{_OF_WHOM}\b[^?]*|"
     rf"(?:describe|(?:tell me|say)(?: more| something)? about) {_OF_WHOM}"
 )
 _DESCRIBE = re.compile(
@@ -36,7 +36,7 @@ _DESCRIBE = re.compile(
 )
 _COMPARE = re.compile(r"compare\b|what is (?:the difference|different)\b|how (?:do|does|is)\b")
 _BY_COLOUR_ALONE = re.compile(
-    r"(?:is|are|was|were) (?:he |she |they )?(?:an? )?(?:black|white|brown|yellow)(?: (?:man|woman|person|guy|lady))?"
+    r"(?:is|was) (?:he |she )?(?:an? )?(?:black|white|brown|yellow)(?: (?:man|woman|person|guy|lady))?"
 )
 _ORIGIN = re.compile(r"\b(?:race|ethnic\w*|skin|origins?|national\w*)\b")
 _WHO_IS = re.compile(r"who (?:is|are|was|were)(?: the)?")
