@@ -113,6 +113,9 @@ def test_a_question_may_be_about_two(text, place):
         "where does she live?",
         "when he left he wore a cap",
         "is there anyone with a hat like his",
+        "could she have changed her clothes?",
+        "did he wear a hat? i think so, a red one",
+        "what did he wear? a red coat",
     ),
 )
 def test_no_description_and_no_command_is_a_question_about_the_selected_one(text):

@@ -41,10 +41,10 @@ _HELPS = re.compile(
 _PERSON = r"(?:he|she|they|the (?:man|woman|person|suspect|boy|girl|guy|lady|child|kid))"
 _OF_WHOM = rf"(?:{_PERSON}|his|her|hers|him|them|their)"
 _ABOUT = re.compile(
-    rf"(?:is|are|was|were|does|do|did|can|could) {_OF_WHOM}\b.*|(?:has|have|had) {_PERSON}\b.*|is it an? .+|"
+    rf"(?:is|are|was|were|does|do|did) {_OF_WHOM}\b[^?]*|(?:has|have|had) {_PERSON}\b[^?]*|is it an? [^?]+|"
     rf"(?:what|which|where|when|why|how)\b(?! if| about)(?: \w+){{0,3}}?"
     rf" (?:is|are|was|were|does|do|did|has|have|can|could)"
-    rf"\b.*\b{_OF_WHOM}\b.*|"
+    rf"\b[^?]*\b{_OF_WHOM}\b[^?]*|"
     rf"(?:describe|(?:tell me|say)(?: more| something)? about) {_OF_WHOM}"
 )
 _COURTESY = re.compile(r"^(?:(?:please|so|and|ok|okay|then|now|well)\b[ ,]*)+|[ ,]*(?:please)?[?.! ]*$")

@@ -29,7 +29,7 @@ _DESCRIBE = re.compile(
 )
 _COMPARE = re.compile(r"compare\b|what is (?:the difference|different)\b|how (?:do|does|is)\b")
 _BY_COLOUR_ALONE = re.compile(
-    r"(?:is|are|was|were) (?:he |she |they )?(?:an? )?(?:black|white|brown|yellow)(?: (?:man|woman|person|guy|lady))?"
+    r"(?:is|was) (?:he |she )?(?:an? )?(?:black|white|brown|yellow)(?: (?:man|woman|person|guy|lady))?"
 )
 _ORIGIN = re.compile(r"\b(?:race|ethnic\w*|skin|origins?|national\w*)\b")
 _WHO_IS = re.compile(r"who (?:is|are|was|were)(?: the)?")
