@@ -55,6 +55,7 @@ SHARES = {
     "goals": 0.03,
 }
 SPARE = 5.0  # seconds of all that are left for the end of the process
+LONGEST_START = 120.0  # seconds of imports before a run
 MOST_FAMILIES = 12_000  # of three people with six crops each: 16 GB
 ALONE_TIMES = 4  # as many instruction samples where a stage has nothing beside them
 REHEARSED = 2  # steps, at each end of a part
@@ -405,7 +406,7 @@ def run_by_clock(
         work,
         assets,
         device=device,
-        begins=time.monotonic() - (time.time() - psutil.Process().create_time()),
+        begins=time.monotonic() - _age(),
         minutes=minutes,
         workers=workers,
         steps=steps or (GPU_STEPS if on_gpu else CPU_STEPS),
@@ -413,3 +414,9 @@ def run_by_clock(
         **given,
     )
     return run.run()
+
+
+def _age() -> float:
+    """Seconds since this process began: most went into imports. Some virtual machines do not tell, or tell nonsense."""
+    age = time.time() - psutil.Process().create_time()
+    return age if 0 <= age <= LONGEST_START else 0.0
