@@ -226,8 +226,9 @@ class Engine:
         """The query made ready, and the crops to be searched: `ids` without copies of the operator's own file."""
         # To a model that knows the vocabulary alone, other words for the same things say nothing more.
         own = [words for _, words in query.words] if self._reads_free_words else []
-        # It would take the clothes of who is with the person for the person's own.
-        company = query.company if self._reads_free_words or query.only_free_words else ""
+        # It would take the clothes of who is with the person for the person's own, where it has words for those.
+        alone = not (query.wanted or query.unwanted or query.text.strip())
+        company = query.company if self._reads_free_words or alone else ""
         free = ", ".join(part for part in (*own, query.text, company) if part.strip())
         description = query_description(query.wanted, query.unwanted, free)
         references = tuple(open_reference(r, self.store, self.encoder) for r in query.references)
