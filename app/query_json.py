@@ -9,8 +9,8 @@ from app.retrieval.query import Query
 
 
 def query_json(query: Query) -> dict[str, Any]:
-    """kind; wanted (kind -> value); unwanted (kind -> values); text; words (kind -> the operator's own); references;
-    filters; rejected; confirmed; other_clothes.
+    """kind; wanted (kind -> value); unwanted (kind -> values); text; words (kind -> the operator's own); company;
+    references; filters; rejected; confirmed; other_clothes.
 
     Times of day are "14:00", days "2026-05-12", moments "2026-05-12T14:00", all in the gallery's zone.
     """
@@ -24,6 +24,7 @@ def query_json(query: Query) -> dict[str, Any]:
         "unwanted": unwanted,
         "text": query.text,
         "words": dict(query.words),
+        "company": query.company,
         "references": [
             {"image_id": reference.image_id} if reference.file is None else {"photo": reference.file.name}
             for reference in query.references

@@ -47,7 +47,7 @@ BOY = "a boy in a yellow t-shirt"
 def test_what_is_said_of_a_companion_stays_theirs(turns: tuple[str, ...], expected: str):
     conversation = talk(*turns)
     assert labels(conversation) == ["man", "yellow t-shirt", expected]
-    assert expected.replace(": ", " ", 1) in to_query(conversation).text
+    assert expected.replace(": ", " ", 1) in to_query(conversation).company
     assert expected.replace(": ", " ", 1) in sought(conversation.known)
 
 
@@ -86,7 +86,7 @@ def test_chip_undo_and_json():
     assert labels(undo(with_mother))[-1] == "with: his mother"
     key = next(chip.key for chip in chips(with_mother) if chip.label.startswith("with:"))
     without = remove_chip(with_mother, key)
-    assert labels(without) == ["man", "yellow t-shirt"] and to_query(without).text == ""
+    assert labels(without) == ["man", "yellow t-shirt"] and to_query(without).company == ""
     assert remove_chip(without, key) == without
     assert labels(search_with(with_mother, 7)) == ["crop 7"]
 

@@ -104,7 +104,7 @@ def wrongs(case: dict[str, Any], answers: list[Answer]) -> list[str]:
         demand([reference.get("image_id") for reference in query["references"]] == places, places)
     if "rejected" in case:
         demand(query["rejected"] == [answers[-2].shown[place - 1] for place in case["rejected"]], "rejected")
-    told = " ".join([query["text"], *query["words"].values()])
+    told = " ".join([query["text"], query["company"], *query["words"].values()])
     for words in case.get("said", ()):
         demand(words in told, words)
     return found

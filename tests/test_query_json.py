@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -31,6 +32,9 @@ def test_a_query_as_plain_data() -> None:
 
 def test_calibration_asks_again_what_the_audit_kept() -> None:
     query = Query((Attribute("upper", "coat"),), text="limping", words=(("upper", "camel overcoat"),))
+    query = replace(query, company="with a woman in a green dress")
     assert _Asked.read(query_json(query)).query() == query
-    told = {key: value for key, value in query_json(query).items() if key != "words"}  # an older row
+    told = {
+        key: value for key, value in query_json(query).items() if key not in ("words", "company")
+    }  # an older row
     assert _Asked.read(told).query() == Query(query.wanted, text="limping")

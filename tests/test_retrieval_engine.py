@@ -619,10 +619,23 @@ def test_the_operators_own_words_reach_clip_and_the_model(full, encoder, tuned, 
     assert found.query.vector == pytest.approx(encoder.encode_texts([both])[0])
     Engine(full, encoder, tuned, k=2).search(query)
     assert asked and all(both in one for one in asked)
+    with_a_man = replace(query, company="with a man in a green coat")
+    found = Engine(full, encoder, tuned).find_candidates(with_a_man)
+    assert found.query.description == f"{both}, with a man in a green coat"
     # One that was taught the vocabulary alone has the canonical value, and the free words as ever.
     vocabulary_only = with_manifest(tuned, reads_free_words=False)
     plainly = Engine(full, encoder, vocabulary_only).find_candidates(query).query.description
     assert plainly == "a woman in a red jacket, limping"
+    assert Engine(full, encoder, vocabulary_only).find_candidates(with_a_man).query.description == plainly
+
+
+def test_who_is_with_the_person_is_searched_for_where_nothing_else_is_said(full, encoder, tuned):
+    engine = Engine(full, encoder, with_manifest(tuned, reads_free_words=False))
+    company = "with a man in a green coat"
+    found = engine.search(Query(company=company))
+    assert not found.judged and found.unchecked == company and found.candidates
+    found = engine.search(Query(references=(Reference(image_id=3),), company=company))
+    assert found.judged and found.unchecked == company and found.candidates
 
 
 def test_tau_and_nobody(full, encoder, tuned):

@@ -185,6 +185,8 @@ class Walk:
             return False
         if self.spans[self.sought.end - 1].mode != "+" or self.spans[person.end - 1].mode != "+":
             return False
+        if self.found and person.is_kin and joint in (",", "and"):
+            return True  # "father in a blue shirt, mother in a red dress, child in pink"
         plain_pair = bool(person.gender and self.sought.gender) and not person.noun.endswith(("men", "s"))
         if joint == "and":
             return bool(person.determiner) or person.count > 1 or plain_pair

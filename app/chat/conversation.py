@@ -260,7 +260,8 @@ def to_query(conversation: Conversation) -> Query:
     return Query(
         wanted=state.wanted,
         unwanted=state.unwanted,
-        text=", ".join(state.free_words),
+        text=", ".join(state.text),
+        company=", ".join(state.company),
         words=state.words,
         references=state.references,
         filters=state.filters,

@@ -26,6 +26,7 @@ KIN: dict[str, str] = {
             colleague colleagues parent parents family relative teenager teenagers couple accomplice mate mates sibling
             grandparents grandchild grandson granddaughter guard officer victim carer teacher guide driver nurse doctor
             paramedic cop steward worker offender offenders attacker thief robber accomplices victims
+            youth youths teen teens
             """
         ),
         "",
@@ -64,7 +65,7 @@ _AS_SAID = phrases(
     "kissing|helping|helped|meeting|met|meets|accompanying|accompanies|accompanied|talking to|talking with|talks to|"
     "talked to|speaking to|speaking with|spoke to|arguing with|argued with|fighting with|shouting at|staring at|"
     "pointing at|waiting for|looking after|from|past|against|towards|toward|robbed|robbing|attacked|attacking|"
-    "pushed over|supporting|leaning on|between|escorting|escorted|dragging|dragged"
+    "pushed over|supporting|leaning on|between|escorting|escorted|dragging|dragged|around"
 )
 _LINKS: dict[tuple[str, ...], str] = {
     tuple(phrase.split()): name or phrase

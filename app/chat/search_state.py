@@ -75,10 +75,14 @@ class SearchState:
     companions: tuple[Companion, ...] = ()
 
     @property
+    def company(self) -> tuple[str, ...]:
+        """Who is with the person: "with his mother, a red coat"."""
+        return tuple(f"{companion.relation} {companion.in_words}" for companion in self.companions)
+
+    @property
     def free_words(self) -> tuple[str, ...]:
         """All that goes to CLIP and the model in words of its own: free phrases, and who is with the person."""
-        with_them = (f"{companion.relation} {companion.in_words}" for companion in self.companions)
-        return (*self.text, *with_them)
+        return (*self.text, *self.company)
 
     def value(self, kind: str) -> str | None:
         """The wanted value of a kind, or None."""

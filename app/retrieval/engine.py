@@ -152,7 +152,7 @@ class Engine:
         query = as_known(query, self.kinds)
         found = self.find_candidates(query, progress=progress, stop=stop)
         opened, candidates = found.query, found.candidates
-        unchecked = "" if self._reads_free_words else query.text.strip()
+        unchecked = "" if self._reads_free_words else query.text.strip() or query.company
         judged = not (unchecked and query.only_free_words)
         ranker = self.ranker.name if judged else CLIP
         ranked = time.perf_counter()
@@ -234,7 +234,10 @@ class Engine:
         """The query made ready, and the crops to be searched: `ids` without copies of the operator's own file."""
         # To a model that knows the vocabulary alone, other words for the same things say nothing more.
         own = [words for _, words in query.words] if self._reads_free_words else []
-        free = ", ".join(part for part in (*own, query.text) if part.strip())
+        # It would take the clothes of who is with the person for the person's own, where it has words for those.
+        alone = not (query.wanted or query.unwanted or query.text.strip())
+        company = query.company if self._reads_free_words or alone else ""
+        free = ", ".join(part for part in (*own, query.text, company) if part.strip())
         description = query_description(query.wanted, query.unwanted, free)
         references = tuple(open_reference(r, self.store, self.encoder) for r in query.references)
         calibration = self._calibration(query.kind)

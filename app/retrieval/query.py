@@ -46,10 +46,11 @@ class Query:
     confirmed: frozenset[int] = frozenset()  # image ids; also among the references
     other_clothes: bool = False  # the person may wear others than in the pictures
     words: tuple[tuple[str, str], ...] = ()  # kind of a wanted thing -> how the operator called it
+    company: str = ""  # who is with the person, in words; for models that read free words
 
     @property
     def has_text(self) -> bool:
-        return bool(self.wanted or self.unwanted or self.text.strip())
+        return bool(self.wanted or self.unwanted or self.text.strip() or self.company)
 
     @property
     def only_free_words(self) -> bool:

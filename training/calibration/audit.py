@@ -212,6 +212,7 @@ class _Asked:
             references,
             other_clothes=bool(told.get("other_clothes")),
             words=tuple(told.get("words", {}).items()),
+            company=told.get("company", ""),
         )
         return None if query.is_empty else query
 
