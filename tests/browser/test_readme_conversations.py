@@ -17,7 +17,7 @@ README = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
 ROWS = {
     cells[0].strip(): re.findall(r"\*([^*]+)\*", cells[1])
     for line in README.splitlines()
-    if line.startswith("| ") and len(cells := line.strip("|").split("|")) == 2
+    if line.startswith("| ") and "*" in line and len(cells := line.strip("|").split("|")) == 2
 }
 
 
