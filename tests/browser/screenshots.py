@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.test_conversation import answering, choose, opened, say
+from tests.browser.pages import answering, choose, opened, say
 from tests.conftest import CHROMIUM, CHROMIUM_ARGS
 from tests.serving import ROOT, Served, serving
 

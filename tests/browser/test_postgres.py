@@ -11,11 +11,11 @@ from app.settings import DEMO_GALLERY, Settings
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryStore
-from tests.browser.test_conversation import page, test_the_conversation
+from tests.browser.test_conversation import test_the_conversation
 from tests.postgres_server import Server
 from tests.serving import Served, serving
 
-__all__ = ["page", "test_the_conversation"]
+__all__ = ["test_the_conversation"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.postgres]
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.test_conversation import answering, chips, choose, opened, say, shown
-from tests.serving import Served
+from tests.browser.pages import answering, chips, choose, say, shown
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
@@ -19,14 +17,6 @@ ROWS = {
     for line in README.splitlines()
     if line.startswith("| ") and "*" in line and len(cells := line.strip("|").split("|")) == 2
 }
-
-
-@pytest.fixture
-def page(browser: Browser, served: Served) -> Iterator[Page]:
-    page, problems = opened(browser, served, viewport={"width": 1440, "height": 900})
-    yield page
-    page.context.close()
-    assert problems == []
 
 
 def reply(page: Page) -> str:

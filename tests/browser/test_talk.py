@@ -22,7 +22,7 @@ from app.ui.server import serve
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryStore
-from tests.browser.test_conversation import PATIENCE, chips, choose, opened, say, shown
+from tests.browser.pages import PATIENCE, chips, choose, opened, say, shown
 from tests.serving import Served, free_port
 from tests.tiny_qwen import build_tiny
 
