@@ -155,8 +155,10 @@ def test_no_question_when_it_would_not_help():
     assert most_telling(tuple(by_kind(looks()).values())) is None  # all alike
     nobody = Looks(np.zeros(0), {kind: np.zeros((len(values), 0)) for kind, values in KINDS.items()})
     assert open_questions(SearchState(), nobody) == ()
-    little = Question("hat", "", (), WORTH_ASKING * 0.9)
+    little = Question("hat", "", ("no hat", "cap", DONT_KNOW), WORTH_ASKING * 0.9)
     assert most_telling([little]) is None and most_telling([little], worth=0) == little
+    guess = Question("bag", "", ("backpack", DONT_KNOW), 1.0)  # the same in all: nothing to choose among
+    assert most_telling([guess]) is None and most_telling([guess, little], worth=0) == little
 
 
 ALL_OPEN = looks(**{kind: halves(kind, 1) for kind in KINDS if kind != "gender"})

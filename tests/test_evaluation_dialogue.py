@@ -96,7 +96,10 @@ def test_what_the_witness_knows_does_not_depend_on_who_asks():
 
 
 def test_the_three_askers():
-    questions = [Question(kind, "", (), bits) for kind, bits in (("hat", 0.2), ("bag", 0.9), ("hair", 0.4))]
+    answers = ("one", "another", DONT_KNOW)
+    questions = [
+        Question(kind, "", answers, bits) for kind, bits in (("hat", 0.2), ("bag", 0.9), ("hair", 0.4))
+    ]
     assert asker("gain", 1, 0.3)(questions).kind == "bag" and asker("gain", 1, 1.0)(questions) is None
     assert asker("fixed", 1, 0.3)(questions).kind == "hat" and asker("fixed", 1, 0.3)([]) is None
     random = asker("random", 1, 0.3)

@@ -147,8 +147,12 @@ def open_questions(state: SearchState, looks: Looks, already: Collection[str] = 
 
 
 def most_telling(questions: Sequence[Question], worth: float = WORTH_ASKING) -> Question | None:
-    """The one that tells most, the first of equals; None where none is worth an answer. worth: bits."""
-    best = max(questions, key=lambda question: question.bits, default=None)
+    """The one that tells most, the first of equals; None where none is worth an answer. worth: bits.
+
+    Where all likely candidates show one value, nobody is asked: that is a guess to be confirmed, and no question.
+    """
+    open_ = [question for question in questions if len(question.answers) > 2]  # DONT_KNOW is one of them
+    best = max(open_, key=lambda question: question.bits, default=None)
     return best if best is not None and best.bits >= worth else None
 
 
