@@ -183,9 +183,10 @@ def _write(
     folder: Path,
 ) -> None:
     """What is fitted by now, for the encoder of this key, into the folder's manifest."""
+    others = {other: known for other, known in manifest.calibrations.items() if other != key}
     replace(
         manifest,
-        calibrations={**manifest.calibrations, key: dict(fitted)},
+        calibrations=others | ({key: dict(fitted)} if fitted else {}),
         figures={**manifest.figures, "validation": dict(figures)},
     ).write(folder)
 

@@ -56,6 +56,7 @@ SHARES = {
 }
 SPARE = 5.0  # seconds of all that are left for the end of the process
 LONGEST_START = 120.0  # seconds of imports before a run
+GALLERY_SECONDS = 15.0  # that drawing the demo gallery takes at most
 MOST_FAMILIES = 12_000  # of three people with six crops each: 16 GB
 ALONE_TIMES = 4  # as many instruction samples where a stage has nothing beside them
 REHEARSED = 2  # steps, at each end of a part
@@ -154,8 +155,17 @@ class TimedRun(DemoRun):
             self._failed("goals", error)
         self._pack()
         if self.gallery and "export" in self.only:
-            self._draw_gallery()
+            self._gallery_in_time()
         return rows
+
+    def _gallery_in_time(self) -> None:
+        """Where there is no time for it, it can be drawn at any time, on any machine."""
+        if self.left() > GALLERY_SECONDS:
+            self._draw_gallery()
+        else:
+            remark(
+                f"no time was left for the gallery: `python -m training gallery --world {self.train.world}`"
+            )
 
     def left(self) -> float:
         """Seconds until all is to be written."""
