@@ -127,6 +127,7 @@ def test_the_app_serves_it_and_reads_vocabulary_2(second, tmp_path):
         model=str(folder / "assets" / "demo_qwen2vl"),
         clip=str(folder / "assets" / "demo_clip"),
         device="cpu",
+        tau=-1.0,  # whoever knows nothing yet finds nothing similar
     )
     engine = open_engine(settings)
     crops = tmp_path / "crops"
@@ -135,7 +136,7 @@ def test_the_app_serves_it_and_reads_vocabulary_2(second, tmp_path):
         Image.fromarray(drawn).save(crops / f"{number}.png")
     import_crops(engine.store, engine.encoder, crops)
     wanted = Attribute("pushing", "stroller"), Attribute("sleeves", "short")
-    found = engine.search(Query(attributes=wanted))
+    found = engine.search(Query(wanted=wanted))
     assert found.calibrated and all(0 <= one.probability <= 1 for one in found.candidates)
     assert engine.kinds == KINDS_OF_VERSION[2]
     (read,) = engine.read([Reference(image_id=found.candidates[0].image_id)])

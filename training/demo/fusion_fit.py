@@ -51,6 +51,7 @@ TRIAL = (
     8  # searches that a kind of query is fitted to first, by which it is judged how many there is time for
 )
 PLANNED = 0.8  # of that time, what is planned
+WORTHWHILE = 1.5  # times as many searches as before, for which it is fitted again
 PRESENT_SHARE = 0.5  # of the families: the gallery; searches for the others are searches for the absent
 PRIOR = 2e-3  # pulls towards CLIP alone: keeps the weights finite where everything is read rightly
 
@@ -111,7 +112,7 @@ def fit_demo(
         attribute_sharpness={**manifest.attribute_sharpness, key: SHARPNESS},
         confusion={**manifest.confusion, key: confusion},
     )
-    in_time = None if ends is None else _InTime(ends, len(MAKES))
+    in_time = None if ends is None else FitInTime(ends, len(MAKES))
     for kind, make in MAKES.items():
         present = searches(make, pool, gallery, gallery, rng, most)
         absent = searches(make, pool, away, gallery, rng, most // 2)
@@ -141,7 +142,7 @@ def fit_demo(
 _Fitted = tuple[Calibration, dict[str, float]]
 
 
-class _InTime:
+class FitInTime:
     """Fits one kind of query after another, each to as many searches as its part of the time allows.
 
     ends: by time.monotonic. kinds: how many there are.
@@ -151,28 +152,30 @@ class _InTime:
         self.ends, self.kinds, self._longest = ends, kinds, 0.0
 
     def fit(self, fit_to: Callable[[int], _Fitted], most: int) -> _Fitted | str:
-        """The next kind, or why there is nothing. fit_to: takes how many searches, TRIAL or up to `most`."""
+        """The next kind, or why there is nothing. fit_to: takes how many searches, 2 to `most`; may raise OneSided."""
         began = time.monotonic()
         given = (self.ends - began) / max(1, self.kinds)
         self.kinds -= 1
         if given <= 0 or began + self._longest > self.ends:
             return "there was no time left for them"
-        if not most:
+        if most < 2:
             return "nobody here can be searched for so"
         found: _Fitted | str = ""
         count = min(TRIAL, most)
         while True:
+            before = time.monotonic()
             try:
                 found = fit_to(count)
             except OneSided as error:
-                found = str(error)
-            took = time.monotonic() - began
-            if count == most or count > TRIAL:
-                return found
-            self._longest = max(self._longest, took)
-            count = min(most, int(PLANNED * (given - took) / max(1e-9, took) * TRIAL))
+                found = found or str(error)
+            took = time.monotonic() - before
             if count <= TRIAL:
+                self._longest = max(self._longest, took)
+            left = given - (time.monotonic() - began)
+            more = min(most, int(PLANNED * count * left / max(1e-9, took)))
+            if more < WORTHWHILE * count:
                 return found
+            count = more
 
 
 def _write(
