@@ -27,7 +27,15 @@ from training.calibration.by_kind import (
 )
 from training.calibration.fit import OneSided, fit
 from training.demo import fusion_fit
-from training.demo.fusion_fit import PLANNED, TRIAL, FitInTime, fit_affinity, fit_fusion_weights
+from training.demo.fusion_fit import (
+    PLANNED,
+    READ_FIRST,
+    TRIAL,
+    FitInTime,
+    fit_affinity,
+    fit_fusion_weights,
+    readable,
+)
 from training.demo.searches import MAKES, VIEWS, searches, split_pool
 
 
@@ -111,6 +119,28 @@ def test_kinds_of_query_are_fitted_until_the_time_is_over(start, each, ends, mos
     assert isinstance(found[0], int) and all(count <= most for count in clock.asked)
     if ends * PLANNED > 4 * first * (1 + most / TRIAL):
         assert found == [most] * 4
+
+
+@pytest.mark.parametrize("left, families", [(1000, 12), (30, 10), (3, 2), (-5, 2)])
+def test_as_many_people_are_read_as_there_is_time_for(pool, left, families):
+    """A tenth of a second a crop; the first ones take longer. Families are twelve crops each."""
+    clock, read = Clock(0, 0.1), []
+
+    class Reader:
+        def encode_images(self, images):
+            clock.now += 5 if not read else 0
+
+        def attribute_probs(self, pictures):
+            read.extend(pictures)
+            clock.fit_to(len(pictures))
+
+    ends = 5 + 2 * READ_FIRST * 0.1 + left
+    with mock.patch.object(fusion_fit, "time", clock):
+        kept = pool.head(readable(Reader(), Reader(), pool, ends))
+    assert len(kept) == 12 * families and len(np.unique(kept.family)) == families
+    assert (kept.visible == pool.visible[: len(kept)]).all() and kept.kinds == pool.kinds
+    small = pool.head(24)
+    assert readable(None, None, small, 0.0) == len(small) == 24
 
 
 def test_a_kind_that_there_is_no_time_for_says_so():

@@ -47,9 +47,9 @@ from training.demo.pool import Pool
 from training.demo.searches import MAKES, STATED_SHARE, PoolGallery, PoolSearch, searches, split_pool
 
 QUERIES, CANDIDATES = 400, 64
-TRIAL = (
-    8  # searches that a kind of query is fitted to first, by which it is judged how many there is time for
-)
+READ_FIRST = 64  # crops, by which it is judged how many there is time to read
+READING = 0.4  # of the time, what goes to that
+TRIAL = 8  # searches that are made first of a kind of query, to judge how many there is time for
 PLANNED = 0.8  # of that time, what is planned
 WORTHWHILE = 1.5  # times as many searches as before, for which it is fitted again
 PRESENT_SHARE = 0.5  # of the families: the gallery; searches for the others are searches for the absent
@@ -69,9 +69,9 @@ def fit_demo(
     """Fits each kind of query and the readers, writes them into the folder's manifest, and returns the figures.
 
     device: that models compute on, in float32. most: searches of each kind; half as many for the absent. ends: by
-    time.monotonic, when all is to be done: there are fewer searches where more would take longer, and where there is
-    no time for a kind of query at all, it stays uncalibrated, which is said. The readers are fitted on people whom no
-    search that is calibrated on can find. The manifest is written after each kind.
+    time.monotonic, when all is to be done: people and searches are fewer where more would take longer, and where there
+    is no time for a kind of query at all, it stays uncalibrated, which is said. The readers are fitted on people whom
+    no search that is calibrated on can find. The manifest is written after each kind.
 
     Raises:
         ValueError: the model knows another version of the vocabulary than the pool.
@@ -82,6 +82,8 @@ def fit_demo(
         raise ValueError(
             f"{folder} does not know vocabulary {pool.vocabulary}, that of the people it is to be calibrated on"
         )
+    if ends is not None:
+        pool = pool.head(readable(encoder, model, pool, ends))
     vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
     pictures = pool.for_model()
     model_probs = model.attribute_probs(pictures)
@@ -137,6 +139,22 @@ def fit_demo(
         _write(manifest, key, fitted, figures, folder)
     _write(manifest, key, fitted, figures, folder)
     return figures
+
+
+def readable(encoder: ClipEncoder, model: ReidModel, pool: Pool, ends: float) -> int:
+    """How many of a pool's crops there is time for that both read, by the pace of the second READ_FIRST of them.
+
+    ends: by time.monotonic, of all that calibration does.
+    """
+    if len(pool) < 2 * READ_FIRST:
+        return len(pool)
+    pictures, began = pool.for_model(), 0.0
+    for part in (slice(0, READ_FIRST), slice(READ_FIRST, 2 * READ_FIRST)):  # the first ones warm up
+        began = time.monotonic()
+        encoder.encode_images([Image.fromarray(picture) for picture in pool.large[part]])
+        model.attribute_probs(pictures[part])
+    pace = max(1e-9, time.monotonic() - began) / READ_FIRST
+    return min(len(pool), int(READING * max(0.0, ends - time.monotonic()) / pace))
 
 
 _Fitted = tuple[Calibration, dict[str, float]]
