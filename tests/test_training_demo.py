@@ -29,6 +29,7 @@ from training.demo.learning import LearningLog, learning_rate, muon_and_adamw, o
 from training.demo.pool import PoolSpec, load_pool
 from training.demo.recipe import DemoRun, StepBudget, load, train_demo
 from training.demo.sampling import PoolLists
+from training.demo.sizes import DemoSize
 from training.demo.stage0 import warm_tower
 from training.instructions.mixtures import STAGE2, STAGE3
 from training.synthetic.truth import KIND_NAMES
@@ -329,6 +330,32 @@ def test_finished_models_are_taught_further(tmp_path, monkeypatch):
     told = DemoRun(tmp_path, tmp_path / "assets", StepBudget(), 5, 1, start=ASSETS)._manifest()
     assert told.stages[:-1] == before.stages and told.stages[-1]["steps"] == 1
     assert told.data["pools"] == [*before.data["pools"], {**before.data["pools"][0], **asdict(specs[0])}]
+
+
+def test_the_recipe_by_steps_teaches_world_2(tmp_path, monkeypatch):
+    worlds, drawn = set(), []
+
+    def pool(folder, spec, workers, picture):
+        worlds.add(spec.world)
+        return tiny_pool(spec.split, 4, spec.world)
+
+    monkeypatch.setattr("training.demo.recipe.load_pool", pool)
+    monkeypatch.setattr(
+        "training.demo.recipe.fit_demo", lambda folder, clip, pool, log: {"of": pool.vocabulary}
+    )
+    monkeypatch.setattr("training.demo.recipe.write_gallery", lambda *asked: drawn.append(asked))
+    given = {"budget": StepBudget().scaled(0), "seed": 0, "workers": 1, "world": 2}
+    size = DemoSize((168, 84), 64, 2, 4, 2, 32, 2)
+    train_demo(tmp_path, tmp_path / "assets", **given, families=4, size=size)
+    assert worlds == {2} and not drawn
+    manifest = CheckpointManifest.read(tmp_path / "assets" / "demo_qwen2vl")
+    assert manifest.vocabulary_version == 2 and {pool["world"] for pool in manifest.data["pools"]} == {2}
+    assert json.loads((tmp_path / "export.done.json").read_text()) == {"of": 2}
+    right = json.loads((tmp_path / "tower.done.json").read_text())
+    assert right["attribute_sleeves"] >= 0 and np.isfinite(list(right.values())).all()
+    (tmp_path / "export.done.json").unlink()
+    train_demo(tmp_path, tmp_path / "assets", **given, families=4, size=size, gallery=True)
+    assert drawn == [(tmp_path / "assets" / "demo_gallery", 2)]
 
 
 def test_finished_models_are_calibrated_anew_where_nothing_is_taught(tmp_path, monkeypatch):

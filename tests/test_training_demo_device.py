@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from app.model.vocabulary import KINDS_OF_VERSION
 from tests.tiny_pool import tiny_pool
 from tests.tiny_qwen import build_tiny
 from training.demo.clip import ClipLesson
@@ -51,11 +52,14 @@ class OneDevice(TorchDispatchMode):
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    return load(build_tiny(tmp_path_factory.mktemp("tiny")))
+    """World -> a model and its processor, which have the words of that world's vocabulary."""
+    return {
+        world: load(build_tiny(tmp_path_factory.mktemp("tiny"), version=world)) for world in KINDS_OF_VERSION
+    }
 
 
-def lesson(name, tiny, device, families=12):
-    pool, (model, processor) = tiny_pool(families=families), tiny
+def lesson(name, tiny, device, families=6, world=1):
+    pool, (model, processor) = tiny_pool(families=families, world=world), tiny[world]
     if name == "clip":
         return ClipLesson(pool, DevicePictures(pool.large, device), seed=0, families=4)
     model = copy.deepcopy(model).to(device)
@@ -68,11 +72,12 @@ def lesson(name, tiny, device, families=12):
     return LanguageLesson(model, processor, stage, pool, pictures, seed=0)
 
 
+@pytest.mark.parametrize("world", KINDS_OF_VERSION)
 @pytest.mark.parametrize("name", LESSONS)
-def test_a_step_stays_on_its_device_and_never_waits_for_it(name, tiny, monkeypatch):
+def test_a_step_stays_on_its_device_and_never_waits_for_it(name, world, tiny, monkeypatch):
     # Autocast knows no such device; what it changes is tested below.
     monkeypatch.setattr(torch, "autocast", lambda *given, **options: contextlib.nullcontext())
-    taught = lesson(name, tiny, "meta")
+    taught = lesson(name, tiny, "meta", world=world)
     drawn = [taught.draw(step, done) for step, done in ((0, 0.0), (1, 0.9))]
     with OneDevice():
         for one in drawn:
@@ -97,9 +102,10 @@ def test_mixed_devices_are_refused():
         float(there.sum())
 
 
+@pytest.mark.parametrize("world", KINDS_OF_VERSION)
 @pytest.mark.parametrize("name", ["clip", "tower", "stage2", "stage3"])
-def test_in_bfloat16_a_step_says_what_it_says_in_float32(name, tiny):
-    taught = lesson(name, tiny, "cpu", families=2)
+def test_in_bfloat16_a_step_says_what_it_says_in_float32(name, world, tiny):
+    taught = lesson(name, tiny, "cpu", families=2, world=world)
     drawn = taught.draw(1, 0.9)
     with torch.no_grad():
         exact = taught.loss(drawn)[1]

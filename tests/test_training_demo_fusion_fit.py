@@ -2,12 +2,15 @@
 
 import math
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
 import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import KINDS, KINDS_OF_VERSION
 from app.retrieval.attribute_probs import by_kinds, joint_probs
 from app.retrieval.calibration import clip_log_odds, log_odds, sigmoid
 from tests.tiny_pool import tiny_pool
@@ -22,8 +25,17 @@ from training.calibration.by_kind import (
     least_alarming,
     worth_asking,
 )
-from training.calibration.fit import fit
-from training.demo.fusion_fit import fit_affinity, fit_fusion_weights
+from training.calibration.fit import OneSided, fit
+from training.demo import fusion_fit
+from training.demo.fusion_fit import (
+    PLANNED,
+    READ_FIRST,
+    TRIAL,
+    FitInTime,
+    fit_affinity,
+    fit_fusion_weights,
+    readable,
+)
 from training.demo.searches import MAKES, VIEWS, searches, split_pool
 
 
@@ -67,6 +79,86 @@ def test_readers_are_trusted_where_they_are_right():
 
         both = joint_probs(cosines[kind], by_kind[kind], found[kind])
         assert right(both) > max(right(clip[kind]), right(by_kind[kind])) + 0.02
+
+
+def test_the_second_vocabulary_has_its_own_kinds_weighed():
+    kinds = KINDS_OF_VERSION[2]
+    visible = np.zeros((4, len(kinds)), int)
+    rows = np.concatenate([np.full((4, len(v)), 1 / len(v)) for v in kinds.values()], 1)
+    found = fit_fusion_weights(lambda kind: np.eye(len(kinds[kind]), 4), rows, visible, kinds)
+    assert list(found) == list(kinds)
+
+
+class Clock:
+    """Time that goes by only where work is done. start, each: seconds that a fit takes, and each of its searches."""
+
+    def __init__(self, start, each):
+        self.now, self.start, self.each, self.asked = 0.0, start, each, []
+
+    def monotonic(self):
+        return self.now
+
+    def fit_to(self, count):
+        self.now += self.start + self.each * count
+        self.asked.append(count)
+        return count
+
+
+def fitted_in(clock, ends, most, kinds=4):
+    in_time = FitInTime(ends, kinds)
+    with mock.patch.object(fusion_fit, "time", clock):
+        return [in_time.fit(clock.fit_to, most) for _ in range(kinds)]
+
+
+@given(start=st.floats(0, 5), each=st.floats(1e-4, 1), ends=st.floats(1, 100), most=st.integers(2, 400))
+def test_kinds_of_query_are_fitted_until_the_time_is_over(start, each, ends, most):
+    clock = Clock(start, each)
+    found = fitted_in(clock, ends, most)
+    first = start + each * min(TRIAL, most)  # what it takes is not known before it is done
+    assert clock.now <= max(ends, first) + 1e-6
+    assert isinstance(found[0], int) and all(count <= most for count in clock.asked)
+    if ends * PLANNED > 4 * first * (1 + most / TRIAL):
+        assert found == [most] * 4
+
+
+@pytest.mark.parametrize("left, families", [(1000, 12), (30, 10), (3, 2), (-5, 2)])
+def test_as_many_people_are_read_as_there_is_time_for(pool, left, families):
+    """A tenth of a second a crop; the first ones take longer. Families are twelve crops each."""
+    clock, read = Clock(0, 0.1), []
+
+    class Reader:
+        def encode_images(self, images):
+            clock.now += 5 if not read else 0
+
+        def attribute_probs(self, pictures):
+            read.extend(pictures)
+            clock.fit_to(len(pictures))
+
+    ends = 5 + 2 * READ_FIRST * 0.1 + left
+    with mock.patch.object(fusion_fit, "time", clock):
+        kept = pool.head(readable(Reader(), Reader(), pool, ends))
+    assert len(kept) == 12 * families and len(np.unique(kept.family)) == families
+    assert (kept.visible == pool.visible[: len(kept)]).all() and kept.kinds == pool.kinds
+    small = pool.head(24)
+    assert readable(None, None, small, 0.0) == len(small) == 24
+
+
+def test_a_kind_that_there_is_no_time_for_says_so():
+    assert fitted_in(Clock(2, 1), 12, 200) == [TRIAL] + ["there was no time left for them"] * 3
+    assert fitted_in(Clock(0, 0.01), 12, 0) == ["nobody here can be searched for so"] * 4
+
+
+def test_what_a_few_searches_cannot_tell_more_of_them_may():
+    clock = Clock(0, 0.01)
+
+    def one_sided(count):
+        if clock.fit_to(count) == TRIAL:
+            raise OneSided("all are right")
+        return count
+
+    with mock.patch.object(fusion_fit, "time", clock):
+        assert FitInTime(10, 1).fit(one_sided, 100) == 100
+        assert FitInTime(clock.now + 10, 1).fit(one_sided, TRIAL) == "all are right"
 
 
 def test_a_kind_that_never_shows_is_left_to_clip():

@@ -1,24 +1,39 @@
 """The demo models by the clock, at toy size: every part has its turn, and whatever fails there is a result."""
 
 import json
+import shutil
 import tarfile
 import time
+from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from transformers import AutoTokenizer
 
-from app.model.checkpoint import CheckpointManifest
+from app.model.checkpoint import KINDS_OF_QUERY, CheckpointManifest
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
+from app.model.vocabulary import KINDS_OF_VERSION, Attribute
+from app.retrieval.query import Query, Reference
+from app.settings import Settings
+from app.startup import open_engine
 from gallery_store.encoder import ClipEncoder
+from gallery_store.importer import import_crops
 from tests.tiny_pool import tiny_pool
 from tests.tiny_qwen import noise_picture
 from training.__main__ import main
+from training.commands.demo import ASSETS
 from training.demo import timed
+from training.demo.base import build_base
 from training.demo.drawing import CHUNK, PoolDrawing
+from training.demo.fusion_fit import fit_demo
 from training.demo.goals import best_choice, measure_goals
+from training.demo.learning import LearningLog
 from training.demo.pool import CLIP_SIZE, PoolSpec
+from training.demo.recipe import CLIP_NAME, load, world_of_run
 from training.demo.sizes import CPU_STEPS, GPU_STEPS, SIZES, DemoSize, StepSize
 from training.demo.timed import TimedRun, timed_stages
 
@@ -54,6 +69,95 @@ def quick(monkeypatch):
     monkeypatch.setattr(timed, "fit_demo", lambda *given, **options: fitted)
     monkeypatch.setattr(timed, "measure_clip", lambda *given: {"image_mAP": 0.5})
     monkeypatch.setattr(timed, "measure_tower", lambda *given: {})
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory):
+    """A whole run in world 2, calibrated, with one step a part; and whose gallery was to be drawn."""
+    folder = tmp_path_factory.mktemp("second")
+    given = {
+        "world": 2,
+        "gallery": True,
+        "steps": replace(STEPS, validation=4),
+        "rehearse": False,
+        "minutes": 4,
+    }
+    shares = {**dict.fromkeys(timed.SHARES, 1e-4), "export": 1 - 8e-4}
+    drawn = []
+    with (
+        mock.patch.object(timed, "SHARES", shares),
+        mock.patch("training.demo.recipe.write_gallery", lambda *asked: drawn.append(asked)),
+    ):
+        rows = run(folder, **given).run()
+    assert drawn == [(folder / "assets" / "demo_gallery", 2)]
+    return folder, rows
+
+
+@pytest.mark.slow
+def test_a_run_in_world_2_teaches_vocabulary_2_and_calibrates_it(second):
+    folder, rows = second
+    assert not [row for row in told(folder) if "failed" in row or "uncalibrated" in row]
+    with tarfile.open(folder / "results" / "demo_qwen2vl.tar") as tar:
+        tar.extractall(folder / "there", filter="data")
+    manifest = CheckpointManifest.read(folder / "there" / "demo_qwen2vl")
+    assert manifest == CheckpointManifest.read(folder / "assets" / "demo_qwen2vl")
+    assert manifest.vocabulary_version == 2 and manifest.data["world"] == 2
+    assert {pool["world"] for pool in manifest.data["pools"]} == {2}
+    assert all(stage["steps"] >= 1 for stage in manifest.stages)
+    ((key, fitted),) = manifest.calibrations.items()
+    assert set(fitted) == set(KINDS_OF_QUERY) and key.startswith(CLIP_NAME)
+    assert set(manifest.fusion_weights[key]) == set(KINDS_OF_VERSION[2])
+    assert rows["image: what ships, mAP"] > 0
+    for words in (
+        load(folder / "there" / "demo_qwen2vl")[1].tokenizer,
+        AutoTokenizer.from_pretrained(folder / "assets" / "demo_clip"),
+    ):
+        assert len(words("stroller camouflage sleeveless", add_special_tokens=False)["input_ids"]) == 3
+    assert world_of_run(folder / "work", None, None) == 2
+    with pytest.raises(ValueError, match="is of world 2, not of world 1"):
+        world_of_run(folder / "work", None, 1)
+
+
+@pytest.mark.slow
+def test_the_app_serves_it_and_reads_vocabulary_2(second, tmp_path):
+    folder, _ = second
+    settings = Settings(
+        data=str(tmp_path),
+        gallery=str(tmp_path / "own.db"),
+        model=str(folder / "assets" / "demo_qwen2vl"),
+        clip=str(folder / "assets" / "demo_clip"),
+        device="cpu",
+        tau=-1.0,  # whoever knows nothing yet finds nothing similar
+    )
+    engine = open_engine(settings)
+    crops = tmp_path / "crops"
+    crops.mkdir()
+    for number, drawn in enumerate(tiny_pool("validation", families=1, world=2).large):
+        Image.fromarray(drawn).save(crops / f"{number}.png")
+    import_crops(engine.store, engine.encoder, crops)
+    wanted = Attribute("pushing", "stroller"), Attribute("sleeves", "short")
+    found = engine.search(Query(wanted=wanted))
+    assert found.calibrated
+    # Some of world 2's crops are taken for photographs, which have none.
+    chances = [one.probability for one in found.candidates if one.probability is not None]
+    assert chances and all(0 <= chance <= 1 for chance in chances)
+    assert engine.kinds == KINDS_OF_VERSION[2]
+    (read,) = engine.read([Reference(image_id=found.candidates[0].image_id)])
+    assert {"sleeves", "lower_length", "pushing"} <= {one.attribute.kind for one in read}
+    engine.store.close()
+
+
+@pytest.mark.slow
+def test_without_time_the_searches_stay_uncalibrated_and_the_readers_are_weighed(second, tmp_path, capsys):
+    folder, _ = second
+    shutil.copytree(folder / "assets" / "demo_qwen2vl", tmp_path / "model")
+    pool, log = tiny_pool("validation", families=2, world=2), LearningLog(tmp_path / "log.jsonl")
+    figures = fit_demo(tmp_path / "model", folder / "assets" / "demo_clip", pool, log, ends=time.monotonic())
+    manifest = CheckpointManifest.read(tmp_path / "model")
+    assert set(figures) == {"gallery"} and not manifest.calibrations and manifest.fusion_weights
+    assert "searches by text stay uncalibrated: there was no time left for them" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="does not know vocabulary 1"):
+        fit_demo(tmp_path / "model", folder / "assets" / "demo_clip", tiny_pool(families=2), log)
 
 
 @pytest.mark.slow
@@ -148,10 +252,9 @@ def test_stage_3_teaches_best_choice_alone_first_and_as_long_as_run_time_shows()
     assert abs(sum(timed.SHARES.values()) - 1) < 1e-9
 
 
-def test_the_large_model_fits_into_its_file(tmp_path):
-    from training.demo.base import build_base
-
-    base = build_base(tmp_path, **SIZES["large"].shape())
+@pytest.mark.parametrize("version", KINDS_OF_VERSION)
+def test_the_large_model_fits_into_its_file(version, tmp_path):
+    base = build_base(tmp_path, version=version, **SIZES["large"].shape())
     assert (base / "model.safetensors").stat().st_size / 2 < 15e6  # saved in float32
     assert SIZES["large"].picture == CLIP_SIZE
 
@@ -182,5 +285,7 @@ def test_a_run_by_the_clock_says_what_it_needs(tmp_path, capsys):
     assert main(["demo", "--minutes", "1", "--device", "tpu", *work]) == 2
     assert "--device cpu does the same in small form" in capsys.readouterr().err
     assert main(["demo", "--device", "cuda", *work]) == 2
+    assert main(["demo", "--minutes", "1", "--world", "2", "--start", str(ASSETS), *work]) == 2
+    assert "is of world 1, not of world 2" in capsys.readouterr().err
     assert main(["demo", "--size", "huge", *work]) == 2
     assert "small, large" in capsys.readouterr().err

@@ -5,13 +5,15 @@ from functools import cache
 import numpy as np
 
 from training.demo.pool import Pool, PoolSpec, both_sizes, crops
-from training.synthetic.truth import value_indices
+from training.synthetic.people import WORLD_VERSION
+from training.synthetic.truth import kinds_of_world, value_indices
 
 
 @cache
-def tiny_pool(split: str = "train", families: int = 12) -> Pool:
+def tiny_pool(split: str = "train", families: int = 12, world: int = WORLD_VERSION) -> Pool:
     """families x 3 people x 2 outfits x 2 views, kept in memory."""
-    spec = PoolSpec(9, split, families=families, views=2, infrared_share=0.2)
+    spec = PoolSpec(9, split, families=families, views=2, infrared_share=0.2, world=world)
+    kinds = kinds_of_world(world)
     drawn = list(crops(spec))
     people: dict[str, int] = {}
     sets: dict[tuple[str, int], int] = {}
@@ -24,6 +26,6 @@ def tiny_pool(split: str = "train", families: int = 12) -> Pool:
         np.array([sets.setdefault((c.person_id, c.clothes), len(sets)) for c in drawn]),
         np.array([int(c.camera_id) for c in drawn]),
         np.array([c.shot.infrared for c in drawn]),
-        np.stack([value_indices(c.attributes) for c in drawn]),
-        np.stack([value_indices(c.visible) for c in drawn]),
+        np.stack([value_indices(c.attributes, kinds) for c in drawn]),
+        np.stack([value_indices(c.visible, kinds) for c in drawn]),
     )

@@ -14,53 +14,59 @@ import numpy as np
 from app.model.answers import AttributeReading
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
-from app.model.vocabulary import KINDS
 from app.retrieval.attribute_probs import ClipAttributes, by_kinds, likeliest, sensible
 from app.settings import DEMO_CLIP, DEMO_MODEL
 from gallery_store.encoder import ClipEncoder
+from tests.benchmarks.best_choice import world_of
 from training.evaluation.synthetic_people import one_outfit
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default=str(DEMO_MODEL))
+    parser.add_argument("--clip", default=str(DEMO_CLIP))
     parser.add_argument("--seed", type=int, default=7001)
     parser.add_argument("--identities", type=int, default=150)
     chosen = parser.parse_args()
-    crops = one_outfit(chosen.seed, chosen.identities).gallery
-    encoder = ClipEncoder.load(DEMO_CLIP)
-    tuned = ReidModel.load(DEMO_MODEL)
+    encoder, tuned = ClipEncoder.load(chosen.clip), ReidModel.load(chosen.model)
+    crops = one_outfit(chosen.seed, chosen.identities, world_of(tuned)).gallery
     manifest, own = tuned.manifest, (encoder.name, encoder.version)
-    attributes = ClipAttributes(encoder, manifest.sharpness_for(*own) if manifest else None)
+    attributes = ClipAttributes(
+        encoder, manifest.sharpness_for(*own) if manifest else None, kinds=tuned.kinds
+    )
     rows = tuned.attribute_probs([Picture(n, crop.picture) for n, crop in enumerate(crops)])
     weights = manifest.fusion_weights_for(*own) if manifest else None
-    model = [likeliest(by_kinds(row[None])) for row in rows]
+    model = [likeliest(by_kinds(row[None], tuned.kinds)) for row in rows]
     vectors = encoder.encode_images([crop.picture() for crop in crops])
     clip = [attributes.readings(vector) for vector in vectors]
     screen = [sensible(attributes.readings(v, row, weights)) for v, row in zip(vectors, rows, strict=True)]
     visible = [crop.visible for crop in crops]
+    kinds = [kind for kind in tuned.kinds if any(kind in seen for seen in visible)]
     table = {
-        "model": _right(model, visible),
-        "CLIP": _right(clip, visible),
-        "screen": _right(screen, visible),
+        "model": _right(model, visible, kinds),
+        "CLIP": _right(clip, visible, kinds),
+        "screen": _right(screen, visible, kinds),
     }
-    table["prior"] = [_commonest([seen[kind] for seen in visible if kind in seen]) for kind in KINDS]
+    table["prior"] = [_commonest([seen[kind] for seen in visible if kind in seen]) for kind in kinds]
     print(f"{len(crops)} crops of {chosen.identities} people, seed {chosen.seed}; per cent read rightly")
-    print(f"{'':14}" + "".join(f"{name:>8}" for name in table))
-    for place, kind in enumerate(KINDS):
-        print(f"{kind:14}" + "".join(f"{100 * row[place]:8.1f}" for row in table.values()))
-    colours = [place for place, kind in enumerate(KINDS) if kind.endswith("_colour")]
+    print(f"{'':20}" + "".join(f"{name:>8}" for name in table))
+    for place, kind in enumerate(kinds):
+        print(f"{kind:20}" + "".join(f"{100 * row[place]:8.1f}" for row in table.values()))
+    colours = [place for place, kind in enumerate(kinds) if kind.endswith("_colour")]
     print(
-        f"{'colours':14}" + "".join(f"{100 * np.mean([r[c] for c in colours]):8.1f}" for r in table.values())
+        f"{'colours':20}" + "".join(f"{100 * np.mean([r[c] for c in colours]):8.1f}" for r in table.values())
     )
-    print(f"{'all kinds':14}" + "".join(f"{100 * np.mean(row):8.1f}" for row in table.values()))
+    print(f"{'all kinds':20}" + "".join(f"{100 * np.mean(row):8.1f}" for row in table.values()))
 
 
-def _right(read: Sequence[Sequence[AttributeReading]], visible: Sequence[dict[str, str]]) -> list[float]:
+def _right(
+    read: Sequence[Sequence[AttributeReading]], visible: Sequence[dict[str, str]], kinds: Sequence[str]
+) -> list[float]:
     """Kind by kind, the share read rightly where the kind is visible."""
     said = [{one.attribute.kind: one.attribute.value for one in own} for own in read]
     return [
         float(np.mean([s.get(kind) == v[kind] for s, v in zip(said, visible, strict=True) if kind in v]))
-        for kind in KINDS
+        for kind in kinds
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,17 @@ def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="of a run by the clock: cpu, or cuda")
     parser.add_argument("--size", help="of the Qwen2-VL: small, or on a GPU large")
+    parser.add_argument(
+        "--world",
+        type=int,
+        choices=(1, 2),
+        help="of the drawn people, and of the vocabulary that is taught; that of what it goes on from, or else 1",
+    )
+    parser.add_argument(
+        "--gallery",
+        action="store_true",
+        help="let the export draw that world's demo gallery too, as demo_gallery beside the models",
+    )
     parser.add_argument(
         "--results",
         type=Path,
@@ -69,7 +81,7 @@ def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
 def _run_demo(chosen: argparse.Namespace) -> int:
     import torch
 
-    from training.demo.recipe import FURTHER, STEPS, TRAIN, StepBudget, train_demo
+    from training.demo.recipe import FURTHER, STEPS, TRAIN, StepBudget, train_demo, world_of_run
     from training.demo.sizes import SIZES
 
     only = chosen.only or (FURTHER if chosen.start else STEPS)
@@ -88,14 +100,19 @@ def _run_demo(chosen: argparse.Namespace) -> int:
     if size not in SIZES:
         remark(f"there is no size {size}; the sizes are {', '.join(SIZES)}")
         return 2
+    try:
+        world = world_of_run(chosen.work, chosen.start, chosen.world)
+    except ValueError as error:
+        remark(str(error))
+        return 2
     if chosen.minutes is not None:
-        return _by_clock(chosen, only, SIZES[size])
+        return _by_clock(chosen, only, SIZES[size], world)
     if chosen.device != "cpu":
         remark("--device is for a run by the clock; say --minutes too")
         return 2
     torch.set_num_threads(chosen.threads)
     if chosen.ablate is not None:
-        return _ablate(chosen.work, chosen.ablate)
+        return _ablate(chosen.work, chosen.ablate, world)
     train_demo(
         chosen.work,
         chosen.assets or ASSETS,
@@ -107,11 +124,13 @@ def _run_demo(chosen: argparse.Namespace) -> int:
         start=chosen.start,
         families=chosen.families or TRAIN.families,
         size=SIZES[size],
+        world=world,
+        gallery=chosen.gallery,
     )
     return 0
 
 
-def _by_clock(chosen: argparse.Namespace, only: Sequence[str], size: DemoSize) -> int:
+def _by_clock(chosen: argparse.Namespace, only: Sequence[str], size: DemoSize, world: int) -> int:
     import torch
 
     from training.demo.timed import MOST_FAMILIES, run_by_clock
@@ -134,11 +153,13 @@ def _by_clock(chosen: argparse.Namespace, only: Sequence[str], size: DemoSize) -
         start=chosen.start,
         families=chosen.families or MOST_FAMILIES,
         only=only,
+        world=world,
+        gallery=chosen.gallery,
     )
     return 0 if done else 1
 
 
-def _ablate(work: Path, steps: int) -> int:
+def _ablate(work: Path, steps: int, world: int) -> int:
     from training.demo.ablation import Measure, ablate, ablation_table
     from training.demo.learning import LearningLog
     from training.demo.pool import load_pool
@@ -151,11 +172,12 @@ def _ablate(work: Path, steps: int) -> int:
         needed = " and ".join(missing)
         remark(f"{work} has no {needed} yet: `python -m training demo --only pools clip tower` makes them")
         return 2
-    measure = Measure.over(load_pool(work / "pool-validation", VALIDATION, 2), work / "demo_clip")
+    validation = replace(VALIDATION, world=world)
+    measure = Measure.over(load_pool(work / "pool-validation", validation, 2), work / "demo_clip")
     results = ablate(
         work,
         steps,
-        lambda spec: load_pool(work / "pool-ablation", spec, 2),
+        lambda spec: load_pool(work / "pool-ablation", replace(spec, world=world), 2),
         measure,
         LearningLog(work / "log.jsonl"),
     )

@@ -20,7 +20,6 @@ from app.model.checkpoint import CheckpointManifest, KindOfQuery
 from app.model.description import query_description
 from app.model.pictures import DEMO
 from app.model.reid_model import ReidModel
-from app.model.vocabulary import KINDS
 from app.retrieval.attribute_probs import ClipAttributes, by_kinds, gallery_priors
 from gallery_store.encoder import ClipEncoder
 from gallery_store.files import write_file
@@ -62,7 +61,8 @@ class Measure:
         encoder = ClipEncoder.load(clip)
         vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
         rows, _ = split_pool(pool, PRESENT_SHARE)
-        attributes, rng, asked = ClipAttributes(encoder, SHARPNESS), np.random.default_rng(0), {}
+        attributes = ClipAttributes(encoder, SHARPNESS, kinds=pool.kinds)
+        rng, asked = np.random.default_rng(0), {}
         priors = gallery_priors(attributes.probs(lambda texts: texts @ vectors[rows].T))
         gallery = PoolGallery(encoder, attributes, vectors, rows, priors)
         for kind, count in ASKED.items():
@@ -85,10 +85,10 @@ class Measure:
             crops = [pictures[i] for i in self.gallery.rows[places]]
             return model.yes_logits(text, references, crops, other_clothes=search.other_clothes)
 
-        probs = by_kinds(model.attribute_probs([pictures[i] for i in self.gallery.rows]))
+        probs = by_kinds(model.attribute_probs([pictures[i] for i in self.gallery.rows]), self.pool.kinds)
         right = [
             (probs[kind].argmax(0) == truth)[truth >= 0].mean()
-            for kind, truth in zip(KINDS, self.pool.visible[self.gallery.rows].T, strict=True)
+            for kind, truth in zip(self.pool.kinds, self.pool.visible[self.gallery.rows].T, strict=True)
             if (truth >= 0).any()
         ]
         return {**self._mean_ap(yes_logits), "attributes": float(np.mean(right))}
@@ -150,17 +150,16 @@ def _taught(
     done = folder / "model"
     if not (folder / "done").is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        model, processor = load(start)
+        (model, processor), drawn = load(start), pool(TRAIN)
         stage = demo_stages(budget)[name]
         if stage.fresh_decoder and base is not None and start != base:
             take_decoder(model, load(base)[0])
-        train_stage(
-            model, processor, replace(stage, name=name), pool(TRAIN), folder, seed=1000 + seed, log=log
-        )
+        train_stage(model, processor, replace(stage, name=name), drawn, folder, seed=1000 + seed, log=log)
         save(model, processor, done)
         CheckpointManifest(
             f"{MODEL_NAME}, {folder.name}",
             str(start),
+            vocabulary_version=drawn.vocabulary,
             image_rule=DEMO,
             knows=KNOWS,
             reads_free_words=False,

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import ALL_KINDS, KINDS, Kinds
 
 
 class AttributeHeads(nn.Module):
     """One linear head per kind, off one vector per crop."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, kinds: Kinds = KINDS) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(nn.Linear(width, len(values)) for values in KINDS.values())
+        self.heads = nn.ModuleList(nn.Linear(width, len(values)) for values in kinds.values())
 
     def forward(self, vectors: Tensor) -> list[Tensor]:
         """(n, width) -> per kind, logits (n, values)."""
@@ -30,12 +30,12 @@ class AttributeAttention(nn.Module):
     A bag hangs anywhere: whoever reads one vector per crop has to carry every place's bag in it.
     """
 
-    def __init__(self, width: int, tokens: int, inner: int = 128) -> None:
+    def __init__(self, width: int, tokens: int, kinds: Kinds = KINDS, inner: int = 128) -> None:
         super().__init__()
         self.keys, self.values = nn.Linear(width, inner), nn.Linear(width, inner)
         self.places = nn.Parameter(torch.zeros(tokens, inner))
-        self.asks = nn.Parameter(torch.randn(len(KINDS), inner) * 0.1)
-        self.heads = AttributeHeads(inner)
+        self.asks = nn.Parameter(torch.randn(len(kinds), inner) * 0.1)
+        self.heads = AttributeHeads(inner, kinds)
         self.scale = 4 / inner**0.5
 
     def forward(self, tokens: Tensor) -> list[Tensor]:
@@ -51,23 +51,23 @@ def attribute_loss(
 ) -> Tensor:
     """Mean cross-entropy over the kinds; logits (n, values) each, visible int8 (n, kinds), -1 where hidden.
 
-    weights: of some kinds, by name; the others weigh 1.
+    weights: of some kinds, by name; the others weigh 1. Kinds of an older vocabulary are the first of the newest.
     """
     device, shown = logits[0].device, (visible >= 0).sum(0)
     truth = torch.from_numpy(visible.astype(np.int64)).to(device)
     losses, shares = [], []
-    for column, (kind, kind_logits) in enumerate(zip(KINDS, logits, strict=True)):
+    for column, (kind, kind_logits) in enumerate(zip(ALL_KINDS, logits, strict=False)):
         if shown[column]:
             losses.append(F.cross_entropy(kind_logits, truth[:, column], ignore_index=-1))
             shares.append((weights or {}).get(kind, 1.0))
     return (torch.stack(losses) * torch.tensor(shares, device=device)).sum() / sum(shares)
 
 
-def value_priors(visible: np.ndarray) -> list[Tensor]:
-    """Per kind, float32 (values,): how often each value is what shows."""
+def value_priors(visible: np.ndarray, kinds: Kinds = KINDS) -> list[Tensor]:
+    """Per kind, float32 (values,): how often each value is what shows. visible: int8 (n, kinds)."""
     counts = [
         np.bincount(column[column >= 0], minlength=len(values))
-        for column, values in zip(visible.T, KINDS.values(), strict=True)
+        for column, values in zip(visible.T, kinds.values(), strict=True)
     ]
     return [torch.from_numpy(count / max(1, count.sum())).float() for count in counts]
 

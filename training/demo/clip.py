@@ -21,7 +21,7 @@ from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from app.model.vocabulary import KINDS, LASTING, Attribute, describe
+from app.model.vocabulary import LASTING, VOCABULARY_VERSION, Attribute, describe
 from gallery_store.encoder import WEIGHTS_FILE, ClipEncoder, save_clip_folder
 from gallery_store.torchvision_mend import mend_torchvision
 from training.demo.attribute_heads import AttributeHeads, attribute_loss, hidden_loss, value_priors
@@ -48,12 +48,12 @@ PREPROCESS = {
 }
 
 
-def build_clip(seed: int) -> tuple[Any, dict[str, Any], Any]:
-    """The random model, its open_clip configuration, and its tokenizer."""
+def build_clip(seed: int, version: int = VOCABULARY_VERSION) -> tuple[Any, dict[str, Any], Any]:
+    """The random model, its open_clip configuration, and its tokenizer, for a version of the vocabulary."""
     mend_torchvision()
     import open_clip
 
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(version=version)
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single="$A <|im_end|>", special_tokens=[("<|im_end|>", end)]
@@ -117,13 +117,13 @@ class ClipLesson:
         families: int = FAMILIES,
         rate: float = RATE,
     ) -> None:
-        self.model, self.config, self.tokenizer = build_clip(seed)
+        self.model, self.config, self.tokenizer = build_clip(seed, pool.vocabulary)
         if start is not None:
             self.model.load_state_dict(load_file(start / WEIGHTS_FILE))
         self.pool, self.pictures, self.seed = pool, pictures, seed
         self.families = min(families, len(np.unique(pool.family)))
         torch.manual_seed(seed)
-        self.heads = AttributeHeads(self.config["embed_dim"])
+        self.heads = AttributeHeads(self.config["embed_dim"], pool.kinds)
         model, device = self.model, pictures.device
         model.visual.to(memory_format=torch.channels_last)
         self.modules: dict[str, nn.Module] = {"model": model.to(device), "heads": self.heads.to(device)}
@@ -131,9 +131,12 @@ class ClipLesson:
         inside = [*filters, *model.transformer.parameters()]
         self.optimizers = muon_and_adamw(inside, (*model.parameters(), *self.heads.parameters()), rate)
         self._drawers = {1: self._batches(1)}
-        named = [describe((Attribute(kind, value),)) for kind, values in KINDS.items() for value in values]
+        named = [
+            describe((Attribute(kind, value),)) for kind, values in pool.kinds.items() for value in values
+        ]
         self._value_tokens = torch.from_numpy(self._tokens(named)).to(device)
-        self._usual, self._lasting = value_priors(pool.visible), dict.fromkeys(LASTING, LASTING_WEIGHT)
+        self._usual = value_priors(pool.visible, pool.kinds)
+        self._lasting = dict.fromkeys(LASTING, LASTING_WEIGHT)
         shape = (1, 3, 1, 1)
         self._mean = torch.tensor(PREPROCESS["mean"], device=device).view(shape) * 255
         self._std = torch.tensor(PREPROCESS["std"], device=device).view(shape) * 255
@@ -183,7 +186,7 @@ class ClipLesson:
             values = F.normalize(encode_short_texts(model, self._value_tokens).float(), dim=1)
             with exactly(images):
                 cosines = images @ values.T
-            logits = (cosines * SHARPNESS).split([len(values) for values in KINDS.values()], 1)
+            logits = (cosines * SHARPNESS).split([len(values) for values in self.pool.kinds.values()], 1)
             figures["values"] = attribute_loss(logits, visible, self._lasting)
             figures["hidden"] = hidden_loss(logits, visible, self._usual)
             loss = loss + 3 * figures["values"] + figures["hidden"]

@@ -5,7 +5,7 @@ how far each reader of attributes is trusted, when crops show one outfit, and a 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -27,7 +27,7 @@ from app.model.checkpoint import (
 from app.model.description import query_description
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
-from app.model.vocabulary import KINDS
+from app.model.vocabulary import KINDS, Kinds
 from app.retrieval.affinity import same_attributes
 from app.retrieval.attribute_probs import (
     LEAST_MODEL,
@@ -37,17 +37,21 @@ from app.retrieval.attribute_probs import (
     measured_confusion,
     rarity,
 )
+from gallery_store.console import remark
 from gallery_store.encoder import ClipEncoder
 from training.calibration.by_kind import Pairs, average_precision, fit_kind
-from training.calibration.fit import fit
+from training.calibration.fit import OneSided, fit
 from training.demo.clip import SHARPNESS
 from training.demo.learning import LearningLog
 from training.demo.pool import Pool
 from training.demo.searches import MAKES, STATED_SHARE, PoolGallery, PoolSearch, searches, split_pool
 
 QUERIES, CANDIDATES = 400, 64
-TRIAL = 8  # searches, by which it is judged how many there is time for
+READ_FIRST = 64  # crops, by which it is judged how many there is time to read
+READING = 0.4  # of the time, what goes to that
+TRIAL = 8  # searches that are made first of a kind of query, to judge how many there is time for
 PLANNED = 0.8  # of that time, what is planned
+WORTHWHILE = 1.5  # times as many searches as before, for which it is fitted again
 PRESENT_SHARE = 0.5  # of the families: the gallery; searches for the others are searches for the absent
 PRIOR = 2e-3  # pulls towards CLIP alone: keeps the weights finite where everything is read rightly
 
@@ -64,57 +68,148 @@ def fit_demo(
 ) -> dict[str, Any]:
     """Fits each kind of query and the readers, writes them into the folder's manifest, and returns the figures.
 
-    device: that models compute on, in float32. most: searches of each kind; half as many for the absent, and fewer
-    where more would not be done by `ends` (time.monotonic). The readers are fitted on people whom no search that is
-    calibrated on can find.
+    device: that models compute on, in float32. most: searches of each kind; half as many for the absent. ends: by
+    time.monotonic, when all is to be done: people and searches are fewer where more would take longer, and where there
+    is no time for a kind of query at all, it stays uncalibrated, which is said. The readers are fitted on people whom
+    no search that is calibrated on can find. The manifest is written after each kind.
+
+    Raises:
+        ValueError: the model knows another version of the vocabulary than the pool.
+        OneSided: without `ends`, the searches of a kind find right ones or wrong ones alone.
     """
     encoder, model = ClipEncoder.load(clip, device), ReidModel.load(folder, device=device, float32=True)
+    if model.kinds != pool.kinds:
+        raise ValueError(
+            f"{folder} does not know vocabulary {pool.vocabulary}, that of the people it is to be calibrated on"
+        )
+    if ends is not None:
+        pool = pool.head(readable(encoder, model, pool, ends))
     vectors = encoder.encode_images([Image.fromarray(picture) for picture in pool.large])
     pictures = pool.for_model()
     model_probs = model.attribute_probs(pictures)
     gallery, away = split_pool(pool, PRESENT_SHARE)
-    attributes = ClipAttributes(encoder, SHARPNESS)
+    attributes = ClipAttributes(encoder, SHARPNESS, kinds=pool.kinds)
     fusion_weights = fit_fusion_weights(
-        lambda kind: attributes.vectors(kind) @ vectors[away].T, model_probs[away], pool.visible[away]
+        lambda kind: attributes.vectors(kind) @ vectors[away].T,
+        model_probs[away],
+        pool.visible[away],
+        pool.kinds,
     )
     seen = attributes.appearance(vectors[away], model_probs[away], fusion_weights)
     confusion = measured_confusion(seen.probs, pool.visible[away])
-    attributes = ClipAttributes(encoder, SHARPNESS, confusion)
+    attributes = ClipAttributes(encoder, SHARPNESS, confusion, pool.kinds)
     priors = gallery_priors(attributes.probs(lambda texts: texts @ vectors[gallery].T))
     searched = PoolGallery(encoder, attributes, vectors, gallery, priors, model_probs, fusion_weights)
     searched = replace(searched, affinity_weights=_affinity_weights(searched, pool.clothes[gallery]))
     rng = np.random.default_rng(0)
     fitted: dict[KindOfQuery, Calibration] = {}
     figures: dict[str, Any] = {"gallery": len(gallery)}
-    for number, (kind, make) in enumerate(MAKES.items()):
-        present = searches(make, pool, gallery, gallery, rng, most)
-        absent = searches(make, pool, away, gallery, rng, most // 2)
-        shares = _shares(kind, searched, present)
-        if ends is not None:
-            began = time.monotonic()
-            _ask(model, searched, pictures, present[:TRIAL], shares)
-            pace = (time.monotonic() - began) / TRIAL
-            time_of_kind = PLANNED * (ends - time.monotonic()) / (len(MAKES) - number)
-            few = max(TRIAL, int(time_of_kind / pace / 1.5))
-            present, absent = present[:few], absent[: few // 2]
-        there = _ask(model, searched, pictures, present, shares)
-        gone = _ask(model, searched, pictures, absent, shares)
-        calibration, figures[kind] = fit_kind(there, gone, shares)
-        fitted[kind] = replace(calibration, stated_share=STATED_SHARE)
-        log.write(stage="calibrate", kind=kind, **figures[kind])
     manifest = CheckpointManifest.read(folder)
     assert manifest is not None
     key = encoder_key(encoder.name, encoder.version)
-    replace(
+    manifest = replace(
         manifest,
-        calibrations={**manifest.calibrations, key: fitted},
         fusion_weights={**manifest.fusion_weights, key: fusion_weights},
         affinity={**manifest.affinity, key: searched.affinity_weights},
         attribute_sharpness={**manifest.attribute_sharpness, key: SHARPNESS},
         confusion={**manifest.confusion, key: confusion},
-        figures={**manifest.figures, "validation": figures},
-    ).write(folder)
+    )
+    in_time = None if ends is None else FitInTime(ends, len(MAKES))
+    for kind, make in MAKES.items():
+        present = searches(make, pool, gallery, gallery, rng, most)
+        absent = searches(make, pool, away, gallery, rng, most // 2)
+
+        def fit_to(count: int, kind: str = kind, present: Any = present, absent: Any = absent) -> _Fitted:
+            few, fewer = present[:count], absent[: count // 2]
+            shares = _shares(kind, searched, few)
+            there, gone = (_ask(model, searched, pictures, some, shares) for some in (few, fewer))
+            return fit_kind(there, gone, shares)
+
+        if in_time is None:
+            calibration, figures[kind] = fit_to(most)
+        else:
+            found = in_time.fit(fit_to, len(present) if absent else 0)
+            if isinstance(found, str):
+                remark(f"searches by {kind} stay uncalibrated: {found}")
+                log.write(stage="calibrate", kind=kind, uncalibrated=found)
+                continue
+            calibration, figures[kind] = found
+        fitted[kind] = replace(calibration, stated_share=STATED_SHARE)
+        log.write(stage="calibrate", kind=kind, **figures[kind])
+        _write(manifest, key, fitted, figures, folder)
+    _write(manifest, key, fitted, figures, folder)
     return figures
+
+
+def readable(encoder: ClipEncoder, model: ReidModel, pool: Pool, ends: float) -> int:
+    """How many of a pool's crops there is time for that both read, by the pace of the second READ_FIRST of them.
+
+    ends: by time.monotonic, of all that calibration does.
+    """
+    if len(pool) < 2 * READ_FIRST:
+        return len(pool)
+    pictures, began = pool.for_model(), 0.0
+    for part in (slice(0, READ_FIRST), slice(READ_FIRST, 2 * READ_FIRST)):  # the first ones warm up
+        began = time.monotonic()
+        encoder.encode_images([Image.fromarray(picture) for picture in pool.large[part]])
+        model.attribute_probs(pictures[part])
+    pace = max(1e-9, time.monotonic() - began) / READ_FIRST
+    return min(len(pool), int(READING * max(0.0, ends - time.monotonic()) / pace))
+
+
+_Fitted = tuple[Calibration, dict[str, float]]
+
+
+class FitInTime:
+    """Fits one kind of query after another, each to as many searches as its part of the time allows.
+
+    ends: by time.monotonic. kinds: how many there are.
+    """
+
+    def __init__(self, ends: float, kinds: int) -> None:
+        self.ends, self.kinds, self._longest = ends, kinds, 0.0
+
+    def fit(self, fit_to: Callable[[int], _Fitted], most: int) -> _Fitted | str:
+        """The next kind, or why there is nothing. fit_to: takes how many searches, 2 to `most`; may raise OneSided."""
+        began = time.monotonic()
+        given = (self.ends - began) / max(1, self.kinds)
+        self.kinds -= 1
+        if given <= 0 or began + self._longest > self.ends:
+            return "there was no time left for them"
+        if most < 2:
+            return "nobody here can be searched for so"
+        found: _Fitted | str = ""
+        count = min(TRIAL, most)
+        while True:
+            before = time.monotonic()
+            try:
+                found = fit_to(count)
+            except OneSided as error:
+                found = found or str(error)
+            took = time.monotonic() - before
+            if count <= TRIAL:
+                self._longest = max(self._longest, took)
+            left = given - (time.monotonic() - began)
+            more = min(most, int(PLANNED * count * left / max(1e-9, took)))
+            if more < WORTHWHILE * count:
+                return found
+            count = more
+
+
+def _write(
+    manifest: CheckpointManifest,
+    key: str,
+    fitted: Mapping[KindOfQuery, Calibration],
+    figures: Mapping[str, Any],
+    folder: Path,
+) -> None:
+    """What is fitted by now, for the encoder of this key, into the folder's manifest."""
+    others = {other: known for other, known in manifest.calibrations.items() if other != key}
+    replace(
+        manifest,
+        calibrations=others | ({key: dict(fitted)} if fitted else {}),
+        figures={**manifest.figures, "validation": dict(figures)},
+    ).write(folder)
 
 
 def _shares(kind: str, gallery: PoolGallery, present: list[PoolSearch]) -> tuple[float, float]:
@@ -171,16 +266,17 @@ def _ask(
 
 
 def fit_fusion_weights(
-    cosines: Callable[[str], np.ndarray], rows: np.ndarray, visible: np.ndarray
+    cosines: Callable[[str], np.ndarray], rows: np.ndarray, visible: np.ndarray, kinds: Kinds = KINDS
 ) -> dict[str, tuple[float, float]]:
     """The weights of CLIP's cosine and of the model's log-share that make what is visible likeliest; 0 or more.
 
     Args:
         cosines: kind -> float (values, n), of n crops to each value's words. rows: float (n, all values), the
-            model's shares. visible: int (n, kinds), the value that each crop shows, -1 for none.
+            model's shares. visible: int (n, kinds), the value that each crop shows, -1 for none. kinds: of the
+            vocabulary that both read.
     """
-    by_kind, weights = by_kinds(rows), {}
-    for column, kind in enumerate(KINDS):
+    by_kind, weights = by_kinds(rows, kinds), {}
+    for column, kind in enumerate(kinds):
         known = visible[:, column] >= 0
         truth = torch.from_numpy(visible[known, column].astype(np.int64))
         clip = torch.from_numpy(cosines(kind).T[known].astype(np.float64))
@@ -210,7 +306,7 @@ def _affinity_weights(gallery: PoolGallery, clothes: np.ndarray) -> dict[Reader,
     """When the gallery's crops show one outfit, by both readers and by the model alone."""
     both = gallery.appearance(gallery.rows, True)
     assert gallery.model_probs is not None
-    model = by_kinds(gallery.model_probs[gallery.rows])
+    model = by_kinds(gallery.model_probs[gallery.rows], gallery.clip.kinds)
     return {
         "both": fit_affinity(
             both.vectors @ both.vectors.T,

@@ -13,7 +13,7 @@ import numpy as np
 
 from app.model.description import query_description
 from app.model.reid_model import ReidModel
-from app.model.vocabulary import KINDS, Attribute
+from app.model.vocabulary import Attribute
 from app.retrieval.attribute_probs import by_kinds
 from app.retrieval.tournament import LIST_LENGTH
 from training.demo.pool import Pool
@@ -81,10 +81,10 @@ def best_choice(model: ReidModel, pool: Pool, lists: int, words: bool) -> tuple[
 
 def attributes_read(model: ReidModel, pool: Pool) -> dict[str, float]:
     """Kind -> the share of crops that show it whose likeliest value is right, 0..1."""
-    probs = by_kinds(model.attribute_probs(pool.for_model()))
+    probs = by_kinds(model.attribute_probs(pool.for_model()), pool.kinds)
     return {
         kind: float((probs[kind].argmax(0) == truth)[truth >= 0].mean())
-        for kind, truth in zip(KINDS, pool.visible.T, strict=True)
+        for kind, truth in zip(pool.kinds, pool.visible.T, strict=True)
         if (truth >= 0).any()
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -199,14 +199,16 @@ class LanguageLesson:
             self.optimizers.append(torch.optim.AdamW([{"params": tower, "peak": peak}], weight_decay=0.02))
         self._process_seed = seed + 1000 * process_rank()
         self.sight = PoolTokens(model, pictures, stage.tower_rate == 0)
-        self._stream = SampleMaker(stage.mixture, pool.columns(), self._process_seed)
+        mixture = replace(stage.mixture, vocabulary=pool.vocabulary)
+        self._stream = SampleMaker(mixture, pool.columns(), self._process_seed)
         self._lists = {1: PoolLists(pool, processor, self._process_seed, stage.scale)}
         self.grid = self._lists[1].grid
         self._yes_no = yes_no_ids(processor.tokenizer)
         self._questions = ChoiceQuestions(processor, self.grid)
         self._kinds = list(stage.lists)
         self._weights = np.array(list(stage.lists.values())) / max(1e-9, sum(stage.lists.values()))
-        self._probe, self._usual = attribute_probe(processor, self.grid), value_priors(pool.visible)
+        self._probe = attribute_probe(processor, self.grid, pool.vocabulary)
+        self._usual = value_priors(pool.visible, pool.kinds)
         # Whose pair questions best choice is to come close to, while it is taught alone and they are not.
         self._teacher = copy.deepcopy(model).requires_grad_(False) if stage.soft and stage.alone else None
 

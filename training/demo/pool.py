@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -80,6 +80,12 @@ class Pool:
     def kinds(self) -> Kinds:
         """The kinds of that vocabulary."""
         return KINDS_OF_VERSION[self.vocabulary]
+
+    def head(self, count: int) -> Pool:
+        """The first families, of `count` crops together at most; two families at the least, as far as there are."""
+        ends = np.flatnonzero(np.diff(self.family, append=-1)) + 1
+        last = min(max(1, int(np.searchsorted(ends, count, side="right")) - 1), len(ends) - 1)
+        return Pool(**{name.name: getattr(self, name.name)[: ends[last]] for name in fields(self)})
 
     def seen(self, index: int) -> dict[str, str]:
         """The visible attributes of a crop, by kind."""

@@ -27,12 +27,14 @@ from training.demo.base import build_base
 from training.demo.clip import measure as measure_clip
 from training.demo.clip import train_clip
 from training.demo.fusion_fit import fit_demo
+from training.demo.gallery import write_gallery
 from training.demo.language import DemoStage, train_stage
 from training.demo.learning import LearningLog, process_rank
 from training.demo.pool import Pool, PoolSpec, demo_rule, load_pool
 from training.demo.sizes import SIZES, DemoSize
 from training.demo.stage0 import measure_tower, warm_tower
 from training.instructions.mixtures import STAGE1, STAGE2, STAGE3, StageMixture
+from training.synthetic.people import WORLD_VERSION
 from training.tuning.origin import load_processor, take_decoder
 
 CLIP_NAME = "chatreid-demo-clip"
@@ -44,6 +46,7 @@ TAUGHT = STEPS[1:7]  # what several processes can share
 FURTHER_RATE = 0.1  # of a stage's rate, in a run that goes on
 FURTHER = ("pools", "clip", "stage3", "export")  # of a run that goes on from finished models
 KNOWS = "drawn people only"
+WORLD_FILE = "world.json"  # of a work folder: which world it is of
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,11 @@ def _drawn(mixture: StageMixture) -> StageMixture:
 
 
 class DemoRun:
-    """One training of the demo models in a work folder; each step is skipped when its mark is there."""
+    """One training of the demo models in a work folder; each step is skipped when its mark is there.
+
+    world: that is drawn; the models are taught the vocabulary of the same number. gallery: whether the export draws
+    that world's demo gallery beside the models.
+    """
 
     def __init__(
         self,
@@ -131,15 +138,19 @@ class DemoRun:
         start: Path | None = None,
         families: int = TRAIN.families,
         size: DemoSize = SIZES["small"],
+        world: int = WORLD_VERSION,
+        gallery: bool = False,
     ) -> None:
         self.work, self.assets, self.budget, self.seed, self.workers = work, assets, budget, seed, workers
-        self.processes, self.start, self.size = processes, start, size
+        self.processes, self.start, self.size, self.gallery = processes, start, size, gallery
         before = CheckpointManifest.read(start / "demo_qwen2vl") if start else None
         self.picture = (before.image_rule.fixed if before else None) or size.picture
-        self.train = replace(TRAIN, seed=TRAIN.seed + seed, families=families)  # another seed, other people
-        self.validation = VALIDATION
+        # Another seed, other people.
+        self.train = replace(TRAIN, seed=TRAIN.seed + seed, families=families, world=world)
+        self.validation = replace(VALIDATION, world=world)
         self.log = LearningLog(work / "log.jsonl")
         work.mkdir(parents=True, exist_ok=True)
+        write_file(work / WORLD_FILE, json.dumps({"world": world}))
 
     def step(self, name: str) -> None:
         """Runs one of STEPS if it is not done."""
@@ -186,7 +197,7 @@ class DemoRun:
 
     def _tower(self) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as base:
-            model, processor = load(build_base(base, seed=self.seed, **self.size.shape()))
+            model, processor = load(self._base(base))
         warm = warm_tower(
             model, self._pool(self.train), self.work, steps=self.budget.tower, seed=self.seed, log=self.log
         )
@@ -238,7 +249,18 @@ class DemoRun:
             manifest = CheckpointManifest.read(weights) or manifest
         model, processor = load(weights)
         folder = self._place_model(model, processor, manifest)
-        return fit_demo(folder, clip, self._pool(self.validation), self.log)
+        figures = fit_demo(folder, clip, self._pool(self.validation), self.log)
+        if self.gallery:
+            self._draw_gallery()
+        return figures
+
+    def _base(self, folder: str) -> Path:
+        """Random weights, with a token for each word of the world's vocabulary."""
+        return build_base(folder, seed=self.seed, version=self.train.world, **self.size.shape())
+
+    def _draw_gallery(self) -> None:
+        """The world's demo gallery, beside the models."""
+        write_gallery(self.assets / "demo_gallery", self.train.world)
 
     def _place_clip(self) -> Path:
         """The CLIP that was taught, or started from, among the assets."""
@@ -272,6 +294,7 @@ class DemoRun:
                 *(before.stages if before else ()),
                 *({"name": name, **self.figures(name)} for name in taught),
             ),
+            vocabulary_version=self.train.world,
             image_rule=demo_rule(self.picture),
             data={"world": self.train.world, "pools": pools},
             knows=KNOWS,
@@ -291,16 +314,39 @@ def train_demo(
     start: Path | None = None,
     families: int = TRAIN.families,
     size: DemoSize = SIZES["small"],
+    world: int = WORLD_VERSION,
+    gallery: bool = False,
 ) -> None:
     """Runs the steps that are asked for and not done yet; `processes` share the steps that teach.
 
     start: a folder with `demo_clip` and `demo_qwen2vl`, to go on from by the steps FURTHER; None begins with nothing.
-    families: of three people each, to learn from. size: of the Qwen2-VL, where it is made anew.
+    families: of three people each, to learn from. size: of the Qwen2-VL, where it is made anew. world, gallery: as
+    DemoRun has them.
     """
-    run = DemoRun(work, assets, budget, seed, workers, processes, start, families, size)
+    run = DemoRun(work, assets, budget, seed, workers, processes, start, families, size, world, gallery)
     for name in STEPS:
         if name in only:
             run.step(name)
+
+
+def world_of_run(work: Path, start: Path | None, asked: int | None) -> int:
+    """The world that a run draws: the one asked for, or else that of what it goes on from, or else WORLD_VERSION.
+
+    Raises:
+        ValueError: the models that it starts from, or the work folder, are of another one.
+    """
+    known: dict[Path, int] = {}
+    if start is not None and (manifest := CheckpointManifest.read(start / "demo_qwen2vl")):
+        known[start] = manifest.vocabulary_version
+    if (work / WORLD_FILE).is_file():
+        known[work] = int(json.loads((work / WORLD_FILE).read_text())["world"])
+    elif any(work.glob("*.done.json")):
+        known[work] = WORLD_VERSION  # from before a work folder told of its world
+    world = asked if asked is not None else next(iter(known.values()), WORLD_VERSION)
+    for folder, other in known.items():
+        if other != world:
+            raise ValueError(f"{folder} is of world {other}, not of world {world}; name another folder")
+    return world
 
 
 def _join(number: int, run: DemoRun, name: str, meeting: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from app.model.checkpoint import AffinityWeights, KindOfQuery, Reader
 from app.model.description import query_description
-from app.model.vocabulary import KINDS, Attribute
+from app.model.vocabulary import Attribute
 from app.retrieval.affinity import affinity, pooled_crops, pooled_model_probs, pooled_query
 from app.retrieval.attribute_probs import (
     ClipAttributes,
@@ -177,7 +177,7 @@ class PoolGallery:
             vector = self.encoder.encode_texts([query_description(search.wanted)])[0]
             words = text_similarity(crops, vector, search.wanted, (), STATED_SHARE)
         if reference is not None:
-            kinds = comparable_kinds(KINDS, search.wanted, search.other_clothes)
+            kinds = comparable_kinds(self.clip.kinds, search.wanted, search.other_clothes)
             cosine, alike = (
                 picture_similarity(reference, crops, share, self.priors, kinds=kinds) for share in (0, 1)
             )
@@ -186,12 +186,14 @@ class PoolGallery:
     def attribute_score(self, search: PoolSearch, among: np.ndarray) -> np.ndarray:
         """float64 (n,): how well rows of the pool fit by what the model alone reads off them and off their outfit."""
         assert self.model_probs is not None
-        reference = None if search.reference is None else by_kinds(self.model_probs[[search.reference]])
+        kinds, reference = self.clip.kinds, None
+        if search.reference is not None:
+            reference = by_kinds(self.model_probs[[search.reference]], kinds)
         probs = self.model_probs[among]
         if "model" in self.affinity_weights:
-            probs = pooled_model_probs(probs, self.affinity_weights["model"], self.priors)
+            probs = pooled_model_probs(probs, self.affinity_weights["model"], self.priors, kinds)
         stated = (search.wanted, (), search.other_clothes)
-        return np.zeros(len(among)) + attribute_score(by_kinds(probs), reference, *stated, self.priors)
+        return np.zeros(len(among)) + attribute_score(by_kinds(probs, kinds), reference, *stated, self.priors)
 
     def nearest(self, search: PoolSearch, similarities: np.ndarray) -> np.ndarray:
         """int64 (gallery,): places, most similar first, the query's own picture last."""

@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from app.model.vision import PATCH, encode_grids, picture_patches, token_count
+from app.model.vocabulary import Kinds
 from training.demo.attribute_heads import AttributeAttention, attribute_accuracy, attribute_loss
 from training.demo.clip import person_loss
 from training.demo.learning import LearningLog, learn, muon_and_adamw, process_rank
 from training.demo.looks import DevicePictures, Looks, draw_looks
 from training.demo.pool import Pool
 from training.demo.sampling import Batches, BatchRule
-from training.synthetic.truth import KIND_NAMES
 
 RATE = 2e-3
 FAMILIES = 10  # of a step
@@ -36,13 +36,13 @@ FAMILIES = 10  # of a step
 class WarmUp(nn.Module):
     """The tower with the heads that teach it."""
 
-    def __init__(self, visual: Any, width: int, tokens: int, embedding: int = 256) -> None:
+    def __init__(self, visual: Any, width: int, tokens: int, kinds: Kinds, embedding: int = 256) -> None:
         super().__init__()
         self.visual = visual
         self.whole = nn.Linear(tokens * width, embedding)
         self.person = nn.Linear(width, embedding, bias=False)
         self.tokens = nn.Linear(width, 64, bias=False)
-        self.attributes = AttributeAttention(width, tokens)
+        self.attributes = AttributeAttention(width, tokens, kinds)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """uint8 (n, h, w, 3) -> (n, tokens, width)."""
@@ -60,6 +60,7 @@ def warm_up(model: Any, pool: Pool) -> WarmUp:
         model.model.visual,
         model.config.text_config.hidden_size,
         token_count((1, height // PATCH, width // PATCH)),
+        pool.kinds,
     )
 
 
@@ -170,5 +171,10 @@ def measure_tower(warm: WarmUp, pool: Pool) -> dict[str, float]:
     scores[(pool.person[queries][:, None] == pool.person[None]) & other_clothes] = -2
     by_image = evaluate(scores, pool.clothes[queries], pool.clothes, pool.camera[queries], pool.camera)
     right = attribute_accuracy(warm.attributes(tokens), pool.visible)
-    figures = {"image_mAP": by_image.mAP, "image_rank1": by_image.rank1, "attributes": float(np.mean(right))}
-    return figures | {f"attribute_{kind}": value for kind, value in zip(KIND_NAMES, right, strict=True)}
+    figures = {
+        "image_mAP": by_image.mAP,
+        "image_rank1": by_image.rank1,
+        "attributes": float(np.nanmean(right)),
+    }
+    shown = [(kind, value) for kind, value in zip(pool.kinds, right, strict=True) if np.isfinite(value)]
+    return figures | {f"attribute_{kind}": value for kind, value in shown}

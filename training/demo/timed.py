@@ -26,7 +26,6 @@ import torch
 from app.model.digests import weight_files
 from gallery_store.console import progress_bar, remark
 from gallery_store.files import replacing, write_file
-from training.demo.base import build_base
 from training.demo.by_clock import Lesson, Outcome, Span, learn_by_clock, rounded, shares_of_time
 from training.demo.clip import RATE as CLIP_RATE
 from training.demo.clip import ClipLesson
@@ -41,6 +40,7 @@ from training.demo.recipe import CLIP_NAME, STEPS, DemoRun, StepBudget, demo_sta
 from training.demo.sizes import CPU_STEPS, GPU_STEPS, DemoSize, StepSize
 from training.demo.stage0 import RATE as TOWER_RATE
 from training.demo.stage0 import TowerLesson, measure_tower
+from training.synthetic.people import WORLD_VERSION
 from training.tuning.origin import take_decoder
 
 SHARES = {
@@ -56,6 +56,7 @@ SHARES = {
 }
 SPARE = 5.0  # seconds of all that are left for the end of the process
 LONGEST_START = 120.0  # seconds of imports before a run
+GALLERY_SECONDS = 15.0  # that drawing the demo gallery takes at most
 MOST_FAMILIES = 12_000  # of three people with six crops each: 16 GB
 ALONE_TIMES = 4  # as many instruction samples where a stage has nothing beside them
 REHEARSED = 2  # steps, at each end of a part
@@ -117,8 +118,11 @@ class TimedRun(DemoRun):
         families: int = MOST_FAMILIES,
         only: Sequence[str] = STEPS,
         rehearse: bool = True,
+        world: int = WORLD_VERSION,
+        gallery: bool = False,
     ) -> None:
-        super().__init__(work, assets, StepBudget(), seed, workers, start=start, families=families, size=size)
+        given: dict[str, Any] = {"start": start, "families": families, "size": size}
+        super().__init__(work, assets, StepBudget(), seed, workers, **given, world=world, gallery=gallery)
         self.device, self.steps, self.results, self.rehearse = device, steps, results, rehearse
         self.validation = replace(self.validation, families=steps.validation)
         self.only = [name for name in STEPS if name in only]
@@ -127,6 +131,7 @@ class TimedRun(DemoRun):
         self.minutes = minutes
         self.parts: dict[str, int] = {}  # how many times smaller than planned a part's steps must be
         self.exact: set[str] = set()  # the parts that need float32
+        self.exported = False  # whether the assets hold this run's model, calibrated or not
         self.drawn: Pool | None = None
         self.pictures: dict[str, DevicePictures] = {}
         self.taught: tuple[Any, Any] | None = None  # the model and its processor, as the last part left them
@@ -149,7 +154,18 @@ class TimedRun(DemoRun):
         except Exception as error:
             self._failed("goals", error)
         self._pack()
+        if self.gallery and "export" in self.only:
+            self._gallery_in_time()
         return rows
+
+    def _gallery_in_time(self) -> None:
+        """Where there is no time for it, it can be drawn at any time, on any machine."""
+        if self.left() > GALLERY_SECONDS:
+            self._draw_gallery()
+        else:
+            remark(
+                f"no time was left for the gallery: `python -m training gallery --world {self.train.world}`"
+            )
 
     def left(self) -> float:
         """Seconds until all is to be written."""
@@ -324,6 +340,7 @@ class TimedRun(DemoRun):
         clip = self._place_clip()
         model, processor = self.taught or load(self._latest())
         folder = self._place_model(copy.deepcopy(model).cpu(), processor, self._manifest())
+        self.exported = True
         self._pack()
         given: dict[str, Any] = {"device": self.device, "most": self.steps.searches, "ends": ends}
         return fit_demo(folder, clip, self._validation(), self.log, **given)
@@ -347,9 +364,6 @@ class TimedRun(DemoRun):
         print(goal_lines(rows), flush=True)
         return rows
 
-    def _base(self, folder: str) -> Path:
-        return build_base(folder, seed=self.seed, **self.size.shape())
-
     def _pack(self) -> None:
         """What there is by now, in few files: each model's folder as one .tar, the log, and the goals."""
         if self.results is None:
@@ -360,7 +374,8 @@ class TimedRun(DemoRun):
         try:
             if (self.work / "demo_clip").is_dir():
                 _tar(self.work / "demo_clip", self.results / "demo_clip.tar", "demo_clip")
-            if (self.assets / "demo_qwen2vl").is_dir() and self.figures("export"):
+            exported = (self.assets / "demo_qwen2vl").is_dir() and (self.exported or self.figures("export"))
+            if exported:
                 _tar(self.assets / "demo_qwen2vl", self.results / "demo_qwen2vl.tar", "demo_qwen2vl")
             elif self.taught is not None:
                 with tempfile.TemporaryDirectory() as place:
