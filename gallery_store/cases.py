@@ -23,7 +23,7 @@ class CaseWentOn(GalleryError):
 
 @dataclass(frozen=True)
 class CaseRecord:
-    """id: nobody can guess it. changed: of the last step, UTC, aware. turns: that were not taken back. confirmed: crops."""
+    """id: nobody can guess it. changed: at its last step, UTC, aware. turns: those not taken back. confirmed: crops."""
 
     id: str
     title: str
@@ -136,9 +136,7 @@ class Cases:
             return
         with self._database.writing() as connection:
             self._require(connection, case, user)
-            connection.execute(
-                conversations.update().where(conversations.c.case == case).values(title=words)
-            )
+            connection.execute(conversations.update().where(conversations.c.case == case).values(title=words))
 
     def close(self, case: str, user: str, *, closed: bool = True) -> None:
         """Put it among those that are done, or back."""

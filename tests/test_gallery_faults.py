@@ -134,6 +134,7 @@ def test_the_page_says_it_and_keeps_what_it_shows(
 ) -> None:
     class Request:
         username, session_hash = "ann", "tab"
+        query_params: dict[str, str] = {}
 
     class Choice:
         _data: ClassVar = {"image_id": 4}

@@ -189,6 +189,7 @@ def test_the_page_shows_a_refusal_and_goes_on(service: ChatService, uploads: Upl
 
     class Request:
         username, session_hash = None, "tab"
+        query_params: dict[str, str] = {}
 
     handlers, request = Handlers(service, View(NAMES, uploads)), Request()
     torn = make_bad_pictures(uploads.folder)["torn.jpg"]
