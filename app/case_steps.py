@@ -140,7 +140,10 @@ class CaseKeeper:
             return False
 
     def load(self, case: str) -> tuple[CaseState, int]:
-        """The case as it was left, and how many steps it has; `showing` takes it over. Refused, in one sentence, where the user has no such case or it cannot be read."""
+        """The case as it was left, and how many steps it has; `showing` takes it over.
+
+        Refused, in one sentence, where the user has no such case or it cannot be read.
+        """
         if not self._service.keeps_cases:
             raise Refused(NO_CASE)
         try:

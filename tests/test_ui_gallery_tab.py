@@ -49,7 +49,7 @@ def tab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def asked_by(user: str, tab_hash: str, **cookies: str) -> Any:
-    return SimpleNamespace(username=user, session_hash=tab_hash, cookies=cookies)
+    return SimpleNamespace(username=user, session_hash=tab_hash, query_params={}, cookies=cookies)
 
 
 def said(updates: list[dict[Any, Any]]) -> str:

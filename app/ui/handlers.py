@@ -32,7 +32,10 @@ class Handlers:
 
     def open(self, request: gr.Request) -> Updates:
         """The page was loaded, perhaps by the address of a case."""
-        return self.view.opened(session_of(self.service, request))
+        session = session_of(self.service, request)
+        if not session.case and not session.notice:
+            return self.view.only_cases(session)  # what is typed already is not touched
+        return self.view.opened(session)
 
     def rename_case(self, event: gr.EventData, request: gr.Request) -> Updates:
         title = str(event._data.get("title", ""))

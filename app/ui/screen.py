@@ -32,7 +32,7 @@ EXAMPLES = (
     "A man with a suitcase, seen after 14:00",
     "Someone in a blue coat, without a hat",
 )
-MODEL = {"concurrency_limit": 1, "concurrency_id": "model"}  # one search at a time
+MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model"}  # one search at a time
 
 
 class Page(gr.Blocks):

@@ -72,6 +72,10 @@ class View:
         self.components = components
         self.uploads = uploads
 
+    def only_cases(self, session: ChatSession) -> Updates:
+        """The list of cases, of a page that shows none yet."""
+        return {self.components.cases: cases_html(session)}
+
     def opened(self, session: ChatSession) -> Updates:
         """Another case than before: its reason too."""
         reason = session.conversation.reason
