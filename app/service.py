@@ -37,6 +37,7 @@ from app.retrieval.ranking import Candidate, Ranking
 from app.session import PAGE_OF_CARDS, ChatSession
 from app.talk import MOST_WRITTEN
 from app.uploads import Uploads
+from gallery_store.cases import CaseRecord
 from gallery_store.console import StepProgress
 from gallery_store.crops import Crop, Filters
 from gallery_store.errors import GalleryError
@@ -173,6 +174,11 @@ class ChatService:
             except Refused as problem:
                 problems.append(str(problem))
         return usable, problems
+
+    @_gallery_refused()
+    def cases_of(self, user: str) -> list[CaseRecord]:
+        """The user's cases, the last that went on first; none where the gallery cannot be written."""
+        return self.store.cases.listed(user) if self.keeps_cases else []
 
     def name_of_photo(self, photo: Path) -> Path:
         """The name by which a case keeps one of its photos."""

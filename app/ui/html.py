@@ -19,6 +19,7 @@ from app.case_steps import NOT_KEPT
 from app.chat.chips import Chip
 from app.chat.questions import Question
 from app.chat.reply import PHOTOGRAPHS, labels_of
+from app.refused import Refused
 from app.retrieval.comparison import Comparison
 from app.retrieval.engine import Engine
 from app.retrieval.ranking import Ranking
@@ -65,11 +66,10 @@ def cases_html(session: ChatSession) -> str:
     """The case in hand, and the list of the user's others; what is wrong with keeping it, in a sentence."""
     listed: list[CaseRecord] = []
     note = "" if session.service.keeps_cases else NOT_KEPT
-    if session.service.keeps_cases:
-        try:
-            listed = session.service.store.cases.listed(session.user)
-        except GalleryError as error:
-            note = f"The cases cannot be read: {error}."
+    try:
+        listed = session.service.cases_of(session.user)
+    except Refused as problem:
+        note = str(problem)
     return render(
         "cases",
         own=session.case,

@@ -135,9 +135,11 @@ def test_redo_does_again_what_undo_took_back(page: Page) -> None:
     assert cards == page.locator("#candidates .cr-card").evaluate_all("all => all.map(one => one.dataset.id)")
 
 
-def test_an_unknown_case_is_one_sentence_and_a_new_case(page: Page, served: Served) -> None:
-    page.goto(f"{served.url}?case=AAAAAAAAAAAAAAAA")
+def test_an_unknown_case_is_one_sentence_and_a_new_case(browser: Browser, served: Served) -> None:
+    page, problems = opened(browser, served, f"{served.url}?case=AAAAAAAAAAAAAAAA")
     expect(page.locator("#chatbot")).to_contain_text("There is no such case of yours", timeout=PATIENCE)
     assert "case=" not in page.url
     say(page, "a woman in a red jacket")
     expect(page.locator("#candidates .cr-card").first).to_be_visible(timeout=PATIENCE)
+    page.context.close()
+    assert problems == []
