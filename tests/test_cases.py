@@ -19,6 +19,7 @@ from app.refused import Refused
 from app.retrieval.engine import Engine
 from app.service import ChatService
 from app.session import NOTHING_TO_REDO, ChatSession
+from app.ui.html import cases_html
 from app.uploads import Uploads
 from gallery_store.cases import CaseWentOn, KeptStep
 from gallery_store.copying import copy_gallery
@@ -367,3 +368,24 @@ def test_kill_9_at_any_instant_loses_no_step_that_was_shown(
                     )
         finally:
             parent.kill()
+
+
+def test_a_gallery_that_cannot_be_written_serves_and_says_that_the_case_is_not_kept(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GalleryStore, "read_only", True)
+    service = start()
+    session = service.get("ann", "tab")
+    assert session.say("a woman in a red coat").cards and session.case == ""
+    assert "the case is not kept" in cases_html(session)
+    assert service.cases_of("ann") == [] and service.get("ann", "other", "some case").notice == NO_CASE
+    monkeypatch.undo()
+    assert start().cases_of("ann") == []
+
+
+def test_the_menu_escapes_names(start: Start) -> None:
+    session = start().get("ann", "tab")
+    assert 'data-case=""' in cases_html(session)
+    session.say("a woman in a red coat")
+    session.service.store.cases.rename(session.case, "ann", "<img onerror=x>")
+    assert "<img" not in cases_html(session) and f'href="?case={session.case}"' in cases_html(session)
