@@ -98,12 +98,16 @@ class ChatService:
         self._today = today
         self._audited = audited
         self.reads_messages = model_reads and engine.talks_freely
-        self.keeps_cases = audited and not engine.store.read_only
         self._ask = ask
         self._clock = clock
         self._open: dict[str, dict[str, ChatSession]] = {}  # by user; the last used stands last
         self._opening = threading.Lock()
         self._searching = threading.Lock()
+
+    @property
+    def keeps_cases(self) -> bool:
+        """Whether conversations are written to the gallery."""
+        return self._audited and not self.store.read_only
 
     def get(self, user: str, session_hash: str, case: str = "") -> ChatSession:
         """The session of this user's tab, a new one if there is none yet or it was idle for too long.

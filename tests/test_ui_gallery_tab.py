@@ -34,7 +34,7 @@ class Import:
 @pytest.fixture
 def tab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The tab's handlers by name, its owner, and the import that they begin."""
-    store = SimpleNamespace(refresh=lambda: None)
+    store = SimpleNamespace(refresh=lambda: None, read_only=True)
     engine = SimpleNamespace(store=store, encoder=None, reid=None, model=None)
     uploads = SimpleNamespace(files_of=lambda message: ("", [Path(message["files"][0])]))
     monkeypatch.setattr(gallery_tab, "stats_html", lambda store: "")
