@@ -6,6 +6,7 @@ Each step holds what changed: how many of the turns stay, those that follow, and
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from gallery_store.errors import GalleryError
 if TYPE_CHECKING:
     from app.service import ChatService
 
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 NO_CASE = "There is no such case of yours; this is a new one."
 NOT_KEPT = "This gallery cannot be written: the case is not kept."
 
@@ -144,7 +146,7 @@ class CaseKeeper:
 
         Refused, in one sentence, where the user has no such case or it cannot be read.
         """
-        if not self._service.keeps_cases:
+        if not self._service.keeps_cases or not _ID.fullmatch(case):
             raise Refused(NO_CASE)
         try:
             kept = self._service.store.cases.read(case, self._user)

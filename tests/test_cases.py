@@ -21,14 +21,12 @@ from app.service import ChatService
 from app.session import NOTHING_TO_REDO, ChatSession
 from app.ui.html import cases_html
 from app.uploads import Uploads
-from gallery_store.cases import CaseWentOn, KeptStep
-from gallery_store.copying import copy_gallery
+from gallery_store.cases import KeptStep
 from gallery_store.encoder import ClipEncoder
 from gallery_store.errors import GalleryError
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryStore
 from tests.clip_folder import make_clip_folder
-from tests.gallery_tools import PixelEncoder
 from tests.tiny_qwen import noise_picture
 
 ROOT = Path(__file__).parent.parent
@@ -266,44 +264,6 @@ def test_what_another_version_wrote_is_a_sentence(start: Start) -> None:
     session = service.get("ann", "tab", "c")
     assert "another version" in session.notice and session.case == ""
     assert session.say("a man").cards
-
-
-def test_the_store_takes_each_step_once(start: Start) -> None:
-    cases = start().store.cases
-    step = KeptStep("{}", "null")
-    photo = {"a/b.png": b"1"}
-    cases.add_step("c", "ann", 1, step, title="x", turns=1, confirmed=0, photos=photo)
-    for number in (1, 3):
-        with pytest.raises(CaseWentOn):
-            cases.add_step("c", "ann", number, step, title="x", turns=1, confirmed=0)
-    with pytest.raises(KeyError):
-        cases.add_step("c", "bob", 2, step, title="x", turns=1, confirmed=0)
-    cases.add_step("c", "ann", 2, KeptStep("{}"), title="y", turns=2, confirmed=0, photos=photo)
-    assert cases.read("c", "ann").ranking == "null" and cases.photo("c", "a/b.png") == b"1"
-    assert cases.listed("ann")[0].title == "x" and cases.photo("d", "a/b.png") is None
-
-
-def test_a_copy_of_the_gallery_has_the_cases(gallery: Path | str, tmp_path: Path) -> None:
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    noise_picture(1).save(pictures / "1.png")
-    with GalleryStore.open(tmp_path / "from.db") as source:
-        import_crops(source, PixelEncoder(), pictures)
-        source.cases.add_step(
-            "c",
-            "ann",
-            1,
-            KeptStep('{"stay": 0}', "null"),
-            title="One",
-            turns=1,
-            confirmed=0,
-            photos={"a": b"\0"},
-        )
-        with GalleryStore.open(gallery, as_copy=True) as target:
-            copy_gallery(source, target, lambda *_: None)
-            assert target.cases.read("c", "ann") == source.cases.read("c", "ann")
-            assert target.cases.listed("ann") == source.cases.listed("ann")
-            assert target.cases.photo("c", "a") == b"\0"
 
 
 # Each child is forked from one that has loaded everything, so that a kill costs no start.
