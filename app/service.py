@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.candidate_looks import candidate_looks, wants_question
 from app.cards import Card, make_cards
+from app.cases import catch_up
 from app.chat.chips import hidden_by
 from app.chat.conversation import Conversation, asked_before, to_query
 from app.chat.questions import Question, most_telling, open_questions
@@ -36,6 +37,7 @@ from app.retrieval.ranking import Candidate, Ranking
 from app.session import PAGE_OF_CARDS, ChatSession
 from app.talk import MOST_WRITTEN
 from app.uploads import Uploads
+from gallery_store.cases import CaseRecord
 from gallery_store.console import StepProgress
 from gallery_store.crops import Crop, Filters
 from gallery_store.errors import GalleryError
@@ -102,20 +104,36 @@ class ChatService:
         self._opening = threading.Lock()
         self._searching = threading.Lock()
 
-    def get(self, user: str, session_hash: str) -> ChatSession:
+    @property
+    def keeps_cases(self) -> bool:
+        """Whether conversations are written to the gallery."""
+        return self._audited and not self.store.read_only
+
+    def get(self, user: str, session_hash: str, case: str = "") -> ChatSession:
         """The session of this user's tab, a new one if there is none yet or it was idle for too long.
 
-        Neither another tab nor another login finds it.
+        Neither another tab nor another login finds it. It shows what another tab did in its case meanwhile.
+
+        case: the id of the case that a new one goes on with; where there is none its notice says so.
         """
+        session, is_new = self._session(user, session_hash)
+        if is_new and case:
+            session.open_case(case)
+        elif not is_new:
+            catch_up(session)
+        return session
+
+    def _session(self, user: str, session_hash: str) -> tuple[ChatSession, bool]:
+        """And whether it is new."""
         now = self._clock()
         with self._opening:
-            session = self._open.get(user, {}).pop(session_hash, None)
-            if session is None or now - session.used > self._idle_seconds:
-                session = ChatSession(self, user)
+            found = self._open.get(user, {}).pop(session_hash, None)
+            is_new = found is None or now - found.used > self._idle_seconds
+            session = ChatSession(self, user) if found is None or is_new else found
             self._forget(user, now)
             session.used = now
             self._open.setdefault(user, {})[session_hash] = session
-            return session
+            return session, is_new
 
     def _forget(self, user: str, now: float) -> None:
         """Make room for one more of this user: the idle go, then the oldest of whoever has the most."""
@@ -152,13 +170,32 @@ class ChatService:
         if self._uploads is None:
             return [], ["Photos are not taken here."] if photos else []
         usable, problems = [], []
-        for photo in photos:
+        for given in photos:
             try:
+                photo = self._uploads.keep(given) if self.keeps_cases else given
                 self._uploads.preview(photo)
                 usable.append(photo)
             except Refused as problem:
                 problems.append(str(problem))
         return usable, problems
+
+    @_gallery_refused()
+    def cases_of(self, user: str) -> list[CaseRecord]:
+        """The user's cases, the last that went on first; none where the gallery cannot be written."""
+        return self.store.cases.listed(user) if self.keeps_cases else []
+
+    def name_of_photo(self, photo: Path) -> Path:
+        """The name by which a case keeps one of its photos."""
+        return photo.relative_to(self._uploads.of_cases) if self._uploads else photo
+
+    def kept_photo(self, case: str, name: Path) -> Path:
+        """Where a photo of a case lies, brought back from the gallery if need be; nothing lies there if it is lost."""
+        if self._uploads is None:
+            return name
+        file = self._uploads.of_cases / name
+        if not file.exists() and (data := self.store.cases.photo(case, name.as_posix())) is not None:
+            self._uploads.put(name, data)
+        return file
 
     @_gallery_refused()
     def crop_id(self, image_id: Any) -> int:
@@ -317,6 +354,13 @@ class ChatService:
     def crops_of(self, candidates: Sequence[Candidate]) -> list[Crop]:
         """The candidates' crops, in their order. KeyError for one that was deleted."""
         return self.store.crops([candidate.image_id for candidate in candidates])
+
+    @_gallery_refused()
+    def still_there(self, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+        """Those whose crops were not deleted since."""
+        self.store.refresh()
+        there = self.passing(Filters())
+        return tuple(candidate for candidate in candidates if candidate.image_id in there)
 
     def cards(self, candidates: Sequence[Candidate], crops: Sequence[Crop]) -> tuple[Card, ...]:
         """The candidates as they are shown; `crops` are theirs."""

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from app.asked import answer_of_list
 from app.cards import Card
+from app.case_steps import CaseKeeper, new_id
+from app.cases import bring_back, keep
 from app.chat import conversation as chat
 from app.chat.conversation import Conversation
 from app.chat.list_questions import read_list_question
@@ -46,9 +48,11 @@ _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 STARTED_OVER = "Started over. Whom are you looking for?"
 UNDONE = "Took the last step back."
+REDONE = "Did it again."
 NO_CANDIDATES = "No candidates are on the screen. Describe somebody, or drop a photo."
 NOTHING_SOUGHT = "Nothing is looked for now. Describe somebody, or drop a photo."
 NOTHING_TO_UNDO = "There is nothing to take back."
+NOTHING_TO_REDO = "There is nothing to do again."
 NOTHING_CHANGED = "That changed nothing."
 UNCLEAR = "Which candidate do you mean? Say “number 2”, “not 1 and 2”, “search with 3” or “compare 1 and 3”."
 
@@ -71,7 +75,7 @@ class ChatSession:
 
     service: ChatService
     user: str
-    conversation: Conversation = field(default_factory=Conversation)
+    conversation: Conversation = field(init=False)
     query: Query = field(default_factory=Query)  # what the conversation comes to
     ranking: Ranking | None = None
     cards: tuple[Card, ...] = ()  # those that are shown, best first
@@ -87,6 +91,14 @@ class ChatSession:
     stop: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)
     used: float = 0.0  # the service's clock at its last use, seconds
+    not_kept: str = ""  # a sentence about the last step, where the gallery could not be written
+
+    def __post_init__(self) -> None:
+        self.conversation, self.keeper = self._new_case()
+
+    def _new_case(self) -> tuple[Conversation, CaseKeeper]:
+        case = new_id() if self.service.keeps_cases else None
+        return Conversation(case=case), CaseKeeper(self.service, self.user)
 
     # Steps
 
@@ -117,6 +129,7 @@ class ChatSession:
             if not asked or len(self.conversation.turns) <= had:
                 return result
             came_to = read_again(self, before, progress)
+            keep(self)
             words = str(self.other or "")
             return replace(
                 result,
@@ -154,12 +167,36 @@ class ChatSession:
         """Take the last step back, whatever it was."""
         return self._step(chat.undo, progress)
 
+    def redo(self, progress: StepProgress | None = None) -> StepResult:
+        """Do again what was taken back last, if nothing was done since."""
+        return self._step(chat.redo, progress)
+
     def start_over(self) -> StepResult:
-        """Clears the conversation, its candidates and its reason."""
+        """Begins a new case, without candidates and without a reason; the one before is kept as it is."""
         with self.lock:
-            self._show(Conversation(), Query(), None, ())
-            self.waiting, self.notice, self.photo = None, "", None
+            conversation, self.keeper = self._new_case()
+            self.show(conversation, Query(), None, ())
+            self.waiting, self.notice, self.photo, self.not_kept = None, "", None, ""
             return self._result(STARTED_OVER)
+
+    # The case
+
+    @property
+    def case(self) -> str:
+        """The id by which its user finds the case again; "" where no step of it is kept."""
+        return (self.conversation.case or "") if self.keeper.number else ""
+
+    def open_case(self, case: str) -> StepResult:
+        """Go on with a case as it was left. Where the user has no such case a new one begins, and `notice` says so."""
+        with self.lock:
+            self.start_over()
+            try:
+                bring_back(self, case)
+            except Refused as problem:
+                self.notice = str(problem)
+                return self._result(self.notice)
+            last = self.conversation.last
+            return self._result((last.reply if last else None) or NOTHING_SOUGHT)
 
     # What needs no search
 
@@ -184,6 +221,7 @@ class ChatSession:
             card = next((card for card in self.cards if card.image_id == crop_id), None)
             if card is not None:
                 self.selected, self.compared = card, compared
+                keep(self)
             return compare_text(compared, "the query", f"crop {crop_id}")
 
     def show_more(self) -> None:
@@ -193,7 +231,8 @@ class ChatSession:
                 begin = len(self.cards)
                 candidates = self.ranking.candidates[begin : begin + PAGE_OF_CARDS]
                 more = self.service.cards(candidates, self.service.crops_of(candidates))
-                self.cards = self._ordered((*self.cards, *more))
+                self.cards = self.ordered((*self.cards, *more))
+                keep(self)
 
     @property
     def question(self) -> Question | None:
@@ -271,7 +310,7 @@ class ChatSession:
             answer = f"Here are {len(self.cards) - had} more; all {len(self.cards)} stand by time."
         else:
             self.by_time, self.latest_first = action != "by-fit", action == "by-time-back"
-            self.cards = self._ordered(self.cards)
+            self.cards = self.ordered(self.cards)
             end = "latest" if self.latest_first else "earliest"
             order = f"by time, the {end} first" if self.by_time else "by how well they fit"
             answer = f"The {len(self.cards)} candidates on the screen stand {order}."
@@ -286,9 +325,10 @@ class ChatSession:
         self.other = None
         talk = chat.told(self.conversation, text, answer.text, answer.own_words)
         self.conversation = chat.answered(talk, answer.text, [card.image_id for card in self.cards])
+        keep(self)
         return self._result(answer.whole, first, answer.own_words)
 
-    def _ordered(self, cards: Sequence[Card]) -> tuple[Card, ...]:
+    def ordered(self, cards: Sequence[Card]) -> tuple[Card, ...]:
         """As they are numbered on the screen: by time, those without one last, or best first."""
         listed = self.ranking.candidates if self.ranking else ()
         rank = {candidate.image_id: place for place, candidate in enumerate(listed)}
@@ -314,8 +354,9 @@ class ChatSession:
         with self.lock, self._stop_used_up():
             before, changed = self.conversation, change(self.conversation)
             if changed.turns == before.turns:
-                return self._result(NOTHING_CHANGED if before.turns else NOTHING_TO_UNDO)
-            is_undo = len(changed.turns) < len(before.turns)
+                nothing = NOTHING_TO_REDO if change is chat.redo else NOTHING_TO_UNDO
+                return self._result(NOTHING_CHANGED if before.turns and change is not chat.redo else nothing)
+            is_undo, is_redo = len(changed.turns) < len(before.turns), change is chat.redo
             direct = None if is_undo else chat.direct_answer(changed)
             query = chat.to_query(changed)
             ranking: Ranking | None = None
@@ -329,7 +370,9 @@ class ChatSession:
                 candidates = ranking.candidates[:PAGE_OF_CARDS]
                 crops = self.service.crops_of(candidates)
                 cards = self.service.cards(candidates, crops)
-            if is_undo:
+            if is_redo:
+                text = " ".join(filter(None, (REDONE, changed.turns[-1].reply)))
+            elif is_undo:
                 # Answers about candidates ("Here are candidates 13 to 24.") speak of a screen that is gone.
                 searched = [
                     turn for turn in changed.turns if turn.direct is None or turn.declined or query.is_empty
@@ -351,7 +394,8 @@ class ChatSession:
                 ranking = replace(
                     ranking, timings=replace(ranking.timings, total=time.perf_counter() - began)
                 )
-            self._show(changed, query, ranking, cards)
+            self.show(changed, query, ranking, cards)
+            keep(self)
             return self._result(text)
 
     def _reply(
@@ -374,7 +418,7 @@ class ChatSession:
         hidden = self.service.hidden(conversation, query) if nothing_fits else {}
         return reply(conversation, ranking, top, hidden=hidden, question=question)
 
-    def _show(
+    def show(
         self, conversation: Conversation, query: Query, ranking: Ranking | None, cards: tuple[Card, ...]
     ) -> None:
         self.by_time = self.by_time and ranking is self.ranking
@@ -401,6 +445,8 @@ class ChatSession:
             "model_reading": "",
             "question": question_json(self.question),
             "query": query_json(self.query),
+            "case": self.case,
+            "not_kept": self.not_kept,
         }
         return StepResult(text, self.cards[first : first + PAGE_OF_CARDS], status)
 

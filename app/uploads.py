@@ -30,6 +30,9 @@ class Uploads:
         self.max_bytes = max_bytes
         self.max_pixels = max_pixels
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.of_cases = self.folder.with_name(
+            "case-photos"
+        )  # a copy of what the gallery keeps; may be removed
         self._writing = threading.Lock()  # two handlers may want the same preview at once
 
     def files_of(self, message: Any) -> tuple[str, list[Path]]:
@@ -54,6 +57,23 @@ class Uploads:
         if not path.is_relative_to(self.folder) or not path.is_file():
             raise Refused(f"“{Path(given).name}” was not uploaded here, or is gone; please upload it again.")
         return path
+
+    def keep(self, path: Path) -> Path:
+        """A copy for a case: uploads are removed a day after they came. Its name is that of its content."""
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return path  # is refused as it is opened
+        return self.put(Path(hashlib.sha256(data).hexdigest()[:24], path.name), data)
+
+    def put(self, name: Path, data: bytes) -> Path:
+        """The photo of a case under its name, written unless it is there."""
+        kept = self.of_cases / name
+        with self._writing:
+            if not kept.exists():
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                write_file(kept, data)
+        return kept
 
     def refuse_more(self) -> str:
         """Why no further file is taken now, one sentence; "" while there is room."""

@@ -25,12 +25,24 @@ from gallery_store.errors import GalleryError
 from gallery_store.index import is_whole
 from gallery_store.media import MediaWriter
 from gallery_store.owners import OF_THIS_PLACE
-from gallery_store.schema import cases, crops, encoders, gallery, searches, tags, vectors
+from gallery_store.schema import (
+    cases,
+    conversation_photos,
+    conversation_steps,
+    conversations,
+    crops,
+    encoders,
+    gallery,
+    searches,
+    tags,
+    vectors,
+)
 from gallery_store.store import GalleryStore
 
 _PAGE = 256
 _THREADS = 4  # they mostly wait for the disk
 _SIGHTING = ("sha256", "camera_key", "time")  # unique
+_CONVERSATIONS = (conversations, conversation_steps, conversation_photos)
 _NUMBERED = (crops, searches)  # their ids are never given twice
 
 
@@ -63,7 +75,7 @@ def copy_gallery(
     with source.database.reading() as snapshot:
         job = _Job(source, target, snapshot, progress, stop)
         _begin(job)
-        done = job.write_missing() and job.compare() and job.copy_audit()
+        done = job.write_missing() and job.compare() and job.copy_audit() and job.copy_conversations()
         if done:
             _finish(job)
     target.note_change()
@@ -194,6 +206,20 @@ class _Job:
                 connection.execute(searches.insert(), page)
             if self.stop():
                 return False
+
+    def copy_conversations(self) -> bool:
+        """The cases of operators, whole; False when stopped. A gallery of an older version has none."""
+        there = set(sa.inspect(self.snapshot).get_table_names())
+        for table in _CONVERSATIONS:
+            if table.name not in there:
+                continue
+            with self.target.database.writing() as connection:
+                connection.execute(table.delete())
+                for row in self.snapshot.execute(sa.select(table)).mappings():  # a photo may be 20 MB
+                    connection.execute(table.insert().values(dict(row)))
+            if self.stop():
+                return False
+        return True
 
     def _pages(self, last: int, ends: bool = False) -> Iterator[tuple[int | None, list[_Crop]]]:
         """The source's crops above `last`, ids ascending, and up to which id each page goes.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gallery_store.migrations import m0003_sources
+from gallery_store.migrations import m0004_conversations
 
 # A later migration that alters a table copies this metadata and changes the copy.
-metadata = m0003_sources.metadata
+metadata = m0004_conversations.metadata
 
 gallery = metadata.tables["gallery"]
 cases = metadata.tables["cases"]
@@ -16,5 +16,8 @@ vectors = metadata.tables["vectors"]
 tags = metadata.tables["tags"]
 searches = metadata.tables["searches"]
 encoders = metadata.tables["encoders"]
+conversations = metadata.tables["conversations"]
+conversation_steps = metadata.tables["conversation_steps"]
+conversation_photos = metadata.tables["conversation_photos"]
 
 Role = Literal["clip", "reid"]  # what an encoder is for; see m0002_encoders

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from gallery_store import audit, clock, rows
 from gallery_store.audit import SearchRecord
+from gallery_store.cases import Cases
 from gallery_store.console import remark
 from gallery_store.crops import Crop, Filters
 from gallery_store.database import Database
@@ -74,6 +75,7 @@ class GalleryStore:
             tempfile.TemporaryDirectory(prefix="chatreid-thumbs-") if database.read_only else None
         )
         self.thumbs = Path(self._own_thumbs.name) if self._own_thumbs else folders.thumbs
+        self.cases = Cases(database)
         self.database = database  # for the importer and its like; others use the methods below
         self.pictures = MediaFolder(self.media, folders.older)
         self.thumbnails = MediaFolder(self.thumbs)

@@ -15,7 +15,9 @@ def turn_old(file: Path) -> Path:
         own, own_thumbs = store.media, store.thumbs
     with closing(sqlite3.connect(file)) as database:
         database.execute("ALTER TABLE crops DROP COLUMN source")
-        database.execute("DELETE FROM schema_migrations WHERE number = 3")
+        for table in ("conversations", "conversation_steps", "conversation_photos"):
+            database.execute(f"DROP TABLE {table}")
+        database.execute("DELETE FROM schema_migrations WHERE number > 2")
         database.execute("DELETE FROM gallery WHERE key = 'media'")
         database.execute("PRAGMA application_id = 0")
         database.commit()

@@ -26,6 +26,13 @@ class Served:
     data: Path
     seconds: float
     log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
 
     @property
     def owner_url(self) -> str:
@@ -40,13 +47,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(data: Path, *argv: str) -> Iterator[Served]:
+def serving(data: Path, *argv: str, port: int = 0) -> Iterator[Served]:
     """`python app.py --data DATA --port FREE ...`, ready; ended when the block is left.
 
     The caller's CHATREID_* variables do not count. RuntimeError with the app's words when it does not start.
     """
     data.mkdir(parents=True, exist_ok=True)
-    port, log = free_port(), data / "app.log"
+    port, log = port or free_port(), data / "app.log"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("CHATREID_")}
     command = [sys.executable, "app.py", "--data", str(data), "--port", str(port), *argv]
     began = time.monotonic()
@@ -54,7 +61,7 @@ def serving(data: Path, *argv: str) -> Iterator[Served]:
         process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=words, stderr=words)
     try:
         _wait(process, f"http://127.0.0.1:{port}/", log)
-        yield Served(f"http://127.0.0.1:{port}/", data, time.monotonic() - began, log)
+        yield Served(f"http://127.0.0.1:{port}/", data, time.monotonic() - began, log, process)
     finally:
         process.terminate()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from app.chat.conversation import (
     chips,
     confirm,
     direct_answer,
+    redo,
     reject,
     remove_chip,
     say,
@@ -275,7 +277,9 @@ def test_any_conversation(steps: list[tuple[str, object]]):
     for step in steps:
         before, conversation = conversation, take(conversation, step)
         if len(conversation.turns) > len(before.turns):
-            assert undo(conversation) == before  # undo takes back any step, whatever it was
+            undone = undo(conversation)  # takes back any step, whatever it was
+            assert undone == replace(before, undone=undone.undone)
+            assert redo(undone) == replace(conversation, undone=undone.undone[:-1])
         query = to_query(conversation)
         assert query == to_query(conversation)
         assert len({a.kind for a in query.wanted}) == len(query.wanted)

@@ -133,7 +133,7 @@ def test_the_page_says_it_and_keeps_what_it_shows(
     engine: Engine, where: Path, tmp_path: Path, how: Callable[[Path], None]
 ) -> None:
     class Request:
-        username, session_hash = "ann", "tab"
+        username, session_hash, query_params = "ann", "tab", {}
 
     class Choice:
         _data: ClassVar = {"image_id": 4}

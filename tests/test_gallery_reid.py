@@ -63,7 +63,8 @@ def old_gallery(file, indexed: bool) -> None:
     with GalleryStore.open(file) as store:
         store.count()
     with closing(sqlite3.connect(file)) as raw:
-        raw.execute("DROP TABLE encoders")
+        for table in ("encoders", "conversations", "conversation_steps", "conversation_photos"):
+            raw.execute(f"DROP TABLE {table}")
         raw.execute("ALTER TABLE crops DROP COLUMN source")
         raw.execute("DELETE FROM gallery WHERE key = 'media'")
         raw.execute("DELETE FROM schema_migrations WHERE number > 1")

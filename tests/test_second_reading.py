@@ -227,7 +227,7 @@ def test_one_click_takes_the_models_reading(
     if by_text:
         session.say("Use the model's reading.")
     else:
-        request = SimpleNamespace(username="ann", session_hash="tab")
+        request = SimpleNamespace(username="ann", session_hash="tab", query_params={})
         *_, shown = Handlers(session.service, view).use_model_reading("", request)  # type: ignore[arg-type]
         assert (
             not shown["use_reading"].visible

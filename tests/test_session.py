@@ -188,7 +188,7 @@ def test_the_page_shows_a_refusal_and_goes_on(service: ChatService, uploads: Upl
     """As the page's events do it: announce, then answer."""
 
     class Request:
-        username, session_hash = None, "tab"
+        username, session_hash, query_params = None, "tab", {}
 
     handlers, request = Handlers(service, View(NAMES, uploads)), Request()
     torn = make_bad_pictures(uploads.folder)["torn.jpg"]

@@ -34,7 +34,7 @@ class Import:
 @pytest.fixture
 def tab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The tab's handlers by name, its owner, and the import that they begin."""
-    store = SimpleNamespace(refresh=lambda: None)
+    store = SimpleNamespace(refresh=lambda: None, read_only=True)
     engine = SimpleNamespace(store=store, encoder=None, reid=None, model=None)
     uploads = SimpleNamespace(files_of=lambda message: ("", [Path(message["files"][0])]))
     monkeypatch.setattr(gallery_tab, "stats_html", lambda store: "")
@@ -49,7 +49,7 @@ def tab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def asked_by(user: str, tab_hash: str, **cookies: str) -> Any:
-    return SimpleNamespace(username=user, session_hash=tab_hash, cookies=cookies)
+    return SimpleNamespace(username=user, session_hash=tab_hash, query_params={}, cookies=cookies)
 
 
 def said(updates: list[dict[Any, Any]]) -> str:

@@ -52,9 +52,12 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """reason: why this person is looked for, asked once. case: name of the case that it belongs to, if any."""
+    """undone: turns that were taken back and can be had again, the last one last. reason: why this person is looked
+    for, asked once. case: name of the case that it belongs to, if any.
+    """
 
     turns: tuple[Turn, ...] = ()
+    undone: tuple[Turn, ...] = ()
     reason: str = NO_REASON
     case: str | None = None
 
@@ -153,7 +156,7 @@ def reread(conversation: Conversation, understood: ParsedMessage) -> Conversatio
     *earlier, last = conversation.turns
     known = earlier[-1].after if earlier else SearchState()
     turn = Turn("say", apply(known, understood), text=last.text, understood=understood)
-    return replace(conversation, turns=(*earlier, turn))
+    return replace(conversation, turns=(*earlier, turn), undone=())
 
 
 def search_with(conversation: Conversation, image_id: int) -> Conversation:
@@ -251,7 +254,14 @@ def asked_before(conversation: Conversation) -> frozenset[str]:
 
 def undo(conversation: Conversation) -> Conversation:
     """Take back the last turn, whatever it was; an empty conversation stays empty."""
-    return replace(conversation, turns=conversation.turns[:-1])
+    taken_back = conversation.turns[-1:]
+    return replace(conversation, turns=conversation.turns[:-1], undone=(*conversation.undone, *taken_back))
+
+
+def redo(conversation: Conversation) -> Conversation:
+    """The turn that was taken back last, as it was; nothing where there is none, or something was done since."""
+    again = conversation.undone[-1:]
+    return replace(conversation, turns=(*conversation.turns, *again), undone=conversation.undone[:-1])
 
 
 def to_query(conversation: Conversation) -> Query:
@@ -286,4 +296,4 @@ def direct_answer(conversation: Conversation) -> str | None:
 
 
 def _with(conversation: Conversation, turn: Turn) -> Conversation:
-    return replace(conversation, turns=(*conversation.turns, turn))
+    return replace(conversation, turns=(*conversation.turns, turn), undone=())

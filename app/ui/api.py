@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
 
+from app.refused import Refused
 from app.service import ChatService
 from app.session import StepResult
 from app.ui.edge import refusal_as_error, session_of
 from app.uploads import Uploads
+from gallery_store.cases import CaseRecord
 
-# What each function but /select returns: reply, candidates, status.
+# What each function but /select and /cases returns: reply, candidates, status.
 Returned = tuple[str, list, dict]
 
 
 def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> None:
-    """Add /chat, /search_with, /confirm, /reject, /undo, /reset and /select to the page being built.
+    """Add /chat, /search_with, /confirm, /reject, /undo, /redo, /reset, /select, /cases and /open_case to the page.
 
     A client keeps its conversation. What cannot be done comes back as one sentence, the client's error.
     """
@@ -37,14 +40,33 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
     def undo(request: gr.Request) -> Returned:
         return _returned(session_of(service, request).undo())
 
+    def redo(request: gr.Request) -> Returned:
+        return _returned(session_of(service, request).redo())
+
+    def cases(request: gr.Request) -> list:
+        user = session_of(service, request).user
+        return [_as_json(case) for case in service.cases_of(user)]
+
+    def open_case(case: str, request: gr.Request) -> Returned:
+        session = session_of(service, request)
+        result = session.open_case(str(case))
+        if notice := session.notice:
+            raise Refused(notice)
+        return _returned(result)
+
     def reset(request: gr.Request) -> Returned:
         return _returned(session_of(service, request).start_over())
 
     def select(image_id: int, request: gr.Request) -> str:
         return session_of(service, request).select(image_id)
 
-    for function in (chat, search_with, confirm, reject, undo, reset, select):
+    for function in (chat, search_with, confirm, reject, undo, redo, reset, select, cases, open_case):
         gr.api(refusal_as_error()(function), **queue)
+
+
+def _as_json(case: CaseRecord) -> dict[str, Any]:
+    """`changed` is ISO 8601, UTC."""
+    return {**asdict(case), "changed": case.changed.isoformat()}
 
 
 def _returned(result: StepResult) -> Returned:

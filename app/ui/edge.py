@@ -19,8 +19,11 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "api_name": "page", "sho
 
 
 def session_of(service: ChatService, request: gr.Request) -> ChatSession:
-    """The conversation of the tab or client that sends this request."""
-    return service.get(request.username or LOCAL_USER, request.session_hash or "")
+    """The conversation of the tab or client that sends this request. Where the app was started anew since, it goes on
+    with the case that the page's address names.
+    """
+    case = str(request.query_params.get("case", ""))
+    return service.get(request.username or LOCAL_USER, request.session_hash or "", case)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from app.ui.background import BackgroundWork
 from app.ui.edge import session_of
 from app.ui.view import Updates, View
 from gallery_store.console import StepProgress
+from gallery_store.errors import GalleryError
 
 Step = Callable[[ChatSession, StepProgress], Any]
 
@@ -26,6 +27,41 @@ class Handlers:
         self.service = service
         self.view = view
         self.uploads = view.uploads
+
+    # The case
+
+    def open(self, request: gr.Request) -> Updates:
+        """The page was loaded, perhaps by the address of a case."""
+        session = session_of(self.service, request)
+        if not session.case and not session.notice:
+            return self.view.only_cases(session)  # what is typed already is not touched
+        return self.view.opened(session)
+
+    def rename_case(self, event: gr.EventData, request: gr.Request) -> Updates:
+        title = str(event._data.get("title", ""))
+        return self._on_case(
+            request, lambda session: self.service.store.cases.rename(session.case, session.user, title)
+        )
+
+    def close_case(self, event: gr.EventData, request: gr.Request) -> Updates:
+        """Put the case among the closed ones, or back."""
+        closed = bool(event._data.get("closed"))
+        return self._on_case(
+            request, lambda session: self.service.store.cases.close(session.case, session.user, closed=closed)
+        )
+
+    def _on_case(self, request: gr.Request, change: Callable[[ChatSession], None]) -> Updates:
+        session = session_of(self.service, request)
+
+        def do() -> None:
+            try:
+                change(session)
+            except KeyError:
+                raise Refused("No step of this case is kept yet.") from None
+            except GalleryError as problem:
+                raise Refused(f"The case cannot be changed now: {problem}.") from problem
+
+        return self._at_once(session, do)
 
     # A message: shown at once by `announce`, answered by `answer` when its turn comes
 
@@ -68,6 +104,9 @@ class Handlers:
     def undo(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         yield from self._run(session_of(self.service, request), reason, ChatSession.undo)
 
+    def redo(self, reason: str, request: gr.Request) -> Iterator[Updates]:
+        yield from self._run(session_of(self.service, request), reason, ChatSession.redo)
+
     def use_model_reading(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         yield from self._run(session_of(self.service, request), reason, ChatSession.use_model_reading)
 
@@ -102,7 +141,8 @@ class Handlers:
 
     def start_over(self, request: gr.Request) -> Updates:
         session = session_of(self.service, request)
-        return self._at_once(session, session.start_over)
+        session.start_over()
+        return self.view.opened(session)
 
     def show_cropper(self, file: Any, request: gr.Request) -> Updates:
         session = session_of(self.service, request)

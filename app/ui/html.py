@@ -15,15 +15,18 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from app.cards import Card, camera_name
+from app.case_steps import NOT_KEPT
 from app.chat.chips import Chip
 from app.chat.questions import Question
 from app.chat.reply import PHOTOGRAPHS, labels_of
+from app.refused import Refused
 from app.retrieval.comparison import Comparison
 from app.retrieval.engine import Engine
 from app.retrieval.ranking import Ranking
 from app.retrieval.reid import uncalibrated_searches
-from app.session import PAGE_OF_CARDS
+from app.session import PAGE_OF_CARDS, ChatSession
 from app.settings import FUSED
+from gallery_store.cases import CaseRecord
 from gallery_store.errors import GalleryError
 
 PAGE = Path(__file__).parent / "page"
@@ -57,6 +60,25 @@ class Sought:
 
     pictures: tuple[str, ...] = ()
     words: str = ""
+
+
+def cases_html(session: ChatSession) -> str:
+    """The case in hand, and the list of the user's others; what is wrong with keeping it, in a sentence."""
+    listed: list[CaseRecord] = []
+    note = "" if session.service.keeps_cases else NOT_KEPT
+    try:
+        listed = session.service.cases_of(session.user)
+    except Refused as problem:
+        note = str(problem)
+    return render(
+        "cases",
+        own=session.case,
+        current=next((case for case in listed if case.id == session.case), None),
+        open_cases=[case for case in listed if not case.is_closed],
+        closed_cases=[case for case in listed if case.is_closed],
+        note=session.not_kept or note,
+        zone=session.service.store.zone,
+    )
 
 
 def header_html(engine: Engine) -> str:

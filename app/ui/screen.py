@@ -32,7 +32,7 @@ EXAMPLES = (
     "A man with a suitcase, seen after 14:00",
     "Someone in a blue coat, without a hat",
 )
-MODEL = {"concurrency_limit": 1, "concurrency_id": "model"}  # one search at a time
+MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model"}  # one search at a time
 
 
 class Page(gr.Blocks):
@@ -56,7 +56,7 @@ def build_screen(service: ChatService, uploads: Uploads, owner: Owner) -> gr.Blo
         header = gr.HTML(header_html(engine), elem_id="header")
         with gr.Tabs():
             with gr.Tab("Search", id="search"):
-                _search_tab(service, uploads)
+                handlers, components = _search_tab(service, uploads)
             with gr.Tab("Gallery", id="gallery"):
                 of_gallery, fill_gallery = gallery_tab.build(service, uploads, owner)
             with gr.Tab("Responsible use", id="about"):
@@ -67,12 +67,14 @@ def build_screen(service: ChatService, uploads: Uploads, owner: Owner) -> gr.Blo
             return {header: header_html(engine), **fill_gallery(request)}
 
         blocks.load(fill, None, [header, *of_gallery], **PRIVATE)
+        blocks.load(handlers.open, None, components.of_a_case, queue=False, **PRIVATE)
     return blocks
 
 
-def _search_tab(service: ChatService, uploads: Uploads) -> None:
+def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Components]:
     with gr.Row(elem_id="desk"):
         with gr.Column(elem_id="pane-chat", elem_classes="cr-pane"):
+            cases = gr.HTML("", elem_id="cases", js_on_load=_script("cases"))
             chatbot = gr.Chatbot(
                 elem_id="chatbot", show_label=False, height=None, buttons=[], layout="bubble",
                 feedback_options=None, examples=[{"text": text} for text in EXAMPLES],
@@ -87,6 +89,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> None:
             )  # fmt: skip
             with gr.Row(elem_classes="cr-row"):
                 undo = gr.Button("Undo", elem_id="undo", size="sm", interactive=False)
+                redo = gr.Button("Redo", elem_id="redo", size="sm", interactive=False)
                 start_over = gr.Button("Start over", elem_id="start-over", size="sm")
                 stop = gr.Button("Stop", elem_id="stop", size="sm", interactive=False)
                 photo = gr.UploadButton(
@@ -132,6 +135,9 @@ def _search_tab(service: ChatService, uploads: Uploads) -> None:
         stop,
         cropper,
         use_reading,
+        redo,
+        cases,
+        reason,
     )
     handlers = Handlers(service, View(components, uploads))
 
@@ -152,11 +158,15 @@ def _search_tab(service: ChatService, uploads: Uploads) -> None:
     on(confirm.click, handlers.confirm, reason)
     on(reject.click, handlers.reject, reason)
     on(undo.click, handlers.undo, reason)
+    on(redo.click, handlers.redo, reason)
     on(use_reading.click, handlers.use_model_reading, reason)
-    on(start_over.click, handlers.start_over)
+    start_over.click(handlers.start_over, None, components.of_a_case, **PRIVATE, **MODEL)
+    on(cases.rename, handlers.rename_case)
+    on(cases.close, handlers.close_case)
     on(photo.upload, handlers.show_cropper, photo)
     on(cropper.crop, handlers.crop, reason)
     stop.click(handlers.stop, None, None, queue=False, **PRIVATE)
+    return handlers, components
 
 
 def _script(name: str) -> str:

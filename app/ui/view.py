@@ -11,13 +11,21 @@ import gradio as gr
 from app import second_reading
 from app.cards import thumbnail_url
 from app.chat.chips import Chip, chips_of
-from app.chat.conversation import Turn
+from app.chat.conversation import NO_REASON, Turn
 from app.chat.search_state import SearchState
 from app.session import ChatSession
 from app.talk import STAGE
 from app.ui.background import BackgroundWork
 from app.ui.edge import refusal_as_error
-from app.ui.html import Sought, answers_html, candidates_html, chips_html, cropper_html, selected_html
+from app.ui.html import (
+    Sought,
+    answers_html,
+    candidates_html,
+    cases_html,
+    chips_html,
+    cropper_html,
+    selected_html,
+)
 from app.uploads import Uploads
 from gallery_store.errors import GalleryError
 
@@ -41,11 +49,20 @@ class Components:
     stop: gr.Button
     cropper: gr.HTML
     use_reading: gr.Button
+    redo: gr.Button
+    cases: gr.HTML
+    reason: gr.Textbox
 
     @property
     def of_a_step(self) -> list[Any]:
-        """All but the message, which may be typed on while a step is being done."""
-        return [component for component in vars(self).values() if component is not self.message]
+        """All but the message and the reason, which may be typed on while a step is being done."""
+        typed = (self.message, self.reason)
+        return [component for component in vars(self).values() if component not in typed]
+
+    @property
+    def of_a_case(self) -> list[Any]:
+        """All that changes with the case."""
+        return [*self.of_a_step, self.reason]
 
 
 class View:
@@ -54,6 +71,15 @@ class View:
     def __init__(self, components: Components, uploads: Uploads) -> None:
         self.components = components
         self.uploads = uploads
+
+    def only_cases(self, session: ChatSession) -> Updates:
+        """The list of cases, of a page that shows none yet."""
+        return {self.components.cases: cases_html(session)}
+
+    def opened(self, session: ChatSession) -> Updates:
+        """Another case than before: its reason too."""
+        reason = session.conversation.reason
+        return {**self.full(session), self.components.reason: "" if reason == NO_REASON else reason}
 
     @refusal_as_error()
     def full(self, session: ChatSession) -> Updates:
@@ -78,6 +104,8 @@ class View:
             at.confirm: on_selected,
             at.reject: on_selected,
             at.undo: gr.Button(interactive=bool(session.conversation.turns)),
+            at.redo: gr.Button(interactive=bool(session.conversation.undone)),
+            at.cases: cases_html(session),
             at.stop: gr.Button(interactive=False),
             at.use_reading: gr.Button(visible=session.other is not None),
             at.cropper: gr.HTML(self.cropper(photo) if photo else "", visible=photo is not None),
@@ -89,7 +117,7 @@ class View:
         return {
             at.chatbot: self.history(session, pending=progress_words(work)),
             at.answers: answers_html(None),
-            **dict.fromkeys((at.search_with, at.confirm, at.reject, at.undo), off),
+            **dict.fromkeys((at.search_with, at.confirm, at.reject, at.undo, at.redo), off),
             at.stop: gr.Button(interactive=True),
             at.use_reading: gr.Button(visible=False),
         }

@@ -1,0 +1,210 @@
+"""The steps of a case: a conversation as it is kept in the gallery's database, step by step, and brought back whole.
+
+Each step holds what changed: how many of the turns stay, those that follow, and what stands on the screen after it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.chat.conversation import NO_REASON, Conversation, Turn
+from app.chat.two_readings import OtherReading
+from app.refused import Refused
+from app.retrieval.comparison import Comparison
+from app.retrieval.ranking import Ranking
+from gallery_store.cases import CaseWentOn, KeptCase, KeptStep
+from gallery_store.errors import GalleryError
+
+if TYPE_CHECKING:
+    from app.service import ChatService
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+NO_CASE = "There is no such case of yours; this is a new one."
+NOT_KEPT = "This gallery cannot be written: the case is not kept."
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What stands on the screen besides the conversation.
+
+    shown: how many candidates. selected: image id. The rest as ChatSession has it.
+    """
+
+    shown: int = 0
+    selected: int | None = None
+    compared: Comparison = field(default_factory=Comparison)
+    other: OtherReading | None = None
+    by_time: bool = False
+    latest_first: bool = False
+
+
+@dataclass(frozen=True)
+class CaseState:
+    """All that a case is at one moment."""
+
+    conversation: Conversation = field(default_factory=Conversation)
+    ranking: Ranking | None = None
+    screen: Screen = field(default_factory=Screen)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """stay, undone_stay: how many of the turns, and of those taken back, stay as they were; the new ones follow."""
+
+    stay: int
+    turns: tuple[Turn, ...] = ()
+    undone_stay: int = 0
+    undone: tuple[Turn, ...] = ()
+    reason: str = NO_REASON
+    screen: Screen = field(default_factory=Screen)
+
+
+_STEP: TypeAdapter[_Step] = TypeAdapter(_Step)
+_RANKING: TypeAdapter[Ranking | None] = TypeAdapter(Ranking | None)
+
+
+def new_id() -> str:
+    """The id of a new case; nobody can guess it."""
+    return secrets.token_urlsafe(12)
+
+
+class CaseKeeper:
+    """Keeps the case of one session. Not thread-safe: the session's lock is held.
+
+    number: of its last step that is kept; 0 where none is yet.
+    """
+
+    def __init__(self, service: ChatService, user: str) -> None:
+        self._service, self._user = service, user
+        self._kept = CaseState()
+        self._photos: set[Path] = set()  # that are kept
+        self.number = 0
+
+    def save(self, state: CaseState) -> str:
+        """Write what is new since the last time; -> a sentence where it could not be, and the next tries again.
+
+        Raises CaseWentOn.
+        """
+        case = state.conversation.case
+        if case is None or not self._service.keeps_cases or state == self._kept:
+            return ""
+        if not (state.conversation.turns or self.number):
+            return ""  # nothing was said yet
+        talk = state.conversation
+        stay = _same(self._kept.conversation.turns, talk.turns)
+        undone_stay = _same(self._kept.conversation.undone, talk.undone)
+        new, new_undone = talk.turns[stay:], talk.undone[undone_stay:]
+        named, named_undone = (
+            tuple(_with_files(turn, self._service.name_of_photo) for turn in some)
+            for some in (new, new_undone)
+        )
+        step = _Step(stay, named, undone_stay, named_undone, talk.reason, state.screen)
+        new_ranking = state.ranking is not self._kept.ranking
+        photos = {path for turn in (*new, *new_undone) for path in _files(turn)} - self._photos
+        try:
+            self._service.store.cases.add_step(
+                case,
+                self._user,
+                self.number + 1,
+                KeptStep(_json(_STEP, step), _json(_RANKING, state.ranking) if new_ranking else None),
+                title=next((turn.text for turn in talk.turns if turn.text.strip()), "") or "A photo",
+                turns=len(talk.turns),
+                confirmed=len(talk.known.confirmed),
+                photos={self._service.name_of_photo(path).as_posix(): path.read_bytes() for path in photos},
+            )
+        except CaseWentOn:
+            raise
+        except (GalleryError, OSError, KeyError) as problem:
+            return f"This step is not kept yet ({problem}); the next one tries again."
+        self._kept, self.number, self._photos = state, self.number + 1, self._photos | photos
+        return ""
+
+    def showing(self, state: CaseState, number: int) -> None:
+        """The case that is on the screen from now on, as it came out there; nothing of it counts as new."""
+        self._kept, self.number, self._photos = state, number, set()
+
+    def went_on(self) -> bool:
+        """Whether the case has steps that this session has not seen, as another tab does them."""
+        case = self._kept.conversation.case
+        if not self.number or case is None:
+            return False
+        try:
+            return self._service.store.cases.last_step(case, self._user) != self.number
+        except (GalleryError, KeyError):
+            return False
+
+    def load(self, case: str) -> tuple[CaseState, int]:
+        """The case as it was left, and how many steps it has; `showing` takes it over.
+
+        Refused, in one sentence, where the user has no such case or it cannot be read.
+        """
+        if not self._service.keeps_cases or not _ID.fullmatch(case):
+            raise Refused(NO_CASE)
+        try:
+            kept = self._service.store.cases.read(case, self._user)
+        except KeyError:
+            raise Refused(NO_CASE) from None
+        except GalleryError as problem:
+            raise Refused(f"The case cannot be read now ({problem}); this is a new one.") from problem
+        try:
+            state = self._replayed(case, kept)
+        except (ValidationError, ValueError) as problem:
+            raise Refused(
+                "This case was kept by another version of ChatReID and cannot be read; this is a new one."
+            ) from problem
+        return state, len(kept.steps)
+
+    def _replayed(self, case: str, kept: KeptCase) -> CaseState:
+        turns: tuple[Turn, ...] = ()
+        undone: tuple[Turn, ...] = ()
+        step = _Step(0)
+        for text in kept.steps:
+            step = _STEP.validate_python(json.loads(text))
+            turns = (*turns[: step.stay], *step.turns)
+            undone = (*undone[: step.undone_stay], *step.undone)
+        files = {path for turn in (*turns, *undone) for path in _files(turn)}
+        here = {path: self._service.kept_photo(case, path) for path in files}
+        turns, undone = (
+            tuple(_with_files(turn, here.__getitem__) for turn in some) for some in (turns, undone)
+        )
+        ranking = _RANKING.validate_python(json.loads(kept.ranking)) if kept.ranking else None
+        return CaseState(Conversation(turns, undone, step.reason, case), ranking, step.screen)
+
+
+def _same(before: Sequence[Turn], after: Sequence[Turn]) -> int:
+    """How many turns at the beginning are the very same."""
+    same = 0
+    for old, new in zip(before, after, strict=False):
+        if old is not new:
+            break
+        same += 1
+    return same
+
+
+def _files(turn: Turn) -> list[Path]:
+    """The photos that a turn refers to, each once."""
+    of_state = [reference.file for reference in turn.after.references if reference.file is not None]
+    return list(dict.fromkeys((*turn.photos, *of_state)))
+
+
+def _with_files(turn: Turn, change: Callable[[Path], Path]) -> Turn:
+    references = tuple(
+        replace(reference, file=change(reference.file)) if reference.file is not None else reference
+        for reference in turn.after.references
+    )
+    after = replace(turn.after, references=references)
+    return replace(turn, photos=tuple(map(change, turn.photos)), after=after)
+
+
+def _json(adapter: TypeAdapter, value: object) -> str:
+    plain = adapter.dump_python(value, mode="json", exclude_defaults=True)  # type: ignore[arg-type]
+    # A half of a pair of surrogates, which a program may send, is no character of any database.
+    return json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace").decode()

@@ -1,0 +1,66 @@
+"""What a session shows, kept as its case goes on, and brought back as it was left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from app.case_steps import CaseState, Screen
+from app.chat import conversation as chat
+from app.refused import Refused
+from app.retrieval.comparison import Comparison
+from gallery_store.cases import CaseWentOn
+
+if TYPE_CHECKING:
+    from app.session import ChatSession
+
+
+def keep(session: ChatSession) -> None:
+    """Write what a step came to. Refused where the case went on elsewhere meanwhile: that is shown then."""
+    try:
+        session.not_kept = session.keeper.save(_state_of(session))
+    except CaseWentOn as problem:
+        bring_back(session, session.case)
+        raise Refused(f"{str(problem).capitalize()}.") from problem
+
+
+def catch_up(session: ChatSession) -> None:
+    """Show what was done in the case elsewhere, as in another tab; not while a step is being done here."""
+    if not session.lock.acquire(blocking=False):
+        return
+    try:
+        if session.keeper.went_on():
+            bring_back(session, session.case)
+    except Refused as problem:
+        session.notice = str(problem)
+    finally:
+        session.lock.release()
+
+
+def bring_back(session: ChatSession, case: str) -> None:
+    """Show the case as it was left. Refused where it cannot be; the session is as it was then."""
+    state, number = session.keeper.load(case)
+    screen, ranking, query = state.screen, state.ranking, chat.to_query(state.conversation)
+    if ranking is not None:
+        ranking = replace(ranking, candidates=session.service.still_there(ranking.candidates))
+    first = ranking.candidates[: screen.shown] if ranking else ()
+    cards = session.service.cards(first, session.service.crops_of(first))
+    session.show(state.conversation, query, ranking, ())
+    session.by_time, session.latest_first = screen.by_time, screen.latest_first
+    session.cards, session.other = session.ordered(cards), screen.other
+    session.selected = next((card for card in session.cards if card.image_id == screen.selected), None)
+    session.compared = screen.compared if session.selected else Comparison()
+    session.not_kept = ""
+    session.keeper.showing(_state_of(session), number)
+
+
+def _state_of(session: ChatSession) -> CaseState:
+    screen = Screen(
+        len(session.cards),
+        session.selected.image_id if session.selected else None,
+        session.compared,
+        session.other,
+        session.by_time,
+        session.latest_first,
+    )
+    return CaseState(session.conversation, session.ranking, screen)
