@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.chat.asked_things import read_asked
 from app.chat.conversation import Conversation, direct_answer, say
 from app.chat.list_answers import helps_answer, known_answer, list_answer
 from app.chat.list_questions import ListQuestion, asks_about_person, read_list_question
@@ -85,7 +86,7 @@ HATS = [(1, shown(hat="cap", gender="man")), (2, shown(hat="none", gender="man")
 def answer(text: str, listed: int = 40, passing: int = 3) -> str:
     question = read_list_question(text)
     assert question is not None
-    asked = understand(question.about, SearchState(), GALLERY)
+    asked = read_asked(question.about, GALLERY)
     return list_answer(question, asked, listed, passing, HATS)
 
 
