@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 
 def answer_of_list(session: ChatSession, question: ListQuestion) -> str:
-    """Markdown. The caller holds the session's lock, and there are candidates."""
+    """Markdown, to the question and those besides. The caller holds the session's lock, and there are candidates."""
+    return " ".join(_answer(session, one) for one in (question, *question.also))
+
+
+def _answer(session: ChatSession, question: ListQuestion) -> str:
     known = session.conversation.known
-    if question.kind == "known":
-        return known_answer(known)
+    if question.kind in ("known", "searched"):
+        return known_answer(known, everywhere=question.kind == "searched")
     if question.kind == "helps":
         return helps_answer(known)
     assert session.ranking is not None

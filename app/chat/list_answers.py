@@ -60,9 +60,9 @@ def _beyond(asked: Asked) -> list[str]:
     return [f"{and_list([f'“{words}”' for words in asked.beyond])} it does not read."] if asked.beyond else []
 
 
-def known_answer(state: SearchState) -> str:
-    """Markdown: who is looked for, and where."""
-    where = filters_in_words(state.filters)
+def known_answer(state: SearchState, *, everywhere: bool = False) -> str:
+    """Markdown: who is looked for, and where; everywhere: said also where no camera, day or time is asked for."""
+    where = filters_in_words(state.filters) or ("on all cameras, at any time" if everywhere else "")
     return f"I look for **{sought(state) or 'anybody'}**{f' {where}' if where else ''}."
 
 
