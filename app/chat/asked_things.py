@@ -31,6 +31,23 @@ _SHADE_AFTER = re.compile(r"^(is|are|was|were) ((?:\w+ )?\w+) (dark|light|pale)(
 _LISTED = re.compile(r"(\w+), (?=(?:\w+, )*\w+ or \w+)")
 _OF_PERSON = frozenset({"age", "build", "gender"})
 _STARTS = frozenset(("a", "an", "any", "some", "no"))
+_VERBS = frozenset(
+    (
+        "is",
+        "are",
+        "was",
+        "were",
+        "has",
+        "have",
+        "had",
+        "wear",
+        "wears",
+        "wearing",
+        "carry",
+        "carrying",
+        "with",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -157,8 +174,9 @@ def choices_in(question: str) -> list[str]:
         return [question]
     at = words.index("or", 1)
     begin, end = at - 1, at + 2
-    if words[at + 1] in _STARTS or words[at + 1] == "with":  # "a red hat or a cap"
-        heads = [place for place in range(at) if words[place] in _STARTS]
+    if words[at + 1] in _STARTS | _VERBS:  # "has a red hat or a cap", "has a hat or is bald"
+        alike = _STARTS if words[at + 1] in _STARTS else _VERBS
+        heads = [place for place in range(at) if words[place] in alike]
         begin = heads[-1] if heads else begin
         following = [
             place for place in range(at + 2, len(words)) if words[place] in ("or", "on", "and", "with")

@@ -70,7 +70,8 @@ _ABOUT = re.compile(
     rf"(?:describe|(?:tell me|say)(?: more| something)? about) {_OF_WHOM}"
 )
 _OF_THING = re.compile(
-    r"(?:is|are|was|were|does|did|could|can|might|may|would) (?:the|this|that|these|those) .+"
+    r"(?:is|are|was|were|does|did|could|can|might|may|would) "
+    r"(?:the|this|that|these|those|it(?! (?:him|her|possible)\b)) .+"
 )
 _AND_THE = re.compile(
     r"(?:and|(?:and )?(?:what|how) about) (?:the|his|her|their) (?P<thing>\w+(?: \w+)?)[?. ]*"

@@ -20,7 +20,7 @@ _REPORTED = re.compile(
 )
 _BE_OR_HAVE = frozenset({"is", "are", "was", "were", "has", "have", "had"})
 _UNANSWERABLE = re.compile(
-    r"(?:(?:is|are|was|were|does|do|did|has|have|had|could|can|might|should|would|will)\b"
+    r"(?!.*\bchanged?\b)(?:should\b|(?:is|are|was|were|does|do|did|has|have|had|could|can|might|would|will)\b"
     r"(?! (?:you|we|i|u|there|it possible|an?|in|on|with|not|wearing|carrying|holding|dressed)\b)|"
     r"(?:what|why|when|how|whose|where|which)\b(?! (?:about|if|not)\b)(?!(?: is| was| are)? an? )).+"
 )

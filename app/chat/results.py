@@ -147,7 +147,10 @@ _BUT_WRONG = re.compile(
     rf"(?:yes,? )?{_ref('one', True)} (?:is|looks|seems|could be|might be|fits)\b.* but (?:the|his|her|their|its) .+"
 )
 STILL_THERE = "All candidates that were listed still stand on the screen; “undo” takes the last step back."
-SAY_OTHERWISE = "The search stays as it was: say what is otherwise, such as “like number {0}, but without a hat”, or “it is number {0}”."
+SAY_OTHERWISE = (
+    "The search stays as it was: say what is otherwise, such as “like number {0}, but without a hat”, or “it is "
+    "number {0}”."
+)
 _EXPORT = re.compile(
     r"(?:export|download|print|save)(?: (?:me|us|this|these|those|them|it|all|everything|a|an|the|my|our|as|to|into|in|"
     r"of|results?|candidates?|crops?|list|search|page|report|pdf|csv|excel|spreadsheet|file))*|"
@@ -240,8 +243,12 @@ def read_pointing(text: str) -> Pointing | None:
             return Pointing("compare", tuple(place for place in places if place is not None))
     if match := _COUNT.fullmatch(said):
         return Pointing("count", camera=match["camera"] or "")
-    for but, patterns in ((_BUT, (*_SEARCHES, *_LIKE, _many(False))), (_LIKE_WITH, (*_SEARCHES, *_LIKE))):
-        if (match := but.fullmatch(said)) and (about := _about(match["about"], patterns)):
+    ways: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
+        (_BUT, (*_SEARCHES, *_LIKE, _many(False))),
+        (_LIKE_WITH, (*_SEARCHES, *_LIKE)),
+    )
+    for but, about_it in ways:
+        if (match := but.fullmatch(said)) and (about := _about(match["about"], about_it)):
             return Pointing("search-with", about, rest=match["rest"])
     if match := _BUT_WRONG.fullmatch(said):
         (place,) = _one(match)
