@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.chat.asked_things import choices_in
 from app.chat.result_answers import answer_about, count_answer, differences
 from app.chat.results import SAY_OTHERWISE, STILL_THERE, Pointing, read_pointing
 from app.chat.search_state import SearchState, ShownCandidate
@@ -274,6 +275,32 @@ BY_FIRST_VOCABULARY = replace(
 )
 def test_yes_and_no_are_said_of_what_is_read_alone(question, says):
     assert ask(question, BY_FIRST_VOCABULARY).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("question", "choices"),
+    (
+        ("has a cap, a beanie or a hat", ["has a cap", "has a beanie", "has a hat"]),
+        ("person in a red or a blue coat", ["person in a red coat", "person in a blue coat"]),
+        ("has a red coat or a blue one", ["has a red coat", "has a blue coat"]),
+        ("has a hat or is bald", ["has a hat", "is bald"]),
+        ("wears jeans or a skirt on camera 3", ["wears jeans on camera 3", "wears a skirt on camera 3"]),
+        ("is he young or old", ["is he young", "is he old"]),
+        ("red or", ["red or"]),
+    ),
+)
+def test_or_parts_what_would_do(question, choices):
+    assert choices_in(question) == choices
+
+
+@given(
+    st.lists(
+        st.sampled_from(["is", "a", "red", "or", "one", "coat", ",", "with", "has", "on", "3", "hat"]),
+        max_size=12,
+    )
+)
+def test_any_or_comes_to_an_end(words):
+    assert choices_in(" ".join(words))
 
 
 def test_cameras_and_times_are_answered_by_the_crop():

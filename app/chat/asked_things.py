@@ -28,7 +28,8 @@ _KIN = re.compile(
 _COMPARED = re.compile(r"\b(?:(?:more|less) )?\w+ than\b|\bas \w+ as\b|\b(?:\w{3,}(?<!for)est|most|least)\b")
 _NOT_COMPARED = frozenset({"vest", "chest", "west", "rest", "guest", "latest", "nearest"})
 _SHADE_AFTER = re.compile(r"^(is|are|was|were) ((?:\w+ )?\w+) (dark|light|pale)(?=$| or )")
-_LISTED = re.compile(r"(\w+), (?=(?:\w+, )*\w+ or \w+)")
+_LISTED = re.compile(r"(\w+), (?=(?:(?:an? )?\w+, )*(?:an? )?\w+ or\b)")
+_MOST_ORS = 4
 _OF_PERSON = frozenset({"age", "build", "gender"})
 _STARTS = frozenset(("a", "an", "any", "some", "no"))
 _VERBS = frozenset(
@@ -170,7 +171,7 @@ def choices_in(question: str) -> list[str]:
     ['is wearing a red coat', 'is wearing a black coat']
     """
     words = _LISTED.sub(r"\1 or ", question).split()
-    if "or" not in words[1:-1]:
+    if "or" not in words[1:-1] or words.count("or") > _MOST_ORS:
         return [question]
     at = words.index("or", 1)
     begin, end = at - 1, at + 2
@@ -186,7 +187,12 @@ def choices_in(question: str) -> list[str]:
         end = min(at + 3, len(words))  # "glasses or red shoes"
         begin = at - 2 if at >= 2 and _role(words[at - 2]) == colour else begin
     first, second = [*words[:at], *words[end:]], [*words[:begin], *words[at + 1 :]]
-    return [" ".join(first), *choices_in(" ".join(second))]
+    if words[at + 1] in _STARTS and _role(words[at - 1]) == "colour":  # "a red or a blue coat"
+        first[at:at] = words[at + 3 : end]
+    if second[-1] == "one":  # "a red coat or a blue one"
+        second[-1] = words[at - 1]
+    choices = [*choices_in(" ".join(first)), *choices_in(" ".join(second))]
+    return list(dict.fromkeys(choices))
 
 
 def _role(word: str) -> str:
