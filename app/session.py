@@ -266,17 +266,20 @@ class ChatSession:
         with self.lock:
             if not self.cards:
                 return self._tell(text, NO_CANDIDATES)
-            if pointing.action in ("more", "by-time", "by-time-back", "by-fit"):
+            if pointing.action in ("more", "by-time", "by-time-back", "by-fit", "reverse"):
                 return self._list_otherwise(pointing.action, text)
             cards, problem = self._pointed(pointing)
             if pointing.action == "unclear":
-                problem = UNCLEAR
-            if problem:
+                problem = pointing.sentence or UNCLEAR
+            against, missing = self._pointed(replace(pointing, places=pointing.against))
+            if problem := problem or missing:
                 return self._tell(text, problem)
             if pointing.action in ("search-with", "confirm", "reject"):
                 facts, ids = self.service.facts(), [card.image_id for card in cards]
+                no = [card.image_id for card in against]
                 return self._step(
-                    lambda talk: chat.say_of(talk, text, pointing.action, ids, facts, pointing.rest), progress
+                    lambda talk: chat.say_of(talk, text, pointing.action, ids, facts, pointing.rest, no),
+                    progress,
                 )
             if pointing.action == "select":
                 return self._tell(text, self.select(cards[0].image_id))
@@ -300,6 +303,8 @@ class ChatSession:
 
     def _list_otherwise(self, action: str, text: str) -> StepResult:
         """The same candidates: more of them, or in another order."""
+        if action == "reverse":
+            action = "by-time" if self.by_time and self.latest_first else "by-time-back"
         if action == "more" and not self.remaining:
             return self._tell(text, "There are no more candidates.")
         if action == "more":

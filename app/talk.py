@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from app.chat.model_questions import ModelTask, declined, task_of
 from app.chat.model_words import heading, model_words, unmarked
-from app.chat.result_answers import answer_about, count_answer, differences, is_unanswered
+from app.chat.result_answers import READ_AS, answer_about, count_answer, differences, is_unanswered
 from app.chat.search_state import ShownCandidate
 from app.model.prompts import Message, caption_prompt, compare_prompt, open_question_prompt
 from gallery_store.crops import camera_key
@@ -67,7 +67,15 @@ def answer_on(
         known, facts, question = session.conversation.known, service.facts(), pointing.question
         told = zip(places, shown, cards, strict=True)
         answer = "  \n".join(
-            answer_about(place, one, question, known, seen=card.seen, facts=facts)
+            answer_about(
+                place,
+                one,
+                question,
+                known,
+                seen=card.seen,
+                facts=facts,
+                passes=lambda filters, card=card: card.image_id in service.passing(filters),  # type: ignore[misc]
+            )
             for place, one, card in told
         )
     engine = service.engine
@@ -113,7 +121,10 @@ def let_model_talk(
     finally:
         session.speaking = ""
     stopped = session.stop.is_set() and not written.ended
-    return Answer(answer, model_words(task, written.text, ended=written.ended, stopped=stopped, shown=shown))
+    words = model_words(
+        task, written.text, ended=written.ended, stopped=stopped, shown=shown, above=READ_AS in answer
+    )
+    return Answer(answer, words)
 
 
 def _shown_as_it_comes(

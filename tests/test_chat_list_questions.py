@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.chat.asked_things import read_asked
 from app.chat.conversation import Conversation, direct_answer, say
 from app.chat.list_answers import helps_answer, known_answer, list_answer
 from app.chat.list_questions import ListQuestion, asks_about_person, read_list_question
@@ -29,6 +30,15 @@ OF_LIST = {
     "who are you looking for": ListQuestion("known"),
     "what would help most?": ListQuestion("helps"),
     "what else should I say": ListQuestion("helps"),
+    "any with a backpack?": ListQuestion("any", "person with a backpack"),
+    "any red bags?": ListQuestion("any", "person red bags"),
+    "anyone in red?": ListQuestion("any", "person in red"),
+    "who has the red bag?": ListQuestion("which", "person has the red bag"),
+    "which of these men is old?": ListQuestion("which", "men is old"),
+    "what percentage are men?": ListQuestion("count", "person are men"),
+    "how many men and how many women?": ListQuestion("count", "men", (ListQuestion("count", "women"),)),
+    "do you know if anyone has a beard?": ListQuestion("any", "person a beard"),
+    "did you check camera 5?": ListQuestion("searched"),
 }
 OF_PERSON = [
     "is she wearing glasses?",
@@ -36,6 +46,16 @@ OF_PERSON = [
     "how old is she",
     "what colour was her bag?",
     "did the man have a hat?",
+    "isn't he wearing a hat?",
+    "hasn't he got glasses?",
+    "doesn't she have a hat?",
+    "wasn't he on camera 2?",
+    "could he be wearing a blue jacket?",
+    "could the coat be blue?",
+    "was the coat black or blue?",
+    "I wonder whether he has a beard",
+    "and the shoes?",
+    "is it red?",
 ]
 NEITHER = [
     "a woman in a red jacket",
@@ -51,6 +71,12 @@ NEITHER = [
     "someone who is wearing a hat",
     "she is wearing glasses",
     "hat?",
+    "any with a backpack",
+    "and the red shoes?",
+    "could she have changed her clothes?",
+    "isn't a man",
+    "do you see a man with a hat?",
+    "maybe a blue coat?",
     "",
 ]
 
@@ -85,7 +111,7 @@ HATS = [(1, shown(hat="cap", gender="man")), (2, shown(hat="none", gender="man")
 def answer(text: str, listed: int = 40, passing: int = 3) -> str:
     question = read_list_question(text)
     assert question is not None
-    asked = understand(question.about, SearchState(), GALLERY)
+    asked = read_asked(question.about, GALLERY)
     return list_answer(question, asked, listed, passing, HATS)
 
 
@@ -100,6 +126,20 @@ def test_candidates_that_show_something_are_named():
     assert "candidates 1 and 2 show a man" in answer("are there any men?")
     assert "none shows an umbrella; of 3 it cannot tell" in answer("is there one with an umbrella?")
     assert "on the screen on camera 2, candidate 1 shows" in answer("does anyone have a cap on camera 2")
+
+
+def test_things_whichever_and_either_of_two_are_counted():
+    assert "candidate 1 shows a hat; of 1 it cannot tell. That is 1 of 3." in answer("how many have a hat?")
+    assert "of 3 it cannot tell" in answer("how many have a bag?")
+    assert "candidates 1 and 4 show a cap or a woman" in answer("how many have a cap or are a woman?")
+    both = answer("is there anyone with an umbrella and a cap?")
+    assert "none shows a cap and an umbrella" in both
+    assert "none shows somebody pushing a stroller" in answer("is anyone pushing a stroller?")
+
+
+def test_what_is_not_known_of_times_is_said():
+    assert "There is no camera 9" in answer("how many men are on camera 9?")
+    assert "“biggest” it does not read" in answer("who has the biggest cap?")
 
 
 def test_filters_alone_are_counted_over_the_whole_list():
@@ -126,6 +166,7 @@ def test_what_is_known_and_what_would_help():
         "top" not in helps_answer(known) and "shoes" in helps_answer(known) and "photo" in helps_answer(known)
     )
     assert known_answer(SearchState()) == "I look for **anybody**."
+    assert known_answer(SearchState(), everywhere=True).endswith("on all cameras, at any time.")
 
 
 def test_he_and_she_are_not_what_is_asked():

@@ -185,6 +185,8 @@ def test_a_description_is_held_against_what_is_read():
         said = model_words(describe, nothing, shown=[shown])
         assert "says nothing of what is worn" in said and "own words" not in said
     assert model_words(ModelTask("describe", (2,), instead=True), "Image 2") == CANNOT_TALK
+    above = model_words(ModelTask("describe", (2,), instead=True), "Image 2", above=True)
+    assert "above stands" in above and "above" not in CANNOT_TALK
     assert "says nothing" in model_words(ModelTask("compare", (1, 3)), "Image 2 and Image")
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.chat.asked_things import choices_in
 from app.chat.result_answers import answer_about, count_answer, differences
-from app.chat.results import Pointing, read_pointing
+from app.chat.results import SAY_OTHERWISE, STILL_THERE, Pointing, read_pointing
 from app.chat.search_state import SearchState, ShownCandidate
-from app.model.vocabulary import Attribute
+from app.model.vocabulary import KINDS, Attribute
 from app.retrieval.ranking import Candidate
 from gallery_store.crops import Crop
 from tests.chat_notation import GALLERY
@@ -98,6 +100,23 @@ READ_AS = {
     "reject all of them": Pointing("reject", every=True),
     "hide them all": Pointing("reject", every=True),
     "save this as a PDF": Pointing("export"),
+    "it's not number 3, it's number 4": Pointing("confirm", (4,), against=(3,)),
+    "not 1 but 2": Pointing("confirm", (2,), against=(1,)),
+    "it's 4, not 3": Pointing("confirm", (4,), against=(3,)),
+    "it's not 1, 2": Pointing("reject", (1, 2)),
+    "show only number 2": Pointing("select", (2,)),
+    "like number 2 without the bag": Pointing("search-with", (2,), rest="without the bag"),
+    "same as 2 but a woman": Pointing("search-with", (2,), rest="a woman"),
+    "2 looks right but the hat is wrong": Pointing("unclear", sentence=SAY_OTHERWISE.format(2)),
+    "previous": Pointing("unclear", sentence=STILL_THERE),
+    "the previous page": Pointing("unclear", sentence=STILL_THERE),
+    "newest": Pointing("by-time-back"),
+    "reverse the order": Pointing("reverse"),
+    "is number 1 older than number 2?": Pointing("compare", (1, 2)),
+    "is number 1 wearing the same coat as number 2?": Pointing("compare", (1, 2)),
+    "number 1 has a hat, right?": Pointing("ask", (1,), question="has a hat"),
+    "isn't number 1 a woman?": Pointing("ask", (1,), question="is a woman"),
+    "I wonder whether number 1 has a beard": Pointing("ask", (1,), question="has a beard"),
 }
 
 DESCRIPTIONS = [
@@ -136,6 +155,10 @@ DESCRIPTIONS = [
     "he wears number two",
     "1-3 bags",
     "numbers 1 and 2 on his shirt",
+    "number 1 has a hat",
+    "like a nurse with a bag",
+    "newest boots",
+    "the previous man had a hat",
 ]
 
 
@@ -201,6 +224,97 @@ def test_questions_are_answered_by_what_was_read():
     assert "woman (90%), red jacket (90%), no hat (90%), black backpack (90%), no glasses (90%)" in everything
     assert ask("how tall is") == f"That I cannot answer. {everything}"
     assert ask("how tall is", shown()) == "That I cannot answer: the model read nothing in candidate 2."
+
+
+BY_FIRST_VOCABULARY = replace(
+    shown(
+        gender="woman",
+        age="young",
+        build="average",
+        upper="coat",
+        upper_colour="black",
+        lower="jeans",
+        lower_colour="grey",
+        hat="beanie",
+        bag="none",
+        glasses="none",
+    ),
+    kinds=KINDS,
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    (
+        ("is her coat torn", "That I cannot answer: the model does not read “torn”. Candidate 2"),
+        ("is her bag heavy", "That I cannot answer: the model does not read “heavy”"),
+        ("is older than 30", "That I cannot answer: the model does not read “older than”"),
+        ("is her coat dark", "The model does not make that out"),
+        ("is his mother there", "That I cannot answer."),
+        ("is looking at the camera", "That I cannot answer."),
+        ("is she with a man", "That I cannot answer."),
+        ("is a child", "That I cannot answer: the model tells no “child” from “young”"),
+        ("is wearing a scarf", "The model does not make that out"),
+        ("does the man have a bag", "As the model reads it, no: candidate 2 shows no bag (90%)."),
+        ("does have a bag", "As the model reads it, no: candidate 2 shows no bag (90%)."),
+        ("is without a bag", "As the model reads it, yes: candidate 2 shows no bag (90%)."),
+        ("is her bag red", "As the model reads it, no: candidate 2 shows no bag (90%)."),
+        ("does have no hat", "As the model reads it, no: candidate 2 shows a beanie (90%)."),
+        ("is she wearing a hat", "As the model reads it, yes: candidate 2 shows a beanie (90%)."),
+        ("is she wearing a fedora", "As the model reads it, no: candidate 2 shows a beanie (90%)."),
+        ("does have a hat or a cap", "As the model reads it, candidate 2 shows a beanie (90%)."),
+        ("is her coat red or black", "As the model reads it, candidate 2 shows a black coat (90%)."),
+        ("is wearing a red, green or black coat", "As the model reads it, candidate 2 shows a black coat"),
+        ("is her coat red or green", "As the model reads it, no: candidate 2 shows a black coat (90%)."),
+        ("is not a man", "As the model reads it, yes: candidate 2 shows a woman (90%)."),
+        ("are her trousers not blue", "As the model reads it, yes: candidate 2 shows grey jeans (90%)."),
+        ("could she be wearing a blue jacket", "As the model reads it, no: candidate 2 shows a black coat"),
+        ("what is the time of", "Candidate 2 was seen on camera 3."),
+        ("what camera is on", "Candidate 2 was seen on camera 3."),
+    ),
+)
+def test_yes_and_no_are_said_of_what_is_read_alone(question, says):
+    assert ask(question, BY_FIRST_VOCABULARY).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("question", "choices"),
+    (
+        ("has a cap, a beanie or a hat", ["has a cap", "has a beanie", "has a hat"]),
+        ("person in a red or a blue coat", ["person in a red coat", "person in a blue coat"]),
+        ("has a red coat or a blue one", ["has a red coat", "has a blue coat"]),
+        ("has a hat or is bald", ["has a hat", "is bald"]),
+        ("wears jeans or a skirt on camera 3", ["wears jeans on camera 3", "wears a skirt on camera 3"]),
+        ("is he young or old", ["is he young", "is he old"]),
+        ("red or", ["red or"]),
+    ),
+)
+def test_or_parts_what_would_do(question, choices):
+    assert sorted(choices_in(question)) == sorted(choices)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["is", "a", "red", "or", "one", "coat", ",", "with", "has", "on", "3", "hat"]),
+        max_size=12,
+    )
+)
+def test_any_or_comes_to_an_end(words):
+    assert choices_in(" ".join(words))
+
+
+def test_cameras_and_times_are_answered_by_the_crop():
+    def was(question: str, passes: bool, **of_crop: object) -> str:
+        one = replace(WOMAN, crop=replace(WOMAN.crop, **of_crop))
+        return answer_about(2, one, question, KNOWN, seen="then", facts=GALLERY, passes=lambda _: passes)
+
+    assert was("was he on camera 2", True) == "Yes: candidate 2 was seen then."
+    assert was("was he on camera 2", False) == "No: candidate 2 was seen then."
+    assert "not known" in was("was he on camera 2", False, camera=None)
+    assert "not known" in was("was seen before 15:00", False)
+    at_noon = datetime(2026, 5, 12, 12, tzinfo=UTC)
+    assert was("was seen before 15:00", True, time=at_noon) == "Yes: candidate 2 was seen then."
+    assert was("was seen limping before 15:00", True, time=at_noon).startswith("That I cannot answer")
 
 
 def test_why_and_how_sure():

@@ -294,6 +294,21 @@ def test_candidates_are_spoken_of_by_their_numbers(session: ChatSession) -> None
     assert session.query.rejected == set(third[:2])
 
 
+def test_one_for_another_and_the_order_round(session: ChatSession) -> None:
+    first = ids(session.say("a woman in a red coat").cards)
+    assert "the latest first" in session.say("reverse the order").reply
+    assert "the earliest first" in session.say("reverse the order").reply
+    session.say("sort by fit")
+    assert "There is no number 40" in session.say("it's not number 40, it's number 4").reply
+    session.say("it's not number 3, it's number 4")
+    assert (session.query.rejected, session.query.confirmed) == ({first[2]}, {first[3]})
+    session.undo()
+    assert not session.query.rejected and not session.query.confirmed
+    asked = "how many men and how many women?"
+    assert session.say(asked).reply.count("12 on the screen") == 2
+    assert session.say("did you check camera 3?").reply.endswith("on all cameras, at any time.")
+
+
 def test_the_selected_one_is_this_one(session: ChatSession) -> None:
     session.say("a woman in a red coat")
     assert "Select a candidate first" in session.say("this one, but in a green coat").reply

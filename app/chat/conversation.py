@@ -118,11 +118,12 @@ def say_of(
     image_ids: Sequence[int],
     gallery: GalleryFacts,
     rest: str = "",
+    against: Sequence[int] = (),
 ) -> Conversation:
     """The conversation after a message that acts on candidates, as the buttons do: one turn, whatever their number.
 
     action: "search-with", "confirm" or "reject". rest: what the message says of the person besides, of "search-with":
-    "more like 3, but with a hat".
+    "more like 3, but with a hat". against: image ids that it rejects besides, of "confirm".
     """
     state, understood = conversation.known, None
     if action == "search-with":
@@ -133,6 +134,8 @@ def say_of(
     else:
         for image_id in image_ids:
             state = (_confirmed if action == "confirm" else _rejected)(state, image_id)
+        for image_id in against:
+            state = _rejected(state, image_id)
     return _with(conversation, Turn("say", state, text=text[:MAX_KEPT], understood=understood))
 
 

@@ -59,6 +59,7 @@ _IDENTITY = re.compile(
     r"^whose (?!hair|jacket|coat|bag)|"
     r"\bfa(?:ce|cial) recognition\b|\b(?:his|her|their) (?:address|identity|phone number)\b"
 )
+_WHO_IS_THAT = re.compile(r"who (?:is |are |was )?(?:this|that|these|those|he|she|they|it)\b.*")
 _CHANGE = re.compile(r"\bnow (?:in|wears|wearing|with|has|dressed)\b|\bchanged (?:in)?to\b|\bthis time\b")
 _HELP = re.compile(
     r"\bhelp\b(?! me (?:find|to find|look|search|locate))|\bwhat (?:else )?can (?:you|i|one) (?:do|ask|"
@@ -97,6 +98,11 @@ def asks_identity(text: str) -> bool:
     return bool(_IDENTITY.search(text))
 
 
+def asks_who_that_is(text: str) -> bool:
+    """True for "who is that in the red coat"."""
+    return _WHO_IS_THAT.fullmatch(text) is not None
+
+
 def small_talk(text: str) -> str | None:
     """The intent of a message that says nothing of a person, or None where it may still be a description."""
     words = text.split()
@@ -108,7 +114,8 @@ def small_talk(text: str) -> str | None:
         return "greeting"
     if words[0] == "good" and len(words) == 2 and words[1] in ("morning", "afternoon", "evening", "day"):
         return "greeting"
-    if set(words) <= _THANKS | _PLEASED and (_THANKS & set(words) or not set(words) <= _YES):
+    thanked = bool(_THANKS & set(words))
+    if set(words) <= _THANKS | _PLEASED and (thanked or not ("help" in words or set(words) <= _YES)):
         return "thanks"
     if set(words) <= _YES:
         return "yes"
@@ -162,6 +169,8 @@ def direct_answer_to(understood: ParsedMessage, after: SearchState, gallery: Gal
         return "Select the candidate and press **Not this one**: it goes, and the next takes its place."
     if intent == "question":
         return "That asks of candidates, and none are on the screen now. The search stays as it was."
+    if intent == "unanswered":
+        return "That I cannot answer; the search stays as it was."
     if intent == "identity":
         return (
             "I never tell who somebody is: I show candidates that look alike, and the judgement is yours. "

@@ -65,6 +65,12 @@ def with_article(label: str) -> str:
     return article(label) + label
 
 
+def shown_label(thing: str, attributes: Sequence[Attribute]) -> str:
+    """What a candidate shows of a thing, after "shows": "a red jacket", "no hat", "somebody pushing a stroller"."""
+    label = read_label(thing, attributes)
+    return f"somebody {label}" if label.startswith("pushing ") else with_article(label)
+
+
 def kind_label(kind: str) -> str:
     """ "the kind of top", "the colour of the bag", "the age"; of a kind of attribute, whatever its value."""
     thing = thing_of(kind)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.chat.labels import filters_in_words, things_in, with_article
+from app.chat.asked_things import Asked
+from app.chat.labels import filters_in_words, shown_label, things_in, with_article
 from app.chat.list_questions import ListQuestion
-from app.chat.reply import labels_of, sought
+from app.chat.reply import sought
 from app.chat.search_state import ParsedMessage, SearchState, ShownCandidate
-from app.model.vocabulary import COLOUR_OF, Attribute, and_list, is_absent
+from app.model.vocabulary import COLOUR_OF, absence_words, and_list, is_absent, phrase, thing_of
 
 _ASKABLE = ("gender", "age", "upper", "lower", "shoes", "hair", "hat", "bag", "glasses")
 
 
 def list_answer(
     question: ListQuestion,
-    asked: ParsedMessage,
+    asked: Asked,
     listed: int,
     passing: int,
     shown: Sequence[tuple[int, ShownCandidate]],
@@ -27,18 +28,20 @@ def list_answer(
             pass the filters asked for. shown: (number on the screen, candidate) of those on the screen that pass.
     """
     where = filters_in_words(asked.filters)
-    if not asked.wanted and not asked.unwanted:
-        beyond = [*asked.unused, *asked.text]
-        if not where and (beyond or question.kind != "count"):
-            told = "" if beyond else " ".join(asked.notes)
+    if not asked.states:
+        if (asked.beyond and not where) or (not where and question.kind != "count"):
+            told = "" if asked.beyond else " ".join(asked.notes)
             return (
                 told
                 or "That I cannot answer: I know what the model reads in a candidate, its camera and its time."
             )
-        return _passing(question, listed, passing, where, [place for place, _ in shown])
-    what = and_list([with_article(label) for label in _labels(asked)])
-    fitting = [place for place, one in shown if _fits(asked, one) is True]
-    unclear = sum(_fits(asked, one) is None for _, one in shown)
+        answer = _passing(question, listed, passing, where, [place for place, _ in shown])
+        return " ".join([answer, *asked.notes, *_beyond(asked)])
+    what = and_list([_labels(asked, choice) for choice in asked.choices], "or")
+    alike = next(filter(None, (asked.not_told_apart(one) for _, one in shown)), "")
+    fits = [(place, asked.fits(one)) for place, one in shown]
+    fitting = [place for place, fit in fits if fit is True]
+    unclear = sum(fit is None for _, fit in fits)
     place = f" {where}" if where else ""
     answer = f"As the model reads the {len(shown):,} on the screen{place}, "
     if fitting:
@@ -46,14 +49,20 @@ def list_answer(
     else:
         answer += f"none shows {what}"
     answer += f"; of {unclear:,} it cannot tell." if unclear else "."
-    if asked.text:
-        answer += f" {and_list([f'“{words}”' for words in asked.text])} it does not read."
-    return answer
+    if fitting and question.kind == "count":
+        answer += f" That is {len(fitting):,} of {len(shown):,}."
+    if alike:
+        answer += f" It tells no {alike}."
+    return " ".join([answer, *asked.notes, *_beyond(asked)])
 
 
-def known_answer(state: SearchState) -> str:
-    """Markdown: who is looked for, and where."""
-    where = filters_in_words(state.filters)
+def _beyond(asked: Asked) -> list[str]:
+    return [f"{and_list([f'“{words}”' for words in asked.beyond])} it does not read."] if asked.beyond else []
+
+
+def known_answer(state: SearchState, *, everywhere: bool = False) -> str:
+    """Markdown: who is looked for, and where; everywhere: said also where no camera, day or time is asked for."""
+    where = filters_in_words(state.filters) or ("on all cameras, at any time" if everywhere else "")
     return f"I look for **{sought(state) or 'anybody'}**{f' {where}' if where else ''}."
 
 
@@ -89,30 +98,19 @@ def _passing(question: ListQuestion, listed: int, passing: int, where: str, plac
     return count if question.kind == "count" else f"{'Yes' if passing else 'No'}: {count}"
 
 
-def _labels(asked: ParsedMessage) -> list[str]:
-    labels = labels_of(asked.wanted)
-    for kind in dict.fromkeys(attribute.kind for attribute in asked.unwanted):
-        values = [attribute for attribute in asked.unwanted if attribute.kind == kind]
-        labels += [f"no {kind}"] if is_absent(kind, values) else [f"no {one.value}" for one in values]
-    return labels
-
-
-def _fits(asked: ParsedMessage, shown: ShownCandidate) -> bool | None:
-    """Whether a candidate shows all that is asked for; None where the model does not make it out."""
-    answers: list[bool | None] = []
-    for _, attributes in things_in(asked.wanted):
-        answers += [_shows(attribute, shown) for attribute in attributes]
-    for kind in dict.fromkeys(attribute.kind for attribute in asked.unwanted):
-        seen = shown.read(kind)
-        answers.append(None if seen is None else seen not in asked.unwanted)
-    if False in answers:
-        return False
-    return None if None in answers else True
-
-
-def _shows(attribute: Attribute, shown: ShownCandidate) -> bool | None:
-    seen = shown.read(attribute.kind)
-    return None if seen is None else seen == attribute
+def _labels(asked: Asked, choice: ParsedMessage) -> str:
+    """One of the choices, in words."""
+    labels = [shown_label(thing, found) for thing, found in things_in(choice.wanted)]
+    things = {thing_of(attribute.kind) for attribute in choice.wanted}
+    labels += [
+        with_article(kind) for kind in asked.kinds(choice) if kind in choice.freed and kind not in things
+    ]
+    for kind in dict.fromkeys(attribute.kind for attribute in choice.unwanted):
+        values = [attribute for attribute in choice.unwanted if attribute.kind == kind]
+        labels += (
+            [absence_words(kind)] if is_absent(kind, values) else [f"no {phrase(one)}" for one in values]
+        )
+    return and_list(labels)
 
 
 def _candidates(places: Sequence[int]) -> str:

@@ -10,7 +10,8 @@ from app.chat.search_state import ShownCandidate
 from app.model.answers import parse_annotation
 from app.model.vocabulary import and_list
 
-CANNOT_TALK = "This model cannot talk freely; above stands what it reads in the picture."
+CANNOT_TALK = "This model cannot talk freely."
+READ_ABOVE = "This model cannot talk freely; above stands what it reads in the picture."
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&])")
 _MOST_NAMED = 200  # characters of an answer that says nothing
 
@@ -28,18 +29,20 @@ def model_words(
     ended: bool = True,
     stopped: bool = False,
     shown: Sequence[ShownCandidate] = (),
+    above: bool = False,
 ) -> str:
     """Markdown of what the model wrote.
 
     Args:
         text: as it wrote it; none of it is taken for markup. ended: it came to its end. stopped: by the operator.
-        shown: what was read in the candidates, which a description is held against.
+        shown: what was read in the candidates, which a description is held against. above: what is read stands above.
     """
-    parts = [CANNOT_TALK] if task.instead else []
+    cannot = READ_ABOVE if above else CANNOT_TALK
+    parts = [cannot] if task.instead else []
     stated = parse_annotation(text) if task.kind != "ask" else ()
     if ended and task.kind != "ask" and not stated:
         if task.instead:
-            return CANNOT_TALK
+            return cannot
         asked = "description" if task.kind == "describe" else "comparison"
         said = f"writes “{unmarked(text)[:_MOST_NAMED]}”" if text.strip() else "writes nothing"
         return " ".join(

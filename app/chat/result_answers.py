@@ -3,48 +3,65 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from app.chat.labels import camera_label, read_label, things_in, with_article
+from app.chat.asked_things import Asked, is_of_kin, read_asked
+from app.chat.labels import camera_label, read_label, shown_label, things_in
 from app.chat.lexicon import spans_of
 from app.chat.message_tokens import tokenise
 from app.chat.reply import fit_of
 from app.chat.search_state import GalleryFacts, SearchState, ShownCandidate
-from app.chat.understanding import understand
-from app.model.known import known_value
 from app.model.vocabulary import Attribute, and_list, kinds_of
+from gallery_store.crops import Filters
 
-_WHERE = re.compile(r"\b(?:camera|where)\b")
-_WHEN = re.compile(r"\b(?:when|what time|which time|what day|which day|date)\b")
+_WHERE = re.compile(r"\bwhere\b|(?<!\bat the )(?<!\bat )(?<!\bat a )\bcameras?\b")
+_WHEN = re.compile(r"\b(?:when|(?<!this )time|what day|which day|date)\b")
+_YES_NO = re.compile(r"(?:is|are|was|were|does|do|did|has|have|can|could|might|may|would|wears|carries)\b")
 _WHY = re.compile(r"\bwhy\b")
 _HOW_SURE = re.compile(r"\b(?:how (?:sure|certain|likely|confident|well)|confidence|probability)\b")
 _CARRIES = re.compile(r"\b(?:carry|carrying|carries|hold|holding|holds)\b")
 _LOOKS = re.compile(r"\b(?:describe|look|looks|looking|wear|wearing|wears|tell|dressed|see|read)\b")
 _PRONOUNS = re.compile(r"\b(?:he|she|they|his|her|their|him)\b")  # who is asked about, not what
+_SUBJECT = re.compile(
+    r"^(\w+) (?:the|this|that) (?:man|woman|person|suspect|boy|girl|guy|lady|child|kid)\b(?! (?:in|with|who)\b)"
+)
 _NAMED = {"old": "age", "age": "age", "gender": "gender", "sex": "gender", "build": "build"}
 _CARRIED = ("bag", "umbrella")
+READ_AS = "the model reads it"  # in every answer that says what is read
 _UNANSWERED, _NOT_MADE_OUT = "That I cannot answer", "The model does not make"
 
 
 def answer_about(
-    place: int, shown: ShownCandidate, question: str, state: SearchState, *, seen: str, facts: GalleryFacts
+    place: int,
+    shown: ShownCandidate,
+    question: str,
+    state: SearchState,
+    *,
+    seen: str,
+    facts: GalleryFacts,
+    passes: Callable[[Filters], bool] | None = None,
 ) -> str:
     """Markdown: what is known of one candidate.
 
     Args:
         place: its number on the screen, from 1. question: the words around its name. seen: where and when, in words.
+        passes: whether its crop passes filters.
     """
     who = f"Candidate {place}"
     if _WHY.search(question):
         return _why(place, shown, state)
     if _HOW_SURE.search(question):
         return f"{who}: {_sureness(shown)}."
-    asked = understand(_PRONOUNS.sub("", question), SearchState(), facts)
-    stated = asked.wanted or asked.unwanted
-    if re.match(r"(?:is|are|was|does|do|did|has|have|can|could)\b", question) and stated:
-        return " ".join(_whether(who, attributes, shown) for _, attributes in things_in(stated))
+    yes_no = _YES_NO.match(question) is not None
+    if yes_no:
+        asked = read_asked(_subject_less(question), facts)
+        if asked.states:
+            return _whether(who, asked, shown)
+        if not asked.filters.is_empty:
+            return _was_there(place, asked, shown, seen, passes)
     things = {span.thing for span in spans_of(tokenise(question)) if span.thing is not None}
-    if things:
+    if things and not (yes_no and asked.beyond):
         kinds = [kind for thing in things for kind in kinds_of(thing)]
         return _read(who, shown, kinds) or f"{_NOT_MADE_OUT} that out in candidate {place}."
     named = [kind for word, kind in _NAMED.items() if word in question.split()]
@@ -58,7 +75,7 @@ def answer_about(
             f"{who} was seen {seen}." if seen else f"Of candidate {place} neither camera nor time is known."
         )
     everything = _read(who, shown, None)
-    if everything and _LOOKS.search(question):
+    if everything and _LOOKS.search(question) and not yes_no:
         return everything
     if everything:
         return f"{_UNANSWERED}. {everything}"
@@ -134,18 +151,48 @@ def _sureness(shown: ShownCandidate) -> str:
     return f"{min(99, max(1, round(100 * chance)))} in 100 that it is who you search, by the model's own calibration"
 
 
-def _whether(who: str, wanted: Sequence[Attribute], shown: ShownCandidate) -> str:
+def _whether(who: str, asked: Asked, shown: ShownCandidate) -> str:
     """Yes, no, or what is seen in its place; said as a reading."""
-    thing, attributes = things_in(wanted)[0]
-    known = [known_value(attribute, shown.kinds) for attribute in attributes]
-    read = [(one, shown.read(attribute.kind)) for one, attribute in zip(known, attributes, strict=True)]
-    name = who[0].lower() + who[1:]
-    if None in known or any(seen is None for _, seen in read):
+    name, seen = who[0].lower() + who[1:], asked.seen(shown)
+    alike = asked.not_told_apart(shown)
+    if asked.beyond or alike:
+        why = f"the model tells no {alike}" if alike else f"the model does not read {_quoted(asked.beyond)}"
+        return f"{_UNANSWERED}: {why}. {_read(who, shown, [one.kind for one in seen])}".rstrip()
+    fits = asked.fits(shown)
+    if fits is None:
         return f"{_NOT_MADE_OUT} that out in {name}."
-    seen = [found for _, found in read if found is not None]
-    answer = "yes" if all(found == attribute for attribute, found in read) else "no"
-    shows = f"{with_article(read_label(thing, seen))}{_percent(shown, seen)}"
-    return f"As the model reads it, {answer}: {name} shows {shows}."
+    things = things_in(seen)
+    shows = and_list([f"{shown_label(thing, found)}{_percent(shown, found)}" for thing, found in things])
+    answer = "no: " if not fits else "" if len(asked.choices) > 1 else "yes: "
+    return f"As the model reads it, {answer}{name} shows {shows}."
+
+
+def _was_there(
+    place: int, asked: Asked, shown: ShownCandidate, seen: str, passes: Callable[[Filters], bool] | None
+) -> str:
+    """Whether a candidate was seen on the cameras and at the time that are asked for."""
+    filters, crop = asked.filters, shown.crop
+    on_camera = bool(filters.cameras or filters.not_cameras)
+    dated = replace(filters, cameras=(), not_cameras=()) != Filters()
+    if not seen or passes is None or (on_camera and crop.camera is None) or (dated and crop.time is None):
+        known = f"; it was seen {seen}" if seen else ""
+        return f"{_UNANSWERED}: of candidate {place} that is not known{known}."
+    if asked.beyond:
+        why = f"the model does not read {_quoted(asked.beyond)}"
+        return f"{_UNANSWERED}: {why}. Candidate {place} was seen {seen}."
+    answer = "Yes" if passes(filters) else "No"
+    return " ".join([f"{answer}: candidate {place} was seen {seen}.", *asked.notes])
+
+
+def _subject_less(question: str) -> str:
+    """A question of one person without the words that say who: "does the man have a hat" -> "does have a hat"."""
+    if is_of_kin(question):
+        return question
+    return " ".join(_PRONOUNS.sub("", _SUBJECT.sub(r"\1 ", question)).split())
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return and_list([f"“{word}”" for word in words], "or")
 
 
 def _read(who: str, shown: ShownCandidate, kinds: Sequence[str] | None) -> str:

@@ -7,8 +7,10 @@ description ("the first jacket was red", "camera number 3") is never taken for o
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.chat.question_forms import in_one_form, is_asked
 from app.chat.words import listed
 
 _NUMBERS = listed("one two three four five six seven eight nine ten eleven twelve")
@@ -46,7 +48,14 @@ _SEARCHES = (
     r"(?:more|others|people|persons|someone|somebody|anyone|similar)"
     rf"(?: (?:people|persons|crops|ones|candidates))?(?: who look| that look| looking)? ?(?:like|to) {_many(True)}",
 )
+_LIKE = (
+    rf"(?:(?:the )?same(?: person| man| woman| one)? as|(?:(?:someone|somebody|one|people) )?(?:like|similar to)) "
+    rf"{_many(True)}",
+)
 _BUT = re.compile(r"(?P<about>.+?),? (?:but|only|just|except)(?: that)?(?: now)? (?P<rest>.+)")
+_LIKE_WITH = re.compile(
+    r"(?P<about>.+?),? (?P<rest>(?:with|without|in|wearing|minus|on|from|after|before)\b.+)"
+)
 _CONFIRMS = (
     rf"(?:yes,? )?(?:i think |i am sure |probably |maybe )?(?:it|that) is(?: (?:him|her|them))?,? {_ref('one', True)}",
     rf"(?:yes,? )?{_ref('one', True)} (?:is|was|looks like|must be) (?:definitely |surely |probably |really )?"
@@ -62,7 +71,13 @@ _REJECTS = (
 )
 _SELECTS = (
     rf"(?:(?:it|that|this) (?:could|might|may) be|maybe|perhaps) {_ref('one', True)}",
-    rf"(?:(?:show|select|open|see|view|mark)(?: me)? )?{_ref('one')}",
+    rf"(?:(?:show|select|open|see|view|mark)(?: me)? )?(?:(?:only|just) )?{_ref('one')}",
+    rf"(?:show|select|open|see|view)(?: me)? (?:only|just) {_ref('one', True)}",
+)
+_NOT_BUT = (
+    rf"(?:no,? )?(?:it is |that is )?not {_ref('other', True)}[,;.]? (?:(?:but |and )?(?:it is|that is)|but) "
+    rf"{_ref('one', True)}",
+    rf"(?:yes,? )?(?:it is |that is ){_ref('one', True)},? (?:and )?not {_ref('other', True)}",
 )
 _NONE = re.compile(
     r"(?:no,? )?(?:it is |that is )?(?:none|neither|not any|not one) of (?:these|them|those|the above)"
@@ -95,7 +110,11 @@ _BY_TIME = re.compile(
 )
 _BY_TIME_BACK = re.compile(
     rf"{_SORT}(?:(?:by time,? )?(?:the )?(?:latest|newest|most recent|last seen)(?: ones)? first|"
-    r"in reverse (?:time )?order|(?:by time )?(?:descending|backwards))"
+    r"(?:the )?newest(?: ones?)?|in reverse (?:time )?order|(?:by time )?(?:descending|backwards))"
+)
+_REVERSED = re.compile(
+    r"(?:reverse|turn round|invert|flip)(?: (?:the )?(?:order|list|results|sorting|them|it))?|"
+    r"(?:in )?(?:the )?(?:reverse(?:d)?|other|opposite) order"
 )
 _BY_FIT = re.compile(
     rf"{_SORT}(?:by (?:the )?(?:fit|match|likeness|score|confidence|similarity)|best(?: matches)? first)"
@@ -113,6 +132,25 @@ _COUNT = re.compile(
     r"(?: (?:are|were|do|did|have|fit|match|there|seen|shown|you|find|found|is))*(?: (?:here|now))?"
     r"(?: (?:on|from|at|by|in) (?:the )?camera (?:number )?(?P<camera>[\w.-]+(?: [\w.-]+)?))?"
 )
+_TAGGED = re.compile(
+    rf"{_ref('one')} (?P<does>is|was|has|had|wears|wore|carries|holds|looks|seems)(?P<after> .+?)"
+    r"(?:,? (?:right|correct|yes|no|or not|(?:is|was|does|has)(?:n't| not)? (?:he|she|it|they)))?"
+)
+_TWO_OF_THEM = re.compile(
+    rf"(?:is|are|was|were|does|do|did|has|have) {_ref('one', True)} .*\b(?:than|as|like) {_ref('other', True)}(?: .*)?"
+)
+_EARLIER = re.compile(
+    r"(?:(?:show|see|give|go to)(?: me)? )?(?:the )?(?:previous|earlier|last|prior)(?: page| ones| results| candidates)"
+    r"|previous|(?:go )?back (?:a|one|to the (?:first|previous|last)) page"
+)
+_BUT_WRONG = re.compile(
+    rf"(?:yes,? )?{_ref('one', True)} (?:is|looks|seems|could be|might be|fits)\b.* but (?:the|his|her|their|its) .+"
+)
+STILL_THERE = "All candidates that were listed still stand on the screen; “undo” takes the last step back."
+SAY_OTHERWISE = (
+    "The search stays as it was: say what is otherwise, such as “like number {0}, but without a hat”, or “it is "
+    "number {0}”."
+)
 _EXPORT = re.compile(
     r"(?:export|download|print|save)(?: (?:me|us|this|these|those|them|it|all|everything|a|an|the|my|our|as|to|into|in|"
     r"of|results?|candidates?|crops?|list|search|page|report|pdf|csv|excel|spreadsheet|file))*|"
@@ -123,6 +161,7 @@ _COMMANDS = (
     ("by-time", _BY_TIME),
     ("by-time-back", _BY_TIME_BACK),
     ("by-fit", _BY_FIT),
+    ("reverse", _REVERSED),
     ("export", _EXPORT),
 )
 _ASKS = re.compile(
@@ -149,7 +188,8 @@ class Pointing:
     """What a message does with candidates.
 
     action: "search-with", "confirm", "reject", "select", "more", "by-time", "by-time-back" for the latest first,
-    "by-fit", "compare", "count", "export" or "ask"; "unclear" where candidates are named and nothing can be made of it.
+    "by-fit", "reverse" for the other order of time, "compare", "count", "export" or "ask"; "unclear" where candidates
+    are named and nothing can be made of it. sentence: to say then, if there is one. against: rejected besides.
     places: from 1, as numbered on the screen; -1 is the last one, 0 the selected one. every: all that are shown.
     rest: what else the message says of the person. question: of "ask", the words before and after the candidate.
     camera: of "count"; "" for all.
@@ -161,6 +201,8 @@ class Pointing:
     rest: str = ""
     question: str = ""
     camera: str = ""
+    against: tuple[int, ...] = ()
+    sentence: str = ""
 
 
 def read_pointing(text: str) -> Pointing | None:
@@ -172,7 +214,17 @@ def read_pointing(text: str) -> Pointing | None:
         return Pointing("reject", every=True)
     if _THIS_IS.fullmatch(said) or _THIS_IS_NOT.fullmatch(said):
         return Pointing("confirm" if _THIS_IS.fullmatch(said) else "reject", (0,))
-    for action, patterns in (("search-with", _SEARCHES), ("reject", _REJECTS), ("confirm", _CONFIRMS_ALL)):
+    for pattern in _NOT_BUT:
+        if match := re.fullmatch(pattern, said):
+            other = _place(match, "other")
+            return Pointing("confirm", _one(match), against=() if other is None else (other,))
+    if _EARLIER.fullmatch(said):
+        return Pointing("unclear", sentence=STILL_THERE)
+    for action, patterns in (
+        ("search-with", (*_SEARCHES, *_LIKE)),
+        ("reject", _REJECTS),
+        ("confirm", _CONFIRMS_ALL),
+    ):
         for pattern in patterns:
             if match := re.fullmatch(pattern, said):
                 return Pointing(action, _places(match["many"]))
@@ -191,10 +243,21 @@ def read_pointing(text: str) -> Pointing | None:
             return Pointing("compare", tuple(place for place in places if place is not None))
     if match := _COUNT.fullmatch(said):
         return Pointing("count", camera=match["camera"] or "")
-    if match := _BUT.fullmatch(said):
-        about = _about(match["about"])
-        if about:
+    ways: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
+        (_BUT, (*_SEARCHES, *_LIKE, _many(False))),
+        (_LIKE_WITH, (*_SEARCHES, *_LIKE)),
+    )
+    for but, about_it in ways:
+        if (match := but.fullmatch(said)) and (about := _about(match["about"], about_it)):
             return Pointing("search-with", about, rest=match["rest"])
+    if match := _BUT_WRONG.fullmatch(said):
+        (place,) = _one(match)
+        return Pointing("unclear", sentence=SAY_OTHERWISE.format(place)) if place > 0 else Pointing("unclear")
+    if match := _TWO_OF_THEM.fullmatch(said):
+        places = [_place(match, name) for name in ("one", "other")]
+        return Pointing("compare", tuple(place for place in places if place is not None))
+    if is_asked(text) and (match := _TAGGED.fullmatch(said)):
+        return Pointing("ask", _one(match), question=f"{match['does']}{match['after']}")
     if match := _ASKS_BOTH.fullmatch(said) or _ASKS.fullmatch(said):
         places = [_place(match, name) for name in ("one", "other")]
         asked = f"{match['before']}{match['after']}".strip()
@@ -202,9 +265,9 @@ def read_pointing(text: str) -> Pointing | None:
     return Pointing("unclear") if _UNCLEAR.fullmatch(said) else None
 
 
-def _about(words: str) -> tuple[int, ...]:
+def _about(words: str, patterns: Sequence[str]) -> tuple[int, ...]:
     """The candidates that "this one, but ..." or "more like 3 but ..." begins with."""
-    for pattern in (*_SEARCHES, _many(False)):
+    for pattern in patterns:
         if match := re.fullmatch(pattern, words):
             return _places(match["many"])
     return ()
@@ -214,10 +277,12 @@ def plain_words(text: str) -> str:
     """A message without what is polite, contractions and numbers in one form: how the patterns here read it."""
     said = " ".join(text.casefold().replace("’", "'").split())
     said = said.replace("it's", "it is").replace("that's", "that is").replace("what's", "what is")
-    said = said.replace("isn't", "is not").replace("aren't", "are not").replace("let's", "let us")
     said = re.sub(r"[.!?]+$", "", said).strip()
     while (cut := _PREFIX.match(said)) and cut.end() < len(said):
         said = said[cut.end() :]
+    said = (
+        in_one_form(said).replace("isn't", "is not").replace("aren't", "are not").replace("let's", "let us")
+    )
     said = _SPELT.sub(lambda found: f"{found[1]} {_NUMBERS.index(found[2]) + 1}", said)
     said = _PLURAL.sub(lambda found: re.sub(r"\d+", r"#\g<0>", found[1]), said)
     said = _FIRST_FEW.sub(lambda found: _spelt_out(1, found[1]), said)

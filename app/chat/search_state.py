@@ -100,7 +100,8 @@ class ParsedMessage:
     """What one message says.
 
     intent: "search", or one that is answered without a search: "empty", "greeting", "thanks", "yes", "no",
-    "help", "identity", "question", "off-topic", "other-language", "not-this-one", "undo"; "reset" clears everything.
+    "help", "identity", "question", "unanswered", "off-topic", "other-language", "not-this-one", "undo";
+    "reset" clears everything.
     wanted, unwanted: what it states of the person; dropped: kinds it takes back ("forget the hat": "hat").
     dropped_values: single values it takes back ("no longer the backpack"). freed: kinds whose exclusion it
     lifts without naming a value ("with a bag"). text: phrases outside the vocabulary, passed on as free

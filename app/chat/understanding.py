@@ -20,6 +20,7 @@ from app.chat.message_tokens import MAX_CHARACTERS, MAX_TOKENS, TokenCursor, tok
 from app.chat.negation import assign_modes
 from app.chat.own_words import own_words, shades_besides
 from app.chat.person_phrases import read_ages, read_outfits
+from app.chat.question_forms import is_asked, only_asks
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
 from app.chat.statements import Collected, collect
 from app.chat.time_filter import read_times
@@ -59,6 +60,8 @@ def understand(
             return ParsedMessage(intent="other-language", filters=state.filters, notes=(note,))
         if not state.is_empty and (asks_about_person(text) or read_list_question(text) is not None):
             return ParsedMessage(intent="question", filters=state.filters)
+        if not state.is_empty and intents.asks_who_that_is(plain_text) and is_asked(text):
+            return ParsedMessage(intent="identity", filters=state.filters)
         quick = _without_search(plain_text, state, asked)
         if quick is not None:
             return quick
@@ -102,6 +105,8 @@ def understand(
     changed = filters != state.filters or (any(cursor.taken) and not cursor.notes)
     changed |= division.companions != state.companions
     intent = _intent(plain_text, collected, left, changed, spans, about_identity, with_photo)
+    if intent == "search" and not state.is_empty and not with_photo and only_asks(text):
+        return ParsedMessage(intent="unanswered", filters=state.filters)
     if intent == "off-topic":
         return ParsedMessage(intent=intent, filters=state.filters)
     if intent not in ("search", "nothing"):
