@@ -351,7 +351,9 @@ def _adjectives_before(spans: list[Span], position: int) -> list[Span]:
 
 
 def _predicate(spans: list[Span], position: int) -> list[Span]:
-    if position + 1 >= len(spans) or spans[position + 1].text not in ("is", "was", "are", "looks", "length"):
+    if position + 1 >= len(spans) or spans[position + 1].text not in (
+        *("is", "was", "are", "looks", "length", ":"),
+    ):
         return []
     predicate = []
     for span in spans[position + 2 :]:

@@ -107,7 +107,7 @@ def _before(spans: Sequence[Span], position: int) -> int | None:
     for back in range(position - 1, -1, -1):
         span = spans[back]
         if span.thing is not None:
-            if crossed_stop and back + 2 != position:
+            if crossed_stop and back + 2 != position and spans[back + 1].text != ":":
                 return None
             has_own = any(other.role == "colour" for other in spans[max(0, back - 2) : back])
             linked = any(other.text in ("is", "was", "are", "were") for other in spans[back + 1 : position])

@@ -199,6 +199,7 @@ def _group(
     span.used = True
     can_be_absent = "none" in ALL_KINDS.get(kind, ())
     has_quality = any(attribute.kind in kinds_of(kind) and mode == "+" for attribute, mode in stated)
+    has_quality |= any(said in collected.wanted for said in kinds_of(kind))
     if span.mode == "-":
         if can_be_absent:
             collected.unwanted.extend(absence(kind))
@@ -309,6 +310,10 @@ def _take_back_names(spans: Sequence[Span], collected: Collected, state: SearchS
             for at, other in enumerate(spans)
             if at != position
         ):
+            here = [other.thing for other in spans if other.thing in COLOUR_OF and other.mode == "+"]
+            if here:  # "no idea what colour, but she had a hat"
+                collected.dropped.append(COLOUR_OF[here[0] or ""])
+                continue
             known = (*state.wanted, *state.unwanted)
             colours = [attribute.kind for attribute in known if attribute.kind in COLOUR_OF.values()]
             collected.dropped.extend(colours if span.text.endswith("s") else colours[-1:])
