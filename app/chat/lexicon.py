@@ -78,7 +78,8 @@ DROP_AFTER = (
 )
 # Denials in form that deny nothing.
 AFFIRMING = (
-    "not without|never without|nothing but|nothing except|without doubt|without a doubt|without any doubt|no doubt|"
+    "not without|never without|nothing but|nothing except|carrying nothing but|carried nothing but|carries nothing but|"
+    "holding nothing but|without doubt|without a doubt|without any doubt|no doubt|"
     "no doubt about|no doubt that|without question|no question|not only|not just|not merely|not simply|no older|"
     "no older than|not older than|no younger|no younger than|not younger than"
 )

@@ -110,6 +110,9 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
     if attribute.kind in ("age", "build") and not with_noun and _garment_follows(spans, position):
         span.entry = type(span.entry)("word")  # "a heavy coat", "old boots": not the person
         return
+    if attribute.kind == "pushing" and _stands_in(spans, position):
+        span.entry = type(span.entry)("word")  # "the kid in the stroller" pushes none
+        return
     if span.text in ("hood", "hoods") and part_of_top(spans, position):
         span.entry = type(span.entry)("word")
         return
@@ -145,6 +148,11 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
             collected.dropped_values.append(attribute)
     else:
         _want(spans, position, attribute, collected, bound)
+
+
+def _stands_in(spans: Sequence[Span], position: int) -> bool:
+    before = [span.text for span in spans[max(0, position - 2) : position]]
+    return before[-1:] == ["in"] or (len(before) == 2 and before[0] in ("in", "inside"))
 
 
 def _coloured(thing: str, mode: str, bound: Bound) -> bool:
