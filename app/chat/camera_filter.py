@@ -53,7 +53,9 @@ def read_cameras(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -
         joins = any(cursor.text(at) in ("and", "then", "or") for at in range(joined, start)) and joined > 0
         filters = _change(cursor, filters, gallery, names, start, end)
         if joins and said and filters.cameras and not set(said) & set(filters.cameras):
-            filters = replace(filters, cameras=(*said, *filters.cameras))  # "in at camera 1 and out at camera 5"
+            filters = replace(
+                filters, cameras=(*said, *filters.cameras)
+            )  # "in at camera 1 and out at camera 5"
         said = filters.cameras if filters.cameras != before else ()
         position = joined = end
     return filters

@@ -26,7 +26,9 @@ _STARTS = frozenset(listed("and but while then whereas so that because"))
 _SENTENCE_ENDS = frozenset(".;!?\n")
 _ATTACHING = frozenset(listed("with in wearing wears wore carrying carries holding dressed without has had"))
 _DESCRIBING = frozenset(listed("with in wearing carrying holding dressed who"))
-_DENYING = frozenset(("not", "ignore", "forget", "forget about", "never mind", "never", "no longer", "instead of"))
+_DENYING = frozenset(
+    ("not", "ignore", "forget", "forget about", "never mind", "never", "no longer", "instead of")
+)
 _COPULAS = frozenset({"is", "was", "are", "were"})
 PLURALS = frozenset(listed("children kids friends people men women boys girls babies mates colleagues"))
 _PLURAL = {"man": "men", "woman": "women"}
@@ -180,7 +182,7 @@ class Walk:
         return person.end
 
     def _is_denied(self, person: Person, position: int) -> bool:
-        """ "Not the man in the red jacket", "ignore the woman with the hat": their clothes are nobody's who is sought."""
+        """ "Not the man in the red jacket", "ignore the woman with the hat": their clothes are not sought."""
         governed = position > 0 and self.spans[position - 1].text in _DENYING
         described = [span.text in _DESCRIBING for span in self.spans[person.end : person.end + 1]]
         return governed and person.determiner in ("the", "this", "that") and any(described)
@@ -239,7 +241,12 @@ class Walk:
             return True
         if person.determiner == "whose":
             return True
-        if self.sought is not None and self._starts(position) and not named_again and self._acts_on_it(person):
+        if (
+            self.sought is not None
+            and self._starts(position)
+            and not named_again
+            and self._acts_on_it(person)
+        ):
             return True
         if self._starts(position):
             if person.is_other and person.determiner != "another":
@@ -275,7 +282,11 @@ class Walk:
     def _acts_on_it(self, person: Person) -> bool:
         """ "The woman pushing it"."""
         following = [span.text for span in self.spans[person.end : person.end + 2]]
-        return len(following) == 2 and following[0].endswith("ing") and following[1] in ("it", "him", "her", "them")
+        return (
+            len(following) == 2
+            and following[0].endswith("ing")
+            and following[1] in ("it", "him", "her", "them")
+        )
 
     def _has_more(self, position: int) -> bool:
         return any(span.role not in ("stop", "function") for span in self.spans[position + 1 :])

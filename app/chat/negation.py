@@ -133,7 +133,11 @@ def _of_forms(spans: list[Span]) -> list[Span]:
     """
     absent = []
     for position, span in enumerate(spans[:-2]):
-        if span.thing is None or spans[position + 1].role != "stop" or spans[position + 1].text not in _LABELS:
+        if (
+            span.thing is None
+            or spans[position + 1].role != "stop"
+            or spans[position + 1].text not in _LABELS
+        ):
             continue
         end = position + 2
         while end < len(spans) and spans[end].role != "stop":

@@ -5,6 +5,7 @@ Such a word means nothing alone, or something else; with the noun that was asked
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from app.chat.message_tokens import Token
@@ -12,6 +13,13 @@ from app.chat.search_state import ParsedMessage
 from app.model.vocabulary import is_absent, kinds_of, noun_of, thing_of
 
 MOST_WORDS = 7
+_HEDGES = re.compile(
+    r"\b(?:i (?:think|believe|guess|suppose)(?: so)?|probably|maybe|definitely|really|"
+    r"as far as i (?:know|saw|remember))\b"
+)
+_DENIED = re.compile(
+    r"\bi (?:do not|did not) (?:think|believe|suppose) so\b|\bi (?:think|believe|guess) not\b"
+)
 _NOUNS: dict[str, tuple[str, ...]] = {"age": ("years", "old"), "build": ("build",)}
 
 
@@ -24,10 +32,15 @@ def in_full(tokens: Sequence[Token], asked: str | None) -> Iterator[tuple[Token,
     nouns = _NOUNS.get(asked, (noun_of(thing_of(asked)),))
     for position in reversed(range(len(tokens))):
         token = tokens[position]
-        fits = token.kind == "number" or token.text.isalpha()
+        fits = token.text.isdigit() or token.text.isalpha()
         if fits and not token.is_stop and not (asked == "age" and token.text == "old"):
             added = tuple(Token(noun, noun, "word") for noun in nouns)
             yield (*tokens[: position + 1], *added, *tokens[position + 1 :])
+
+
+def without_hedges(plain_text: str) -> str:
+    """ "None, I think", "no, I don't think so": the yes or no alone."""
+    return " ".join(_HEDGES.sub(" ", _DENIED.sub("no", plain_text)).split())
 
 
 def answers(message: ParsedMessage, asked: str) -> bool:

@@ -21,7 +21,7 @@ from app.chat.negation import assign_modes
 from app.chat.own_words import own_words, shades_besides
 from app.chat.person_phrases import read_ages, read_outfits
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
-from app.chat.short_answers import answers, in_full
+from app.chat.short_answers import answers, in_full, without_hedges
 from app.chat.statements import Collected, collect
 from app.chat.time_filter import read_times
 from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, and_list
@@ -185,6 +185,9 @@ def _without_search(plain_text: str, state: SearchState, asked: str | None) -> P
     if command is not None:
         return ParsedMessage(intent=command, filters=Filters() if command == "reset" else state.filters)
     talk = intents.small_talk(plain_text)
+    if talk is None and asked is not None and (core := without_hedges(plain_text)):
+        talk = intents.small_talk(core)
+        talk = talk if talk in ("yes", "no") else None
     if talk in ("yes", "no") and asked is not None and "none" in ALL_KINDS.get(asked, ()):
         values = [value for value in ALL_KINDS[asked] if value != "none"]
         if talk == "no":

@@ -82,7 +82,11 @@ _ALSO: dict[tuple[str, str], str] = {
     ("bag", "shoulder bag"): "cross body bag|tote|tote bag|bag over the shoulder|bag over her shoulder|"
     "bag over his shoulder",
     ("bag", "suitcase"): "suit case|rolling case|wheeled suitcase|wheelie case|trolley bag|roller case",
-    ("bag", "none"): "empty handed|not carrying anything|carrying nothing|carried nothing|carries nothing|held nothing|holding nothing|without any luggage",
+    (
+        "bag",
+        "none",
+    ): "empty handed|not carrying anything|carrying nothing|"
+    "carried nothing|carries nothing|held nothing|holding nothing|without any luggage",
     ("glasses", "glasses"): "eye glasses|specs|reading glasses",
     ("umbrella", "umbrella"): "brollies",
 }
