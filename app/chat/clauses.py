@@ -159,7 +159,8 @@ class Walk:
         person = met or person
         if denied or met is not None or self._is_companion(person, position, known):
             self._close(person.link)
-            relation = person.relation or self._tie_in(person.end)
+            relation = person.relation if person.relation != "with" else ""
+            relation = relation or self._tie_in(person.end) or person.relation
             if not relation and self.spans[position - 1].text == "of":
                 relation = "of"
             who = replace(person, relation=relation or "with")

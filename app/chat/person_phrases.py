@@ -25,7 +25,8 @@ _PEOPLE = frozenset(
 _LEADING = frozenset(
     listed(
         """
-    in his her their the about around aged age early mid late roughly approximately of maybe between is was than older younger
+    in his her their the about around aged age early mid late roughly approximately of maybe between is was than
+    older younger
     """
     )
 )

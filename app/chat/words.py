@@ -257,7 +257,7 @@ FUNCTION = frozenset(
     august september october november december gender sex pattern patterned patterns similar coming
     towards toward everything everyone everybody everywhere
     approx narrow limit restrict mistaken together group outside inside front rear left side sides
-    edge corner
+    edge corner anytime shortly
     """
     )
 )
