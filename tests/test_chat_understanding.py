@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.chat.message_tokens import MAX_CHARACTERS
+from app.chat.questions import SENTENCES, in_words
 from app.chat.search_state import GalleryFacts, SearchState
 from app.chat.understanding import understand
 from app.chat.words import COLOURS, GROUPS, PHRASES, listed
@@ -23,10 +24,13 @@ from app.model.vocabulary import (
     Attribute,
     absence,
     describe,
+    is_absent,
     kinds_of,
 )
 from tests.chat_notation import GALLERY, RED_JACKET, notation, rows
 from training.synthetic.captions import caption
+
+BLACK_COAT = SearchState(wanted=(Attribute("upper", "coat"), Attribute("upper_colour", "black")))
 
 
 def test_there_are_many_sentences():
@@ -133,6 +137,49 @@ def check_read_back(has: dict[str, str]) -> None:
     said = understand(describe(attributes), SearchState(), GALLERY)
     assert set(said.wanted) == set(attributes), describe(attributes)
     assert not said.unwanted and not said.unused, describe(attributes)
+
+
+@pytest.mark.parametrize("kind", list(SENTENCES))
+def test_every_value_answers_the_question_in_its_barest_words(kind: str):
+    for value in ALL_KINDS[kind]:
+        barest = {value, in_words(kind, value), f"{value}, I think"}
+        for words in barest if value == "none" else {*barest, f"yes, {value}"}:
+            said = understand(words, BLACK_COAT, GALLERY, asked=kind)
+            if value == "none":
+                assert is_absent(kind, said.unwanted), words
+            else:
+                assert Attribute(kind, value) in said.wanted, words
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "expected"),
+    [
+        ("hair", "tied", "hair=ponytail"),
+        ("hair", "it was quite short, I think", "hair=short"),
+        ("hair", "not long", "-hair=long"),
+        ("upper_pattern", "it was checked", "upper_pattern=checked"),
+        ("build", "average I think", "build=average"),
+        ("age", "50", "age=middle-aged"),
+        ("age", "50 or so", "age=middle-aged"),
+        ("age", "40-50", "age=middle-aged"),
+        ("age", "around 12", "age=child"),
+        ("upper_colour", "dark", "upper_shade=dark"),
+        ("lower_colour", "dark", "lower_shade=dark"),
+        ("hair_colour", "dark", "hair_colour=black"),
+        ("shoe_colour", "dark", "shoe_colour=black"),
+        ("bag", "shoulder", "bag=shoulder bag"),
+        ("glasses", "dark", "glasses=sunglasses"),
+        ("hat", "yes, a red one", "hat_colour=red"),
+        ("bag", "yes, a black one, I think", "bag_colour=black"),
+        ("shoes", "white ones", "shoe_colour=white"),
+        ("umbrella", "yes, a red one", "umbrella=umbrella  'red umbrella'"),
+        ("hat", "let me think", "!nothing"),
+        ("hat", "the others please", "!nothing"),
+    ],
+)
+def test_a_short_answer_is_of_what_was_asked(asked: str, answer: str, expected: str):
+    said = notation(understand(answer, BLACK_COAT, GALLERY, asked=asked))
+    assert said == set(expected.split("  "))
 
 
 def test_words_that_cannot_be_used_are_named():

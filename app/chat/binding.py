@@ -11,6 +11,7 @@ from app.chat.lexicon import ALL_BUT, Entry, Span
 from app.chat.pointing import (
     CLOTHING,
     STYLES,
+    carried_on,
     is_quality,
     meant_by_one,
     meant_by_they,
@@ -22,7 +23,7 @@ from app.chat.pointing import (
 from app.chat.qualities import lengths, noun_after, second_colour, shade_of
 from app.chat.search_state import SearchState
 from app.chat.words import COLOUR_AS, OUTFITS, PRONOUNS, SKIN_COLOURS
-from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, noun_of
+from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, noun_of
 
 _ALL_BUT = frozenset(ALL_BUT.split("|"))
 _ARTICLES = frozenset({"a", "an", "the"})
@@ -34,6 +35,7 @@ class Bound:
     """What one message says of the person, in order. Filled by `bind`."""
 
     stated: list[tuple[Attribute, str]] = field(default_factory=list)  # (attribute, mode)
+    things: dict[int, str] = field(default_factory=dict)  # position of a colour -> what it was said of
     notes: list[str] = field(default_factory=list)
     only_colours: list[tuple[Attribute, str]] = field(default_factory=list)  # "no red jacket", with a note
     unused: list[str] = field(default_factory=list)
@@ -52,9 +54,9 @@ def bind(spans: list[Span], state: SearchState, asked: str | None = None) -> Bou
     """
     bound = Bound(stated=[*lengths(spans)])
     _whose_cut(spans, bound)
-    _shades(spans, bound)
-    _looks_of_hair(spans, bound)
     under = second_garments(spans)
+    _shades(spans, bound, under)
+    _looks_of_hair(spans, bound)
     targets = {
         position: target_of(spans, position) for position, span in enumerate(spans) if span.role == "colour"
     }
@@ -63,7 +65,9 @@ def bind(spans: list[Span], state: SearchState, asked: str | None = None) -> Bou
             target = targets[position]
             if target is not None and target in under:
                 span.used = True
-                bound.alternatives.append(f"{span.text} {spans[target].text}")
+                spans[target].used |= spans[target].role == "group"
+                shade = f"{spans[position - 1].text} " if _is_shaded(spans, position) else ""
+                bound.alternatives.append(f"{shade}{span.text} {spans[target].text}")
                 continue
             if (second := second_colour(spans, position, targets)) is not None and _is_free(second, bound):
                 span.used = True
@@ -71,6 +75,10 @@ def bind(spans: list[Span], state: SearchState, asked: str | None = None) -> Bou
                 continue
             _bind_colour(spans, position, target, bound, state, asked)
     return bound
+
+
+def _is_shaded(spans: list[Span], position: int) -> bool:
+    return position > 0 and spans[position - 1].role == "shade"
 
 
 def _is_free(attribute: Attribute, bound: Bound) -> bool:
@@ -95,11 +103,13 @@ def _bind_colour(
     if noun.role == "person" or (noun.entry.attribute is not None and noun.entry.attribute.kind == "gender"):
         _colour_of_person(span, noun, bound)
         return
-    thing = noun.thing or meant_by_one(spans, target, state)
+    thing = noun.thing or meant_by_one(spans, target, state, asked)
     if noun.entry.attribute is not None and noun.entry.attribute.kind == "upper_pattern":
         thing = None if noun.text in _HEAD_NOUNS else "upper"
     if thing is None or thing not in COLOUR_OF:
         name = thing if noun.role == "one" and thing else noun.text
+        if noun.role == "one" and thing is not None:  # "yes, a red one", of an umbrella
+            bound.stated += [(one, "+") for one in absence(thing) if len(absence(thing)) == 1]
         bound.alternatives.append(f"{span.text} {name}")
         if thing is not None:
             bound.note(f"I know no colours of {_plural(name)}; {_free(span, name)}.")
@@ -120,6 +130,7 @@ def _bind_colour(
         if colour in ALL_KINDS[COLOUR_OF[thing]]:
             note = f"There I leave out the colour {span.text} alone, with whatever {noun.text}."
             bound.only_colours.append((Attribute(COLOUR_OF[thing], colour), note))
+    bound.things[position] = thing
     if noun.text in OUTFITS:
         bound.note(f"I took “{span.text} {noun.text}” as the colour of the top.")
     state_colour(bound, thing, colour, span, mode, noun.text if noun.role in ("attribute", "group") else None)
@@ -204,7 +215,8 @@ def _bind_loose(
         bound.note("I do not search by skin colour or origin; “in black” would speak of the clothes.")
         return
     things_here = any(other.thing is not None or _says_gender(other) for other in spans if other is not span)
-    if (thing := meant_by_they(spans, position)) is not None:
+    if (thing := meant_by_they(spans, position) or carried_on(spans, position, bound.things)) is not None:
+        bound.things[position] = thing
         state_colour(bound, thing, colour, span, span.mode)
         return
     asked_thing = next((thing for thing, kind in COLOUR_OF.items() if asked in (kind, thing)), None)
@@ -260,7 +272,7 @@ def _colour_of_person(span: Span, noun: Span, bound: Bound) -> None:
         bound.note(f"I took “{span.text}” as the colour of the top.")
 
 
-def _shades(spans: list[Span], bound: Bound) -> None:
+def _shades(spans: list[Span], bound: Bound, under: set[int]) -> None:
     """ "Dark blue" is blue, and on clothes dark; "dark shoes" are taken as black, "light hair" is in the vocabulary."""
     for position, span in enumerate(spans):
         if span.role != "shade" or span.used or position + 1 >= len(spans):
@@ -272,6 +284,8 @@ def _shades(spans: list[Span], bound: Bound) -> None:
         if following.role == "colour":
             span.used = True
             target = target_of(spans, position + 1)
+            if target in under:  # its free words have the shade
+                continue
             shaded = shade_of(span, spans[target]) if target is not None else None
             if shaded is not None and shaded[1] == "+":
                 bound.stated.append(shaded)
@@ -337,7 +351,9 @@ def _adjectives_before(spans: list[Span], position: int) -> list[Span]:
 
 
 def _predicate(spans: list[Span], position: int) -> list[Span]:
-    if position + 1 >= len(spans) or spans[position + 1].text not in ("is", "was", "are", "looks", "length"):
+    if position + 1 >= len(spans) or spans[position + 1].text not in (
+        *("is", "was", "are", "looks", "length", ":"),
+    ):
         return []
     predicate = []
     for span in spans[position + 2 :]:

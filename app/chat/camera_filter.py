@@ -32,7 +32,8 @@ def read_cameras(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -
     """The filters after what the message says of cameras; takes those tokens. A camera that the gallery
     does not have is named in a note and not applied.
     """
-    position = 0
+    position = joined = 0
+    said: tuple[str, ...] = ()  # by the mention before
     while position < len(cursor.tokens):
         mention = _mention(cursor, position, gallery)
         if mention is None:
@@ -48,8 +49,15 @@ def read_cameras(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -
                 cursor.take(start, after)
                 position = after
                 continue
+        before = filters.cameras
+        joins = any(cursor.text(at) in ("and", "then", "or") for at in range(joined, start)) and joined > 0
         filters = _change(cursor, filters, gallery, names, start, end)
-        position = end
+        if joins and said and filters.cameras and not set(said) & set(filters.cameras):
+            filters = replace(
+                filters, cameras=(*said, *filters.cameras)
+            )  # "in at camera 1 and out at camera 5"
+        said = filters.cameras if filters.cameras != before else ()
+        position = joined = end
     return filters
 
 

@@ -6,14 +6,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.chat.lexicon import Span
-from app.chat.persons import NAMED, OWNERS, POSSESSIVES, SUBJECTS, Person, person_at, tied_to
+from app.chat.message_tokens import whole_number
+from app.chat.persons import (
+    DETERMINERS,
+    LINKS_NOBODY,
+    NAMED,
+    OWNERS,
+    POSSESSIVES,
+    SUBJECTS,
+    Person,
+    object_of,
+    person_at,
+    tied_to,
+)
 from app.chat.search_state import Companion, SearchState
 from app.chat.words import PRONOUNS, listed
 
 _STARTS = frozenset(listed("and but while then whereas so that because"))
 _SENTENCE_ENDS = frozenset(".;!?\n")
 _ATTACHING = frozenset(listed("with in wearing wears wore carrying carries holding dressed without has had"))
+_DESCRIBING = frozenset(listed("with in wearing carrying holding dressed who"))
+_DENYING = frozenset(
+    ("not", "ignore", "forget", "forget about", "never mind", "never", "no longer", "instead of")
+)
 _COPULAS = frozenset({"is", "was", "are", "were"})
+PLURALS = frozenset(listed("children kids friends people men women boys girls babies mates colleagues"))
 _PLURAL = {"man": "men", "woman": "women"}
 
 
@@ -27,6 +44,8 @@ class Clause:
     end: int
     who: Person | None = None
     known: int | None = None
+    denied: bool = False  # "not the man in the red jacket": neither sought nor with them
+    named: int = 0  # spans at its start that only name whose it is: "the woman's"
 
 
 class Walk:
@@ -42,6 +61,7 @@ class Walk:
         self.owner: Clause | None = None  # of the companion spoken of now; None for the person sought
         self.described = False  # the person sought has been described in this message
         self.bare = True  # nothing has been said yet of the companion spoken of now
+        self.denied = False  # somebody was named as the wrong one
         self.opened = False  # what is said of the companion was begun by a verb or "in"
 
     def clauses(self) -> list[Clause]:
@@ -59,8 +79,13 @@ class Walk:
             return self._meet(person, position)
         if (gender := self._pronoun(position)) is not None:
             self._refer(position, gender)
-        elif span.text == "one" and self._starts(position) and self._of_several_others(position):
+        elif self._names_one_of_several(position) and self._of_several_others(position):
             pass
+        elif (owned := self._owned(position)) is not None:
+            self._close(position)
+            self.owner = Clause(position, position, None, owned, named=2)
+            self.found.append(self.owner)
+            self.bare, self.opened = False, True
         elif span.text == "they" or (span.text in ("one", "i", "we") and self._starts(position)):
             self._close(position)
         elif self.owner is not None:
@@ -78,18 +103,44 @@ class Walk:
             return None
         if text in OWNERS and self._is_thing_next(position + 1):
             return OWNERS[text]
-        described = position + 1 < len(self.spans) and self.spans[position + 1].text in _ATTACHING
+        described = position + 1 < len(self.spans) and self.spans[position + 1].text in _ATTACHING | {":"}
         return NAMED.get(text) if described else None
+
+    def _names_one_of_several(self, position: int) -> bool:
+        """ "One of them", "the other one"."""
+        if not self._starts(position):
+            return False
+        other = [span.text for span in self.spans[position : position + 2]]
+        return other[0] == "one" or (other[0] == "the" and other[1:] in (["other"], ["second"]))
+
+    def _owned(self, position: int) -> int | None:
+        """The companion whose thing is named at `position`: "the woman's hat"."""
+        if self.spans[position].text != "the" or not self._is_thing_next(position + 2):
+            return None
+        owner = self.spans[position + 1].text
+        return next((at for at, one in enumerate(self.state.companions) if one.noun == owner), None)
+
+    def _several_known(self) -> int | None:
+        """The companions known before that are several, "two friends"."""
+        several = [
+            at
+            for at, one in enumerate(self.state.companions)
+            if any((whole_number(word) or 0) > 1 for word in one.who.split()) or one.noun in PLURALS
+        ]
+        return several[-1] if several else None
 
     def _of_several_others(self, position: int) -> bool:
         """ "With two kids, one in red": one of them, and not the person sought."""
         named = [at for at, clause in enumerate(self.found) if clause.who is not None]
         last = named[-1] if named else 0
         who = self.found[last].who if named else None
-        if self.several > 1 or who is None or who.count < 2:
+        known = -last - 1 if who is not None and who.count > 1 else None
+        if who is None and self.sought is None:
+            known = self._several_known()
+        if self.several > 1 or known is None:
             return False
         self._close(position)
-        self.owner = Clause(position, position, None, -last - 1)
+        self.owner = Clause(position, position, None, known)
         self.found.append(self.owner)
         self.bare, self.opened = False, True
         return True
@@ -103,13 +154,18 @@ class Walk:
             self.bare = False  # "the victim was a woman in a white coat"
             return person.end
         known = self._known(person)
-        if self._is_companion(person, position, known):
+        denied = self._is_denied(person, position)
+        met = None if denied or known is not None else self._met(person)
+        person = met or person
+        if denied or met is not None or self._is_companion(person, position, known):
             self._close(person.link)
-            relation = person.relation or self._tie_in(person.end)
+            relation = person.relation if person.relation != "with" else ""
+            relation = relation or self._tie_in(person.end) or person.relation
             if not relation and self.spans[position - 1].text == "of":
                 relation = "of"
             who = replace(person, relation=relation or "with")
-            self.owner = Clause(min(person.link, position), position, who, known)
+            self.owner = Clause(min(person.link, position), position, who, known, denied)
+            self.denied |= denied
             self.found.append(self.owner)
             self.bare, self.opened = True, False
             if person.determiner in OWNERS and not self.gender:
@@ -125,6 +181,24 @@ class Walk:
             if self.spans[person.end - 1].mode == "+":
                 self.sought = self.sought or person
         return person.end
+
+    def _is_denied(self, person: Person, position: int) -> bool:
+        """ "Not the man in the red jacket", "ignore the woman with the hat": their clothes are not sought."""
+        governed = position > 0 and self.spans[position - 1].text in _DENYING
+        described = [span.text in _DESCRIBING for span in self.spans[person.end : person.end + 1]]
+        return governed and person.determiner in ("the", "this", "that") and any(described)
+
+    def _met(self, person: Person) -> Person | None:
+        """Somebody whom the one spoken of meets by a verb or a preposition of any kind."""
+        somebody = self.sought is not None or bool(self.subject) or self.owner is not None
+        new = bool(person.determiner) or person.count > 1
+        stated = self.spans[person.end - 1].mode == "+" and person.noun != "one"
+        again = self.sought is not None and person.noun == self.sought.noun
+        again &= person.determiner in ("the", "this", "that")
+        tells = self.sought is not None and self.sought.is_apart  # "the victim saw a man in a grey coat"
+        if person.relation or again or tells or not (somebody and new and stated):
+            return None
+        return object_of(self.spans, person)
 
     @property
     def others(self) -> Companion | None:
@@ -147,6 +221,8 @@ class Walk:
         return next((at for at, one in enumerate(self.state.companions) if one.noun == person.noun), None)
 
     def _is_companion(self, person: Person, position: int, known: int | None) -> bool:
+        if self.denied and self.sought is None and not person.relation:
+            return False  # "not the man in red but the woman behind him"
         if person.relation and (
             self.sought or person.relation != "with" or self._has_more(position) or position
         ):
@@ -164,6 +240,15 @@ class Walk:
         named_again = self.sought is not None and person.noun == self.sought.noun and not person.is_other
         if known is not None and not named_again:
             return True
+        if person.determiner == "whose":
+            return True
+        if (
+            self.sought is not None
+            and self._starts(position)
+            and not named_again
+            and self._acts_on_it(person)
+        ):
+            return True
         if self._starts(position):
             if person.is_other and person.determiner != "another":
                 return self.several > 1 or self._has_more(position)
@@ -177,9 +262,11 @@ class Walk:
 
     def _is_joined(self, person: Person, position: int) -> bool:
         """ "A man in a blue coat and a woman in a red dress": the second is with the first."""
-        if self.sought is None or position == 0 or person.noun == "one":
+        if position == 0 or person.noun == "one":
             return False
         joint = self.spans[position - 1].text
+        if self.sought is None:  # "he and a woman in a red coat"
+            return joint == "and" and position > 1 and self.spans[position - 2].text in SUBJECTS
         before = self.spans[self.sought.end : position]
         if any(span.role in ("corrective", "not") or span.text in ("or", "no") for span in before):
             return False
@@ -192,6 +279,15 @@ class Walk:
             return bool(person.determiner) or person.count > 1 or plain_pair
         differs = bool(person.gender and self.sought.gender and person.gender != self.sought.gender)
         return joint == "," and bool(person.determiner) and differs
+
+    def _acts_on_it(self, person: Person) -> bool:
+        """ "The woman pushing it"."""
+        following = [span.text for span in self.spans[person.end : person.end + 2]]
+        return (
+            len(following) == 2
+            and following[0].endswith("ing")
+            and following[1] in ("it", "him", "her", "them")
+        )
 
     def _has_more(self, position: int) -> bool:
         return any(span.role not in ("stop", "function") for span in self.spans[position + 1 :])
@@ -227,8 +323,12 @@ class Walk:
     def _refer(self, position: int, gender: str) -> None:
         """Whom "she" means: the person sought, where that fits, else the companion named last that fits."""
         following = self.spans[position + 1 : position + 4]
-        if any(span.entry.attribute and span.entry.attribute.kind == "gender" for span in following):
-            self._close(position)  # "she is a woman"
+        genders = [bool(span.entry.attribute and span.entry.attribute.kind == "gender") for span in following]
+        if any(genders) and all(
+            span.role != "function" or span.text in DETERMINERS | LINKS_NOBODY
+            for span in following[: genders.index(True)]
+        ):
+            self._close(position)  # "she is a woman", not "she left a woman"
             return
         meant = self.subject or (self.sought.gender if self.sought is not None else "")
         known = None if self.gender == gender else self._fitting(gender)

@@ -14,7 +14,7 @@ from app.chat.lexicon import Entry, Span
 from app.chat.own_words import as_typed
 from app.chat.persons import HANDS, POSSESSIVES, Person, tied_to
 from app.chat.search_state import Companion, SearchState
-from app.chat.words import listed
+from app.chat.words import PRONOUNS, listed
 from app.model.vocabulary import and_list
 
 MOST_COMPANIONS = 4
@@ -27,6 +27,7 @@ _FINITE = frozenset(
 _TRAILING = frozenset(
     listed("and but or who which while is was are were she he her his the a an with in by there")
 )
+_GONE = frozenset(listed("there anymore longer around beside present"))
 _ALONE = ("alone", "by himself", "by herself", "on his own", "on her own", "by themselves")
 
 
@@ -60,11 +61,16 @@ def divide(spans: list[Span], state: SearchState, message: str) -> Division:
     found = list(state.companions)
     places: dict[int, int] = {}  # of companions new in this message, by the number of their first clause
     told: list[str] = []
+    gone: list[Companion] = []
     for number, clause in enumerate(clauses):
         place = clause.known
         if place is not None and place < 0:  # somebody named by an earlier clause of this message
             place = places.get(-place - 1)
         if clause.who is not None:
+            if clause.denied and not any(one.noun == clause.who.noun for one in found):
+                named = _words(spans[clause.who.start : clause.end], message)
+                division.notes.append(f"I do not look for “{named}”.")
+                continue
             if (mode := _mode(spans, clause)) != "+":
                 _exclude(spans, clause.who, mode, found, division, message)
                 continue
@@ -75,6 +81,10 @@ def divide(spans: list[Span], state: SearchState, message: str) -> Division:
             found.append(_met(spans, clause, message))
             place = len(found) - 1
             told.append(found[place].who)
+        elif _is_gone(spans, clause):
+            gone.append(found[place])
+        elif all(span.mode == "x" for span in _content(spans, clause)) and _content(spans, clause):
+            found[place] = _told_less(found[place], _content(spans, clause))
         else:
             found[place] = _told_more(
                 found[place], (*_described(spans, clause, message), *_said(spans, clause, message))
@@ -83,6 +93,7 @@ def divide(spans: list[Span], state: SearchState, message: str) -> Division:
     if walk.others is not None:
         found.append(walk.others)
         told.append(walk.others.who)
+    found = [one for one in found if one not in gone]
     division.notes += _notes(state.companions, found, told)
     division.companions = tuple(_bounded(companion, division) for companion in found[-MOST_COMPANIONS:])
     return division
@@ -132,12 +143,13 @@ def _met(spans: Sequence[Span], clause: Clause, message: str) -> Companion:
         more = _said(spans, clause, message)
     else:
         named += rest
-    return Companion(_words(named, message) or who.noun, who.relation, more, who.noun, who.gender)
+    words = _words(named, message).replace("whose ", "their ")
+    return Companion(words or who.noun, who.relation, more, who.noun, who.gender)
 
 
 def _said(spans: Sequence[Span], clause: Clause, message: str) -> tuple[str, ...]:
     """What a clause says of a companion known already, without "she has"."""
-    start = clause.who.end if clause.who is not None else clause.start
+    start = clause.who.end if clause.who is not None else clause.start + clause.named
     rest = _without_tie(spans[start : clause.end])
     while rest and (rest[0].text in _FINITE or rest[0].role == "stop" or rest[0].text in ("with", "in")):
         rest = rest[1:]
@@ -146,6 +158,28 @@ def _said(spans: Sequence[Span], clause: Clause, message: str) -> tuple[str, ...
     if content and all(span.mode == "-" for span in content):  # "I don't think the man had a beard"
         words = f"no {words.removeprefix('a ').removeprefix('an ')}"
     return (words,) if words else ()
+
+
+def _content(spans: Sequence[Span], clause: Clause) -> list[Span]:
+    """What a clause says of a companion, without function words and pronouns."""
+    start = clause.who.end if clause.who is not None else clause.start + clause.named
+    return [
+        span
+        for span in spans[start : clause.end]
+        if span.role not in ("function", "stop") and span.text not in (*PRONOUNS, *_GONE)
+    ]
+
+
+def _is_gone(spans: Sequence[Span], clause: Clause) -> bool:
+    """ "The woman is not there", "she is no longer with him"."""
+    content = _content(spans, clause)
+    return clause.who is not None and bool(content) and all(span.role in ("not", "drop") for span in content)
+
+
+def _told_less(companion: Companion, things: Sequence[Span]) -> Companion:
+    """ "Forget the woman's hat": without what was said of it."""
+    words = {span.text for span in things}
+    return replace(companion, more=tuple(said for said in companion.more if not words & set(said.split())))
 
 
 def _described(spans: Sequence[Span], clause: Clause, message: str) -> tuple[str, ...]:

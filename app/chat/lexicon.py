@@ -65,7 +65,9 @@ DROP = (
     "dropped her|dropped their|dropped the|do not recall|can not recall|did not notice|no idea|no idea about|"
     "no idea if|no idea what|no idea which|no idea whether|no clue|no clue about|no clue if|no clue what|no clue which|"
     "not a clue|no memory of|no recollection of|not sure what|not sure which|do not know what|do not know which|"
-    "can not say what|can not say if|can not tell if|can not tell what|could not see if|could not see what"
+    "can not say what|can not say if|can not tell if|can not tell what|could not see if|could not see what|"
+    "could not see|can not see|did not see|could not make out|can not make out|did not catch|could not tell|"
+    "could not see whether|did not see if|did not see whether|no particular|no specific|not any particular"
 )
 DROP_AFTER = (
     "does not matter|do not matter|did not matter|not matter|is not important|are not important|"
@@ -73,6 +75,13 @@ DROP_AFTER = (
     "could be anything|may be anything|might be anything|not relevant|can be any|could be any|can change|"
     "may have changed|might have changed|no longer matters|is wrong|"
     "was wrong|is not right|was not right|is not correct|is incorrect|unknown|is unknown|not needed|not necessary"
+)
+# Denials in form that deny nothing.
+AFFIRMING = (
+    "not without|never without|nothing but|nothing except|carrying nothing but|carried nothing but|carries nothing but|"
+    "holding nothing but|without doubt|without a doubt|without any doubt|no doubt|"
+    "no doubt about|no doubt that|without question|no question|not only|not just|not merely|not simply|no older|"
+    "no older than|not older than|no younger|no younger than|not younger than"
 )
 CORRECTIVE = "actually|sorry|i mean|i meant|correction|wait|rather|instead|no wait|oops|more like|not quite"
 BACK = (
@@ -188,8 +197,8 @@ def _entries() -> dict[tuple[str, ...], Entry]:
         entries.setdefault(split(compound), Entry("word"))
     entries.update({(word,): Entry("number") for word in words.NUMBER_WORDS})
     entries[("how", "old")] = entries[("how", "heavy")] = Entry("function")
-    for twice in ("not without", "never without", "nothing but", "nothing except"):
-        entries[split(twice)] = Entry("function")
+    for phrase in AFFIRMING.split("|"):
+        entries[split(phrase)] = Entry("function")
     entries[("one",)] = entries[("ones",)] = Entry("one")
     return entries
 

@@ -45,6 +45,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(\d{1,2})-(\d{1,2})-(\d{4})\b", r"\1/\2/\3"),
         (r"\bo'\s?clock\b", "oclock"),
         (r"\bw/o\b", "without"),
+        (r"\bn/a\b", "none"),
         (r"\bw/", "with "),
         (r"\bcan't\b|\bcannot\b|\bcant\b", "can not"),
         (r"\bwon't\b", "will not"),

@@ -65,6 +65,8 @@ _HIDING = frozenset(
         *ALL_BUT.split("|"),
     )
 )
+_LABELS = frozenset({":", "-"})
+_ABSENT = frozenset({"no", "none", "nothing", "nil", "not", "absent", "never"})
 _OFF = frozenset({"off", "away", "behind"})
 _PARTING = frozenset(
     listed("took take takes taking taken left leave leaving leaves threw throw thrown put had")
@@ -77,6 +79,7 @@ def assign_modes(spans: list[Span]) -> None:
     "without" and its like reach to the end of their clause: over "or", over "and" where no new article
     begins, and over commas only in a list that ends in "or" ("no hat, glasses or beard").
     """
+    absent = _of_forms(spans)
     mode, trigger, since = "+", "", 0
     for position, span in enumerate(spans):
         if span.text in _OFF and _parted(spans, position):
@@ -120,6 +123,32 @@ def assign_modes(spans: list[Span]) -> None:
                 since += 1
         if span.role == "drop-after":
             _take_back(spans, position)
+    for span in absent:
+        span.mode = "-"
+
+
+def _of_forms(spans: list[Span]) -> list[Span]:
+    """The things that a form leaves out: "hat: none", "glasses - no"; a label before what it asks for says nothing by
+    itself: "hat: red cap". In place.
+    """
+    absent = []
+    for position, span in enumerate(spans[:-2]):
+        if (
+            span.thing is None
+            or spans[position + 1].role != "stop"
+            or spans[position + 1].text not in _LABELS
+        ):
+            continue
+        end = position + 2
+        while end < len(spans) and spans[end].role != "stop":
+            end += 1
+        value = spans[position + 2 : end]
+        if len(value) == 1 and value[0].text in _ABSENT:
+            absent.append(span)
+            value[0].entry = Entry("function")
+        elif any(other.thing == span.thing for other in value):
+            span.entry = Entry("function")
+    return absent
 
 
 def _ends(spans: list[Span], position: int, mode: str, trigger: str, since: int) -> bool:

@@ -25,7 +25,8 @@ _PEOPLE = frozenset(
 _LEADING = frozenset(
     listed(
         """
-    in his her their the about around aged age early mid late roughly approximately of maybe between is was
+    in his her their the about around aged age early mid late roughly approximately of maybe between is was than
+    older younger
     """
     )
 )
@@ -69,7 +70,9 @@ def _years(cursor: TokenCursor, position: int) -> tuple[int | None, int]:
         return _DECADES[text] + 5, position + 1
     if (decade := re.fullmatch(r"(\d)0s", text)) and int(decade[1]):
         return int(decade[1]) * 10 + 5, position + 1
-    if tied := _TIED.fullmatch(text):
+    tied = _TIED.fullmatch(text)
+    by_clock = text.endswith("ish") and tied is not None and int(tied[1]) <= 24
+    if tied and (not by_clock or _said_of_person(cursor, position)):
         return int(tied[1]), position + (2 if cursor.text(position + 1) == "old" else 1)
     number = _TENS.get(text) or whole_number(text)
     if number is None or not 0 < number < 110:
@@ -102,8 +105,10 @@ def _years(cursor: TokenCursor, position: int) -> tuple[int | None, int]:
         return number, after
     if cursor.text(position - 1) in ("aged", "age") or cursor.text(position - 2) in ("aged", "age"):
         return number, after
+    if cursor.text(position - 1) == "than" and cursor.text(position - 2) in ("older", "younger"):
+        return number, after
     if (
-        cursor.text(position - 1) in ("about", "around", "roughly")
+        cursor.text(position - 1) in ("about", "around", "roughly", "maybe", "perhaps")
         and number > 24
         and cursor.may_follow(after)
     ):

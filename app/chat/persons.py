@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.chat.lexicon import Span
 from app.chat.message_tokens import whole_number
@@ -40,8 +40,8 @@ _APART = frozenset(
 _GROUPS = frozenset(listed("group pair couple crowd bunch gang number"))
 _SIDES = frozenset({"left", "right", "side"})
 _OTHERS = frozenset({"other", "second"})
-_DETERMINERS = frozenset(listed("a an the his her their another some this that one my our no any"))
-POSSESSIVES = frozenset({"his", "her", "their"})
+DETERMINERS = frozenset(listed("a an the his her their another some this that one my our no any whose"))
+POSSESSIVES = frozenset({"his", "her", "their", "whose"})
 SUBJECTS = {"he": "man", "she": "woman"}
 OWNERS = {"his": "man", "her": "woman"}
 NAMED = {"him": "man", "her": "woman"}  # as subjects: "him in a black suit, her in a white dress"
@@ -73,6 +73,21 @@ _LINKS: dict[tuple[str, ...], str] = {
     for phrase in table
 }
 _LONGEST_LINK = max(map(len, _LINKS))
+_MOST_LINKING = 3  # words of a relation
+_NO_RELATION = frozenset(listed("and or but who whom which that while where when"))
+_HAVING = frozenset(listed("has had have having"))
+# What links nobody to anybody: "was a man", "looks like a woman", "show me a man", "wearing the mother's hat".
+LINKS_NOBODY = frozenset(
+    listed(
+        """
+    is was are were be been being am like as seems seem seemed looks looked look looking appears appeared appear also
+    now then actually maybe perhaps possibly probably definitely certainly apparently really still just only i it me
+    we us you there here so well if whether because yes no not kind sort type want wants wanted need needs find show
+    search searching give get try let help would could may might must should this say said says think thought believe
+    guess
+    """
+    )
+)
 HANDS = frozenset({"hand", "hands"})
 _PICTURES = frozenset(
     listed("picture pictures photo photos image images crop crops footage video search match matches")
@@ -122,7 +137,7 @@ def person_at(spans: Sequence[Span], position: int, *, after_several: bool = Fal
     """
     at, count = position, 1
     determiner = ""
-    if spans[at].text in _DETERMINERS:
+    if spans[at].text in DETERMINERS:
         determiner = spans[at].text
         at += 1
     if [span.text for span in spans[at : at + 2]][1:] == ["of"] and spans[at].text in _GROUPS:
@@ -212,6 +227,29 @@ def _link(spans: Sequence[Span], start: int) -> tuple[int, str]:
         if tie is not None and tie[1] == at - begin:
             return begin, tie[0]
     return start, ""
+
+
+def object_of(spans: Sequence[Span], person: Person) -> Person | None:
+    """The person as one whom another meets: any verb or preposition stands right before ("bumped into a woman", "gave
+    it to a man"), and is the relation; None after "is", "like", "and" or a stop.
+    """
+    begin = person.start
+    while begin > 0 and person.start - begin < _MOST_LINKING and _links(spans[begin - 1]):
+        begin -= 1
+    words = [span.text for span in spans[begin : person.start]]
+    while words and words[0] in LINKS_NOBODY:
+        begin, words = begin + 1, words[1:]
+    if not words or words[-1] in LINKS_NOBODY:
+        return None
+    if begin > 0 and spans[begin - 1].text in DETERMINERS:  # "on the shoulders of a man"
+        begin, words = person.start - 1, words[-1:]
+    if words[-1] in _HAVING:
+        begin, words = person.start - 1, ["with"]
+    return replace(person, link=begin, relation=" ".join(words))
+
+
+def _links(span: Span) -> bool:
+    return span.role in ("function", "word", "unjudged") and span.text not in DETERMINERS | _NO_RELATION
 
 
 def _head(span: Span) -> bool:

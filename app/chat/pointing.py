@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from app.chat.lexicon import Span
+from app.chat.lexicon import THINGS, Span
 from app.chat.search_state import SearchState
 from app.chat.words import listed
-from app.model.vocabulary import COLOUR_OF, QUALITIES_OF
+from app.model.vocabulary import COLOUR_OF, QUALITIES_OF, thing_of
 
 STYLES = {"long": "long", "short": "short", "curly": "curly", "shoulder": "long"}
 # Tops from the innermost to the outermost.
@@ -23,6 +23,11 @@ _LINKS = frozenset(
     )
 )
 CLOTHING = frozenset({"dressed", "wearing", "wears", "wore", "clad", "in", "all", "with", "and"})
+_JOINTS = frozenset({"and", "or", "/"})
+_ARTICLES = frozenset({"a", "an"})
+_IT = frozenset({"it", "they", "that", "those", "these"})
+_SENTENCE_ENDS = frozenset(".;!?\n")
+_LAYERS = frozenset({"over", "under", "underneath", "beneath"})
 _BLOCKING = frozenset(
     {"with", "wearing", "dressed", "wears", "wore", "has", "had", "carrying", "holding", "and"}
 )
@@ -46,16 +51,36 @@ def target_of(spans: Sequence[Span], position: int) -> int | None:
                 return ahead
             if kind not in ("age", "build", *QUALITIES_OF["upper"]):
                 break
-        elif span.role in ("and", "function") and span.text in ("and", "or"):
-            following = spans[ahead + 1] if ahead + 1 < len(spans) else None
-            if following is None or following.role not in ("colour", "shade"):
+        elif span.text in _JOINTS:
+            ahead = _joined(spans, position, ahead)
+            if not ahead:
                 break
+            continue
         elif not (
             span.role in ("colour", "shade", "word") or span.text in ("coloured", "colored", "big", "small")
         ):
             break
         ahead += 1
     return _before(spans, position)
+
+
+def _joined(spans: Sequence[Span], position: int, joint: int) -> int:
+    """Where the colour stands that "and", "or" or "/" joins to the one at `position`: "black and white trainers", "a
+    blue and a red bag"; 0 where none does.
+    """
+    following = joint + 1
+    parallel = spans[following : following + 1] and spans[following].text in _ARTICLES
+    if parallel and spans[joint].text != "/" and _is_after_article(spans, position):
+        following += 1
+    joins = following < len(spans) and spans[following].role in ("colour", "shade")
+    return following if joins else 0
+
+
+def _is_after_article(spans: Sequence[Span], position: int) -> bool:
+    before = position - 1
+    while before > 0 and spans[before].role == "shade":
+        before -= 1
+    return before >= 0 and spans[before].text in _ARTICLES
 
 
 def _noun_follows(spans: Sequence[Span], position: int) -> bool:
@@ -82,7 +107,7 @@ def _before(spans: Sequence[Span], position: int) -> int | None:
     for back in range(position - 1, -1, -1):
         span = spans[back]
         if span.thing is not None:
-            if crossed_stop and back + 2 != position:
+            if crossed_stop and back + 2 != position and spans[back + 1].text != ":":
                 return None
             has_own = any(other.role == "colour" for other in spans[max(0, back - 2) : back])
             linked = any(other.text in ("is", "was", "are", "were") for other in spans[back + 1 : position])
@@ -110,14 +135,17 @@ def owns(spans: Sequence[Span], noun: int) -> bool:
     return False
 
 
-def meant_by_one(spans: Sequence[Span], position: int, state: SearchState) -> str | None:
-    """The thing that "one" stands for in "the blue one"."""
+def meant_by_one(
+    spans: Sequence[Span], position: int, state: SearchState, asked: str | None = None
+) -> str | None:
+    """The thing that "one" stands for in "the blue one". asked: the kind that the assistant asked about last."""
     if spans[position].role != "one":
         return None
     for span in reversed(spans[:position]):
         if span.thing is not None:
             return span.thing
-    return last_coloured(state) or "upper"
+    asked_thing = thing_of(asked) if asked is not None else None
+    return asked_thing if asked_thing in THINGS else last_coloured(state) or "upper"
 
 
 def last_coloured(state: SearchState) -> str | None:
@@ -138,6 +166,24 @@ def meant_by_they(spans: Sequence[Span], position: int) -> str | None:
         if span.thing is not None:
             return span.thing if span.thing in COLOUR_OF and not owns(spans, back) else None
         if span.role not in ("function", "stop", "one", "back") or span.text in CLOTHING:
+            return None
+    return None
+
+
+def carried_on(spans: Sequence[Span], position: int, things: Mapping[int, str]) -> str | None:
+    """The thing of a colour that goes on from an earlier one: "the bag isn't black, it's brown", "his shoes were white,
+    maybe grey". things: position of a colour bound already -> its thing.
+    """
+    by_pronoun = False
+    for back in range(position - 1, -1, -1):
+        span = spans[back]
+        if span.role == "colour":
+            return things.get(back)
+        by_pronoun |= span.text in _IT
+        if span.role == "stop":
+            if span.text in _SENTENCE_ENDS and not by_pronoun:
+                return None
+        elif span.role not in ("function", "not", "corrective", "shade") or span.text in CLOTHING - {"and"}:
             return None
     return None
 
@@ -170,8 +216,10 @@ def names_unknown(spans: Sequence[Span], position: int) -> bool:
 
 def second_garments(spans: Sequence[Span]) -> set[int]:
     """Places of tops worn under another one: the shirt of "a white shirt under a black jacket"."""
-    tops = [position for position, span in enumerate(spans) if span.mode == "+" and span.role == "attribute"]
-    tops = [position for position in tops if spans[position].thing == "upper"]
+    tops = [position for position, span in enumerate(spans) if span.mode == "+" and span.thing == "upper"]
+    groups = [position for position in tops if spans[position].role == "group"]
+    over = any(span.text in _LAYERS for span in spans[tops[0] : tops[-1]]) if tops else False
+    tops = [position for position in tops if over or position not in groups]
     if len(tops) < 2:
         return set()
     between = spans[tops[0] : tops[-1]]

@@ -110,6 +110,9 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
     if attribute.kind in ("age", "build") and not with_noun and _garment_follows(spans, position):
         span.entry = type(span.entry)("word")  # "a heavy coat", "old boots": not the person
         return
+    if attribute.kind == "pushing" and _stands_in(spans, position):
+        span.entry = type(span.entry)("word")  # "the kid in the stroller" pushes none
+        return
     if span.text in ("hood", "hoods") and part_of_top(spans, position):
         span.entry = type(span.entry)("word")
         return
@@ -145,6 +148,11 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
             collected.dropped_values.append(attribute)
     else:
         _want(spans, position, attribute, collected, bound)
+
+
+def _stands_in(spans: Sequence[Span], position: int) -> bool:
+    before = [span.text for span in spans[max(0, position - 2) : position]]
+    return before[-1:] == ["in"] or (len(before) == 2 and before[0] in ("in", "inside"))
 
 
 def _coloured(thing: str, mode: str, bound: Bound) -> bool:
@@ -199,6 +207,7 @@ def _group(
     span.used = True
     can_be_absent = "none" in ALL_KINDS.get(kind, ())
     has_quality = any(attribute.kind in kinds_of(kind) and mode == "+" for attribute, mode in stated)
+    has_quality |= any(said in collected.wanted for said in kinds_of(kind))
     if span.mode == "-":
         if can_be_absent:
             collected.unwanted.extend(absence(kind))
@@ -309,6 +318,10 @@ def _take_back_names(spans: Sequence[Span], collected: Collected, state: SearchS
             for at, other in enumerate(spans)
             if at != position
         ):
+            here = [other.thing for other in spans if other.thing in COLOUR_OF and other.mode == "+"]
+            if here:  # "no idea what colour, but she had a hat"
+                collected.dropped.append(COLOUR_OF[here[0] or ""])
+                continue
             known = (*state.wanted, *state.unwanted)
             colours = [attribute.kind for attribute in known if attribute.kind in COLOUR_OF.values()]
             collected.dropped.extend(colours if span.text.endswith("s") else colours[-1:])

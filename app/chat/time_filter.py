@@ -86,6 +86,7 @@ def read_times(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> 
     after: int | None = None
     before: int | None = None
     cleared, named = False, True
+    any_time = -1  # one past the last "any time"
     position = 0
     while position < len(cursor.tokens):
         phrase = cursor.longest(position, _ANY_FILTER)
@@ -97,7 +98,7 @@ def read_times(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> 
         if phrase and not read_moment(cursor, position + len(phrase.split())):
             end = position + len(phrase.split())
             cursor.take(position, end + (cursor.text(end) in ("filter", "filters")))
-            cleared = True
+            cleared, any_time = True, end
             continue
         if end_ago := _counted_back(cursor, position):
             cursor.take(position, end_ago)
@@ -107,6 +108,7 @@ def read_times(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> 
         if bounds is None:
             position += 1
             continue
+        bounds = _excepted(cursor, bounds, any_time)
         after = after if bounds.after is None else bounds.after
         before = before if bounds.before is None else bounds.before
         named = bounds.named
@@ -123,6 +125,17 @@ def read_times(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> 
             f"I read {_clock(after):%H:%M} to {_clock(before):%H:%M} as over midnight; swap them if you meant the day."
         )
     return _merged(cursor, filters, after, before)
+
+
+def _excepted(cursor: TokenCursor, bounds: _Bounds, any_time: int) -> _Bounds:
+    """ "Any time except 14:00 to 15:00", "not between 2 and 3 pm": the rest of the day. any_time: one past the last
+    "any time"; elsewhere "but after 14:00" begins a clause.
+    """
+    negated, start = cursor.negated(bounds.start)
+    excepting = cursor.text(start) in ("not", "except", "excluding", "outside")
+    if not negated or not (excepting or (cursor.text(start) == "but" and start == any_time)):
+        return bounds
+    return replace(bounds, start=start, after=bounds.before, before=bounds.after, named=False)
 
 
 def _tell_moved(cursor: TokenCursor, bounds: _Bounds) -> None:
@@ -233,6 +246,16 @@ def _halved(first: Moment, last: Moment) -> tuple[int, int]:
 
 
 def _bound(cursor: TokenCursor, position: int) -> _Bounds | None:
+    if cursor.text(position) in ("just", "shortly", "right", "soon") and cursor.text(position + 1) in (
+        "before",
+        "after",
+    ):
+        moment = _trusted(cursor, position + 2)
+        if moment is not None:
+            around = _surroundings(position, moment)
+            if cursor.text(position + 1) == "before":
+                return replace(around, before=moment.minutes % DAY or DAY)
+            return replace(around, after=moment.minutes % DAY)
     for openings, is_after in ((_AFTER, True), (_BEFORE, False)):
         phrase = cursor.longest(position, openings)
         if phrase is None:

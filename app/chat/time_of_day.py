@@ -9,7 +9,7 @@ from app.chat.message_tokens import TokenCursor, whole_number
 
 DAY = 24 * 60
 _CLOCK = re.compile(r"(\d{1,2})[:.h](\d{2})(?:h|hrs)?(am|pm)?")
-_HOUR = re.compile(r"(\d{1,2})(am|pm|h|hrs)")
+_HOUR = re.compile(r"(\d{1,2})(am|pm|h|hrs|ish)")
 _WORDED = {"noon": 12 * 60, "midday": 12 * 60, "midnight": DAY}
 _MINUTES = {"quarter": 15, "half": 30, "five": 5, "ten": 10, "twenty five": 25, "twenty": 20}
 _TENS = {"fifteen": 15, "thirty": 30, "forty five": 45}
@@ -41,6 +41,8 @@ class Moment:
 
 def read_moment(cursor: TokenCursor, position: int) -> Moment | None:
     """The time that stands at `position`, or None."""
+    if cursor.stands(position, "the one") or cursor.stands(position, "the ones"):
+        return None  # "the one after that" is no hour
     while cursor.text(position) in ("about", "around", "roughly", "the", "approximately", "exactly", "maybe"):
         position += 1
     text = cursor.text(position)

@@ -5,7 +5,7 @@ mended.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from app.chat import intents
 from app.chat.binding import bind
@@ -16,12 +16,13 @@ from app.chat.languages import other_language
 from app.chat.leftovers import MAX_PHRASES, Leftovers, leftovers
 from app.chat.lexicon import Span, correct_tokens, gender_of_noun, spans_of
 from app.chat.list_questions import asks_about_person, read_list_question
-from app.chat.message_tokens import MAX_CHARACTERS, MAX_TOKENS, TokenCursor, tokenise
+from app.chat.message_tokens import MAX_CHARACTERS, MAX_TOKENS, Token, TokenCursor, tokenise
 from app.chat.negation import assign_modes
 from app.chat.own_words import own_words, shades_besides
 from app.chat.person_phrases import read_ages, read_outfits
 from app.chat.question_forms import is_asked, only_asks
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
+from app.chat.short_answers import answers, in_full, without_hedges
 from app.chat.statements import Collected, collect
 from app.chat.time_filter import read_times
 from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, and_list
@@ -65,7 +66,36 @@ def understand(
         quick = _without_search(plain_text, state, asked)
         if quick is not None:
             return quick
+    understood = _read(tokens, text, plain_text, state, gallery, asked, with_photo, notes, corrections)
+    if asked is None or with_photo or _says_something(understood, state):
+        return understood
+    for full in in_full(tokens, asked):
+        answer = _read(full, text, plain_text, state, gallery, asked, with_photo, notes, corrections)
+        if answers(answer, asked):
+            return answer
+    return understood
 
+
+def _says_something(understood: ParsedMessage, state: SearchState) -> bool:
+    """Whether a message says more than words that are not known, so that it is no bare answer."""
+    lists = (understood.unwanted, understood.dropped, understood.dropped_values, understood.freed)
+    firm = any(lists) or understood.filters != state.filters or understood.companions != state.companions
+    return firm or any(attribute.kind != "gender" for attribute in understood.wanted)
+
+
+def _read(
+    tokens: Sequence[Token],
+    text: str,
+    plain_text: str,
+    state: SearchState,
+    gallery: GalleryFacts,
+    asked: str | None,
+    with_photo: bool,
+    notes: Sequence[str],
+    corrections: tuple[tuple[str, str], ...],
+) -> ParsedMessage:
+    """Read the tokens of a message that is a description, a filter or off the topic."""
+    notes = list(notes)
     cursor = TokenCursor(list(tokens), gallery.hours)
     read_ages(cursor)
     filters = read_cameras(cursor, state.filters, gallery)
@@ -160,6 +190,9 @@ def _without_search(plain_text: str, state: SearchState, asked: str | None) -> P
     if command is not None:
         return ParsedMessage(intent=command, filters=Filters() if command == "reset" else state.filters)
     talk = intents.small_talk(plain_text)
+    if talk is None and asked is not None and (core := without_hedges(plain_text)):
+        talk = intents.small_talk(core)
+        talk = talk if talk in ("yes", "no") else None
     if talk in ("yes", "no") and asked is not None and "none" in ALL_KINDS.get(asked, ()):
         values = [value for value in ALL_KINDS[asked] if value != "none"]
         if talk == "no":

@@ -40,7 +40,7 @@ _ALSO: dict[tuple[str, str], str] = {
         "build",
         "heavy",
     ): "heavy build|heavy set|big build|bulky|obese|well built|broad shouldered|muscular|burly",
-    ("hair", "ponytail"): "pony|pigtail|pigtails",
+    ("hair", "ponytail"): "pony|pigtail|pigtails|tied hair|hair tied|hair tied up|tied up hair|tied back",
     ("hair", "bun"): "hair in a bun|man bun",
     ("hair", "bald"): "shaven head|balding|bald headed|shaved hair|skinhead",
     ("hair_colour", "blond"): "blondie|fair hair|fair haired|light hair|blond one",
@@ -82,7 +82,11 @@ _ALSO: dict[tuple[str, str], str] = {
     ("bag", "shoulder bag"): "cross body bag|tote|tote bag|bag over the shoulder|bag over her shoulder|"
     "bag over his shoulder",
     ("bag", "suitcase"): "suit case|rolling case|wheeled suitcase|wheelie case|trolley bag|roller case",
-    ("bag", "none"): "empty handed|not carrying anything|carrying nothing|without any luggage",
+    (
+        "bag",
+        "none",
+    ): "empty handed|not carrying anything|carrying nothing|"
+    "carried nothing|carries nothing|held nothing|holding nothing|without any luggage",
     ("glasses", "glasses"): "eye glasses|specs|reading glasses",
     ("umbrella", "umbrella"): "brollies",
 }
@@ -186,7 +190,8 @@ COMPOUNDS = phrases(
     "face mask|face masks|surgical mask|head scarf|head band|head torch|head phones|ear phones|arm band|arm sling|"
     "arm cast|neck brace|neck scarf|bow tie|back brace|back support|hand fan|hand bell|face paint|face shield|"
     "body warmer|body armour|leg cast|leg brace|shoulder strap|knee pads|elbow pads|hand truck|track suit|jump suit|"
-    "bathing suit|wet suit|boiler suit|swim suit|space suit|hood down|tie dye|tie dyed|phone number|phone box"
+    "bathing suit|wet suit|boiler suit|swim suit|space suit|hood down|tie dye|tie dyed|phone number|phone box|"
+    "walking frame|walking frames|zimmer frame|walking stick|walking aid"
 )
 
 # Of the person's skin or origin: never searched by.
@@ -252,7 +257,7 @@ FUNCTION = frozenset(
     august september october november december gender sex pattern patterned patterns similar coming
     towards toward everything everyone everybody everywhere
     approx narrow limit restrict mistaken together group outside inside front rear left side sides
-    edge corner
+    edge corner anytime shortly
     """
     )
 )

@@ -135,7 +135,7 @@ def _phrases(words: Mapping[tuple[str, str], str]) -> dict[str, tuple[Attribute,
     return {
         phrase: (Attribute(kind, value),)
         for (kind, value), listed in words.items()
-        for phrase in (listed.split("|") if "|" in listed else listed.split())
+        for phrase in listed.split("|")
     }
 
 

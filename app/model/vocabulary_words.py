@@ -53,10 +53,10 @@ COLOUR_WORDS: dict[str, str] = {
     "ginger": "red",
 }
 
-# (kind, value) -> words and phrases that state it, in version 1: by "|", or by spaces where there is none.
+# (kind, value) -> words and phrases that state it, in version 1, with "|" between them.
 WORDS_1: dict[tuple[str, str], str] = {
-    ("gender", "woman"): "woman women lady girl female she her",
-    ("gender", "man"): "man men guy boy male gentleman he him his",
+    ("gender", "woman"): "woman|women|lady|girl|female|she|her",
+    ("gender", "man"): "man|men|guy|boy|male|gentleman|he|him|his",
     (
         "age",
         "young",
