@@ -161,7 +161,7 @@ class TokenCursor:
         start = position
         while self.text(start - 1) in _SKIPPED:
             start -= 1
-        if self.text(start - 1) in _NEGATING:
+        if self.text(start - 1) in _NEGATING and not self.stands(start - 1, "not only"):
             return True, start - 1
         return False, start
 

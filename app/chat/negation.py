@@ -65,7 +65,7 @@ _HIDING = frozenset(
         *ALL_BUT.split("|"),
     )
 )
-_LABELS = frozenset({":", "-"})
+_LABELS = frozenset({":", "-", "?"})
 _ABSENT = frozenset({"no", "none", "nothing", "nil", "not", "absent", "never"})
 _OFF = frozenset({"off", "away", "behind"})
 _PARTING = frozenset(

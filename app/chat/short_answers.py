@@ -10,9 +10,16 @@ from collections.abc import Iterator, Sequence
 
 from app.chat.message_tokens import Token
 from app.chat.search_state import ParsedMessage
+from app.chat.words import listed
 from app.model.vocabulary import is_absent, kinds_of, noun_of, thing_of
 
 MOST_WORDS = 7
+MOST_TRIED = 3  # of them
+_SAYS_NOTHING = frozenset(
+    listed(
+        "i it is was were they he she a an the think guess believe maybe yes no not please so or and sure me"
+    )
+)
 _HEDGES = re.compile(
     r"\b(?:i (?:think|believe|guess|suppose)(?: so)?|probably|maybe|definitely|really|"
     r"as far as i (?:know|saw|remember))\b"
@@ -30,12 +37,15 @@ def in_full(tokens: Sequence[Token], asked: str | None) -> Iterator[tuple[Token,
     if asked is None or sum(not token.is_stop for token in tokens) > MOST_WORDS:
         return
     nouns = _NOUNS.get(asked, (noun_of(thing_of(asked)),))
-    for position in reversed(range(len(tokens))):
-        token = tokens[position]
-        fits = token.text.isdigit() or token.text.isalpha()
-        if fits and not token.is_stop and not (asked == "age" and token.text == "old"):
-            added = tuple(Token(noun, noun, "word") for noun in nouns)
-            yield (*tokens[: position + 1], *added, *tokens[position + 1 :])
+    added = tuple(Token(noun, noun, "word") for noun in nouns)
+    places = [at for at, token in enumerate(tokens) if _may_answer(token, nouns)]
+    for position in places[: -MOST_TRIED - 1 : -1]:
+        yield (*tokens[: position + 1], *added, *tokens[position + 1 :])
+
+
+def _may_answer(token: Token, nouns: Sequence[str]) -> bool:
+    text = token.text
+    return (text.isdigit() or text.isalpha()) and text not in nouns and text not in _SAYS_NOTHING
 
 
 def without_hedges(plain_text: str) -> str:
