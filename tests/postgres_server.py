@@ -68,7 +68,8 @@ def server() -> Iterator[Server]:
             own = Server(make_url(found.get_uri()))
             rules = found.pgdata / "pg_hba.conf"
             rules.write_text(f"local all {LOCKED_USER} scram-sha-256\n{rules.read_text()}")
-            for setting in ("fsync", "full_page_writes", "synchronous_commit"):  # no test takes its power away
+            # No test takes its power away.
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
                 own.run(f"ALTER SYSTEM SET {setting} = off")
             own.run("SELECT pg_reload_conf()")
             yield own

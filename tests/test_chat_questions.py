@@ -272,7 +272,7 @@ def test_declining_is_remembered_through_undo_and_json():
     later = talk("a backpack", "long hair", start=declined)
     assert {"hat", "bag"} <= asked_before(later)
     back = undo(undo(later))
-    assert back == declined and "hat" in asked_before(back)
+    assert back.turns == declined.turns and "hat" in asked_before(back)
     assert back.last.question.kind == "bag" and back.last.question.answers[-1] == DONT_KNOW
     kept = JSON.validate_json(JSON.dump_json(later))
     assert kept == later and asked_before(undo(kept)) == asked_before(undo(later))
