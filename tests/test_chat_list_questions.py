@@ -56,6 +56,7 @@ OF_PERSON = [
     "I wonder whether he has a beard",
     "and the shoes?",
     "is it red?",
+    "what colour was the coat?",
 ]
 NEITHER = [
     "a woman in a red jacket",
@@ -73,6 +74,9 @@ NEITHER = [
     "hat?",
     "any with a backpack",
     "and the red shoes?",
+    "any luck?",
+    "any chance of a man in red?",
+    "could be a red coat?",
     "could she have changed her clothes?",
     "isn't a man",
     "do you see a man with a hat?",

@@ -111,6 +111,13 @@ READ_AS = {
     "previous": Pointing("unclear", sentence=STILL_THERE),
     "the previous page": Pointing("unclear", sentence=STILL_THERE),
     "newest": Pointing("by-time-back"),
+    "the latest ones": Pointing("by-time-back"),
+    "oldest": Pointing("by-time"),
+    "any more?": Pointing("more"),
+    "looks like number 2": Pointing("search-with", (2,)),
+    "I mean number 4, not 3": Pointing("unclear"),
+    "number 3, not number 4": Pointing("unclear"),
+    "first page": Pointing("unclear", sentence=STILL_THERE),
     "reverse the order": Pointing("reverse"),
     "is number 1 older than number 2?": Pointing("compare", (1, 2)),
     "is number 1 wearing the same coat as number 2?": Pointing("compare", (1, 2)),
@@ -301,6 +308,11 @@ def test_or_parts_what_would_do(question, choices):
 )
 def test_any_or_comes_to_an_end(words):
     assert choices_in(" ".join(words))
+
+
+@given(st.text(max_size=60), st.sampled_from(("is ", "does she have ", "was her coat ", "")))
+def test_every_question_gets_a_sentence(words, begin):
+    assert ask(begin + words, BY_FIRST_VOCABULARY).endswith(".")
 
 
 def test_cameras_and_times_are_answered_by_the_crop():

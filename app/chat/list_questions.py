@@ -37,7 +37,7 @@ _ANY = re.compile(
 )
 _ANY_WITHOUT_VERB = re.compile(
     rf"any(?:one|body)?\b(?! (?:chance|ideas?|luck|news|other|others|more|way|else|but|thing|of)\b)"
-    rf"(?: (?P<noun>{_NOUN}))?(?P<rest> .+)|any{_of_them('of')}(?P<of_them> .+)"
+    rf"(?: (?P<noun>{_NOUN}))?(?P<rest> .+)|any of (?:them|(?:these|those|the)(?: (?P<of>{_NOUN}))?)(?P<of_them> .+)"
 )
 _COUNT = re.compile(
     rf"(?:how many(?! (?:cameras?|days?|hours?|minutes?|times|pictures))|(?:what|which) (?:percentage|percent|share|"
@@ -70,7 +70,8 @@ _ABOUT = re.compile(
     rf"(?:describe|(?:tell me|say)(?: more| something)? about) {_OF_WHOM}"
 )
 _OF_THING = re.compile(
-    r"(?:is|are|was|were|does|did|could|can|might|may|would) "
+    r"(?:(?:what|which) (?:colou?r|kind|sort|type)\b.* (?:is|are|was|were)|"
+    r"is|are|was|were|does|did|could|can|might|may|would) "
     r"(?:the|this|that|these|those|it(?! (?:him|her|possible)\b)) .+"
 )
 _AND_THE = re.compile(

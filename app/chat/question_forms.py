@@ -21,7 +21,7 @@ _REPORTED = re.compile(
 _BE_OR_HAVE = frozenset({"is", "are", "was", "were", "has", "have", "had"})
 _UNANSWERABLE = re.compile(
     r"(?!.*\bchanged?\b)(?:should\b|(?:is|are|was|were|does|do|did|has|have|had|could|can|might|would|will)\b"
-    r"(?! (?:you|we|i|u|there|it possible|an?|in|on|with|not|wearing|carrying|holding|dressed)\b)|"
+    r"(?! (?:you|we|i|u|there|it possible|be|an?|in|on|with|not|wearing|carrying|holding|dressed)\b)|"
     r"(?:what|why|when|how|whose|where|which)\b(?! (?:about|if|not)\b)(?!(?: is| was| are)? an? )).+"
 )
 _SENTENCES = re.compile(r"[.!?;:\n]\s*\w")

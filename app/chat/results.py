@@ -49,8 +49,8 @@ _SEARCHES = (
     rf"(?: (?:people|persons|crops|ones|candidates))?(?: who look| that look| looking)? ?(?:like|to) {_many(True)}",
 )
 _LIKE = (
-    rf"(?:(?:the )?same(?: person| man| woman| one)? as|(?:(?:someone|somebody|one|people) )?(?:like|similar to)) "
-    rf"{_many(True)}",
+    rf"(?:(?:the )?same(?: person| man| woman| one)? as|(?:(?:someone|somebody|one|people) )?(?:like|similar to)|"
+    rf"(?:(?:he|she|they) )?looks? like) {_many(True)}",
 )
 _BUT = re.compile(r"(?P<about>.+?),? (?:but|only|just|except)(?: that)?(?: now)? (?P<rest>.+)")
 _LIKE_WITH = re.compile(
@@ -96,8 +96,12 @@ _FIRST_FEW = re.compile(
     rf"(?:the )?first ({'|'.join(_NUMBERS[1:])}|[2-9]|1[0-2])\b(?: (?:ones|people|candidates|results))?"
 )
 _RANGE = re.compile(r"(reject|remove|discard|dismiss) ([1-9]\d?) ?(?:-|–|to|through) ?([1-9]\d?)$")
+_NOT_THE_OTHER = re.compile(  # chosen, or right?
+    rf"(?:i meant? {_ref('one', True)}|{_ref('other')}),? (?:and )?not {_many(True)}"
+)
 _MORE = re.compile(
-    r"(?:(?:show|see|give|list|display|load)(?: me| us)? )?(?:some |the )?(?:more|next(?: page| ones| twelve| 12)?)"
+    r"(?:(?:show|see|give|list|display|load)(?: me| us)? )?(?:some |the |any )?"
+    r"(?:more|next(?: page| ones| twelve| 12)?)"
     r"(?: (?:results|candidates|crops|people|matches|of them|please))*|next|go on|continue"
 )
 _SORT = (
@@ -106,11 +110,12 @@ _SORT = (
 )
 _BY_TIME = re.compile(
     rf"{_SORT}(?:by (?:the )?(?:time|date)|in (?:the )?(?:time|chronological) order|in order of time|"
-    r"chronologically|(?:earliest|oldest) first)"
+    r"chronologically|(?:earliest|oldest) first)|(?:the )?(?:earliest|oldest)(?: ones)?"
 )
 _BY_TIME_BACK = re.compile(
     rf"{_SORT}(?:(?:by time,? )?(?:the )?(?:latest|newest|most recent|last seen)(?: ones)? first|"
-    r"(?:the )?newest(?: ones?)?|in reverse (?:time )?order|(?:by time )?(?:descending|backwards))"
+    r"(?:show (?:me )?)?(?:the )?(?:newest|latest)(?: ones?)?|in reverse (?:time )?order|"
+    r"(?:by time )?(?:descending|backwards))"
 )
 _REVERSED = re.compile(
     r"(?:reverse|turn round|invert|flip)(?: (?:the )?(?:order|list|results|sorting|them|it))?|"
@@ -140,8 +145,8 @@ _TWO_OF_THEM = re.compile(
     rf"(?:is|are|was|were|does|do|did|has|have) {_ref('one', True)} .*\b(?:than|as|like) {_ref('other', True)}(?: .*)?"
 )
 _EARLIER = re.compile(
-    r"(?:(?:show|see|give|go to)(?: me)? )?(?:the )?(?:previous|earlier|last|prior)(?: page| ones| results| candidates)"
-    r"|previous|(?:go )?back (?:a|one|to the (?:first|previous|last)) page"
+    r"(?:(?:show|see|give|go to)(?: me)? )?(?:the )?(?:previous|earlier|first|last|prior)"
+    r"(?: page| ones| results| candidates)|previous|(?:go )?back (?:a|one|to the (?:first|previous|last)) page"
 )
 _BUT_WRONG = re.compile(
     rf"(?:yes,? )?{_ref('one', True)} (?:is|looks|seems|could be|might be|fits)\b.* but (?:the|his|her|their|its) .+"
@@ -218,6 +223,8 @@ def read_pointing(text: str) -> Pointing | None:
         if match := re.fullmatch(pattern, said):
             other = _place(match, "other")
             return Pointing("confirm", _one(match), against=() if other is None else (other,))
+    if _NOT_THE_OTHER.fullmatch(said):
+        return Pointing("unclear")
     if _EARLIER.fullmatch(said):
         return Pointing("unclear", sentence=STILL_THERE)
     for action, patterns in (
