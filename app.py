@@ -11,7 +11,8 @@ def main() -> int:
     try:
         settings = Settings.parse()
         prepare(settings)
-        engine, uploads = open_engine(settings), open_uploads(settings)
+        engine = open_engine(settings)
+        uploads = open_uploads(settings, engine.store)
         from app.service import ChatService
         from app.ui.server import serve  # Gradio reads the environment when it is imported
 

@@ -53,13 +53,16 @@ def uploads_folder(settings: Settings) -> Path:
     return (Path(settings.data) / "uploads").resolve()
 
 
-def open_uploads(settings: Settings) -> Uploads:
-    """The folder of uploaded files, with the bounds of the settings."""
+def open_uploads(settings: Settings, store: GalleryStore | None = None) -> Uploads:
+    """The folder of uploaded files, with the bounds of the settings. store: photos of cases that it has no more go."""
     from app.uploads import Uploads
 
-    return Uploads(
+    uploads = Uploads(
         uploads_folder(settings), max_bytes=settings.max_upload_mb << 20, max_pixels=settings.max_pixels
     )
+    if store is not None:
+        uploads.forget(store.cases.photo_names())
+    return uploads
 
 
 def _check_port(settings: Settings) -> None:

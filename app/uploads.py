@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 import threading
+import time
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from gallery_store.files import write_file
 
 MOST_FILES = 2000  # in the folder, previews among them; they are removed a day after they came
 MOST_TOTAL = 64  # files of the greatest size, in bytes together
+_SETTLED = 3600  # seconds
 PREVIEW_SIDE = 720  # pixels, of the longer side
 
 
@@ -30,9 +32,7 @@ class Uploads:
         self.max_bytes = max_bytes
         self.max_pixels = max_pixels
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.of_cases = self.folder.with_name(
-            "case-photos"
-        )  # a copy of what the gallery keeps; may be removed
+        self.of_cases = self.folder.with_name("case-photos")  # copies of what the gallery keeps
         self._writing = threading.Lock()  # two handlers may want the same preview at once
 
     def files_of(self, message: Any) -> tuple[str, list[Path]]:
@@ -57,6 +57,23 @@ class Uploads:
         if not path.is_relative_to(self.folder) or not path.is_file():
             raise Refused(f"“{Path(given).name}” was not uploaded here, or is gone; please upload it again.")
         return path
+
+    def forget(self, kept: set[str]) -> int:
+        """Remove the copies of photos that no case keeps any more; -> how many. kept: names of those that one does.
+
+        One that came within the hour stays: its step may not be written yet.
+        """
+        before = time.time() - _SETTLED
+        gone = [
+            file
+            for file in self.of_cases.rglob("*")
+            if file.is_file()
+            and file.relative_to(self.of_cases).as_posix() not in kept
+            and file.stat().st_mtime < before
+        ]
+        for file in gone:
+            file.unlink(missing_ok=True)
+        return len(gone)
 
     def keep(self, path: Path) -> Path:
         """A copy for a case: uploads are removed a day after they came. Its name is that of its content."""

@@ -1,4 +1,4 @@
-"""python -m gallery_store import | stats | verify | reindex | delete | export | copy
+"""python -m gallery_store import | stats | verify | reindex | delete | export | copy | cases
 
 Results on stdout, progress and errors on stderr; exit 0 good, 1 verify or copy found problems, 2 bad input, 3 nothing
 was done (no picture could be imported, no crop was chosen), 130 stopped by Ctrl-C.
@@ -106,7 +106,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     chosen.add_argument("--all", action="store_true", help="all crops")
     command.add_argument("--yes", action="store_true", help="do not ask")
+    command = commands.add_parser("cases", parents=[common], help="list the operators' cases, or erase some")
+    which = command.add_mutually_exclusive_group()
+    which.add_argument(
+        "--erase", action="append", metavar="ID", help="a case, with its photos (may be repeated)"
+    )
+    which.add_argument(
+        "--erase-older", type=days, metavar="DAYS", help="all cases whose last step is so many days ago"
+    )
+    command.add_argument("--yes", action="store_true", help="do not ask")
     return parser
+
+
+def days(text: str) -> float:
+    """0 or more; argparse says what is wrong otherwise."""
+    number = float(text)
+    if not 0 <= number <= 1e6:
+        raise ValueError
+    return number
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ class CaseRecord:
     """id: nobody can guess it. changed: at its last step, UTC, aware. turns: those not taken back. confirmed: crops."""
 
     id: str
+    user: str
     title: str
     changed: datetime
     is_closed: bool
@@ -118,17 +119,31 @@ class Cases:
             found = connection.execute(_of_photo(case, name)).scalar()
         return None if found is None else bytes(found)
 
-    def listed(self, user: str, most: int = 100) -> list[CaseRecord]:
-        """The user's cases, the last that went on first."""
+    def listed(self, user: str | None, most: int | None = 100) -> list[CaseRecord]:
+        """The user's cases, the last that went on first. user: None for everybody's. most: None for all."""
         chosen = (
-            sa.select(conversations, cases.c.closed)
+            sa.select(conversations, cases.c.closed, cases.c.user_id)
             .join(cases, cases.c.name == conversations.c.case)
-            .where(cases.c.user_id == user)
+            .where(sa.true() if user is None else cases.c.user_id == user)
             .order_by(conversations.c.changed.desc(), conversations.c.case)
             .limit(most)
         )
         with self._database.reading() as connection:
             return [_record(row) for row in connection.execute(chosen).mappings()]
+
+    def photo_names(self) -> set[str]:
+        """Of all photos that are kept."""
+        with self._database.reading() as connection:
+            return set(connection.execute(sa.select(conversation_photos.c.name).distinct()).scalars())
+
+    def erase(self, case: str) -> bool:
+        """Remove its name, steps and photos, whosever it is; -> whether it was there. The audit's rows stay."""
+        with self._database.writing() as connection:
+            for table in (conversation_photos, conversation_steps):
+                connection.execute(table.delete().where(table.c.case == case))
+            return bool(
+                connection.execute(conversations.delete().where(conversations.c.case == case)).rowcount
+            )
 
     def rename(self, case: str, user: str, title: str) -> None:
         """Call it otherwise; a blank title changes nothing."""
@@ -170,5 +185,11 @@ def _record(row: sa.RowMapping) -> CaseRecord:
     changed = time_of(row["changed"])
     assert changed is not None
     return CaseRecord(
-        row["case"], row["title"], changed, row["closed"] is not None, row["turns"], row["confirmed"]
+        row["case"],
+        row["user_id"],
+        row["title"],
+        changed,
+        row["closed"] is not None,
+        row["turns"],
+        row["confirmed"],
     )

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -321,6 +322,34 @@ def _copy(options: argparse.Namespace) -> int:
     return 1 if done.problems else 0
 
 
+def _cases(options: argparse.Namespace) -> int:
+    with _existing(options) as store:
+        known = store.cases.listed(None, most=None)
+        if options.erase is None and options.erase_older is None:
+            text = [
+                f"{case.id}  {case.changed:%Y-%m-%d %H:%M}  {case.user}  {case.turns} steps  {case.title}"
+                for case in known
+            ]
+            _print(
+                options, {"cases": [{**asdict(case), "changed": str(case.changed)} for case in known]}, text
+            )
+            return 0
+        store.database.require_writable()
+        since = datetime.now(UTC) - timedelta(days=options.erase_older or 0)
+        chosen = [
+            case.id
+            for case in known
+            if (case.id in options.erase if options.erase is not None else case.changed < since)
+        ]
+        if chosen and not options.yes and not _agreed(f"Erase {len(chosen)} cases from {store.location}?"):
+            raise GalleryError("nothing was erased: confirm with --yes")
+        erased = sum(store.cases.erase(case) for case in chosen)
+    _print(options, {"erased": erased}, [f"{erased} cases erased, with their photos"])
+    if missing := sorted(set(options.erase or ()) - set(chosen)):
+        remark(f"there is no case {', '.join(missing)} in {location_shown(options.gallery)}")
+    return 0 if erased else _NOTHING_DONE
+
+
 def _listed(ids: Sequence[int]) -> str:
     more = f" and {len(ids) - 20:,} more" if len(ids) > 20 else ""
     return ", ".join(map(str, ids[:20])) + more
@@ -334,4 +363,5 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "delete": _delete,
     "export": _export,
     "copy": _copy,
+    "cases": _cases,
 }

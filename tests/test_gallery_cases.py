@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gallery_store.__main__ import main
 from gallery_store.cases import CaseWentOn, KeptStep
 from gallery_store.copying import copy_gallery
 from gallery_store.store import GalleryStore
@@ -52,3 +53,37 @@ def test_a_copy_of_the_gallery_has_the_cases(gallery: Path | str, tmp_path: Path
             assert target.cases.read("c", "ann") == source.cases.read("c", "ann")
             assert target.cases.listed("ann") == source.cases.listed("ann")
             assert target.cases.photo("c", "a/b.png") == PHOTO["a/b.png"]
+
+
+def test_a_case_is_erased_with_its_photos_and_no_other(gallery: Path | str) -> None:
+    with GalleryStore.open(gallery) as store:
+        for case, user in (("c", "ann"), ("d", "bob")):
+            store.cases.add_step(case, user, 1, STEP, title=case, turns=1, confirmed=0, photos=PHOTO)
+        store.cases.add_step("c", "ann", 2, STEP, title="", turns=1, confirmed=0, photos={"e/f.png": b"x"})
+        assert {record.user for record in store.cases.listed(None, most=None)} == {"ann", "bob"}
+        assert store.cases.photo_names() == {"a/b.png", "e/f.png"}
+        assert store.cases.erase("c") and not store.cases.erase("c")
+        assert store.cases.photo_names() == {"a/b.png"} and store.cases.photo("c", "a/b.png") is None
+        with pytest.raises(KeyError):
+            store.cases.read("c", "ann")
+        assert store.cases.listed("ann") == [] and store.cases.read("d", "bob").steps == (STEP.data,)
+
+
+def test_the_command_lists_and_erases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "g.db"
+    with GalleryStore.open(file) as store:
+        for case in ("one", "two", "three"):
+            store.cases.add_step(case, "ann", 1, STEP, title=f"Case {case}", turns=1, confirmed=0)
+    command = ["cases", "--gallery", str(file)]
+    assert main(command) == 0
+    listed = capsys.readouterr().out
+    assert all(f"Case {case}" in listed for case in ("one", "two", "three")) and "ann" in listed
+    assert main([*command, "--erase", "one"]) == 2  # not confirmed
+    assert main([*command, "--erase", "one", "--erase", "none", "--yes"]) == 0
+    said = capsys.readouterr()
+    assert "1 cases erased" in said.out and "no case none" in said.err
+    assert main([*command, "--erase-older", "1", "--yes"]) == 3  # nothing is that old
+    assert main([*command, "--erase-older", "0", "--yes", "--json"]) == 0
+    assert '"erased": 2' in capsys.readouterr().out
+    with GalleryStore.open(file) as store:
+        assert store.cases.listed(None) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,12 @@ def test_a_box_without_content_is_refused(uploads: Uploads, box: tuple[float, fl
 def test_a_box_that_is_no_box_is_refused(box: object) -> None:
     with pytest.raises(Refused):
         sides_of(box)
+
+
+def test_photos_that_no_case_keeps_are_forgotten_once_their_step_must_be_written(uploads: Uploads) -> None:
+    erased, kept, new = (uploads.put(Path(name, "photo.jpg"), name.encode()) for name in ("a", "b", "c"))
+    for photo in (erased, kept):
+        os.utime(photo, (0, 0))
+    assert uploads.forget({"b/photo.jpg"}) == 1
+    assert not erased.exists() and kept.exists() and new.exists()
+    assert uploads.forget({"b/photo.jpg"}) == 0
