@@ -235,7 +235,7 @@ caption_all([Record(folder / f"{{n}}.png", str(n)) for n in range(5)], folder, S
     assert (found.before, found.described) == (before, 5 - before)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.binary(max_size=9000), st.booleans())
 def test_opening_for_lines_keeps_all_whole_lines(tmp_path_factory, data, newline):
     file = tmp_path_factory.mktemp("lines") / "f"

@@ -26,7 +26,7 @@ def slow_variance(grey):
     return sum((v - mean) ** 2 for v in values) / len(values) if values else 0.0
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 99))
 def test_the_laplacians_variance_matches_a_slow_count(height, width, seed):
     grey = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)

@@ -270,7 +270,7 @@ def take(conversation: Conversation, step: tuple[str, object]) -> Conversation:
     return {"search": search_with, "confirm": confirm, "reject": reject}[kind](conversation, int(str(what)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(_STEPS, max_size=10))
 def test_any_conversation(steps: list[tuple[str, object]]):
     conversation = Conversation(reason="missing child", case="2026-17")

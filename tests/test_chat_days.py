@@ -266,7 +266,7 @@ def index_of(rows: list[tuple[datetime | None, int]], zone: ZoneInfo) -> Index:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     sentences(),
     st.lists(st.tuples(st.none() | moments, st.integers(1, 3)), max_size=12),

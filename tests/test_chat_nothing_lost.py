@@ -147,13 +147,13 @@ MESSAGES = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MESSAGES, st.booleans())
 def test_no_generated_message_loses_a_word(message: str, going_on: bool):
     assert lost_words(message, RED_JACKET if going_on else SearchState()) == []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(choice(LEFT_OUT), choice(ADJECTIVES), choice(THINGS), st.booleans())
 def test_nothing_that_is_left_out_is_lost(order: str, adjective: str, thing: str, going_on: bool):
     assert lost_words(f"{order} {adjective} {thing}", RED_JACKET if going_on else SearchState()) == []
@@ -169,7 +169,7 @@ def test_no_sentence_loses_a_word(known: SearchState):
     assert not lost
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.sampled_from(DESCRIPTIONS), st.sampled_from([". ", "; "]), st.sampled_from(DESCRIPTIONS))
 def test_no_two_sentences_lose_a_word(first: str, joint: str, second: str):
     assert lost_words(f"{first}{joint}{second}", SearchState()) == []

@@ -81,7 +81,7 @@ def by_kind(
 shares = st.floats(0, 1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(1, 5), st.integers(2, 4), st.data())
 def test_information_by_brute_force(candidates, values, data):
     """Over every candidate, value that it shows and value that is said."""
@@ -164,7 +164,7 @@ def test_no_question_when_it_would_not_help():
 ALL_OPEN = looks(**{kind: halves(kind, 1) for kind in KINDS if kind != "gender"})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_never_about_what_is_known_shown_or_asked_before(data):
     kinds = sorted(KINDS)

@@ -109,7 +109,7 @@ def test_the_wording_that_the_models_hear_is_understood_again():
         check_read_back(has)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.fixed_dictionaries({}, optional={kind: st.sampled_from(values) for kind, values in ALL_KINDS.items()})
 )
@@ -239,7 +239,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(st.text(max_size=200), st.lists(WORDS, max_size=25).map(" ".join)), st.booleans())
 def test_no_text_ever_raises(text: str, with_photo: bool):
     for known in (SearchState(), RED_JACKET):
@@ -251,7 +251,7 @@ def test_no_text_ever_raises(text: str, with_photo: bool):
         assert said == understand(text, known, GALLERY, asked="hat", with_photo=with_photo)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.dictionaries(
         st.sampled_from(["upper", "lower", "shoes", "hat", "bag"]), st.integers(0, 99), min_size=1

@@ -167,7 +167,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ROWS)
 @example(
     [{"path": "a.png", "person": "a\u2028b", "split": "val", "camera": "c\x85d", "caption": "x", "hat": ""}]

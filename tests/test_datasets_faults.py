@@ -157,7 +157,7 @@ JSON = st.recursive(
 FIELDS = ("split", "captions", "file_path", "img_path", "id")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(JSON, st.dictionaries(st.sampled_from(FIELDS), JSON)))
 def test_whatever_an_annotation_holds_the_error_is_ours(tmp_path, entry):
     folder = tmp_path / "RSTPReid"

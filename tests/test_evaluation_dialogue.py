@@ -37,7 +37,7 @@ def test_figures_by_hand():
     assert result["bri"] == pytest.approx((first + 0 + third) / 3)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(1, 6), st.integers(1, 5), st.randoms(use_true_random=False))
 def test_bri_by_plain_loops(queries, rounds, random):
     ranks = np.array([[random.randint(1, 50) for _ in range(rounds + 1)] for _ in range(queries)])

@@ -384,7 +384,7 @@ def test_what_cannot_be_evaluated_is_refused(queries, gallery, workers, pictures
         Workers(Models(), 0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data(), st.lists(st.sampled_from([math.nan, -0.5, 0.1, 0.1, 0.7]), min_size=1, max_size=25))
 def test_rankers_by_the_rules(data, similarities):
     searched = [c for c, s in enumerate(similarities) if not math.isnan(s)]

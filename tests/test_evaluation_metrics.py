@@ -149,7 +149,7 @@ def test_any_masks_against_the_oracle(seed, gallery, levels):
     assert np.array_equal(relevance.masks(), [matches & ~junk, junk])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     gallery=st.sampled_from([1, 63, 300, 3000]),

@@ -27,7 +27,7 @@ from training.synthetic.people import split_of
 confidences_drawn = st.lists(st.sampled_from([0.0, 0.1, 0.1001, 0.5, 0.9, 1.0]), min_size=1, max_size=30)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(confidences_drawn, confidences_drawn)
 def test_auroc_and_false_alarms_by_counting(present, absent):
     wins = [1.0 if p > a else 0.5 if p == a else 0.0 for p in present for a in absent]
@@ -47,7 +47,7 @@ def test_one_sided_searches_are_refused():
             false_alarms_at(np.array(one), np.array(other))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60), st.integers(1, 20))
 def test_calibration_error_by_bins(pairs, bins):
     confidences = np.array([c for c, _ in pairs])

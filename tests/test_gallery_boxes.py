@@ -472,7 +472,7 @@ DETECTIONS = entries("bounding_box", label="person", iscrowd=0, pid=3)
 FIELDS = DETECTIONS.map(lambda some: {"_cls": "Detections", "detections": some})
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.fixed_dictionaries(
         {

@@ -54,7 +54,7 @@ def test_other_names(name, key):
     assert camera_key(name) == key
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.one_of(
         st.text(max_size=20), st.from_regex(r"(camera |cam|c|no )*[ #_-]*[0-9a-c]{0,6}", fullmatch=True)

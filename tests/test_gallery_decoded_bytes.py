@@ -89,7 +89,7 @@ def test_threads_together_keep_the_bound(monkeypatch):
         open_picture(large)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["uint16", "int32", "float32"]),
     st.integers(1, 40), st.integers(1, 40), st.integers(1, 90), st.sampled_from([1, 200, 4095, 60000, 10**6]),

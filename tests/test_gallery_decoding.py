@@ -144,7 +144,7 @@ def test_a_jpeg_with_several_pictures_inside_is_a_jpeg():
     assert image.size == (32, 64) and suffix == ".jpg"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF"]), st.data())
 def test_damaged_bytes_give_a_picture_or_a_reason(kind, data):
     body = bytearray(encoded(picture(3), kind))

@@ -112,7 +112,7 @@ all_filters = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.sampled_from(ZONES),
     st.lists(entries, max_size=12),

@@ -307,7 +307,7 @@ def test_an_encoder_that_makes_nothing_usable_leaves_the_gallery_open_to_another
     assert bring(store, source).added == 3
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.lists(

@@ -13,7 +13,7 @@ def read(text):
     return {attribute.kind: attribute.value for attribute in parse_annotation(text)}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(people)
 def test_what_is_written_is_read_back(person):
     answer = annotation_answer(person)
@@ -81,7 +81,7 @@ def test_looser_answers_are_understood():
     assert read("") == read("I cannot see a person here: sorry!") == {}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=200))
 def test_no_answer_breaks_the_parser(text):
     kinds = [attribute.kind for attribute in parse_annotation(text)]

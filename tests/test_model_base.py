@@ -83,7 +83,7 @@ def test_captions_of_the_drawn_world_have_a_token_a_word():
     assert len(TOKENIZER(phrase(A("hat", "none")))["input_ids"]) == 2
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=60))
 def test_any_text_encodes_and_words_come_back(text):
     ids = TOKENIZER(text)["input_ids"]

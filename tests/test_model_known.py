@@ -66,7 +66,7 @@ def test_no_hat_leaves_out_the_older_hats_and_is_still_no_hat():
     assert not is_absent("hat", query.unwanted[:2])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(attributes, max_size=8), st.lists(attributes, max_size=5))
 def test_an_older_checkpoint_is_asked_what_it_knows_and_nothing_is_lost(wanted, unwanted):
     wanted = list({attribute.kind: attribute for attribute in wanted}.values())

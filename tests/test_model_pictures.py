@@ -66,7 +66,7 @@ def test_section_3_3():
     assert STAGE_2.within(112 * 56).size(2000, 1000) == (112, 56)  # the whole of what is allowed
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example(STAGE_3, 1, 10901)
 @given(st.sampled_from(RULES), st.integers(1, 20_000), st.integers(1, 20_000))
 def test_every_size_fits_the_model(rule, height, width):

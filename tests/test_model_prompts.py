@@ -145,7 +145,7 @@ def test_counts_that_do_not_fit_are_refused():
             paper_prompt(task, pictures, texts)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=1000))
 def test_any_text_is_made_safe(text):
     clean = clean_text(text)

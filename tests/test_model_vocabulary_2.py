@@ -60,7 +60,7 @@ def test_every_value_has_words_and_every_phrase_a_value(version: int):
     assert all(attribute.value == "none" or attribute.kind.endswith(ends) for attribute in unnamed)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(people)
 def test_annotations_of_version_2_are_read_back(person: dict[str, str]):
     answer = annotation_answer(person, NEWEST_VERSION)

@@ -173,7 +173,7 @@ def test_a_crop_that_looks_like_somebody_rejected_is_put_back_by_that_probabilit
     assert rejection_penalty(crops, crops, STRANGERS, priors) == pytest.approx(0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.floats(0.01, 1))
 def test_affinity_never_lowers_the_worse_of_two(seed, share):
     """Of two crops that may be one person, the one that shows less of what is sought gains by the other."""

@@ -104,7 +104,7 @@ def test_where_nobody_fits_the_nearest_still_come_first(crops):
     assert len(set(found.tolist())) == len(crops)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.floats(-15, 1, width=32), min_size=2, max_size=30))
 def test_squashing_keeps_the_order_the_range_and_all_that_stands_above(values):
     values = np.array(values)

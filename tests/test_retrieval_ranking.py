@@ -44,7 +44,7 @@ def ranked_by(
 similarities_of = st.lists(st.sampled_from([-0.5, 0.0, 0.1, 0.3, 0.3, 0.7, 1.0]), min_size=0, max_size=40)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(similarities_of, st.sampled_from([-1.0, 0.0, 0.3, 0.9]), st.integers(1, 50), st.randoms())
 def test_prefilter_by_the_rules(values, tau, k, random):
     ids = sorted(random.sample(range(1000), len(values)))
@@ -56,7 +56,7 @@ def test_prefilter_by_the_rules(values, tau, k, random):
     assert found.passed == (above > 0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(similarities_of, st.data(), st.sampled_from([*RANKER_NAMES, None]), st.integers(1, 60))
 def test_rerank_by_the_rules(values, data, ranker, limit):
     """ranker None: fused without a calibration."""

@@ -258,7 +258,7 @@ def test_whose_calibration_holds_for_a_kind():
 values = st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(values, st.integers(0, 9), st.floats(0, 1), st.floats(0.01, 50), st.floats(-3, 3))
 def test_neither_scale_nor_zero_of_a_likeness_matters(words, seed, weight, scale, shift):
     words = np.array(words)

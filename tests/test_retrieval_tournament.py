@@ -34,7 +34,7 @@ def order_of(scores):
     return np.argsort(-scores, kind="stable").tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 90), st.integers(2, 9), st.integers(0, 10**6))
 def test_the_order_is_by_worth_whatever_place_is_liked(count, length, seed):
     rng = np.random.default_rng(seed)

@@ -138,7 +138,7 @@ def test_everything_that_can_be_said_is_drawn():
     assert seen == {kind: set(values) for kind, values in KINDS.items()}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 10**6))
 def test_nobody_wears_what_cannot_be_worn(seed):
     rng = np.random.default_rng(seed)
@@ -271,7 +271,7 @@ def test_a_lens_without_faults_changes_nothing_and_each_fault_changes_something(
     assert {len(lens.jpeg) for lens in drawn} == {0, 1, 2}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 10_000), st.integers(1, 9))
 def test_captions_say_what_the_fragment_says(seed, count):
     rng = np.random.default_rng(seed)

@@ -97,7 +97,7 @@ def test_infrared_pictures_have_no_colour():
     assert np.abs(pixels.max(2) - pixels.min(2)).max() == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.integers(1, 9), st.sampled_from([0.0, 1.0]))
 def test_captions_say_what_the_fragment_says(seed, count, canonical):
     rng = np.random.default_rng(seed)

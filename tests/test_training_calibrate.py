@@ -109,7 +109,7 @@ def best_subset(signals, same, importance):
     return best[0], best[1]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(6, 200), st.integers(1, 3), st.floats(1e-3, 1e3), st.booleans())
 def test_the_weights_are_those_of_the_best_subset_and_zero_where_it_leaves_them_out(
     seed, count, signals, scale, constant
@@ -130,7 +130,7 @@ def test_the_weights_are_those_of_the_best_subset_and_zero_where_it_leaves_them_
     assert bias + weights @ mean == pytest.approx(expected_bias + expected @ mean, rel=1e-5, abs=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.integers(4, 60), st.floats(1e-3, 1e3))
 def test_no_small_change_of_the_weights_fits_better(seed, count, scale):
     rng = np.random.default_rng(seed)

@@ -100,7 +100,7 @@ def test_captions_stand_for_the_person_where_no_attributes_are_noted():
         assert {said[-1], subject.camera, right.camera} == set("123")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(2, 60), st.floats(0.05, 0.95), st.integers(0, 9))
 def test_no_person_is_in_both_halves(count, share, seed):
     records = [record(f"p{n % count}", str(n)) for n in range(3 * count)]

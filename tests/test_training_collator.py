@@ -206,7 +206,7 @@ def test_a_sample_longer_than_a_batch_gets_smaller_pictures(tiny):
     budget=st.integers(1, 900),
     parts=st.integers(1, 5),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_passes_hold_every_sample_once_within_the_budget(lengths, budget, parts):
     passes = cut(lengths, budget, parts)
     assert sorted(place for one in passes for place in one) == list(range(len(lengths)))
@@ -219,7 +219,7 @@ def test_passes_hold_every_sample_once_within_the_budget(lengths, budget, parts)
 
 
 @given(count=st.integers(1, 200), size=st.integers(1, 40))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_steps_hold_every_sample_once(count, size):
     steps = -(-count // size)
     assert [i for step in range(steps) for i in step_indices(step, size, count)] == list(range(count))

@@ -134,7 +134,7 @@ def test_stage_2_keeps_figure_4s_shares_exactly():
     assert len(set(tasks[::20])) > 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.dictionaries(st.text(min_size=1, max_size=3), st.floats(0.001, 1000), min_size=1, max_size=12),
     st.integers(0, 5),

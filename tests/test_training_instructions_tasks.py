@@ -234,7 +234,7 @@ def test_a_share_of_the_other_people_are_look_alikes(columns):
     assert np.mean([family[first_of[a]] == family[first_of[int(b)]] for a, b in nearest]) > 0.6
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 999),
     people=st.integers(1, 8),
