@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 
 def keep(session: ChatSession) -> None:
-    """Write what a step came to. Refused where the case went on elsewhere meanwhile: that is shown then."""
+    """Write what a step came to. Refused where the case went on elsewhere meanwhile, which is shown then, or was erased:
+    then a new one begins.
+    """
     try:
         session.not_kept = session.keeper.save(_state_of(session))
     except CaseWentOn as problem:
-        bring_back(session, session.case)
+        try:
+            bring_back(session, session.case)
+        except Refused:
+            session.start_over()
+            raise
         raise Refused(f"{str(problem).capitalize()}.") from problem
 
 

@@ -349,3 +349,17 @@ def test_the_menu_escapes_names(start: Start) -> None:
     session.say("a woman in a red coat")
     session.service.store.cases.rename(session.case, "ann", "<img onerror=x>")
     assert "<img" not in cases_html(session) and f'href="?case={session.case}"' in cases_html(session)
+
+
+def test_a_case_that_is_erased_while_it_is_open_ends_and_a_new_one_begins(start: Start) -> None:
+    service = start()
+    session = service.get("ann", "one")
+    session.say("a woman in red")
+    erased = session.case
+    assert service.store.cases.erase(erased)
+    with pytest.raises(Refused, match="no such case"):
+        session.say("with a hat")
+    assert not session.conversation.turns and session.case == ""
+    session.say("a man in blue")
+    assert session.case not in ("", erased)
+    assert [case.id for case in service.store.cases.listed("ann")] == [session.case]
