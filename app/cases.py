@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def keep(session: ChatSession) -> None:
-    """Write what a step came to. Refused where the case went on elsewhere meanwhile, which is shown then, or was erased:
-    then a new one begins.
+    """Write what a step came to. Refused where the case went on elsewhere meanwhile, which is shown then, or was
+    erased: then a new one begins.
     """
     try:
         session.not_kept = session.keeper.save(_state_of(session))
