@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -56,12 +57,14 @@ def uploads_folder(settings: Settings) -> Path:
 def open_uploads(settings: Settings, store: GalleryStore | None = None) -> Uploads:
     """The folder of uploaded files, with the bounds of the settings. store: photos of cases that it has no more go."""
     from app.uploads import Uploads
+    from gallery_store.errors import GalleryError
 
     uploads = Uploads(
         uploads_folder(settings), max_bytes=settings.max_upload_mb << 20, max_pixels=settings.max_pixels
     )
-    if store is not None:
-        uploads.forget(store.cases.photo_names())
+    if store is not None and not store.read_only:  # such a one may be older than cases are
+        with suppress(GalleryError):  # locked, or gone: the next start tidies up
+            uploads.forget(store.cases.photo_names())
     return uploads
 
 

@@ -19,6 +19,7 @@ from app.refused import Refused
 from app.retrieval.engine import Engine
 from app.service import ChatService
 from app.session import ChatSession
+from app.settings import Settings
 from app.startup import AUDIT, MARK, import_demo
 from app.ui.gallery_tab import cameras_html, stats_html
 from app.ui.handlers import Handlers
@@ -208,7 +209,7 @@ def test_a_read_only_gallery_opens_for_looking(
 
 
 def test_a_read_only_gallery_of_the_version_before_opens_for_looking(
-    where: Path, request: pytest.FixtureRequest
+    where: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     turn_old(where / "g.db")
     request.getfixturevalue("not_writable")
@@ -216,7 +217,15 @@ def test_a_read_only_gallery_of_the_version_before_opens_for_looking(
     with GalleryStore.open(where / "g.db") as store:
         assert store.read_only and store.media == where / "g.media"
         assert verify(store).ok and picture_of(store, 3) == 200
+        startup.open_uploads(Settings(data=str(tmp_path / "data")), store)  # it has no table of photos
     assert {file: file.stat().st_mtime_ns for file in where.rglob("*")} == before
+
+
+def test_the_app_starts_where_the_photos_of_cases_cannot_be_asked_for(where: Path, tmp_path: Path) -> None:
+    with GalleryStore.open(where / "g.db") as store:
+        (where / "g.db").rename(where / "gone.db")
+        uploads = startup.open_uploads(Settings(data=str(tmp_path / "data")), store)
+    assert uploads.folder.is_dir()
 
 
 def test_a_lost_picture_is_not_found(engine: Engine) -> None:

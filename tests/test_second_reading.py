@@ -18,7 +18,6 @@ from app.chat.understanding import understand
 from app.model.checkpoint import CheckpointManifest, ModelError
 from app.model.generation import WrittenAnswer
 from app.model.message_reading import EXAMPLE_READING, MessageReading, SaidAttribute, SaidPerson
-from app.model.reid_model import ReidModel
 from app.refused import Refused
 from app.retrieval.engine import Engine
 from app.second_reading import USE_IT
@@ -27,11 +26,7 @@ from app.session import ChatSession
 from app.ui.handlers import Handlers
 from app.ui.view import Components, View
 from app.uploads import Uploads
-from gallery_store.encoder import ClipEncoder
-from gallery_store.importer import import_crops
-from gallery_store.store import GalleryStore
-from tests.clip_folder import make_clip_folder
-from tests.tiny_qwen import noise_picture, tiny_folder
+from tests.toy_engine import toy_engine
 
 NAMES = Components(**{field.name: field.name for field in fields(Components)})  # type: ignore[arg-type]
 FACTS = GalleryFacts(
@@ -136,15 +131,8 @@ def test_whatever_is_read_it_can_be_said(said, filters, does):
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    folder = tmp_path_factory.mktemp("second")
-    pictures = folder / "pictures"
-    pictures.mkdir()
-    for number in range(4):
-        noise_picture(number).save(pictures / f"{number:04d}_c{number % 3 + 1}s1_{number:06d}_00.png")
-    encoder = ClipEncoder.load(make_clip_folder(folder / "clip"))
-    with GalleryStore.open(folder / "gallery.db") as store:
-        import_crops(store, encoder, pictures)
-        yield Engine(store, encoder, ReidModel.load(tiny_folder()))
+    with toy_engine(tmp_path_factory.mktemp("second"), 4) as engine:
+        yield engine
 
 
 @pytest.fixture

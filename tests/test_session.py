@@ -19,12 +19,9 @@ from app.session import ChatSession
 from app.ui.handlers import Handlers
 from app.ui.view import Components, View
 from app.uploads import Uploads
-from gallery_store.encoder import ClipEncoder
-from gallery_store.importer import import_crops
-from gallery_store.store import GalleryStore
 from tests.bad_pictures import make_bad_pictures
-from tests.clip_folder import make_clip_folder
 from tests.tiny_qwen import noise_picture, tiny_folder
+from tests.toy_engine import toy_engine
 
 CROPS = 70  # more than the model reads in one go
 NAMES = Components(**{field.name: field.name for field in fields(Components)})  # type: ignore[arg-type]
@@ -32,15 +29,8 @@ NAMES = Components(**{field.name: field.name for field in fields(Components)})  
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    folder = tmp_path_factory.mktemp("session")
-    pictures = folder / "pictures"
-    pictures.mkdir()
-    for number in range(CROPS):
-        noise_picture(number).save(pictures / f"{number:04d}_c{number % 3 + 1}s1_{number:06d}_00.png")
-    encoder = ClipEncoder.load(make_clip_folder(folder / "clip"))
-    with GalleryStore.open(folder / "gallery.db") as store:
-        import_crops(store, encoder, pictures)
-        yield Engine(store, encoder, ReidModel.load(tiny_folder()))
+    with toy_engine(tmp_path_factory.mktemp("session"), CROPS) as engine:
+        yield engine
 
 
 @pytest.fixture

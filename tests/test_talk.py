@@ -22,11 +22,8 @@ from app.session import ChatSession
 from app.ui.background import BackgroundWork
 from app.ui.view import Components, View, progress_words
 from app.uploads import Uploads
-from gallery_store.encoder import ClipEncoder
-from gallery_store.importer import import_crops
-from gallery_store.store import GalleryStore
-from tests.clip_folder import make_clip_folder
-from tests.tiny_qwen import noise_picture, tiny_folder
+from tests.tiny_qwen import tiny_folder
+from tests.toy_engine import toy_engine
 from training.calibration.audit import judged_in
 
 CROPS = 6
@@ -36,15 +33,8 @@ OPEN = "what is number 2 doing?"
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    folder = tmp_path_factory.mktemp("talk")
-    pictures = folder / "pictures"
-    pictures.mkdir()
-    for number in range(CROPS):
-        noise_picture(number).save(pictures / f"{number:04d}_c{number % 3 + 1}s1_{number:06d}_00.png")
-    encoder = ClipEncoder.load(make_clip_folder(folder / "clip"))
-    with GalleryStore.open(folder / "gallery.db") as store:
-        import_crops(store, encoder, pictures)
-        yield Engine(store, encoder, ReidModel.load(tiny_folder()))
+    with toy_engine(tmp_path_factory.mktemp("talk"), CROPS) as engine:
+        yield engine
 
 
 @pytest.fixture
