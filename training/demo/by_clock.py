@@ -195,6 +195,7 @@ class _Loop:
         self.figures: dict[str, list[Tensor]] = {}
         self.kept, self.kept_at, self.written_at = _Kept.of(lesson), time.monotonic(), time.monotonic()
         self.first = outcome.steps
+        self.waited, self.looked_at = 0.0, time.monotonic()
 
     def run(self, workers: int, most: int | None) -> None:
         ahead = {"prefetch_factor": AHEAD, "multiprocessing_context": "fork"} if workers else {}
@@ -206,11 +207,14 @@ class _Loop:
             collate_fn=_as_it_is,
             **ahead,  # type: ignore[arg-type]
         )
+        asked = time.monotonic()
         for parts, drawn in loader:
+            self.waited += time.monotonic() - asked
             taken = self.outcome.steps - self.first
             if (taken and self.span.done() >= 1) or (most is not None and taken >= most):
                 break  # a part that comes too late takes one step
             if parts < self.outcome.parts:
+                asked = time.monotonic()
                 continue  # drawn before it was known to be too large
             try:
                 self._step(drawn)
@@ -218,10 +222,12 @@ class _Loop:
                 if not _no_memory(error):
                     raise
                 self._halve(error)
+                asked = time.monotonic()
                 continue
             self.outcome.steps += 1
             if (self.outcome.steps - self.first) % TELL == 0:
                 self._look()
+            asked = time.monotonic()
         self._look()
 
     def _step(self, drawn: Any) -> None:
@@ -265,7 +271,10 @@ class _Loop:
             "stage": self.lesson.stage,
             "step": self.outcome.steps,
             "done": self.span.done(),
+            "seconds": time.monotonic() - self.looked_at,
+            "waited": self.waited,  # of these, for steps to be drawn
         }
+        self.waited, self.looked_at = 0.0, time.monotonic()
         self.log.write(**told, **means)
         if not all(_finite(value) for value in means.values()) or self.go_back_if_spoilt():
             self.outcome.halved += 1

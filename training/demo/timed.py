@@ -145,6 +145,7 @@ class TimedRun(DemoRun):
             try:
                 figures = getattr(self, f"_{name}")()
                 write_file(self.work / f"{name}.done.json", json.dumps(figures or {}, indent=2))
+                self.log.write(stage=f"{name} is done", left=self.left(), **(figures or {}))
             except Exception as error:
                 self._failed(name, error)
             self._pack()
