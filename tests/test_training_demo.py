@@ -21,6 +21,7 @@ from training.demo.attribute_heads import (
     AttributeAttention,
     attribute_accuracy,
     attribute_loss,
+    by_kind,
     hidden_loss,
     value_priors,
 )
@@ -110,7 +111,7 @@ def test_right_candidates_differ_in_nothing_and_wrong_ones_by_what_shows(tiny, k
     assert drawn.wrong[~drawn.right & ~drawn.ignored].any()
     if kind == "image":
         query, candidate = map(int, np.argwhere(~drawn.right & ~drawn.ignored)[0])
-        ours, theirs = pool.seen(drawn.references[query][0]), pool.seen(int(drawn.rows[candidate]))
+        ours, theirs = pool.seen(drawn.references[query][0]), pool.seen(int(drawn.rows[query, candidate]))
         expected = sum(ours[k] != theirs[k] for k in set(ours) & set(theirs))
         assert drawn.wrong[query, candidate] == expected
 
@@ -126,7 +127,7 @@ def test_packed_lists_are_true_and_pure(tiny, kind):
     assert drawn.right.any()
     if kind != "text":
         for query, references in enumerate(drawn.references):
-            right = drawn.rows[drawn.right[query]]
+            right = drawn.rows[query, drawn.right[query]]
             assert set(pool.person[right]) <= {pool.person[references[0]]}
             assert references[0] not in right
 
@@ -254,9 +255,9 @@ def test_what_does_not_show_costs_nothing_where_the_usual_is_read():
     beard = KIND_NAMES.index("beard")
     shown = visible[:, beard]
     assert float(usual[beard][1]) == pytest.approx((shown == 1).sum() / (shown >= 0).sum())
-    prior = [row.clamp(min=1e-6).log().expand(len(visible), -1) for row in usual]
+    prior = torch.from_numpy(np.log(usual.clip(1e-6))).expand(len(visible), -1, -1)
     assert float(hidden_loss(prior, visible, usual)) == pytest.approx(0, abs=1e-4)
-    sure = [row.clone().index_fill(1, torch.tensor([0]), 20.0) for row in prior]
+    sure = prior.clone().index_fill(2, torch.tensor([0]), 20.0)
     assert float(hidden_loss(sure, visible, usual)) > 0.5
     assert float(hidden_loss(prior, np.zeros_like(visible), usual)) == 0
 
@@ -294,8 +295,12 @@ def test_some_kinds_can_weigh_more():
     ]
     weights = [3.0 if kind == "age" else 1.0 for kind in KINDS]
     expected = sum(w * one for w, one in zip(weights, each, strict=True)) / sum(weights)
-    torch.testing.assert_close(attribute_loss(logits, pool.visible, {"age": 3.0}), expected)
-    torch.testing.assert_close(attribute_loss(logits, pool.visible), torch.stack(each).mean())
+    torch.testing.assert_close(
+        attribute_loss(by_kind(torch.cat(logits, 1), KINDS), pool.visible, {"age": 3.0}), expected
+    )
+    torch.testing.assert_close(
+        attribute_loss(by_kind(torch.cat(logits, 1), KINDS), pool.visible), torch.stack(each).mean()
+    )
 
 
 def test_finished_models_are_taught_further(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from app.model.scoring import LanguageModel
 from app.model.vision import VisionTokens
 from tests.tiny_pool import tiny_pool
 from tests.tiny_qwen import build_tiny
+from training.decoder import Decoder
 from training.demo.choices import ChoiceQuestions, choice_loss, choice_turns, list_size
 from training.demo.language import PoolTokens, answer_rows
 from training.demo.looks import DevicePictures
@@ -88,7 +89,9 @@ def test_the_loss_reads_what_run_time_compares(tiny):
     }
     with torch.inference_mode():
         losses = [
-            choice_loss(model, questions.lay_out([replace(turn, place=place)], places), seen)[0]
+            choice_loss(
+                Decoder(model, rounded=True), questions.lay_out([replace(turn, place=place)], places), seen
+            )[0]
             for place in range(4)
         ]
         logits = choice_logits(
@@ -113,10 +116,10 @@ def test_two_candidates_are_told_apart_after_some_steps(tiny):
     turns = drawn_turns(processor, 2, lists=2)[:4]
     seen, places = seen_of(model, [row for turn in turns for row in (*turn.references, *turn.rows)])
     laid = questions.lay_out(turns, places)
-    first = float(choice_loss(model, laid, seen)[0].detach())
+    first = float(choice_loss(Decoder(model, rounded=True), laid, seen)[0].detach())
     for _ in range(25):
         optimizer.zero_grad()
-        loss, share = choice_loss(model, laid, seen)
+        loss, share = choice_loss(Decoder(model, rounded=True), laid, seen)
         loss.backward()
         optimizer.step()
     assert float(loss.detach()) < 0.5 * first
@@ -136,7 +139,7 @@ def test_every_sample_weighs_the_same_however_long_its_answer(tiny):
     )
     with torch.no_grad():
         one, other, both = (
-            float(answer_loss(answer_logits(model, rows, seen), rows))
+            float(answer_loss(answer_logits(Decoder(model, rounded=True), rows, seen), rows))
             for rows in (
                 answer_rows(processor, samples, places, grid) for samples in ([short], [long], [short, long])
             )

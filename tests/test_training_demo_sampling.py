@@ -77,9 +77,9 @@ def test_lists_ask_what_is_true_of_the_match_and_of_every_candidate_that_counts(
             ids = packed.layouts[question].prefix_ids
             (may_differ,) = (kind for kind, other in layouts.items() if ids.tolist() == other.tolist())
             counts[may_differ] += 1
-            counted = packed.rows[~packed.ignored[question]]
+            counted = packed.rows[question, ~packed.ignored[question]]
             assert set(pool.infrared[counted] != pool.infrared[reference]) == {may_differ.light}
-            right = packed.rows[packed.right[question]]
+            right = packed.rows[question, packed.right[question]]
             assert may_differ.clothes or set(pool.clothes[right]) <= {pool.clothes[reference]}
             assert reference not in counted
     assert set(counts) == set(layouts)
@@ -87,7 +87,9 @@ def test_lists_ask_what_is_true_of_the_match_and_of_every_candidate_that_counts(
         packed = lists.draw("image-plus-text", index)
         light = processor.tokenizer.convert_tokens_to_ids("Ġinfrared")
         for question, (reference,) in enumerate(packed.references):
-            crosses = pool.infrared[packed.rows[~packed.ignored[question]]] != pool.infrared[reference]
+            crosses = (
+                pool.infrared[packed.rows[question, ~packed.ignored[question]]] != pool.infrared[reference]
+            )
             assert set(crosses) == {light in packed.layouts[question].prefix_ids.tolist()}
 
 

@@ -7,6 +7,7 @@ import torch
 from app.model.prompts import pair_prompt
 from app.model.scoring import pair_layout, yes_no_ids
 from tests.tiny_qwen import tiny_parts
+from training.decoder import Decoder
 from training.packed import collate, listwise_loss, scores
 
 GRID = (1, 4, 2)
@@ -21,8 +22,9 @@ def tiny():
     ("texts", "references"),
     [(["a woman in a red jacket", "a man"], 0), (["", ""], 1), (["a green coat", "a hat, not a cap"], 1)],
 )
+@pytest.mark.parametrize("rounded", [False, True])
 @torch.no_grad()
-def test_packed_scores_equal_one_pair_at_a_time(tiny, texts, references):
+def test_packed_scores_equal_one_pair_at_a_time(tiny, texts, references, rounded):
     model, processor = tiny
     width, tokens = model.config.text_config.hidden_size, 2
     generator = torch.Generator().manual_seed(0)
@@ -30,7 +32,7 @@ def test_packed_scores_equal_one_pair_at_a_time(tiny, texts, references):
     layouts = [pair_layout(processor, pair_prompt(t, references), [GRID] * references, GRID) for t in texts]
     queries = collate(model, layouts, [[pictures[i]] * references for i in range(len(texts))])
     answers = yes_no_ids(processor.tokenizer)
-    packed = scores(model, queries, pictures, answers)
+    packed = scores(Decoder(model, rounded=rounded), queries, pictures, answers)
     for q, layout in enumerate(layouts):
         for c in range(len(pictures)):
             rows = model.get_input_embeddings()(torch.cat([layout.prefix_ids, layout.block_ids]))

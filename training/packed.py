@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from app.model.scoring import PairLayout
+from training.decoder import Decoder, on_device
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,11 @@ def lay_out(layouts: Sequence[PairLayout]) -> QueryArrays:
     return QueryArrays(ids, positions, real, np.concatenate(places), block.numpy(), blocks)
 
 
-def embed_queries(model: Any, queries: QueryArrays, tokens: Tensor) -> PackedQueries:
-    """tokens (k, width): of the prefixes' pictures, one after another."""
-    embed = model.get_input_embeddings()
+def embed_queries(embed: Any, queries: QueryArrays, tokens: Tensor) -> PackedQueries:
+    """embed: the model's input embeddings. tokens (k, width): of the prefixes' pictures, one after another."""
     device = embed.weight.device
     ids, positions, real, places, block_ids, block_positions = (
-        torch.from_numpy(one).to(device)
+        on_device(one, device)
         for one in (
             queries.ids,
             queries.positions,
@@ -97,56 +97,26 @@ def collate(
     """Layouts of one kind of question and, for each, the vision tokens (T, width) of its reference pictures."""
     tokens = [picture for pictures in references for picture in pictures]
     width = model.get_input_embeddings().weight.shape[1]
-    return embed_queries(model, lay_out(layouts), torch.cat(tokens) if tokens else torch.zeros(0, width))
+    return embed_queries(
+        model.get_input_embeddings(), lay_out(layouts), torch.cat(tokens) if tokens else torch.zeros(0, width)
+    )
 
 
-def scores(model: Any, queries: PackedQueries, candidates: Tensor, yes_no: tuple[int, int]) -> Tensor:
-    """logit(yes) - logit(no) of every candidate for every query: (Q, M). candidates: vision tokens (M, T, width)."""
-    text = model.model.language_model
-    count, length, width = queries.rows.shape
-    many, tokens = candidates.shape[:2]
-    block = queries.block_rows.expand(many, -1, -1)
-    block = torch.cat([candidates, block[:, tokens:]], 1)
-    size = block.shape[1]
-    prefix, blocks = queries.rows, block.expand(count, -1, -1, -1)
-    prefix_turn = text.rotary_emb(prefix, queries.positions)
-    block_turn = text.rotary_emb(prefix, queries.block_positions)
-    causal = torch.ones(length, length, dtype=torch.bool, device=prefix.device).tril()
-    see_prefix = causal[None, None] & queries.real[:, None, None]
-    see_self = torch.ones(size, size, dtype=torch.bool, device=prefix.device).tril()
-    hidden = prefix.new_zeros(count, 1, 1, length).masked_fill(~queries.real[:, None, None], -1e4)
-    ahead = prefix.new_zeros(size, size).masked_fill(~see_self, -1e4)
-    for layer in text.layers:
-        attention, last = layer.self_attn, layer is text.layers[-1]
-        normed = layer.input_layernorm(prefix)
-        q, k, v = _project(attention, normed)
-        q, k = _turn(q, prefix_turn), _turn(k, prefix_turn)
-        if not last:
-            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=see_prefix, scale=attention.scaling)
-            prefix = prefix + attention.o_proj(mixed.transpose(1, 2).reshape(count, length, -1))
-            prefix = prefix + layer.mlp(layer.post_attention_layernorm(prefix))
+def scores(decoder: Decoder, queries: PackedQueries, candidates: Tensor, yes_no: tuple[int, int]) -> Tensor:
+    """float32 (Q, M): logit(yes) - logit(no) of every candidate for every query.
 
-        normed = layer.input_layernorm(blocks)
-        bq, bk, bv = _project(attention, normed.reshape(count, many * size, width))
-        heads, head = bq.shape[1], bq.shape[3]
-        turn = tuple(part.repeat(1, many, 1) for part in block_turn)
-        bq, bk = _turn(bq, turn) * attention.scaling, _turn(bk, turn)
-        bq, bk, bv = (part.view(count, heads, many, size, head) for part in (bq, bk, bv))
-        asked = size
-        if last:  # nothing but the answer's place is read
-            bq, blocks, asked = bq[:, :, :, -1:], blocks[:, :, -1:], 1
-        to_prefix = bq.reshape(count, heads, many * asked, head) @ k.transpose(2, 3) + hidden
-        to_self = bq @ bk.transpose(3, 4) + ahead[-asked:]
-        share = torch.cat([to_prefix.view(count, heads, many, asked, length), to_self], 4).softmax(4)
-        from_prefix = share[..., :length].reshape(count, heads, many * asked, length) @ v
-        mixed = from_prefix.view(count, heads, many, asked, head) + share[..., length:] @ bv
-        mixed = mixed.permute(0, 2, 3, 1, 4).reshape(count, many, asked, heads * head)
-        blocks = blocks + attention.o_proj(mixed)
-        blocks = blocks + layer.mlp(layer.post_attention_layernorm(blocks))
-    answer = text.norm(blocks[:, :, -1])
-    # In bfloat16 two close answers would fall together.
-    with torch.autocast(answer.device.type, enabled=False):
-        odds = F.linear(answer.float(), model.lm_head.weight[list(yes_no)].float())
+    candidates: vision tokens (M, T, width), or (Q, M, T, width) where each query has its own.
+    """
+    count, tokens = len(queries.rows), candidates.shape[-2]
+    blocks = torch.cat([candidates, queries.block_rows[tokens:].expand(*candidates.shape[:-2], -1, -1)], -2)
+    ends = decoder.packed(
+        queries.rows,
+        queries.positions,
+        queries.real,
+        blocks.expand(count, *blocks.shape[-3:]),
+        queries.block_positions,
+    )
+    odds = decoder.logits(ends, torch.tensor(yes_no, device=ends.device))
     return odds[..., 0] - odds[..., 1]
 
 
@@ -164,19 +134,3 @@ def listwise_loss(odds: Tensor, right: Tensor, ignored: Tensor, binary: float = 
     yes = (F.softplus(-odds) * right).sum() / right.sum().clamp(min=1)
     no = (F.softplus(odds) * wrong).sum() / wrong.sum().clamp(min=1)
     return loss + binary * (yes + no) / 2
-
-
-def _project(attention: Any, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(n, length, width) -> query, key, value, each (n, heads, length, head size); keys and values repeated."""
-    n, length, _ = rows.shape
-    size, groups = attention.head_dim, attention.num_key_value_groups
-    q = attention.q_proj(rows).view(n, length, -1, size).transpose(1, 2)
-    k = attention.k_proj(rows).view(n, length, -1, size).transpose(1, 2)
-    v = attention.v_proj(rows).view(n, length, -1, size).transpose(1, 2)
-    return q, k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-
-
-def _turn(rows: Tensor, turn: tuple[Tensor, ...]) -> Tensor:
-    cos, sin = turn[0][:, None], turn[1][:, None]
-    first, second = rows.chunk(2, dim=-1)
-    return rows * cos + torch.cat((-second, first), dim=-1) * sin

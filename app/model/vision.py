@@ -126,7 +126,7 @@ def encode_grids(visual: nn.Module, patches: Tensor, grid_thw: Tensor | Grid) ->
     if count == 0:
         return patches.new_zeros(0, token_count(grid), tower.config.hidden_size)
     hidden = _embed(tower.patch_embed, patches)
-    positions = _positions(grid).to(hidden.device)
+    positions = patch_positions(grid).to(hidden.device)
     cos, sin = tower.rotary_pos_emb(hidden[0], positions)
     cos, sin = cos[:, None].float(), sin[:, None].float()  # (length, 1, head dim)
     for block in tower.blocks:
@@ -166,7 +166,7 @@ def _embed(patch_embed: Any, patches: Tensor) -> Tensor:
     return F.linear(patches.to(weight.dtype), weight.reshape(weight.shape[0], -1), patch_embed.proj.bias)
 
 
-def _positions(grid: Grid) -> Tensor:
+def patch_positions(grid: Grid) -> Tensor:
     """int64 (t*h*w, 2): row and column of each patch, in merged order."""
     t, h, w = grid
     rows = torch.arange(h).view(-1, 1).expand(h, w)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from app.model.prompts import NONE_OF_THEM, MayDiffer, best_choice_prompt
 from app.model.scoring import PromptTokens, Sequence3, answer_ids
 from app.model.vision import Grid, token_count
+from training.decoder import Decoder, on_device
 from training.demo.sampling import PackedList
 from training.demo.sequences import Asked, SequenceArrays, answer_logits, answer_loss, lay_out_rows
 
@@ -76,7 +76,7 @@ def choice_turns(
                 packed.texts[query],
                 tuple(packed.references[query]),
                 packed.may_differ[query],
-                tuple(packed.rows[shown].tolist()),
+                tuple(packed.rows[query, shown].tolist()),
                 None if empty else int(place),
                 int(query),
                 tuple(shown),
@@ -161,17 +161,17 @@ class ChoiceQuestions:
 
 
 def choice_loss(
-    model: Any, arrays: ChoiceArrays, seen: Tensor, odds: Tensor | None = None, soft: float = 0.0
+    decoder: Decoder, arrays: ChoiceArrays, seen: Tensor, odds: Tensor | None = None, soft: float = 0.0
 ) -> tuple[Tensor, Tensor]:
     """Cross-entropy on the tokens that decide, and the share named rightly, 0..1.
 
     seen: vision tokens (pictures, tokens, width). odds: float (Q, M), the pair question's own over the list that the
     turns are from; soft: the weight of coming close to them, as a divergence over the names of each turn.
     """
-    logits = answer_logits(model, arrays.rows, seen)
+    logits = answer_logits(decoder, arrays.rows, seen)
     loss = answer_loss(logits, arrays.rows)
     named, names, queries, columns, targets = (
-        torch.from_numpy(one).to(logits.device)
+        on_device(one, logits.device)
         for one in (arrays.named, arrays.names, arrays.queries, arrays.columns, arrays.rows.targets)
     )
     if not len(arrays.named):

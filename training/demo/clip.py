@@ -24,7 +24,14 @@ from torch.nn import functional as F
 from app.model.vocabulary import LASTING, VOCABULARY_VERSION, Attribute, describe
 from gallery_store.encoder import WEIGHTS_FILE, ClipEncoder, save_clip_folder
 from gallery_store.torchvision_mend import mend_torchvision
-from training.demo.attribute_heads import AttributeHeads, attribute_loss, hidden_loss, value_priors
+from training.decoder import on_device
+from training.demo.attribute_heads import (
+    AttributeHeads,
+    attribute_loss,
+    by_kind,
+    hidden_loss,
+    value_priors,
+)
 from training.demo.learning import LearningLog, exactly, learn, muon_and_adamw, process_rank
 from training.demo.looks import DevicePictures, Looks, draw_looks
 from training.demo.pool import CLIP_SIZE, Pool
@@ -172,21 +179,21 @@ class ClipLesson:
         raw = model.encode_image(pixels.contiguous(memory_format=torch.channels_last)).float()
         images = F.normalize(raw, dim=1)
         tokens, fits, unsure, person = (
-            torch.from_numpy(one).to(device)
+            on_device(one, device)
             for one in (drawn.tokens, drawn.fits, drawn.unsure, self.pool.person[drawn.rows])
         )
         words = F.normalize(encode_short_texts(model, tokens).float(), dim=1)
         visible = self.pool.visible[drawn.rows]
         by_text = text_loss(images, words, fits, unsure, model.logit_scale.exp())
         by_person = person_loss(images, person)
-        by_kind = attribute_loss(self.heads(raw), visible, self._lasting)
-        figures = {"person": by_person, "text": by_text, "attributes": by_kind}
-        loss = by_person + 1.5 * by_text + 2 * by_kind
+        by_heads = attribute_loss(self.heads(raw), visible, self._lasting)
+        figures = {"person": by_person, "text": by_text, "attributes": by_heads}
+        loss = by_person + 1.5 * by_text + 2 * by_heads
         if drawn.values:  # the words for each value against the other values', as the engine asks them
             values = F.normalize(encode_short_texts(model, self._value_tokens).float(), dim=1)
             with exactly(images):
                 cosines = images @ values.T
-            logits = (cosines * SHARPNESS).split([len(values) for values in self.pool.kinds.values()], 1)
+            logits = by_kind(cosines * SHARPNESS, self.pool.kinds)
             figures["values"] = attribute_loss(logits, visible, self._lasting)
             figures["hidden"] = hidden_loss(logits, visible, self._usual)
             loss = loss + 3 * figures["values"] + figures["hidden"]

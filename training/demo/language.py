@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from app.model.attributes import attribute_probe, probe_logits
-from app.model.scoring import LanguageModel, PromptTokens, yes_no_ids
-from app.model.vision import Grid, encode_grids, picture_patches, token_count
+from app.model.attributes import attribute_probe
+from app.model.scoring import PromptTokens, yes_no_ids
+from app.model.vision import Grid, picture_patches, token_count
+from training.decoder import Decoder, encode_rounded, on_device
 from training.demo.attribute_heads import attribute_loss, hidden_loss, value_priors
 from training.demo.choices import (
     LONGEST,
@@ -35,7 +36,7 @@ from training.demo.learning import LearningLog, learn, muon_and_adamw, process_r
 from training.demo.looks import DevicePictures, Looks, draw_looks
 from training.demo.pool import Pool
 from training.demo.sampling import PackedList, PoolLists
-from training.demo.sequences import Asked, SequenceArrays, answer_logits, answer_loss, lay_out_rows
+from training.demo.sequences import Asked, Forms, SequenceArrays, answer_logits, answer_loss, lay_out_rows
 from training.instructions.mixtures import StageMixture
 from training.instructions.sample import InstructionSample
 from training.instructions.stage_samples import SampleMaker
@@ -63,7 +64,8 @@ class DemoStage:
     forms: pictures in each step that are read kind by kind (app.model.attributes). lists_every: so many steps have
     one list. choices: candidates in each step that are shown in turns of best choice (training.demo.choices), from
     a list of their own where the step has none.
-    scale: times the families and queries of a list. longest: how turns of best choice grow. alone: the share of the
+    scale: times the families and queries of a list; beside: lists in one. longest: how turns of best choice
+    grow. alone: the share of the
     stage, from its start, in which there are only turns of best choice, with choices_alone candidates. soft: the weight
     of the pair question's own scores as a target for best choice. near: see `choice_turns`.
     """
@@ -83,6 +85,7 @@ class DemoStage:
     lists_every: int = 1
     choices: int = 0
     scale: int = 1
+    beside: int = 1
     longest: Longest = LONGEST
     alone: float = 0.0
     choices_alone: int = 0
@@ -107,21 +110,21 @@ class PoolTokens:
     def __call__(self, rows: np.ndarray, looks: Looks | None = None) -> Tensor:
         """int64 rows (n,) -> float32 (n, tokens, width); a frozen tower sees the pictures as they are."""
         if self._kept is None:
-            return encode_grids(self.visual, *picture_patches(self.pictures(rows, looks)))
-        return self._kept[torch.from_numpy(rows).to(self._kept.device)].float()
+            return encode_rounded(self.visual, *picture_patches(self.pictures(rows, looks)))
+        return self._kept[on_device(rows, self._kept.device)].float()
 
     @torch.no_grad()
-    def _all(self, part: int = 256) -> Tensor:
+    def _all(self, part: int = 1024) -> Tensor:
         parts = []
         for start in range(0, len(self.pictures), part):
             rows = np.arange(start, min(start + part, len(self.pictures)))
-            parts.append(encode_grids(self.visual, *picture_patches(self.pictures(rows))).half())
+            parts.append(encode_rounded(self.visual, *picture_patches(self.pictures(rows))).half())
         return torch.cat(parts)
 
 
 @dataclass(frozen=True)
 class ListArrays:
-    """A packed list, laid out. references int64 (k,), candidates int64 (M,): places among the pictures that are seen,
+    """A packed list, laid out. references int64 (k,), candidates int64 (Q, M): places among the pictures that are seen,
     of the questions' pictures one after another, and of the candidates; right, ignored, wrong: as PackedList has them.
     """
 
@@ -137,7 +140,7 @@ class ListArrays:
     def of(cls, packed: PackedList, places: Mapping[int, int]) -> ListArrays:
         """places: of each row of the pool among the pictures that are seen."""
         references = [places[row] for rows in packed.references for row in rows]
-        candidates = [places[int(row)] for row in packed.rows]
+        candidates = [[places[row] for row in rows] for rows in packed.rows.tolist()]
         return cls(
             packed.kind,
             lay_out(packed.layouts),
@@ -201,16 +204,17 @@ class LanguageLesson:
         self.sight = PoolTokens(model, pictures, stage.tower_rate == 0)
         mixture = replace(stage.mixture, vocabulary=pool.vocabulary)
         self._stream = SampleMaker(mixture, pool.columns(), self._process_seed)
-        self._lists = {1: PoolLists(pool, processor, self._process_seed, stage.scale)}
+        self._lists = {1: PoolLists(pool, processor, self._process_seed, stage.scale, stage.beside)}
         self.grid = self._lists[1].grid
         self._yes_no = yes_no_ids(processor.tokenizer)
         self._questions = ChoiceQuestions(processor, self.grid)
         self._kinds = list(stage.lists)
         self._weights = np.array(list(stage.lists.values())) / max(1e-9, sum(stage.lists.values()))
-        self._probe = attribute_probe(processor, self.grid, pool.vocabulary)
+        self._forms = Forms(attribute_probe(processor, self.grid, pool.vocabulary), pictures.device)
         self._usual = value_priors(pool.visible, pool.kinds)
         # Whose pair questions best choice is to come close to, while it is taught alone and they are not.
         self._teacher = copy.deepcopy(model).requires_grad_(False) if stage.soft and stage.alone else None
+        self._teaches: Decoder | None = None
 
     def draw(self, step: int, done: float, parts: int = 1) -> LanguageStep:
         """parts: a step of so many times fewer questions."""
@@ -242,7 +246,7 @@ class LanguageLesson:
         rows = [r for sample in plain for r in sample.pictures]
         rows += [r for turn in turns for r in (*turn.references, *turn.rows)]
         if listed is not None:
-            rows += [int(r) for r in listed.rows] + [r for refs in listed.references for r in refs]
+            rows += np.unique(listed.rows).tolist() + [r for refs in listed.references for r in refs]
         seen = np.unique(np.array([*rows, *read.tolist()], np.int64))
         places = {row: place for place, row in enumerate(seen.tolist())}
         return LanguageStep(
@@ -257,39 +261,49 @@ class LanguageLesson:
         )
 
     def loss(self, drawn: LanguageStep) -> tuple[Tensor, dict[str, Tensor]]:
-        stage, model = self.rule, self.model
+        stage = self.rule
         seen = self.sight(drawn.rows, drawn.looks)
+        decoder = Decoder(self.model, rounded=True)
         figures: dict[str, Tensor] = {}
         losses: list[Tensor] = []
         odds: Tensor | None = None
         if drawn.listed is not None and drawn.learnt:
-            odds = list_odds(model, drawn.listed, seen, self._yes_no)
+            odds = list_odds(decoder, drawn.listed, seen, self._yes_no)
             figures[drawn.listed.kind], figures["graded"] = list_losses(odds, drawn.listed)
             losses.append(figures[drawn.listed.kind])
             losses.append(stage.graded * (1 - drawn.done) * figures["graded"])
         elif drawn.listed is not None:
             with torch.no_grad():
-                odds = list_odds(self._teacher or model, drawn.listed, seen, self._yes_no)
+                odds = list_odds(self._taught_by(decoder), drawn.listed, seen, self._yes_no)
         if drawn.choices is not None:
             size = drawn.choices.size
-            loss, share = choice_loss(model, drawn.choices, seen, odds, stage.soft)
+            loss, share = choice_loss(decoder, drawn.choices, seen, odds, stage.soft)
             figures |= {f"choice of {size}": loss, f"right of {size}": share}
             losses.append(loss)
         if drawn.answers is not None:
-            figures["answers"] = answer_loss(answer_logits(model, drawn.answers, seen), drawn.answers)
+            figures["answers"] = answer_loss(answer_logits(decoder, drawn.answers, seen), drawn.answers)
             losses.append(figures["answers"])
         if len(drawn.read):
-            tokens = seen[torch.from_numpy(drawn.read).to(seen.device)]
-            logits = probe_logits(LanguageModel(model), self._probe, tokens)
+            logits = self._forms.logits(decoder, seen[on_device(drawn.read, seen.device)])
             visible = self.pool.visible[drawn.rows[drawn.read]]
             figures["forms"] = attribute_loss(logits, visible)
             losses += [figures["forms"], HIDDEN * hidden_loss(logits, visible, self._usual)]
         return torch.stack(losses).sum(), figures
 
+    def _taught_by(self, decoder: Decoder) -> Decoder:
+        """Who answers the pair questions that best choice is to come close to."""
+        if self._teacher is None:
+            return decoder
+        if self._teaches is None or self._teaches.dtype != decoder.dtype:
+            self._teaches = Decoder(self._teacher, rounded=True)
+        return self._teaches
+
     def _at_scale(self, parts: int) -> PoolLists:
+        """Fewer lists beside one another, then smaller ones."""
         if parts not in self._lists:
-            scale = max(1, self.rule.scale // parts)
-            self._lists[parts] = PoolLists(self.pool, self.processor, self._process_seed, scale)
+            beside = max(1, self.rule.beside // parts)
+            scale = max(1, self.rule.scale * self.rule.beside // (beside * parts))
+            self._lists[parts] = PoolLists(self.pool, self.processor, self._process_seed, scale, beside)
         return self._lists[parts]
 
 
@@ -317,20 +331,18 @@ def train_stage(
     )
 
 
-def list_odds(model: Any, listed: ListArrays, seen: Tensor, yes_no: tuple[int, int]) -> Tensor:
+def list_odds(decoder: Decoder, listed: ListArrays, seen: Tensor, yes_no: tuple[int, int]) -> Tensor:
     """(Q, M): logit(yes) - logit(no) of a list's candidates. seen: vision tokens (pictures, tokens, width)."""
-    references, candidates = (
-        torch.from_numpy(one).to(seen.device) for one in (listed.references, listed.candidates)
-    )
-    queries = embed_queries(model, listed.queries, seen[references].flatten(0, 1))
-    return scores(model, queries, seen[candidates], yes_no)
+    references, candidates = (on_device(one, seen.device) for one in (listed.references, listed.candidates))
+    queries = embed_queries(decoder.embed, listed.queries, seen[references].flatten(0, 1))
+    return scores(decoder, queries, seen[candidates], yes_no)
 
 
 def list_losses(odds: Tensor, listed: ListArrays) -> tuple[Tensor, Tensor]:
     """The list's own loss, and the divergence of the odds' softmax from one in which each wrong attribute takes one
     off."""
     right, ignored, wrong = (
-        torch.from_numpy(one).to(odds.device) for one in (listed.right, listed.ignored, listed.wrong)
+        on_device(one, odds.device) for one in (listed.right, listed.ignored, listed.wrong)
     )
     target = (-wrong.float()).masked_fill(ignored, -1e4).softmax(1)
     graded = F.kl_div(odds.masked_fill(ignored, -1e4).log_softmax(1), target, reduction="batchmean")

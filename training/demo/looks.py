@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.decoder import on_device
+
 HIDDEN_SHARE = 0.2  # of the pictures, those with a patch that is covered
 
 
@@ -39,7 +41,7 @@ def augmented(pictures: Tensor, looks: Looks) -> Tensor:
     """uint8 (n, h, w, 3) on any device -> the same shape, dtype and device."""
     device, (_, height, width, _) = pictures.device, pictures.shape
     mirror, gains, light, patches = (
-        torch.from_numpy(one).to(device) for one in (looks.mirror, looks.gains, looks.light, looks.patches)
+        on_device(one, device) for one in (looks.mirror, looks.gains, looks.light, looks.patches)
     )
     out = pictures.float()
     out = torch.where(mirror[:, None, None, None], out.flip(2), out)
@@ -67,7 +69,7 @@ class DevicePictures:
         if self._kept is None:
             found = torch.from_numpy(np.asarray(self.pictures[rows]))
         else:
-            found = self._kept[torch.from_numpy(rows).to(self.device)]
+            found = self._kept[on_device(rows, self.device)]
         return found if looks is None else augmented(found, looks)
 
 

@@ -5,6 +5,7 @@ Each is a pure function of (seed, index).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from training.synthetic.captions import caption, fragment, refusal
 from training.synthetic.truth import KIND_NAMES, TOLD_CHANGES, satisfies, value_indices
 
 QUERIES = 10  # of a list, times its scale; on a CPU smaller steps, more of them
+OVER_CANDIDATES = ("rows", "right", "ignored", "wrong")
 LASTS = [KIND_NAMES.index(kind) for kind in LASTING]
 
 
@@ -127,8 +129,8 @@ class PackedList:
     """Queries with their candidates.
 
     kind: "image", "text" or "image-plus-text". texts, may_differ: what each query says, as pair_prompt takes it;
-    references: per query, rows of the pool; layouts: the pair question made of them. rows (M,): the candidates';
-    right, ignored bool (Q, M). wrong: int (Q, M), in how many attributes a candidate is seen to differ from what is
+    references: per query, rows of the pool; layouts: the pair question made of them. rows int64 (Q, M): each query's
+    candidates; right, ignored bool (Q, M). wrong: int (Q, M), in how many attributes a candidate is seen to differ from what is
     sought; 0 for the right ones.
     """
 
@@ -143,14 +145,26 @@ class PackedList:
     wrong: np.ndarray
 
 
+def side_by_side(lists: Sequence[PackedList]) -> PackedList:
+    """Lists of one kind and length as one."""
+
+    def all_of(name: str) -> list[Any]:
+        return [one for packed in lists for one in getattr(packed, name)]
+
+    over = [np.concatenate([getattr(packed, name) for packed in lists]) for name in OVER_CANDIDATES]
+    kept = [all_of(name) for name in ("texts", "may_differ", "references", "layouts")]
+    return PackedList(lists[0].kind, *kept, *over)  # type: ignore[arg-type]
+
+
 class PoolLists:
     """Draws packed lists; each is a pure function of (seed, index).
 
-    scale: times the families and the queries of a list; as far as the pool has families.
+    scale: times the families and the queries of a list; as far as the pool has families. beside: lists that are drawn
+    as one, in which each query has the candidates of its own.
     """
 
-    def __init__(self, pool: Pool, processor: Any, seed: int, scale: int = 1) -> None:
-        self.pool, self.processor, self.seed = pool, processor, seed
+    def __init__(self, pool: Pool, processor: Any, seed: int, scale: int = 1, beside: int = 1) -> None:
+        self.pool, self.processor, self.seed, self.beside = pool, processor, seed, beside
         self.queries = QUERIES * scale
         most = len(np.unique(pool.family))
         plain, changed = min(most, 6 * scale), min(most, 4 * scale)
@@ -162,6 +176,9 @@ class PoolLists:
 
     def draw(self, kind: str, index: int, told: tuple[int, int] = (1, 8)) -> PackedList:
         """kind: "image", "text" or "image-plus-text". told: fewest and most attributes of a description."""
+        return side_by_side([self._one(kind, index * self.beside + i, told) for i in range(self.beside)])
+
+    def _one(self, kind: str, index: int, told: tuple[int, int]) -> PackedList:
         rng = np.random.default_rng((self.seed, index, 29))
         if kind == "image":
             return self._by_image(self._plain.batch(index), rng)
@@ -200,7 +217,9 @@ class PoolLists:
             self._layout(text, differs, len(rows))
             for text, differs, rows in zip(texts, may_differ, references, strict=True)
         ]
-        return PackedList(kind, texts, may_differ, references, layouts, *over_candidates)
+        rows, *masks = over_candidates
+        each = np.repeat(rows[None], len(texts), 0)
+        return PackedList(kind, texts, may_differ, references, layouts, each, *masks)
 
     def _layout(self, text: str, differs: MayDiffer, references: int) -> PairLayout:
         """Questions without words are few, and remembered."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from app.model.attributes import AttributeProbe
 from app.model.scoring import Sequence3
+from training.decoder import Decoder, on_device
+from training.demo.attribute_heads import LEAST
 
 
 @dataclass(frozen=True)
@@ -79,27 +81,55 @@ def lay_out_rows(rows: Sequence[Asked], tokens_each: int) -> SequenceArrays:
     )
 
 
-def answer_logits(model: Any, rows: SequenceArrays, seen: Tensor) -> Tensor:
-    """(a, vocabulary): what the model expects at the rows' ends. seen: vision tokens (pictures, tokens, width)."""
-    embed, text = model.get_input_embeddings(), model.model.language_model
-    device = embed.weight.device
+def answer_logits(decoder: Decoder, rows: SequenceArrays, seen: Tensor) -> Tensor:
+    """float32 (a, vocabulary): what the model expects at the rows' ends. seen: vision tokens (pictures, tokens, width).
+
+    Padding stands behind what is read, so that causal attention leaves it out by itself.
+    """
     ids, positions, places, tokens, ends = (
-        torch.from_numpy(one).to(device)
+        on_device(one, decoder.device)
         for one in (rows.ids, rows.positions, rows.places, rows.tokens, rows.ends)
     )
-    embedded = embed(ids)
+    embedded = decoder.embed(ids)
     filled = embedded.flatten(0, 1).index_copy(0, places, seen.flatten(0, 1)[tokens].to(embedded.dtype))
-    hidden = text(
-        inputs_embeds=filled.view(embedded.shape),
-        position_ids=positions,
-        # Padding stands behind what is read, so that causal attention leaves it out by itself.
-        attention_mask=dict.fromkeys(text.config.layer_types),
-        use_cache=False,
-    ).last_hidden_state
-    return model.lm_head(hidden.flatten(0, 1)[ends])
+    hidden = decoder(filled.view(embedded.shape), positions)
+    return decoder.logits(hidden.flatten(0, 1)[ends])
 
 
 def answer_loss(logits: Tensor, rows: SequenceArrays) -> Tensor:
     """The weighed sum of the cross-entropies of what was asked; logits as of `answer_logits`."""
-    targets, weights = (torch.from_numpy(one).to(logits.device) for one in (rows.targets, rows.weights))
+    targets, weights = (on_device(one, logits.device) for one in (rows.targets, rows.weights))
     return F.cross_entropy(logits.float(), targets, reduction="none") @ weights
+
+
+class Forms:
+    """The probe's question (app.model.attributes) about many pictures, as training asks it: in one pass.
+
+    ids int64 (L,), positions int64 (3, L), mask bool (L, L): of one row, its prefix included; tokens: where its
+    picture stands. values int64 (kinds, most), missing bool (kinds, most): the ids of each kind's values.
+    """
+
+    def __init__(self, probe: AttributeProbe, device: torch.device) -> None:
+        prefix, block = len(probe.prefix_ids), len(probe.block_ids)
+        causal = torch.ones(prefix, prefix, dtype=torch.bool).tril()
+        above = torch.cat([causal, torch.zeros(prefix, block, dtype=torch.bool)], 1)
+        most = max(map(len, probe.values))
+        values = torch.tensor([[*ids, *[ids[0]] * (most - len(ids))] for ids in probe.values])
+        missing = torch.tensor([[place >= len(ids) for place in range(most)] for ids in probe.values])
+        self.tokens = slice(prefix, prefix + probe.tokens)
+        self.ids = torch.cat([probe.prefix_ids, probe.block_ids]).to(device)
+        positions = torch.cat([probe.prefix_positions, probe.block_positions], 1)
+        self.positions, self.mask = positions.to(device), torch.cat([above, probe.mask]).to(device)
+        self.ends = (probe.ends + prefix).to(device)
+        self.values, self.missing = values.to(device), missing.to(device)
+
+    def logits(self, decoder: Decoder, pictures: Tensor) -> Tensor:
+        """float32 (n, kinds, most), LEAST where a kind has no such value; pictures (n, tokens, width)."""
+        rows = decoder.embed(self.ids).expand(len(pictures), -1, -1)
+        before, behind = rows[:, : self.tokens.start], rows[:, self.tokens.stop :]
+        rows = torch.cat([before, pictures.to(rows.dtype), behind], 1)
+        hidden = decoder(rows, self.positions[:, None], self.mask)[:, self.ends]
+        weight = decoder.head.weight[self.values]
+        with torch.autocast(hidden.device.type, enabled=False):
+            logits = torch.einsum("nkw,kmw->nkm", hidden.float(), weight.float())
+        return logits.masked_fill(self.missing, LEAST)

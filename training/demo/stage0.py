@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from app.model.vision import PATCH, encode_grids, picture_patches, token_count
+from app.model.vision import PATCH, picture_patches, token_count
 from app.model.vocabulary import Kinds
+from training.decoder import encode_rounded, on_device
 from training.demo.attribute_heads import AttributeAttention, attribute_accuracy, attribute_loss
 from training.demo.clip import person_loss
 from training.demo.learning import LearningLog, learn, muon_and_adamw, process_rank
@@ -46,7 +47,7 @@ class WarmUp(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """uint8 (n, h, w, 3) -> (n, tokens, width)."""
-        return encode_grids(self.visual, *picture_patches(pictures))
+        return encode_rounded(self.visual, *picture_patches(pictures))
 
     def embed(self, tokens: Tensor) -> Tensor:
         """(n, tokens, width) -> unit rows (n, embedding), of all tokens in their places."""
@@ -127,7 +128,7 @@ class TowerLesson:
     def loss(self, drawn: TowerStep) -> tuple[Tensor, dict[str, Tensor]]:
         warm = self.warm
         tokens = warm(self.pictures(drawn.rows, drawn.looks))
-        person = torch.from_numpy(self.pool.person[drawn.rows]).to(tokens.device)
+        person = on_device(self.pool.person[drawn.rows], tokens.device)
         by_whole = person_loss(warm.embed(tokens).float(), person)
         by_mean = person_loss(F.normalize(warm.person(tokens.mean(1)).float(), dim=1), person)
         by_token = late_interaction(warm.tokens(tokens), person)
@@ -162,7 +163,7 @@ def measure_tower(warm: WarmUp, pool: Pool) -> dict[str, float]:
 
     device = warm.whole.weight.device
     parts = np.array_split(pool.pictures, max(1, len(pool) // 256))
-    tokens = torch.cat([warm(torch.from_numpy(np.array(part)).to(device)) for part in parts])
+    tokens = torch.cat([warm(torch.from_numpy(np.array(part)).to(device)) for part in parts]).float()
     vectors = warm.embed(tokens).cpu().numpy()
     rng = np.random.default_rng(0)
     queries = rng.choice(len(pool), min(400, len(pool)), replace=False)

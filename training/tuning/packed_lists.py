@@ -20,6 +20,7 @@ from app.model.prompts import NOTHING_DIFFERS, MayDiffer, pair_prompt
 from app.model.scoring import PairLayout, PromptTokens, pair_layout, yes_no_ids
 from app.model.vision import Grid, Patches, encode_mixed, pixel_patches
 from gallery_store.console import remark
+from training.decoder import Decoder
 from training.instructions.rng import SampleRng
 from training.instructions.stage_samples import Samples
 from training.packed import collate, listwise_loss, scores
@@ -64,7 +65,7 @@ class PackedStep:
         for grid, layouts in self.layouts.items():
             group = [place for place, other in enumerate(self.patches.grids) if other == grid]
             candidates = torch.stack([tokens[place] for place in group])
-            found.append(scores(model, collate(model, layouts, references), candidates, self.yes_no))
+            found.append(scores(Decoder(model), collate(model, layouts, references), candidates, self.yes_no))
             places += group
         back = torch.tensor(places, device=found[0].device).argsort()
         return torch.cat(found, 1)[:, back]
