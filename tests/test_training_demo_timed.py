@@ -39,7 +39,16 @@ from training.demo.timed import TimedRun, timed_stages
 
 TINY = DemoSize((112, 56), 64, 2, 4, 2, 32, 2)
 STEPS = StepSize(
-    families=2, lists=1, plain=2, choices=4, choices_alone=4, forms=2, rate=1.0, validation=3, searches=4
+    families=2,
+    lists=1,
+    beside=1,
+    plain=2,
+    choices=4,
+    choices_alone=4,
+    forms=2,
+    rate=1.0,
+    validation=3,
+    searches=4,
 )
 
 

@@ -149,7 +149,7 @@ class Decoder:
         blocks: Tensor,
         block_positions: Tensor,
     ) -> Tensor:
-        """(Q, M, width): the last place of each block, behind the norm. A block sees its prefix, and itself up to there.
+        """(Q, M, width): the last place of each block, behind the norm. A block sees its prefix, and itself so far.
 
         prefixes (Q, P, width) with positions (3, Q, P), real bool (Q, P) where they are not padded; blocks
         (Q, M, B, width) with block_positions (3, Q, B).

@@ -116,7 +116,7 @@ def scores(decoder: Decoder, queries: PackedQueries, candidates: Tensor, yes_no:
         blocks.expand(count, *blocks.shape[-3:]),
         queries.block_positions,
     )
-    odds = decoder.logits(ends, torch.tensor(yes_no, device=ends.device))
+    odds = decoder.logits(ends, on_device(np.array(yes_no), ends.device))
     return odds[..., 0] - odds[..., 1]
 
 

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -90,13 +91,21 @@ def picture_patches(pictures: Tensor) -> tuple[Tensor, Grid]:
         raise ValueError(
             f"pictures for the model have sides in multiples of {unit} px, not {height} x {width}"
         )
-    mean, std = (torch.tensor(one, device=pictures.device).view(1, 3, 1, 1) * 255 for one in (MEAN, STD))
+    mean, std = _mean_and_std(pictures.device)
     pixels = (pictures.permute(0, 3, 1, 2).float() - mean) / std
     rows, columns = height // PATCH, width // PATCH
     pixels = pixels.reshape(count, 3, rows // MERGE, MERGE, PATCH, columns // MERGE, MERGE, PATCH)
     pixels = pixels.permute(0, 2, 5, 3, 6, 1, 4, 7)
     pixels = pixels.unsqueeze(6).expand(-1, -1, -1, -1, -1, -1, TEMPORAL, -1, -1)
     return pixels.reshape(count, rows * columns, PATCH_DIM), (1, rows, columns)
+
+
+@cache
+def _mean_and_std(device: torch.device) -> tuple[Tensor, Tensor]:
+    """(1, 3, 1, 1) each, of 255; made once, since a GPU is waited for each time that something is copied to it."""
+    with torch.inference_mode(False):
+        mean, std = (torch.tensor(one, device=device).view(1, 3, 1, 1) * 255 for one in (MEAN, STD))
+    return mean, std
 
 
 def token_count(grid: Grid) -> int:

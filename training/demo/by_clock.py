@@ -10,10 +10,11 @@ from __future__ import annotations
 import copy
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Protocol
 
 import torch
@@ -23,11 +24,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from gallery_store.files import replacing
 from training.demo.learning import LearningLog, learning_rate
+from training.demo.pool import Pool
 
 TELL = 25  # steps between two looks at the losses: a GPU is waited for then, and not in between
 KEEP = 120.0  # seconds between two checkpoints
 KEEP_IN_MEMORY = 4.0  # and between two states to go back to
 WARMUP = 20  # steps
+MORE_EVERY = 12.0  # seconds after which it is asked whether there are more people
 AHEAD = 3  # steps that each worker is ahead
 SMALLEST = 64  # a step is made up to so many times smaller
 SPOILT = 3  # draws of one step that may fail
@@ -47,6 +50,14 @@ class Lesson(Protocol):
     def draw(self, step: int, done: float, parts: int = 1) -> Any: ...
 
     def loss(self, drawn: Any) -> tuple[Tensor, dict[str, Tensor]]: ...
+
+
+class Growing(Lesson, Protocol):
+    """A lesson over people who are still being drawn."""
+
+    def renew(self, pool: Pool) -> None:
+        """Goes on with a pool that begins with the one before."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -144,11 +155,12 @@ def learn_by_clock(
     parts: int = 1,
     most: int | None = None,
     exact: bool = False,
+    more: Callable[[], Pool | None] | None = None,
 ) -> Outcome:
     """Takes steps until the span ends, one at the least, or `most` of them; goes on from `state` where it is there.
 
     workers: processes that draw steps ahead; 0 draws them here. parts: how many times smaller a step is to begin with.
-    exact: in float32 on a GPU too.
+    exact: in float32 on a GPU too. more: tells, for a lesson that can grow, a larger pool when there is one.
     """
     outcome = Outcome(parts=parts)
     if state is not None and state.is_file():
@@ -159,7 +171,7 @@ def learn_by_clock(
             optimizer.load_state_dict(moments)
         outcome.steps, outcome.done, outcome.parts = saved["step"], saved["done"], saved["parts"]
         span = Span(span.begins, span.ends, saved["done"])
-    loop = _Loop(lesson, span, outcome, device, state, log, exact)
+    loop = _Loop(lesson, span, outcome, device, state, log, exact, more)
     for _ in range(TRIES):
         try:
             loop.run(workers, most)
@@ -188,16 +200,23 @@ class _Loop:
         state: Path | None,
         log: LearningLog,
         exact: bool,
+        more: Callable[[], Pool | None] | None,
     ) -> None:
+        self.more = more
         self.lesson, self.span, self.outcome, self.exact = lesson, span, outcome, exact
         self.device, self.state, self.log = device, state, log
         self.learnt = [p for m in lesson.modules.values() for p in m.parameters() if p.requires_grad]
         self.figures: dict[str, list[Tensor]] = {}
         self.kept, self.kept_at, self.written_at = _Kept.of(lesson), time.monotonic(), time.monotonic()
-        self.first = outcome.steps
-        self.waited, self.looked_at = 0.0, time.monotonic()
+        self.first, self.asked_for_more = outcome.steps, self.kept_at
+        self.waited, self.looked_at = 0.0, perf_counter()
 
     def run(self, workers: int, most: int | None) -> None:
+        while not self._learn(workers, most):
+            pass
+
+    def _learn(self, workers: int, most: int | None) -> bool:
+        """Until the time is up, or there are more people to learn from; -> whether it is up."""
         ahead = {"prefetch_factor": AHEAD, "multiprocessing_context": "fork"} if workers else {}
         loader = DataLoader(
             _Ahead(self.lesson),
@@ -207,14 +226,14 @@ class _Loop:
             collate_fn=_as_it_is,
             **ahead,  # type: ignore[arg-type]
         )
-        asked = time.monotonic()
+        asked = perf_counter()
         for parts, drawn in loader:
-            self.waited += time.monotonic() - asked
+            self.waited += perf_counter() - asked
             taken = self.outcome.steps - self.first
             if (taken and self.span.done() >= 1) or (most is not None and taken >= most):
                 break  # a part that comes too late takes one step
             if parts < self.outcome.parts:
-                asked = time.monotonic()
+                asked = perf_counter()
                 continue  # drawn before it was known to be too large
             try:
                 self._step(drawn)
@@ -222,13 +241,26 @@ class _Loop:
                 if not _no_memory(error):
                     raise
                 self._halve(error)
-                asked = time.monotonic()
+                asked = perf_counter()
                 continue
             self.outcome.steps += 1
             if (self.outcome.steps - self.first) % TELL == 0:
                 self._look()
-            asked = time.monotonic()
+                if self._grows():
+                    return False
+            asked = perf_counter()
         self._look()
+        return True
+
+    def _grows(self) -> bool:
+        """Whether the lesson has a larger pool from now on: it is then drawn from anew."""
+        if self.more is None or time.monotonic() - self.asked_for_more < MORE_EVERY:
+            return False
+        self.asked_for_more = time.monotonic()
+        if (pool := self.more()) is None:
+            return False
+        self.lesson.renew(pool)  # type: ignore[attr-defined]
+        return True
 
     def _step(self, drawn: Any) -> None:
         done = self.span.done()
@@ -271,10 +303,10 @@ class _Loop:
             "stage": self.lesson.stage,
             "step": self.outcome.steps,
             "done": self.span.done(),
-            "seconds": time.monotonic() - self.looked_at,
+            "seconds": perf_counter() - self.looked_at,
             "waited": self.waited,  # of these, for steps to be drawn
         }
-        self.waited, self.looked_at = 0.0, time.monotonic()
+        self.waited, self.looked_at = 0.0, perf_counter()
         self.log.write(**told, **means)
         if not all(_finite(value) for value in means.values()) or self.go_back_if_spoilt():
             self.outcome.halved += 1

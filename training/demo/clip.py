@@ -153,6 +153,10 @@ class ClipLesson:
         given: dict[str, Any] = {"padding": True, "truncation": True, "max_length": CONTEXT}
         return np.asarray(self.tokenizer(texts, return_tensors="np", **given)["input_ids"], np.int64)
 
+    def renew(self, pool: Pool) -> None:
+        """Goes on with a pool that begins with the one before."""
+        self.pool, self._drawers = pool, {}
+
     def draw(self, step: int, done: float, parts: int = 1) -> ClipStep:
         """parts: a step of so many times fewer families."""
         rng = np.random.default_rng((self.seed, step, 7, process_rank()))

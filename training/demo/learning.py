@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim import AdamW, Optimizer
 
 from gallery_store.files import replacing
@@ -152,33 +153,57 @@ class Muon(Optimizer):
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
-            alike: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = {}
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                momentum = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
-                momentum.lerp_(weight.grad, 1 - MOMENTUM)
-                matrix = weight.grad.lerp(momentum, MOMENTUM).flatten(1)
-                alike.setdefault((matrix.shape[0], matrix.shape[1]), []).append((weight, matrix))
-            for (
-                shape,
-                pairs,
-            ) in alike.items():  # those of one shape together: a GPU is slow at many small products
-                updates = orthogonal(torch.stack([matrix for _, matrix in pairs]))
-                for (weight, _), update in zip(pairs, updates, strict=True):
-                    weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    weight.add_(update.view_as(weight), alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if not weights:
+                continue
+            gradients: list[Tensor] = [weight.grad for weight in weights]
+            momenta: list[Tensor] = [
+                self.state[weight].setdefault("momentum", torch.zeros_like(weight)) for weight in weights
+            ]
+            torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
+            ahead = [one.flatten(1) for one in torch._foreach_lerp(gradients, momenta, MOMENTUM)]
+            updates: list[Tensor] = [torch.empty(0)] * len(weights)
+            for places in _alike(ahead):  # together: a GPU is slow at many small products
+                height, width = (max(ahead[place].shape[axis] for place in places) for axis in (0, 1))
+                # Rows and columns of zeros stay zero, and change nothing else.
+                padded = [
+                    F.pad(one, (0, width - one.shape[1], 0, height - one.shape[0]))
+                    for one in (ahead[place] for place in places)
+                ]
+                for place, update in zip(places, orthogonal(torch.stack(padded)), strict=True):
+                    shape = ahead[place].shape
+                    updates[place] = update[: shape[0], : shape[1]].reshape(weights[place].shape)
+            sizes = [-group["lr"] * 0.2 * max(one.shape) ** 0.5 for one in ahead]
+            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_mul_(updates, sizes)
+            torch._foreach_add_(weights, updates)
+
+
+def _alike(matrices: Sequence[Tensor]) -> list[list[int]]:
+    """Places of matrices that are padded to one shape, at most twice their height and width; lying ones with lying
+    ones."""
+    groups: dict[tuple[bool, int, int], list[int]] = {}
+    for place, matrix in enumerate(matrices):
+        height, width = matrix.shape
+        key = (height <= width, math.ceil(math.log2(height)), math.ceil(math.log2(width)))
+        groups.setdefault(key, []).append(place)
+    return list(groups.values())
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
     """float (..., n, m) -> about U V^T of each one's singular value decomposition, its singular values near one."""
     flat = matrices.shape[-2] <= matrices.shape[-1]
-    wide = (matrices if flat else matrices.mT).float()
+    wide = (
+        (matrices if flat else matrices.mT)
+        .float()
+        .reshape(-1, min(matrices.shape[-2:]), max(matrices.shape[-2:]))
+    )
     update = wide / wide.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     for _ in range(ROUNDS):
         square = update @ update.mT
-        update = _A * update + (_B * square + _C * square @ square) @ update
-    return (update if flat else update.mT).to(matrices.dtype)
+        change = torch.baddbmm(square, square, square, beta=_B, alpha=_C)
+        update = torch.baddbmm(update, change, update, beta=_A)
+    return (update if flat else update.mT).reshape(matrices.shape).to(matrices.dtype)
 
 
 def muon_and_adamw(inside: Iterable[Tensor], every: Iterable[Tensor], peak: float) -> list[Optimizer]:
@@ -187,12 +212,14 @@ def muon_and_adamw(inside: Iterable[Tensor], every: Iterable[Tensor], peak: floa
     Frozen parameters and filters of a single channel (depthwise) are not for Muon. Groups carry "peak" for
     `learn`.
     """
+    every = list(every)
     matrices = [p for p in inside if p.requires_grad and p.ndim >= 2 and p.shape[1] > 1]
     taken = {id(p) for p in matrices}
+    fused = any(p.device.type == "cuda" for p in every) or None
     others = [p for p in every if p.requires_grad and id(p) not in taken]
     return [
         Muon([{"params": matrices, "peak": peak}]),
-        AdamW([{"params": others, "peak": 0.6 * peak}], betas=(0.9, 0.98), weight_decay=0.01),
+        AdamW([{"params": others, "peak": 0.6 * peak}], betas=(0.9, 0.98), weight_decay=0.01, fused=fused),
     ]
 
 

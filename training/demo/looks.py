@@ -54,15 +54,30 @@ def augmented(pictures: Tensor, looks: Looks) -> Tensor:
 
 
 class DevicePictures:
-    """Pictures, uint8 (n, h, w, 3), where they are learnt from: one tensor on a GPU, as they are on a CPU."""
+    """Pictures, uint8 (n, h, w, 3), where they are learnt from: one tensor on a GPU, as they are on a CPU.
 
-    def __init__(self, pictures: np.ndarray, device: str = "cpu") -> None:
+    drawn: how many there are as yet, None for all; the others come by `fill`.
+    """
+
+    def __init__(self, pictures: np.ndarray, device: str = "cpu", drawn: int | None = None) -> None:
         self.pictures, self.device = pictures, device
         self.size: tuple[int, int] = (pictures.shape[1], pictures.shape[2])
-        self._kept = None if device == "cpu" else _on_device(pictures, device)
+        self._kept = (
+            None if device == "cpu" else torch.empty(pictures.shape, dtype=torch.uint8, device=device)
+        )
+        self._count = 0
+        self.fill(len(pictures) if drawn is None else drawn)
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return self._count
+
+    def fill(self, drawn: int, part: int = 4096) -> None:
+        """Takes those that have been drawn since; in parts, so that a pool on disk never lies in memory twice."""
+        if self._kept is not None:
+            for start in range(self._count, drawn, part):
+                rows = slice(start, min(start + part, drawn))
+                self._kept[rows] = torch.from_numpy(np.array(self.pictures[rows]))
+        self._count = drawn
 
     def __call__(self, rows: np.ndarray, looks: Looks | None = None) -> Tensor:
         """uint8 (n, h, w, 3): the pictures of int64 rows (n,), with these looks, or as they are."""
@@ -71,11 +86,3 @@ class DevicePictures:
         else:
             found = self._kept[on_device(rows, self.device)]
         return found if looks is None else augmented(found, looks)
-
-
-def _on_device(pictures: np.ndarray, device: str, part: int = 4096) -> Tensor:
-    """In parts, so that a pool on disk never lies in memory twice."""
-    kept = torch.empty(pictures.shape, dtype=torch.uint8, device=device)
-    for start in range(0, len(pictures), part):
-        kept[start : start + part] = torch.from_numpy(np.array(pictures[start : start + part]))
-    return kept

@@ -130,8 +130,8 @@ class PackedList:
 
     kind: "image", "text" or "image-plus-text". texts, may_differ: what each query says, as pair_prompt takes it;
     references: per query, rows of the pool; layouts: the pair question made of them. rows int64 (Q, M): each query's
-    candidates; right, ignored bool (Q, M). wrong: int (Q, M), in how many attributes a candidate is seen to differ from what is
-    sought; 0 for the right ones.
+    candidates; right, ignored bool (Q, M). wrong: int (Q, M), in how many attributes a candidate is seen to differ from
+    what is sought; 0 for the right ones.
     """
 
     kind: str

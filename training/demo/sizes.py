@@ -37,7 +37,8 @@ SIZES = {
 class StepSize:
     """Samples of a step by the clock: a GPU takes a few large steps in the time of many small ones.
 
-    families: of three people each, for CLIP and for the tower. lists: times the queries and families of a packed list.
+    families: of three people each, for CLIP and for the tower. lists: times the queries and families of a packed list;
+    beside: lists in one.
     plain: instruction samples. choices: candidates in turns of best choice, and while these are taught alone.
     forms: pictures that are read kind by kind. rate: times a part's highest learning rate. validation: families to
     calibrate and measure on. searches: of each kind, that calibration asks at most.
@@ -45,6 +46,7 @@ class StepSize:
 
     families: int
     lists: int
+    beside: int
     plain: int
     choices: int
     choices_alone: int
@@ -56,7 +58,8 @@ class StepSize:
 
 GPU_STEPS = StepSize(
     families=64,
-    lists=4,
+    lists=2,
+    beside=2,
     plain=48,
     choices=256,
     choices_alone=1024,
@@ -66,5 +69,14 @@ GPU_STEPS = StepSize(
     searches=200,
 )
 CPU_STEPS = StepSize(
-    families=10, lists=1, plain=6, choices=32, choices_alone=64, forms=8, rate=1.0, validation=12, searches=12
+    families=10,
+    lists=1,
+    beside=1,
+    plain=6,
+    choices=32,
+    choices_alone=64,
+    forms=8,
+    rate=1.0,
+    validation=12,
+    searches=12,
 )

@@ -113,6 +113,10 @@ class TowerLesson:
         self.optimizers = muon_and_adamw(self.warm.visual.parameters(), self.warm.parameters(), rate)
         self._drawers = {1: self._batches(1)}
 
+    def renew(self, pool: Pool) -> None:
+        """Goes on with a pool that begins with the one before."""
+        self.pool, self._drawers = pool, {}
+
     def draw(self, step: int, done: float, parts: int = 1) -> TowerStep:
         """parts: a step of so many times fewer families."""
         if parts not in self._drawers:

@@ -30,7 +30,7 @@ from training.demo.by_clock import Lesson, Outcome, Span, learn_by_clock, rounde
 from training.demo.clip import RATE as CLIP_RATE
 from training.demo.clip import ClipLesson
 from training.demo.clip import measure as measure_clip
-from training.demo.drawing import PoolDrawing
+from training.demo.drawing import DrawnPool, PoolDrawing
 from training.demo.fusion_fit import fit_demo
 from training.demo.goals import goal_lines, measure_goals
 from training.demo.language import DemoStage, LanguageLesson
@@ -54,6 +54,8 @@ SHARES = {
     "export": 0.09,
     "goals": 0.03,
 }
+GROWING = ("clip", "tower")  # the parts to which people are added while they go on
+MORE = 1.15  # times as many people as before are worth to begin anew with
 SPARE = 5.0  # seconds of all that are left for the end of the process
 LONGEST_START = 120.0  # seconds of imports before a run
 GALLERY_SECONDS = 15.0  # that drawing the demo gallery takes at most
@@ -77,6 +79,7 @@ def timed_stages(steps: StepSize) -> dict[str, DemoStage]:
             stage,
             rate=stage.rate * steps.rate,
             scale=steps.lists,
+            beside=steps.beside,
             plain=steps.plain * (1 if stage.lists else ALONE_TIMES),
             forms=steps.forms if stage.forms else 0,
         )
@@ -133,6 +136,7 @@ class TimedRun(DemoRun):
         self.exact: set[str] = set()  # the parts that need float32
         self.exported = False  # whether the assets hold this run's model, calibrated or not
         self.drawn: Pool | None = None
+        self.drawing: PoolDrawing | None = None  # while it goes on
         self.pictures: dict[str, DevicePictures] = {}
         self.taught: tuple[Any, Any] | None = None  # the model and its processor, as the last part left them
 
@@ -143,12 +147,15 @@ class TimedRun(DemoRun):
             if name != "pools" and (self.work / f"{name}.done.json").is_file():
                 continue
             try:
+                if name not in ("pools", *GROWING):
+                    self._end_drawing()
                 figures = getattr(self, f"_{name}")()
                 write_file(self.work / f"{name}.done.json", json.dumps(figures or {}, indent=2))
                 self.log.write(stage=f"{name} is done", left=self.left(), **(figures or {}))
             except Exception as error:
                 self._failed(name, error)
             self._pack()
+        self._end_drawing()
         rows: dict[str, Any] = {}
         try:
             rows = self._goals()
@@ -190,12 +197,39 @@ class TimedRun(DemoRun):
             if self.rehearse:
                 self._rehearse(validation, ends)
         finally:
-            drawn = drawing.finish(ends, progress_bar("draw train", "crops"))
-        self.drawn, self.train = drawn.pool, drawn.spec
-        self.log.write(
-            stage="pools", train=len(drawn.pool), families=drawn.spec.families, validation=len(validation)
-        )
+            if self.device == "cpu":
+                drawn = drawing.finish(ends, progress_bar("draw train", "crops"))
+            else:  # it goes on while CLIP and the tower learn, which keep few cores busy
+                drawn = drawing.wait(ends, progress_bar("draw train", "crops"))
+                self.drawing = drawing
+        self._take(drawn)
         return {"train": asdict(drawn.spec), "validation": len(validation)}
+
+    def _take(self, drawn: DrawnPool) -> Pool:
+        """Goes on with what is drawn."""
+        self.drawn, self.train = drawn.pool, drawn.spec
+        for pictures in self.pictures.values():
+            pictures.fill(len(drawn.pool))
+        self.log.write(stage="pools", train=len(drawn.pool), families=drawn.spec.families)
+        return drawn.pool
+
+    def _more(self) -> Pool | None:
+        """The people who are drawn by now, where they are some more than before."""
+        if self.drawing is None or self.drawn is None:
+            return None
+        try:
+            drawn = self.drawing.so_far()
+            return self._take(drawn) if len(drawn.pool) > MORE * len(self.drawn) else None
+        except Exception as error:  # those who are there remain
+            self._failed("drawing more people", error)
+            self.drawing = None
+            return None
+
+    def _end_drawing(self) -> None:
+        """What is taught from now on remembers each picture, and needs the cores."""
+        if self.drawing is not None:
+            drawing, self.drawing = self.drawing, None
+            self._take(drawing.finish(time.monotonic()))
 
     def _validation(self) -> Pool:
         return load_pool(self.work / "pool-validation", self.validation, self.workers, self.picture)
@@ -214,7 +248,8 @@ class TimedRun(DemoRun):
         if pool.pictures is pool.large:
             name = "large"
         if name not in self.pictures:
-            self.pictures[name] = DevicePictures(getattr(pool, name), self.device)
+            every = getattr(pool, name) if self.drawing is None else self.drawing.files()[name]
+            self.pictures[name] = DevicePictures(every, self.device, len(pool))
         return self.pictures[name]
 
     def _rehearse(self, pool: Pool, ends: float) -> None:
@@ -282,6 +317,7 @@ class TimedRun(DemoRun):
             log=self.log,
             parts=self.parts.get(name, 1),
             exact=name in self.exact,
+            more=self._more if name in GROWING else None,
         )
         state.unlink(missing_ok=True)
         told = {"steps": outcome.steps, "seconds": round(time.monotonic() - span.begins, 1)}
