@@ -227,6 +227,22 @@ def test_the_rehearsal_tells_what_this_machine_cannot(tmp_path, monkeypatch):
     assert not any(last[f"rehearsal of {name}"]["error"] for name in begun.only)
 
 
+@pytest.mark.slow
+def test_people_go_on_being_drawn_while_clip_and_the_tower_learn(tmp_path, quick, monkeypatch):
+    monkeypatch.setattr("training.demo.by_clock.MORE_EVERY", 0.0)
+    monkeypatch.setattr("training.demo.by_clock.TELL", 1)
+    shares = {**dict.fromkeys(timed.SHARES, 1e-3), "clip": 0.5, "tower": 0.4}
+    monkeypatch.setattr(timed, "SHARES", shares)
+    begun = run(tmp_path, grow=True, rehearse=False, families=40, minutes=0.4)
+    begun.run()
+    log = told(tmp_path)
+    assert not [row for row in log if "failed" in row]
+    counts = [row["train"] for row in log if row["stage"] == "pools"]
+    assert len(counts) > 2 and counts == sorted(counts) and counts[-1] > counts[0]
+    assert begun.drawing is None and len(begun.drawn) == counts[-1]
+    assert (begun.pictures["large"](np.arange(counts[-1])).numpy() == begun.drawn.large).all()
+
+
 def test_a_pool_is_what_was_drawn_in_time(tmp_path):
     spec = PoolSpec(3, "train", families=4 * CHUNK, views=2, infrared_share=0.2)
     whole = PoolDrawing(tmp_path / "whole", spec, 2).finish(time.monotonic() + 1000)
