@@ -30,7 +30,7 @@ from gallery_store.index import are_whole, pack
 from gallery_store.items import ImportItem, ImportSource, ReadingStopped, Rejected, SourceError, Stop
 from gallery_store.media import MediaWriter, media_name
 from gallery_store.pace import Pace
-from gallery_store.photographs import PROOF, looks_photographic
+from gallery_store.photographs import PROOF, is_photograph
 from gallery_store.reimport import (
     INDEXED,
     Known,
@@ -268,7 +268,7 @@ class _Prepared:
     height: int
     image: Image.Image
     reid_image: Image.Image | None
-    photograph: bool  # by its looks
+    photograph: bool  # see is_photograph
 
 
 @dataclass(frozen=True)
@@ -332,7 +332,7 @@ class _Job:
         staged = None if self.link else self.writer.stage(file, data)
         # Shrunk: 64 full pictures could fill the memory.
         small, reid_small = fitted(self.encoder, image), fitted(self.reid, image) if self.reid else None
-        photograph = looks_photographic(image)
+        photograph = is_photograph(data, image)
         return _Prepared(item, sha256, file, staged, image.width, image.height, small, reid_small, photograph)
 
     def _there(self, item: ImportItem, sha256: str, data: bytes) -> _There | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from training.evaluation.synthetic import SETTINGS
 from training.synthetic.captions import caption, fragment
 from training.synthetic.people import WORLDS, people, split_of
 from training.synthetic.second.body import body
+from training.synthetic.second.colours import Palette2
+from training.synthetic.second.face import draw_back_hair, head_of
 from training.synthetic.second.lens import Lens, draw_lens, take
 from training.synthetic.second.shot import COLOUR_KINDS2, Shot2, visible2
 from training.synthetic.second.wardrobe import (
@@ -337,3 +340,14 @@ def test_a_gallery_of_world_2_shows_what_is_new_in_it():
     red = [crop for crop in drawn if crop.person_id.endswith("f00901-m0")]
     assert {crop.attributes["upper"] for crop in red} == {"jacket"}
     assert [crop.time for crop in drawn] == sorted(crop.time for crop in drawn)
+
+
+@given(st.floats(0, 360), st.floats(0, 1))
+def test_a_ponytail_hangs_from_the_head(yaw, wide):
+    identity = replace(SOMEBODY, hair="ponytail", head=wide)
+    b, drawn = body(identity, PLAIN, Pose(yaw, 0.0, False)), []
+    pen = SimpleNamespace(limb=lambda *what: drawn.append(what), ellipse=lambda *what: None)
+    draw_back_hair(pen, b, identity, PLAIN, Palette2(identity, PLAIN, False))
+    (((x, y), _, half, *_),), h = drawn, head_of(b, identity)
+    assert abs(x - h.x) - half < 0.85 * h.rx
+    assert abs(y - h.y) < h.ry

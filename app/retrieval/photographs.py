@@ -13,8 +13,8 @@ import numpy as np
 from app.model.pictures import BoundedCache
 from app.retrieval.prefilter import Stop
 from app.retrieval.query import Reference
-from gallery_store.decoding import PictureError, open_picture
-from gallery_store.photographs import PROOF, looks_photographic
+from gallery_store.decoding import PictureError, decode, read_bounded
+from gallery_store.photographs import PROOF, is_photograph
 from gallery_store.store import GalleryStore
 
 _SMALL = (512, 512)  # pixels, of the copy that is looked at
@@ -58,9 +58,10 @@ class PhotographTest:
         if known is not None or stop():
             return bool(known)
         try:
-            image = open_picture(file, max_pixels=self._store.max_pixels, within=_SMALL)  # type: ignore[arg-type]
+            data = read_bounded(file)  # type: ignore[arg-type]
+            image, _ = decode(data, max_pixels=self._store.max_pixels, within=_SMALL)
         except PictureError:
             return False
-        found = looks_photographic(image)
+        found = is_photograph(data, image)
         self._seen.put(key, found, 1)  # type: ignore[arg-type]
         return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from gallery_store.photographs import DRAWN_MARK
 from training.synthetic.brush import Brush, Palette
 from training.synthetic.figure import draw_person
 from training.synthetic.site import PANORAMA, Camera, panorama
@@ -60,9 +61,9 @@ def render(shot: Shot, size: tuple[int, int] = SIZE) -> Image.Image:
 
 
 def encode(picture: Image.Image, quality: int = 88) -> bytes:
-    """The picture as JPEG."""
+    """The picture as JPEG, marked as drawn."""
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality)
+    picture.save(buffer, "JPEG", quality=quality, comment=DRAWN_MARK)
     return buffer.getvalue()
 
 

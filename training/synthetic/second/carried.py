@@ -48,8 +48,9 @@ def draw_straps(pen: Pen, b: Body, palette: Palette2) -> None:
     tone = shade(palette.bag, 0.86)
     for way in (-1, 1):
         top = (b.middle("shoulder") + way * b.half("shoulder") * 0.56, b.trunk["shoulder"].y - 0.004)
-        mid = (b.front("chest", way * 0.58), b.trunk["chest"].y)
-        low = (b.front("waist", way * 0.76), b.trunk["waist"].y - 0.02)
+        chest, waist = b.trunk["chest"].y, b.trunk["waist"].y
+        mid = (b.front("chest", way * 0.66), chest - 0.012)
+        low = (b.front("chest", way * 0.8), 0.45 * chest + 0.55 * waist)
         pen.line([top, mid, low], 0.021, tone)
 
 

@@ -42,8 +42,10 @@ def draw_back_hair(pen: Pen, b: Body, identity: Identity, outfit: Outfit2, palet
         for t in (-0.5, 0.05, 0.55):
             pen.fold([(x + half * t, h.y), (x + half * t * 1.1, low - 0.012)], 0.007, 0.8 if t < 0.5 else 1.2)
         return
-    tail = h.x - b.sin * h.rx * 1.1 + (h.rx * 0.75 if h.cos > 0.2 else 0.0)
-    end = (tail - b.sin * 0.028 + (0.02 if h.cos > 0.2 else 0.0), h.y + h.ry * 1.55)
+    # From the front it shows beside the head, on the side that the face is turned from.
+    aside = 0.0 if h.cos <= 0.2 else (-1.0 if b.sin > 0 else 1.0) * (1 - abs(b.sin))
+    tail = h.x - b.sin * h.rx * 1.1 + aside * h.rx * 0.75
+    end = (tail - b.sin * 0.028 + aside * 0.02, h.y + h.ry * 1.55)
     pen.limb((tail, h.y - h.ry * 0.15), end, h.rx * 0.36, h.rx * 0.14, back)
     pen.ellipse(
         tail,
