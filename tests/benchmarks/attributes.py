@@ -17,8 +17,7 @@ from app.model.reid_model import ReidModel
 from app.retrieval.attribute_probs import ClipAttributes, by_kinds, likeliest, sensible
 from app.settings import DEMO_CLIP, DEMO_MODEL
 from gallery_store.encoder import ClipEncoder
-from tests.benchmarks.best_choice import world_of
-from training.evaluation.synthetic_people import one_outfit
+from training.evaluation.synthetic_people import one_outfit, world_of
 
 
 def main() -> None:
@@ -29,7 +28,7 @@ def main() -> None:
     parser.add_argument("--identities", type=int, default=150)
     chosen = parser.parse_args()
     encoder, tuned = ClipEncoder.load(chosen.clip), ReidModel.load(chosen.model)
-    crops = one_outfit(chosen.seed, chosen.identities, world_of(tuned)).gallery
+    crops = one_outfit(chosen.seed, chosen.identities, world_of(tuned.manifest)).gallery
     manifest, own = tuned.manifest, (encoder.name, encoder.version)
     attributes = ClipAttributes(
         encoder, manifest.sharpness_for(*own) if manifest else None, kinds=tuned.kinds

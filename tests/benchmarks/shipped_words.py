@@ -16,7 +16,7 @@ from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import Attribute
 from app.settings import DEMO_MODEL
-from training.evaluation.synthetic_people import two_outfits
+from training.evaluation.synthetic_people import two_outfits, world_of
 
 KEPT = Path(__file__).parent / "shipped_words.json"
 PEOPLE, SEED = 6, 41
@@ -29,8 +29,8 @@ def weights() -> str:
 
 def words() -> dict[str, list[float]]:
     """Log-odds of "Yes" for a query of each kind over eighteen crops of six people."""
-    world = two_outfits(SEED, PEOPLE)
     model = ReidModel.load(DEMO_MODEL)
+    world = two_outfits(SEED, PEOPLE, world_of(model.manifest))
     gallery = [Picture(("g", row), partial(crop.picture)) for row, crop in enumerate(world.gallery)]
     query = world.queries[0]
     picture = Picture("q", query.picture)
