@@ -19,7 +19,8 @@ from training.evaluation.printing import synthetic_table
 from training.evaluation.results import Rankings, Result
 from training.evaluation.synthetic import SETTINGS, by_world
 from training.evaluation.synthetic_people import VIEWS, mixed
-from training.synthetic.people import WORLD_VERSION, split_of
+from training.evaluation.workers import Models
+from training.synthetic.people import split_of
 
 SEED, PEOPLE = 41, 9
 
@@ -246,7 +247,7 @@ def test_the_shipped_model_says_what_it_said():
 @pytest.mark.slow
 def test_the_result_is_whole(slice_of_it, capsys):
     out, result = slice_of_it
-    assert result.world == {"version": WORLD_VERSION, "seed": SEED, "identities": 20, "views": VIEWS}
+    assert result.world == {"version": Models().world(), "seed": SEED, "identities": 20, "views": VIEWS}
     assert result.model.name == "demo"
     assert result.model.parameters > 1_000_000
     text = synthetic_table(result)
@@ -266,7 +267,7 @@ def test_the_result_is_whole(slice_of_it, capsys):
     assert main(["evaluate", "--benchmark", "synthetic", *chosen, *work]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["settings"] == result.to_json()["settings"]
-    assert printed["world"]["version"] == WORLD_VERSION
+    assert printed["world"]["version"] == Models().world()
 
 
 @pytest.mark.parametrize(

@@ -285,7 +285,8 @@ def test_a_run_by_the_clock_says_what_it_needs(tmp_path, capsys):
     assert main(["demo", "--minutes", "1", "--device", "tpu", *work]) == 2
     assert "--device cpu does the same in small form" in capsys.readouterr().err
     assert main(["demo", "--device", "cuda", *work]) == 2
-    assert main(["demo", "--minutes", "1", "--world", "2", "--start", str(ASSETS), *work]) == 2
-    assert "is of world 1, not of world 2" in capsys.readouterr().err
+    world = world_of_run(tmp_path, ASSETS, None)
+    assert main(["demo", "--minutes", "1", "--world", str(3 - world), "--start", str(ASSETS), *work]) == 2
+    assert f"is of world {world}, not of world {3 - world}" in capsys.readouterr().err
     assert main(["demo", "--size", "huge", *work]) == 2
     assert "small, large" in capsys.readouterr().err

@@ -19,7 +19,7 @@ import numpy as np
 from app.chat.conversation import Conversation, say, to_query
 from app.chat.search_state import GalleryFacts
 from app.model.reid_model import ReidModel
-from app.model.vocabulary import COLOUR_OF, KINDS, Attribute, phrase
+from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, phrase
 from app.retrieval.engine import Engine
 from app.retrieval.query import Query, Reference
 from app.settings import CLIP
@@ -71,18 +71,22 @@ def sentence(said: dict[str, str]) -> str:
 def descriptions(rows: list[Row], count: int = COUNT, seed: int = SEED) -> list[dict[str, str]]:
     """Each five attributes that show in one crop, drawn at random; things that are absent are not told.
 
-    A colour of a hat, a bag or shoes is told with the thing: "a red hat" alone may be a cap.
+    A colour of a hat, a bag or shoes is told with the thing: "a red hat" alone may be a cap. Nobody says "man, child".
     """
     rng = np.random.default_rng(seed)
     told: list[dict[str, str]] = []
     while len(told) < count:
         row = rows[int(rng.integers(len(rows)))]
-        kinds = [k for k in KINDS if row.visible.get(k, "none") not in ("none", "average", "plain", "shoes")]
+        kinds = [
+            k for k in ALL_KINDS if row.visible.get(k, "none") not in ("none", "average", "plain", "shoes")
+        ]
+        if row.visible.get("age") == "child" and "gender" in kinds:
+            kinds.remove("gender")
         if len(kinds) < 5:
             continue
         chosen = set(rng.choice(kinds, 5, replace=False).tolist())
         if all(thing in chosen or COLOUR_OF[thing] not in chosen for thing in ("hat", "bag", "shoes")):
-            told.append({k: row.visible[k] for k in KINDS if k in chosen})
+            told.append({k: row.visible[k] for k in ALL_KINDS if k in chosen})
     return told
 
 
