@@ -324,7 +324,11 @@ def test_finished_models_are_taught_further(tmp_path, monkeypatch):
     assert {spec.seed for spec in specs if spec.split == "train"} == {6}
     first = load_file(ASSETS / "demo_clip" / WEIGHTS_FILE)
     after = load_file(tmp_path / "demo_clip" / WEIGHTS_FILE)
-    moved = [float((after[n] - old).abs().max()) for n, old in first.items() if old.is_floating_point()]
+    moved = [
+        float((after[n] - old).abs().max())
+        for n, old in first.items()
+        if old.is_floating_point() and "running" not in n
+    ]
     assert 0 < max(moved) < 0.05
     old, new = load(ASSETS / "demo_qwen2vl")[0], load(tmp_path / "stage3")[0]
     assert not changed(weights(old.model.visual), new.model.visual)

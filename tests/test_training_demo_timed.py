@@ -65,7 +65,8 @@ def told(folder):
 @pytest.fixture
 def quick(monkeypatch):
     """Measuring and calibrating take longer than all else at this size."""
-    fitted = {"text": dict.fromkeys(("pairwise_mAP", "clip_mAP", "fused_mAP", "readers_mAP"), 0.5)}
+    maps = ("pairwise_mAP", "clip_mAP", "fused_mAP", "readers_mAP")
+    fitted = {"text": dict.fromkeys((*maps, "absent_auroc", "absent_found", "false_alarms"), 0.5)}
     monkeypatch.setattr(timed, "fit_demo", lambda *given, **options: fitted)
     monkeypatch.setattr(timed, "measure_clip", lambda *given: {"image_mAP": 0.5})
     monkeypatch.setattr(timed, "measure_tower", lambda *given: {})
@@ -108,6 +109,8 @@ def test_a_run_in_world_2_teaches_vocabulary_2_and_calibrates_it(second):
     assert set(fitted) == set(KINDS_OF_QUERY) and key.startswith(CLIP_NAME)
     assert set(manifest.fusion_weights[key]) == set(KINDS_OF_VERSION[2])
     assert rows["image: what ships, mAP"] > 0
+    assert 0 <= rows["text: absent people, AUROC"] <= 100 and 0 <= rows["captions: stated facts right"] <= 100
+    assert rows["kinds read 20 points above the commonest value"].split()[1] == "of"
     for words in (
         load(folder / "there" / "demo_qwen2vl")[1].tokenizer,
         AutoTokenizer.from_pretrained(folder / "assets" / "demo_clip"),
