@@ -26,7 +26,7 @@ from training.synthetic.captions import fragment
 TOLD = 6  # attributes of a description
 ABOVE = 0.2  # that each kind is to be read better than by guessing
 WORST = 6  # kinds that are named
-CAPTIONED = 32  # crops at once
+CAPTIONED, AT_ONCE = 64, 32  # crops at most
 
 
 def measure_goals(
@@ -35,7 +35,7 @@ def measure_goals(
     """The rows, by name: numbers of 100.
 
     folder: the model. calibrated: what `fit_demo` returned, empty where it did not come to that. lists: of eight, by
-    picture and by words each; captions are of as many crops.
+    picture and by words each; captions are of as many crops, CAPTIONED at most.
     """
     rows: dict[str, Any] = {}
     for kind in MAKES:
@@ -71,19 +71,20 @@ def measure_goals(
             f"{kind} {100 * right_by_kind[kind]:.0f} of prior {100 * priors[kind]:.0f}"
             for kind in sorted(least, key=least.__getitem__)[:WORST]
         )
-    true, stated = captions_true(folder, pool, lists, device)
-    rows["captions: facts stated of a crop"] = stated / max(1, min(lists, len(pool)))
+    crops = min(CAPTIONED, lists, len(pool))
+    true, stated = captions_true(folder, pool, crops, device)
+    rows["captions: facts stated of a crop"] = stated / max(1, crops)
     rows["captions: stated facts right"] = 100 * true / max(1, stated)
     return rows
 
 
 def captions_true(folder: Path, pool: Pool, most: int, device: str) -> tuple[int, int]:
     """(true, all) of the facts that the model's captions of `most` crops, evenly spread, state of what shows."""
-    captioner = LocalCaptioner(folder, device=device, batch=CAPTIONED)
+    captioner = LocalCaptioner(folder, device=device, batch=AT_ONCE)
     rows = np.linspace(0, len(pool) - 1, min(most, len(pool))).astype(int).tolist()
     stated: list[tuple[Attribute, ...]] = []
-    for start in range(0, len(rows), CAPTIONED):
-        some = [Image.fromarray(pool.pictures[row]) for row in rows[start : start + CAPTIONED]]
+    for start in range(0, len(rows), AT_ONCE):
+        some = [Image.fromarray(pool.pictures[row]) for row in rows[start : start + AT_ONCE]]
         stated += [stated_facts(caption, pool.kinds) for caption in captioner.captions(some)]
     return true_facts(stated, [pool.seen(row) for row in rows])
 
