@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from app.model.checkpoint import CheckpointManifest
 from app.model.vocabulary import LASTING, Attribute
 from tests.benchmarks import shipped_words
 from tests.benchmarks.shipped_words import IDENTITIES, SLICE
@@ -289,3 +290,34 @@ def test_what_cannot_be_run_is_one_sentence(arguments, sentence, capsys):
     told = capsys.readouterr().err
     assert sentence in told
     assert "Traceback" not in told
+
+
+def test_a_model_is_asked_about_the_world_whose_vocabulary_it_knows(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def plan_alone(plan, workers, **given):
+        asked.append(plan.drawn_world)
+        raise HarnessError("that will do")
+
+    monkeypatch.setattr("training.evaluation.runner.evaluate_plan", plan_alone)
+    for version in (1, 2):
+        folder = tmp_path / str(version)
+        folder.mkdir()
+        CheckpointManifest(name="m", base_model="b", vocabulary_version=version).write(folder)
+        for more in ([], ["--world", "1"], ["--world", "2"]):
+            assert main(["evaluate", "--benchmark", "synthetic", "--model", str(folder), *more]) == 2
+    assert asked == [1, 1, 2, 2, 1, 2]
+    assert Models(model=str(tmp_path / "none")).world() == 1  # asked by version 1 too
+    assert Models(model=None).world() == Models().world()
+
+
+def test_what_is_drawn_for_the_demo_models_is_of_their_world(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("training.demo.gallery.write_gallery", lambda out, world: drawn.append(world) or 0)
+    monkeypatch.setattr(
+        "training.synthetic.market1501.write_market1501", lambda *given: drawn.append(given[-1]) or tmp_path
+    )
+    for command in (["gallery", "--out", str(tmp_path)], ["draw", "--root", str(tmp_path)]):
+        for more in ([], ["--world", "1"], ["--world", "2"]):
+            assert main([*command, *more]) == 0
+    assert drawn == [Models().world(), 1, 2] * 2
