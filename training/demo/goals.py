@@ -61,7 +61,8 @@ def measure_goals(
     rows["attributes that the model alone reads: right"] = 100 * float(np.mean(list(right_by_kind.values())))
     above = {kind: right_by_kind[kind] - prior for kind, prior in priors.items()}
     rows[f"kinds read {100 * ABOVE:.0f} points above the commonest value"] = (
-        f"{sum(gain >= ABOVE for gain in above.values())} of {len(above)}"
+        f"{sum(gain >= ABOVE for gain in above.values())} of {sum(prior <= 1 - ABOVE for prior in priors.values())}"
+        " that leave room"
     )
     for name, least in (
         ("the attributes read worst", right_by_kind),
