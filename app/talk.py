@@ -122,7 +122,13 @@ def let_model_talk(
         session.speaking = ""
     stopped = session.stop.is_set() and not written.ended
     words = model_words(
-        task, written.text, ended=written.ended, stopped=stopped, shown=shown, above=READ_AS in answer
+        task,
+        written.text,
+        ended=written.ended,
+        stopped=stopped,
+        shown=shown,
+        above=READ_AS in answer,
+        kinds=session.service.engine.kinds,
     )
     return Answer(answer, words)
 

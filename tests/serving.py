@@ -15,7 +15,9 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE = 180  # seconds until a start counts as failed; far above the goal, for loaded machines
+PATIENCE = (
+    600  # seconds until a start, with its import, counts as failed; far above the goal, for loaded machines
+)
 
 
 @dataclass(frozen=True)

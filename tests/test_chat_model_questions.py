@@ -15,7 +15,7 @@ from app.chat.result_answers import is_unanswered
 from app.chat.results import read_pointing
 from app.chat.search_state import ShownCandidate
 from app.model.answers import AttributeReading
-from app.model.vocabulary import Attribute
+from app.model.vocabulary import KINDS_OF_VERSION, Attribute
 
 ANSWERED, UNANSWERED = "Candidate 2 was seen on camera 3.", "That I cannot answer. Candidate 2: …"
 
@@ -181,6 +181,13 @@ def test_a_description_is_held_against_what_is_read():
         "> A woman in a red coat" in said
         and "Of 3 details that can be held against what it reads, 2 agree." in said
     )
+    sandals = AttributeReading(Attribute("shoes", "sandals"), 0.9)
+    barefoot = ShownCandidate(None, None, [sandals])  # type: ignore[arg-type]
+    said = model_words(describe, "A child in sandals.", shown=[barefoot])
+    assert "Of 1 details that can be held against what it reads, 1 agree." in said
+    older = ShownCandidate(None, None, [AttributeReading(Attribute("shoes", "shoes"), 0.9)])  # type: ignore[arg-type]
+    said = model_words(describe, "A child in heels.", shown=[older], kinds=KINDS_OF_VERSION[1])
+    assert "Of 1 details that can be held against what it reads, 1 agree." in said
     for nothing in ("Image 2", "No", ""):
         said = model_words(describe, nothing, shown=[shown])
         assert "says nothing of what is worn" in said and "own words" not in said

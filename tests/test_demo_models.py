@@ -3,6 +3,7 @@
 Drifting prompts, image rules, vocabulary or weights show here first.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +17,19 @@ from app.retrieval.attribute_probs import CONFUSED
 from app.retrieval.engine import Engine
 from app.retrieval.query import Query
 from gallery_store.encoder import ClipEncoder
+from tests.benchmarks import shipped_words
 from tests.benchmarks.find_people import (
     ASSETS,
-    clicks,
-    descriptions,
+    found_people,
     manifest,
     open_demo,
-    ranks_of_clicks,
-    ranks_of_descriptions,
-    within,
 )
 from training.demo.gallery import demo_crops
+from training.evaluation.synthetic_people import world_of
 
 pytestmark = pytest.mark.slow
 MB = 1 << 20
+FEWER = 4  # of 50 people, for machines that round otherwise
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,8 @@ def test_assets_are_small_and_weights_are_safetensors():
 
 
 def test_the_demo_gallery_is_of_people_whom_no_model_was_taught_on():
-    drawn, listed = demo_crops(), manifest(ASSETS / "demo_gallery")
+    world = world_of(CheckpointManifest.read(ASSETS / "demo_qwen2vl"))
+    drawn, listed = demo_crops(world), manifest(ASSETS / "demo_gallery")
     assert len(listed) == len(drawn) >= 600
     assert len({row.person for row in listed}) >= 100
     assert len({row.camera for row in listed}) == 6
@@ -70,7 +71,9 @@ def test_the_manifest_names_the_shipped_weights_and_what_people_confuse():
     assert found.weights == weight_files(folder) != {}
     encoder = ClipEncoder.load(ASSETS / "demo_clip")
     confusion = found.confusion_for(encoder.name, encoder.version)
-    assert set(confusion) <= set(CONFUSED) and 0 < confusion["upper"]["jacket"]["sweater"] < 0.5
+    assert set(confusion) <= set(CONFUSED) and "upper" in confusion
+    shares = [share for values in confusion.values() for of in values.values() for share in of.values()]
+    assert all(0 < share < 1 for share in shares)
 
 
 @pytest.mark.parametrize("words", ["asdkjh qwe zzz", "running", "une femme avec une veste rouge"])
@@ -93,16 +96,11 @@ def test_the_stock_libraries_load_the_folders():
     assert AutoProcessor.from_pretrained(ASSETS / "demo_qwen2vl").image_token
 
 
-def test_people_are_found_by_description(demo):
-    engine, rows = demo
-    ranks = ranks_of_descriptions(engine, rows, descriptions(list(rows.values())))
-    assert within(ranks, 1) >= 35
-    assert within(ranks, 10) >= 45
-
-
-def test_people_are_found_again_by_a_click(demo):
-    engine, rows = demo
-    assert within(ranks_of_clicks(engine, rows, clicks(rows)), 5) >= 44
+def test_people_are_found_by_words_and_by_a_click(demo):
+    kept = json.loads(shipped_words.KEPT.read_text("utf-8"))["people"]
+    found = found_people(*demo)
+    assert found.keys() == kept.keys()
+    assert all(found[how] >= count - FEWER for how, count in kept.items()), (found, kept)
 
 
 def test_the_model_reads_colours(demo):

@@ -8,8 +8,10 @@ import json
 import numpy as np
 import pytest
 
+from app.model.checkpoint import CheckpointManifest
 from app.model.vocabulary import LASTING, Attribute
 from tests.benchmarks import shipped_words
+from tests.benchmarks.shipped_words import IDENTITIES, SLICE
 from training.__main__ import main
 from training.evaluation.framing import histogram_scores, truth_scores
 from training.evaluation.harness import HarnessError
@@ -19,7 +21,8 @@ from training.evaluation.printing import synthetic_table
 from training.evaluation.results import Rankings, Result
 from training.evaluation.synthetic import SETTINGS, by_world
 from training.evaluation.synthetic_people import VIEWS, mixed
-from training.synthetic.people import WORLD_VERSION, split_of
+from training.evaluation.workers import Models
+from training.synthetic.people import split_of
 
 SEED, PEOPLE = 41, 9
 
@@ -199,33 +202,33 @@ def test_a_plan_refuses_nonsense():
         SyntheticPlan(-1)
 
 
-# mAP of seed 41, 20 identities, on the shipped weights, less a margin of several points: weights that are
-# replaced by better ones pass; prompts, image rules or a calibration that do not belong to them do not.
-BOUNDS = {
-    "standard": {"clip": 0.94, "pairwise": 0.82, "fused": 0.96},
-    "text-to-image": {"clip": 0.88, "pairwise": 0.70, "fused": 0.88},
-    "image-plus-text": {"clip": 0.69, "pairwise": 0.43, "fused": 0.69},
-}
+# From the mAP that is kept for the shipped weights: prompts, image rules or a calibration that do not belong to them
+# fall below.
+MARGIN = 0.03
+
+
+CHOSEN = ["--settings", ",".join(SLICE), "--identities", str(IDENTITIES), "--seed", str(shipped_words.SEED)]
+CHOSEN += ["--best-choice", "1"]
 
 
 @pytest.fixture(scope="module")
 def slice_of_it(tmp_path_factory):
     out = tmp_path_factory.mktemp("slice") / "out"
-    chosen = ["--settings", ",".join(BOUNDS), "--identities", "20", "--seed", str(SEED)]
-    assert (
-        main(["evaluate", "--benchmark", "synthetic", *chosen, "--best-choice", "1", "--out", str(out)]) == 0
-    )
+    assert main(["evaluate", "--benchmark", "synthetic", *CHOSEN, "--out", str(out)]) == 0
     return out, Result.read(out)
 
 
 @pytest.mark.slow
 def test_the_shipped_weights_hold_what_they_promised(slice_of_it):
     _, result = slice_of_it
-    for setting, rankers in BOUNDS.items():
+    kept = json.loads(shipped_words.KEPT.read_text("utf-8"))["mAP"]
+    assert set(kept) == set(SLICE) == set(result.settings)
+    for setting, rankers in kept.items():
         found = result.settings[setting]
         assert {name for name in SYNTHETIC_RANKERS if name != "histogram"} <= set(found)
-        for ranker, bound in rankers.items():
-            assert found[ranker]["mAP"] >= bound, f"{setting}, {ranker}: {found[ranker]['mAP']:.3f}"
+        for ranker, figure in rankers.items():
+            mean = found[ranker]["mAP"]
+            assert mean >= figure - MARGIN, f"{setting}, {ranker}: {mean:.3f} of {figure:.3f}"
         assert found["truth"]["mAP"] >= found["fused"]["mAP"] - 0.05
         assert found["best-choice"]["queries"] == 1
         assert found["fused"]["prefilter_recall"] > 0.9
@@ -246,12 +249,17 @@ def test_the_shipped_model_says_what_it_said():
 @pytest.mark.slow
 def test_the_result_is_whole(slice_of_it, capsys):
     out, result = slice_of_it
-    assert result.world == {"version": WORLD_VERSION, "seed": SEED, "identities": 20, "views": VIEWS}
+    assert result.world == {
+        "version": Models().world(),
+        "seed": SEED,
+        "identities": IDENTITIES,
+        "views": VIEWS,
+    }
     assert result.model.name == "demo"
     assert result.model.parameters > 1_000_000
     text = synthetic_table(result)
-    assert all(name in text for name in BOUNDS)
-    for setting in BOUNDS:
+    assert all(name in text for name in SLICE)
+    for setting in SLICE:
         kept = Rankings.read(out, setting, "fused")
         assert kept is not None
         assert np.nanmean(kept.ap) == pytest.approx(result.settings[setting]["fused"]["mAP"])
@@ -261,12 +269,11 @@ def test_the_result_is_whole(slice_of_it, capsys):
         assert drift["mean"] == pytest.approx(expected)
     # The same work folder answers again without a search, now as JSON.
     capsys.readouterr()
-    chosen = ["--settings", ",".join(BOUNDS), "--identities", "20", "--seed", str(SEED), "--best-choice", "1"]
     work = ["--work", str(out / "work"), "--json"]
-    assert main(["evaluate", "--benchmark", "synthetic", *chosen, *work]) == 0
+    assert main(["evaluate", "--benchmark", "synthetic", *CHOSEN, *work]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["settings"] == result.to_json()["settings"]
-    assert printed["world"]["version"] == WORLD_VERSION
+    assert printed["world"]["version"] == Models().world()
 
 
 @pytest.mark.parametrize(
@@ -283,3 +290,34 @@ def test_what_cannot_be_run_is_one_sentence(arguments, sentence, capsys):
     told = capsys.readouterr().err
     assert sentence in told
     assert "Traceback" not in told
+
+
+def test_a_model_is_asked_about_the_world_whose_vocabulary_it_knows(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def plan_alone(plan, workers, **given):
+        asked.append(plan.drawn_world)
+        raise HarnessError("that will do")
+
+    monkeypatch.setattr("training.evaluation.runner.evaluate_plan", plan_alone)
+    for version in (1, 2):
+        folder = tmp_path / str(version)
+        folder.mkdir()
+        CheckpointManifest(name="m", base_model="b", vocabulary_version=version).write(folder)
+        for more in ([], ["--world", "1"], ["--world", "2"]):
+            assert main(["evaluate", "--benchmark", "synthetic", "--model", str(folder), *more]) == 2
+    assert asked == [1, 1, 2, 2, 1, 2]
+    assert Models(model=str(tmp_path / "none")).world() == 1  # asked by version 1 too
+    assert Models(model=None).world() == Models().world()
+
+
+def test_what_is_drawn_for_the_demo_models_is_of_their_world(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("training.demo.gallery.write_gallery", lambda out, world: drawn.append(world) or 0)
+    monkeypatch.setattr(
+        "training.synthetic.market1501.write_market1501", lambda *given: drawn.append(given[-1]) or tmp_path
+    )
+    for command in (["gallery", "--out", str(tmp_path)], ["draw", "--root", str(tmp_path)]):
+        for more in ([], ["--world", "1"], ["--world", "2"]):
+            assert main([*command, *more]) == 0
+    assert drawn == [Models().world(), 1, 2] * 2

@@ -28,7 +28,7 @@ from training.demo.attribute_heads import (
 from training.demo.language import DemoStage, train_stage
 from training.demo.learning import LearningLog, learning_rate, muon_and_adamw, orthogonal
 from training.demo.pool import PoolSpec, load_pool
-from training.demo.recipe import DemoRun, StepBudget, load, train_demo
+from training.demo.recipe import DemoRun, StepBudget, load, train_demo, world_of_run
 from training.demo.sampling import PoolLists
 from training.demo.sizes import DemoSize
 from training.demo.stage0 import warm_tower
@@ -306,11 +306,13 @@ def test_some_kinds_can_weigh_more():
 def test_finished_models_are_taught_further(tmp_path, monkeypatch):
     """From their weights, not from new ones, on other people for another seed; the encoder stays as it is."""
     specs = []
+    before = CheckpointManifest.read(ASSETS / "demo_qwen2vl")
+    world = world_of_run(tmp_path / "run", ASSETS, None)
 
     def pool(folder, spec, workers, picture):
-        assert picture == (168, 84)  # as the finished model sees it
+        assert picture == before.image_rule.fixed  # as the finished model sees it
         specs.append(spec)
-        return tiny_pool()
+        return tiny_pool(world=spec.world)
 
     monkeypatch.setattr("training.demo.recipe.load_pool", pool)
     monkeypatch.setattr("training.demo.recipe.measure_clip", lambda folder, pool: {})
@@ -322,17 +324,22 @@ def test_finished_models_are_taught_further(tmp_path, monkeypatch):
         workers=1,
         only=("clip", "stage3"),
         start=ASSETS,
+        world=world,
     )
     assert {spec.seed for spec in specs if spec.split == "train"} == {6}
-    before = load_file(ASSETS / "demo_clip" / WEIGHTS_FILE)
+    first = load_file(ASSETS / "demo_clip" / WEIGHTS_FILE)
     after = load_file(tmp_path / "demo_clip" / WEIGHTS_FILE)
-    moved = [float((after[n] - old).abs().max()) for n, old in before.items() if old.is_floating_point()]
+    moved = [
+        float((after[n] - old).abs().max())
+        for n, old in first.items()
+        if old.is_floating_point() and "running" not in n
+    ]
     assert 0 < max(moved) < 0.05
     old, new = load(ASSETS / "demo_qwen2vl")[0], load(tmp_path / "stage3")[0]
     assert not changed(weights(old.model.visual), new.model.visual)
     assert changed(weights(old.model.language_model), new.model.language_model)
-    before = CheckpointManifest.read(ASSETS / "demo_qwen2vl")
-    told = DemoRun(tmp_path, tmp_path / "assets", StepBudget(), 5, 1, start=ASSETS)._manifest()
+    told = DemoRun(tmp_path, tmp_path / "assets", StepBudget(), 5, 1, start=ASSETS, world=world)._manifest()
+    assert told.vocabulary_version == world == before.vocabulary_version
     assert told.stages[:-1] == before.stages and told.stages[-1]["steps"] == 1
     assert told.data["pools"] == [*before.data["pools"], {**before.data["pools"][0], **asdict(specs[0])}]
 
@@ -367,6 +374,7 @@ def test_finished_models_are_calibrated_anew_where_nothing_is_taught(tmp_path, m
     monkeypatch.setattr("training.demo.recipe.load_pool", lambda folder, spec, workers, picture: tiny_pool())
     monkeypatch.setattr("training.demo.recipe.fit_demo", lambda folder, clip, pool, log: {"fitted": True})
     run = {"budget": StepBudget(), "seed": 5, "workers": 1, "only": ("export",), "start": ASSETS}
+    run["world"] = world_of_run(tmp_path / "work", ASSETS, None)
     train_demo(tmp_path / "work", tmp_path / "out", **run)
     assert json.loads((tmp_path / "work" / "export.done.json").read_text()) == {"fitted": True}
     before, after = (

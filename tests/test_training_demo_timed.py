@@ -75,7 +75,8 @@ def told(folder):
 @pytest.fixture
 def quick(monkeypatch):
     """Measuring and calibrating take longer than all else at this size."""
-    fitted = {"text": dict.fromkeys(("pairwise_mAP", "clip_mAP", "fused_mAP", "readers_mAP"), 0.5)}
+    maps = ("pairwise_mAP", "clip_mAP", "fused_mAP", "readers_mAP")
+    fitted = {"text": dict.fromkeys((*maps, "absent_auroc", "absent_found", "false_alarms"), 0.5)}
     monkeypatch.setattr(timed, "fit_demo", lambda *given, **options: fitted)
     monkeypatch.setattr(timed, "measure_clip", lambda *given: {"image_mAP": 0.5})
     monkeypatch.setattr(timed, "measure_tower", lambda *given: {})
@@ -118,6 +119,8 @@ def test_a_run_in_world_2_teaches_vocabulary_2_and_calibrates_it(second):
     assert set(fitted) == set(KINDS_OF_QUERY) and key.startswith(CLIP_NAME)
     assert set(manifest.fusion_weights[key]) == set(KINDS_OF_VERSION[2])
     assert rows["image: what ships, mAP"] > 0
+    assert 0 <= rows["text: absent people, AUROC"] <= 100 and 0 <= rows["captions: stated facts right"] <= 100
+    assert rows["kinds read 20 points above the commonest value"].split()[1] == "of"
     for words in (
         load(folder / "there" / "demo_qwen2vl")[1].tokenizer,
         AutoTokenizer.from_pretrained(folder / "assets" / "demo_clip"),
@@ -310,7 +313,8 @@ def test_a_run_by_the_clock_says_what_it_needs(tmp_path, capsys):
     assert main(["demo", "--minutes", "1", "--device", "tpu", *work]) == 2
     assert "--device cpu does the same in small form" in capsys.readouterr().err
     assert main(["demo", "--device", "cuda", *work]) == 2
-    assert main(["demo", "--minutes", "1", "--world", "2", "--start", str(ASSETS), *work]) == 2
-    assert "is of world 1, not of world 2" in capsys.readouterr().err
+    world = world_of_run(tmp_path, ASSETS, None)
+    assert main(["demo", "--minutes", "1", "--world", str(3 - world), "--start", str(ASSETS), *work]) == 2
+    assert f"is of world {world}, not of world {3 - world}" in capsys.readouterr().err
     assert main(["demo", "--size", "huge", *work]) == 2
     assert "small, large" in capsys.readouterr().err

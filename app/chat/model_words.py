@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from app.chat.model_questions import ModelTask
 from app.chat.search_state import ShownCandidate
 from app.model.answers import parse_annotation
-from app.model.vocabulary import and_list
+from app.model.known import known_value
+from app.model.vocabulary import ALL_KINDS, NEWEST_VERSION, Kinds, and_list
 
 CANNOT_TALK = "This model cannot talk freely."
 READ_ABOVE = "This model cannot talk freely; above stands what it reads in the picture."
@@ -30,23 +31,26 @@ def model_words(
     stopped: bool = False,
     shown: Sequence[ShownCandidate] = (),
     above: bool = False,
+    kinds: Kinds = ALL_KINDS,
 ) -> str:
     """Markdown of what the model wrote.
 
     Args:
         text: as it wrote it; none of it is taken for markup. ended: it came to its end. stopped: by the operator.
         shown: what was read in the candidates, which a description is held against. above: what is read stands above.
+        kinds: that the model knows; what else its words say is not held against what it reads.
     """
     cannot = READ_ABOVE if above else CANNOT_TALK
     parts = [cannot] if task.instead else []
-    stated = parse_annotation(text) if task.kind != "ask" else ()
+    said = parse_annotation(text, NEWEST_VERSION) if task.kind != "ask" else ()
+    stated = [own for one in said if (own := known_value(one, kinds)) is not None]
     if ended and task.kind != "ask" and not stated:
         if task.instead:
             return cannot
         asked = "description" if task.kind == "describe" else "comparison"
-        said = f"writes “{unmarked(text)[:_MOST_NAMED]}”" if text.strip() else "writes nothing"
+        wrote = f"writes “{unmarked(text)[:_MOST_NAMED]}”" if text.strip() else "writes nothing"
         return " ".join(
-            [*parts, f"Asked for a {asked}, the model {said}, which says nothing of what is worn."]
+            [*parts, f"Asked for a {asked}, the model {wrote}, which says nothing of what is worn."]
         )
     if not text.strip():
         return " ".join(
@@ -60,8 +64,8 @@ def model_words(
         parts.append("It is cut here: the answer was too long.")
     if task.kind == "describe" and len(shown) == 1 and stated:
         read = [(attribute, shown[0].read(attribute.kind)) for attribute in stated]
-        known = [(said, seen) for said, seen in read if seen is not None]
-        agree = sum(said == seen for said, seen in known)
+        known = [pair for pair in read if pair[1] is not None]
+        agree = sum(worn == seen for worn, seen in known)
         if known:
             parts.append(f"Of {len(known)} details that can be held against what it reads, {agree} agree.")
     return "\n\n".join(parts)

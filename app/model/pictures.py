@@ -135,7 +135,7 @@ STAGE_2 = ImageRule("stage-2", at_most=(384, 192))
 STAGE_3 = ImageRule("stage-3")
 # For a checkpoint that does not say how it was taught: one size for all crops, 45 tokens each.
 RUN_TIME = ImageRule("run-time", fixed=(252, 140))
-# The demo model's: 18 tokens each.
+# The small demo model's: 18 tokens each. A manifest of the demo has its own size.
 DEMO = ImageRule("demo", fixed=(168, 84))
 
 

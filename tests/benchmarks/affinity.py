@@ -25,7 +25,9 @@ def main() -> None:
     parser.add_argument("--identities", type=int, default=100)
     parser.add_argument("--workers", type=int, default=2)
     chosen = parser.parse_args()
-    plan = SyntheticPlan(chosen.seed, chosen.identities, rankers=("clip", "fused"))
+    plan = SyntheticPlan(
+        chosen.seed, chosen.identities, rankers=("clip", "fused"), drawn_world=Models().world()
+    )
     with tempfile.TemporaryDirectory() as place:
         alone = Path(shutil.copytree(DEMO_MODEL, Path(place) / "alone"))
         manifest = CheckpointManifest.read(alone)

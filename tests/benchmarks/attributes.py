@@ -17,8 +17,8 @@ from app.model.reid_model import ReidModel
 from app.retrieval.attribute_probs import ClipAttributes, by_kinds, likeliest, sensible
 from app.settings import DEMO_CLIP, DEMO_MODEL
 from gallery_store.encoder import ClipEncoder
-from tests.benchmarks.best_choice import world_of
-from training.evaluation.synthetic_people import one_outfit
+from training.demo.goals import ABOVE
+from training.evaluation.synthetic_people import one_outfit, world_of
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--identities", type=int, default=150)
     chosen = parser.parse_args()
     encoder, tuned = ClipEncoder.load(chosen.clip), ReidModel.load(chosen.model)
-    crops = one_outfit(chosen.seed, chosen.identities, world_of(tuned)).gallery
+    crops = one_outfit(chosen.seed, chosen.identities, world_of(tuned.manifest)).gallery
     manifest, own = tuned.manifest, (encoder.name, encoder.version)
     attributes = ClipAttributes(
         encoder, manifest.sharpness_for(*own) if manifest else None, kinds=tuned.kinds
@@ -57,6 +57,10 @@ def main() -> None:
         f"{'colours':20}" + "".join(f"{100 * np.mean([r[c] for c in colours]):8.1f}" for r in table.values())
     )
     print(f"{'all kinds':20}" + "".join(f"{100 * np.mean(row):8.1f}" for row in table.values()))
+    ahead = sum(own - guess >= ABOVE for own, guess in zip(table["model"], table["prior"], strict=True))
+    room = sum(guess <= 1 - ABOVE for guess in table["prior"])
+    above = f"{100 * ABOVE:.0f} points above the prior"
+    print(f"{ahead} of {room} kinds that leave room are read {above} by the model alone")
 
 
 def _right(

@@ -19,16 +19,10 @@ from app.model.reid_model import ReidModel
 from app.model.vocabulary import Attribute
 from app.retrieval.tournament import LIST_LENGTH, Ask, Shown, tournament
 from app.settings import DEMO_MODEL
-from training.evaluation.synthetic_people import one_outfit
+from training.evaluation.synthetic_people import one_outfit, world_of
 from training.synthetic.captions import fragment
-from training.synthetic.people import WORLD_VERSION
 
 MANY = 64
-
-
-def world_of(model: ReidModel) -> int:
-    """The drawn world whose vocabulary a model knows."""
-    return model.manifest.vocabulary_version if model.manifest else WORLD_VERSION
 
 
 def main() -> None:
@@ -38,7 +32,7 @@ def main() -> None:
     parser.add_argument("--lists", type=int, default=50)
     chosen = parser.parse_args()
     model = ReidModel.load(chosen.model)
-    crops = one_outfit(chosen.seed, MANY + LIST_LENGTH, world_of(model)).gallery
+    crops = one_outfit(chosen.seed, MANY + LIST_LENGTH, world_of(model.manifest)).gallery
     people = sorted({crop.person_id for crop in crops})
     by_person = {p: [n for n, crop in enumerate(crops) if crop.person_id == p] for p in people}
     pictures = [Picture(n, crop.picture) for n, crop in enumerate(crops)]

@@ -12,18 +12,18 @@ import csv
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from PIL import Image
 
-from app.model.answers import parse_annotation
 from app.model.pictures import Picture
 from app.model.prompts import caption_prompt, compare_prompt
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import Attribute
 from app.settings import DEMO_GALLERY, DEMO_MODEL
 from app.talk import MOST_WRITTEN
+from training.evaluation.captions import stated_facts, true_facts
 
 
 def main() -> None:
@@ -44,14 +44,14 @@ def main() -> None:
         began = time.perf_counter()
         answers = [model.write(messages, group, limit=MOST_WRITTEN).text for group in groups]
         seconds = time.perf_counter() - began
-        stated = [parse_annotation(answer) for answer in answers]
-        of_crops = zip(stated, truths, strict=False) if name == "captions" else ()
+        stated = [stated_facts(answer, model.kinds) for answer in answers]
+        right = _right(stated, truths) if name == "captions" else ""
         print(
-            f"{name:12} {len(answers):4} answers, {sum(map(bool, stated)):4} state what is worn{_right(of_crops)}; "
+            f"{name:12} {len(answers):4} answers, {sum(map(bool, stated)):4} state what is worn{right}; "
             f"{1000 * seconds / len(answers):.0f} ms each; most said: {Counter(answers).most_common(3)}"
         )
     read = [[reading.attribute for reading in readings] for readings in model.annotate(pictures)]
-    right = _right(zip(read, truths, strict=True))
+    right = _right(read, truths)
     print(f"{'annotations':12} {len(read):4} answers, {sum(map(bool, read)):4} state what is worn{right}")
 
 
@@ -59,10 +59,10 @@ def _picture(path: str) -> Picture:
     return Picture(path, lambda: Image.open(DEMO_GALLERY / path).convert("RGB"))
 
 
-def _right(stated: Iterable[tuple[Iterable[Attribute], Mapping[str, str]]]) -> str:
+def _right(stated: Sequence[Sequence[Attribute]], truths: Sequence[Mapping[str, str]]) -> str:
     """Of the details whose truth shows in the crop."""
-    held = [truth[one.kind] == one.value for said, truth in stated for one in said if one.kind in truth]
-    return f", {sum(held)} of {len(held)} details right" if held else ""
+    true, held = true_facts(stated, truths)
+    return f", {true} of {held} details right ({true / held:.0%})" if held else ""
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from app.model.checkpoint import Calibration
 from app.retrieval.calibration import clip_log_odds, log_odds, sigmoid
 from training.calibration.fit import OneSided, fit, fit_threshold, mix
 from training.evaluation.metrics import Relevance, rank
+from training.evaluation.open_set import auroc
 
 SHOWN = 12  # the first page: where a confidence is looked at, it shall be right
 FALSE_ALARMS = 0.05  # the share of searches whose person is there that may be told "nobody fits"
@@ -112,6 +113,7 @@ def fit_kind(
         "attribute_score_mAP": _within(asked, asked.attribute_scores),
         "false_alarms": float((best_there < threshold).mean()),
         "absent_found": float((best_gone < threshold).mean()),
+        "absent_auroc": auroc(best_there, best_gone),
     }
 
 

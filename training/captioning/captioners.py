@@ -105,10 +105,14 @@ class LocalCaptioner:
         self._annotate = PromptTokens(self._processor, question)
 
     def describe(self, pictures: Sequence[Image.Image]) -> list[PictureDescription | CaptionerError]:
-        captions = self._answers(self._caption, pictures, CAPTION_TOKENS)
+        captions = self.captions(pictures)
         annotations = self._answers(self._annotate, pictures, ANNOTATION_TOKENS)
         answers = zip(captions, annotations, strict=True)
         return [read_answers(caption, words, self._version) for caption, words in answers]
+
+    def captions(self, pictures: Sequence[Image.Image]) -> list[str]:
+        """The caption alone of each RGB picture, at most `batch` of one size."""
+        return self._answers(self._caption, pictures, CAPTION_TOKENS)
 
     def _answers(self, question: Any, pictures: Sequence[Image.Image], limit: int) -> list[str]:
         import torch

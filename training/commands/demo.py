@@ -187,13 +187,19 @@ def _ablate(work: Path, steps: int, world: int) -> int:
 
 def _add_gallery_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=ASSETS / "demo_gallery")
-    parser.add_argument("--world", type=int, choices=(1, 2), default=1, help="version of the drawn world")
+    parser.add_argument(
+        "--world", type=int, choices=(1, 2), help="version of the drawn world (default: the demo models' own)"
+    )
 
 
 def _run_gallery(chosen: argparse.Namespace) -> int:
+    from app.model.checkpoint import CheckpointManifest
+    from app.settings import DEMO_MODEL
     from training.demo.gallery import write_gallery
+    from training.evaluation.synthetic_people import world_of
 
-    print(f"{write_gallery(chosen.out, chosen.world)} crops in {chosen.out}")
+    world = chosen.world or world_of(CheckpointManifest.read(DEMO_MODEL))
+    print(f"{write_gallery(chosen.out, world)} crops in {chosen.out}")
     return 0
 
 

@@ -16,13 +16,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--people", type=int, default=120, metavar="N", help="to learn from, and as many others to test on"
     )
     parser.add_argument("--seed", type=int, default=0, help="another seed draws other people")
+    parser.add_argument(
+        "--world", type=int, choices=(1, 2), help="version of the drawn world (default: the demo models' own)"
+    )
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from app.model.checkpoint import CheckpointManifest
+    from app.settings import DEMO_MODEL
+    from training.evaluation.synthetic_people import world_of
     from training.synthetic.market1501 import write_market1501
 
+    world = chosen.world or world_of(CheckpointManifest.read(DEMO_MODEL))
+    progress = progress_bar("draw", "crops")
     try:
-        folder = write_market1501(chosen.root, chosen.people, chosen.seed, progress_bar("draw", "crops"))
+        folder = write_market1501(chosen.root, chosen.people, chosen.seed, progress, world)
     except (ValueError, OSError) as error:
         remark(str(error))
         return 2

@@ -39,7 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     drawn = parser.add_argument_group("drawn people: --benchmark synthetic, --dialogue, --open-set")
     drawn.add_argument("--identities", type=int, default=100, metavar="M", help="people in each setting")
-    drawn.add_argument("--world", type=int, choices=(1, 2), default=1, help="version of the drawn world")
+    drawn.add_argument(
+        "--world",
+        type=int,
+        choices=(1, 2),
+        help="version of the drawn world (default: the one whose vocabulary the model knows)",
+    )
     drawn.add_argument("--settings", metavar="A,B", help="of the synthetic benchmark (default: all)")
     drawn.add_argument("--rounds", type=int, default=5, help="answers of the simulated operator")
     drawn.add_argument("--wrong", type=float, default=0.05, help="share of answers that are wrong")
@@ -205,7 +210,7 @@ def _synthetic(chosen: argparse.Namespace, workers: Workers, work: Path) -> tupl
         _names(chosen.rankers) or SYNTHETIC_RANKERS,
         # 0 asks for all of them
         SYNTHETIC_BEST_CHOICE if chosen.best_choice is None else chosen.best_choice or chosen.identities,
-        chosen.world,
+        chosen.world or workers.models.world(),
     )
     result = _measured(plan, chosen, workers, work)
     return result, synthetic_table(result)
@@ -230,7 +235,7 @@ def _dialogue(chosen: argparse.Namespace, workers: Workers, work: Path) -> tuple
         Operator(chosen.wrong),
         chosen.split,
         WORTH_ASKING if chosen.worth_asking is None else chosen.worth_asking,
-        chosen.world,
+        chosen.world or workers.models.world(),
     )
     result = run_dialogue(plan, workers, work=work, out=chosen.out)
     return result, dialogue_table(result)
@@ -239,9 +244,8 @@ def _dialogue(chosen: argparse.Namespace, workers: Workers, work: Path) -> tuple
 def _open_set(chosen: argparse.Namespace, workers: Workers, work: Path) -> tuple[Result, str]:
     from training.evaluation.open_set import open_set_table, run_open_set
 
-    result = run_open_set(
-        chosen.seed, chosen.identities, workers, work=work, out=chosen.out, version=chosen.world
-    )
+    version = chosen.world or workers.models.world()
+    result = run_open_set(chosen.seed, chosen.identities, workers, work=work, out=chosen.out, version=version)
     return result, open_set_table(result)
 
 

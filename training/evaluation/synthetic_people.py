@@ -12,6 +12,7 @@ from itertools import islice
 
 import numpy as np
 
+from app.model.checkpoint import CheckpointManifest
 from training.datasets.record import Record
 from training.synthetic.people import WORLD_VERSION, Person, people
 from training.synthetic.site import cameras
@@ -20,6 +21,11 @@ from training.synthetic.world import DAY, DrawnCrop, crops_of, shoot
 SPLIT = "test"
 VIEWS = 4  # crops of each person, each by another camera
 MEMBERS = 3  # of a family of look-alikes
+
+
+def world_of(manifest: CheckpointManifest | None) -> int:
+    """The version of the drawn world that a checkpoint is asked about: that of its vocabulary."""
+    return manifest.vocabulary_version if manifest else WORLD_VERSION
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from app.model.checkpoint import encoder_key
+from app.model.checkpoint import CheckpointManifest, encoder_key
 from app.model.token_budget import BY_SHARE, TokenBudget
 from app.settings import DEMO_CLIP, DEMO_MODEL, Settings
 from gallery_store.console import remark
 from training.evaluation.results import Model
+from training.evaluation.synthetic_people import world_of
 from training.evaluation.work_folder import WHOLE, HarnessError, Shard
 
 if TYPE_CHECKING:
@@ -49,6 +50,14 @@ class Models:
     tokens: TokenBudget = BY_SHARE
     reid: str = ""
     calibrated: bool = True
+
+    def world(self) -> int:
+        """The drawn world whose vocabulary the checkpoint knows; CLIP alone is asked about the shipped models' world.
+
+        Raises:
+            ModelError: the checkpoint's manifest is not understood.
+        """
+        return world_of(CheckpointManifest.read(self.model or DEMO_MODEL))
 
     def fingerprint(self) -> dict[str, Any]:
         """What the scores depend on: changes with the weights, not with where they lie. Raises EncoderError."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gallery_store.console import Progress
 from gallery_store.files import replacing_folder
-from training.synthetic.people import people
+from training.synthetic.people import WORLD_VERSION, people
 from training.synthetic.render import encode
 from training.synthetic.site import cameras
 from training.synthetic.world import DrawnCrop, crops_of
@@ -19,13 +19,16 @@ MEMBERS = 3  # people who look alike, in each family
 HOURS = (8, 17)  # daylight, as there
 
 
-def write_market1501(root: Path, count: int, seed: int, progress: Progress | None = None) -> Path:
+def write_market1501(
+    root: Path, count: int, seed: int, progress: Progress | None = None, world: int = WORLD_VERSION
+) -> Path:
     """Draw `count` people to learn from and as many to test on, every third of them a new one among look-alikes.
 
     No identity is in both halves, or in those of another seed. A set that is there already is replaced.
 
     Args:
         root: what --root takes. count: 3 or more; brought to families of MEMBERS. progress: called with crops.
+        world: its version.
 
     Returns:
         The set's folder, below root.
@@ -34,7 +37,7 @@ def write_market1501(root: Path, count: int, seed: int, progress: Progress | Non
         raise ValueError(f"{count} people are fewer than one family of {MEMBERS} look-alikes")
     if seed < 0:
         raise ValueError(f"a seed is 0 or more, not {seed}")
-    files = list(_files(count // MEMBERS, seed))
+    files = list(_files(count // MEMBERS, seed, world))
     folder = root / FOLDER
     root.mkdir(parents=True, exist_ok=True)
     with replacing_folder(folder) as partial:
@@ -47,11 +50,11 @@ def write_market1501(root: Path, count: int, seed: int, progress: Progress | Non
     return folder
 
 
-def _files(families: int, seed: int) -> Iterator[tuple[str, DrawnCrop]]:
+def _files(families: int, seed: int, world: int) -> Iterator[tuple[str, DrawnCrop]]:
     """(name below the set's folder, crop): to learn from, and of the others one to ask with and the rest to search."""
     site, number = cameras(seed), 0
     for split in ("train", "test"):
-        for person in people(seed, split, families, MEMBERS, outfits=1):
+        for person in people(seed, split, families, MEMBERS, outfits=1, world=world):
             number += 1
             for view, crop in enumerate(crops_of(person, site, VIEWS, seed, hours=HOURS)):
                 half = "bounding_box_train" if split == "train" else "bounding_box_test" if view else "query"
