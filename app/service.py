@@ -135,6 +135,20 @@ class ChatService:
             self._open.setdefault(user, {})[session_hash] = session
             return session, is_new
 
+    def go_on_in(self, user: str, session_hash: str, tab: str) -> ChatSession | None:
+        """The session that this tab had before it was reloaded, with what it does and what waits in it; None where it is
+        forgotten, or the app was started anew since.
+        """
+        with self._opening:
+            theirs = self._open.get(user, {})
+            before = next((name for name, session in theirs.items() if session.tab == tab), None)
+            if before is None:
+                return None
+            session = theirs.pop(before)
+            session.used = self._clock()
+            theirs[session_hash] = session
+            return session
+
     def _forget(self, user: str, now: float) -> None:
         """Make room for one more of this user: the idle go, then the oldest of whoever has the most."""
         for name, theirs in list(self._open.items()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,12 +13,15 @@ from app.refused import Refused
 from app.service import ChatService
 from app.session import ChatSession
 from app.ui.background import BackgroundWork
-from app.ui.edge import session_of
+from app.ui.edge import session_of, user_of
 from app.ui.view import Updates, View
+from app.waiting import Sent
 from gallery_store.console import StepProgress
 from gallery_store.errors import GalleryError
 
 Step = Callable[[ChatSession, StepProgress], Any]
+_TICK = 0.3  # seconds
+GIVEN_BACK = "ChatReID was started anew before this was answered. Please send it again."
 
 
 class Handlers:
@@ -66,29 +70,67 @@ class Handlers:
     # A message: shown at once by `announce`, answered by `answer` when its turn comes
 
     def announce(self, message: Any, request: gr.Request) -> Updates:
-        session = session_of(self.service, request)
-        session.notice = ""
-        try:
-            text, files = self.uploads.files_of(message)
-            session.waiting = (text, tuple(files))
-        except Refused as problem:
-            session.waiting, session.notice = None, str(problem)
-        return self.view.sent(session)
+        """A message was sent; the field is free for the next one."""
+        return {**self._announced(message, request), self.view.components.message: {"text": "", "files": []}}
 
     def announce_example(self, chosen: gr.SelectData, request: gr.Request) -> Updates:
-        return self.announce({"text": str(chosen.value.get("text", ""))}, request)
+        return self._announced({"text": str(chosen.value.get("text", ""))}, request)
 
     def announce_answer(self, event: gr.EventData, request: gr.Request) -> Updates:
-        """A button under a question: the same as typing its words."""
-        return self.announce({"text": str(event._data.get("text", ""))}, request)
+        """A button under a question: the same as sending its words, and nothing that is being typed goes with it."""
+        return self._announced({"text": str(event._data.get("text", ""))}, request)
+
+    def _announced(self, message: Any, request: gr.Request) -> Updates:
+        session = session_of(self.service, request)
+        session.notice, session.given_back = "", None
+        try:
+            text, files = self.uploads.files_of(message)
+            session.waiting.add(Sent(text, tuple(files)))
+        except Refused as problem:
+            session.notice = str(problem)
+        return self.view.working(session, None)
 
     def answer(self, reason: str, request: gr.Request) -> Iterator[Updates]:
-        session = session_of(self.service, request)
-        if session.waiting is None:
+        """The message whose turn it is."""
+        yield from self._answer(session_of(self.service, request), reason)
+
+    def _answer(self, session: ChatSession, reason: str) -> Iterator[Updates]:
+        message = session.waiting.begin()
+        if message is None:
             yield self.view.full(session)
             return
-        text, files = session.waiting
-        yield from self._run(session, reason, lambda session, progress: session.say(text, files, progress))
+
+        def do(session: ChatSession, progress: StepProgress) -> None:
+            try:
+                session.say(message.text, message.photos, progress)
+            except Refused:
+                session.given_back = message
+                raise
+            finally:
+                session.waiting.answered()
+
+        yield from self._run(session, reason, do)
+
+    def go_on(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
+        """The page was reloaded while a step was being done, or messages waited: what was sent is answered here.
+
+        Where the app was started anew meanwhile, those messages are given back to be sent again.
+        """
+        user, tab = user_of(request), str(event._data.get("tab", ""))
+        session = self.service.go_on_in(user, request.session_hash or "", tab)
+        if session is None:
+            session = session_of(self.service, request)
+            if texts := [str(text) for text in event._data.get("waiting") or () if text]:
+                session.given_back = Sent("\n".join(texts))
+                session.notice = GIVEN_BACK
+        yield self.view.opened(session) | self.view.working(session, None)
+        while not session.lock.acquire(blocking=False):
+            time.sleep(_TICK)
+            yield self.view.working(session, None)
+        session.lock.release()
+        while session.waiting.later:
+            yield from self._answer(session, session.conversation.reason)
+        yield self.view.full(session)
 
     # The other steps of a conversation
 
@@ -172,18 +214,18 @@ class Handlers:
         yield from self._run(session, reason, do)
 
     def _run(self, session: ChatSession, reason: str, step: Step) -> Iterator[Updates]:
-        session.notice = ""
+        """A step that was begun is done to its end, and kept, also where its tab is gone."""
+        session.notice, session.given_back = "", None
         session.give_reason(reason)
-        work = BackgroundWork(lambda progress: step(session, progress))
-        try:
-            for running in work.ticks():
-                yield self.view.working(session, running)
-        except Refused as problem:
-            session.notice = str(problem)
-        except GeneratorExit:  # the tab is gone: nobody waits for the rest
-            session.stop.set()
-            raise
-        session.waiting = None
+
+        def do(progress: StepProgress) -> None:
+            try:
+                step(session, progress)
+            except Refused as problem:
+                session.notice = str(problem)
+
+        for running in BackgroundWork(do).ticks():
+            yield self.view.working(session, running)
         yield self.view.full(session)
 
     def _at_once(self, session: ChatSession, step: Callable[[], Any]) -> Updates:

@@ -6,6 +6,7 @@ as a JavaScript template, so that a camera named "${alert(1)}" would run.)
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,6 +79,19 @@ def cases_html(session: ChatSession) -> str:
         closed_cases=[case for case in listed if case.is_closed],
         note=session.not_kept or note,
         zone=session.service.store.zone,
+    )
+
+
+def sent_html(session: ChatSession, *, is_busy: bool = False) -> str:
+    """What the page's script keeps over a reload: the tab, what it waits for, and what is given back to be typed on."""
+    given_back = session.given_back
+    return render(
+        "sent",
+        tab=session.tab,
+        is_busy=is_busy or session.is_busy,
+        waiting=json.dumps([message.text for message in session.waiting.unanswered]),
+        waits=len(session.waiting.later),
+        given_back=given_back.text if given_back else "",
     )
 
 

@@ -87,6 +87,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
                 file_types=["image"], file_count="multiple", placeholder="Describe the person…",
                 max_plain_text_length=20_000,
             )  # fmt: skip
+            sent = gr.HTML("", elem_id="sent", js_on_load=_script("sent"))
             with gr.Row(elem_classes="cr-row"):
                 undo = gr.Button("Undo", elem_id="undo", size="sm", interactive=False)
                 redo = gr.Button("Redo", elem_id="redo", size="sm", interactive=False)
@@ -137,28 +138,31 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
         use_reading,
         redo,
         cases,
+        sent,
         reason,
     )
     handlers = Handlers(service, View(components, uploads))
 
-    def on(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any = None) -> Any:
-        return event(handler, inputs, components.of_a_step, **PRIVATE, **MODEL)
+    def on(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any = None, **more: Any) -> Any:
+        return event(handler, inputs, components.of_a_step, **PRIVATE, **MODEL, **more)
 
-    # A message shows at once, before its turn in the queue comes.
-    at_once = {"outputs": [message, *components.of_a_step], "queue": False, **PRIVATE}
-    on(message.submit(handlers.announce, message, **at_once).then, handlers.answer, reason)
-    on(chatbot.example_select(handlers.announce_example, **at_once).then, handlers.answer, reason)
-
-    on(answers.answer(handlers.announce_answer, **at_once).then, handlers.answer, reason)
+    # A message shows at once, before its turn in the queue comes. What can be sent, or clicked in earnest, while
+    # another step is being done waits its turn ("multiple"); Gradio would drop it.
+    each: dict[str, Any] = {"trigger_mode": "multiple"}
+    at_once = {"outputs": [message, *components.of_a_step], "queue": False, **PRIVATE, **each}
+    on(message.submit(handlers.announce, message, **at_once).then, handlers.answer, reason, **each)
+    on(chatbot.example_select(handlers.announce_example, **at_once).then, handlers.answer, reason, **each)
+    on(answers.answer(handlers.announce_answer, **at_once).then, handlers.answer, reason, **each)
+    sent.back(handlers.go_on, reason, components.of_a_case, **PRIVATE, **MODEL)
 
     on(candidates.choose, handlers.choose)
     on(candidates.more, handlers.more)
-    on(chips.remove, handlers.remove_chip, reason)
+    on(chips.remove, handlers.remove_chip, reason, **each)
     on(search_with.click, handlers.search_with, reason)
     on(confirm.click, handlers.confirm, reason)
     on(reject.click, handlers.reject, reason)
-    on(undo.click, handlers.undo, reason)
-    on(redo.click, handlers.redo, reason)
+    on(undo.click, handlers.undo, reason, **each)
+    on(redo.click, handlers.redo, reason, **each)
     on(use_reading.click, handlers.use_model_reading, reason)
     start_over.click(handlers.start_over, None, components.of_a_case, **PRIVATE, **MODEL)
     on(cases.rename, handlers.rename_case)

@@ -25,10 +25,12 @@ from app.ui.html import (
     chips_html,
     cropper_html,
     selected_html,
+    sent_html,
 )
 from app.uploads import Uploads
 from gallery_store.errors import GalleryError
 
+WAITS = "*Waits for its turn…*"
 Updates = dict[Any, Any]  # component -> its new value, or its new properties
 
 
@@ -51,6 +53,7 @@ class Components:
     use_reading: gr.Button
     redo: gr.Button
     cases: gr.HTML
+    sent: gr.HTML
     reason: gr.Textbox
 
     @property
@@ -74,7 +77,7 @@ class View:
 
     def only_cases(self, session: ChatSession) -> Updates:
         """The list of cases, of a page that shows none yet."""
-        return {self.components.cases: cases_html(session)}
+        return {self.components.cases: cases_html(session), self.components.sent: sent_html(session)}
 
     def opened(self, session: ChatSession) -> Updates:
         """Another case than before: its reason too."""
@@ -103,28 +106,33 @@ class View:
             at.search_with: on_selected,
             at.confirm: on_selected,
             at.reject: on_selected,
-            at.undo: gr.Button(interactive=bool(session.conversation.turns)),
-            at.redo: gr.Button(interactive=bool(session.conversation.undone)),
+            **self._undo_and_redo(session),
             at.cases: cases_html(session),
-            at.stop: gr.Button(interactive=False),
+            at.stop: gr.Button(interactive=bool(session.waiting.later)),
+            at.sent: sent_html(session),
             at.use_reading: gr.Button(visible=session.other is not None),
             at.cropper: gr.HTML(self.cropper(photo) if photo else "", visible=photo is not None),
         }
 
     def working(self, session: ChatSession, work: BackgroundWork | None) -> Updates:
-        """While a step is being done: the conversation, how far it is, and nothing to press but Stop."""
+        """While a step is being done: the conversation, and how far it is. Undo and Redo wait their turn as messages do."""
         at, off = self.components, gr.Button(interactive=False)
         return {
             at.chatbot: self.history(session, pending=progress_words(work)),
             at.answers: answers_html(None),
-            **dict.fromkeys((at.search_with, at.confirm, at.reject, at.undo, at.redo), off),
+            **dict.fromkeys((at.search_with, at.confirm, at.reject), off),
+            **self._undo_and_redo(session),
             at.stop: gr.Button(interactive=True),
+            at.sent: sent_html(session, is_busy=True),
             at.use_reading: gr.Button(visible=False),
         }
 
-    def sent(self, session: ChatSession) -> Updates:
-        """A message has been sent: it stands in the conversation, and the field is empty again."""
-        return {self.components.message: {"text": "", "files": []}, **self.working(session, None)}
+    def _undo_and_redo(self, session: ChatSession) -> Updates:
+        at, talk = self.components, session.conversation
+        return {
+            at.undo: gr.Button(interactive=bool(talk.turns or session.waiting.unanswered)),
+            at.redo: gr.Button(interactive=bool(talk.undone)),
+        }
 
     def cropper(self, photo: Path) -> str:
         """The photo under a box. Refused when it is no picture."""
@@ -142,12 +150,18 @@ class View:
             before = turn.after
             if words := "\n\n".join(filter(None, (turn.reply, turn.own_words))):
                 messages.append({"role": "assistant", "content": words})
-        if session.waiting is not None:
-            messages += self._user_messages(*session.waiting)
+        in_hand, later = session.waiting.in_hand, session.waiting.later
+        for refused in filter(None, (session.given_back,)):
+            messages += self._user_messages(refused.text, refused.photos)
         if session.notice:
             messages.append({"role": "assistant", "content": session.notice})
-        if pending:
+        if in_hand is not None:
+            messages += self._user_messages(in_hand.text, in_hand.photos)
+        if pending and (in_hand or not later):
             messages.append({"role": "assistant", "content": session.speaking or f"*{pending}*"})
+        for sent in later:
+            messages += self._user_messages(sent.text, sent.photos)
+            messages.append({"role": "assistant", "content": WAITS})
         return messages
 
     def _user_messages(self, text: str, photos: tuple[Path, ...]) -> list[dict[str, Any]]:

@@ -1,0 +1,52 @@
+"""Messages that were sent and are not answered yet: each waits its turn, and none is dropped."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A message as it was sent."""
+
+    text: str
+    photos: tuple[Path, ...] = ()
+
+
+class Waiting:
+    """The messages of one conversation, in the order in which they were sent. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._messages: deque[Sent] = deque()
+        self._lock = threading.Lock()
+        self.in_hand: Sent | None = None  # the one that is being answered
+
+    @property
+    def later(self) -> tuple[Sent, ...]:
+        """Those whose turn has not come yet."""
+        with self._lock:
+            return tuple(self._messages)
+
+    @property
+    def unanswered(self) -> tuple[Sent, ...]:
+        """All of them, the one in hand first."""
+        with self._lock:
+            return (*((self.in_hand,) if self.in_hand else ()), *self._messages)
+
+    def add(self, message: Sent) -> None:
+        with self._lock:
+            self._messages.append(message)
+
+    def begin(self) -> Sent | None:
+        """Take the next message in hand; None where none waits."""
+        with self._lock:
+            self.in_hand = self._messages.popleft() if self._messages else None
+            return self.in_hand
+
+    def answered(self) -> None:
+        """The message in hand has become a step of the conversation, or was given back."""
+        with self._lock:
+            self.in_hand = None
