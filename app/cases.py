@@ -22,7 +22,6 @@ def keep(session: ChatSession) -> None:
     """
     try:
         session.not_kept = session.keeper.save(_state_of(session))
-        session.waiting.answered()
     except CaseWentOn as problem:
         try:
             bring_back(session, session.case)

@@ -30,7 +30,7 @@ from app.model.message_reading import (
 )
 from app.model.reid_model import never
 from app.query_json import query_json
-from app.refused import Refused
+from app.refused import ReasonNeeded, Refused
 from app.retrieval.engine import Engine
 from app.retrieval.query import Query, Reference, RetrievalError
 from app.retrieval.ranking import Candidate, Ranking
@@ -73,7 +73,8 @@ class ChatService:
         session_hours: a conversation that was idle for longer is forgotten.
         most_listed: candidates that a search keeps. today: the date that "yesterday" is understood by; None
             takes the gallery's own now. audited: each search leaves a row in the gallery's audit.
-        model_reads: a model that talks freely reads each message too. ask: which of the open questions the chat puts.
+        model_reads: a model that talks freely reads each message too. needs_reason: nothing is searched, nor asked of
+            the model, for a case without a reason. ask: which of the open questions the chat puts.
         clock: seconds, for the idle time.
     """
 
@@ -87,6 +88,7 @@ class ChatService:
         today: date | None = None,
         audited: bool = True,
         model_reads: bool = False,
+        needs_reason: bool = False,
         ask: Callable[[Sequence[Question]], Question | None] = most_telling,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -98,6 +100,7 @@ class ChatService:
         self._today = today
         self._audited = audited
         self.reads_messages = model_reads and engine.talks_freely
+        self.needs_reason = needs_reason
         self._ask = ask
         self._clock = clock
         self._open: dict[str, dict[str, ChatSession]] = {}  # by user; the last used stands last
@@ -136,8 +139,8 @@ class ChatService:
             return session, is_new
 
     def go_on_in(self, user: str, session_hash: str, tab: str) -> ChatSession | None:
-        """The session that this tab had before it was reloaded, with what it does and what waits in it; None where it is
-        forgotten, or the app was started anew since.
+        """The session that this tab had before it was reloaded, with what it does and what waits in it; None where it
+        is forgotten, or the app was started anew since.
         """
         with self._opening:
             theirs = self._open.get(user, {})
@@ -235,10 +238,13 @@ class ChatService:
         progress: StepProgress | None,
         taken_back: Mapping[str, list[int]],
     ) -> Ranking:
-        """Search, and leave the audit row. Waits while another search runs. Refused when it cannot be done.
+        """Search, and leave the audit row. Waits while another search runs. Refused when it cannot be done,
+        ReasonNeeded where the case lacks its reason.
 
         taken_back: judgements that an undo ended (app.query_json); the audit keeps them with the search that followed.
         """
+        if self.needs_reason and not session.has_reason:
+            raise ReasonNeeded
         try:
             with self._turn(session.stop.is_set):
                 ranking = self.engine.search(

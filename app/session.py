@@ -189,6 +189,11 @@ class ChatSession:
         return (self.conversation.case or "") if self.keeper.number else ""
 
     @property
+    def has_reason(self) -> bool:
+        """Whether it was said why this person is looked for."""
+        return self.conversation.reason != chat.NO_REASON
+
+    @property
     def is_busy(self) -> bool:
         """Whether a step is being done, or waits to be."""
         if self.waiting.unanswered or not self.lock.acquire(blocking=False):
@@ -211,7 +216,7 @@ class ChatSession:
     # What needs no search
 
     def give_reason(self, reason: str) -> None:
-        """The reason that the searches of this conversation are recorded with."""
+        """The reason that the searches of this case are recorded with."""
         with self.lock:
             words = " ".join(reason.split())[:MOST_REASON] or chat.NO_REASON
             self.conversation = replace(self.conversation, reason=words)
@@ -279,6 +284,7 @@ class ChatSession:
         talk = chat.told(self.conversation, text, answer.text, answer.own_words)
         self.conversation = chat.answered(talk, answer.text, [card.image_id for card in self.cards])
         keep(self)
+        self.waiting.answered()
         return self._result(answer.whole, first, answer.own_words)
 
     # How a step is done
@@ -336,6 +342,7 @@ class ChatSession:
                 )
             self.show(changed, query, ranking, cards)
             keep(self)
+            self.waiting.answered()
             return self._result(text)
 
     def _reply(

@@ -23,6 +23,7 @@ class Waiting:
         self._messages: deque[Sent] = deque()
         self._lock = threading.Lock()
         self.in_hand: Sent | None = None  # the one that is being answered
+        self.is_held = False  # all of them, until the case has the reason that it needs
 
     @property
     def later(self) -> tuple[Sent, ...]:
@@ -44,7 +45,23 @@ class Waiting:
         """Take the next message in hand; None where none waits."""
         with self._lock:
             self.in_hand = self._messages.popleft() if self._messages else None
+            self.is_held = False
             return self.in_hand
+
+    def hold(self) -> None:
+        """The message in hand cannot be answered before the case has a reason: it stands first again."""
+        with self._lock:
+            if self.in_hand is not None:
+                self._messages.appendleft(self.in_hand)
+                self.in_hand, self.is_held = None, True
+
+    def withdraw(self) -> tuple[Sent, ...]:
+        """Those whose turn has not come, which nobody waits for any more."""
+        with self._lock:
+            gone = tuple(self._messages)
+            self._messages.clear()
+            self.is_held = False
+            return gone
 
     def answered(self) -> None:
         """The message in hand has become a step of the conversation, or was given back."""

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from app.refused import ReasonNeeded
 from app.retrieval.engine import Engine
 from app.retrieval.query import RetrievalError
 from app.service import ChatService
 from app.ui.handlers import GIVEN_BACK, Handlers
 from app.ui.html import sent_html
-from app.ui.view import WAITS, Components, View
+from app.ui.view import ASKS_REASON, WAITS, Components, View
 from app.uploads import Uploads
 from app.waiting import Sent, Waiting
 from tests.toy_engine import toy_engine
@@ -140,3 +141,52 @@ def test_after_a_new_start_what_waited_is_given_back(handlers: Handlers) -> None
     session = handlers.service.get("local", "tab")
     assert session.given_back == Sent("a man\nwith a hat") and not session.is_busy
     assert 'data-back="a man\nwith a hat"' in sent_html(session)
+
+
+@pytest.fixture
+def strict(engine: Engine, tmp_path: Path) -> Handlers:
+    """Where a reason is required."""
+    uploads = Uploads(tmp_path / "uploads", max_bytes=1 << 20, max_pixels=10**6)
+    return Handlers(ChatService(engine, uploads, needs_reason=True), View(NAMES, uploads))
+
+
+def test_a_reason_that_is_required_is_asked_for_once_and_what_was_sent_goes_on(strict: Handlers) -> None:
+    rows = strict.service.store.searches(limit=1000)
+    for text in ("a man in a red coat", "only camera 2"):
+        strict.announce({"text": text, "files": []}, request())
+        *_, shown = strict.answer("", request())
+        assert shown["chatbot"][1]["content"] == ASKS_REASON and 'data-asks="reason"' in shown["sent"]
+    session = strict.service.get("local", "tab")
+    assert session.cards == () and strict.service.store.searches(limit=1000) == rows
+    *_, shown = strict.reason_given("  ", request())
+    assert shown["reason"] == "" and session.waiting.is_held
+    *_, last, shown = strict.reason_given("a lost child", request())
+    assert said(last) == ["a man in a red coat", "only camera 2"] and shown["reason"] == "a lost child"
+    assert [row.reason for row in strict.service.store.searches(limit=2)] == ["a lost child"] * 2
+    strict.announce({"text": "with a hat", "files": []}, request())
+    *_, shown = strict.answer("", request())  # asked once: the case has it, whatever stands in the field
+    assert ASKS_REASON not in [message["content"] for message in shown["chatbot"]] and session.cards
+    strict.service.store.refresh()
+    again = strict.service.get("local", "another", session.case)
+    assert again.conversation.reason == "a lost child"
+
+
+def test_a_required_reason_never_goes_into_the_next_case(strict: Handlers) -> None:
+    session = strict.service.get("local", "tab")
+    session.give_reason("a lost child")
+    session.say("a man in a red coat")
+    shown = strict.start_over(request())
+    assert not session.has_reason and not shown["chatbot"]
+    with pytest.raises(ReasonNeeded, match="Why is this person looked for"):
+        session.say("a woman")
+    strict.announce({"text": "a woman", "files": []}, request())
+    *_, shown = strict.answer("", request())
+    assert session.waiting.is_held
+    shown = strict.start_over(request())  # what was held comes back to be sent, or not
+    assert session.given_back == Sent("a woman") and not session.waiting.unanswered
+    assert 'data-asks=""' in shown["sent"]
+
+
+def test_what_needs_no_search_needs_no_reason(strict: Handlers) -> None:
+    session = strict.service.get("local", "tab")
+    assert session.say("hello").reply and not session.has_reason

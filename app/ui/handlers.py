@@ -9,11 +9,12 @@ from typing import Any
 
 import gradio as gr
 
-from app.refused import Refused
+from app.refused import ReasonNeeded, Refused
 from app.service import ChatService
 from app.session import ChatSession
 from app.ui.background import BackgroundWork
 from app.ui.edge import session_of, user_of
+from app.ui.html import sent_html
 from app.ui.view import Updates, View
 from app.waiting import Sent
 from gallery_store.console import StepProgress
@@ -91,8 +92,21 @@ class Handlers:
         return self.view.working(session, None)
 
     def answer(self, reason: str, request: gr.Request) -> Iterator[Updates]:
-        """The message whose turn it is."""
-        yield from self._answer(session_of(self.service, request), reason)
+        """The message whose turn it is; where they were held for want of a reason, all of them."""
+        session = session_of(self.service, request)
+        was_held = session.waiting.is_held
+        yield from self._answer(session, reason)
+        while was_held and session.waiting.later and not session.waiting.is_held:
+            yield from self._answer(session, reason)
+
+    def reason_given(self, reason: str, request: gr.Request) -> Iterator[Updates]:
+        """The field was left, or Enter pressed in it. A case keeps its reason where the field is empty."""
+        session, at = session_of(self.service, request), self.view.components
+        if reason.strip():
+            session.give_reason(reason)
+        if session.waiting.is_held and session.has_reason:
+            yield from self.answer(reason, request)
+        yield {at.reason: self.view.reason(session), at.sent: sent_html(session)}
 
     def _answer(self, session: ChatSession, reason: str) -> Iterator[Updates]:
         message = session.waiting.begin()
@@ -103,6 +117,8 @@ class Handlers:
         def do(session: ChatSession, progress: StepProgress) -> None:
             try:
                 session.say(message.text, message.photos, progress)
+            except ReasonNeeded:
+                session.waiting.hold()
             except Refused:
                 session.given_back = message
                 raise
@@ -128,8 +144,8 @@ class Handlers:
             time.sleep(_TICK)
             yield self.view.working(session, None)
         session.lock.release()
-        while session.waiting.later:
-            yield from self._answer(session, session.conversation.reason)
+        while session.waiting.later and not session.waiting.is_held:
+            yield from self._answer(session, reason)
         yield self.view.full(session)
 
     # The other steps of a conversation
@@ -165,11 +181,15 @@ class Handlers:
             yield self.view.full(session)
             return
 
-        def say_photo(session: ChatSession, progress: StepProgress) -> None:
+        session.notice = ""
+        try:
             part = photo if choice == "whole" else self.uploads.crop(photo, sides_of(box))
-            session.say("", [part], progress)
-
-        yield from self._run(session, reason, say_photo)
+        except Refused as problem:
+            session.notice = str(problem)
+            yield self.view.full(session)
+            return
+        session.waiting.add(Sent("", (part,)))
+        yield from self._answer(session, reason)
 
     # What needs no search
 
@@ -182,9 +202,13 @@ class Handlers:
         return self._at_once(session, session.show_more)
 
     def start_over(self, request: gr.Request) -> Updates:
+        """What was held for want of a reason is given back; the page has emptied the field of the reason."""
         session = session_of(self.service, request)
+        held = session.waiting.withdraw() if session.waiting.is_held else ()
         session.start_over()
-        return self.view.opened(session)
+        if texts := [message.text for message in held if message.text.strip()]:
+            session.given_back = Sent("\n".join(texts))
+        return self.view.full(session)
 
     def show_cropper(self, file: Any, request: gr.Request) -> Updates:
         session = session_of(self.service, request)
@@ -216,7 +240,8 @@ class Handlers:
     def _run(self, session: ChatSession, reason: str, step: Step) -> Iterator[Updates]:
         """A step that was begun is done to its end, and kept, also where its tab is gone."""
         session.notice, session.given_back = "", None
-        session.give_reason(reason)
+        if reason.strip():
+            session.give_reason(reason)
 
         def do(progress: StepProgress) -> None:
             try:

@@ -32,6 +32,7 @@ EXAMPLES = (
     "A man with a suitcase, seen after 14:00",
     "Someone in a blue coat, without a hat",
 )
+WHY = {False: "not stated; kept in the log", True: "needed before the first search; kept in the log"}
 MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model"}  # one search at a time
 
 
@@ -100,7 +101,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
                 "Use the model's reading", elem_id="use-model-reading", size="sm", visible=False
             )
             reason = gr.Textbox(
-                label="Reason", info=None, placeholder="not stated; kept in the log", max_lines=1,
+                label="Reason", info=None, placeholder=WHY[service.needs_reason], max_lines=1,
                 max_length=200, elem_id="reason", elem_classes="cr-reason",
             )  # fmt: skip
         with gr.Column(elem_id="pane-candidates", elem_classes="cr-pane"):
@@ -164,7 +165,11 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     on(undo.click, handlers.undo, reason, **each)
     on(redo.click, handlers.redo, reason, **each)
     on(use_reading.click, handlers.use_model_reading, reason)
-    start_over.click(handlers.start_over, None, components.of_a_case, **PRIVATE, **MODEL)
+    on(start_over.click, handlers.start_over)
+    # At once, so that a message sent behind it does not take the reason along into the new case.
+    start_over.click(None, None, reason, js="() => ''", **PRIVATE)
+    for left in (reason.submit, reason.blur):
+        left(handlers.reason_given, reason, components.of_a_case, **PRIVATE, **MODEL)
     on(cases.rename, handlers.rename_case)
     on(cases.close, handlers.close_case)
     on(photo.upload, handlers.show_cropper, photo)

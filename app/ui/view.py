@@ -11,8 +11,9 @@ import gradio as gr
 from app import second_reading
 from app.cards import thumbnail_url
 from app.chat.chips import Chip, chips_of
-from app.chat.conversation import NO_REASON, Turn
+from app.chat.conversation import Turn
 from app.chat.search_state import SearchState
+from app.refused import ReasonNeeded
 from app.session import ChatSession
 from app.talk import STAGE
 from app.ui.background import BackgroundWork
@@ -31,6 +32,7 @@ from app.uploads import Uploads
 from gallery_store.errors import GalleryError
 
 WAITS = "*Waits for its turn…*"
+ASKS_REASON = f"{ReasonNeeded()} Please write it in the field **Reason**; then this goes on."
 Updates = dict[Any, Any]  # component -> its new value, or its new properties
 
 
@@ -81,8 +83,11 @@ class View:
 
     def opened(self, session: ChatSession) -> Updates:
         """Another case than before: its reason too."""
-        reason = session.conversation.reason
-        return {**self.full(session), self.components.reason: "" if reason == NO_REASON else reason}
+        return {**self.full(session), self.components.reason: self.reason(session)}
+
+    def reason(self, session: ChatSession) -> str:
+        """As it stands in its field."""
+        return session.conversation.reason if session.has_reason else ""
 
     @refusal_as_error()
     def full(self, session: ChatSession) -> Updates:
@@ -108,14 +113,16 @@ class View:
             at.reject: on_selected,
             **self._undo_and_redo(session),
             at.cases: cases_html(session),
-            at.stop: gr.Button(interactive=bool(session.waiting.later)),
+            at.stop: gr.Button(interactive=bool(session.waiting.later) and not session.waiting.is_held),
             at.sent: sent_html(session),
             at.use_reading: gr.Button(visible=session.other is not None),
             at.cropper: gr.HTML(self.cropper(photo) if photo else "", visible=photo is not None),
         }
 
     def working(self, session: ChatSession, work: BackgroundWork | None) -> Updates:
-        """While a step is being done: the conversation, and how far it is. Undo and Redo wait their turn as messages do."""
+        """While a step is being done: the conversation, and how far it is. Undo and Redo wait their turn as messages
+        do.
+        """
         at, off = self.components, gr.Button(interactive=False)
         return {
             at.chatbot: self.history(session, pending=progress_words(work)),
@@ -159,9 +166,10 @@ class View:
             messages += self._user_messages(in_hand.text, in_hand.photos)
         if pending and (in_hand or not later):
             messages.append({"role": "assistant", "content": session.speaking or f"*{pending}*"})
-        for sent in later:
+        for place, sent in enumerate(later):
             messages += self._user_messages(sent.text, sent.photos)
-            messages.append({"role": "assistant", "content": WAITS})
+            is_asked = session.waiting.is_held and not place
+            messages.append({"role": "assistant", "content": ASKS_REASON if is_asked else WAITS})
         return messages
 
     def _user_messages(self, text: str, photos: tuple[Path, ...]) -> list[dict[str, Any]]:

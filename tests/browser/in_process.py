@@ -57,12 +57,12 @@ class Gate:
 
 
 @contextmanager
-def gated_app(folder: Path, **settings: str) -> Iterator[tuple[Served, Gate]]:
+def gated_app(folder: Path, *, needs_reason: bool = False) -> Iterator[tuple[Served, Gate]]:
     """An app over forty of the demo's crops, CLIP alone, whose searches a gate holds."""
     (folder / "crops").mkdir()
     for crop in sorted(DEMO_GALLERY.glob("*.jpg"))[:40]:
         (folder / "crops" / crop.name).symlink_to(crop)
-    chosen = Settings(port=free_port(), data=str(folder / "data"), **settings)  # type: ignore[arg-type]
+    chosen = Settings(port=free_port(), data=str(folder / "data"))
     gate, encoder = Gate(), ClipEncoder.load(DEMO_CLIP)
     with GalleryStore.open(folder / "gallery.db") as store:
         import_crops(store, encoder, folder / "crops")
@@ -77,5 +77,6 @@ def gated_app(folder: Path, **settings: str) -> Iterator[tuple[Served, Gate]]:
             return search(query, **rest)
 
         engine.search = held  # type: ignore[method-assign]
-        with served_here(chosen, ChatService(engine, uploads), uploads, folder) as served:
+        service = ChatService(engine, uploads, needs_reason=needs_reason)
+        with served_here(chosen, service, uploads, folder) as served:
             yield served, gate

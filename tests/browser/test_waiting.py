@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.in_process import Gate, gated_app
@@ -169,3 +172,33 @@ def test_start_over_waits_for_what_was_sent_before_it_and_keeps_its_case(page: P
     page.locator("#cases summary").click()
     page.locator("#cases").get_by_role("link", name="a woman with a suitcase").first.click()
     expect(page.locator("#chatbot")).to_contain_text("in a yellow dress", timeout=PATIENCE)
+
+
+def test_a_required_reason_is_asked_for_once_and_stays_with_its_case(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with gated_app(tmp_path, needs_reason=True) as (served, _):
+        page, problems = opened(browser, served, viewport={"width": 1440, "height": 900})
+        reason = page.locator("#reason input, #reason textarea")
+        send(page, "a woman in a red jacket")
+        expect(page.locator("#chatbot .bot").last).to_contain_text("Why is this person looked for?")
+        expect(page.locator("#candidates .cr-card")).to_have_count(0)
+        expect(reason).to_be_focused()
+        page.keyboard.type("a stolen bag")
+        page.keyboard.press("Enter")
+        expect(page.locator("#candidates .cr-card").first).to_be_visible(timeout=PATIENCE)
+        expect(page.locator("#message textarea")).to_be_focused()
+        say(page, "with a backpack")
+        assert said(page) == ["a woman in a red jacket", "with a backpack"]
+        page.locator("#start-over").click()
+        expect(reason).to_have_value("")
+        send(page, "a man")
+        expect(page.locator("#chatbot .bot").last).to_contain_text("Why is this person looked for?")
+        page.context.close()
+        assert problems == []
+        client = Client(served.url, verbose=False)
+        with pytest.raises(AppError, match="Why is this person looked for"):
+            client.predict({"text": "a man", "files": []}, api_name="/chat")
+        assert client.predict("a lost child", api_name="/give_reason") == "a lost child"
+        assert client.predict({"text": "a man", "files": []}, api_name="/chat")[1]
+        client.close()

@@ -33,11 +33,22 @@ const restore = () => {
 restore();
 document.addEventListener('input', (event) => { if (event.target === box()) keepDraft(); });
 
+let isAsked = false;
+const askReason = (asks) => {
+  const field = document.querySelector('#reason input, #reason textarea');
+  if (!field || asks === isAsked) return;
+  isAsked = asks;
+  field.toggleAttribute('required', asks);
+  field.setAttribute('aria-invalid', asks ? 'true' : 'false');
+  if (asks) field.focus(); else if (document.activeElement === field) box()?.focus();
+};
+
 let given = '';
 new MutationObserver(() => {
   const back = element.querySelector('.cr-sent')?.dataset.back || '';
   if (back && back !== given && box()) type(box().value ? `${back}\n${box().value}` : back);
   given = back;
+  askReason(element.querySelector('.cr-sent')?.dataset.asks === 'reason');
   keepDraft();
 }).observe(element, { childList: true, subtree: true, attributes: true });
 
