@@ -28,7 +28,7 @@ def point(session: ChatSession, pointing: Pointing, text: str, progress: StepPro
         if not session.cards:
             return session.tell(text, NO_CANDIDATES)
         if pointing.action in ("more", "by-time", "by-time-back", "by-fit", "reverse"):
-            return _list_otherwise(session, pointing.action, text)
+            return _list_otherwise(session, pointing.action, text, progress)
         cards, problem = _pointed(session, pointing)
         if pointing.action == "unclear":
             problem = pointing.sentence or UNCLEAR
@@ -64,7 +64,9 @@ def _pointed(session: ChatSession, pointing: Pointing) -> tuple[list[Card], str]
     return cards, ""
 
 
-def _list_otherwise(session: ChatSession, action: str, text: str) -> StepResult:
+def _list_otherwise(
+    session: ChatSession, action: str, text: str, progress: StepProgress | None
+) -> StepResult:
     """The same candidates: more of them, or in another order."""
     if action == "reverse":
         action = "by-time" if session.by_time and session.latest_first else "by-time-back"
@@ -72,13 +74,15 @@ def _list_otherwise(session: ChatSession, action: str, text: str) -> StepResult:
         return session.tell(text, "There are no more candidates.")
     if action == "more":
         had = len(session.cards)
-        session.show_more()
+        session.show_more(progress)
+        shown, all_of_them = len(session.cards), f"{len(session.cards) + session.remaining:,}"
         if not session.by_time:
-            return session.tell(text, f"Here are candidates {had + 1} to {len(session.cards)}.", first=had)
-        answer = f"Here are {len(session.cards) - had} more; all {len(session.cards)} stand by time."
+            return session.tell(
+                text, f"Here are candidates {had + 1} to {shown} of {all_of_them}.", first=had
+            )
+        answer = f"Here are {shown - had} more; all {shown} stand by time. There are {all_of_them} in all."
     else:
-        session.by_time, session.latest_first = action != "by-fit", action == "by-time-back"
-        session.cards = ordered(session, session.cards)
+        session.order(by_time=action != "by-fit", latest_first=action == "by-time-back")
         answer = f"The {len(session.cards)} candidates on the screen stand {order_in_words(session)}."
     return session.tell(text, Answer(answer))
 

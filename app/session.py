@@ -239,15 +239,24 @@ class ChatSession:
                 keep(self)
             return compare_text(compared, "the query", f"crop {crop_id}")
 
-    def show_more(self) -> None:
-        """The next 12 candidates of the last search."""
-        with self.lock:
-            if self.ranking is not None:
+    def show_more(self, progress: StepProgress | None = None) -> None:
+        """The next 12 candidates of the last search; where it keeps no more, those that follow are searched for."""
+        with self.lock, self.stop_used_up():
+            if self.ranking is not None and self.remaining:
                 begin = len(self.cards)
+                if begin + PAGE_OF_CARDS > len(self.ranking.candidates) < self.ranking.searched:
+                    self.ranking = self.service.longer(self.query, self.ranking, self, progress)
                 candidates = self.ranking.candidates[begin : begin + PAGE_OF_CARDS]
                 more = self.service.cards(candidates, self.service.crops_of(candidates))
                 self.cards = ordered(self, (*self.cards, *more))
                 keep(self)
+
+    def order(self, *, by_time: bool, latest_first: bool = False) -> None:
+        """The candidates on the screen by time, or by how well they fit; which of them are shown stays as it is."""
+        with self.lock:
+            self.by_time, self.latest_first = by_time, latest_first
+            self.cards = ordered(self, self.cards)
+            keep(self)
 
     @property
     def question(self) -> Question | None:
@@ -256,8 +265,9 @@ class ChatSession:
 
     @property
     def remaining(self) -> int:
-        """Candidates of the last search that are not shown yet."""
-        return max(0, len(self.ranking.candidates) - len(self.cards)) if self.ranking else 0
+        """Crops that the last search found, best first, and that are not shown yet."""
+        found = max(len(self.ranking.candidates), self.ranking.searched) if self.ranking else 0
+        return max(0, found - len(self.cards))
 
     def judged_together(self) -> tuple[Card, ...]:
         """The candidates that the selected one was judged together with, as far as they are still there."""

@@ -197,9 +197,14 @@ class Handlers:
         session = session_of(self.service, request)
         return self._at_once(session, lambda: session.select(event._data.get("image_id")))
 
-    def more(self, request: gr.Request) -> Updates:
-        session = session_of(self.service, request)
-        return self._at_once(session, session.show_more)
+    def more(self, request: gr.Request) -> Iterator[Updates]:
+        yield from self._run(session_of(self.service, request), "", ChatSession.show_more)
+
+    def order(self, event: gr.EventData, request: gr.Request) -> Updates:
+        """By fit, or by time with the earliest or the latest first."""
+        order, session = event._data.get("order"), session_of(self.service, request)
+        by_time = order in ("earliest", "latest")
+        return self._at_once(session, lambda: session.order(by_time=by_time, latest_first=order == "latest"))
 
     def start_over(self, request: gr.Request) -> Updates:
         """What was held for want of a reason is given back; the page has emptied the field of the reason."""

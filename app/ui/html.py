@@ -31,6 +31,7 @@ from gallery_store.cases import CaseRecord
 from gallery_store.errors import GalleryError
 
 PAGE = Path(__file__).parent / "page"
+ORDERS = (("fit", "Best fit"), ("earliest", "Earliest"), ("latest", "Latest"))
 UNCALIBRATED = {
     "": "",
     "all": "Uncalibrated checkpoint: candidates have a rank, and no confidence.",
@@ -146,9 +147,15 @@ def answers_html(question: Question | None) -> str:
 
 
 def candidates_html(
-    cards: Sequence[Card], ranking: Ranking | None, selected_id: int | None = None, remaining: int = 0
+    cards: Sequence[Card],
+    ranking: Ranking | None,
+    selected_id: int | None = None,
+    remaining: int = 0,
+    order: str = "fit",
 ) -> str:
-    """The grid of candidates, numbered in their order. `remaining`: how many further ones could be shown."""
+    """The grid of candidates, numbered in their order. remaining: how many further ones could be shown. order: "fit",
+    "earliest" or "latest".
+    """
     notes = _notes(ranking) if ranking is not None else []
     more = min(remaining, PAGE_OF_CARDS)
     return render(
@@ -158,6 +165,9 @@ def candidates_html(
         notes=notes,
         selected_id=selected_id,
         more=more,
+        remaining=remaining,
+        order=order,
+        orders=ORDERS if ranking is None or ranking.ranker else ORDERS[1:],
         photographs=PHOTOGRAPHS,
     )
 

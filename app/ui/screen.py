@@ -158,6 +158,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
 
     on(candidates.choose, handlers.choose)
     on(candidates.more, handlers.more)
+    on(candidates.order, handlers.order)
     on(chips.remove, handlers.remove_chip, reason, **each)
     on(search_with.click, handlers.search_with, reason)
     on(confirm.click, handlers.confirm, reason)

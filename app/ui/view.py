@@ -100,7 +100,11 @@ class View:
             at.answers: answers_html(session.question),
             at.chips: chips_html(chips),
             at.candidates: candidates_html(
-                session.cards, session.ranking, selected.image_id if selected else None, session.remaining
+                session.cards,
+                session.ranking,
+                selected.image_id if selected else None,
+                session.remaining,
+                ("latest" if session.latest_first else "earliest") if session.by_time else "fit",
             ),
             at.selected: selected_html(
                 selected,
