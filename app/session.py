@@ -178,7 +178,7 @@ class ChatSession:
         with self.lock:
             conversation, self.keeper = self._new_case()
             self.show(conversation, Query(), None, ())
-            self.notice, self.given_back, self.photo, self.not_kept = "", None, None, ""
+            self.notice, self.photo, self.not_kept = "", None, ""
             return self._result(STARTED_OVER)
 
     # The case

@@ -1,4 +1,6 @@
-"""Messages that were sent and are not answered yet: each waits its turn, and none is dropped."""
+"""Messages that were sent and are not answered yet: each waits its turn, and none is dropped. Undo, Redo and Start over
+stand in the same line.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Sent:
-    """A message as it was sent."""
+    """A message as it was sent, or a click on a button. step: "say", "undo", "redo" or "start-over"."""
 
-    text: str
+    text: str = ""
     photos: tuple[Path, ...] = ()
+    step: str = "say"
 
 
 class Waiting:

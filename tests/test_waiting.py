@@ -63,10 +63,11 @@ def test_two_messages_at_once_are_two_steps(handlers: Handlers) -> None:
     assert said(shown) == ["a man in a red coat", "only camera 2"]
     assert [message["content"] for message in shown["chatbot"]].count(WAITS) == 2
     assert shown["message"] == {"text": "", "files": []} and shown["undo"].interactive
-    *_, shown = handlers.answer("", request())
+    steps = handlers.answer("", request())
+    shown = next(step for step in steps if WAITS not in str(step["chatbot"][1]))
     assert said(shown) == ["a man in a red coat", "only camera 2"] and shown["stop"].interactive
     assert shown["chatbot"][-1]["content"] == WAITS
-    *_, shown = handlers.answer("", request())
+    *_, shown = steps  # one call answers all, in their order
     assert said(shown) == ["a man in a red coat", "only camera 2"] and not shown["stop"].interactive
     assert len(handlers.service.get("local", "tab").conversation.turns) == 2
     *_, again = handlers.answer("", request())  # nothing waits any more
@@ -78,11 +79,27 @@ def test_a_button_of_an_answer_leaves_what_is_being_typed(handlers: Handlers) ->
     assert "message" not in shown and said(shown) == ["a hat"]
 
 
-def test_start_over_leaves_the_messages_that_were_sent_after_it(handlers: Handlers) -> None:
-    handlers.announce({"text": "a woman", "files": []}, request())
-    handlers.start_over(request())
+def test_clicks_on_undo_stand_in_line_with_the_messages(handlers: Handlers) -> None:
+    for text in ("a man in a red coat", "only camera 2"):
+        handlers.announce({"text": text, "files": []}, request())
+    handlers.announce_undo(request())
+    handlers.announce_undo(request())
+    shown = handlers.announce({"text": "a woman", "files": []}, request())
+    assert said(shown) == ["a man in a red coat", "only camera 2", "a woman"]
     *_, shown = handlers.answer("", request())
     assert said(shown) == ["a woman"]
+    handlers.announce_undo(request())
+    handlers.announce_redo(request())
+    *_, shown = handlers.answer("", request())
+    assert said(shown) == ["a woman"]
+
+
+def test_start_over_leaves_the_messages_that_were_sent_after_it(handlers: Handlers) -> None:
+    handlers.announce({"text": "a man in a red coat", "files": []}, request())
+    handlers.announce_start_over(request())
+    handlers.announce({"text": "a woman", "files": []}, request())
+    *_, shown = handlers.answer("", request())
+    assert said(shown) == ["a woman"] and len(handlers.service.cases_of("local")) > 1
 
 
 def test_a_refused_message_is_given_back(handlers: Handlers, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,14 +192,16 @@ def test_a_required_reason_never_goes_into_the_next_case(strict: Handlers) -> No
     session = strict.service.get("local", "tab")
     session.give_reason("a lost child")
     session.say("a man in a red coat")
-    shown = strict.start_over(request())
+    strict.announce_start_over(request())
+    *_, shown = strict.answer("", request())
     assert not session.has_reason and not shown["chatbot"]
     with pytest.raises(ReasonNeeded, match="Why is this person looked for"):
         session.say("a woman")
     strict.announce({"text": "a woman", "files": []}, request())
     *_, shown = strict.answer("", request())
     assert session.waiting.is_held
-    shown = strict.start_over(request())  # what was held comes back to be sent, or not
+    strict.announce_start_over(request())
+    *_, shown = strict.answer("", request())  # what was held comes back to be sent, or not
     assert session.given_back == Sent("a woman") and not session.waiting.unanswered
     assert 'data-asks=""' in shown["sent"]
 

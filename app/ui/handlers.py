@@ -81,22 +81,44 @@ class Handlers:
         """A button under a question: the same as sending its words, and nothing that is being typed goes with it."""
         return self._announced({"text": str(event._data.get("text", ""))}, request)
 
-    def _announced(self, message: Any, request: gr.Request) -> Updates:
+    def announce_undo(self, request: gr.Request) -> Updates:
+        return self._add(request, Sent(step="undo"))
+
+    def announce_redo(self, request: gr.Request) -> Updates:
+        return self._add(request, Sent(step="redo"))
+
+    def announce_start_over(self, request: gr.Request) -> Updates:
+        """What was held for want of a reason is given back; the page has emptied the field of the reason."""
         session = session_of(self.service, request)
-        session.notice, session.given_back = "", None
+        held = session.waiting.withdraw() if session.waiting.is_held else ()
+        shown = self._add(request, Sent(step="start-over"))
+        if texts := [message.text for message in held if message.text.strip()]:
+            session.given_back = Sent("\n".join(texts))
+        return shown
+
+    def _announced(self, message: Any, request: gr.Request) -> Updates:
         try:
             text, files = self.uploads.files_of(message)
-            session.waiting.add(Sent(text, tuple(files)))
         except Refused as problem:
-            session.notice = str(problem)
+            session = session_of(self.service, request)
+            session.notice, session.given_back = str(problem), None
+            return self.view.working(session, None)
+        return self._add(request, Sent(text, tuple(files)))
+
+    def _add(self, request: gr.Request, sent: Sent) -> Updates:
+        session = session_of(self.service, request)
+        session.notice, session.given_back = "", None
+        session.waiting.add(sent)
         return self.view.working(session, None)
 
     def answer(self, reason: str, request: gr.Request) -> Iterator[Updates]:
-        """The message whose turn it is; where they were held for want of a reason, all of them."""
+        """All that waits, in its order: nothing is left over where a call is lost on the way."""
         session = session_of(self.service, request)
-        was_held = session.waiting.is_held
         yield from self._answer(session, reason)
-        while was_held and session.waiting.later and not session.waiting.is_held:
+        yield from self._answer_the_rest(session, reason)
+
+    def _answer_the_rest(self, session: ChatSession, reason: str) -> Iterator[Updates]:
+        while session.waiting.later and not session.waiting.is_held:
             yield from self._answer(session, reason)
 
     def reason_given(self, reason: str, request: gr.Request) -> Iterator[Updates]:
@@ -116,11 +138,16 @@ class Handlers:
 
         def do(session: ChatSession, progress: StepProgress) -> None:
             try:
-                session.say(message.text, message.photos, progress)
+                if message.step == "say":
+                    session.say(message.text, message.photos, progress)
+                elif message.step == "start-over":
+                    session.start_over()
+                else:
+                    (session.undo if message.step == "undo" else session.redo)(progress)
             except ReasonNeeded:
                 session.waiting.hold()
             except Refused:
-                session.given_back = message
+                session.given_back = message if message.step == "say" else None
                 raise
             finally:
                 session.waiting.answered()
@@ -134,7 +161,9 @@ class Handlers:
         """
         user, tab = user_of(request), str(event._data.get("tab", ""))
         session = self.service.go_on_in(user, request.session_hash or "", tab)
-        if session is None:
+        if session is not None:
+            session.given_back = None  # it stands in the field already
+        else:
             session = session_of(self.service, request)
             if texts := [str(text) for text in event._data.get("waiting") or () if text]:
                 session.given_back = Sent("\n".join(texts))
@@ -144,8 +173,7 @@ class Handlers:
             time.sleep(_TICK)
             yield self.view.working(session, None)
         session.lock.release()
-        while session.waiting.later and not session.waiting.is_held:
-            yield from self._answer(session, reason)
+        yield from self._answer_the_rest(session, reason)
         yield self.view.full(session)
 
     # The other steps of a conversation
@@ -158,12 +186,6 @@ class Handlers:
 
     def reject(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         yield from self._on_selected(request, reason, ChatSession.reject)
-
-    def undo(self, reason: str, request: gr.Request) -> Iterator[Updates]:
-        yield from self._run(session_of(self.service, request), reason, ChatSession.undo)
-
-    def redo(self, reason: str, request: gr.Request) -> Iterator[Updates]:
-        yield from self._run(session_of(self.service, request), reason, ChatSession.redo)
 
     def use_model_reading(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         yield from self._run(session_of(self.service, request), reason, ChatSession.use_model_reading)
@@ -206,15 +228,6 @@ class Handlers:
         by_time = order in ("earliest", "latest")
         return self._at_once(session, lambda: session.order(by_time=by_time, latest_first=order == "latest"))
 
-    def start_over(self, request: gr.Request) -> Updates:
-        """What was held for want of a reason is given back; the page has emptied the field of the reason."""
-        session = session_of(self.service, request)
-        held = session.waiting.withdraw() if session.waiting.is_held else ()
-        session.start_over()
-        if texts := [message.text for message in held if message.text.strip()]:
-            session.given_back = Sent("\n".join(texts))
-        return self.view.full(session)
-
     def show_cropper(self, file: Any, request: gr.Request) -> Updates:
         session = session_of(self.service, request)
 
@@ -244,7 +257,7 @@ class Handlers:
 
     def _run(self, session: ChatSession, reason: str, step: Step) -> Iterator[Updates]:
         """A step that was begun is done to its end, and kept, also where its tab is gone."""
-        session.notice, session.given_back = "", None
+        session.notice = ""
         if reason.strip():
             session.give_reason(reason)
 

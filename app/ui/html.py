@@ -91,7 +91,7 @@ def sent_html(session: ChatSession, *, is_busy: bool = False) -> str:
         tab=session.tab,
         is_busy=is_busy or session.is_busy,
         waiting=json.dumps([message.text for message in session.waiting.unanswered]),
-        waits=0 if session.waiting.is_held else len(session.waiting.later),
+        waits=0 if session.waiting.is_held else sum(sent.step == "say" for sent in session.waiting.later),
         asks_reason=session.waiting.is_held,
         given_back=given_back.text if given_back else "",
     )

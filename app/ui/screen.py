@@ -163,10 +163,13 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     on(search_with.click, handlers.search_with, reason)
     on(confirm.click, handlers.confirm, reason)
     on(reject.click, handlers.reject, reason)
-    on(undo.click, handlers.undo, reason, **each)
-    on(redo.click, handlers.redo, reason, **each)
+    for button, announce in (
+        (undo, handlers.announce_undo),
+        (redo, handlers.announce_redo),
+        (start_over, handlers.announce_start_over),
+    ):
+        on(button.click(announce, **at_once).then, handlers.answer, reason, **each)
     on(use_reading.click, handlers.use_model_reading, reason)
-    on(start_over.click, handlers.start_over)
     # At once, so that a message sent behind it does not take the reason along into the new case.
     start_over.click(None, None, reason, js="() => ''", **PRIVATE)
     for left in (reason.submit, reason.blur):

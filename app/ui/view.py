@@ -162,8 +162,8 @@ class View:
             if words := "\n\n".join(filter(None, (turn.reply, turn.own_words))):
                 messages.append({"role": "assistant", "content": words})
         in_hand, later = session.waiting.in_hand, session.waiting.later
-        for refused in filter(None, (session.given_back,)):
-            messages += self._user_messages(refused.text, refused.photos)
+        if session.notice and session.given_back is not None:
+            messages += self._user_messages(session.given_back.text, session.given_back.photos)
         if session.notice:
             messages.append({"role": "assistant", "content": session.notice})
         if in_hand is not None:
@@ -172,6 +172,8 @@ class View:
             messages.append({"role": "assistant", "content": session.speaking or f"*{pending}*"})
         for place, sent in enumerate(later):
             messages += self._user_messages(sent.text, sent.photos)
+            if sent.step != "say":
+                continue
             is_asked = session.waiting.is_held and not place
             messages.append({"role": "assistant", "content": ASKS_REASON if is_asked else WAITS})
         return messages
