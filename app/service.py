@@ -189,7 +189,7 @@ class ChatService:
         try:
             self.store.crops([int(number)])
         except (KeyError, OverflowError):
-            raise Refused(f"There is no crop {int(number)} in the gallery.") from None
+            raise Refused(f"There is no picture {int(number)} in the gallery.") from None
         return int(number)
 
     @_gallery_refused()
@@ -360,6 +360,16 @@ class ChatService:
     def crops_of(self, candidates: Sequence[Candidate]) -> list[Crop]:
         """The candidates' crops, in their order. KeyError for one that was deleted."""
         return self.store.crops([candidate.image_id for candidate in candidates])
+
+    @_gallery_refused()
+    def crops_of_ids(self, ids: Sequence[int]) -> list[Crop]:
+        """KeyError for one that was deleted."""
+        return self.store.crops(list(ids))
+
+    def place_of(self, crop_id: int) -> str:
+        """Where and when a crop was seen, as its card says it; KeyError where it was deleted."""
+        (card,) = self.cards([Candidate(crop_id, 0.0, None, None)], self.crops_of_ids([crop_id]))
+        return card.place
 
     @_gallery_refused()
     def still_there(self, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:

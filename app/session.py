@@ -25,6 +25,7 @@ from app.chat.model_questions import about_selected
 from app.chat.questions import Question
 from app.chat.reply import compare_text, reply
 from app.chat.results import read_pointing
+from app.chat.sightings import MOST_MINUTES, Direction, around
 from app.chat.two_readings import OtherReading
 from app.pointed import ordered, point
 from app.query_json import query_json, question_json, taken_back_json
@@ -148,13 +149,33 @@ class ChatSession:
 
     def search_with(self, image_id: Any, progress: StepProgress | None = None) -> StepResult:
         """The crop stands for the person from now on, instead of the words before."""
-        crop_id = self.service.crop_id(image_id)
-        return self.step(lambda conversation: chat.search_with(conversation, crop_id), progress)
+        crop_id, place = self._sighting(image_id)
+        return self.step(lambda conversation: chat.search_with(conversation, crop_id, place), progress)
+
+    def around(
+        self, image_id: Any, direction: Direction, minutes: int, progress: StepProgress | None = None
+    ) -> StepResult:
+        """The person of this crop, so many minutes before or after it, on other cameras."""
+        crop_id, place = self._sighting(image_id)
+        (crop,) = self.service.crops_of_ids([crop_id])
+        if crop.time is None:
+            raise Refused("This picture has no time: nothing can be searched before or after it.")
+        if not 1 <= minutes <= MOST_MINUTES:
+            raise Refused(f"Give 1 to {MOST_MINUTES:,} minutes.")
+        moment, camera = crop.time.astimezone(self.service.store.zone).replace(tzinfo=None), crop.camera
+        return self.step(
+            lambda talk: around(talk, crop_id, camera, moment, direction, minutes, place), progress
+        )
 
     def confirm(self, image_id: Any, progress: StepProgress | None = None) -> StepResult:
         """The crop shows the person: it joins the pictures that are searched with."""
+        crop_id, place = self._sighting(image_id)
+        return self.step(lambda conversation: chat.confirm(conversation, crop_id, place), progress)
+
+    def _sighting(self, image_id: Any) -> tuple[int, str]:
+        """A crop's id, and where and when it was seen, in words. Refused where there is no such crop."""
         crop_id = self.service.crop_id(image_id)
-        return self.step(lambda conversation: chat.confirm(conversation, crop_id), progress)
+        return crop_id, self.service.place_of(crop_id)
 
     def reject(self, image_id: Any, progress: StepProgress | None = None) -> StepResult:
         """The crop shows somebody else: it is not listed again."""
@@ -237,7 +258,7 @@ class ChatSession:
             if card is not None:
                 self.selected, self.compared = card, compared
                 keep(self)
-            return compare_text(compared, "the query", f"crop {crop_id}")
+            return compare_text(compared, "the query", "the candidate")
 
     def show_more(self, progress: StepProgress | None = None) -> None:
         """The next 12 candidates of the last search; where it keeps no more, those that follow are searched for."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.chat.sightings import Direction
 from app.refused import ReasonNeeded, Refused
 from app.service import ChatService
 from app.session import ChatSession
@@ -186,6 +187,20 @@ class Handlers:
 
     def reject(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         yield from self._on_selected(request, reason, ChatSession.reject)
+
+    def before(self, reason: str, minutes: float, request: gr.Request) -> Iterator[Updates]:
+        yield from self._around(request, reason, "before", minutes)
+
+    def after(self, reason: str, minutes: float, request: gr.Request) -> Iterator[Updates]:
+        yield from self._around(request, reason, "after", minutes)
+
+    def _around(
+        self, request: gr.Request, reason: str, direction: Direction, minutes: float
+    ) -> Iterator[Updates]:
+        def step(session: ChatSession, image_id: int, progress: StepProgress) -> None:
+            session.around(image_id, direction, int(minutes or 0), progress)
+
+        yield from self._on_selected(request, reason, step)
 
     def use_model_reading(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         yield from self._run(session_of(self.service, request), reason, ChatSession.use_model_reading)

@@ -17,7 +17,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from app.cards import Card, camera_name
 from app.case_steps import NOT_KEPT
-from app.chat.chips import Chip
+from app.chat.chips import ALL_FILTERS, Chip
 from app.chat.questions import Question
 from app.chat.reply import PHOTOGRAPHS, labels_of
 from app.refused import Refused
@@ -137,8 +137,11 @@ def shown_name(name: str) -> str:
 
 
 def chips_html(chips: Sequence[Chip]) -> str:
-    """What was understood, each part with a button that removes it."""
-    return render("chips", chips=chips)
+    """What was understood, each part with a button that removes it; beside a picture one for all filters, which may
+    belong to a question before the person.
+    """
+    is_person_filtered = {"reference", "filter"} <= {chip.kind for chip in chips}
+    return render("chips", chips=chips, all_filters=ALL_FILTERS if is_person_filtered else "")
 
 
 def answers_html(question: Question | None) -> str:

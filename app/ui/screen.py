@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.chat.sightings import MOST_MINUTES
 from app.retrieval.comparison import Comparison
 from app.service import ChatService
 from app.ui import gallery_tab
@@ -122,6 +123,13 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
                 )
                 confirm = gr.Button("This is the one", elem_id="confirm", interactive=False)
                 reject = gr.Button("Not this one", elem_id="reject", interactive=False)
+            with gr.Row(elem_classes="cr-row cr-around"):
+                before = gr.Button("Before this", elem_id="before", interactive=False)
+                after = gr.Button("After this", elem_id="after", interactive=False)
+                minutes = gr.Number(
+                    30, label="Within minutes", minimum=1, maximum=MOST_MINUTES, precision=0, step=5,
+                    elem_id="around-minutes",
+                )  # fmt: skip
 
     components = Components(
         message,
@@ -133,6 +141,8 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
         search_with,
         confirm,
         reject,
+        before,
+        after,
         undo,
         stop,
         cropper,
@@ -163,6 +173,8 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     on(search_with.click, handlers.search_with, reason)
     on(confirm.click, handlers.confirm, reason)
     on(reject.click, handlers.reject, reason)
+    on(before.click, handlers.before, [reason, minutes])
+    on(after.click, handlers.after, [reason, minutes])
     for button, announce in (
         (undo, handlers.announce_undo),
         (redo, handlers.announce_redo),

@@ -10,7 +10,7 @@ import gradio as gr
 
 from app import second_reading
 from app.cards import thumbnail_url
-from app.chat.chips import Chip, chips_of
+from app.chat.chips import ALL_FILTERS, Chip, chips_of
 from app.chat.conversation import Turn
 from app.chat.search_state import SearchState
 from app.refused import ReasonNeeded
@@ -49,6 +49,8 @@ class Components:
     search_with: gr.Button
     confirm: gr.Button
     reject: gr.Button
+    before: gr.Button
+    after: gr.Button
     undo: gr.Button
     stop: gr.Button
     cropper: gr.HTML
@@ -95,6 +97,7 @@ class View:
         at, selected, photo = self.components, session.selected, session.photo
         chips = chips_of(session.conversation.known, session.service.engine.kinds)
         on_selected = gr.Button(interactive=selected is not None)
+        in_time = gr.Button(interactive=selected is not None and selected.time is not None)
         return {
             at.chatbot: self.history(session),
             at.answers: answers_html(session.question),
@@ -115,6 +118,8 @@ class View:
             at.search_with: on_selected,
             at.confirm: on_selected,
             at.reject: on_selected,
+            at.before: in_time,
+            at.after: in_time,
             **self._undo_and_redo(session),
             at.cases: cases_html(session),
             at.stop: gr.Button(interactive=bool(session.waiting.later) and not session.waiting.is_held),
@@ -131,7 +136,7 @@ class View:
         return {
             at.chatbot: self.history(session, pending=progress_words(work)),
             at.answers: answers_html(None),
-            **dict.fromkeys((at.search_with, at.confirm, at.reject), off),
+            **dict.fromkeys((at.search_with, at.confirm, at.reject, at.before, at.after), off),
             **self._undo_and_redo(session),
             at.stop: gr.Button(interactive=True),
             at.sent: sent_html(session, is_busy=True),
@@ -229,12 +234,20 @@ def progress_words(work: BackgroundWork | None) -> str:
 def _turn_in_words(turn: Turn, before: SearchState) -> str:
     """What the operator said, or did with a button."""
     if turn.action == "search-with":
-        return f"Search with crop {turn.image_id}"
+        return f"Search with the person{_place(turn)}"
     if turn.action == "confirm":
-        return f"Crop {turn.image_id} is the one"
+        return f"This is the one{_place(turn)}"
     if turn.action == "reject":
-        return f"Not crop {turn.image_id}"
+        return "Not this one"
+    if turn.chip == ALL_FILTERS:
+        return "Drop the filters"
     if turn.action == "remove-chip":
         label = next((chip.label for chip in chips_of(before) if chip.key == turn.chip), "")
         return f"Remove {label}".strip()
     return turn.text
+
+
+def _place(turn: Turn) -> str:
+    """ ": camera 3, 14:05:20", of the picture that a turn chose; "" where it is not known."""
+    chosen = (one.place for one in turn.after.references if one.image_id == turn.image_id)
+    return f": {place}" if (place := next(chosen, "")) else ""
