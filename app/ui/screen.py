@@ -23,6 +23,7 @@ from app.ui.html import (
     chips_html,
     guide_html,
     header_html,
+    render,
     selected_html,
 )
 from app.ui.view import Components, View
@@ -32,6 +33,19 @@ EXAMPLES = (
     "I'm looking for a woman in a red jacket with a backpack",
     "A man with a suitcase, seen after 14:00",
     "Someone in a blue coat, without a hat",
+)
+SHORTCUTS = (  # what page/keys.js does
+    (("/",), "type a message"),
+    (("c",), "go to the candidates"),
+    (("←", "→", "↑", "↓"), "from candidate to candidate"),
+    (("Enter",), "select the candidate"),
+    (("s",), "search with this person"),
+    (("y",), "this is the one"),
+    (("n",), "not this one"),
+    (("b", "a"), "before this, after this"),
+    (("m",), "more candidates"),
+    (("u",), "undo"),
+    (("?",), "this sheet"),
 )
 WHY = {False: "not stated; kept in the log", True: "needed before the first search; kept in the log"}
 MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model"}  # one search at a time
@@ -105,6 +119,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
                 label="Reason", info=None, placeholder=WHY[service.needs_reason], max_lines=1,
                 max_length=200, elem_id="reason", elem_classes="cr-reason",
             )  # fmt: skip
+            gr.HTML(render("keys", shortcuts=SHORTCUTS), elem_id="keys", js_on_load=_script("keys"))
         with gr.Column(elem_id="pane-candidates", elem_classes="cr-pane"):
             cropper = gr.HTML("", elem_id="cropper", visible=False, js_on_load=_script("crop"))
             chips = gr.HTML(chips_html(()), elem_id="chips", js_on_load=_script("chips"))

@@ -29,6 +29,7 @@ const restore = () => {
   const draft = kept.get(`draft ${own}`);
   if (draft) type(box().value ? `${box().value}\n${draft}` : draft);
   isRestored = true;
+  if (document.activeElement === document.body && window.matchMedia('(pointer: fine)').matches) box().focus();
 };
 restore();
 document.addEventListener('input', (event) => { if (event.target === box()) keepDraft(); });
