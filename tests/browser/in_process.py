@@ -60,8 +60,11 @@ class Gate:
 def gated_app(folder: Path, *, needs_reason: bool = False) -> Iterator[tuple[Served, Gate]]:
     """An app over forty of the demo's crops, CLIP alone, whose searches a gate holds."""
     (folder / "crops").mkdir()
-    for crop in sorted(DEMO_GALLERY.glob("*.jpg"))[:40]:
-        (folder / "crops" / crop.name).symlink_to(crop)
+    head, *rows = (DEMO_GALLERY / "manifest.csv").read_text("utf-8").splitlines()
+    (folder / "crops" / "manifest.csv").write_text("\n".join([head, *rows[:40]]), "utf-8")
+    for row in rows[:40]:
+        name = row.split(",")[0]
+        (folder / "crops" / name).symlink_to(DEMO_GALLERY / name)
     chosen = Settings(port=free_port(), data=str(folder / "data"))
     gate, encoder = Gate(), ClipEncoder.load(DEMO_CLIP)
     with GalleryStore.open(folder / "gallery.db") as store:

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.pages import PATIENCE, answering, chips, choose, say, shown
+from tests.browser.in_process import gated_app
+from tests.browser.pages import PATIENCE, answering, chips, choose, opened, say, shown
+from tests.serving import Served
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+
+@pytest.fixture(scope="module")
+def served_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with gated_app(tmp_path_factory.mktemp("keyboard")) as (served, _):
+        yield served
+
+
+@pytest.fixture
+def page(browser: Browser, served_here: Served) -> Iterator[Page]:
+    page, problems = opened(browser, served_here, viewport={"width": 1440, "height": 900})
+    yield page
+    page.context.close()
+    assert problems == []
 
 
 def has_focus(page: Page) -> str:
