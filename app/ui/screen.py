@@ -143,7 +143,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
                 after = gr.Button("After this", elem_id="after", interactive=False)
                 minutes = gr.Number(
                     30, label="Within minutes", minimum=1, maximum=MOST_MINUTES, precision=0, step=5,
-                    elem_id="around-minutes",
+                    elem_id="around-minutes", elem_classes="cr-reason",
                 )  # fmt: skip
 
     components = Components(
