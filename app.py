@@ -16,8 +16,9 @@ def main() -> int:
         from app.service import ChatService
         from app.ui.server import serve  # Gradio reads the environment when it is imported
 
-        hours, reads = settings.session_hours, settings.model_reads
-        serve(settings, ChatService(engine, uploads, session_hours=hours, model_reads=reads), uploads)
+        given = ("session_hours", "model_reads", "needs_reason")
+        service = ChatService(engine, uploads, **{name: getattr(settings, name) for name in given})
+        serve(settings, service, uploads)
     except (SettingsError, StartError) as problem:
         print(f"chatreid: {problem}", file=sys.stderr)
         return 2

@@ -26,11 +26,12 @@ class Card:
     weak: bool
     thumbnail: str
     caution: str = "not judged"  # stands where the confidence would, if there is none
+    day: str = ""  # "12 May 2026"; "" without a time, and in a gallery of one day
 
     @property
     def place(self) -> str:
-        """Where and when, in a few words: "camera 3, 14:05:20"."""
-        parts = [camera_name(self.camera), f"{self.time:%H:%M:%S}" if self.time else ""]
+        """Where and when, in a few words: "camera 3, 14:05:20", "camera 3, 12 May 2026, 14:05:20"."""
+        parts = [camera_name(self.camera), self.day, f"{self.time:%H:%M:%S}" if self.time else ""]
         return ", ".join(part for part in parts if part) or "no camera or time"
 
     @property
@@ -58,8 +59,10 @@ class Card:
         }
 
 
-def make_cards(candidates: Sequence[Candidate], crops: Sequence[Crop], zone: ZoneInfo) -> tuple[Card, ...]:
-    """Cards in the order of the candidates; `crops` are the same crops in the same order."""
+def make_cards(
+    candidates: Sequence[Candidate], crops: Sequence[Crop], zone: ZoneInfo, *, with_day: bool = False
+) -> tuple[Card, ...]:
+    """Cards in the order of the candidates; `crops` are the same crops in the same order. with_day: they say it."""
     return tuple(
         Card(
             image_id=candidate.image_id,
@@ -71,6 +74,7 @@ def make_cards(candidates: Sequence[Candidate], crops: Sequence[Crop], zone: Zon
             weak=candidate.weak,
             thumbnail=thumbnail_url(crop),
             caution=candidate.caution,
+            day=day_label(crop.time.astimezone(zone).date()) if crop.time and with_day else "",
         )
         for candidate, crop in zip(candidates, crops, strict=True)
     )

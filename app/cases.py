@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.case_steps import CaseState, Screen
 from app.chat import conversation as chat
+from app.pointed import ordered
 from app.refused import Refused
 from app.retrieval.comparison import Comparison
 from gallery_store.cases import CaseWentOn
@@ -53,7 +54,7 @@ def bring_back(session: ChatSession, case: str) -> None:
     cards = session.service.cards(first, session.service.crops_of(first))
     session.show(state.conversation, query, ranking, ())
     session.by_time, session.latest_first = screen.by_time, screen.latest_first
-    session.cards, session.other = session.ordered(cards), screen.other
+    session.cards, session.other = ordered(session, cards), screen.other
     session.selected = next((card for card in session.cards if card.image_id == screen.selected), None)
     session.compared = screen.compared if session.selected else Comparison()
     session.not_kept = ""

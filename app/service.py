@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,9 @@ from app.model.message_reading import (
     reading_schema,
 )
 from app.model.reid_model import never
+from app.open_sessions import OpenSessions
 from app.query_json import query_json
-from app.refused import Refused
+from app.refused import ReasonNeeded, Refused
 from app.retrieval.engine import Engine
 from app.retrieval.query import Query, Reference, RetrievalError
 from app.retrieval.ranking import Candidate, Ranking
@@ -47,13 +49,13 @@ if TYPE_CHECKING:
     from app.model.generation import WrittenAnswer
     from app.model.prompts import Message
 
-MOST_LISTED = 200  # candidates of one search that can be looked through
-MOST_SESSIONS = 2000  # conversations; one of two turns takes about 180 KB
+MOST_LISTED = (
+    200  # candidates of one search that are kept; those that follow are searched for when they are asked for
+)
 _STOP_ASKED = 0.25  # seconds, while somebody else searches
 STOPPED_WAITING = "Stopped before its turn came: another search is under way."
 BUSY = "The model is busy with another search; ask again when it is done."
 _MOST_WAITING = 60.0  # seconds, of a question to the model
-MOST_OF_ONE = 200  # of them, of one user
 
 
 @contextmanager
@@ -71,9 +73,10 @@ class ChatService:
     Args:
         uploads: checks photos; None where none come.
         session_hours: a conversation that was idle for longer is forgotten.
-        most_listed: candidates that a search keeps. today: the date that "yesterday" is understood by; None
+        most_listed: candidates that a search keeps at once. today: the date that "yesterday" is understood by; None
             takes the gallery's own now. audited: each search leaves a row in the gallery's audit.
-        model_reads: a model that talks freely reads each message too. ask: which of the open questions the chat puts.
+        model_reads: a model that talks freely reads each message too. needs_reason: nothing is searched, nor asked of
+            the model, for a case without a reason. ask: which of the open questions the chat puts.
         clock: seconds, for the idle time.
     """
 
@@ -87,21 +90,20 @@ class ChatService:
         today: date | None = None,
         audited: bool = True,
         model_reads: bool = False,
+        needs_reason: bool = False,
         ask: Callable[[Sequence[Question]], Question | None] = most_telling,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engine = engine
         self.store = engine.store
         self._uploads = uploads
-        self._idle_seconds = session_hours * 3600
         self._most_listed = most_listed
         self._today = today
         self._audited = audited
         self.reads_messages = model_reads and engine.talks_freely
+        self.needs_reason = needs_reason
         self._ask = ask
-        self._clock = clock
-        self._open: dict[str, dict[str, ChatSession]] = {}  # by user; the last used stands last
-        self._opening = threading.Lock()
+        self._open = OpenSessions(lambda user: ChatSession(self, user), session_hours * 3600, clock)
         self._searching = threading.Lock()
 
     @property
@@ -116,41 +118,18 @@ class ChatService:
 
         case: the id of the case that a new one goes on with; where there is none its notice says so.
         """
-        session, is_new = self._session(user, session_hash)
+        session, is_new = self._open.find(user, session_hash)
         if is_new and case:
             session.open_case(case)
         elif not is_new:
             catch_up(session)
         return session
 
-    def _session(self, user: str, session_hash: str) -> tuple[ChatSession, bool]:
-        """And whether it is new."""
-        now = self._clock()
-        with self._opening:
-            found = self._open.get(user, {}).pop(session_hash, None)
-            is_new = found is None or now - found.used > self._idle_seconds
-            session = ChatSession(self, user) if found is None or is_new else found
-            self._forget(user, now)
-            session.used = now
-            self._open.setdefault(user, {})[session_hash] = session
-            return session, is_new
-
-    def _forget(self, user: str, now: float) -> None:
-        """Make room for one more of this user: the idle go, then the oldest of whoever has the most."""
-        for name, theirs in list(self._open.items()):
-            while theirs and now - next(iter(theirs.values())).used > self._idle_seconds:
-                self._close_oldest(theirs)
-            if not theirs:
-                del self._open[name]
-        own = self._open.get(user, {})
-        while len(own) >= MOST_OF_ONE:
-            self._close_oldest(own)
-        while sum(map(len, self._open.values())) >= MOST_SESSIONS:
-            self._close_oldest(max(self._open.values(), key=len))
-
-    @staticmethod
-    def _close_oldest(theirs: dict[str, ChatSession]) -> None:
-        theirs.pop(next(iter(theirs))).stop.set()
+    def go_on_in(self, user: str, session_hash: str, tab: str) -> ChatSession | None:
+        """The session that this tab had before it was reloaded, with what it does and what waits in it; None where it
+        is forgotten, or the app was started anew since.
+        """
+        return self._open.move(user, session_hash, tab)
 
     @_gallery_refused()
     def facts(self) -> GalleryFacts:
@@ -210,7 +189,7 @@ class ChatService:
         try:
             self.store.crops([int(number)])
         except (KeyError, OverflowError):
-            raise Refused(f"There is no crop {int(number)} in the gallery.") from None
+            raise Refused(f"There is no picture {int(number)} in the gallery.") from None
         return int(number)
 
     @_gallery_refused()
@@ -221,17 +200,14 @@ class ChatService:
         progress: StepProgress | None,
         taken_back: Mapping[str, list[int]],
     ) -> Ranking:
-        """Search, and leave the audit row. Waits while another search runs. Refused when it cannot be done.
+        """Search, and leave the audit row. Waits while another search runs. Refused when it cannot be done,
+        ReasonNeeded where the case lacks its reason.
 
         taken_back: judgements that an undo ended (app.query_json); the audit keeps them with the search that followed.
         """
-        try:
-            with self._turn(session.stop.is_set):
-                ranking = self.engine.search(
-                    query, limit=self._most_listed, progress=progress, stop=session.stop.is_set
-                )
-        except (RetrievalError, ModelError) as problem:
-            raise Refused(_sentence(problem)) from problem
+        if self.needs_reason and not session.has_reason:
+            raise ReasonNeeded
+        ranking = self._searched(query, self._most_listed, session, progress)
         if self._audited:
             self.store.record_search(
                 user=session.user,
@@ -244,6 +220,36 @@ class ChatService:
                 case=session.conversation.case,
             )
         return ranking
+
+    @_gallery_refused()
+    def longer(
+        self, query: Query, ranking: Ranking, session: ChatSession, progress: StepProgress | None
+    ) -> Ranking:
+        """The same list with the candidates that follow, as many again as a search keeps; the audit has no row of it.
+
+        Refused as `search`. Those that are listed stay where they are, whatever was imported meanwhile.
+        """
+        listed = {candidate.image_id for candidate in ranking.candidates}
+        found = self._searched(query, len(listed) + self._most_listed, session, progress)
+        if found.stopped:  # the model's part is cut short, and with it the order
+            return ranking
+        further = [candidate for candidate in found.candidates if candidate.image_id not in listed]
+        candidates = (*ranking.candidates, *further)
+        return replace(
+            ranking,
+            candidates=candidates,
+            searched=max(found.searched, len(candidates)) if further else len(candidates),
+        )
+
+    def _searched(
+        self, query: Query, limit: int, session: ChatSession, progress: StepProgress | None
+    ) -> Ranking:
+        stop = session.stop.is_set
+        try:
+            with self._turn(stop):
+                return self.engine.search(query, limit=limit, progress=progress, stop=stop)
+        except (RetrievalError, ModelError) as problem:
+            raise Refused(_sentence(problem)) from problem
 
     @_gallery_refused()
     def ask_model(
@@ -356,15 +362,28 @@ class ChatService:
         return self.store.crops([candidate.image_id for candidate in candidates])
 
     @_gallery_refused()
+    def crops_of_ids(self, ids: Sequence[int]) -> list[Crop]:
+        """KeyError for one that was deleted."""
+        return self.store.crops(list(ids))
+
+    def place_of(self, crop_id: int) -> str:
+        """Where and when a crop was seen, as its card says it; KeyError where it was deleted."""
+        (card,) = self.cards([Candidate(crop_id, 0.0, None, None)], self.crops_of_ids([crop_id]))
+        return card.place
+
+    @_gallery_refused()
     def still_there(self, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """Those whose crops were not deleted since."""
         self.store.refresh()
         there = self.passing(Filters())
         return tuple(candidate for candidate in candidates if candidate.image_id in there)
 
+    @_gallery_refused()
     def cards(self, candidates: Sequence[Candidate], crops: Sequence[Crop]) -> tuple[Card, ...]:
-        """The candidates as they are shown; `crops` are theirs."""
-        return make_cards(candidates, crops, self.store.zone)
+        """The candidates as they are shown; `crops` are theirs. They say the day if the gallery has more than one."""
+        zone, span = self.store.zone, self.store.time_span()
+        days = {moment.astimezone(zone).date() for moment in span or ()}
+        return make_cards(candidates, crops, zone, with_day=len(days) > 1)
 
     @_gallery_refused()
     def passing(self, filters: Filters) -> frozenset[int]:

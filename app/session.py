@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +24,18 @@ from app.chat.list_questions import read_list_question
 from app.chat.model_questions import about_selected
 from app.chat.questions import Question
 from app.chat.reply import compare_text, reply
-from app.chat.results import Pointing, read_pointing
+from app.chat.results import read_pointing
+from app.chat.sightings import MOST_MINUTES, Direction, around
 from app.chat.two_readings import OtherReading
+from app.pointed import ordered, point
 from app.query_json import query_json, question_json, taken_back_json
 from app.refused import Refused
 from app.retrieval.comparison import SURE_ENOUGH, Comparison, compare
 from app.retrieval.query import Query, Reference, as_known
 from app.retrieval.ranking import Ranking
 from app.second_reading import USE_IT, read_again
-from app.talk import Answer, answer_on
+from app.talk import Answer
+from app.waiting import Sent, Waiting
 from gallery_store.console import StepProgress
 from gallery_store.crops import Crop
 
@@ -44,17 +46,14 @@ PAGE_OF_CARDS = 12
 # First candidates whose attributes the reply speaks of; more where the search has read them already.
 READ_FOR_REPLY, KNOWN_FOR_REPLY = 3, 12
 MOST_REASON = 200  # characters
-_NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 STARTED_OVER = "Started over. Whom are you looking for?"
 UNDONE = "Took the last step back."
 REDONE = "Did it again."
-NO_CANDIDATES = "No candidates are on the screen. Describe somebody, or drop a photo."
 NOTHING_SOUGHT = "Nothing is looked for now. Describe somebody, or drop a photo."
 NOTHING_TO_UNDO = "There is nothing to take back."
 NOTHING_TO_REDO = "There is nothing to do again."
 NOTHING_CHANGED = "That changed nothing."
-UNCLEAR = "Which candidate do you mean? Say “number 2”, “not 1 and 2”, “search with 3” or “compare 1 and 3”."
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,8 @@ class ChatSession:
     cards: tuple[Card, ...] = ()  # those that are shown, best first
     selected: Card | None = None
     compared: Comparison = field(default_factory=Comparison)  # the query with the selected candidate
-    waiting: tuple[str, tuple[Path, ...]] | None = None  # a message that was sent and is not yet answered
+    waiting: Waiting = field(default_factory=Waiting)  # messages that were sent and are not answered yet
+    given_back: Sent | None = None  # a message that was refused, to be mended and sent again
     notice: str = ""  # a sentence about a step that was refused; shown once, no part of the conversation
     speaking: str = ""  # Markdown: an answer of which the model is still writing its own words
     other: OtherReading | None = None  # what the model reads in the last message, where it differs
@@ -92,6 +92,9 @@ class ChatSession:
     lock: threading.RLock = field(default_factory=threading.RLock)
     used: float = 0.0  # the service's clock at its last use, seconds
     not_kept: str = ""  # a sentence about the last step, where the gallery could not be written
+    tab: str = field(
+        default_factory=new_id
+    )  # by which its tab finds it again after a reload; nobody can guess it
 
     def __post_init__(self) -> None:
         self.conversation, self.keeper = self._new_case()
@@ -109,20 +112,20 @@ class ChatSession:
             if pointing is None and self.cards:
                 if (question := read_list_question(text)) is not None:
                     with self.lock:
-                        return self._tell(text, answer_of_list(self, question))
+                        return self.tell(text, answer_of_list(self, question))
                 pointing = about_selected(text)
                 if pointing is not None and not self.selected:
                     pointing = replace(pointing, places=(1,))
             if pointing is not None:
-                return self._point(pointing, text, progress)
+                return point(self, pointing, text, progress)
         usable, problems = self.service.usable(photos)
         if problems and not usable and not text.strip():
             raise Refused(" ".join(problems))
         if self.other is not None and text.strip().rstrip(".").casefold() == USE_IT:
             return self.use_model_reading(progress)
         facts, had, before = self.service.facts(), len(self.conversation.turns), self.conversation.known
-        with self.lock, self._stop_used_up():
-            result = self._step(
+        with self.lock, self.stop_used_up():
+            result = self.step(
                 lambda conversation: chat.say(conversation, text, facts, usable), progress, problems
             )
             asked = self.service.reads_messages and not photos and not result.status["stopped"]
@@ -142,41 +145,61 @@ class ChatSession:
         other = self.other
         if other is None:
             raise Refused("The model read nothing else in the last message.")
-        return self._step(lambda conversation: chat.reread(conversation, other.understood), progress)
+        return self.step(lambda conversation: chat.reread(conversation, other.understood), progress)
 
     def search_with(self, image_id: Any, progress: StepProgress | None = None) -> StepResult:
         """The crop stands for the person from now on, instead of the words before."""
-        crop_id = self.service.crop_id(image_id)
-        return self._step(lambda conversation: chat.search_with(conversation, crop_id), progress)
+        crop_id, place = self._sighting(image_id)
+        return self.step(lambda conversation: chat.search_with(conversation, crop_id, place), progress)
+
+    def around(
+        self, image_id: Any, direction: Direction, minutes: int, progress: StepProgress | None = None
+    ) -> StepResult:
+        """The person of this crop, so many minutes before or after it, on other cameras."""
+        crop_id, place = self._sighting(image_id)
+        (crop,) = self.service.crops_of_ids([crop_id])
+        if crop.time is None:
+            raise Refused("This picture has no time: nothing can be searched before or after it.")
+        if not 1 <= minutes <= MOST_MINUTES:
+            raise Refused(f"Give 1 to {MOST_MINUTES:,} minutes.")
+        moment, camera = crop.time.astimezone(self.service.store.zone).replace(tzinfo=None), crop.camera
+        return self.step(
+            lambda talk: around(talk, crop_id, camera, moment, direction, minutes, place), progress
+        )
 
     def confirm(self, image_id: Any, progress: StepProgress | None = None) -> StepResult:
         """The crop shows the person: it joins the pictures that are searched with."""
+        crop_id, place = self._sighting(image_id)
+        return self.step(lambda conversation: chat.confirm(conversation, crop_id, place), progress)
+
+    def _sighting(self, image_id: Any) -> tuple[int, str]:
+        """A crop's id, and where and when it was seen, in words. Refused where there is no such crop."""
         crop_id = self.service.crop_id(image_id)
-        return self._step(lambda conversation: chat.confirm(conversation, crop_id), progress)
+        return crop_id, self.service.place_of(crop_id)
 
     def reject(self, image_id: Any, progress: StepProgress | None = None) -> StepResult:
         """The crop shows somebody else: it is not listed again."""
         crop_id = self.service.crop_id(image_id)
-        return self._step(lambda conversation: chat.reject(conversation, crop_id), progress)
+        return self.step(lambda conversation: chat.reject(conversation, crop_id), progress)
 
     def remove_chip(self, key: str, progress: StepProgress | None = None) -> StepResult:
         """Take away one thing that was understood, by its chip's key."""
-        return self._step(lambda conversation: chat.remove_chip(conversation, key), progress)
+        return self.step(lambda conversation: chat.remove_chip(conversation, key), progress)
 
     def undo(self, progress: StepProgress | None = None) -> StepResult:
         """Take the last step back, whatever it was."""
-        return self._step(chat.undo, progress)
+        return self.step(chat.undo, progress)
 
     def redo(self, progress: StepProgress | None = None) -> StepResult:
         """Do again what was taken back last, if nothing was done since."""
-        return self._step(chat.redo, progress)
+        return self.step(chat.redo, progress)
 
     def start_over(self) -> StepResult:
         """Begins a new case, without candidates and without a reason; the one before is kept as it is."""
         with self.lock:
             conversation, self.keeper = self._new_case()
             self.show(conversation, Query(), None, ())
-            self.waiting, self.notice, self.photo, self.not_kept = None, "", None, ""
+            self.notice, self.photo, self.not_kept = "", None, ""
             return self._result(STARTED_OVER)
 
     # The case
@@ -185,6 +208,19 @@ class ChatSession:
     def case(self) -> str:
         """The id by which its user finds the case again; "" where no step of it is kept."""
         return (self.conversation.case or "") if self.keeper.number else ""
+
+    @property
+    def has_reason(self) -> bool:
+        """Whether it was said why this person is looked for."""
+        return self.conversation.reason != chat.NO_REASON
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a step is being done, or waits to be."""
+        if self.waiting.unanswered or not self.lock.acquire(blocking=False):
+            return True
+        self.lock.release()
+        return False
 
     def open_case(self, case: str) -> StepResult:
         """Go on with a case as it was left. Where the user has no such case a new one begins, and `notice` says so."""
@@ -201,7 +237,7 @@ class ChatSession:
     # What needs no search
 
     def give_reason(self, reason: str) -> None:
-        """The reason that the searches of this conversation are recorded with."""
+        """The reason that the searches of this case are recorded with."""
         with self.lock:
             words = " ".join(reason.split())[:MOST_REASON] or chat.NO_REASON
             self.conversation = replace(self.conversation, reason=words)
@@ -222,17 +258,26 @@ class ChatSession:
             if card is not None:
                 self.selected, self.compared = card, compared
                 keep(self)
-            return compare_text(compared, "the query", f"crop {crop_id}")
+            return compare_text(compared, "the query", "the candidate")
 
-    def show_more(self) -> None:
-        """The next 12 candidates of the last search."""
-        with self.lock:
-            if self.ranking is not None:
+    def show_more(self, progress: StepProgress | None = None) -> None:
+        """The next 12 candidates of the last search; where it keeps no more, those that follow are searched for."""
+        with self.lock, self.stop_used_up():
+            if self.ranking is not None and self.remaining:
                 begin = len(self.cards)
+                if begin + PAGE_OF_CARDS > len(self.ranking.candidates) < self.ranking.searched:
+                    self.ranking = self.service.longer(self.query, self.ranking, self, progress)
                 candidates = self.ranking.candidates[begin : begin + PAGE_OF_CARDS]
                 more = self.service.cards(candidates, self.service.crops_of(candidates))
-                self.cards = self.ordered((*self.cards, *more))
+                self.cards = ordered(self, (*self.cards, *more))
                 keep(self)
+
+    def order(self, *, by_time: bool, latest_first: bool = False) -> None:
+        """The candidates on the screen by time, or by how well they fit; which of them are shown stays as it is."""
+        with self.lock:
+            self.by_time, self.latest_first = by_time, latest_first
+            self.cards = ordered(self, self.cards)
+            keep(self)
 
     @property
     def question(self) -> Question | None:
@@ -241,8 +286,9 @@ class ChatSession:
 
     @property
     def remaining(self) -> int:
-        """Candidates of the last search that are not shown yet."""
-        return max(0, len(self.ranking.candidates) - len(self.cards)) if self.ranking else 0
+        """Crops that the last search found, best first, and that are not shown yet."""
+        found = max(len(self.ranking.candidates), self.ranking.searched) if self.ranking else 0
+        return max(0, found - len(self.cards))
 
     def judged_together(self) -> tuple[Card, ...]:
         """The candidates that the selected one was judged together with, as far as they are still there."""
@@ -259,69 +305,7 @@ class ChatSession:
                 continue  # deleted since the search, or the gallery cannot be read
         return tuple(cards)
 
-    # Messages about the candidates on the screen
-
-    def _point(self, pointing: Pointing, text: str, progress: StepProgress | None) -> StepResult:
-        """Does what a message asks of candidates, by their numbers on the screen."""
-        with self.lock:
-            if not self.cards:
-                return self._tell(text, NO_CANDIDATES)
-            if pointing.action in ("more", "by-time", "by-time-back", "by-fit", "reverse"):
-                return self._list_otherwise(pointing.action, text)
-            cards, problem = self._pointed(pointing)
-            if pointing.action == "unclear":
-                problem = pointing.sentence or UNCLEAR
-            against, missing = self._pointed(replace(pointing, places=pointing.against))
-            if problem := problem or missing:
-                return self._tell(text, problem)
-            if pointing.action in ("search-with", "confirm", "reject"):
-                facts, ids = self.service.facts(), [card.image_id for card in cards]
-                no = [card.image_id for card in against]
-                return self._step(
-                    lambda talk: chat.say_of(talk, text, pointing.action, ids, facts, pointing.rest, no),
-                    progress,
-                )
-            if pointing.action == "select":
-                return self._tell(text, self.select(cards[0].image_id))
-            with self._stop_used_up():
-                return self._tell(text, answer_on(self, pointing, text, cards, progress))
-
-    def _pointed(self, pointing: Pointing) -> tuple[list[Card], str]:
-        """The cards that are meant; or the sentence that says which are not there."""
-        if pointing.every:
-            return list(self.cards), ""
-        cards: list[Card] = []
-        for place in pointing.places:
-            if place == 0 and self.selected is None:
-                return [], "Select a candidate first, or say its number: “number 2”."
-            if abs(place) > len(self.cards):
-                return [], f"There is no number {place}: {len(self.cards)} candidates are on the screen."
-            chosen = self.cards[place - 1 if place > 0 else place] if place else self.selected
-            assert chosen is not None
-            cards.append(chosen)
-        return cards, ""
-
-    def _list_otherwise(self, action: str, text: str) -> StepResult:
-        """The same candidates: more of them, or in another order."""
-        if action == "reverse":
-            action = "by-time" if self.by_time and self.latest_first else "by-time-back"
-        if action == "more" and not self.remaining:
-            return self._tell(text, "There are no more candidates.")
-        if action == "more":
-            had = len(self.cards)
-            self.show_more()
-            if not self.by_time:
-                return self._tell(text, f"Here are candidates {had + 1} to {len(self.cards)}.", first=had)
-            answer = f"Here are {len(self.cards) - had} more; all {len(self.cards)} stand by time."
-        else:
-            self.by_time, self.latest_first = action != "by-fit", action == "by-time-back"
-            self.cards = self.ordered(self.cards)
-            end = "latest" if self.latest_first else "earliest"
-            order = f"by time, the {end} first" if self.by_time else "by how well they fit"
-            answer = f"The {len(self.cards)} candidates on the screen stand {order}."
-        return self._tell(text, answer)
-
-    def _tell(self, text: str, answer: str | Answer, first: int = 0) -> StepResult:
+    def tell(self, text: str, answer: str | Answer, first: int = 0) -> StepResult:
         """A message that is answered from what is on the screen: what is looked for stays as it is.
 
         first: the place, from 0, of the first candidate that a program gets.
@@ -331,24 +315,12 @@ class ChatSession:
         talk = chat.told(self.conversation, text, answer.text, answer.own_words)
         self.conversation = chat.answered(talk, answer.text, [card.image_id for card in self.cards])
         keep(self)
+        self.waiting.answered()
         return self._result(answer.whole, first, answer.own_words)
-
-    def ordered(self, cards: Sequence[Card]) -> tuple[Card, ...]:
-        """As they are numbered on the screen: by time, those without one last, or best first."""
-        listed = self.ranking.candidates if self.ranking else ()
-        rank = {candidate.image_id: place for place, candidate in enumerate(listed)}
-
-        def key(card: Card) -> tuple[bool, timedelta, int]:
-            if not self.by_time or card.time is None:
-                return True, timedelta(), rank[card.image_id]
-            since = card.time - _NO_TIME
-            return False, -since if self.latest_first else since, rank[card.image_id]
-
-        return tuple(sorted(cards, key=key))
 
     # How a step is done
 
-    def _step(
+    def step(
         self,
         change: Callable[[Conversation], Conversation],
         progress: StepProgress | None,
@@ -356,7 +328,7 @@ class ChatSession:
     ) -> StepResult:
         """problems: sentences that stand before the reply."""
         began = time.perf_counter()
-        with self.lock, self._stop_used_up():
+        with self.lock, self.stop_used_up():
             before, changed = self.conversation, change(self.conversation)
             if changed.turns == before.turns:
                 nothing = NOTHING_TO_REDO if change is chat.redo else NOTHING_TO_UNDO
@@ -401,6 +373,7 @@ class ChatSession:
                 )
             self.show(changed, query, ranking, cards)
             keep(self)
+            self.waiting.answered()
             return self._result(text)
 
     def _reply(
@@ -456,7 +429,7 @@ class ChatSession:
         return StepResult(text, self.cards[first : first + PAGE_OF_CARDS], status)
 
     @contextmanager
-    def _stop_used_up(self) -> Iterator[None]:
+    def stop_used_up(self) -> Iterator[None]:
         """A stop counts for the step that runs, or waits to run, when it is asked for; not for the next one."""
         try:
             yield

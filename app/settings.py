@@ -80,6 +80,10 @@ class Settings:
     )
     max_upload_mb: int = _option(32, "largest file that may be uploaded, in MB")
     max_pixels: int = _option(50_000_000, "largest picture that is decoded, in pixels")
+    reason: str = _option(
+        "optional",
+        "whether a search needs a reason: optional; or required, once for each case, before pictures are shown",
+    )
     session_hours: float = _option(12.0, "hours after which an idle conversation is forgotten")
     browser: bool = _option(False, "open a browser when ready")
 
@@ -113,6 +117,8 @@ class Settings:
             raise SettingsError(f"--ranker {self.ranker} asks a model, and --model is {NO_MODEL}")
         if self.reid.strip() in ("", "none"):  # "none" overrules the environment
             object.__setattr__(self, "reid", "")
+        if self.reason not in ("optional", "required"):
+            raise SettingsError(f"--reason is {self.reason!r}; give optional or required")
         if self.zone:
             _check_zone(self.zone)
         if not self.users and not self.is_local:
@@ -130,6 +136,11 @@ class Settings:
             return ipaddress.ip_address(self.host.strip("[]")).is_loopback
         except ValueError:
             return False
+
+    @property
+    def needs_reason(self) -> bool:
+        """True if no case may show pictures before its reason is given."""
+        return self.reason == "required"
 
     @property
     def trusted_hosts(self) -> frozenset[str]:

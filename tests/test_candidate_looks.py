@@ -121,7 +121,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> ChatService:
         made, "crops_of", lambda candidates: [SimpleNamespace(id=c.image_id) for c in candidates]
     )
     monkeypatch.setattr(made, "cards", lambda candidates, crops: tuple(candidates))
-    monkeypatch.setattr(ChatSession, "ordered", lambda self, cards: tuple(cards))
+    monkeypatch.setattr("app.session.ordered", lambda session, cards: tuple(cards))
     return made
 
 

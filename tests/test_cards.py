@@ -41,4 +41,7 @@ def test_cards_tell_local_time_with_its_offset() -> None:
         "image_id": 5, "path": "x/y.jpg", "camera": "2", "time": "2026-07-01T14:00:00+02:00",
         "similarity": 0.25, "probability": 0.1235, "caution": "",
     }  # fmt: skip
+    assert made.place == "camera 2, 14:00:00"
+    dated = make_cards([Candidate(5, 0.25, 0.5, 0.1)], [crop], ZoneInfo("Asia/Tokyo"), with_day=True)[0]
+    assert (dated.day, dated.place) == ("1 July 2026", "camera 2, 1 July 2026, 21:00:00")
     assert made.thumbnail == "crops/5.jpg?v=abababababab"

@@ -88,7 +88,7 @@ def test_chip_undo_and_json():
     without = remove_chip(with_mother, key)
     assert labels(without) == ["man", "yellow t-shirt"] and to_query(without).company == ""
     assert remove_chip(without, key) == without
-    assert labels(search_with(with_mother, 7)) == ["crop 7"]
+    assert labels(search_with(with_mother, 7)) == ["person: a chosen picture"]
 
 
 def test_a_message_about_a_companion_alone_is_a_search_and_said():

@@ -120,7 +120,7 @@ def test_words_add_replace_exclude_and_go(messages: list[str], expected: list[st
 
 def test_clothes_may_have_changed_until_the_chip_is_taken_away_or_it_is_denied():
     conversation = talk("they may have changed clothes", start=search_with(Conversation(), 7))
-    assert labels(conversation) == ["crop 7", "perhaps other clothes"]
+    assert labels(conversation) == ["person: a chosen picture", "perhaps other clothes"]
     assert to_query(conversation) == Query(references=(Reference(image_id=7),), other_clothes=True)
     assert to_query(conversation).kind == "image-other-clothes"
     assert to_query(talk("only camera 3", start=conversation)).other_clothes

@@ -59,7 +59,7 @@ def talk(*messages: str) -> Conversation:
 def test_it_says_what_was_searched_and_why_the_first_fit():
     said = reply(talk("I'm looking for a woman in a red jacket with a bakpack"), ranking(), TOP)
     assert "**a woman in a red jacket with a backpack**" in said
-    assert "all 600 crops" in said and "nearest 64" in said
+    assert "searched all 600 pictures, and looked closely at the 64 that look most like it." in said
     assert "candidate 1 (91%): woman, red jacket and backpack." in said
     assert "Candidate 2 (85%): woman and backpack, but a red coat instead of a red jacket." in said
     assert "a man instead of a woman" in said and "a handbag instead of a backpack" in said
@@ -71,7 +71,7 @@ def test_filters_exclusions_and_free_words():
         talk("a man without a hat, with a tattoo, on camera 3 after 14:00"), ranking(searched=120), TOP
     )
     assert "no hat" in said and "“tattoo”" in said and "on camera 3, after 14:00" in said
-    assert "120 of 600 crops" in said
+    assert "120 of 600 pictures" in said
     assert (
         "but a cap that you excluded" in said.replace("woman instead of a man and ", "") or "excluded" in said
     )
@@ -93,17 +93,17 @@ def test_an_excluded_thing_that_is_read():
 
 
 def test_pictures_and_changes():
-    conversation = search_with(talk("a woman"), 17)
+    conversation = search_with(talk("a woman"), 17, "camera 3, 14:05:20")
     said = reply(conversation, ranking(), TOP)
-    assert "the person in crop 17" in said and "stands for the person" in said
+    assert "the person on camera 3, 14:05:20" in said and "stands for the person" in said
     assert "candidate 1 (91%): woman, red jacket and backpack." in said
     conversation = say(conversation, "the same person, but now in a green coat", GALLERY)
-    assert "**the person in crop 17, now in a green coat**" in reply(conversation, ranking(), TOP)
+    assert "**the person on camera 3, 14:05:20, now in a green coat**" in reply(conversation, ranking(), TOP)
     conversation = confirm(conversation, 4)
     assert "the person in 2 pictures" in reply(conversation, ranking(), TOP)
-    assert "Crop 5 is left out from now on." in reply(reject(conversation, 5), ranking(), TOP)
+    assert "That one is left out from now on." in reply(reject(conversation, 5), ranking(), TOP)
     put_back = replace(ranking(), penalized=True)
-    assert "and crops that look like the same person count less." in reply(
+    assert "and pictures that look like the same person count less." in reply(
         reject(conversation, 5), put_back, TOP
     )
     assert "your photo" in reply(say(Conversation(), "", GALLERY, [Path("a.jpg")]), ranking(), TOP)
@@ -129,7 +129,7 @@ def test_nothing_at_all():
 
 def test_a_listing_by_filters_alone():
     said = reply(talk("camera 2"), ranking(searched=100, scored=0), TOP)
-    assert said.startswith("I listed the crops on camera 2: 100 of 600.") and "candidate 1" not in said
+    assert said.startswith("I listed the pictures on camera 2: 100 of 600.") and "candidate 1" not in said
 
 
 def test_a_stopped_search_and_unread_candidates():

@@ -187,7 +187,7 @@ def test_words_that_cannot_be_used_are_named():
     assert {"tall", "asian", "tattoo", "1.90m"} <= set(said.unused)
     assert said.text == ("tattoo",)
     assert any("“tall”" in note and "crop" in note for note in said.notes)
-    assert any("“tattoo”" in note and "free words" in note for note in said.notes)
+    assert any("“tattoo”" in note and "in your own words" in note for note in said.notes)
     assert any("origin" in note for note in said.notes)
 
 

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from app.chat import conversation as chat
 from app.model.reid_model import ReidModel
+from app.open_sessions import MOST_OF_ONE, MOST_SESSIONS
 from app.refused import Refused
 from app.retrieval.engine import Engine
 from app.retrieval.query import RetrievalError
-from app.service import MOST_OF_ONE, MOST_SESSIONS, ChatService
+from app.service import ChatService
 from app.session import ChatSession
 from app.ui.handlers import Handlers
 from app.ui.view import Components, View
@@ -223,7 +225,7 @@ def test_there_are_never_too_many_sessions_and_whoever_has_most_gives_way(engine
         for number in range(MOST_OF_ONE):
             service.get(f"user {user}", str(number))
     assert [service.get("ann", str(number)) for number in range(3)] == few
-    assert sum(map(len, service._open.values())) <= MOST_SESSIONS
+    assert len(service._open) <= MOST_SESSIONS
 
 
 def test_an_evaluation_leaves_no_audit_and_lists_everybody(engine: Engine) -> None:
@@ -365,7 +367,7 @@ def test_more_and_by_time(
     rows = len(service.store.searches(limit=1000))
     query = session.query
     more = session.say("show more")
-    assert "candidates 13 to 24" in more.reply and ids(more.cards) == ids(session.cards)[12:]
+    assert f"candidates 13 to 24 of {CROPS}" in more.reply and ids(more.cards) == ids(session.cards)[12:]
     assert len(session.cards) == 24 and ids(session.cards)[:12] == best
     session.say("thanks")
     assert len(session.cards) == 24  # small talk keeps what is on the screen
@@ -411,3 +413,49 @@ def test_questions_about_candidates_change_nothing(session: ChatSession) -> None
     on_three = sum(crop.camera == "3" for crop in session.service.crops_of(listed))
     assert f"{on_three} of the {len(listed)} candidates" in session.say("how many are on camera 3?").reply
     assert len(session.conversation.turns) == 7
+
+
+def test_a_list_beyond_what_a_search_keeps_pages_on(engine: Engine) -> None:
+    """With 30 kept at once: the list goes on in the same order as if all had been kept, and says how many there are."""
+    whole = (
+        ChatService(engine, most_listed=CROPS).get("ann", "whole").say("a woman in a red coat, camera 1 to 3")
+    )
+    service = ChatService(engine, most_listed=30)
+    session = service.get("ann", "paged")
+    session.say("a woman in a red coat, camera 1 to 3")
+    assert whole.status["searched"] == CROPS and session.remaining == CROPS - 12
+    rows = len(service.store.searches(limit=1000))
+    while session.remaining:
+        session.say("show more")
+    all_of_them = ChatService(engine, most_listed=CROPS).get("ann", "x")
+    all_of_them.say("a woman in a red coat, camera 1 to 3")
+    assert ids(session.cards) == ids(all_of_them.ranking.candidates)
+    assert session.conversation.last and "of 70." in str(session.conversation.last.reply)
+    assert len(service.store.searches(limit=1000)) == rows + 1
+    assert "no more candidates" in session.say("more").reply
+    again = service.get("ann", "another", session.case)  # all of it comes back
+    assert ids(again.cards) == ids(session.cards)
+
+
+def test_the_list_stands_by_time_or_by_fit_at_a_click(session: ChatSession) -> None:
+    best = ids(session.say("a woman in a red coat").cards)
+    turns = session.conversation.turns
+    session.order(by_time=True, latest_first=True)
+    assert sorted(ids(session.cards)) == sorted(best) and session.conversation.turns == turns
+    session.order(by_time=False)
+    assert ids(session.cards) == best
+
+
+@pytest.mark.parametrize("zone, said", [("UTC", ""), ("Asia/Tokyo", "2 May 2026")])
+def test_cards_say_the_day_once_the_gallery_has_more_than_one(
+    session: ChatSession, service: ChatService, monkeypatch: pytest.MonkeyPatch, zone: str, said: str
+) -> None:
+    """Days are those of the gallery's own zone."""
+    first, last = datetime(2026, 5, 1, 8, tzinfo=UTC), datetime(2026, 5, 1, 20, tzinfo=UTC)
+    crops_of = service.crops_of
+    monkeypatch.setattr(
+        service, "crops_of", lambda some: [replace(crop, time=last) for crop in crops_of(some)]
+    )
+    monkeypatch.setattr(service.store, "zone", ZoneInfo(zone))
+    monkeypatch.setattr(service.store, "time_span", lambda: (first, last))
+    assert {card.day for card in session.say("a woman in a red coat").cards} == {said}

@@ -176,3 +176,10 @@ def test_the_app_says_one_sentence_and_exits_2(argv: list[str]) -> None:
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert ended.stderr.startswith("chatreid: ") and ended.stderr.count("\n") == 1
+
+
+def test_a_reason_is_optional_or_required() -> None:
+    assert [parse().needs_reason, parse(CHATREID_REASON="required").needs_reason] == [False, True]
+    assert not parse("--reason", "optional", CHATREID_REASON="required").needs_reason
+    with pytest.raises(SettingsError, match="--reason is 'always'; give optional or required"):
+        parse("--reason", "always")

@@ -70,7 +70,7 @@ def test_the_selected_panel_shows_what_was_judged_together() -> None:
     kin = [card(image_id=8, thumbnail="crops/8.jpg?v=cd")]
     page = selected_html(card(), Sought(), Comparison(), kin)
     assert "Judged together with" in page
-    assert '<img src="crops/8.jpg?v=cd" alt="Crop 8" loading="lazy"><span>camera 3, 14:05:06</span>' in page
+    assert '<img src="crops/8.jpg?v=cd" alt="camera 3, 14:05:06" loading="lazy"><span>camera 3, 14:05:06</span>' in page
     assert "Judged together with" not in selected_html(card(), Sought(), Comparison())
 
 
@@ -80,7 +80,7 @@ def test_a_card_names_place_time_and_confidence() -> None:
     assert (
         'aria-label="Candidate 2: no camera or time, confidence 80%, weak: below what usually fits"' in page
     )
-    assert page.count('aria-pressed="true"') == 1 and page.count(">weak<") == 1
+    assert re.findall(r'data-id="(\d+)" aria-pressed="true"', page) == ["7"] and page.count(">weak<") == 1
     assert "is-weak" not in page and ".is-weak" not in (PAGE / "style.css").read_text()  # a badge, not a veil
     assert "8 crops searched · 5 read by the model · 1.2 s" in page
     assert "data-more" not in page
@@ -184,3 +184,19 @@ def test_the_header_says_what_the_model_knows_and_whether_it_is_calibrated_with_
     assert choose_ranker(None, made, clip, market) == ChosenRanker("fused")
     if by_clip:
         assert cautions(market) == cautions()
+
+
+def test_the_grid_says_how_many_there_are_and_in_which_order() -> None:
+    both = [card(), card(image_id=8)]
+    page = candidates_html(both, ranking(), None, 1238, "latest")
+    assert '<p role="status">2 of 1,240, latest first</p>' in page
+    assert re.findall(r'data-order="(\w+)" aria-pressed="true"', page) == ["latest"]
+    assert re.findall(r'data-order="(\w+)"', page) == ["fit", "earliest", "latest"]
+    listed = candidates_html(both, ranking(ranker=None), None, 0)  # nothing says what the person looks like
+    assert "Best fit" not in listed and "data-order" not in candidates_html(both[:1], ranking())
+
+
+def test_a_card_says_the_day_where_there_is_more_than_one() -> None:
+    page = candidates_html([card(day="12 May 2026")], ranking())
+    assert '<span class="cr-line cr-day">12 May 2026</span>' in page and "3, 12 May 2026, 14:05:06" in page
+    assert "cr-day" not in candidates_html([card()], ranking())

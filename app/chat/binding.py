@@ -184,7 +184,7 @@ def state_colour(
         )
     if colour not in ALL_KINDS[kind]:
         bound.note(
-            f"I know no {span.text} {noun} (only {', '.join(ALL_KINDS[kind])}); it goes along as free words."
+            f"I know no {span.text} {noun} (only {', '.join(ALL_KINDS[kind])}); it goes along in your own words."
         )
         bound.alternatives.append(f"{span.text} {noun}")
         return False
@@ -364,7 +364,7 @@ def _predicate(spans: list[Span], position: int) -> list[Span]:
 
 
 def _free(span: Span, noun: str) -> str:
-    return f"“{span.text} {noun}” goes along as free words"
+    return f"“{span.text} {noun}” goes along in your own words"
 
 
 def _plural(noun: str) -> str:

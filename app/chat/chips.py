@@ -20,8 +20,10 @@ from app.chat.search_state import SearchState
 from app.model.known import known_attributes
 from app.model.vocabulary import ALL_KINDS, Attribute, Kinds, absence_words, is_absent, kinds_of
 from app.retrieval.query import Reference
+from gallery_store.crops import Filters
 
 OTHER_CLOTHES = "clothes:other"
+ALL_FILTERS = "filter:all"
 NOT_READ = "not read by this model"
 
 
@@ -86,7 +88,9 @@ def _unread(thing: str, attributes: Sequence[Attribute], kinds: Kinds) -> str:
 
 
 def without_chip(state: SearchState, key: str) -> SearchState | None:
-    """What is known without one chip, or None where there is no such chip."""
+    """What is known without one chip, or without ALL_FILTERS; None where there is no such chip."""
+    if key == ALL_FILTERS:
+        return None if state.filters.is_empty else replace(state, filters=Filters())
     role, _, name = key.partition(":")
     if key not in {chip.key for chip in chips_of(state)}:
         return None
@@ -162,4 +166,6 @@ def _reference_key(reference: Reference) -> str:
 
 
 def _reference_label(reference: Reference) -> str:
-    return f"crop {reference.image_id}" if reference.image_id is not None else "photo"
+    if reference.image_id is None:
+        return "photo"
+    return f"person: {reference.place or 'a chosen picture'}"

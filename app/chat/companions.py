@@ -246,7 +246,7 @@ def _notes(before: Sequence[Companion], found: Sequence[Companion], told: Sequen
     if told:
         are = "is" if len(told) == 1 else "are"
         quoted = and_list([f"“{who}”" for who in told])
-        notes.append(f"I look for one person at a time: {quoted} {are} kept apart, as free words.")
+        notes.append(f"I look for one person at a time: {quoted} {are} kept apart, in your own words.")
     for one in found:
         earlier = next((other for other in before if other.who == one.who), None)
         new = one.more if earlier is None else [words for words in one.more if words not in earlier.more]

@@ -27,11 +27,11 @@ LEFT_OPEN = "All right, that stays open."
 class Turn:
     """One step. `after` is all that was known once it was done; `reply` and `shown` follow the search.
 
-    action: "say", "search-with", "confirm", "reject" or "remove-chip". image_id: of a click. chip: the key
-    of a removed chip. understood: what a message said. direct: the answer to a message that needs no search.
-    shown: image ids, best first. asked: the kind of attribute that the reply asked about. question: what it asked,
-    where that may still be answered. declined: kinds that the message says are not known. own_words: what the model
-    wrote, as Markdown; it stands below the reply, and nothing is ever understood from it.
+    action: "say", "search-with", "confirm", "reject", "before", "after" or "remove-chip". image_id: of a click.
+    chip: the key of a removed chip. understood: what a message said. direct: the answer to a message that needs no
+    search. shown: image ids, best first. asked: the kind of attribute that the reply asked about. question: what it
+    asked, where that may still be answered. declined: kinds that the message says are not known. own_words: what the
+    model wrote, as Markdown; it stands below the reply, and nothing is ever understood from it.
     """
 
     action: str
@@ -89,7 +89,7 @@ def say(
         left_open = Turn(
             "say", state, text=text[:MAX_KEPT], understood=nothing, direct=LEFT_OPEN, declined=declined
         )
-        return _with(conversation, left_open)
+        return with_turn(conversation, left_open)
     understood = understand(text, state, gallery, asked=asked, with_photo=bool(photos))
     if understood.intent == "undo":
         return undo(conversation)
@@ -108,7 +108,7 @@ def say(
         else direct_answer_to(understood, after, gallery),
         declined=declined,
     )
-    return _with(conversation, turn)
+    return with_turn(conversation, turn)
 
 
 def say_of(
@@ -127,7 +127,7 @@ def say_of(
     """
     state, understood = conversation.known, None
     if action == "search-with":
-        state = _searched_with(state, image_ids)
+        state = searched_with(state, image_ids)
         if rest:
             understood = understand(f"the same person but {rest}", state, gallery)
             state = apply(state, understood)
@@ -136,7 +136,7 @@ def say_of(
             state = (_confirmed if action == "confirm" else _rejected)(state, image_id)
         for image_id in against:
             state = _rejected(state, image_id)
-    return _with(conversation, Turn("say", state, text=text[:MAX_KEPT], understood=understood))
+    return with_turn(conversation, Turn("say", state, text=text[:MAX_KEPT], understood=understood))
 
 
 def with_own_words(conversation: Conversation, own_words: str) -> Conversation:
@@ -151,7 +151,9 @@ def told(conversation: Conversation, text: str, answer: str, own_words: str = ""
     own_words: as Turn has it.
     """
     state = conversation.known
-    return _with(conversation, Turn("say", state, text=text[:MAX_KEPT], direct=answer, own_words=own_words))
+    return with_turn(
+        conversation, Turn("say", state, text=text[:MAX_KEPT], direct=answer, own_words=own_words)
+    )
 
 
 def reread(conversation: Conversation, understood: ParsedMessage) -> Conversation:
@@ -162,15 +164,16 @@ def reread(conversation: Conversation, understood: ParsedMessage) -> Conversatio
     return replace(conversation, turns=(*earlier, turn), undone=())
 
 
-def search_with(conversation: Conversation, image_id: int) -> Conversation:
+def search_with(conversation: Conversation, image_id: int, place: str = "") -> Conversation:
     """The crop becomes the only picture of the person and stands for the words; filters and rejections
-    stay.
+    stay. place: as Reference has it.
     """
-    after = _searched_with(conversation.known, [image_id])
-    return _with(conversation, Turn("search-with", after, image_id=image_id))
+    after = searched_with(conversation.known, [image_id], place)
+    return with_turn(conversation, Turn("search-with", after, image_id=image_id))
 
 
-def _searched_with(state: SearchState, image_ids: Sequence[int]) -> SearchState:
+def searched_with(state: SearchState, image_ids: Sequence[int], place: str = "") -> SearchState:
+    """What is known once these crops stand for the person, instead of the words and pictures before."""
     return replace(
         state,
         wanted=(),
@@ -178,19 +181,20 @@ def _searched_with(state: SearchState, image_ids: Sequence[int]) -> SearchState:
         text=(),
         words=(),
         companions=(),
-        references=tuple(Reference(image_id=image_id) for image_id in dict.fromkeys(image_ids)),
+        references=tuple(Reference(image_id=image_id, place=place) for image_id in dict.fromkeys(image_ids)),
         rejected=tuple(other for other in state.rejected if other not in image_ids),
         confirmed=tuple(other for other in state.confirmed if other in image_ids),
     )
 
 
-def confirm(conversation: Conversation, image_id: int) -> Conversation:
-    """ "This is the one": the crop joins the pictures of the person; the words stay."""
-    return _with(conversation, Turn("confirm", _confirmed(conversation.known, image_id), image_id=image_id))
+def confirm(conversation: Conversation, image_id: int, place: str = "") -> Conversation:
+    """ "This is the one": the crop joins the pictures of the person; the words stay. place: as Reference has it."""
+    after = _confirmed(conversation.known, image_id, place)
+    return with_turn(conversation, Turn("confirm", after, image_id=image_id))
 
 
-def _confirmed(state: SearchState, image_id: int) -> SearchState:
-    crop = Reference(image_id=image_id)
+def _confirmed(state: SearchState, image_id: int, place: str = "") -> SearchState:
+    crop = Reference(image_id=image_id, place=place)
     return replace(
         state,
         references=(*(other for other in state.references if other != crop), crop),
@@ -201,7 +205,7 @@ def _confirmed(state: SearchState, image_id: int) -> SearchState:
 
 def reject(conversation: Conversation, image_id: int) -> Conversation:
     """ "Not this one": the crop is not shown again in this conversation."""
-    return _with(conversation, Turn("reject", _rejected(conversation.known, image_id), image_id=image_id))
+    return with_turn(conversation, Turn("reject", _rejected(conversation.known, image_id), image_id=image_id))
 
 
 def _rejected(state: SearchState, image_id: int) -> SearchState:
@@ -220,7 +224,7 @@ def remove_chip(conversation: Conversation, chip_key: str) -> Conversation:
     after = without_chip(conversation.known, chip_key)
     if after is None:
         return conversation
-    return _with(conversation, Turn("remove-chip", after, chip=chip_key))
+    return with_turn(conversation, Turn("remove-chip", after, chip=chip_key))
 
 
 def answered(
@@ -298,5 +302,5 @@ def direct_answer(conversation: Conversation) -> str | None:
     return conversation.last.direct
 
 
-def _with(conversation: Conversation, turn: Turn) -> Conversation:
+def with_turn(conversation: Conversation, turn: Turn) -> Conversation:
     return replace(conversation, turns=(*conversation.turns, turn), undone=())

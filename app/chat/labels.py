@@ -139,13 +139,15 @@ def time_label(filters: Filters) -> str:
 
 def span_label(filters: Filters) -> str:
     """ "since 13 May 2026", "before 12 May 2026", "12 May 2026 to 14 May 2026", the last day being a whole one, "13 May
-    2026 14:00 to 14 May 2026 14:10"; "" without a span.
+    2026 14:00 to 14 May 2026 14:10", "12 May 2026, 08:10 to 08:40"; "" without a span.
     """
     since, until = filters.since, filters.until
     if since is not None and until is not None:
         last = until - timedelta(days=1)
         if since.time() == until.time() == time():
             return day_label(since) if since == last else f"{day_label(since)} to {day_label(last)}"
+        if since.date() == until.date():
+            return f"{day_label(since)}, {since:%H:%M} to {until:%H:%M}"
         return f"{_moment(since)} to {_moment(until)}"
     if since is not None:
         return f"since {_moment(since)}"

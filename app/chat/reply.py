@@ -189,7 +189,7 @@ def sought(state: SearchState) -> str:
         if len(state.references) > 1:
             picture = f"the person in {len(state.references)} pictures"
         elif crops:
-            picture = f"the person in crop {crops[0].image_id}"
+            picture = f"the person on {crops[0].place}" if crops[0].place else "the person that you chose"
         else:
             picture = "the person in your photo"
         if state.other_clothes and not words:
@@ -218,38 +218,43 @@ def _step(turn: Turn | None, ranking: Ranking) -> str:
     if turn is None:
         return ""
     if turn.action == "reject":
-        like = ", and crops that look like the same person count less" if ranking.penalized else ""
-        return f"Crop {turn.image_id} is left out from now on{like}."
+        like = ", and pictures that look like the same person count less" if ranking.penalized else ""
+        return f"That one is left out from now on{like}."
     if turn.action == "confirm":
-        return f"Crop {turn.image_id} now counts as a picture of the person."
+        return "That one now counts as a picture of the person."
     if turn.action == "search-with":
-        return f"Crop {turn.image_id} now stands for the person, instead of the words before it."
+        where = filters_in_words(turn.after.filters)
+        stay = (
+            f" The filters stay ({where}): drop them if they belonged to your last question." if where else ""
+        )
+        return f"That one now stands for the person, instead of the words before it.{stay}"
+    if turn.action in ("before", "after"):
+        return "That one now stands for the person. These filters take the place of those before; each can be removed."
     return ""
 
 
 def _searched(state: SearchState, ranking: Ranking) -> str:
     where = filters_in_words(state.filters)
     if _is_listing(state):
-        return f"I listed the crops {where}: {ranking.searched:,} of {ranking.total:,}."
+        return f"I listed the pictures {where}: {ranking.searched:,} of {ranking.total:,}."
     sentence = f"I looked for **{sought(state)}**{f' {where}' if where else ''}."
     if ranking.searched < ranking.total:
-        sentence += f" {ranking.searched:,} of {_crops(ranking.total)} came into question"
+        sentence += f" I searched {ranking.searched:,} of {_pictures(ranking.total)}"
     else:
-        sentence += f" I considered all {_crops(ranking.total)}"
-    sentence += f", and the model read the nearest {ranking.scored:,}." if ranking.scored else "."
+        sentence += f" I searched all {_pictures(ranking.total)}"
+    most = (
+        "it" if ranking.scored == 1 == ranking.searched else f"the {ranking.scored:,} that look most like it"
+    )
+    sentence += f", and looked closely at {most}." if ranking.scored else "."
     if ranking.stopped:
         sentence += " You stopped the search: the rest follows by likeness alone."
     return sentence
 
 
 def _very_picture(ranking: Ranking) -> str:
-    own = [f"crop {candidate.image_id}" for candidate in ranking.candidates if candidate.very_picture]
-    if not own:
+    if not any(candidate.very_picture for candidate in ranking.candidates):
         return ""
-    return (
-        f"Your photo is itself in the gallery: {and_list(own)}, shown first. It is this very picture, and no "
-        "further sighting."
-    )
+    return "Your photo is itself in the gallery and is shown first. It is this very picture, and no further sighting."
 
 
 def _crops(count: int) -> str:

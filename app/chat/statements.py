@@ -191,7 +191,7 @@ def _want(
     word = span.text if second is attribute or not since else since[-1].text
     collected.extra.append(word)
     bound.note(
-        f"I can look for one of them at a time: I took {first.value}; “{word}” goes along as free words."
+        f"I can look for one of them at a time: I took {first.value}; “{word}” goes along in your own words."
     )
 
 
@@ -254,7 +254,9 @@ def _pattern_holds(spans: Sequence[Span], position: int, bound: Bound) -> bool:
         if other.thing is not None:
             if other.thing == "upper":
                 return True
-            bound.note(f"I know patterns of tops alone; “{span.text} {other.text}” goes along as free words.")
+            bound.note(
+                f"I know patterns of tops alone; “{span.text} {other.text}” goes along in your own words."
+            )
             span.used = True
             bound.alternatives.append(f"{span.text} {other.text}")
             return False

@@ -255,9 +255,11 @@ def _notes_on(left: Leftovers, collected: Collected, state: SearchState) -> list
     excluded = [phrase for phrase in left.text if phrase.startswith("no ")]
     passed = [phrase for phrase in left.text if not phrase.startswith("no ")]
     if passed:
-        notes.append(f"{_quoted(passed)} {_is_not(passed)} in my vocabulary; I passed it on as free words.")
+        notes.append(
+            f"{_quoted(passed)} {_is_not(passed)} in my vocabulary; I passed it on in your own words."
+        )
     if excluded:
-        notes.append(f"{_quoted(excluded)} went along as free words, which can hardly exclude anything.")
+        notes.append(f"{_quoted(excluded)} went along in your own words, which can hardly exclude anything.")
     known = (*state.wanted, *state.unwanted)
     said = " ".join((*state.free_words, *(words for _, words in state.words)))
     missing = [a.value for a in collected.dropped_values if a not in known and a.kind not in collected.wanted]

@@ -18,11 +18,13 @@ class RetrievalError(ValueError):
 class Reference:
     """One picture of the person sought: a crop of the gallery, or a file that the operator brought.
 
-    Exactly one of `image_id` and `file` is set.
+    Exactly one of `image_id` and `file` is set. place: where and when the crop was seen, in words, for the operator;
+    two that differ in it alone are the same.
     """
 
     image_id: int | None = None
     file: Path | None = None
+    place: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if (self.image_id is None) == (self.file is None):

@@ -14,12 +14,13 @@ from app.ui.edge import refusal_as_error, session_of
 from app.uploads import Uploads
 from gallery_store.cases import CaseRecord
 
-# What each function but /select and /cases returns: reply, candidates, status.
+# What each function but /give_reason, /select and /cases returns: reply, candidates, status.
 Returned = tuple[str, list, dict]
 
 
 def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> None:
-    """Add /chat, /search_with, /confirm, /reject, /undo, /redo, /reset, /select, /cases and /open_case to the page.
+    """Add /chat, /search_with, /confirm, /reject, /undo, /redo, /reset, /give_reason, /select, /cases and /open_case
+    to the page.
 
     A client keeps its conversation. What cannot be done comes back as one sentence, the client's error.
     """
@@ -57,10 +58,27 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
     def reset(request: gr.Request) -> Returned:
         return _returned(session_of(service, request).start_over())
 
+    def give_reason(reason: str, request: gr.Request) -> str:
+        session = session_of(service, request)
+        session.give_reason(str(reason))
+        return session.conversation.reason
+
     def select(image_id: int, request: gr.Request) -> str:
         return session_of(service, request).select(image_id)
 
-    for function in (chat, search_with, confirm, reject, undo, redo, reset, select, cases, open_case):
+    for function in (
+        chat,
+        search_with,
+        confirm,
+        reject,
+        undo,
+        redo,
+        reset,
+        give_reason,
+        select,
+        cases,
+        open_case,
+    ):
         gr.api(refusal_as_error()(function), **queue)
 
 

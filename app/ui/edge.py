@@ -23,7 +23,11 @@ def session_of(service: ChatService, request: gr.Request) -> ChatSession:
     with the case that the page's address names.
     """
     case = str(request.query_params.get("case", ""))
-    return service.get(request.username or LOCAL_USER, request.session_hash or "", case)
+    return service.get(user_of(request), request.session_hash or "", case)
+
+
+def user_of(request: gr.Request) -> str:
+    return request.username or LOCAL_USER
 
 
 @contextmanager

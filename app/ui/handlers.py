@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 
-from app.refused import Refused
+from app.chat.sightings import Direction
+from app.refused import ReasonNeeded, Refused
 from app.service import ChatService
 from app.session import ChatSession
 from app.ui.background import BackgroundWork
-from app.ui.edge import session_of
+from app.ui.edge import session_of, user_of
+from app.ui.html import sent_html
 from app.ui.view import Updates, View
+from app.waiting import Sent
 from gallery_store.console import StepProgress
 from gallery_store.errors import GalleryError
 
 Step = Callable[[ChatSession, StepProgress], Any]
+_TICK = 0.3  # seconds
+GIVEN_BACK = "ChatReID was started anew before this was answered. Please send it again."
 
 
 class Handlers:
@@ -66,29 +72,110 @@ class Handlers:
     # A message: shown at once by `announce`, answered by `answer` when its turn comes
 
     def announce(self, message: Any, request: gr.Request) -> Updates:
-        session = session_of(self.service, request)
-        session.notice = ""
-        try:
-            text, files = self.uploads.files_of(message)
-            session.waiting = (text, tuple(files))
-        except Refused as problem:
-            session.waiting, session.notice = None, str(problem)
-        return self.view.sent(session)
+        """A message was sent; the field is free for the next one."""
+        return {**self._announced(message, request), self.view.components.message: {"text": "", "files": []}}
 
     def announce_example(self, chosen: gr.SelectData, request: gr.Request) -> Updates:
-        return self.announce({"text": str(chosen.value.get("text", ""))}, request)
+        return self._announced({"text": str(chosen.value.get("text", ""))}, request)
 
     def announce_answer(self, event: gr.EventData, request: gr.Request) -> Updates:
-        """A button under a question: the same as typing its words."""
-        return self.announce({"text": str(event._data.get("text", ""))}, request)
+        """A button under a question: the same as sending its words, and nothing that is being typed goes with it."""
+        return self._announced({"text": str(event._data.get("text", ""))}, request)
+
+    def announce_undo(self, request: gr.Request) -> Updates:
+        return self._add(request, Sent(step="undo"))
+
+    def announce_redo(self, request: gr.Request) -> Updates:
+        return self._add(request, Sent(step="redo"))
+
+    def announce_start_over(self, request: gr.Request) -> Updates:
+        """What was held for want of a reason is given back; the page has emptied the field of the reason."""
+        session = session_of(self.service, request)
+        held = session.waiting.withdraw() if session.waiting.is_held else ()
+        shown = self._add(request, Sent(step="start-over"))
+        if texts := [message.text for message in held if message.text.strip()]:
+            session.given_back = Sent("\n".join(texts))
+        return shown
+
+    def _announced(self, message: Any, request: gr.Request) -> Updates:
+        try:
+            text, files = self.uploads.files_of(message)
+        except Refused as problem:
+            session = session_of(self.service, request)
+            session.notice, session.given_back = str(problem), None
+            return self.view.working(session, None)
+        return self._add(request, Sent(text, tuple(files)))
+
+    def _add(self, request: gr.Request, sent: Sent) -> Updates:
+        session = session_of(self.service, request)
+        session.notice, session.given_back = "", None
+        session.waiting.add(sent)
+        return self.view.working(session, None)
 
     def answer(self, reason: str, request: gr.Request) -> Iterator[Updates]:
+        """All that waits, in its order: nothing is left over where a call is lost on the way."""
         session = session_of(self.service, request)
-        if session.waiting is None:
+        yield from self._answer(session, reason)
+        yield from self._answer_the_rest(session, reason)
+
+    def _answer_the_rest(self, session: ChatSession, reason: str) -> Iterator[Updates]:
+        while session.waiting.later and not session.waiting.is_held:
+            yield from self._answer(session, reason)
+
+    def reason_given(self, reason: str, request: gr.Request) -> Iterator[Updates]:
+        """The field was left, or Enter pressed in it. A case keeps its reason where the field is empty."""
+        session, at = session_of(self.service, request), self.view.components
+        if reason.strip():
+            session.give_reason(reason)
+        if session.waiting.is_held and session.has_reason:
+            yield from self.answer(reason, request)
+        yield {at.reason: self.view.reason(session), at.sent: sent_html(session)}
+
+    def _answer(self, session: ChatSession, reason: str) -> Iterator[Updates]:
+        message = session.waiting.begin()
+        if message is None:
             yield self.view.full(session)
             return
-        text, files = session.waiting
-        yield from self._run(session, reason, lambda session, progress: session.say(text, files, progress))
+
+        def do(session: ChatSession, progress: StepProgress) -> None:
+            try:
+                if message.step == "say":
+                    session.say(message.text, message.photos, progress)
+                elif message.step == "start-over":
+                    session.start_over()
+                else:
+                    (session.undo if message.step == "undo" else session.redo)(progress)
+            except ReasonNeeded:
+                session.waiting.hold()
+            except Refused:
+                session.given_back = message if message.step == "say" else None
+                raise
+            finally:
+                session.waiting.answered()
+
+        yield from self._run(session, reason, do)
+
+    def go_on(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
+        """The page was reloaded while a step was being done, or messages waited: what was sent is answered here.
+
+        Where the app was started anew meanwhile, those messages are given back to be sent again.
+        """
+        user, tab = user_of(request), str(event._data.get("tab", ""))
+        session = self.service.go_on_in(user, request.session_hash or "", tab)
+        if session is not None:
+            session.given_back = None  # it stands in the field already
+        else:
+            session = session_of(self.service, request)
+            if texts := [str(text) for text in event._data.get("waiting") or () if text]:
+                session.given_back = Sent("\n".join(texts))
+                session.notice = GIVEN_BACK
+        yield self.view.opened(session) | self.view.working(session, None)
+        while not session.lock.acquire(blocking=False):
+            time.sleep(_TICK)
+            yield self.view.working(session, None)
+        session.lock.release()
+        yield from self._answer_the_rest(session, reason)
+        yield self.view.full(session)
 
     # The other steps of a conversation
 
@@ -101,11 +188,19 @@ class Handlers:
     def reject(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         yield from self._on_selected(request, reason, ChatSession.reject)
 
-    def undo(self, reason: str, request: gr.Request) -> Iterator[Updates]:
-        yield from self._run(session_of(self.service, request), reason, ChatSession.undo)
+    def before(self, reason: str, minutes: float, request: gr.Request) -> Iterator[Updates]:
+        yield from self._around(request, reason, "before", minutes)
 
-    def redo(self, reason: str, request: gr.Request) -> Iterator[Updates]:
-        yield from self._run(session_of(self.service, request), reason, ChatSession.redo)
+    def after(self, reason: str, minutes: float, request: gr.Request) -> Iterator[Updates]:
+        yield from self._around(request, reason, "after", minutes)
+
+    def _around(
+        self, request: gr.Request, reason: str, direction: Direction, minutes: float
+    ) -> Iterator[Updates]:
+        def step(session: ChatSession, image_id: int, progress: StepProgress) -> None:
+            session.around(image_id, direction, int(minutes or 0), progress)
+
+        yield from self._on_selected(request, reason, step)
 
     def use_model_reading(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         yield from self._run(session_of(self.service, request), reason, ChatSession.use_model_reading)
@@ -123,11 +218,15 @@ class Handlers:
             yield self.view.full(session)
             return
 
-        def say_photo(session: ChatSession, progress: StepProgress) -> None:
+        session.notice = ""
+        try:
             part = photo if choice == "whole" else self.uploads.crop(photo, sides_of(box))
-            session.say("", [part], progress)
-
-        yield from self._run(session, reason, say_photo)
+        except Refused as problem:
+            session.notice = str(problem)
+            yield self.view.full(session)
+            return
+        session.waiting.add(Sent("", (part,)))
+        yield from self._answer(session, reason)
 
     # What needs no search
 
@@ -135,14 +234,14 @@ class Handlers:
         session = session_of(self.service, request)
         return self._at_once(session, lambda: session.select(event._data.get("image_id")))
 
-    def more(self, request: gr.Request) -> Updates:
-        session = session_of(self.service, request)
-        return self._at_once(session, session.show_more)
+    def more(self, request: gr.Request) -> Iterator[Updates]:
+        yield from self._run(session_of(self.service, request), "", ChatSession.show_more)
 
-    def start_over(self, request: gr.Request) -> Updates:
-        session = session_of(self.service, request)
-        session.start_over()
-        return self.view.opened(session)
+    def order(self, event: gr.EventData, request: gr.Request) -> Updates:
+        """By fit, or by time with the earliest or the latest first."""
+        order, session = event._data.get("order"), session_of(self.service, request)
+        by_time = order in ("earliest", "latest")
+        return self._at_once(session, lambda: session.order(by_time=by_time, latest_first=order == "latest"))
 
     def show_cropper(self, file: Any, request: gr.Request) -> Updates:
         session = session_of(self.service, request)
@@ -172,18 +271,19 @@ class Handlers:
         yield from self._run(session, reason, do)
 
     def _run(self, session: ChatSession, reason: str, step: Step) -> Iterator[Updates]:
+        """A step that was begun is done to its end, and kept, also where its tab is gone."""
         session.notice = ""
-        session.give_reason(reason)
-        work = BackgroundWork(lambda progress: step(session, progress))
-        try:
-            for running in work.ticks():
-                yield self.view.working(session, running)
-        except Refused as problem:
-            session.notice = str(problem)
-        except GeneratorExit:  # the tab is gone: nobody waits for the rest
-            session.stop.set()
-            raise
-        session.waiting = None
+        if reason.strip():
+            session.give_reason(reason)
+
+        def do(progress: StepProgress) -> None:
+            try:
+                step(session, progress)
+            except Refused as problem:
+                session.notice = str(problem)
+
+        for running in BackgroundWork(do).ticks():
+            yield self.view.working(session, running)
         yield self.view.full(session)
 
     def _at_once(self, session: ChatSession, step: Callable[[], Any]) -> Updates:

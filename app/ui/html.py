@@ -6,6 +6,7 @@ as a JavaScript template, so that a camera named "${alert(1)}" would run.)
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from app.cards import Card, camera_name
 from app.case_steps import NOT_KEPT
-from app.chat.chips import Chip
+from app.chat.chips import ALL_FILTERS, Chip
 from app.chat.questions import Question
 from app.chat.reply import PHOTOGRAPHS, labels_of
 from app.refused import Refused
@@ -30,6 +31,7 @@ from gallery_store.cases import CaseRecord
 from gallery_store.errors import GalleryError
 
 PAGE = Path(__file__).parent / "page"
+ORDERS = (("fit", "Best fit"), ("earliest", "Earliest"), ("latest", "Latest"))
 UNCALIBRATED = {
     "": "",
     "all": "Uncalibrated checkpoint: candidates have a rank, and no confidence.",
@@ -81,6 +83,20 @@ def cases_html(session: ChatSession) -> str:
     )
 
 
+def sent_html(session: ChatSession, *, is_busy: bool = False) -> str:
+    """What the page's script keeps over a reload: the tab, what it waits for, and what is given back to be typed on."""
+    given_back = session.given_back
+    return render(
+        "sent",
+        tab=session.tab,
+        is_busy=is_busy or session.is_busy,
+        waiting=json.dumps([message.text for message in session.waiting.unanswered]),
+        waits=0 if session.waiting.is_held else sum(sent.step == "say" for sent in session.waiting.later),
+        asks_reason=session.waiting.is_held,
+        given_back=given_back.text if given_back else "",
+    )
+
+
 def header_html(engine: Engine) -> str:
     """Name, gallery and the model in use, with a plain word when its answers need caution."""
     crops = cameras = 0
@@ -121,8 +137,11 @@ def shown_name(name: str) -> str:
 
 
 def chips_html(chips: Sequence[Chip]) -> str:
-    """What was understood, each part with a button that removes it."""
-    return render("chips", chips=chips)
+    """What was understood, each part with a button that removes it; beside a picture one for all filters, which may
+    belong to a question before the person.
+    """
+    is_person_filtered = {"reference", "filter"} <= {chip.kind for chip in chips}
+    return render("chips", chips=chips, all_filters=ALL_FILTERS if is_person_filtered else "")
 
 
 def answers_html(question: Question | None) -> str:
@@ -131,9 +150,15 @@ def answers_html(question: Question | None) -> str:
 
 
 def candidates_html(
-    cards: Sequence[Card], ranking: Ranking | None, selected_id: int | None = None, remaining: int = 0
+    cards: Sequence[Card],
+    ranking: Ranking | None,
+    selected_id: int | None = None,
+    remaining: int = 0,
+    order: str = "fit",
 ) -> str:
-    """The grid of candidates, numbered in their order. `remaining`: how many further ones could be shown."""
+    """The grid of candidates, numbered in their order. remaining: how many further ones could be shown. order: "fit",
+    "earliest" or "latest".
+    """
     notes = _notes(ranking) if ranking is not None else []
     more = min(remaining, PAGE_OF_CARDS)
     return render(
@@ -143,6 +168,9 @@ def candidates_html(
         notes=notes,
         selected_id=selected_id,
         more=more,
+        remaining=remaining,
+        order=order,
+        orders=ORDERS if ranking is None or ranking.ranker else ORDERS[1:],
         photographs=PHOTOGRAPHS,
     )
 

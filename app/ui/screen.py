@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.chat.sightings import MOST_MINUTES
 from app.retrieval.comparison import Comparison
 from app.service import ChatService
 from app.ui import gallery_tab
@@ -22,6 +23,7 @@ from app.ui.html import (
     chips_html,
     guide_html,
     header_html,
+    render,
     selected_html,
 )
 from app.ui.view import Components, View
@@ -32,6 +34,20 @@ EXAMPLES = (
     "A man with a suitcase, seen after 14:00",
     "Someone in a blue coat, without a hat",
 )
+SHORTCUTS = (  # what page/keys.js does
+    (("/",), "type a message"),
+    (("c",), "go to the candidates"),
+    (("←", "→", "↑", "↓"), "from candidate to candidate"),
+    (("Enter",), "select the candidate"),
+    (("s",), "search with this person"),
+    (("y",), "this is the one"),
+    (("n",), "not this one"),
+    (("b", "a"), "before this, after this"),
+    (("m",), "more candidates"),
+    (("u",), "undo"),
+    (("?",), "this sheet"),
+)
+WHY = {False: "not stated; kept in the log", True: "needed before the first search; kept in the log"}
 MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model"}  # one search at a time
 
 
@@ -87,6 +103,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
                 file_types=["image"], file_count="multiple", placeholder="Describe the person…",
                 max_plain_text_length=20_000,
             )  # fmt: skip
+            sent = gr.HTML("", elem_id="sent", js_on_load=_script("sent"))
             with gr.Row(elem_classes="cr-row"):
                 undo = gr.Button("Undo", elem_id="undo", size="sm", interactive=False)
                 redo = gr.Button("Redo", elem_id="redo", size="sm", interactive=False)
@@ -99,9 +116,10 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
                 "Use the model's reading", elem_id="use-model-reading", size="sm", visible=False
             )
             reason = gr.Textbox(
-                label="Reason", info=None, placeholder="not stated; kept in the log", max_lines=1,
+                label="Reason", info=None, placeholder=WHY[service.needs_reason], max_lines=1,
                 max_length=200, elem_id="reason", elem_classes="cr-reason",
             )  # fmt: skip
+            gr.HTML(render("keys", shortcuts=SHORTCUTS), elem_id="keys", js_on_load=_script("keys"))
         with gr.Column(elem_id="pane-candidates", elem_classes="cr-pane"):
             cropper = gr.HTML("", elem_id="cropper", visible=False, js_on_load=_script("crop"))
             chips = gr.HTML(chips_html(()), elem_id="chips", js_on_load=_script("chips"))
@@ -120,6 +138,13 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
                 )
                 confirm = gr.Button("This is the one", elem_id="confirm", interactive=False)
                 reject = gr.Button("Not this one", elem_id="reject", interactive=False)
+            with gr.Row(elem_classes="cr-row cr-around"):
+                before = gr.Button("Before this", elem_id="before", interactive=False)
+                after = gr.Button("After this", elem_id="after", interactive=False)
+                minutes = gr.Number(
+                    30, label="Within minutes", minimum=1, maximum=MOST_MINUTES, precision=0, step=5,
+                    elem_id="around-minutes", elem_classes="cr-reason",
+                )  # fmt: skip
 
     components = Components(
         message,
@@ -131,36 +156,51 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
         search_with,
         confirm,
         reject,
+        before,
+        after,
         undo,
         stop,
         cropper,
         use_reading,
         redo,
         cases,
+        sent,
         reason,
     )
     handlers = Handlers(service, View(components, uploads))
 
-    def on(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any = None) -> Any:
-        return event(handler, inputs, components.of_a_step, **PRIVATE, **MODEL)
+    def on(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any = None, **more: Any) -> Any:
+        return event(handler, inputs, components.of_a_step, **PRIVATE, **MODEL, **more)
 
-    # A message shows at once, before its turn in the queue comes.
-    at_once = {"outputs": [message, *components.of_a_step], "queue": False, **PRIVATE}
-    on(message.submit(handlers.announce, message, **at_once).then, handlers.answer, reason)
-    on(chatbot.example_select(handlers.announce_example, **at_once).then, handlers.answer, reason)
-
-    on(answers.answer(handlers.announce_answer, **at_once).then, handlers.answer, reason)
+    # A message shows at once, before its turn in the queue comes. What can be sent, or clicked in earnest, while
+    # another step is being done waits its turn ("multiple"); Gradio would drop it.
+    each: dict[str, Any] = {"trigger_mode": "multiple"}
+    at_once = {"outputs": [message, *components.of_a_step], "queue": False, **PRIVATE, **each}
+    on(message.submit(handlers.announce, message, **at_once).then, handlers.answer, reason, **each)
+    on(chatbot.example_select(handlers.announce_example, **at_once).then, handlers.answer, reason, **each)
+    on(answers.answer(handlers.announce_answer, **at_once).then, handlers.answer, reason, **each)
+    sent.back(handlers.go_on, reason, components.of_a_case, **PRIVATE, **MODEL)
 
     on(candidates.choose, handlers.choose)
     on(candidates.more, handlers.more)
-    on(chips.remove, handlers.remove_chip, reason)
+    on(candidates.order, handlers.order)
+    on(chips.remove, handlers.remove_chip, reason, **each)
     on(search_with.click, handlers.search_with, reason)
     on(confirm.click, handlers.confirm, reason)
     on(reject.click, handlers.reject, reason)
-    on(undo.click, handlers.undo, reason)
-    on(redo.click, handlers.redo, reason)
+    on(before.click, handlers.before, [reason, minutes])
+    on(after.click, handlers.after, [reason, minutes])
+    for button, announce in (
+        (undo, handlers.announce_undo),
+        (redo, handlers.announce_redo),
+        (start_over, handlers.announce_start_over),
+    ):
+        on(button.click(announce, **at_once).then, handlers.answer, reason, **each)
     on(use_reading.click, handlers.use_model_reading, reason)
-    start_over.click(handlers.start_over, None, components.of_a_case, **PRIVATE, **MODEL)
+    # At once, so that a message sent behind it does not take the reason along into the new case.
+    start_over.click(None, None, reason, js="() => ''", **PRIVATE)
+    for left in (reason.submit, reason.blur):
+        left(handlers.reason_given, reason, components.of_a_case, **PRIVATE, **MODEL)
     on(cases.rename, handlers.rename_case)
     on(cases.close, handlers.close_case)
     on(photo.upload, handlers.show_cropper, photo)

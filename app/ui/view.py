@@ -10,9 +10,10 @@ import gradio as gr
 
 from app import second_reading
 from app.cards import thumbnail_url
-from app.chat.chips import Chip, chips_of
-from app.chat.conversation import NO_REASON, Turn
+from app.chat.chips import ALL_FILTERS, Chip, chips_of
+from app.chat.conversation import Turn
 from app.chat.search_state import SearchState
+from app.refused import ReasonNeeded
 from app.session import ChatSession
 from app.talk import STAGE
 from app.ui.background import BackgroundWork
@@ -25,10 +26,13 @@ from app.ui.html import (
     chips_html,
     cropper_html,
     selected_html,
+    sent_html,
 )
 from app.uploads import Uploads
 from gallery_store.errors import GalleryError
 
+WAITS = "*Waits for its turn…*"
+ASKS_REASON = f"{ReasonNeeded()} Please write it in the field **Reason**; then this goes on."
 Updates = dict[Any, Any]  # component -> its new value, or its new properties
 
 
@@ -45,12 +49,15 @@ class Components:
     search_with: gr.Button
     confirm: gr.Button
     reject: gr.Button
+    before: gr.Button
+    after: gr.Button
     undo: gr.Button
     stop: gr.Button
     cropper: gr.HTML
     use_reading: gr.Button
     redo: gr.Button
     cases: gr.HTML
+    sent: gr.HTML
     reason: gr.Textbox
 
     @property
@@ -74,12 +81,15 @@ class View:
 
     def only_cases(self, session: ChatSession) -> Updates:
         """The list of cases, of a page that shows none yet."""
-        return {self.components.cases: cases_html(session)}
+        return {self.components.cases: cases_html(session), self.components.sent: sent_html(session)}
 
     def opened(self, session: ChatSession) -> Updates:
         """Another case than before: its reason too."""
-        reason = session.conversation.reason
-        return {**self.full(session), self.components.reason: "" if reason == NO_REASON else reason}
+        return {**self.full(session), self.components.reason: self.reason(session)}
+
+    def reason(self, session: ChatSession) -> str:
+        """As it stands in its field."""
+        return session.conversation.reason if session.has_reason else ""
 
     @refusal_as_error()
     def full(self, session: ChatSession) -> Updates:
@@ -87,12 +97,17 @@ class View:
         at, selected, photo = self.components, session.selected, session.photo
         chips = chips_of(session.conversation.known, session.service.engine.kinds)
         on_selected = gr.Button(interactive=selected is not None)
+        in_time = gr.Button(interactive=selected is not None and selected.time is not None)
         return {
             at.chatbot: self.history(session),
             at.answers: answers_html(session.question),
             at.chips: chips_html(chips),
             at.candidates: candidates_html(
-                session.cards, session.ranking, selected.image_id if selected else None, session.remaining
+                session.cards,
+                session.ranking,
+                selected.image_id if selected else None,
+                session.remaining,
+                ("latest" if session.latest_first else "earliest") if session.by_time else "fit",
             ),
             at.selected: selected_html(
                 selected,
@@ -103,28 +118,37 @@ class View:
             at.search_with: on_selected,
             at.confirm: on_selected,
             at.reject: on_selected,
-            at.undo: gr.Button(interactive=bool(session.conversation.turns)),
-            at.redo: gr.Button(interactive=bool(session.conversation.undone)),
+            at.before: in_time,
+            at.after: in_time,
+            **self._undo_and_redo(session),
             at.cases: cases_html(session),
-            at.stop: gr.Button(interactive=False),
+            at.stop: gr.Button(interactive=bool(session.waiting.later) and not session.waiting.is_held),
+            at.sent: sent_html(session),
             at.use_reading: gr.Button(visible=session.other is not None),
             at.cropper: gr.HTML(self.cropper(photo) if photo else "", visible=photo is not None),
         }
 
     def working(self, session: ChatSession, work: BackgroundWork | None) -> Updates:
-        """While a step is being done: the conversation, how far it is, and nothing to press but Stop."""
+        """While a step is being done: the conversation, and how far it is. Undo and Redo wait their turn as messages
+        do.
+        """
         at, off = self.components, gr.Button(interactive=False)
         return {
             at.chatbot: self.history(session, pending=progress_words(work)),
             at.answers: answers_html(None),
-            **dict.fromkeys((at.search_with, at.confirm, at.reject, at.undo, at.redo), off),
+            **dict.fromkeys((at.search_with, at.confirm, at.reject, at.before, at.after), off),
+            **self._undo_and_redo(session),
             at.stop: gr.Button(interactive=True),
+            at.sent: sent_html(session, is_busy=True),
             at.use_reading: gr.Button(visible=False),
         }
 
-    def sent(self, session: ChatSession) -> Updates:
-        """A message has been sent: it stands in the conversation, and the field is empty again."""
-        return {self.components.message: {"text": "", "files": []}, **self.working(session, None)}
+    def _undo_and_redo(self, session: ChatSession) -> Updates:
+        at, talk = self.components, session.conversation
+        return {
+            at.undo: gr.Button(interactive=bool(talk.turns or session.waiting.unanswered)),
+            at.redo: gr.Button(interactive=bool(talk.undone)),
+        }
 
     def cropper(self, photo: Path) -> str:
         """The photo under a box. Refused when it is no picture."""
@@ -142,12 +166,21 @@ class View:
             before = turn.after
             if words := "\n\n".join(filter(None, (turn.reply, turn.own_words))):
                 messages.append({"role": "assistant", "content": words})
-        if session.waiting is not None:
-            messages += self._user_messages(*session.waiting)
+        in_hand, later = session.waiting.in_hand, session.waiting.later
+        if session.notice and session.given_back is not None:
+            messages += self._user_messages(session.given_back.text, session.given_back.photos)
         if session.notice:
             messages.append({"role": "assistant", "content": session.notice})
-        if pending:
+        if in_hand is not None:
+            messages += self._user_messages(in_hand.text, in_hand.photos)
+        if pending and (in_hand or not later):
             messages.append({"role": "assistant", "content": session.speaking or f"*{pending}*"})
+        for place, sent in enumerate(later):
+            messages += self._user_messages(sent.text, sent.photos)
+            if sent.step != "say":
+                continue
+            is_asked = session.waiting.is_held and not place
+            messages.append({"role": "assistant", "content": ASKS_REASON if is_asked else WAITS})
         return messages
 
     def _user_messages(self, text: str, photos: tuple[Path, ...]) -> list[dict[str, Any]]:
@@ -201,12 +234,20 @@ def progress_words(work: BackgroundWork | None) -> str:
 def _turn_in_words(turn: Turn, before: SearchState) -> str:
     """What the operator said, or did with a button."""
     if turn.action == "search-with":
-        return f"Search with crop {turn.image_id}"
+        return f"Search with the person{_place(turn)}"
     if turn.action == "confirm":
-        return f"Crop {turn.image_id} is the one"
+        return f"This is the one{_place(turn)}"
     if turn.action == "reject":
-        return f"Not crop {turn.image_id}"
+        return "Not this one"
+    if turn.chip == ALL_FILTERS:
+        return "Drop the filters"
     if turn.action == "remove-chip":
         label = next((chip.label for chip in chips_of(before) if chip.key == turn.chip), "")
         return f"Remove {label}".strip()
     return turn.text
+
+
+def _place(turn: Turn) -> str:
+    """ ": camera 3, 14:05:20", of the picture that a turn chose; "" where it is not known."""
+    chosen = (one.place for one in turn.after.references if one.image_id == turn.image_id)
+    return f": {place}" if (place := next(chosen, "")) else ""

@@ -90,7 +90,7 @@ def test_this_one_but_changed(page: Page) -> None:
     say(page, sought)
     person = choose(page, 2)
     say(page, changed)
-    assert {f"crop {person}", "green coat"} <= set(chips(page))
+    assert "green coat" in chips(page) and any(chip.startswith("person: ") for chip in chips(page))
     assert person not in shown(page)
 
 

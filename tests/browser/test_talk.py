@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -18,10 +15,10 @@ from app.retrieval.engine import Engine
 from app.service import ChatService
 from app.settings import DEMO_CLIP, DEMO_GALLERY, Settings
 from app.startup import open_uploads
-from app.ui.server import serve
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryStore
+from tests.browser.in_process import served_here
 from tests.browser.pages import PATIENCE, chips, choose, opened, say, shown
 from tests.serving import Served, free_port
 from tests.tiny_qwen import build_tiny
@@ -62,18 +59,8 @@ def talking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         import_crops(store, encoder, folder / "crops")
         uploads = open_uploads(settings)
         service = ChatService(Engine(store, encoder, model), uploads, model_reads=True)
-        log = folder / "app.log"
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr("app.ui.server.remark", lambda words: None)
-            threading.Thread(target=serve, args=(settings, service, uploads), daemon=True).start()
-            url = f"http://127.0.0.1:{settings.port}/"
-            for _ in range(600):
-                try:
-                    if httpx.get(url).status_code == 200:
-                        break
-                except httpx.TransportError:
-                    time.sleep(0.1)
-            yield Served(url, folder / "data", 0.0, log)
+        with served_here(settings, service, uploads, folder) as served:
+            yield served
 
 
 @pytest.fixture

@@ -8,4 +8,6 @@ element.addEventListener('click', (event) => {
     if (panel && window.innerWidth < 720) setTimeout(() => panel.scrollIntoView({ block: 'start' }), 300);
   }
   if (event.target.closest('button[data-more]')) trigger('more', {});
+  const order = event.target.closest('button[data-order]');
+  if (order) trigger('order', { order: order.dataset.order });
 });
