@@ -80,6 +80,9 @@ class Settings:
     )
     max_upload_mb: int = _option(32, "largest file that may be uploaded, in MB")
     max_pixels: int = _option(50_000_000, "largest picture that is decoded, in pixels")
+    export_key_file: str = _option(
+        "", "file with the key, 32 bytes or more, that exports of cases are signed with (default: not signed)"
+    )
     session_hours: float = _option(12.0, "hours after which an idle conversation is forgotten")
     browser: bool = _option(False, "open a browser when ready")
 
