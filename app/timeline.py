@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -12,6 +13,7 @@ from app.cards import camera_name
 from app.chat.board import Sighting
 from app.chat.labels import day_label
 from gallery_store.crops import Crop, camera_key
+from gallery_store.store import GalleryStore
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,19 @@ class Stop:
         """ "Camera 3"; "No camera" where none is known."""
         name = camera_name(self.crop.camera) if self.crop else ""
         return name[:1].upper() + name[1:] if name else "No camera"
+
+
+def still_there(store: GalleryStore, sightings: Sequence[Sighting]) -> dict[int, Crop]:
+    """Image id -> crop, of those that were not deleted since. Raises GalleryError."""
+    ids = [one.image_id for one in sightings]
+    try:
+        return dict(zip(ids, store.crops(ids), strict=True))
+    except KeyError:
+        found: dict[int, Crop] = {}
+        for image_id in ids:
+            with suppress(KeyError):
+                found[image_id] = store.crops([image_id])[0]
+        return found
 
 
 def timeline(sightings: Iterable[Sighting], crops: Mapping[int, Crop], zone: ZoneInfo) -> tuple[Stop, ...]:

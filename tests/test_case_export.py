@@ -1,4 +1,4 @@
-"""Exports of cases: whole, true to the case, safe to open, only for whose case it is, and checked against any change."""
+"""Exports of cases: whole, true to the case, safe to open, only for whose case it is, and checked for any change."""
 
 from __future__ import annotations
 

@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 
 from app.cards import percent
 from app.case_steps import read_ranking, told_in
-from app.chat.board import NOTE, TAKE_OFF, Board, Sighting, board_of
+from app.chat.board import NOTE, TAKE_OFF, Sighting, board_of
 from app.chat.chips import chips_of
 from app.chat.conversation import Turn
 from app.chat.search_state import SearchState
 from app.retrieval.ranking import Candidate
 from app.settings import FUSED
-from app.timeline import Stop, timeline
+from app.timeline import Stop, still_there, timeline
 from gallery_store.audit import SearchRecord
 from gallery_store.cases import CaseRecord
 from gallery_store.crops import Crop
@@ -126,7 +126,7 @@ def report_of(store: GalleryStore, case: str, user: str, exported_by: str, now: 
         raise GalleryError("the case was kept by another version of ChatReID and cannot be read") from problem
     zone = store.zone
     said = [kept.times[number - 1].astimezone(zone) for number in numbers]
-    crops = _crops(store, board)
+    crops = still_there(store, (*board.confirmed, *board.rejected))
 
     def judged(stop: Stop) -> Judged:
         confidence, weak, rank = judgements[stop.image_id]
@@ -163,17 +163,6 @@ def _judgement(store: GalleryStore, case: str, number: int, image_id: int) -> tu
 
 def _confidence(candidate: Candidate) -> str:
     return candidate.caution if candidate.probability is None else percent(candidate.probability)
-
-
-def _crops(store: GalleryStore, board: Board) -> dict[int, Crop]:
-    """Those that are still there."""
-    found: dict[int, Crop] = {}
-    for one in (*board.confirmed, *board.rejected):
-        try:
-            found[one.image_id] = store.crops([one.image_id])[0]
-        except KeyError:  # deleted since
-            continue
-    return found
 
 
 def _stop(sighting: Sighting, crops: Mapping[int, Crop], zone: ZoneInfo) -> Stop:

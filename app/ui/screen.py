@@ -121,6 +121,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
                 confirm = gr.Button("This is the one", elem_id="confirm", interactive=False)
                 reject = gr.Button("Not this one", elem_id="reject", interactive=False)
 
+    board = gr.HTML("", elem_id="board", js_on_load=_script("board"))
     components = Components(
         message,
         chatbot,
@@ -138,6 +139,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
         redo,
         cases,
         reason,
+        board,
     )
     handlers = Handlers(service, View(components, uploads))
 
@@ -157,6 +159,9 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     on(search_with.click, handlers.search_with, reason)
     on(confirm.click, handlers.confirm, reason)
     on(reject.click, handlers.reject, reason)
+    on(board.search, handlers.search_sighting, reason)
+    on(board.take_off, handlers.take_off, reason)
+    on(board.note, handlers.note)
     on(undo.click, handlers.undo, reason)
     on(redo.click, handlers.redo, reason)
     on(use_reading.click, handlers.use_model_reading, reason)

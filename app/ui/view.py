@@ -10,12 +10,14 @@ import gradio as gr
 
 from app import second_reading
 from app.cards import thumbnail_url
+from app.chat.board import NOTE, TAKE_OFF
 from app.chat.chips import Chip, chips_of
 from app.chat.conversation import NO_REASON, Turn
 from app.chat.search_state import SearchState
 from app.session import ChatSession
 from app.talk import STAGE
 from app.ui.background import BackgroundWork
+from app.ui.board import board_html
 from app.ui.edge import refusal_as_error
 from app.ui.html import (
     Sought,
@@ -52,6 +54,7 @@ class Components:
     redo: gr.Button
     cases: gr.HTML
     reason: gr.Textbox
+    board: gr.HTML
 
     @property
     def of_a_step(self) -> list[Any]:
@@ -106,6 +109,7 @@ class View:
             at.undo: gr.Button(interactive=bool(session.conversation.turns)),
             at.redo: gr.Button(interactive=bool(session.conversation.undone)),
             at.cases: cases_html(session),
+            at.board: board_html(session),
             at.stop: gr.Button(interactive=False),
             at.use_reading: gr.Button(visible=session.other is not None),
             at.cropper: gr.HTML(self.cropper(photo) if photo else "", visible=photo is not None),
@@ -206,6 +210,14 @@ def _turn_in_words(turn: Turn, before: SearchState) -> str:
         return f"Crop {turn.image_id} is the one"
     if turn.action == "reject":
         return f"Not crop {turn.image_id}"
+    if turn.action == NOTE:
+        return (
+            f"Note on crop {turn.image_id}: “{turn.text}”"
+            if turn.text
+            else f"No note on crop {turn.image_id}"
+        )
+    if turn.action == TAKE_OFF:
+        return f"Take crop {turn.image_id} off the board"
     if turn.action == "remove-chip":
         label = next((chip.label for chip in chips_of(before) if chip.key == turn.chip), "")
         return f"Remove {label}".strip()
