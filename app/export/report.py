@@ -15,6 +15,7 @@ from app.chat.board import NOTE, TAKE_OFF, Sighting, board_of
 from app.chat.chips import chips_of
 from app.chat.conversation import Turn
 from app.chat.search_state import SearchState
+from app.query_json import NO_SEARCH
 from app.retrieval.ranking import Candidate
 from app.settings import FUSED
 from app.timeline import Stop, still_there, timeline
@@ -195,7 +196,7 @@ def _used(searches: Sequence[SearchRecord], zone: ZoneInfo) -> tuple[Used, ...]:
     """Each model and calibration that answered searches of the case, the first one first."""
     used: dict[tuple[tuple[str, str], ...], Used] = {}
     for search in searches:
-        if {"asked_model", "exported"} & set(search.query):
+        if NO_SEARCH & set(search.query):
             continue
         facts, time = _facts(search.query.get("engine")), search.time.astimezone(zone)
         before = used.get(facts, Used(facts, time, time, 0))
