@@ -16,6 +16,8 @@ from app.case_steps import CaseKeeper, CaseState
 from app.chat import conversation as chat
 from app.chat.search_state import GalleryFacts
 from app.service import ChatService
+from app.settings import Settings
+from app.startup import StartError, export_key, prepare
 from app.ui.export import export_route
 from gallery_store.cases import KeptStep
 from gallery_store.sealed_zip import check_zip
@@ -87,3 +89,12 @@ def test_what_cannot_be_exported_is_a_sentence(store: GalleryStore) -> None:
     store.cases.add_step("old", "ann", 1, KeptStep('{"stay": "?"}'), title="", turns=1, confirmed=0)
     answer = client_of(store, "ann").post("/cases/old/export")
     assert answer.status_code == 503 and "another version" in answer.text
+
+
+@pytest.mark.parametrize("content", [None, b"", b"too short"])
+def test_a_key_that_does_not_do_stops_the_start(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "key").write_bytes(content)
+    with pytest.raises(StartError, match="key"):
+        prepare(Settings(export_key_file=str(tmp_path / "key"), data=str(tmp_path / "data")))
+    assert export_key(Settings()) is None

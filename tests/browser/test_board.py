@@ -61,6 +61,21 @@ def test_sightings_stand_in_time_and_come_back(page: Page) -> None:
     expect(page.locator(".cr-sighting-note")).to_have_text("two <b>bags</b>, ${1+1}", timeout=PATIENCE)
     expect(page.locator(f'.cr-sighting[data-open="{second}"]')).to_be_focused()
 
+    # What is typed while a step ends elsewhere on the page stays; a click on the edge closes nothing.
+    page.locator(f'.cr-sighting[data-open="{first}"]').click()
+    typed = page.locator("dialog[open] textarea")
+    typed.fill("half a note")
+    box = page.locator("dialog[open]").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 4, box["y"] + 4)
+    page.evaluate("document.querySelector('#undo').click()")
+    expect(page.locator(".cr-sighting-note")).to_have_count(0, timeout=PATIENCE)
+    expect(typed).to_have_value("half a note")
+    page.mouse.click(2, 2)
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    page.locator("#redo").click()
+    expect(page.locator(".cr-sighting-note")).to_have_count(1, timeout=PATIENCE)
+
     page.reload()
     expect(page.locator(".cr-sighting-note")).to_have_text("two <b>bags</b>, ${1+1}", timeout=PATIENCE)
     assert on_board(page) == [first, second]
