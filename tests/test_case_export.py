@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ from gallery_store.__main__ import main
 from gallery_store.encoder import ClipEncoder
 from gallery_store.errors import GalleryError
 from gallery_store.importer import import_crops
-from gallery_store.sealed_zip import check_zip
+from gallery_store.sealed_zip import SealedZip, check_zip
 from gallery_store.store import GalleryStore
 from tests.clip_folder import make_clip_folder
 from tests.tiny_qwen import noise_picture
@@ -62,11 +63,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         session.say(f"a woman in a red coat {EVIL} ${{7*7}} {{{{7*7}}}}")
         for image_id in (3, 1, 2):
             session.confirm(image_id)
+        session.note(2, f"=HYPERLINK(1) {EVIL}")
         session.search_with(2)  # which takes the others out of the query, and not off the board
         session.reject(4)
         photo = uploads.folder / "=cmd() her <b>.png"
         Image.effect_noise((60, 150), 80).convert("RGB").save(photo)
         session.say("this is her", [photo])
+        session.search_with(5)
         case = session.case
     return folder, case
 
@@ -101,7 +104,8 @@ def test_the_zip_holds_report_table_pictures_and_a_manifest(
         "sightings/002-crop-2.png",
         "sightings/003-crop-3.png",
         "ruled-out/001-crop-4.png",
-        "query/photo-1.png",
+        "query/001-photo.png",
+        "query/002-crop-5.png",
     }
     assert files["sightings/001-crop-1.png"] == store.crops([1])[0].file.read_bytes()
     assert files["report.pdf"].startswith(b"%PDF-") and files["report.pdf"].rstrip().endswith(b"%%EOF")
@@ -115,25 +119,29 @@ def test_the_zip_holds_report_table_pictures_and_a_manifest(
         ("confirmed", "3", "2026-05-13T09:15:00+09:00"),
         ("ruled out", "4", "2026-05-12T14:06:00+09:00"),
     ]
-    assert rows[2]["camera"].startswith("'=") and rows[0]["judged_by"] == "ann"
+    assert (
+        rows[2]["camera"].startswith("'=")
+        and rows[1]["note"].startswith("'=HYPERLINK")
+        and rows[0]["judged_by"] == "ann"
+    )
     assert check_zip(tmp_path / "case.zip", KEY).ok
 
 
 def test_the_page_says_what_was_found_and_nothing_in_it_acts(
     store: GalleryStore, case: str, tmp_path: Path
 ) -> None:
-    export_case(store, case, "ann", tmp_path / "case.zip", by="bob")
+    export_case(store, case, "ann", tmp_path / "case.zip", by=EVIL)
     page = read(tmp_path / "case.zip")["report.html"].decode()
     assert "<img src=x" not in page and "&lt;img src=x onerror=alert(1)&gt;" in page and "{{7*7}}" in page
     assert "her &lt;b&gt;.png" in page and "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
-    assert page.count("data:image/jpeg;base64,") == 5
+    assert page.count("data:image/jpeg;base64,") == 6
     assert page.index("14:05:20 (UTC+09:00)") < page.index("12 min later, from camera 1")
     assert "18 h 57 min later" in page and "Asia/Tokyo" in page
     assert "Ruled out" in page and "it is not evidence".casefold() in page.casefold()
     assert "none: candidates have a rank, and no confidence" in page
     assert f"{store.encoder()[0]}@" in page  # type: ignore[index]
-    assert "uncalibrated" in page and "by bob" in page and "Judged" in page
+    assert "uncalibrated" in page and "Crop 5: Camera 1" in page and "Judged" in page
 
 
 def test_the_confidence_is_the_one_of_the_moment_and_the_rank_too(store: GalleryStore, case: str) -> None:
@@ -152,7 +160,7 @@ def test_an_export_is_audited_and_without_a_row_there_is_none(
 ) -> None:
     done = export_case(store, case, "ann", tmp_path / "case.zip", by="ann")
     (row,) = store.searches(limit=1)
-    assert (row.user, row.case, row.shown) == ("ann", case, (1, 2, 3, 4))
+    assert (row.user, row.case, row.shown) == ("ann", case, (1, 2, 3, 4, 5))
     assert row.query["exported"] == {"manifest": done.manifest, "signed": False}
     assert row.reason.startswith("a lost child")
 
@@ -305,3 +313,16 @@ def test_an_empty_case_is_a_report_too(shared: tuple[Path, str], store: GalleryS
     done = export_case(store, session.case, "eve", tmp_path / "case.zip", by="eve")
     assert (done.sightings, done.rejected) == (0, 0)
     assert "Nobody was confirmed" in read(tmp_path / "case.zip")["report.html"].decode()
+
+
+def test_a_large_picture_goes_through_in_blocks(tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    with large.open("wb") as file:
+        file.truncate(96 << 20)
+    tracemalloc.start()
+    sealed = SealedZip(tmp_path / "it.zip", datetime.now(UTC))
+    sealed.add("large.png", large)
+    sealed.seal({}, None)
+    assert check_zip(tmp_path / "it.zip").ok
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()

@@ -61,11 +61,17 @@ def export_case(
             user=by,
             reason=report.reason,
             query={"exported": {"manifest": manifest, "signed": done.signed}},
-            shown=[one.stop.image_id for one in (*report.sightings, *report.rejected)],
+            shown=_shown(report),
             seconds=time.perf_counter() - began,
             case=case,
         )
     return done
+
+
+def _shown(report: Report) -> list[int]:
+    """The crops whose pictures go out."""
+    of_query = [photo.crop.id for photo in report.photos if photo.crop is not None]
+    return [*(one.stop.image_id for one in (*report.sightings, *report.rejected)), *of_query]
 
 
 def file_name(case: str) -> str:
@@ -86,19 +92,28 @@ def _text(sealed: SealedZip, name: str, encoding: str = "utf-8") -> Iterator[io.
 
 def _with_pictures(store: GalleryStore, report: Report, sealed: SealedZip) -> Report:
     """The report with the names of its pictures, which are in the zip then."""
-    photos = []
-    for number, photo in enumerate(report.photos, start=1):
-        data = store.cases.photo(report.case.id, photo.kept_as)
-        name = f"query/photo-{number}{suffix_of(photo.name)}" if data is not None else ""
-        if data is not None:
-            sealed.add(name, data)
-        photos.append(replace(photo, picture=name))
+    photos = enumerate(report.photos, start=1)
     return replace(
         report,
-        photos=tuple(photos),
+        photos=tuple(_with_picture(store, report.case.id, number, photo, sealed) for number, photo in photos),
         sightings=_added(report.sightings, "sightings", sealed),
         rejected=_added(report.rejected, "ruled-out", sealed),
     )
+
+
+def _with_picture(store: GalleryStore, case: str, number: int, photo: Photo, sealed: SealedZip) -> Photo:
+    source = (
+        photo.crop.file if photo.crop else store.cases.photo(case, photo.kept_as) if photo.kept_as else None
+    )
+    if source is None:
+        return photo
+    kind = f"crop-{photo.crop.id}" if photo.crop else "photo"
+    name = f"query/{number:03d}-{kind}{suffix_of(source.name if isinstance(source, Path) else photo.name)}"
+    try:
+        sealed.add(name, source)
+    except UnreadableSource:
+        return photo
+    return replace(photo, picture=name)
 
 
 def _added(some: Sequence[Judged], folder: str, sealed: SealedZip) -> tuple[Judged, ...]:
@@ -123,7 +138,10 @@ def _added(some: Sequence[Judged], folder: str, sealed: SealedZip) -> tuple[Judg
 def _missing(report: Report) -> tuple[str, ...]:
     judged = (*report.sightings, *report.rejected)
     lost = [f"crop {one.stop.image_id}: {one.problem}" for one in judged if one.problem]
-    return (*lost, *(f"photo {photo.name}: it is not kept" for photo in report.photos if not photo.picture))
+    return (
+        *lost,
+        *(f"{photo.name}: it is not there any more" for photo in report.photos if not photo.picture),
+    )
 
 
 class _SmallCopies:
@@ -134,10 +152,10 @@ class _SmallCopies:
 
     def of(self, one: Judged | Photo) -> Path | None:
         """None where there is no picture that can be shown."""
-        if isinstance(one, Photo):
-            return self._of_photo(one)
+        if one.crop is None:
+            return self._of_photo(one) if isinstance(one, Photo) else None
         try:
-            return self._store.thumbnail(one.stop.image_id)
+            return self._store.thumbnail(one.crop.id)
         except (KeyError, OSError, GalleryError):
             return None
 

@@ -63,10 +63,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo of the query. name: what the operator's file is called. kept_as: its name in the gallery."""
+    """A picture of the query: a photo, or a crop that stands for the person. name: what the operator's file is called,
+    or where the crop was seen. kept_as: the photo's name in the gallery.
+    """
 
     name: str
-    kept_as: str
+    kept_as: str = ""
+    crop: Crop | None = None
     picture: str = ""
 
 
@@ -92,7 +95,7 @@ class Used:
 class Report:
     """All of it; times in `zone`. sightings: in the order of time. rejected: in the order in which they were ruled out.
 
-    query: the last one, in words. photos, crops: pictures that it is searched with.
+    query: the last one, in words. photos: those of the case, and the crops that the query has besides the sightings.
     """
 
     case: CaseRecord
@@ -127,14 +130,16 @@ def report_of(store: GalleryStore, case: str, user: str, exported_by: str, now: 
         raise GalleryError("the case was kept by another version of ChatReID and cannot be read") from problem
     zone = store.zone
     said = [kept.times[number - 1].astimezone(zone) for number in numbers]
-    crops = still_there(store, (*board.confirmed, *board.rejected))
+    known = turns[-1].after if turns else SearchState()
+    last = _last_query(turns) if known.is_empty else known
+    of_query = [Sighting(one.image_id, 0) for one in last.references if one.image_id is not None]
+    crops = still_there(store, (*board.confirmed, *board.rejected, *of_query))
 
     def judged(stop: Stop) -> Judged:
         confidence, weak, rank = judgements[stop.image_id]
         return Judged(stop, said[stop.sighting.turn], confidence, weak, rank)
 
-    known = turns[-1].after if turns else SearchState()
-    last = _last_query(turns)
+    others = timeline([one for one in of_query if board.of(one.image_id) is None], crops, zone)
     return Report(
         case=store.cases.record(case),
         exported_by=exported_by,
@@ -144,8 +149,8 @@ def report_of(store: GalleryStore, case: str, user: str, exported_by: str, now: 
         reason=reason,
         sightings=tuple(map(judged, timeline(board.confirmed, crops, zone))),
         rejected=tuple(judged(_stop(one, crops, zone)) for one in board.rejected),
-        query=tuple(chip.label for chip in chips_of(last if known.is_empty else known)),
-        photos=_photos(turns),
+        query=tuple(chip.label for chip in chips_of(last)),
+        photos=(*_photos(turns), *map(_query_crop, others)),
         steps=tuple(
             Step(time, words) for time, turn in zip(said, turns, strict=True) if (words := _in_words(turn))
         ),
@@ -179,6 +184,11 @@ def _photos(turns: Sequence[Turn]) -> tuple[Photo, ...]:
     """All that the case brought, each once."""
     named = dict.fromkeys(photo for turn in turns for photo in turn.photos)
     return tuple(Photo(photo.name, photo.as_posix()) for photo in named)
+
+
+def _query_crop(stop: Stop) -> Photo:
+    time = f", {stop.time:%d %b %Y, %H:%M:%S}" if stop.time else ""
+    return Photo(f"Crop {stop.image_id}: {stop.camera}{time}", crop=stop.crop)
 
 
 def _in_words(turn: Turn) -> str:
