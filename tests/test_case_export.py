@@ -109,6 +109,7 @@ def test_the_zip_holds_report_table_pictures_and_a_manifest(
     }
     assert files["sightings/001-crop-1.png"] == store.crops([1])[0].file.read_bytes()
     assert files["report.pdf"].startswith(b"%PDF-") and files["report.pdf"].rstrip().endswith(b"%%EOF")
+    assert files["report.pdf"].count(b"/Subtype /Image") == len(pictures)
     manifest = json.loads(files["manifest.json"])
     assert {row["name"] for row in manifest["files"]} == set(files) - {"manifest.json", "manifest.sig"}
     assert (manifest["case"], manifest["zone"]) == (case, "Asia/Tokyo")
