@@ -198,7 +198,9 @@ def _listed(file: Path, data: bytes) -> tuple[dict[str, tuple[int, str]], dict[s
         if facts["format"] != FORMAT:
             raise ValueError
         if facts["version"] != FORMAT_VERSION:
-            raise GalleryError(f"{file} is an export of version {facts['version']}: update ChatReID")
+            raise GalleryError(
+                f"{file} is an export of version {_shown(str(facts['version']))}: update ChatReID"
+            )
         rows = facts.pop("files")
         listed = {str(row["name"]): (int(row["bytes"]), str(row["sha256"])) for row in rows}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -9,6 +9,7 @@ import shutil
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image
 
 from app.export.archive import export_case
-from app.export.pdf import _text
+from app.export.pdf import _text, write_pdf
 from app.export.report import report_of
 from app.export.table import _plain
 from app.retrieval.engine import Engine
@@ -327,3 +328,25 @@ def test_a_large_picture_goes_through_in_blocks(tmp_path: Path) -> None:
     assert check_zip(tmp_path / "it.zip").ok
     assert tracemalloc.get_traced_memory()[1] < 16 << 20
     tracemalloc.stop()
+
+
+def test_the_pdf_holds_words_of_any_length(store: GalleryStore, case: str, tmp_path: Path) -> None:
+    report = report_of(store, case, "ann", "W" * 900, datetime.now(UTC))
+    (first, *others), long = report.sightings, "W" * 900
+    assert first.crop is not None
+    crop = replace(first.crop, camera=long, path="/".join(["你好"] * 900))
+    stop = replace(
+        first.stop, crop=crop, sighting=replace(first.stop.sighting, note="אב😀" * 100), since=long
+    )
+    stressed = replace(
+        report,
+        case=replace(report.case, title="W" * 80, user=long),
+        reason=long * 3,
+        sightings=(replace(first, stop=stop, problem=long, confidence=long), *others),
+        query=(long,) * 20,
+        photos=tuple(replace(photo, name=long) for photo in report.photos),
+        steps=tuple(replace(step, words="word " * 2000) for step in report.steps),
+    )
+    with (tmp_path / "it.pdf").open("wb") as file:
+        write_pdf(stressed, file, lambda _: None)
+    assert (tmp_path / "it.pdf").stat().st_size > 10_000

@@ -15,7 +15,8 @@ from app.timeline import by_day
 from gallery_store.decoding import PictureError, open_picture
 
 _WIDTH, _HEIGHT = 62.0, 124.0  # points, the most of a picture
-_MOST = 600  # characters of one cell, which has to fit on a page
+_MOST = 300  # characters of one line of a card, all of which has to fit on a page
+_MOST_OF_TEXT = 4000
 _CJK = {"han": "STSong-Light", "kana": "HeiseiMin-W3", "hangul": "HYSMyeongJo-Medium"}
 
 
@@ -42,7 +43,8 @@ def write_pdf(report: Report, target: IO[bytes], thumbnail: Thumbnail) -> None:
     if not report.sightings:
         story.append(Paragraph("Nobody was confirmed.", styles["text"]))
     story.append(Paragraph("What was searched for", styles["heading"]))
-    story.append(Paragraph(_text(" · ".join(report.query) or "Nothing is searched for now."), styles["text"]))
+    sought = " · ".join(report.query) or "Nothing is searched for now."
+    story.append(Paragraph(_text(sought, _MOST_OF_TEXT), styles["text"]))
     for photo in report.photos:
         story += [*_picture(photo, thumbnail), Paragraph(_text(photo.name), styles["soft"])]
     story.append(Paragraph("Ruled out", styles["heading"]))
@@ -51,7 +53,7 @@ def write_pdf(report: Report, target: IO[bytes], thumbnail: Thumbnail) -> None:
     if not report.rejected:
         story.append(Paragraph("Nobody was ruled out.", styles["text"]))
     story.append(Paragraph("What the figures mean", styles["heading"]))
-    story += [Paragraph(_text(words), styles["text"]) for words in report.meanings]
+    story += [Paragraph(_text(words, _MOST_OF_TEXT), styles["text"]) for words in report.meanings]
     story.append(Paragraph("Model and calibration", styles["heading"]))
     for used in report.used:
         span = f"{used.searches} searches, {moment(used.first)} to {moment(used.last)}"
@@ -59,7 +61,8 @@ def write_pdf(report: Report, target: IO[bytes], thumbnail: Thumbnail) -> None:
     story.append(Paragraph("Who did what, and when", styles["heading"]))
     story += [
         Paragraph(
-            f"<font color='#5c6878'>{_text(moment(step.time))}</font> {_text(step.words)}", styles["text"]
+            f"<font color='#5c6878'>{moment(step.time)}</font> {_text(step.words, _MOST_OF_TEXT)}",
+            styles["text"],
         )
         for step in report.steps
     ]
@@ -129,7 +132,7 @@ def _table(rows: Sequence[tuple[str, str]], styles: dict[str, Any]) -> Any:
     from reportlab.platypus import Paragraph, Table
 
     cells = [
-        [Paragraph(_text(name), styles["soft"]), Paragraph(_text(value), styles["text"])]
+        [Paragraph(_text(name), styles["soft"]), Paragraph(_text(value, 4 * _MOST), styles["text"])]
         for name, value in rows
     ]
     return Table(cells, colWidths=[110, None], style=[("VALIGN", (0, 0), (-1, -1), "TOP")] + [
@@ -137,10 +140,10 @@ def _table(rows: Sequence[tuple[str, str]], styles: dict[str, Any]) -> Any:
     ] + [("LEFTPADDING", (0, 0), (0, -1), 0)])  # fmt: skip
 
 
-def _text(words: str) -> str:
+def _text(words: str, most: int = _MOST) -> str:
     """As reportlab's markup: nothing in it acts, and each script has a font that draws it."""
-    plain = "".join(sign if sign.isprintable() else " " for sign in words[:_MOST])
-    plain = plain + "…" if len(words) > _MOST else plain
+    plain = "".join(sign if sign.isprintable() else " " for sign in words[:most])
+    plain = plain + "…" if len(words) > most else plain
     runs = ((script, escape("".join(some))) for script, some in groupby(plain, _script))
     return "".join(f'<font name="{_cjk(script)}">{run}</font>' if script else run for script, run in runs)
 
