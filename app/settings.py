@@ -78,11 +78,11 @@ class Settings:
     tau: float | None = _option(
         None, "CLIP cosine below which a crop is not scored (default: the model's own)"
     )
-    max_upload_mb: int = _option(32, "largest file that may be uploaded, in MB")
-    max_pixels: int = _option(50_000_000, "largest picture that is decoded, in pixels")
     export_key_file: str = _option(
         "", "file with the key, 32 bytes or more, that exports of cases are signed with (default: not signed)"
     )
+    max_upload_mb: int = _option(32, "largest file that may be uploaded, in MB")
+    max_pixels: int = _option(50_000_000, "largest picture that is decoded, in pixels")
     session_hours: float = _option(12.0, "hours after which an idle conversation is forgotten")
     browser: bool = _option(False, "open a browser when ready")
 

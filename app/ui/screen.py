@@ -159,9 +159,6 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     on(search_with.click, handlers.search_with, reason)
     on(confirm.click, handlers.confirm, reason)
     on(reject.click, handlers.reject, reason)
-    on(board.search, handlers.search_sighting, reason)
-    on(board.take_off, handlers.take_off, reason)
-    on(board.note, handlers.note)
     on(undo.click, handlers.undo, reason)
     on(redo.click, handlers.redo, reason)
     on(use_reading.click, handlers.use_model_reading, reason)
@@ -170,6 +167,9 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     on(cases.close, handlers.close_case)
     on(photo.upload, handlers.show_cropper, photo)
     on(cropper.crop, handlers.crop, reason)
+    on(board.search, handlers.search_sighting, reason)
+    on(board.take_off, handlers.take_off, reason)
+    on(board.note, handlers.note)
     stop.click(handlers.stop, None, None, queue=False, **PRIVATE)
     return handlers, components
 
