@@ -211,13 +211,9 @@ def _turn_in_words(turn: Turn, before: SearchState) -> str:
     if turn.action == "reject":
         return f"Not crop {turn.image_id}"
     if turn.action == NOTE:
-        return (
-            f"Note on crop {turn.image_id}: “{turn.text}”"
-            if turn.text
-            else f"No note on crop {turn.image_id}"
-        )
+        return f"Note on a sighting: “{turn.text}”" if turn.text else "Take the note away"
     if turn.action == TAKE_OFF:
-        return f"Take crop {turn.image_id} off the board"
+        return "Take it off the board"
     if turn.action == "remove-chip":
         label = next((chip.label for chip in chips_of(before) if chip.key == turn.chip), "")
         return f"Remove {label}".strip()
