@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -96,3 +97,8 @@ def camera_name(camera: str | None) -> str:
 def percent(probability: float) -> str:
     """A confidence as people read it; never "100%" and never "0%", for it is neither."""
     return f"{min(99, max(1, round(probability * 100)))}%"
+
+
+def shown_name(name: str) -> str:
+    """A model's name without the folders above it: those are nobody's business."""
+    return Path(name).name if Path(name).is_absolute() else name

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
+from app.chat.board import board_of
 from app.chat.conversation import NO_REASON, Conversation, Turn
 from app.chat.two_readings import OtherReading
 from app.refused import Refused
@@ -117,7 +118,7 @@ class CaseKeeper:
                 KeptStep(_json(_STEP, step), _json(_RANKING, state.ranking) if new_ranking else None),
                 title=next((turn.text for turn in talk.turns if turn.text.strip()), "") or "A photo",
                 turns=len(talk.turns),
-                confirmed=len(talk.known.confirmed),
+                confirmed=len(board_of(talk.turns).confirmed),
                 photos={self._service.name_of_photo(path).as_posix(): path.read_bytes() for path in photos},
             )
         except CaseWentOn:
@@ -156,7 +157,7 @@ class CaseKeeper:
             raise Refused(f"The case cannot be read now ({problem}); this is a new one.") from problem
         try:
             state = self._replayed(case, kept)
-        except (ValidationError, ValueError) as problem:
+        except ValueError as problem:  # of pydantic too
             raise Refused(
                 "This case was kept by another version of ChatReID and cannot be read; this is a new one."
             ) from problem
@@ -166,8 +167,7 @@ class CaseKeeper:
         turns: tuple[Turn, ...] = ()
         undone: tuple[Turn, ...] = ()
         step = _Step(0)
-        for text in kept.steps:
-            step = _STEP.validate_python(json.loads(text))
+        for step in map(_read_step, kept.steps):
             turns = (*turns[: step.stay], *step.turns)
             undone = (*undone[: step.undone_stay], *step.undone)
         files = {path for turn in (*turns, *undone) for path in _files(turn)}
@@ -175,8 +175,33 @@ class CaseKeeper:
         turns, undone = (
             tuple(_with_files(turn, here.__getitem__) for turn in some) for some in (turns, undone)
         )
-        ranking = _RANKING.validate_python(json.loads(kept.ranking)) if kept.ranking else None
+        ranking = read_ranking(kept.ranking)
         return CaseState(Conversation(turns, undone, step.reason, case), ranking, step.screen)
+
+
+def told_in(kept: KeptCase) -> tuple[list[Turn], list[int], str]:
+    """The turns of a case as they stand, the number of the step that brought each, and the case's reason.
+
+    Photos bear the names by which the gallery keeps them. ValueError for a case of another version.
+    """
+    turns: list[Turn] = []
+    steps: list[int] = []
+    reason = NO_REASON
+    for number, text in enumerate(kept.steps, start=1):
+        step = _read_step(text)
+        turns[step.stay :] = step.turns
+        steps[step.stay :] = [number] * len(step.turns)
+        reason = step.reason
+    return turns, steps, reason
+
+
+def read_ranking(text: str | None) -> Ranking | None:
+    """A ranking as a step keeps it; None where nothing stands on the screen."""
+    return _RANKING.validate_python(json.loads(text)) if text else None
+
+
+def _read_step(text: str) -> _Step:
+    return _STEP.validate_python(json.loads(text))
 
 
 def _same(before: Sequence[Turn], after: Sequence[Turn]) -> int:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
+from app.cards import shown_name
 from app.chat.questions import Question
+from app.model.checkpoint import encoder_key
 from app.retrieval.query import Query
+
+if TYPE_CHECKING:
+    from app.retrieval.engine import Engine
+
+NO_SEARCH = frozenset({"asked_model", "exported"})  # keys of the audit's rows that are no searches
 
 
 def query_json(query: Query) -> dict[str, Any]:
@@ -61,3 +69,21 @@ def taken_back_json(before: Query, after: Query) -> dict[str, list[int]]:
     """rejected, confirmed: the crops that were so before a step was undone, and are not any more; as far as any."""
     ended = {"rejected": before.rejected - after.rejected, "confirmed": before.confirmed - after.confirmed}
     return {what: sorted(crops) for what, crops in ended.items() if crops}
+
+
+def engine_json(engine: Engine, query: Query) -> dict[str, Any]:
+    """What answers a query: model (its name; None for CLIP alone); weights (file -> SHA-256); ranker; clip and reid,
+    "name@version" (reid: None where there is none); calibration (as app.model.checkpoint has it), None where none fits.
+    """
+    model = engine.model
+    manifest = model.manifest if model else None
+    encoder = engine.reid if query.references and engine.reid is not None else engine.encoder
+    fitted = manifest.calibration(encoder.name, encoder.version, query.kind) if manifest else None
+    return {
+        "model": shown_name(model.name) if model else None,
+        "weights": {name: file.sha256 for name, file in manifest.weights.items()} if manifest else {},
+        "ranker": engine.ranker.name,
+        "clip": encoder_key(engine.encoder.name, engine.encoder.version),
+        "reid": encoder_key(engine.reid.name, engine.reid.version) if engine.reid is not None else None,
+        "calibration": asdict(fitted) if fitted else None,
+    }

@@ -31,7 +31,7 @@ from app.model.message_reading import (
 )
 from app.model.reid_model import never
 from app.open_sessions import OpenSessions
-from app.query_json import query_json
+from app.query_json import engine_json, query_json
 from app.refused import ReasonNeeded, Refused
 from app.retrieval.engine import Engine
 from app.retrieval.query import Query, Reference, RetrievalError
@@ -214,7 +214,8 @@ class ChatService:
                 reason=session.conversation.reason,
                 query=query_json(query)
                 | ({"taken_back": taken_back} if taken_back else {})
-                | _not_judged(ranking),
+                | _not_judged(ranking)
+                | {"engine": engine_json(self.engine, query)},
                 shown=[candidate.image_id for candidate in ranking.candidates[:PAGE_OF_CARDS]],
                 seconds=ranking.timings.total,
                 case=session.conversation.case,

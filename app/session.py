@@ -18,7 +18,9 @@ from app.asked import answer_of_list
 from app.cards import Card
 from app.case_steps import CaseKeeper, new_id
 from app.cases import bring_back, keep
+from app.chat import board as boards
 from app.chat import conversation as chat
+from app.chat.board import Board, Sighting
 from app.chat.conversation import Conversation
 from app.chat.list_questions import read_list_question
 from app.chat.model_questions import about_selected
@@ -181,6 +183,31 @@ class ChatSession:
         """The crop shows somebody else: it is not listed again."""
         crop_id = self.service.crop_id(image_id)
         return self.step(lambda conversation: chat.reject(conversation, crop_id), progress)
+
+    @property
+    def board(self) -> Board:
+        """The sightings of the case: what was confirmed and what was ruled out, whatever is looked for now."""
+        return boards.board_of(self.conversation.turns)
+
+    def note(self, image_id: Any, words: str) -> StepResult:
+        """The operator's words about a sighting; blank ones take an earlier note away."""
+        with self.lock:
+            sighting, shown = self._on_board(image_id), [card.image_id for card in self.cards]
+            self.conversation = boards.with_note(self.conversation, sighting.image_id, words, shown)
+            keep(self)
+            return self._result(str(self.conversation.turns[-1].reply))
+
+    def take_off(self, image_id: Any, progress: StepProgress | None = None) -> StepResult:
+        """The board without a sighting; a crop that was searched with or ruled out is not any more."""
+        crop_id = self._on_board(image_id).image_id
+        return self._step(lambda conversation: boards.taken_off(conversation, crop_id), progress)
+
+    def _on_board(self, image_id: Any) -> Sighting:
+        judged = (*self.board.confirmed, *self.board.rejected)
+        found = next((one for one in judged if str(one.image_id) == str(image_id)), None)
+        if found is None:
+            raise Refused("This crop is not on the board any more.")
+        return found
 
     def remove_chip(self, key: str, progress: StepProgress | None = None) -> StepResult:
         """Take away one thing that was understood, by its chip's key."""

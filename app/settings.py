@@ -78,6 +78,9 @@ class Settings:
     tau: float | None = _option(
         None, "CLIP cosine below which a crop is not scored (default: the model's own)"
     )
+    export_key_file: str = _option(
+        "", "file with the key, 32 bytes or more, that exports of cases are signed with (default: not signed)"
+    )
     max_upload_mb: int = _option(32, "largest file that may be uploaded, in MB")
     max_pixels: int = _option(50_000_000, "largest picture that is decoded, in pixels")
     reason: str = _option(

@@ -40,6 +40,8 @@ def prepare(settings: Settings) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(uploads_folder(settings))
     if settings.is_offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
+    if settings.export_key_file:
+        export_key(settings)  # says now what is wrong with it
     try:
         uploads_folder(settings).mkdir(parents=True, exist_ok=True)
     except OSError as problem:
@@ -48,6 +50,17 @@ def prepare(settings: Settings) -> None:
             "name another with --data."
         ) from None
     _check_port(settings)
+
+
+def export_key(settings: Settings) -> bytes | None:
+    """What exports are signed with; None where nothing is configured. Raises StartError."""
+    from gallery_store.errors import GalleryError
+    from gallery_store.sealed_zip import read_key
+
+    try:
+        return read_key(settings.export_key_file) if settings.export_key_file else None
+    except GalleryError as problem:
+        raise StartError(str(problem)) from None
 
 
 def uploads_folder(settings: Settings) -> Path:

@@ -1,7 +1,7 @@
-"""python -m gallery_store import | stats | verify | reindex | delete | export | copy | cases
+"""python -m gallery_store import | stats | verify | reindex | delete | export | verify-export | copy | cases
 
-Results on stdout, progress and errors on stderr; exit 0 good, 1 verify or copy found problems, 2 bad input, 3 nothing
-was done (no picture could be imported, no crop was chosen), 130 stopped by Ctrl-C.
+Results on stdout, progress and errors on stderr; exit 0 good, 1 verify, export or copy found problems, 2 bad input, 3
+nothing was done (no picture could be imported, no crop was chosen), 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -82,12 +82,30 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("reindex", parents=[common, clip], help="switch to another CLIP or re-ID encoder")
 
-    command = commands.add_parser("export", parents=[common], help="pictures and a manifest, or vectors")
+    signing = argparse.ArgumentParser(add_help=False)
+    signing.add_argument(
+        "--key",
+        metavar="FILE",
+        default=os.environ.get("CHATREID_EXPORT_KEY_FILE") or None,
+        help="the key that exports of cases are signed with, 32 bytes or more (CHATREID_EXPORT_KEY_FILE)",
+    )
+
+    command = commands.add_parser(
+        "export", parents=[common, signing], help="pictures and a manifest, vectors, or a case"
+    )
     wanted = command.add_mutually_exclusive_group(required=True)
     wanted.add_argument(
         "--to", metavar="DIR", help="a new folder: the pictures and a manifest.csv that import reads"
     )
     wanted.add_argument("--vectors", metavar="FILE", help="a Parquet file: one row a crop, with its vectors")
+    wanted.add_argument("--case", metavar="ID", help="the report of a case, with its pictures, to --out")
+    command.add_argument("--out", metavar="FILE.zip", help="a new file, for --case")
+
+    command = commands.add_parser(
+        "verify-export", parents=[signing], help="whether an exported case is whole and unchanged"
+    )
+    command.add_argument("file", metavar="FILE.zip")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
 
     command = commands.add_parser("copy", help="a whole gallery to another file or database")
     command.add_argument("source", metavar="FROM", help="the gallery's file or URL")

@@ -63,6 +63,12 @@ def latest(connection: Connection, limit: int) -> list[SearchRecord]:
     return [_search_record(row) for row in newest.mappings()]
 
 
+def of_case(connection: Connection, case: str) -> list[SearchRecord]:
+    """All searches of a case, the first one first."""
+    rows = connection.execute(sa.select(searches).where(searches.c.case == case).order_by(searches.c.id))
+    return [_search_record(row) for row in rows.mappings()]
+
+
 def _search_record(row: Any) -> SearchRecord:
     moment = time_of(row["time"])
     assert moment is not None

@@ -44,10 +44,11 @@ class KeptStep:
 
 @dataclass(frozen=True)
 class KeptCase:
-    """steps: the JSON of each, in order. ranking: JSON, the last that there is."""
+    """steps: the JSON of each, in order. ranking: JSON, the last that there is. times: of the steps, UTC, aware."""
 
     steps: tuple[str, ...]
     ranking: str | None
+    times: tuple[datetime, ...] = ()
 
 
 class Cases:
@@ -105,13 +106,21 @@ class Cases:
         at = conversation_steps.c
         with self._database.reading() as connection:
             self._require(connection, case, user)
-            steps = connection.execute(sa.select(at.data).where(at.case == case).order_by(at.number))
-            texts = tuple(steps.scalars())
+            chosen = sa.select(at.data, at.time).where(at.case == case).order_by(at.number)
+            steps = connection.execute(chosen).all()
             ranked = sa.select(at.ranking).where(at.case == case, at.ranking.is_not(None))
             ranking = connection.execute(ranked.order_by(at.number.desc()).limit(1)).scalar()
-        if not texts:
+        if not steps:
             raise KeyError(case)
-        return KeptCase(texts, ranking)
+        times = tuple(moment for step in steps if (moment := time_of(step.time)) is not None)
+        return KeptCase(tuple(step.data for step in steps), ranking, times)
+
+    def ranking_before(self, case: str, number: int) -> str | None:
+        """What stood on the screen before step `number`: JSON; None where nothing did."""
+        at = conversation_steps.c
+        earlier = sa.select(at.ranking).where(at.case == case, at.ranking.is_not(None), at.number < number)
+        with self._database.reading() as connection:
+            return connection.execute(earlier.order_by(at.number.desc()).limit(1)).scalar()
 
     def photo(self, case: str, name: str) -> bytes | None:
         """The bytes of a photo; None where it is not kept."""
@@ -121,15 +130,18 @@ class Cases:
 
     def listed(self, user: str | None, most: int | None = 100) -> list[CaseRecord]:
         """The user's cases, the last that went on first. user: None for everybody's. most: None for all."""
-        chosen = (
-            sa.select(conversations, cases.c.closed, cases.c.user_id)
-            .join(cases, cases.c.name == conversations.c.case)
-            .where(sa.true() if user is None else cases.c.user_id == user)
-            .order_by(conversations.c.changed.desc(), conversations.c.case)
-            .limit(most)
-        )
+        whose = sa.true() if user is None else cases.c.user_id == user
+        chosen = _records().where(whose).limit(most)
         with self._database.reading() as connection:
             return [_record(row) for row in connection.execute(chosen).mappings()]
+
+    def record(self, case: str) -> CaseRecord:
+        """One case, whosever it is."""
+        with self._database.reading() as connection:
+            row = connection.execute(_records().where(conversations.c.case == case)).mappings().first()
+        if row is None:
+            raise KeyError(case)
+        return _record(row)
 
     def photo_names(self) -> set[str]:
         """Of all photos that are kept."""
@@ -179,6 +191,15 @@ def _last_number(case: str) -> sa.Select:
 def _of_photo(case: str, name: str) -> sa.Select:
     at = conversation_photos.c
     return sa.select(at.data).where(at.case == case, at.name == name)
+
+
+def _records() -> sa.Select:
+    """All cases, the last that went on first."""
+    return (
+        sa.select(conversations, cases.c.closed, cases.c.user_id)
+        .join(cases, cases.c.name == conversations.c.case)
+        .order_by(conversations.c.changed.desc(), conversations.c.case)
+    )
 
 
 def _record(row: sa.RowMapping) -> CaseRecord:

@@ -25,12 +25,14 @@ from gallery_store.decoding import PictureError
 from gallery_store.encoder import ClipEncoder, EncoderError
 from gallery_store.errors import GalleryError
 from gallery_store.export import export_pictures, export_vectors
+from gallery_store.export_case import export_case
 from gallery_store.importer import import_crops
 from gallery_store.items import IN_ZIP, ImportItem, SourceError
 from gallery_store.location import location_shown
 from gallery_store.reid_encoder import ReidEncoder
 from gallery_store.reindex import Reindexed, drop_reid, reindex
 from gallery_store.schema import crops, searches, tags
+from gallery_store.sealed_zip import check_zip, read_key
 from gallery_store.sources import read_source
 from gallery_store.store import GalleryStore
 from gallery_store.verify import verify
@@ -290,7 +292,16 @@ class _Interrupt:
 
 
 def _export(options: argparse.Namespace) -> int:
+    if (options.case is None) != (options.out is None):
+        raise GalleryError(
+            "an export of a case needs --case ID and --out FILE.zip, and nothing else needs --out"
+        )
+    key = read_key(options.key) if options.case is not None and options.key is not None else None
     with _existing(options) as store:
+        if options.case is not None:
+            case = export_case(store, options.case, Path(options.out), key)
+            _print(options, asdict(case), [case.in_words(options.out), *case.missing])
+            return 1 if case.missing else 0
         if options.vectors is not None:
             done = export_vectors(store, Path(options.vectors), progress_bar("export", "vectors"))
             what, where, lost = "vectors", options.vectors, "a damaged vector"
@@ -302,6 +313,13 @@ def _export(options: argparse.Namespace) -> int:
         text.append(f"{len(done.missing):,} crops have {lost} and were left out: {_listed(done.missing)}")
     _print(options, {"exported": done.crops, "left_out": list(done.missing)}, text)
     return 1 if done.missing else 0
+
+
+def _verify_export(options: argparse.Namespace) -> int:
+    checked = check_zip(Path(options.file), read_key(options.key) if options.key is not None else None)
+    text = [f"{checked.files} files checked, {len(checked.problems)} problems; {checked.signature}"]
+    _print(options, {"ok": checked.ok, **asdict(checked)}, [*text, *checked.problems])
+    return 0 if checked.ok else 1
 
 
 def _copy(options: argparse.Namespace) -> int:
@@ -362,6 +380,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "reindex": _reindex,
     "delete": _delete,
     "export": _export,
+    "verify-export": _verify_export,
     "copy": _copy,
     "cases": _cases,
 }

@@ -388,3 +388,8 @@ class GalleryStore:
         """The latest searches, newest first."""
         with self._audit.reading() as connection:
             return audit.latest(connection, limit)
+
+    def searches_of(self, case: str) -> list[SearchRecord]:
+        """All searches of a case, the first one first."""
+        with self._audit.reading() as connection:
+            return audit.of_case(connection, case)

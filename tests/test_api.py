@@ -349,3 +349,20 @@ def large_rotated_photo(crop: Path, folder: Path) -> Path:
     path = folder / "photo.jpg"
     frame.rotate(90, expand=True).save(path, exif=exif, quality=85)
     return path
+
+
+def test_sightings_are_listed_noted_and_taken_off(client: Client) -> None:
+    _, candidates, _ = chat(client, "a woman in a red jacket")
+    one, other = (candidate["image_id"] for candidate in candidates[:2])
+    step(client, "/confirm", one)
+    step(client, "/reject", other)
+    client.predict(one, "carries a bag", api_name="/note")
+    board = client.predict(api_name="/sightings")
+    assert [(sighting["image_id"], sighting["note"]) for sighting in board["confirmed"]] == [
+        (one, "carries a bag")
+    ]
+    assert [sighting["image_id"] for sighting in board["ruled_out"]] == [other]
+    step(client, "/take_off", one)
+    assert client.predict(api_name="/sightings")["confirmed"] == []
+    with pytest.raises(AppError, match="not on the board"):
+        client.predict(one, "x", api_name="/note")

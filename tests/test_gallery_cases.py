@@ -45,6 +45,27 @@ def test_each_step_is_taken_once_and_from_its_user(gallery: Path | str) -> None:
         assert not cases.listed("ann")[0].is_closed
 
 
+def test_what_stood_on_the_screen_before_a_step_and_when_it_was_done(gallery: Path | str) -> None:
+    with GalleryStore.open(gallery) as store:
+        for number, ranking in enumerate((None, "1", None, "3"), start=1):
+            step = KeptStep("{}", ranking)
+            store.cases.add_step("c", "ann", number, step, title="", turns=number, confirmed=number)
+        rankings = [store.cases.ranking_before("c", number) for number in range(1, 6)]
+        assert rankings == [None, None, "1", "1", "3"]
+        times = store.cases.read("c", "ann").times
+        assert list(times) == sorted(times) and len(times) == 4 and times[0].utcoffset() is not None
+        record = store.cases.record("c")
+        assert (record.user, record.turns, record.confirmed) == ("ann", 4, 4)
+        with pytest.raises(KeyError):
+            store.cases.record("d")
+        for case in ("c", None, "c"):
+            store.record_search(user="ann", reason="", query={"n": case}, shown=[], seconds=0.0, case=case)
+        assert [search.case for search in store.searches_of("c")] == ["c", "c"]
+        assert [search.id for search in store.searches_of("c")] == sorted(
+            s.id for s in store.searches_of("c")
+        )
+
+
 def test_a_copy_of_the_gallery_has_the_cases(gallery: Path | str, tmp_path: Path) -> None:
     with GalleryStore.open(tmp_path / "from.db") as source:
         source.cases.add_step("c", "ann", 1, STEP, title="One", turns=1, confirmed=0, photos=PHOTO)

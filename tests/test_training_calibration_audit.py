@@ -113,6 +113,17 @@ def test_a_judgement_whose_search_is_not_in_the_audit_is_left_out(gallery):
         judged_after(gallery, by(a), user="ann")
 
 
+def test_which_model_answered_and_an_export_between_two_searches_part_nothing(gallery):
+    first, *_ = ids_of(gallery)
+    with GalleryStore.open(gallery) as store:
+        for more in ({"engine": {"calibration": None}}, {"engine": {"calibration": {"tau": 0.1}}}):
+            asked = confirmed(COAT, first) if more["engine"]["calibration"] else COAT
+            store.record_search(user="", reason="", query=query_json(asked) | more, shown=[], seconds=0.0)
+            exported = {"exported": {"manifest": "", "signed": False}}
+            store.record_search(user="", reason="", query=exported, shown=[first], seconds=0.0)
+    assert judged_after(gallery) == {COAT: ({first}, set())}
+
+
 def in_order(query):
     """As the audit keeps it: what is wanted by name."""
     return replace(query, wanted=tuple(sorted(query.wanted, key=lambda attribute: attribute.kind)))

@@ -14,13 +14,13 @@ from app.ui.edge import refusal_as_error, session_of
 from app.uploads import Uploads
 from gallery_store.cases import CaseRecord
 
-# What each function but /give_reason, /select and /cases returns: reply, candidates, status.
+# What each function but /give_reason, /select, /cases and /sightings returns: reply, candidates, status.
 Returned = tuple[str, list, dict]
 
 
 def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> None:
-    """Add /chat, /search_with, /confirm, /reject, /undo, /redo, /reset, /give_reason, /select, /cases and /open_case
-    to the page.
+    """Add /chat, /search_with, /confirm, /reject, /undo, /redo, /reset, /give_reason, /select, /cases, /open_case,
+    /note, /take_off and /sightings to the page.
 
     A client keeps its conversation. What cannot be done comes back as one sentence, the client's error.
     """
@@ -37,6 +37,19 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
 
     def reject(image_id: int, request: gr.Request) -> Returned:
         return _returned(session_of(service, request).reject(image_id))
+
+    def note(image_id: int, text: str, request: gr.Request) -> Returned:
+        return _returned(session_of(service, request).note(image_id, text))
+
+    def take_off(image_id: int, request: gr.Request) -> Returned:
+        return _returned(session_of(service, request).take_off(image_id))
+
+    def sightings(request: gr.Request) -> dict:
+        board = session_of(service, request).board
+        return {
+            "confirmed": list(map(asdict, board.confirmed)),
+            "ruled_out": list(map(asdict, board.rejected)),
+        }
 
     def undo(request: gr.Request) -> Returned:
         return _returned(session_of(service, request).undo())
@@ -66,6 +79,7 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
     def select(image_id: int, request: gr.Request) -> str:
         return session_of(service, request).select(image_id)
 
+    of_board = (note, take_off, sightings)
     for function in (
         chat,
         search_with,
@@ -78,6 +92,7 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
         select,
         cases,
         open_case,
+        *of_board,
     ):
         gr.api(refusal_as_error()(function), **queue)
 

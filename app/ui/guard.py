@@ -33,7 +33,13 @@ MOST_BODY = 1 << 20  # bytes of a request that brings no file; a message has 20,
 MOST_FILES = 8  # of the greatest size, in one upload
 # Of requests under way: each open tab has a heartbeat, and calls that go round the queue would wait in threads.
 _MEMBERS_ONLY = tuple(f"{_API}{name}" for name in ("heartbeat", "cancel", "reset", "stream"))
-MOST_AT_ONCE = {f"{_API}heartbeat/": 256, f"{_API}run/": 16, f"{_API}api/": 16, f"{_API}upload": 8}
+MOST_AT_ONCE = {
+    "/cases/": 4,
+    f"{_API}heartbeat/": 256,
+    f"{_API}run/": 16,
+    f"{_API}api/": 16,
+    f"{_API}upload": 8,
+}
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -64,11 +70,15 @@ class Owner:
 
 def is_logged_in(request: Request) -> bool:
     """True also where no login is asked for."""
+    return request.app.auth is None or user_of(request) is not None
+
+
+def user_of(request: Request) -> str | None:
+    """Who is logged in; None for nobody."""
     app: Any = request.app
-    if app.auth is None:
-        return True
     cookies = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
-    return any(app.tokens.get(request.cookies.get(cookie)) for cookie in cookies)
+    found = (app.tokens.get(request.cookies.get(cookie)) for cookie in cookies)
+    return next(filter(None, found), None)
 
 
 class Guard:

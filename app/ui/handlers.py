@@ -228,6 +228,24 @@ class Handlers:
         session.waiting.add(Sent("", (part,)))
         yield from self._answer(session, reason)
 
+    # The board
+
+    def search_sighting(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
+        yield from self._on_sighting(event, request, reason, ChatSession.search_with)
+
+    def take_off(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
+        yield from self._on_sighting(event, request, reason, ChatSession.take_off)
+
+    def note(self, event: gr.EventData, request: gr.Request) -> Updates:
+        session, sent = session_of(self.service, request), event._data
+        return self._at_once(session, lambda: session.note(sent.get("image_id"), str(sent.get("text", ""))))
+
+    def _on_sighting(
+        self, event: gr.EventData, request: gr.Request, reason: str, step: Callable[..., Any]
+    ) -> Iterator[Updates]:
+        image_id, session = event._data.get("image_id"), session_of(self.service, request)
+        yield from self._run(session, reason, lambda session, progress: step(session, image_id, progress))
+
     # What needs no search
 
     def choose(self, event: gr.EventData, request: gr.Request) -> Updates:

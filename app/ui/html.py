@@ -15,7 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from app.cards import Card, camera_name
+from app.cards import Card, camera_name, shown_name
 from app.case_steps import NOT_KEPT
 from app.chat.chips import ALL_FILTERS, Chip
 from app.chat.questions import Question
@@ -129,11 +129,6 @@ def _model_in_words(engine: Engine) -> dict[str, str]:
     else:
         cautions.append(UNCALIBRATED[uncalibrated_searches(manifest, engine.encoder, engine.reid)])
     return {"name": name, "caution": " ".join(filter(None, cautions))}
-
-
-def shown_name(name: str) -> str:
-    """A model's name without the folders above it: those are nobody's business."""
-    return Path(name).name if Path(name).is_absolute() else name
 
 
 def chips_html(chips: Sequence[Chip]) -> str:

@@ -146,6 +146,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
                     elem_id="around-minutes", elem_classes="cr-reason",
                 )  # fmt: skip
 
+    board = gr.HTML("", elem_id="board", js_on_load=_script("board"))
     components = Components(
         message,
         chatbot,
@@ -166,6 +167,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
         cases,
         sent,
         reason,
+        board,
     )
     handlers = Handlers(service, View(components, uploads))
 
@@ -205,6 +207,9 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     on(cases.close, handlers.close_case)
     on(photo.upload, handlers.show_cropper, photo)
     on(cropper.crop, handlers.crop, reason)
+    on(board.search, handlers.search_sighting, reason)
+    on(board.take_off, handlers.take_off, reason)
+    on(board.note, handlers.note)
     stop.click(handlers.stop, None, None, queue=False, **PRIVATE)
     return handlers, components
 

@@ -15,6 +15,8 @@ from starlette.routing import Route
 
 from app.service import ChatService
 from app.settings import ROOT, Settings
+from app.startup import export_key
+from app.ui.export import export_route
 from app.ui.guard import Owner, guarded, is_logged_in
 from app.ui.html import PAGE
 from app.ui.screen import build_screen
@@ -81,7 +83,7 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
         allowed_paths=[],
         blocked_paths=[*_never_served(settings), str(store.media), str(store.thumbs)],
         app_kwargs={
-            "routes": [thumbnail_route(store)],
+            "routes": [thumbnail_route(store), export_route(store, export_key(settings))],
             "lifespan": guarded(
                 local_only=settings.is_local,
                 trusted=settings.trusted_hosts,
@@ -95,7 +97,7 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
             "openapi_url": None,
         },
         theme=theme(),
-        css_paths=[PAGE / "style.css"],
+        css_paths=[PAGE / "style.css", PAGE / "board.css"],
         js=(PAGE / "page.js").read_text(encoding="utf-8"),
         root_path=settings.root_path,
         favicon_path=PAGE / "icon.svg",

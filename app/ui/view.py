@@ -10,6 +10,7 @@ import gradio as gr
 
 from app import second_reading
 from app.cards import thumbnail_url
+from app.chat.board import NOTE, TAKE_OFF
 from app.chat.chips import ALL_FILTERS, Chip, chips_of
 from app.chat.conversation import Turn
 from app.chat.search_state import SearchState
@@ -17,6 +18,7 @@ from app.refused import ReasonNeeded
 from app.session import ChatSession
 from app.talk import STAGE
 from app.ui.background import BackgroundWork
+from app.ui.board import board_html
 from app.ui.edge import refusal_as_error
 from app.ui.html import (
     Sought,
@@ -59,6 +61,7 @@ class Components:
     cases: gr.HTML
     sent: gr.HTML
     reason: gr.Textbox
+    board: gr.HTML
 
     @property
     def of_a_step(self) -> list[Any]:
@@ -122,6 +125,7 @@ class View:
             at.after: in_time,
             **self._undo_and_redo(session),
             at.cases: cases_html(session),
+            at.board: board_html(session),
             at.stop: gr.Button(interactive=bool(session.waiting.later) and not session.waiting.is_held),
             at.sent: sent_html(session),
             at.use_reading: gr.Button(visible=session.other is not None),
@@ -241,6 +245,10 @@ def _turn_in_words(turn: Turn, before: SearchState) -> str:
         return "Not this one"
     if turn.chip == ALL_FILTERS:
         return "Drop the filters"
+    if turn.action == NOTE:
+        return f"Note on a sighting: “{turn.text}”" if turn.text else "Take the note away"
+    if turn.action == TAKE_OFF:
+        return "Take it off the board"
     if turn.action == "remove-chip":
         label = next((chip.label for chip in chips_of(before) if chip.key == turn.chip), "")
         return f"Remove {label}".strip()

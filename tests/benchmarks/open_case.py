@@ -1,6 +1,6 @@
-"""How long a case of 300 steps takes to come back, as an app that was started anew opens it.
+"""How long a case of 300 steps takes to come back, as an app that was started anew opens it, and to be exported.
 
-python -m tests.benchmarks.open_case [--steps N] prints one line.
+python -m tests.benchmarks.open_case [--steps N] prints two lines.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ import tempfile
 import time
 from pathlib import Path
 
+from app.export.archive import export_case
 from app.retrieval.engine import Engine
 from app.service import ChatService
 from app.settings import DEMO_GALLERY, Settings
+from gallery_store.crops import Filters
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryStore
 
+SIGHTINGS = 100
 SAID = ("a man in a red jacket", "with a backpack", "only camera 1", "on all cameras", "without a hat")
 
 
@@ -47,9 +50,23 @@ def main() -> None:
                 seconds.append(time.perf_counter() - began)
                 assert len(opened.conversation.turns) == steps and opened.cards == session.cards
         size = file.stat().st_size / 1e6
+        with GalleryStore.open(file) as store:
+            session = ChatService(Engine(store, encoder, None)).get("ann", "tab", case)
+            for image_id in store.matching(Filters())[:SIGHTINGS].tolist():
+                session.confirm(image_id)
+            exported, zipped = [], Path(folder) / "case.zip"
+            for _ in range(5):
+                began = time.perf_counter()
+                export_case(store, case, "ann", zipped, by="ann")
+                exported.append(time.perf_counter() - began)
+            zip_size = zipped.stat().st_size / 1e6
     print(
         f"{steps} steps: opened in {statistics.median(seconds):.3f} s (the slowest of ten {max(seconds):.3f} s); "
         f"done in {filled:.1f} s; the database is {size:.1f} MB"
+    )
+    print(
+        f"{SIGHTINGS} sightings: exported in {statistics.median(exported):.1f} s (the first of five, which makes small "
+        f"pictures, {exported[0]:.1f} s); the zip is {zip_size:.1f} MB"
     )
 
 

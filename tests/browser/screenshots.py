@@ -25,6 +25,7 @@ def main() -> None:
     ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
         on_a_desk(browser, served)
+        with_a_board(browser, served)
         in_the_dark(browser, served)
         on_a_phone(browser, served)
         browser.close()
@@ -53,6 +54,19 @@ def on_a_desk(browser: Browser, served: Served) -> None:
     page.get_by_role("tab", name="Gallery").click()
     page.wait_for_timeout(500)
     take(page, "gallery")
+    page.context.close()
+
+
+def with_a_board(browser: Browser, served: Served) -> None:
+    page, _ = opened(browser, served, viewport=DESK)
+    say(page, "a woman in a red jacket with a backpack")
+    for place, button in ((0, "#confirm"), (1, "#confirm"), (0, "#confirm"), (2, "#reject")):
+        choose(page, place)
+        with answering(page):
+            page.locator(button).click()
+    choose(page, 0)
+    page.wait_for_timeout(500)
+    take(page, "board")
     page.context.close()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from app.model.vocabulary import Attribute
+from app.query_json import NO_SEARCH
 from app.retrieval.engine import Engine
 from app.retrieval.query import Query, Reference
 from gallery_store.console import StepProgress
@@ -142,8 +143,8 @@ def judged_in(gallery: str | Path, without_people: Collection[str] = ()) -> Judg
     by_user: dict[str, _User] = {}
     with GalleryStore.open(gallery, must_exist=True) as store:
         for record in reversed(store.searches(MOST_SEARCHES)):
-            if "asked_model" in record.query:
-                continue  # a question, which stands between two searches and judges nothing
+            if NO_SEARCH & set(record.query):
+                continue  # stands between two searches and judges nothing
             by_user.setdefault(record.user, _User()).searched(record.query)
         usable = _usable(store, without_people)
     together: dict[Query, tuple[set[int], set[int]]] = {}
@@ -178,8 +179,8 @@ class _Asked:
 
     @classmethod
     def read(cls, told: Mapping[str, Any]) -> _Asked:
-        # The kind follows from the others, and changes where the first picture is confirmed.
-        apart = ("kind", "references", "taken_back", *_JUDGED)
+        # The kind follows from the others, and changes where the first picture is confirmed; with it the calibration.
+        apart = ("kind", "engine", "references", "taken_back", *_JUDGED)
         return cls(
             json.dumps({name: value for name, value in told.items() if name not in apart}, sort_keys=True),
             tuple(picture.get("photo", picture.get("image_id")) for picture in told.get("references", ())),

@@ -19,7 +19,29 @@ window.addEventListener('popstate', () => {
   const named = new URL(window.location.href).searchParams.get('case') || '';
   if (named !== (shown() ?? '')) window.location.reload();
 });
+// The zip comes as a file to be saved; what is wrong is said beside the button.
+const exportCase = async (button) => {
+  const status = button.parentElement.querySelector('[role=status]');
+  button.disabled = true;
+  status.textContent = 'Preparing the report…';
+  try {
+    const answer = await fetch(`cases/${button.dataset.export}/export`, { method: 'POST' });
+    if (!answer.ok) throw new Error(await answer.text());
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(await answer.blob());
+    link.download = `case-${button.dataset.export}.zip`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    status.textContent = 'The report is saved.';
+  } catch (problem) {
+    status.textContent = problem.message || 'The app cannot be reached.';
+  }
+  button.disabled = false;
+  button.focus();
+};
 element.addEventListener('click', (event) => {
+  const exported = event.target.closest('button[data-export]');
+  if (exported) exportCase(exported);
   const button = event.target.closest('button[data-close]');
   if (button) trigger('close', { closed: button.dataset.close === '1' });
 });
