@@ -122,7 +122,7 @@ def _worn(image: Image.Image, rng: np.random.Generator) -> Image.Image:
         image = image.resize((height // 2, height), Image.Resampling.BICUBIC)
     if rng.random() < 0.3:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.5) * image.height / 256))
-    values = np.asarray(image, np.float32)
+    values: np.ndarray = np.asarray(image, np.float32)
     if rng.random() < 0.5:
         values = values * (1 + rng.normal(0, 0.08, 3)) * np.exp(rng.normal(0, 0.2))
     if rng.random() < 0.4:
