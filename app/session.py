@@ -200,7 +200,7 @@ class ChatSession:
     def take_off(self, image_id: Any, progress: StepProgress | None = None) -> StepResult:
         """The board without a sighting; a crop that was searched with or ruled out is not any more."""
         crop_id = self._on_board(image_id).image_id
-        return self._step(lambda conversation: boards.taken_off(conversation, crop_id), progress)
+        return self.step(lambda conversation: boards.taken_off(conversation, crop_id), progress)
 
     def _on_board(self, image_id: Any) -> Sighting:
         judged = (*self.board.confirmed, *self.board.rejected)

@@ -17,6 +17,7 @@ from PIL import Image
 from app.refused import Refused
 from gallery_store.decoding import PICTURE_SUFFIXES, PictureError, open_picture
 from gallery_store.files import write_file
+from gallery_store.photographs import DRAWN_MARK, MARKED_WITHIN, is_marked_drawn
 
 MOST_FILES = 2000  # in the folder, previews among them; they are removed a day after they came
 MOST_TOTAL = 64  # files of the greatest size, in bytes together
@@ -147,12 +148,14 @@ class Uploads:
         name = hashlib.sha256(f"{path}|{corners}".encode()).hexdigest()[:24]
         part = self.folder / "parts" / name / f"{path.stem}.jpg"
         with self._writing:
-            _write_jpeg(picture.crop(corners), part)
+            with path.open("rb") as file:  # a part of a drawing is one
+                drawn = is_marked_drawn(file.read(MARKED_WITHIN))
+            _write_jpeg(picture.crop(corners), part, DRAWN_MARK if drawn else b"")
         return part
 
 
-def _write_jpeg(picture: Image.Image, target: Path) -> None:
+def _write_jpeg(picture: Image.Image, target: Path, comment: bytes = b"") -> None:
     """In one step: a reader sees the whole file or none."""
     data = BytesIO()
-    picture.save(data, "JPEG", quality=95)
+    picture.save(data, "JPEG", quality=95, comment=comment)
     write_file(target, data.getvalue())

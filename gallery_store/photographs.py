@@ -15,11 +15,11 @@ from PIL import Image
 from gallery_store.photograph_weights import BIAS, WEIGHTS
 
 DRAWN_MARK = b"drawn by ChatReID"  # a comment in the head of a file
+MARKED_WITHIN = 1024  # bytes
 PROOF = 1 / 4  # of many pictures: from this share on, all count as photographs
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99)  # of all differences: how large those are that exceed so many
 _SIZE = (64, 128)  # px, width and height at which a picture is looked at; halved for each coarser scale
 _SCALES = 3
-_HEAD = 1024  # bytes
 _LIGHT_FLOOR, _COLOUR_FLOOR, _TINT_FLOOR = (
     0.5,
     0.5,
@@ -32,7 +32,12 @@ _WEIGHTS = np.concatenate(WEIGHTS)
 
 def is_photograph(data: bytes, image: Image.Image) -> bool:
     """data: a picture's file. image: what is in it, RGB, any size. A guess, unless the file says that we drew it."""
-    return DRAWN_MARK not in data[:_HEAD] and looks_photographic(image)
+    return not is_marked_drawn(data) and looks_photographic(image)
+
+
+def is_marked_drawn(data: bytes) -> bool:
+    """Whether a picture's file, or the first MARKED_WITHIN bytes of it, says that we drew it."""
+    return DRAWN_MARK in data[:MARKED_WITHIN]
 
 
 def looks_photographic(image: Image.Image) -> bool:

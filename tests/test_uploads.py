@@ -14,7 +14,9 @@ from PIL import Image
 from app.refused import Refused
 from app.ui.handlers import sides_of
 from app.uploads import Uploads
+from gallery_store.photographs import is_marked_drawn
 from tests.bad_pictures import make_bad_pictures
+from training.synthetic.render import encode
 
 
 @pytest.fixture
@@ -100,6 +102,15 @@ def test_cropping_cuts_the_part_in_the_box(uploads: Uploads) -> None:
     with Image.open(uploads.crop(path, (-4, -4, 9, 9))) as whole:
         assert whole.size == (200, 100)
     assert uploads.crop(path, (0.5, 0, 1, 1)) != uploads.crop(path, (0, 0, 1, 1))
+
+
+def test_a_part_of_a_drawing_says_that_it_is_one_and_a_part_of_a_photo_does_not(uploads: Uploads) -> None:
+    drawn, photo = uploads.folder / "drawn.jpg", uploads.folder / "photo.jpg"
+    drawn.write_bytes(encode(Image.new("RGB", (100, 200), "red")))
+    Image.new("RGB", (100, 200), "red").save(photo, comment=b"from a camera")
+    assert is_marked_drawn(uploads.crop(drawn, (0, 0, 1, 0.5)).read_bytes())
+    part = uploads.crop(photo, (0, 0, 1, 0.5)).read_bytes()
+    assert not is_marked_drawn(part) and b"camera" not in part
 
 
 @pytest.mark.parametrize("box", [(0.5, 0.5, 0.5, 0.5), (0.9, 0.1, 0.1, 0.9), (0.0, 0.0, 0.01, 1.0)])

@@ -36,6 +36,7 @@ MOST = 120  # pictures: more of one camera count as so many
 GRAIN = tuple(
     product(range(8), (64, 128, 256, 900), (15.0, 25.0, 40.0))
 )  # of noise: seeds, heights, textures
+KINDS = ("light", "tint", "colour", "second light", "second tint", "mixed light")
 
 
 def main() -> None:
@@ -121,7 +122,7 @@ def _worn(image: Image.Image, rng: np.random.Generator) -> Image.Image:
         image = image.resize((height // 2, height), Image.Resampling.BICUBIC)
     if rng.random() < 0.3:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.5) * image.height / 256))
-    values = np.asarray(image, np.float32)
+    values: np.ndarray = np.asarray(image, np.float32)
     if rng.random() < 0.5:
         values = values * (1 + rng.normal(0, 0.08, 3)) * np.exp(rng.normal(0, 0.2))
     if rng.random() < 0.4:
@@ -207,9 +208,6 @@ def _write(weight: np.ndarray, bar: float) -> None:
     head = '"""What tells photographs from drawings: by `python -m tests.benchmarks.photographs FOLDER --fit`."""'
     text = f"{head}\n\nBIAS = {-bar:.2f}\nWEIGHTS = (\n{rows}\n)\n"
     Path(photograph_weights.__file__).write_text(text, "utf-8")
-
-
-KINDS = ("light", "tint", "colour", "second light", "second tint", "mixed light")
 
 
 if __name__ == "__main__":
