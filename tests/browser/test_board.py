@@ -73,7 +73,8 @@ def test_sightings_stand_in_time_and_come_back(page: Page) -> None:
     expect(typed).to_have_value("half a note")
     page.mouse.click(2, 2)
     expect(page.locator("dialog[open]")).to_have_count(0)
-    page.locator("#redo").click()
+    with answering(page):
+        page.locator("#redo").click()
     expect(page.locator(".cr-sighting-note")).to_have_count(1, timeout=PATIENCE)
 
     page.reload()
