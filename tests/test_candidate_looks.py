@@ -18,7 +18,6 @@ from app.refused import Refused
 from app.retrieval.query import Query, Reference, RetrievalError
 from app.retrieval.ranking import VERY_PICTURE, Candidate, Ranking
 from app.service import ChatService
-from app.session import ChatSession
 
 CROPS = 20
 
