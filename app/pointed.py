@@ -38,8 +38,9 @@ def point(session: ChatSession, pointing: Pointing, text: str, progress: StepPro
         if pointing.action in ("search-with", "confirm", "reject"):
             facts, ids = session.service.facts(), [card.image_id for card in cards]
             no = [card.image_id for card in against]
+            seen = {card.image_id: card.place for card in cards}
             return session.step(
-                lambda talk: chat.say_of(talk, text, pointing.action, ids, facts, pointing.rest, no),
+                lambda talk: chat.say_of(talk, text, pointing.action, ids, facts, pointing.rest, no, seen),
                 progress,
             )
         if pointing.action == "select":

@@ -189,7 +189,7 @@ class ChatService:
         try:
             self.store.crops([int(number)])
         except (KeyError, OverflowError):
-            raise Refused(f"There is no picture {int(number)} in the gallery.") from None
+            raise Refused(f"There is no crop {int(number)} in the gallery.") from None
         return int(number)
 
     @_gallery_refused()

@@ -89,4 +89,8 @@ def test_a_picture_that_stays_chosen_says_which_filters_stay(session: ChatSessio
     answer = session.search_with(session.cards[0].image_id)
     assert "The filters stay (on camera 2)" in answer.reply and "crop" not in answer.reply.casefold()
     assert session.search_with(session.cards[1].image_id).status["query"]["filters"]["cameras"] == ["2"]
+    place = session.cards[0].place
+    session.say("search with number 1")
+    assert [chip.label for chip in chips(session.conversation)] == [f"person: {place}", "camera 2"]
+    session.undo()
     assert session.service.place_of(session.cards[0].image_id) == "camera 2"

@@ -6,7 +6,7 @@ read off the last turn. Pure functions; nothing here searches.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -119,11 +119,13 @@ def say_of(
     gallery: GalleryFacts,
     rest: str = "",
     against: Sequence[int] = (),
+    places: Mapping[int, str] | None = None,
 ) -> Conversation:
     """The conversation after a message that acts on candidates, as the buttons do: one turn, whatever their number.
 
     action: "search-with", "confirm" or "reject". rest: what the message says of the person besides, of "search-with":
-    "more like 3, but with a hat". against: image ids that it rejects besides, of "confirm".
+    "more like 3, but with a hat". against: image ids that it rejects besides, of "confirm". places: image id -> where
+    and when it was seen, as Reference has it.
     """
     state, understood = conversation.known, None
     if action == "search-with":
@@ -136,6 +138,9 @@ def say_of(
             state = (_confirmed if action == "confirm" else _rejected)(state, image_id)
         for image_id in against:
             state = _rejected(state, image_id)
+    named = places or {}
+    seen = tuple(replace(one, place=named.get(one.image_id or 0, one.place)) for one in state.references)
+    state = replace(state, references=seen)
     return with_turn(conversation, Turn("say", state, text=text[:MAX_KEPT], understood=understood))
 
 
