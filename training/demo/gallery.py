@@ -15,7 +15,7 @@ import numpy as np
 from gallery_store.files import replacing_folder
 from training.synthetic.people import WORLD_VERSION, Person, people, split_of
 from training.synthetic.render import encode
-from training.synthetic.second.shot import Shot2
+from training.synthetic.second.shot import Companion, Shot2
 from training.synthetic.second.wardrobe import Outfit2
 from training.synthetic.site import Camera, cameras
 from training.synthetic.wardrobe import Identity, Outfit
@@ -46,7 +46,20 @@ def _fairly(crop: DrawnCrop) -> DrawnCrop:
         lens, detail=max(0.6, lens.detail), noise=min(5.0, lens.noise), blur=min(0.8, lens.blur), smear=0
     )
     lens = replace(lens, filters=(5, 4), jpeg=tuple(max(70, quality) for quality in lens.jpeg))
+    whole = sum(lens.gains) / 3
+    red, green, blue = (1 + 0.4 * (gain / whole - 1) for gain in lens.gains)  # a cast, but no green faces
+    lens = replace(
+        lens,
+        gains=(red, green, blue),
+        exposure=_within(0.85, lens.exposure * whole, 1.2),
+        gamma=_within(0.85, lens.gamma, 1.15),
+        contrast=_within(0.85, lens.contrast, 1.15),
+    )
     return replace(crop, shot=replace(crop.shot, lens=lens))
+
+
+def _within(least: float, value: float, most: float) -> float:
+    return min(most, max(least, value))
 
 
 def write_gallery(folder: Path, world: int = WORLD_VERSION) -> int:
@@ -143,6 +156,22 @@ def _passers_by(site: tuple[Camera, ...]) -> Iterator[DrawnCrop]:
             p for p in strangers if getattr(p.identity, kind, getattr(p.outfits[0], kind, "")) == value
         )
         yield from _seen(person.identity, (person.outfits[0],), 910 + number, site, (times,))
+    yield from _walking_together(strangers, site)
+
+
+def _walking_together(strangers: list[Person], site: tuple[Camera, ...]) -> Iterator[DrawnCrop]:
+    """A grown-up and a child, each in the crops of the other."""
+    plain = [person for person in strangers if getattr(person.outfits[0], "pushing", "") == "none"]
+    child = [person for person in plain if person.identity.age == "child"][1]
+    grown = [person for person in plain if person.identity.age == "young"][1]
+    times = ((0, 15.1), (2, 15.4), (3, 16.2), (5, 17.0))
+    for number, (person, other, beside) in enumerate(((grown, child, 0.27), (child, grown, -0.3))):
+        for crop in _seen(person.identity, (person.outfits[0],), 920 + number, site, (times,)):
+            shot, clothes = crop.shot, other.outfits[0]
+            assert isinstance(shot, Shot2) and isinstance(clothes, Outfit2)
+            turned = replace(shot.pose, phase=shot.pose.phase + 2.0)
+            companion = Companion(other.identity, clothes, turned, beside, before=False)
+            yield replace(crop, shot=replace(shot, companion=companion, cover="", cover_share=0.0))
 
 
 def _seen(

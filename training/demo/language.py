@@ -210,7 +210,9 @@ class LanguageLesson:
         self._questions = ChoiceQuestions(processor, self.grid)
         self._kinds = list(stage.lists)
         self._weights = np.array(list(stage.lists.values())) / max(1e-9, sum(stage.lists.values()))
-        self._forms = Forms(attribute_probe(processor, self.grid, pool.vocabulary), torch.device(pictures.device))
+        self._forms = Forms(
+            attribute_probe(processor, self.grid, pool.vocabulary), torch.device(pictures.device)
+        )
         self._usual = value_priors(pool.visible, pool.kinds)
         # Whose pair questions best choice is to come close to, while it is taught alone and they are not.
         self._teacher = copy.deepcopy(model).requires_grad_(False) if stage.soft and stage.alone else None
