@@ -174,6 +174,26 @@ def test_steps_are_drawn_ahead_by_other_processes(tmp_path):
     assert outcome.steps == 9 and [step for step, _, _ in toy.asked] == list(range(9))
 
 
+def test_a_part_goes_on_with_more_people_where_there_are_more(monkeypatch, tmp_path):
+    monkeypatch.setattr(by_clock, "MORE_EVERY", 0.0)
+    monkeypatch.setattr(by_clock, "TELL", 4)
+    toy, larger, seen = Toy(), ["six people", None, "nine people"], []
+    toy.renew = lambda pool: seen.append((pool, len(toy.asked)))
+    more = lambda: larger.pop(0) if larger else None  # noqa: E731
+    outcome = learn_by_clock(
+        toy,
+        Span(0.0, 1e12),
+        device="cpu",
+        workers=0,
+        state=None,
+        log=LearningLog(tmp_path / "log"),
+        most=20,
+        more=more,
+    )
+    assert seen == [("six people", 4), ("nine people", 12)]
+    assert outcome.steps == 20 and [step for step, _, _ in toy.asked] == list(range(20))
+
+
 def test_time_that_a_part_does_not_need_goes_to_those_after_it():
     shares = {"a": 0.5, "b": 0.3, "c": 0.2}
     assert shares_of_time(shares, "a", 100) == pytest.approx(50)

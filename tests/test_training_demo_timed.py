@@ -4,6 +4,7 @@ import json
 import shutil
 import tarfile
 import time
+from concurrent.futures import wait
 from dataclasses import replace
 from unittest import mock
 
@@ -230,20 +231,21 @@ def test_the_rehearsal_tells_what_this_machine_cannot(tmp_path, monkeypatch):
     assert not any(last[f"rehearsal of {name}"]["error"] for name in begun.only)
 
 
-@pytest.mark.slow
-def test_people_go_on_being_drawn_while_clip_and_the_tower_learn(tmp_path, quick, monkeypatch):
-    monkeypatch.setattr("training.demo.by_clock.MORE_EVERY", 0.0)
-    monkeypatch.setattr("training.demo.by_clock.TELL", 1)
-    shares = {**dict.fromkeys(timed.SHARES, 1e-3), "clip": 0.5, "tower": 0.4}
-    monkeypatch.setattr(timed, "SHARES", shares)
-    begun = run(tmp_path, grow=True, rehearse=False, families=40, minutes=0.4)
-    begun.run()
-    log = told(tmp_path)
-    assert not [row for row in log if "failed" in row]
-    counts = [row["train"] for row in log if row["stage"] == "pools"]
-    assert len(counts) > 2 and counts == sorted(counts) and counts[-1] > counts[0]
-    assert begun.drawing is None and len(begun.drawn) == counts[-1]
-    assert (begun.pictures["large"](np.arange(counts[-1])).numpy() == begun.drawn.large).all()
+def test_people_go_on_being_drawn_while_clip_and_the_tower_learn(tmp_path, monkeypatch):
+    monkeypatch.setattr(timed, "progress_bar", lambda *given: None)
+    begun = run(tmp_path, grow=True, rehearse=False, families=8 * CHUNK, minutes=0.0)
+    begun._pools()  # no time at all: what is there first
+    first, seen = len(begun.drawn), begun._seen("large")
+    assert begun.drawing is not None and len(seen) == first
+    wait(begun.drawing._drawn)
+    pool = begun._more()
+    assert pool is begun.drawn and len(pool) == 8 * begun.drawing.each > timed.MORE * first
+    assert begun._more() is None  # no more than before
+    assert (seen(np.arange(len(pool))).numpy() == pool.large).all()
+    for name in ("person", "clothes", "family"):
+        assert (np.diff(getattr(pool, name)) >= 0).all()
+    begun._end_drawing()
+    assert begun.drawing is None and len(begun.drawn) == len(pool) and begun._seen("large") is seen
 
 
 def test_a_pool_is_what_was_drawn_in_time(tmp_path):
