@@ -73,8 +73,10 @@ _RANKING: TypeAdapter[Ranking | None] = TypeAdapter(Ranking | None)
 
 
 def new_id() -> str:
-    """The id of a new case; nobody can guess it."""
-    return secrets.token_urlsafe(12)
+    """The id of a new case; nobody can guess it. Commands would take one that begins with "-" for an option."""
+    while (made := secrets.token_urlsafe(12)).startswith("-"):
+        pass
+    return made
 
 
 class CaseKeeper:

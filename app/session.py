@@ -264,9 +264,11 @@ class ChatSession:
     # What needs no search
 
     def give_reason(self, reason: str) -> None:
-        """The reason that the searches of this case are recorded with."""
+        """The reason that the searches of this case are recorded with. Where nothing can be read it stays as it was."""
+        words = " ".join(reason.split())[:MOST_REASON]
+        if not any(sign.isprintable() and sign != " " for sign in words):
+            return
         with self.lock:
-            words = " ".join(reason.split())[:MOST_REASON] or chat.NO_REASON
             self.conversation = replace(self.conversation, reason=words)
 
     def select(self, image_id: Any) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.case_steps import NO_CASE
+from app.case_steps import NO_CASE, new_id
 from app.refused import Refused
 from app.retrieval.engine import Engine
 from app.service import ChatService
@@ -363,3 +363,9 @@ def test_a_case_that_is_erased_while_it_is_open_ends_and_a_new_one_begins(start:
     session.say("a man in blue")
     assert session.case not in ("", erased)
     assert [case.id for case in service.store.cases.listed("ann")] == [session.case]
+
+
+def test_no_case_is_named_as_an_option_of_a_command_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter(["-abcdefghijklmno", "--bcdefghijklmno", "a-cdefghijklmnop"])
+    monkeypatch.setattr("app.case_steps.secrets.token_urlsafe", lambda size: next(made))
+    assert new_id() == "a-cdefghijklmnop"

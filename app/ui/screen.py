@@ -208,8 +208,8 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     on(photo.upload, handlers.show_cropper, photo)
     on(cropper.crop, handlers.crop, reason)
     on(board.search, handlers.search_sighting, reason)
-    on(board.take_off, handlers.take_off, reason)
-    on(board.note, handlers.note)
+    on(board.take_off, handlers.take_off, reason, **each)
+    on(board.note, handlers.note, **each)
     stop.click(handlers.stop, None, None, queue=False, **PRIVATE)
     return handlers, components
 

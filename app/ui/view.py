@@ -13,6 +13,7 @@ from app.cards import thumbnail_url
 from app.chat.board import NOTE, TAKE_OFF
 from app.chat.chips import ALL_FILTERS, Chip, chips_of
 from app.chat.conversation import Turn
+from app.chat.model_words import unmarked
 from app.chat.search_state import SearchState
 from app.refused import ReasonNeeded
 from app.session import ChatSession
@@ -194,8 +195,8 @@ class View:
             if preview is not None:
                 content = {"path": str(preview), "alt_text": f"Photo {photo.name}"}
                 messages.append({"role": "user", "content": content})
-        if text.strip():
-            messages.append({"role": "user", "content": text})
+        if text.strip():  # as it was written: the chat would take it for Markdown and HTML
+            messages.append({"role": "user", "content": "\n".join(map(unmarked, text.strip().splitlines()))})
         return messages
 
     def _sought(self, session: ChatSession, chips: tuple[Chip, ...]) -> Sought:
