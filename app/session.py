@@ -271,6 +271,12 @@ class ChatSession:
         with self.lock:
             self.conversation = replace(self.conversation, reason=words)
 
+    def keep_reason(self, reason: str) -> None:
+        """The same, kept at once and not with the next step. Refused where the case went on elsewhere meanwhile."""
+        with self.lock:
+            self.give_reason(reason)
+            keep(self)
+
     def select(self, image_id: Any) -> str:
         """Put one of the candidates beside the query; returns the comparison in words.
 

@@ -76,10 +76,13 @@ def test_two_messages_at_once_are_two_steps(handlers: Handlers) -> None:
 
 def test_what_was_written_is_shown_as_it_was_written(handlers: Handlers) -> None:
     """Not as Markdown or HTML, neither while it waits nor later; a Markdown reader gives the very words back."""
-    written = "a man <b>in</b> a ![blue](http://elsewhere/x.png) *coat*\nwith $1$ & a `hat`"
+    written = (
+        "a man <b>in</b> a ![blue](http://elsewhere/x.png) *coat*\n"
+        "with $1$ & a `hat`\n- on www.elsewhere.net\n1. no\n==="
+    )
     escaped = (
-        "a man \\<b\\>in\\</b\\> a \\!\\[blue\\]\\(http://elsewhere/x.png\\) \\*coat\\*\n"
-        "with \\$1\\$ \\& a \\`hat\\`"
+        "a man \\<b\\>in\\</b\\> a \\!\\[blue\\]\\(http\\://elsewhere/x.png\\) \\*coat\\*\n"
+        "with \\$1\\$ \\& a \\`hat\\`\n\\- on www\\.elsewhere.net\n1\\. no\n\\==="
     )
     assert said(handlers.announce({"text": written, "files": []}, request())) == [escaped]
     *_, shown = handlers.answer("", request())

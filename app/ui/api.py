@@ -73,7 +73,7 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
 
     def give_reason(reason: str, request: gr.Request) -> str:
         session = session_of(service, request)
-        session.give_reason(_words(reason))
+        session.keep_reason(_words(reason))
         return session.conversation.reason
 
     def select(image_id: int, request: gr.Request) -> str:

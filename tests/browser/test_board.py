@@ -148,24 +148,3 @@ def test_a_case_is_saved_as_a_zip_that_verifies(page: Page, tmp_path: Path) -> N
     widths = sheet.locator("img").evaluate_all("all => all.map(one => one.naturalWidth)")
     assert len(widths) == 2 and all(widths)
     sheet.close()
-
-
-def test_two_quick_removals_and_notes_all_count(page: Page) -> None:
-    say(page, "a woman in a red jacket with a backpack")
-    judge(page, 0, "#confirm")
-    judge(page, 0, "#confirm")
-    with answering(page):  # each while the one before is being done, or waits
-        for place in (0, 1):
-            page.locator(".cr-sighting").nth(place).click()
-            page.locator("dialog[open] [data-take-off]").click()
-        expect(page.locator(".cr-sighting")).to_have_count(0, timeout=PATIENCE)
-    page.locator("#undo").click()
-    page.locator("#undo").click()
-    expect(page.locator(".cr-sighting")).to_have_count(2, timeout=PATIENCE)
-    with answering(page):
-        for place in (0, 1):
-            page.locator(".cr-sighting").nth(place).click()
-            page.locator("dialog[open] textarea").fill(f"<i>note</i> *{place}*")
-            page.locator("dialog[open] [type=submit]").click()
-        expect(page.locator(".cr-sighting-note")).to_have_count(2, timeout=PATIENCE)
-    expect(page.locator("#chatbot .user .prose").last).to_have_text("Note on a sighting: “<i>note</i> *1*”")
