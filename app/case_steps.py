@@ -73,8 +73,10 @@ _RANKING: TypeAdapter[Ranking | None] = TypeAdapter(Ranking | None)
 
 
 def new_id() -> str:
-    """The id of a new case; nobody can guess it."""
-    return secrets.token_urlsafe(12)
+    """The id of a new case; nobody can guess it. Commands would take one that begins with "-" for an option."""
+    while (made := secrets.token_urlsafe(12)).startswith("-"):
+        pass
+    return made
 
 
 class CaseKeeper:
@@ -97,8 +99,8 @@ class CaseKeeper:
         case = state.conversation.case
         if case is None or not self._service.keeps_cases or state == self._kept:
             return ""
-        if not (state.conversation.turns or self.number):
-            return ""  # nothing was said yet
+        if not (any(map(_says_something, state.conversation.turns)) or self.number):
+            return ""
         talk = state.conversation
         stay = _same(self._kept.conversation.turns, talk.turns)
         undone_stay = _same(self._kept.conversation.undone, talk.undone)
@@ -202,6 +204,11 @@ def read_ranking(text: str | None) -> Ranking | None:
 
 def _read_step(text: str) -> _Step:
     return _STEP.validate_python(json.loads(text))
+
+
+def _says_something(turn: Turn) -> bool:
+    """False of an empty message, which makes no case."""
+    return bool(turn.action != "say" or turn.text.strip() or turn.photos)
 
 
 def _same(before: Sequence[Turn], after: Sequence[Turn]) -> int:

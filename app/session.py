@@ -264,10 +264,18 @@ class ChatSession:
     # What needs no search
 
     def give_reason(self, reason: str) -> None:
-        """The reason that the searches of this case are recorded with."""
+        """The reason that the searches of this case are recorded with. Where nothing can be read it stays as it was."""
+        words = " ".join(reason.split())[:MOST_REASON]
+        if not any(sign.isprintable() and sign != " " for sign in words):
+            return
         with self.lock:
-            words = " ".join(reason.split())[:MOST_REASON] or chat.NO_REASON
             self.conversation = replace(self.conversation, reason=words)
+
+    def keep_reason(self, reason: str) -> None:
+        """The same, kept at once and not with the next step. Refused where the case went on elsewhere meanwhile."""
+        with self.lock:
+            self.give_reason(reason)
+            keep(self)
 
     def select(self, image_id: Any) -> str:
         """Put one of the candidates beside the query; returns the comparison in words.

@@ -203,7 +203,7 @@ def _listed(file: Path, data: bytes) -> tuple[dict[str, tuple[int, str]], dict[s
             )
         rows = facts.pop("files")
         listed = {str(row["name"]): (int(row["bytes"]), str(row["sha256"])) for row in rows}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError):
         raise GalleryError(f"{file} has a {MANIFEST} of another program: it is no export of a case") from None
     return listed, facts
 

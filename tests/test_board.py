@@ -65,6 +65,7 @@ def test_notes_and_removals_are_steps_that_can_be_undone() -> None:
     noted = with_note(with_note(talk, 5, "  carries\na bag ", [1]), 6, "x" * 999, [])
     assert board_of(noted.turns).confirmed[0].note == "carries a bag"
     assert len(board_of(noted.turns).confirmed[1].note) == MOST_NOTE
+    assert "first 300 characters" in str(noted.turns[-1].reply) not in str(noted.turns[-2].reply)
     assert chat.to_query(noted) == chat.to_query(talk)
     blank = with_note(noted, 5, " ", [])
     assert board_of(blank.turns).confirmed[0].note == ""

@@ -281,7 +281,12 @@ def test_another_key_a_second_file_of_a_name_and_damage_are_named(
     }
 
 
-@pytest.mark.parametrize("data", [b"", b"no zip", None, b'{"files": 3}', b"[]", b'{"format": "x"}'])
+_ENDLESS = (
+    b'{"format": "chatreid-export", "version": 1, "files": [{"name": "a", "bytes": 1e400, "sha256": ""}]}'
+)
+
+
+@pytest.mark.parametrize("data", [b"", b"no zip", None, b'{"files": 3}', b"[]", b'{"format": "x"}', _ENDLESS])
 def test_what_is_no_export_is_said(
     tmp_path: Path, data: bytes | None, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.case_steps import NO_CASE
+from app.case_steps import NO_CASE, new_id
 from app.refused import Refused
 from app.retrieval.engine import Engine
 from app.service import ChatService
@@ -363,3 +363,20 @@ def test_a_case_that_is_erased_while_it_is_open_ends_and_a_new_one_begins(start:
     session.say("a man in blue")
     assert session.case not in ("", erased)
     assert [case.id for case in service.store.cases.listed("ann")] == [session.case]
+
+
+def test_an_empty_message_makes_no_case_and_another_reason_is_kept_without_a_step(start: Start) -> None:
+    service = start()
+    session = service.get("ann", "tab")
+    session.say("  ")
+    assert not session.case and not service.cases_of("ann")
+    session.say("a man in a green coat")
+    assert [case.title for case in service.cases_of("ann")] == ["a man in a green coat"]
+    session.keep_reason("a lost child")
+    assert service.get("ann", "another", session.case).conversation.reason == "a lost child"
+
+
+def test_no_case_is_named_as_an_option_of_a_command_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter(["-abcdefghijklmno", "--bcdefghijklmno", "a-cdefghijklmnop"])
+    monkeypatch.setattr("app.case_steps.secrets.token_urlsafe", lambda size: next(made))
+    assert new_id() == "a-cdefghijklmnop"

@@ -57,8 +57,17 @@ def test_a_search_is_recorded_with_user_and_reason(session: ChatSession, service
     assert (row.user, row.reason) == ("ann", "a lost child")
     assert list(row.shown) == [card.image_id for card in answer.cards] and len(answer.cards) == 12
     assert row.query["wanted"] == answer.status["query"]["wanted"]
-    session.give_reason("   ")
-    assert session.conversation.reason == "not stated"
+
+
+@pytest.mark.parametrize("blank", ["", "   ", "\u200b", "\u202e \u200f"])
+def test_a_reason_is_not_emptied_and_one_that_nobody_can_read_is_none(
+    session: ChatSession, blank: str
+) -> None:
+    session.give_reason(blank)
+    assert not session.has_reason
+    session.give_reason("a lost child")
+    session.give_reason(blank)
+    assert session.conversation.reason == "a lost child"
 
 
 def test_what_needs_no_search_leaves_no_row_and_the_candidates(

@@ -74,6 +74,22 @@ def test_two_messages_at_once_are_two_steps(handlers: Handlers) -> None:
     assert said(again) == said(shown)
 
 
+def test_what_was_written_is_shown_as_it_was_written(handlers: Handlers) -> None:
+    """Not as Markdown or HTML, neither while it waits nor later; a Markdown reader gives the very words back."""
+    written = (
+        "a man <b>in</b> a ![blue](http://elsewhere/x.png) *coat*\n"
+        "with $1$ & a `hat`\n- on www.elsewhere.net\n1. no\n==="
+    )
+    escaped = (
+        "a man \\<b\\>in\\</b\\> a \\!\\[blue\\]\\(http\\://elsewhere/x.png\\) \\*coat\\*\n"
+        "with \\$1\\$ \\& a \\`hat\\`\n\\- on www\\.elsewhere.net\n1\\. no\n\\==="
+    )
+    assert said(handlers.announce({"text": written, "files": []}, request())) == [escaped]
+    *_, shown = handlers.answer("", request())
+    assert said(shown) == [escaped]
+    assert handlers.service.get("local", "tab").conversation.turns[-1].text == written
+
+
 def test_a_button_of_an_answer_leaves_what_is_being_typed(handlers: Handlers) -> None:
     shown = handlers.announce_answer(SimpleNamespace(_data={"text": "a hat"}), request())  # type: ignore[arg-type]
     assert "message" not in shown and said(shown) == ["a hat"]
@@ -111,7 +127,7 @@ def test_a_refused_message_is_given_back(handlers: Handlers, monkeypatch: pytest
         patched.setattr(handlers.service.engine, "search", fail)
         *_, shown = handlers.answer("", request())
     assert 'data-back="a &lt;b&gt; man"' in shown["sent"]
-    assert [message["content"] for message in shown["chatbot"]] == ["a <b> man", "The gallery is away."]
+    assert [message["content"] for message in shown["chatbot"]] == ["a \\<b\\> man", "The gallery is away."]
     shown = handlers.announce({"text": "a man", "files": []}, request())
     assert 'data-back=""' in shown["sent"] and said(shown) == ["a man"]
 

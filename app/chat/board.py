@@ -70,8 +70,11 @@ def board_of(turns: Sequence[Turn]) -> Board:
 
 def with_note(conversation: Conversation, image_id: int, words: str, shown: Sequence[int]) -> Conversation:
     """The conversation with a note on a sighting; blank words take an earlier one away. shown: as Turn has it."""
-    words = " ".join(words.split())[:MOST_NOTE].strip()
+    whole = " ".join(words.split())
+    words = whole[:MOST_NOTE].strip()
     reply = "The note is kept with the sighting." if words else "The note is taken away."
+    if len(whole) > MOST_NOTE:
+        reply = f"The note is long: its first {MOST_NOTE} characters are kept with the sighting."
     turn = Turn(NOTE, conversation.known, text=words, image_id=image_id, direct=reply)
     longer = replace(conversation, turns=(*conversation.turns, turn), undone=())
     return answered(longer, reply, shown)

@@ -39,7 +39,7 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
         return _returned(session_of(service, request).reject(image_id))
 
     def note(image_id: int, text: str, request: gr.Request) -> Returned:
-        return _returned(session_of(service, request).note(image_id, text))
+        return _returned(session_of(service, request).note(image_id, _words(text)))
 
     def take_off(image_id: int, request: gr.Request) -> Returned:
         return _returned(session_of(service, request).take_off(image_id))
@@ -73,7 +73,7 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
 
     def give_reason(reason: str, request: gr.Request) -> str:
         session = session_of(service, request)
-        session.give_reason(str(reason))
+        session.keep_reason(_words(reason))
         return session.conversation.reason
 
     def select(image_id: int, request: gr.Request) -> str:
@@ -95,6 +95,11 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
         *of_board,
     ):
         gr.api(refusal_as_error()(function), **queue)
+
+
+def _words(given: Any) -> str:
+    """What a program sends for words, whatever it is."""
+    return "" if given is None else str(given)
 
 
 def _as_json(case: CaseRecord) -> dict[str, Any]:

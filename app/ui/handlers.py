@@ -125,8 +125,12 @@ class Handlers:
     def reason_given(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         """The field was left, or Enter pressed in it. A case keeps its reason where the field is empty."""
         session, at = session_of(self.service, request), self.view.components
-        if reason.strip():
-            session.give_reason(reason)
+        try:
+            session.keep_reason(reason)
+        except Refused as problem:
+            session.notice = str(problem)
+            yield self.view.opened(session)
+            return
         if session.waiting.is_held and session.has_reason:
             yield from self.answer(reason, request)
         yield {at.reason: self.view.reason(session), at.sent: sent_html(session)}

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from app.chat.sightings import MOST_MINUTES
 from app.retrieval.comparison import Comparison
 from app.service import ChatService
 from app.ui import gallery_tab
@@ -142,7 +141,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
                 before = gr.Button("Before this", elem_id="before", interactive=False)
                 after = gr.Button("After this", elem_id="after", interactive=False)
                 minutes = gr.Number(
-                    30, label="Within minutes", minimum=1, maximum=MOST_MINUTES, precision=0, step=5,
+                    30, label="Within minutes", precision=0, step=5,
                     elem_id="around-minutes", elem_classes="cr-reason",
                 )  # fmt: skip
 
@@ -208,8 +207,8 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     on(photo.upload, handlers.show_cropper, photo)
     on(cropper.crop, handlers.crop, reason)
     on(board.search, handlers.search_sighting, reason)
-    on(board.take_off, handlers.take_off, reason)
-    on(board.note, handlers.note)
+    on(board.take_off, handlers.take_off, reason, **each)
+    on(board.note, handlers.note, **each)
     stop.click(handlers.stop, None, None, queue=False, **PRIVATE)
     return handlers, components
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from app.cards import thumbnail_url
 from app.chat.board import NOTE, TAKE_OFF
 from app.chat.chips import ALL_FILTERS, Chip, chips_of
 from app.chat.conversation import Turn
+from app.chat.model_words import unmarked
 from app.chat.search_state import SearchState
 from app.refused import ReasonNeeded
 from app.session import ChatSession
@@ -195,7 +197,7 @@ class View:
                 content = {"path": str(preview), "alt_text": f"Photo {photo.name}"}
                 messages.append({"role": "user", "content": content})
         if text.strip():
-            messages.append({"role": "user", "content": text})
+            messages.append({"role": "user", "content": _as_written(text)})
         return messages
 
     def _sought(self, session: ChatSession, chips: tuple[Chip, ...]) -> Sought:
@@ -233,6 +235,12 @@ def progress_words(work: BackgroundWork | None) -> str:
     if work is None or work.stage not in doing or not work.total:
         return "Searching…"
     return f"{doing[work.stage]} {work.done} of {work.total}…"
+
+
+def _as_written(text: str) -> str:
+    """Markdown that reads as these lines do: nothing in them becomes a link, a list, a picture or HTML."""
+    lines = (re.sub(r"^(\d*)([-=.])", r"\1\\\2", unmarked(line)) for line in text.strip().splitlines())
+    return re.sub(r"(?=://)|(?<=\bwww)(?=\.)", r"\\", "\n".join(lines), flags=re.IGNORECASE)
 
 
 def _turn_in_words(turn: Turn, before: SearchState) -> str:

@@ -99,6 +99,14 @@ def test_the_order_is_a_click_and_a_person_is_followed_in_time(page: Page) -> No
     assert shown(page) == best
 
     choose(page, 0)
+    for minutes in ("0", ""):  # a sentence in the chat, as any refusal, and not Gradio's
+        page.locator("#around-minutes input").fill(minutes)
+        with answering(page):
+            page.locator("#after").click()
+        expect(page.locator("#chatbot")).to_contain_text("Give 1 to 10,080 minutes.")
+        with answering(page):
+            page.get_by_role("button", name="Best fit").click()
+        expect(page.locator("#chatbot")).not_to_contain_text("Give 1 to")
     page.locator("#around-minutes input").fill("120")
     with answering(page):
         page.locator("#after").click()

@@ -11,7 +11,7 @@ from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.in_process import Gate, gated_app
-from tests.browser.pages import PATIENCE, answering, chips, opened, say
+from tests.browser.pages import PATIENCE, answering, chips, choose, opened, say
 from tests.serving import Served
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -90,6 +90,34 @@ def test_quick_clicks_on_undo_and_redo_all_count(page: Page, gate: Gate) -> None
     expect(page.locator("#chips")).to_contain_text("camera 1", timeout=PATIENCE)
     expect(page.locator("#redo")).to_be_disabled(timeout=PATIENCE)
     assert len(said(page)) == 4
+
+
+def test_quick_removals_from_the_board_and_notes_all_count(page: Page, gate: Gate) -> None:
+    say(page, "a man")
+    for place in (0, 1):
+        choose(page, place)
+        with answering(page):
+            page.locator("#confirm").click()
+    dialog, noted = page.locator("dialog[open]"), page.locator(".cr-sighting-note")
+    gate.close()
+    send(page, "with a hat")
+    for place in (0, 1):
+        page.locator(".cr-sighting").nth(place).click()
+        dialog.locator("textarea").fill(f"<i>note</i> *{place}*")
+        dialog.locator("[type=submit]").click()
+    gate.open()
+    expect(noted).to_have_text(["<i>note</i> *0*", "<i>note</i> *1*"], timeout=PATIENCE)
+    expect(page.locator("#chatbot .user .prose").last).to_have_text(
+        "Note on a sighting: “<i>note</i> *1*”", timeout=PATIENCE
+    )
+    gate.close()
+    send(page, "with a suitcase")
+    for place in (0, 1):
+        page.locator(".cr-sighting").nth(place).click()
+        dialog.locator("[data-take-off]").click()
+    gate.open()
+    expect(page.locator(".cr-sighting")).to_have_count(0, timeout=PATIENCE)
+    is_idle(page)
 
 
 def test_a_reload_drops_nothing_that_was_sent(page: Page, gate: Gate) -> None:

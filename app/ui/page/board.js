@@ -2,7 +2,9 @@
 // with what was typed there.
 let last = '', opened = '', draft = null;
 const dialog = (id) => element.querySelector(`dialog[data-image="${id}"]`);
-const close = (from) => from.closest('dialog')?.close();
+// The event "close" comes with the next frame, which a page in the background does not draw.
+const closed = () => { opened = ''; draft = null; };
+const close = (from) => { closed(); from.closest('dialog')?.close(); };
 element.addEventListener('click', (event) => {
   if (event.target.matches('dialog')) { // its own edge, or beside it
     const box = event.target.getBoundingClientRect();
@@ -18,7 +20,7 @@ element.addEventListener('click', (event) => {
   if (search) { close(button); trigger('search', { image_id: Number(search) }); }
   if (takeOff) { close(button); trigger('take_off', { image_id: Number(takeOff) }); }
 });
-element.addEventListener('close', () => { opened = ''; draft = null; }, true);
+element.addEventListener('close', ({ target }) => { if (target.dataset.image === opened) closed(); }, true);
 element.addEventListener('input', (event) => { draft = event.target.value; });
 element.addEventListener('submit', (event) => {
   event.preventDefault();
