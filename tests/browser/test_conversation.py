@@ -68,7 +68,8 @@ def test_the_conversation(page: Page, tmp_path: Path) -> None:
     rejected = choose(page, 0)
     with answering(page):
         page.locator("#reject").click()
-    assert shown(page)[: len(listed) - 1] == listed[1:]  # the next takes its place
+    # The next takes its place; those who were judged together with it may change places.
+    assert listed[0] not in shown(page) and set(listed[1:]) <= set(shown(page))
     choose(page, 0)
     with answering(page):
         page.locator("#confirm").click()
