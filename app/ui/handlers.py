@@ -115,12 +115,14 @@ class Handlers:
     def answer(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         """All that waits, in its order: nothing is left over where a call is lost on the way."""
         session = session_of(self.service, request)
+        case = session.case
         yield from self._answer(session, reason)
-        yield from self._answer_the_rest(session, reason)
+        yield from self._answer_the_rest(session, reason, case)
 
-    def _answer_the_rest(self, session: ChatSession, reason: str) -> Iterator[Updates]:
+    def _answer_the_rest(self, session: ChatSession, reason: str, case: str) -> Iterator[Updates]:
+        """The reason was given for a case: what waits behind Start over does not take it along."""
         while session.waiting.later and not session.waiting.is_held:
-            yield from self._answer(session, reason)
+            yield from self._answer(session, reason if session.case == case else "")
 
     def reason_given(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         """The field was left, or Enter pressed in it. A case keeps its reason where the field is empty."""
@@ -178,7 +180,7 @@ class Handlers:
             time.sleep(_TICK)
             yield self.view.working(session, None)
         session.lock.release()
-        yield from self._answer_the_rest(session, reason)
+        yield from self._answer_the_rest(session, reason, session.case)
         yield self.view.full(session)
 
     # The other steps of a conversation
