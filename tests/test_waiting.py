@@ -222,6 +222,20 @@ def test_a_required_reason_never_goes_into_the_next_case(strict: Handlers) -> No
     assert 'data-asks=""' in shown["sent"]
 
 
+def test_what_waits_behind_start_over_does_not_take_the_reason_along(strict: Handlers) -> None:
+    """One call answers both, with what stood in the field when it was made."""
+    strict.announce({"text": "a man in a red coat", "files": []}, request())
+    list(strict.answer("a lost child", request()))
+    session, searched = strict.service.get("local", "tab"), strict.service.store.searches(limit=1000)
+    assert session.cards and session.has_reason
+    strict.announce_start_over(request())
+    strict.announce({"text": "a woman", "files": []}, request())
+    *_, shown = strict.answer("a lost child", request())
+    assert session.waiting.is_held and not session.has_reason and session.cards == ()
+    assert shown["chatbot"][1]["content"] == ASKS_REASON
+    assert strict.service.store.searches(limit=1000) == searched
+
+
 def test_what_needs_no_search_needs_no_reason(strict: Handlers) -> None:
     session = strict.service.get("local", "tab")
     assert session.say("hello").reply and not session.has_reason

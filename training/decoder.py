@@ -66,10 +66,8 @@ class RoundedLayer:
         self.out = attention.o_proj.weight.to(dtype)
         self.gates = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]).to(dtype)
         self.down = mlp.down_proj.weight.to(dtype)
-        self.before, self.after = (
-            RoundedNorm(layer.input_layernorm, dtype),
-            RoundedNorm(layer.post_attention_layernorm, dtype),
-        )
+        self.before = RoundedNorm(layer.input_layernorm, dtype)
+        self.after = RoundedNorm(layer.post_attention_layernorm, dtype)
         self.size, self.groups = attention.head_dim, attention.num_key_value_groups
         self.heads = attention.q_proj.out_features // self.size
         self.scale: float = attention.scaling

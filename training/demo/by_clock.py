@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -259,7 +259,7 @@ class _Loop:
         self.asked_for_more = time.monotonic()
         if (pool := self.more()) is None:
             return False
-        self.lesson.renew(pool)  # type: ignore[attr-defined]
+        cast(Growing, self.lesson).renew(pool)
         return True
 
     def _step(self, drawn: Any) -> None:

@@ -51,15 +51,11 @@ def _fairly(crop: DrawnCrop) -> DrawnCrop:
     lens = replace(
         lens,
         gains=(red, green, blue),
-        exposure=_within(0.85, lens.exposure * whole, 1.2),
-        gamma=_within(0.85, lens.gamma, 1.15),
-        contrast=_within(0.85, lens.contrast, 1.15),
+        exposure=float(np.clip(lens.exposure * whole, 0.85, 1.2)),
+        gamma=float(np.clip(lens.gamma, 0.85, 1.15)),
+        contrast=float(np.clip(lens.contrast, 0.85, 1.15)),
     )
     return replace(crop, shot=replace(crop.shot, lens=lens))
-
-
-def _within(least: float, value: float, most: float) -> float:
-    return min(most, max(least, value))
 
 
 def write_gallery(folder: Path, world: int = WORLD_VERSION) -> int:
