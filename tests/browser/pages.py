@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from playwright.sync_api import Browser, Page, expect
 
 from tests.serving import Served
 
+T = TypeVar("T")
 PATIENCE = 30_000  # milliseconds; far above the goal, for loaded machines
 
 
@@ -36,6 +39,19 @@ def say(page: Page, text: str) -> None:
         page.keyboard.press("Enter")
 
 
+def settled(page: Page) -> None:
+    """Gradio lays the outputs of one event on the page one after the other: wait until the last is drawn."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def becomes(read: Callable[[Page], T], page: Page, expected: T) -> None:
+    """What is read off the page is this now, or soon."""
+    until = time.monotonic() + PATIENCE / 1000
+    while (now := read(page)) != expected and time.monotonic() < until:
+        page.wait_for_timeout(50)
+    assert now == expected
+
+
 class answering:
     """Waits until the answer to what is done inside the block is there: until Stop has nothing to stop."""
 
@@ -52,6 +68,7 @@ class answering:
             )
             expect(self.page.locator("#chatbot")).not_to_contain_text("Searching…", timeout=PATIENCE)
             expect(self.page.locator("#stop")).to_be_disabled(timeout=PATIENCE)
+            settled(self.page)
 
 
 def attach(page: Page, file: Path) -> None:

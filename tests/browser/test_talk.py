@@ -19,7 +19,7 @@ from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryStore
 from tests.browser.in_process import served_here
-from tests.browser.pages import PATIENCE, chips, choose, opened, say, shown
+from tests.browser.pages import PATIENCE, becomes, chips, choose, opened, say, shown
 from tests.serving import Served, free_port
 from tests.tiny_qwen import build_tiny
 
@@ -120,7 +120,7 @@ def test_where_the_model_reads_another_search_one_click_decides(page: Page) -> N
     use_it.click()
     expect(page.locator("#chips li")).to_have_count(1, timeout=PATIENCE)
     expect(page.locator("#stop")).to_be_disabled(timeout=PATIENCE)
-    assert chips(page) == ["red jacket"]
+    becomes(chips, page, ["red jacket"])
     expect(use_it).to_be_hidden()
     say(page, "only camera 1")
     expect(use_it).to_be_hidden()  # its words were not said

@@ -11,7 +11,7 @@ from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.in_process import Gate, gated_app
-from tests.browser.pages import PATIENCE, answering, chips, choose, opened, say
+from tests.browser.pages import PATIENCE, answering, becomes, chips, choose, opened, say, settled
 from tests.serving import Served
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -53,6 +53,7 @@ def send(page: Page, text: str) -> None:
 
 def is_idle(page: Page) -> None:
     expect(page.locator("#stop")).to_be_disabled(timeout=PATIENCE)
+    settled(page)
 
 
 def said(page: Page) -> list[str]:
@@ -70,8 +71,8 @@ def test_messages_sent_meanwhile_wait_their_turn_in_order(page: Page, gate: Gate
     gate.open()
     expect(page.locator("#chips")).to_contain_text("camera 2", timeout=PATIENCE)
     is_idle(page)
-    assert said(page) == ["a woman in a red jacket", "with a backpack", "only camera 2"]
-    assert chips(page) == ["woman", "red jacket", "backpack", "camera 2"]
+    becomes(said, page, ["a woman in a red jacket", "with a backpack", "only camera 2"])
+    becomes(chips, page, ["woman", "red jacket", "backpack", "camera 2"])
     expect(waiting).to_have_count(0)
 
 
@@ -84,7 +85,7 @@ def test_quick_clicks_on_undo_and_redo_all_count(page: Page, gate: Gate) -> None
     gate.open()
     expect(page.locator("#chatbot .user")).to_have_count(1, timeout=PATIENCE)
     is_idle(page)
-    assert chips(page) == ["man"]
+    becomes(chips, page, ["man"])
     for _ in range(3):
         page.locator("#redo").click()
     expect(page.locator("#chips")).to_contain_text("camera 1", timeout=PATIENCE)
@@ -132,10 +133,11 @@ def test_a_reload_drops_nothing_that_was_sent(page: Page, gate: Gate) -> None:
     gate.open()
     expect(page.locator("#chips")).to_contain_text("hat", timeout=PATIENCE)
     is_idle(page)
-    assert said(page) == ["a woman in a blue coat", "with a hat"] and "case=" in page.url
+    becomes(said, page, ["a woman in a blue coat", "with a hat"])
+    becomes(lambda page: "case=" in page.url, page, True)
     page.reload()
     expect(page.locator("#chatbot")).to_contain_text("with a hat", timeout=PATIENCE)
-    assert said(page) == ["a woman in a blue coat", "with a hat"]
+    becomes(said, page, ["a woman in a blue coat", "with a hat"])
 
 
 def test_an_undo_that_runs_over_a_reload_is_shown(page: Page, gate: Gate) -> None:
@@ -148,7 +150,7 @@ def test_an_undo_that_runs_over_a_reload_is_shown(page: Page, gate: Gate) -> Non
     expect(page.locator("#chatbot")).to_contain_text("with a suitcase", timeout=PATIENCE)
     gate.open()
     expect(page.locator("#chatbot .user")).to_have_count(1, timeout=PATIENCE)
-    assert chips(page) == ["man", "white shirt"]
+    becomes(chips, page, ["man", "white shirt"])
 
 
 def test_a_message_that_is_refused_is_given_back_before_what_is_typed(page: Page, gate: Gate) -> None:
@@ -165,7 +167,8 @@ def test_a_message_that_is_refused_is_given_back_before_what_is_typed(page: Page
     send(page, "with a red bag")
     expect(page.locator("#chips")).to_contain_text("red bag", timeout=PATIENCE)
     is_idle(page)
-    assert chips(page) == ["man", "black coat", "red bag"] and len(said(page)) == 2
+    becomes(chips, page, ["man", "black coat", "red bag"])
+    assert len(said(page)) == 2
 
 
 def test_each_case_has_its_own_draft(page: Page) -> None:
@@ -196,7 +199,7 @@ def test_start_over_waits_for_what_was_sent_before_it_and_keeps_its_case(page: P
     gate.open()
     expect(page.locator("#chatbot .user")).to_have_count(1, timeout=PATIENCE)
     is_idle(page)
-    assert said(page) == ["a man with a dog"]
+    becomes(said, page, ["a man with a dog"])
     page.locator("#cases summary").click()
     page.locator("#cases").get_by_role("link", name="a woman with a suitcase").first.click()
     expect(page.locator("#chatbot")).to_contain_text("in a yellow dress", timeout=PATIENCE)
@@ -217,7 +220,7 @@ def test_a_required_reason_is_asked_for_once_and_stays_with_its_case(
         expect(page.locator("#candidates .cr-card").first).to_be_visible(timeout=PATIENCE)
         expect(page.locator("#message textarea")).to_be_focused()
         say(page, "with a backpack")
-        assert said(page) == ["a woman in a red jacket", "with a backpack"]
+        becomes(said, page, ["a woman in a red jacket", "with a backpack"])
         page.locator("#start-over").click()
         expect(reason).to_have_value("")
         send(page, "a man")
