@@ -9,6 +9,7 @@ from app.model.vocabulary import KINDS, LASTING, Attribute
 from app.retrieval.attribute_probs import (
     LEAST,
     MOST_RATIO,
+    SURE_SEEN,
     attribute_score,
     by_kinds,
     comparable_kinds,
@@ -97,14 +98,30 @@ def test_confusion_is_what_pictures_of_another_value_are_read_as():
     for said, near in measured["upper"].items():
         assert set(near) == {"t-shirt", "shirt", "sweater"} - {said}
         number = KINDS["upper"].index(said)
+        shown = {value: visible[:, upper] == KINDS["upper"].index(value) for value in (said, *near)}
+        other = (visible[:, upper] >= 0) & ~shown[said]
         for seen, share in near.items():
-            of_seen = [
-                found["upper"][number, i]
-                for i in range(count)
-                if visible[i, upper] == KINDS["upper"].index(seen)
-            ]
-            of_said = [found["upper"][number, i] for i in range(count) if visible[i, upper] == number]
-            assert share == pytest.approx(min(1, np.mean(of_seen) / np.mean(of_said)), abs=1e-3)
+            few, usual = found["upper"][number, shown[seen]], found["upper"][number, other].mean()
+            of_seen = (few.sum() + SURE_SEEN * usual) / (len(few) + SURE_SEEN)
+            of_said = found["upper"][number, shown[said]].mean()
+            assert share == pytest.approx(min(1, of_seen / of_said), abs=1e-3)
+
+
+def test_confusion_of_few_pictures_is_close_to_what_is_usual():
+    """Twenty hoodies that happen to be read as coats do not make every hoodie a coat; two thousand do."""
+    upper, values = list(KINDS).index("upper"), list(KINDS["upper"])
+    coat, hoodie, shirt = (values.index(value) for value in ("coat", "hoodie", "shirt"))
+
+    def share(hoodies: int) -> float:
+        true = np.repeat([coat, hoodie, shirt], [400, hoodies, 400])
+        visible = np.full((len(true), len(KINDS)), -1)
+        visible[:, upper] = true
+        read = {kind: np.full((len(of), len(true)), 1 / len(of)) for kind, of in KINDS.items()}
+        read["upper"] = np.full((len(values), len(true)), 1e-4)
+        read["upper"][np.where(true == hoodie, coat, true), np.arange(len(true))] = 1
+        return measured_confusion(read, visible)["upper"]["coat"]["hoodie"]
+
+    assert share(20) < 0.35 and share(2000) > 0.95
 
 
 def test_readers_that_are_never_wrong_confuse_nothing():

@@ -23,13 +23,15 @@ def tiny():
     [(["a woman in a red jacket", "a man"], 0), (["", ""], 1), (["a green coat", "a hat, not a cap"], 1)],
 )
 @pytest.mark.parametrize("rounded", [False, True])
+@pytest.mark.parametrize("words_behind", [False, True])
 @torch.no_grad()
-def test_packed_scores_equal_one_pair_at_a_time(tiny, texts, references, rounded):
+def test_packed_scores_equal_one_pair_at_a_time(tiny, texts, references, rounded, words_behind):
     model, processor = tiny
     width, tokens = model.config.text_config.hidden_size, 2
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randn(5, tokens, width, generator=generator)
-    layouts = [pair_layout(processor, pair_prompt(t, references), [GRID] * references, GRID) for t in texts]
+    prompts = [pair_prompt(text, references, words_behind=words_behind) for text in texts]
+    layouts = [pair_layout(processor, prompt, [GRID] * references, GRID) for prompt in prompts]
     queries = collate(model, layouts, [[pictures[i]] * references for i in range(len(texts))])
     answers = yes_no_ids(processor.tokenizer)
     packed = scores(Decoder(model, rounded=rounded), queries, pictures, answers)

@@ -146,11 +146,12 @@ class Decoder:
         real: Tensor,
         blocks: Tensor,
         block_positions: Tensor,
+        block_real: Tensor,
     ) -> Tensor:
         """(Q, M, width): the last place of each block, behind the norm. A block sees its prefix, and itself so far.
 
         prefixes (Q, P, width) with positions (3, Q, P), real bool (Q, P) where they are not padded; blocks
-        (Q, M, B, width) with block_positions (3, Q, B).
+        (Q, M, B, width) with block_positions (3, Q, B), block_real bool (Q, B).
         """
         with self._exactly():
             prefix, rows = self.begin(prefixes), self.begin(blocks)
@@ -161,10 +162,8 @@ class Decoder:
             turn: Any = tuple(part.repeat_interleave(many, 0) for part in self.turn(prefix, block_positions))
             causal = torch.ones(length, length, dtype=torch.bool, device=self.device).tril()
             see_prefix = causal & real[:, None, None]
-            itself = torch.ones(size, size, dtype=torch.bool, device=self.device).tril()
-            sees = torch.cat(
-                [real[:, None].expand(-1, size, -1), itself.expand(count, -1, -1)], 2
-            )  # (Q, B, P + B)
+            itself = torch.ones(size, size, dtype=torch.bool, device=self.device).tril() & block_real[:, None]
+            sees = torch.cat([real[:, None].expand(-1, size, -1), itself], 2)  # (Q, B, P + B)
             sees = sees[:, None].expand(-1, many, -1, -1).flatten(0, 1)[:, None]
             last = len(self.layers) - 1
             for number, layer in enumerate(self.layers):

@@ -25,8 +25,9 @@ class QueryArrays:
     """Questions of one kind as arrays, padded to the longest prefix; made without a model, by any process.
 
     ids int64 (Q, P), positions int64 (3, Q, P), real bool (Q, P): the prefixes'. places int64 (k,): where in the
-    flattened prefixes the vision tokens of their pictures stand, picture after picture. block_ids int64 (B,),
-    block_positions int64 (3, Q, B): a candidate's block.
+    flattened prefixes the vision tokens of their pictures stand, picture after picture. block_ids int64 (Q, B),
+    block_positions int64 (3, Q, B), block_real bool (Q, B): a candidate's block, padded between its picture and what
+    stands behind it.
     """
 
     ids: np.ndarray
@@ -35,6 +36,7 @@ class QueryArrays:
     places: np.ndarray
     block_ids: np.ndarray
     block_positions: np.ndarray
+    block_real: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class PackedQueries:
     """Questions of one kind, padded to the longest prefix.
 
     rows (Q, P, width): prefix embeddings, vision tokens in place; positions (3, Q, P); real (Q, P) bool;
-    block_rows (B, width): embeddings of a candidate's block, its first `tokens` to be filled with vision
-    tokens; block_positions (3, Q, B).
+    block_rows (Q, B, width): embeddings of a candidate's block, its first `tokens` to be filled with vision
+    tokens; block_positions (3, Q, B); block_real (Q, B) bool.
     """
 
     rows: Tensor
@@ -51,29 +53,37 @@ class PackedQueries:
     real: Tensor
     block_rows: Tensor
     block_positions: Tensor
+    block_real: Tensor
 
 
 def lay_out(layouts: Sequence[PairLayout]) -> QueryArrays:
-    """Raises ValueError where the questions do not end with the same block."""
-    block = layouts[0].block_ids
-    if not all(torch.equal(layout.block_ids, block) for layout in layouts):
-        raise ValueError("packed questions end with the same block")
+    """Raises ValueError where the candidates are of more than one grid."""
+    span = layouts[0].block_image_span
+    if not all(layout.block_image_span == span for layout in layouts):
+        raise ValueError("packed questions are about candidates of one grid")
     count, longest = len(layouts), max(len(layout.prefix_ids) for layout in layouts)
     ids, positions = np.zeros((count, longest), np.int64), np.zeros((3, count, longest), np.int64)
     real, places = np.zeros((count, longest), bool), [np.zeros(0, np.int64)]
+    size = max(len(layout.block_ids) for layout in layouts)
+    block_ids, block_positions = np.zeros((count, size), np.int64), np.zeros((3, count, size), np.int64)
+    block_real = np.zeros((count, size), bool)
     for number, layout in enumerate(layouts):
         length = len(layout.prefix_ids)
         ids[number, :length], positions[:, number, :length] = layout.prefix_ids, layout.prefix_positions
         real[number, :length] = True
         places += [np.arange(start, end) + number * longest for start, end in layout.prefix_image_spans]
-    blocks = np.stack([layout.block_positions.numpy() for layout in layouts], 1)
-    return QueryArrays(ids, positions, real, np.concatenate(places), block.numpy(), blocks)
+        tail = len(layout.block_ids) - span[1]
+        own = np.r_[: span[1], size - tail : size]  # the answer's place is last in every block
+        block_ids[number, own] = layout.block_ids
+        block_positions[:, number, own] = layout.block_positions
+        block_real[number, own] = True
+    return QueryArrays(ids, positions, real, np.concatenate(places), block_ids, block_positions, block_real)
 
 
 def embed_queries(embed: Any, queries: QueryArrays, tokens: Tensor) -> PackedQueries:
     """embed: the model's input embeddings. tokens (k, width): of the prefixes' pictures, one after another."""
     device = embed.weight.device
-    ids, positions, real, places, block_ids, block_positions = (
+    ids, positions, real, places, block_ids, block_positions, block_real = (
         on_device(one, device)
         for one in (
             queries.ids,
@@ -82,13 +92,14 @@ def embed_queries(embed: Any, queries: QueryArrays, tokens: Tensor) -> PackedQue
             queries.places,
             queries.block_ids,
             queries.block_positions,
+            queries.block_real,
         )
     )
     rows = embed(ids)
     if len(places):
         flat = rows.flatten(0, 1).index_copy(0, places, tokens.to(rows.dtype))
         rows = flat.view(rows.shape)
-    return PackedQueries(rows, positions, real, embed(block_ids), block_positions)
+    return PackedQueries(rows, positions, real, embed(block_ids), block_positions, block_real)
 
 
 def collate(
@@ -108,13 +119,15 @@ def scores(decoder: Decoder, queries: PackedQueries, candidates: Tensor, yes_no:
     candidates: vision tokens (M, T, width), or (Q, M, T, width) where each query has its own.
     """
     count, tokens = len(queries.rows), candidates.shape[-2]
-    blocks = torch.cat([candidates, queries.block_rows[tokens:].expand(*candidates.shape[:-2], -1, -1)], -2)
+    candidates = candidates.expand(count, *candidates.shape[-3:])
+    behind = queries.block_rows[:, None, tokens:].expand(-1, candidates.shape[1], -1, -1)
     ends = decoder.packed(
         queries.rows,
         queries.positions,
         queries.real,
-        blocks.expand(count, *blocks.shape[-3:]),
+        torch.cat([candidates, behind], -2),
         queries.block_positions,
+        queries.block_real,
     )
     odds = decoder.logits(ends, on_device(np.array(yes_no), ends.device))
     return odds[..., 0] - odds[..., 1]

@@ -166,7 +166,11 @@ def clean_text(text: str, limit: int | None = MAX_DESCRIPTION) -> str:
 
 
 def pair_prompt(
-    description: str = "", references: int = 0, may_differ: MayDiffer | None = NOTHING_DIFFERS
+    description: str = "",
+    references: int = 0,
+    may_differ: MayDiffer | None = NOTHING_DIFFERS,
+    *,
+    words_behind: bool = False,
 ) -> PairPrompt:
     """The run-time question: does the last picture fit the description, or show the person of the references?
 
@@ -175,6 +179,8 @@ def pair_prompt(
             may differ, whatever else is said.
         references: number of pictures of the person sought, 0 or more.
         may_differ: between the references and the candidate; None for the question of version 1.
+        words_behind: say the description behind the candidate's picture once more, as Figure 4's text question has it:
+            words that stand behind a picture can look at it, each for what it says.
 
     Raises:
         ValueError: neither a description nor a reference.
@@ -182,6 +188,8 @@ def pair_prompt(
     content = _query(description, references)
     content.text(_question(description, references, may_differ, many=False) + f" Answer {YES} or {NO}.\n")
     content.image()
+    if words_behind and (words := clean_text(description).rstrip(" .")):
+        content.text(f"\n{words}.")
     return PairPrompt(content.messages(), references)
 
 

@@ -35,6 +35,7 @@ CONFUSED = tuple(
     kind for kind in ALL_KINDS if kind not in (*LASTING, "upper_pattern", "shoe_colour", "umbrella")
 )
 LEAST_CONFUSED, FEWEST_SEEN = 0.01, 20
+SURE_SEEN = 50  # pictures of a value, with which what is measured of it counts as much as what is usual
 
 Probs = Mapping[str, np.ndarray]
 Priors = Mapping[str, np.ndarray]
@@ -223,8 +224,9 @@ def measured_confusion(probs: Probs, visible: np.ndarray) -> Confusion:
     """How far other values count as one that is said, by how often pictures of them are read as it.
 
     Of the kinds CONFUSED. A value counts as another by the mean probability of that other in pictures that show it,
-    as a share of what pictures of the other itself get. What comes to less than LEAST_CONFUSED, or was seen in fewer
-    than FEWEST_SEEN pictures, is left out.
+    as a share of what pictures of the other itself get; drawn towards what is usual of all pictures that show another
+    value, as if SURE_SEEN of those had been seen too, for few pictures say little. What comes to less than
+    LEAST_CONFUSED, or was seen in fewer than FEWEST_SEEN pictures, is left out.
 
     Args:
         visible: int (n, kinds), the value that each picture shows; -1 for none. Its kinds are those of `probs`.
@@ -235,15 +237,25 @@ def measured_confusion(probs: Probs, visible: np.ndarray) -> Confusion:
             continue
         values = ALL_KINDS[kind][: len(probs[kind])]
         shows = [visible[:, column] == number for number in range(len(values))]
+        count = {value: int(shown.sum()) for value, shown in zip(values, shows, strict=True)}
         mean = {
-            value: probs[kind][:, of_value].mean(1)
-            for value, of_value in zip(values, shows, strict=True)
-            if of_value.sum() >= FEWEST_SEEN
+            value: probs[kind][:, shown].mean(1)
+            for value, shown in zip(values, shows, strict=True)
+            if count[value] >= FEWEST_SEEN
         }
-        for said in mean:
+        known = visible[:, column] >= 0
+        for said in mean if len(mean) > 1 else ():
             number = values.index(said)
+            usual = float(probs[kind][number, known & ~shows[number]].mean())
             near = {
-                seen: round(min(1.0, float(mean[seen][number] / mean[said][number])), 3)
+                seen: round(
+                    min(
+                        1.0,
+                        (count[seen] * float(mean[seen][number]) + SURE_SEEN * usual)
+                        / ((count[seen] + SURE_SEEN) * float(mean[said][number])),
+                    ),
+                    3,
+                )
                 for seen in mean
                 if seen != said
             }

@@ -42,6 +42,7 @@ from training.synthetic.truth import satisfies, value_indices
 
 CONTEXT = 64
 RATE = 2e-3
+FURTHER_RATE = 0.5  # of it, where finished weights are taught further
 FAMILIES = 10  # of a step
 LASTING_WEIGHT = 2.0  # of what outlasts clothes, among the kinds to be read: it is small in a picture
 SHARPNESS = 30.0  # of the softmax over the values of an attribute, per unit of cosine; the manifest tells it
@@ -224,7 +225,8 @@ def train_clip(
 
     start: a folder written so, whose weights are taught further; None begins with random ones.
     """
-    lesson = ClipLesson(pool, DevicePictures(pool.large), seed=seed, start=start)
+    rate = RATE * FURTHER_RATE if start else RATE
+    lesson = ClipLesson(pool, DevicePictures(pool.large), seed=seed, start=start, rate=rate)
 
     def write() -> None:
         lesson.write(folder, name)

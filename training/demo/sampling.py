@@ -163,8 +163,17 @@ class PoolLists:
     as one, in which each query has the candidates of its own.
     """
 
-    def __init__(self, pool: Pool, processor: Any, seed: int, scale: int = 1, beside: int = 1) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        processor: Any,
+        seed: int,
+        scale: int = 1,
+        beside: int = 1,
+        words_behind: bool = False,
+    ) -> None:
         self.pool, self.processor, self.seed, self.beside = pool, processor, seed, beside
+        self.words_behind = words_behind
         self.queries = QUERIES * scale
         most = len(np.unique(pool.family))
         plain, changed = min(most, 6 * scale), min(most, 4 * scale)
@@ -227,7 +236,10 @@ class PoolLists:
         if not text and key in self._wordless:
             return self._wordless[key]
         layout = pair_layout(
-            self.processor, pair_prompt(text, references, differs), [self.grid] * references, self.grid
+            self.processor,
+            pair_prompt(text, references, differs, words_behind=self.words_behind),
+            [self.grid] * references,
+            self.grid,
         )
         if not text:
             self._wordless[key] = layout
