@@ -37,13 +37,13 @@ SIZES = {
 class StepSize:
     """Samples of a step by the clock: a GPU takes a few large steps in the time of many small ones.
 
-    families: of three people each, for CLIP and for the tower. lists: times the queries and families of a packed list;
-    beside: lists in one.
-    plain: instruction samples. choices: candidates in turns of best choice, and while these are taught alone.
+    clip_families, families: of three people each, for CLIP and for the tower. lists: times the queries and families of
+    a packed list; beside: lists in one. plain: instruction samples. choices: candidates in turns of best choice, and while these are taught alone.
     forms: pictures that are read kind by kind. rate: times a part's highest learning rate. validation: families to
     calibrate and measure on. searches: of each kind, that calibration asks at most.
     """
 
+    clip_families: int
     families: int
     lists: int
     beside: int
@@ -56,7 +56,9 @@ class StepSize:
     searches: int
 
 
+# Of CLIP's step with 64 families an H100 worked a fifth of the time: its operations are many and small.
 GPU_STEPS = StepSize(
+    clip_families=256,
     families=64,
     lists=2,
     beside=2,
@@ -69,6 +71,7 @@ GPU_STEPS = StepSize(
     searches=200,
 )
 CPU_STEPS = StepSize(
+    clip_families=10,
     families=10,
     lists=1,
     beside=1,

@@ -45,12 +45,12 @@ from training.tuning.origin import take_decoder
 
 SHARES = {
     "pools": 0.115,
-    "clip": 0.15,
-    "tower": 0.13,
+    "clip": 0.19,
+    "tower": 0.12,
     "language": 0.09,
     "stage1": 0.02,
-    "stage2": 0.13,
-    "stage3": 0.245,
+    "stage2": 0.12,
+    "stage3": 0.225,
     "export": 0.09,
     "goals": 0.03,
 }
@@ -332,7 +332,9 @@ class TimedRun(DemoRun):
     def _clip_lesson(self, pool: Pool, pictures: DevicePictures) -> ClipLesson:
         start, steps = self.start and self.start / "demo_clip", self.steps
         rate = CLIP_RATE * steps.rate
-        return ClipLesson(pool, pictures, seed=self.seed, start=start, families=steps.families, rate=rate)
+        return ClipLesson(
+            pool, pictures, seed=self.seed, start=start, families=steps.clip_families, rate=rate
+        )
 
     def _tower_lesson(self, model: Any, pool: Pool, pictures: DevicePictures) -> TowerLesson:
         steps, rate = self.steps, TOWER_RATE * self.steps.rate
