@@ -37,10 +37,11 @@ SIZES = {
 class StepSize:
     """Samples of a step by the clock: a GPU takes a few large steps in the time of many small ones.
 
-    clip_families, families: of three people each, for CLIP and for the tower. lists: times the queries and families of
-    a packed list; beside: lists in one. plain: instruction samples. choices: candidates in turns of best choice, and while these are taught alone.
-    forms: pictures that are read kind by kind. rate: times a part's highest learning rate. validation: families to
-    calibrate and measure on. searches: of each kind, that calibration asks at most.
+    clip_families, families: of three people each, for CLIP and for the tower. lists: times the queries and
+    families of a packed list; beside: lists in one. plain: instruction samples. choices: candidates in turns of
+    best choice, and while these are taught alone. forms: pictures that are read kind by kind. rate: times a part's
+    highest learning rate. validation: families to calibrate and measure on. searches: of each kind, that
+    calibration asks at most.
     """
 
     clip_families: int
