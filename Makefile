@@ -69,10 +69,10 @@ benchmarks: setup
 	$(BIN)/python -m tests.benchmarks.affinity
 	$(BIN)/python -m tests.benchmarks.best_choice
 
-# What `python -m training demo --device cuda` needs beside torch, transformers and what comes with them, as wheels for a
+# What `python -m training demo --device cuda` and `python -m tests.benchmarks.two_billion` need beside torch, transformers and what comes with them, as wheels for a
 # GPU machine without a network (docs/demo-model.md); in the versions that are installed here.
 WHEELS_PYTHON := 3.12
-WHEELS := open_clip_torch|ftfy|wcwidth|pydantic|pydantic_core|annotated-types|typing-inspection|sqlalchemy|rapidfuzz
+WHEELS := open_clip_torch|ftfy|wcwidth|pydantic|pydantic_core|annotated-types|typing-inspection|sqlalchemy|rapidfuzz|peft|accelerate
 wheels: setup
 	rm -rf .whl && mkdir .whl
 	$(BIN)/python -m pip freeze | grep -iE '^($(WHEELS))==' > .whl/wanted.txt

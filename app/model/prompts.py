@@ -17,7 +17,10 @@ from app.model.answers import annotation_answer as annotation_answer
 from app.model.answers import parse_annotation as parse_annotation
 
 PROMPT_VERSION = 2  # 1: the question never says what may differ (may_differ=None)
-READ_PROMPT_VERSIONS = (1, PROMPT_VERSION)
+WORDS_BEHIND = (
+    3  # from this version on the pair question says the description behind the candidate's picture too
+)
+READ_PROMPT_VERSIONS = (1, PROMPT_VERSION, WORDS_BEHIND)
 
 YES = "Yes"
 NO = "No"

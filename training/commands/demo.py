@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.model.prompts import PROMPT_VERSION, READ_PROMPT_VERSIONS
 from gallery_store.console import remark
 from training.commands import Command
 
@@ -37,6 +38,13 @@ def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=(1, 2),
         help="of the drawn people, and of the vocabulary that is taught; that of what it goes on from, or else 1",
+    )
+    parser.add_argument(
+        "--prompt",
+        type=int,
+        choices=READ_PROMPT_VERSIONS[1:],
+        help="version of what the Qwen2-VL is asked: 3 says the words behind the candidate's picture too; that of what "
+        f"it goes on from, or else {PROMPT_VERSION}",
     )
     parser.add_argument(
         "--gallery",
@@ -81,7 +89,15 @@ def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
 def _run_demo(chosen: argparse.Namespace) -> int:
     import torch
 
-    from training.demo.recipe import FURTHER, STEPS, TRAIN, StepBudget, train_demo, world_of_run
+    from training.demo.recipe import (
+        FURTHER,
+        STEPS,
+        TRAIN,
+        StepBudget,
+        prompt_of_run,
+        train_demo,
+        world_of_run,
+    )
     from training.demo.sizes import SIZES
 
     only = chosen.only or (FURTHER if chosen.start else STEPS)
@@ -102,6 +118,7 @@ def _run_demo(chosen: argparse.Namespace) -> int:
         return 2
     try:
         world = world_of_run(chosen.work, chosen.start, chosen.world)
+        chosen.prompt = prompt_of_run(chosen.work, chosen.prompt)
     except ValueError as error:
         remark(str(error))
         return 2
@@ -126,6 +143,7 @@ def _run_demo(chosen: argparse.Namespace) -> int:
         size=SIZES[size],
         world=world,
         gallery=chosen.gallery,
+        prompt=chosen.prompt,
     )
     return 0
 
@@ -155,6 +173,7 @@ def _by_clock(chosen: argparse.Namespace, only: Sequence[str], size: DemoSize, w
         only=only,
         world=world,
         gallery=chosen.gallery,
+        prompt=chosen.prompt,
     )
     return 0 if done else 1
 

@@ -204,8 +204,8 @@ class LanguageLesson:
         self.sight = PoolTokens(model, pictures, stage.tower_rate == 0)
         mixture = replace(stage.mixture, vocabulary=pool.vocabulary)
         self._stream = SampleMaker(mixture, pool.columns(), self._process_seed)
-        self._lists = {1: PoolLists(pool, processor, self._process_seed, stage.scale, stage.beside)}
-        self.grid = self._lists[1].grid
+        self._lists: dict[int, PoolLists] = {}
+        self.grid = self._at_scale(1).grid
         self._yes_no = yes_no_ids(processor.tokenizer)
         self._questions = ChoiceQuestions(processor, self.grid)
         self._kinds = list(stage.lists)
@@ -305,7 +305,8 @@ class LanguageLesson:
         if parts not in self._lists:
             beside = max(1, self.rule.beside // parts)
             scale = max(1, self.rule.scale * self.rule.beside // (beside * parts))
-            self._lists[parts] = PoolLists(self.pool, self.processor, self._process_seed, scale, beside)
+            seed, behind = self._process_seed, self.rule.mixture.words_behind
+            self._lists[parts] = PoolLists(self.pool, self.processor, seed, scale, beside, behind)
         return self._lists[parts]
 
 

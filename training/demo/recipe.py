@@ -22,6 +22,7 @@ from torch.multiprocessing import spawn
 from app.model.checkpoint import CheckpointManifest
 from app.model.digests import weight_files
 from app.model.loading import load_weights
+from app.model.prompts import PROMPT_VERSION, WORDS_BEHIND
 from gallery_store.files import replacing_folder, write_file
 from training.demo.base import build_base
 from training.demo.clip import measure as measure_clip
@@ -46,7 +47,7 @@ TAUGHT = STEPS[1:7]  # what several processes can share
 FURTHER_RATE = 0.1  # of a stage's rate, in a run that goes on
 FURTHER = ("pools", "clip", "stage3", "export")  # of a run that goes on from finished models
 KNOWS = "drawn people only"
-WORLD_FILE = "world.json"  # of a work folder: which world it is of
+WORLD_FILE = "world.json"  # of a work folder: which world it is of, and by which prompts
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class StepBudget:
         return StepBudget(**{name: max(1, round(value * factor)) for name, value in asdict(self).items()})
 
 
-def demo_stages(budget: StepBudget) -> dict[str, DemoStage]:
-    """The language half of stage 0 and the three stages, side by side."""
+def demo_stages(budget: StepBudget, prompt: int = PROMPT_VERSION) -> dict[str, DemoStage]:
+    """The language half of stage 0 and the three stages, side by side. prompt: version of what they are asked."""
     tell = _drawn(STAGE1)
     read_and_tell = replace(tell, shares={"caption": 1.0, "annotate-attributes": 1.5})
     # What stages 1 and 2 taught goes on in stage 3, so that it is not forgotten. Best choice has turns of its own.
@@ -75,7 +76,7 @@ def demo_stages(budget: StepBudget) -> dict[str, DemoStage]:
     reason = replace(_drawn(STAGE3), shares={**dict.fromkeys(STAGE3.shares, 0.04), **kept})
     pairs = {"image": 0.5, "text": 0.5}
     every = {"image": 0.45, "text": 0.4, "image-plus-text": 0.15}
-    return {
+    stages = {
         "language": DemoStage(
             "stage0-language",
             budget.language,
@@ -113,6 +114,11 @@ def demo_stages(budget: StepBudget) -> dict[str, DemoStage]:
             choices=64,
         ),
     }
+    behind = prompt >= WORDS_BEHIND
+    return {
+        name: replace(stage, mixture=replace(stage.mixture, words_behind=behind))
+        for name, stage in stages.items()
+    }
 
 
 def _drawn(mixture: StageMixture) -> StageMixture:
@@ -124,7 +130,8 @@ class DemoRun:
     """One training of the demo models in a work folder; each step is skipped when its mark is there.
 
     world: that is drawn; the models are taught the vocabulary of the same number. gallery: whether the export draws
-    that world's demo gallery beside the models.
+    that world's demo gallery beside the models. prompt: version of what the Qwen2-VL is asked; that of what the run
+    goes on from, or else PROMPT_VERSION.
     """
 
     def __init__(
@@ -140,17 +147,19 @@ class DemoRun:
         size: DemoSize = SIZES["small"],
         world: int = WORLD_VERSION,
         gallery: bool = False,
+        prompt: int | None = None,
     ) -> None:
         self.work, self.assets, self.budget, self.seed, self.workers = work, assets, budget, seed, workers
         self.processes, self.start, self.size, self.gallery = processes, start, size, gallery
         before = CheckpointManifest.read(start / "demo_qwen2vl") if start else None
         self.picture = (before.image_rule.fixed if before else None) or size.picture
+        self.prompt = prompt or (before.prompt_version if before else PROMPT_VERSION)
         # Another seed, other people.
         self.train = replace(TRAIN, seed=TRAIN.seed + seed, families=families, world=world)
         self.validation = replace(VALIDATION, world=world)
         self.log = LearningLog(work / "log.jsonl")
         work.mkdir(parents=True, exist_ok=True)
-        write_file(work / WORLD_FILE, json.dumps({"world": world}))
+        write_file(work / WORLD_FILE, json.dumps({"world": world, "prompt": self.prompt}))
 
     def step(self, name: str) -> None:
         """Runs one of STEPS if it is not done."""
@@ -219,7 +228,7 @@ class DemoRun:
         return self._stage("stage3", self.start / "demo_qwen2vl" if self.start else self.work / "stage2")
 
     def _stage(self, name: str, start: Path) -> dict[str, Any]:
-        stage = demo_stages(self.budget)[name]
+        stage = demo_stages(self.budget, self.prompt)[name]
         if self.start:
             # It knows descriptions already, and a high rate would unlearn more than a short run teaches.
             # Lists and readings are kept up; most of a step goes to best choice, which takes the most turns to learn.
@@ -294,6 +303,7 @@ class DemoRun:
                 *(before.stages if before else ()),
                 *({"name": name, **self.figures(name)} for name in taught),
             ),
+            prompt_version=self.prompt,
             vocabulary_version=self.train.world,
             image_rule=demo_rule(self.picture),
             data={"world": self.train.world, "pools": pools},
@@ -316,14 +326,17 @@ def train_demo(
     size: DemoSize = SIZES["small"],
     world: int = WORLD_VERSION,
     gallery: bool = False,
+    prompt: int | None = None,
 ) -> None:
     """Runs the steps that are asked for and not done yet; `processes` share the steps that teach.
 
     start: a folder with `demo_clip` and `demo_qwen2vl`, to go on from by the steps FURTHER; None begins with nothing.
-    families: of three people each, to learn from. size: of the Qwen2-VL, where it is made anew. world, gallery: as
-    DemoRun has them.
+    families: of three people each, to learn from. size: of the Qwen2-VL, where it is made anew. world, gallery,
+    prompt: as DemoRun has them.
     """
-    run = DemoRun(work, assets, budget, seed, workers, processes, start, families, size, world, gallery)
+    run = DemoRun(
+        work, assets, budget, seed, workers, processes, start, families, size, world, gallery, prompt
+    )
     for name in STEPS:
         if name in only:
             run.step(name)
@@ -347,6 +360,21 @@ def world_of_run(work: Path, start: Path | None, asked: int | None) -> int:
         if other != world:
             raise ValueError(f"{folder} is of world {other}, not of world {world}; name another folder")
     return world
+
+
+def prompt_of_run(work: Path, asked: int | None) -> int | None:
+    """The version of the prompts that a run asks by: the one asked for, or else that of its work folder, if any.
+
+    Raises:
+        ValueError: they differ.
+    """
+    file = work / WORLD_FILE
+    known = json.loads(file.read_text()).get("prompt") if file.is_file() else None
+    if asked is not None and known not in (None, asked):
+        raise ValueError(
+            f"{work} asks by version {known} of the prompts, not by {asked}; name another folder"
+        )
+    return asked or known
 
 
 def _join(number: int, run: DemoRun, name: str, meeting: str) -> None:

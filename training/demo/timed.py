@@ -24,6 +24,7 @@ import psutil
 import torch
 
 from app.model.digests import weight_files
+from app.model.prompts import PROMPT_VERSION
 from gallery_store.console import progress_bar, remark
 from gallery_store.files import replacing, write_file
 from training.demo.by_clock import Lesson, Outcome, Span, learn_by_clock, rounded, shares_of_time
@@ -72,10 +73,10 @@ NEAR = 0.3  # of the turns of best choice, those among the most alike
 KEPT_EVERY = 2  # steps of stage 3 to one list
 
 
-def timed_stages(steps: StepSize) -> dict[str, DemoStage]:
-    """The recipe's stages, for steps of this size; their number is the clock's matter."""
+def timed_stages(steps: StepSize, prompt: int = PROMPT_VERSION) -> dict[str, DemoStage]:
+    """The recipe's stages, for steps of this size; their number is the clock's matter. prompt: as in `demo_stages`."""
     stages = {}
-    for name, stage in demo_stages(StepBudget()).items():
+    for name, stage in demo_stages(StepBudget(), prompt).items():
         stages[name] = replace(
             stage,
             rate=stage.rate * steps.rate,
@@ -126,8 +127,9 @@ class TimedRun(DemoRun):
         grow: bool = False,
         world: int = WORLD_VERSION,
         gallery: bool = False,
+        prompt: int | None = None,
     ) -> None:
-        given: dict[str, Any] = {"start": start, "families": families, "size": size}
+        given: dict[str, Any] = {"start": start, "families": families, "size": size, "prompt": prompt}
         super().__init__(work, assets, StepBudget(), seed, workers, **given, world=world, gallery=gallery)
         self.device, self.steps, self.results, self.rehearse = device, steps, results, rehearse
         self.grow = grow
@@ -266,7 +268,7 @@ class TimedRun(DemoRun):
             "clip": lambda: self._clip_lesson(pool, pictures["large"]),
             "tower": lambda: self._tower_lesson(copy.deepcopy(fresh[0]), pool, pictures["pictures"]),
         }
-        for stage in timed_stages(self.steps):
+        for stage in timed_stages(self.steps, self.prompt):
             makes[stage] = lambda stage=stage: self._stage_lesson(  # type: ignore[misc]
                 stage, copy.deepcopy(fresh[0]), fresh[1], pool, pictures["pictures"]
             )
@@ -344,7 +346,7 @@ class TimedRun(DemoRun):
     def _stage_lesson(
         self, name: str, model: Any, processor: Any, pool: Pool, pictures: DevicePictures
     ) -> LanguageLesson:
-        stage, seed = timed_stages(self.steps)[name], self.seed + len(name)
+        stage, seed = timed_stages(self.steps, self.prompt)[name], self.seed + len(name)
         return LanguageLesson(model.to(self.device), processor, stage, pool, pictures, seed=seed)
 
     def _clip(self) -> dict[str, Any]:
@@ -365,7 +367,7 @@ class TimedRun(DemoRun):
 
     def _stage(self, name: str, start: Path) -> dict[str, Any]:
         model, processor = self.taught or load(start if start.is_dir() else self._latest())
-        stage = timed_stages(self.steps)[name]
+        stage = timed_stages(self.steps, self.prompt)[name]
         if stage.fresh_decoder and (self.work / "language").is_dir():
             take_decoder(model, load(self.work / "language")[0].to(self.device))
         pool, pictures = self._pool(self.train), self._seen("pictures")

@@ -72,7 +72,7 @@ class StageMixture:
     query_first: of the yes/no questions, the share put as at run time, query first, instead of as in Figure 4.
     gallery_of_one: of the best choices, the share with one candidate, half of them without a match.
     canonical: of the texts made of attributes, the share in the product's own wording.
-    vocabulary: version in which attributes are annotated.
+    vocabulary: version in which attributes are annotated. words_behind: as `pair_prompt` has it.
     infrared: a data set with infrared pictures weighs as much more. data_sets: further factors by name; a data
     set weighs as many units as it has pictures, times these. 0 leaves it out.
     """
@@ -93,6 +93,7 @@ class StageMixture:
     gallery_of_one: float = 0.0
     canonical: float = 0.5
     vocabulary: int = VOCABULARY_VERSION
+    words_behind: bool = False
     infrared: float = 1.0
     data_sets: Mapping[str, float] = field(default_factory=dict)
 

@@ -89,7 +89,7 @@ def text_one_to_one(context: SampleContext) -> InstructionSample | None:
     if text is None:
         return None
     if context.rng.happens(context.rules.query_first):
-        messages = pair_prompt(text.text).messages
+        messages = pair_prompt(text.text, words_behind=context.rules.words_behind).messages
     else:
         messages = paper_prompt("text_one_to_one", [1], [text.text])
     return InstructionSample("text-one-to-one", messages, (row,), YES if context.positive else NO)
@@ -289,7 +289,8 @@ def pair_question(context: SampleContext) -> InstructionSample | None:
         made = {"image": _by_image, "text": _by_text, "image-plus-text": _by_both}[kind](context)
         if made is not None:
             text, references, candidate, may_differ = made
-            messages = pair_prompt(text, len(references), may_differ).messages
+            behind = context.rules.words_behind
+            messages = pair_prompt(text, len(references), may_differ, words_behind=behind).messages
             return InstructionSample(
                 "pair-question", messages, (*references, candidate), YES if context.positive else NO
             )
