@@ -242,8 +242,8 @@ def stock_parts(folder: Path, device: str) -> tuple[Any, Any]:
     """transformers' own model, and its processor."""
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    stock = AutoModelForImageTextToText.from_pretrained(folder, dtype=half(device)).to(device).eval()
-    return stock, AutoProcessor.from_pretrained(folder)
+    stock: Any = AutoModelForImageTextToText.from_pretrained(folder, dtype=half(device))
+    return stock.to(device).eval(), AutoProcessor.from_pretrained(folder)
 
 
 @torch.inference_mode()
