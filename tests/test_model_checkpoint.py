@@ -15,6 +15,7 @@ from app.model.checkpoint import (
     encoder_key,
 )
 from app.model.pictures import DEMO
+from app.model.prompts import READ_PROMPT_VERSIONS
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import KINDS
 from tests.tiny_qwen import tiny_folder
@@ -175,7 +176,7 @@ def test_an_unknown_version_is_refused_with_the_mend(tmp_path, key, value, mend)
         CheckpointManifest.read(tmp_path)
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", READ_PROMPT_VERSIONS)
 def test_each_known_version_of_the_prompts_is_read_and_kept(tmp_path, version):
     path = manifest().write(tmp_path)
     assert json.loads(path.read_text())["prompt_version"] == 2

@@ -46,6 +46,13 @@ def test_the_pair_question_is_query_first_and_ends_with_the_candidate():
             pair_prompt(nothing)
 
 
+def test_words_can_be_said_behind_the_picture_too():
+    for text, references in (("a woman in a red jacket.", 0), ("a green coat", 2)):
+        told = shown(pair_prompt(text, references, words_behind=True).messages)
+        assert told == shown(pair_prompt(text, references).messages) + f"\n{text.rstrip('.')}."
+    assert pair_prompt("", 1, words_behind=True) == pair_prompt("", 1)
+
+
 CLOTHES = ", who may be wearing different clothing"
 LIGHT = ", considering both infrared and visible light images"
 KINDS = {

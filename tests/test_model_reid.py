@@ -40,10 +40,10 @@ def infrared(seed: int, height: int = 112, width: int = 56) -> Picture:
     return Picture(("infrared", seed, height, width), lambda: made)
 
 
-def stock_yes_logit(description, references, candidate, may_differ=NOTHING_DIFFERS):
+def stock_yes_logit(description, references, candidate, may_differ=NOTHING_DIFFERS, **asked):
     """The plain full forward of transformers, one pair at a time, pictures resized by its own processor."""
     stock, processor = tiny_parts()
-    prompt = pair_prompt(description, len(references), may_differ)
+    prompt = pair_prompt(description, len(references), may_differ, **asked)
     text = processor.apply_chat_template(prompt.messages, tokenize=False, add_generation_prompt=True)
     images = [p.load() for p in [*references, candidate]]
     with torch.no_grad():
@@ -276,6 +276,21 @@ def test_a_checkpoint_of_version_1_is_asked_as_it_was_taught(tmp_path, descripti
     for said in (False, True):
         (chosen,) = old.choice_logits(description, references, [candidates], other_clothes=said)
         np.testing.assert_allclose(chosen, stock_choice(description, references, candidates, None), atol=1e-3)
+
+
+@pytest.mark.parametrize(("description", "references"), QUERIES)
+def test_a_checkpoint_of_version_3_is_asked_with_the_words_behind_the_picture(
+    tmp_path, description, references
+):
+    before = with_rule(tmp_path / "new", STAGE_2)
+    file = tmp_path / "new" / FILE_NAME
+    file.write_text(file.read_text().replace('"prompt_version": 2', '"prompt_version": 3'))
+    new = ReidModel.load(tmp_path / "new")
+    candidates = [picture(20), picture(21, 140, 84), picture(23)]
+    own, old = (model.yes_logits(description, references, candidates) for model in (new, before))
+    stock = [stock_yes_logit(description, references, one, words_behind=True) for one in candidates]
+    np.testing.assert_allclose(own, stock, atol=1e-4)
+    assert (np.abs(own - old).max() > 1e-4) == bool(description)
 
 
 def test_the_rule_of_the_manifest_is_the_rule_in_use(tmp_path):

@@ -1,7 +1,7 @@
 """The demo recipe's parts, at toy size: they learn, they resume, and they freeze what they say."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from unittest import mock
 
 import numpy as np
@@ -25,10 +25,19 @@ from training.demo.attribute_heads import (
     hidden_loss,
     value_priors,
 )
-from training.demo.language import DemoStage, train_stage
+from training.demo.language import DemoStage, LanguageLesson, train_stage
 from training.demo.learning import LearningLog, learning_rate, muon_and_adamw, orthogonal
+from training.demo.looks import DevicePictures
 from training.demo.pool import PoolSpec, load_pool
-from training.demo.recipe import DemoRun, StepBudget, load, train_demo, world_of_run
+from training.demo.recipe import (
+    DemoRun,
+    StepBudget,
+    demo_stages,
+    load,
+    prompt_of_run,
+    train_demo,
+    world_of_run,
+)
 from training.demo.sampling import PoolLists
 from training.demo.sizes import DemoSize
 from training.demo.stage0 import warm_tower
@@ -384,6 +393,25 @@ def test_finished_models_are_calibrated_anew_where_nothing_is_taught(tmp_path, m
     assert after.weights == weight_files(tmp_path / "out" / "demo_qwen2vl")
     old, new = (weights(load(folder / "demo_qwen2vl")[0]) for folder in (ASSETS, tmp_path / "out"))
     assert all(torch.equal(old[name], new[name]) for name in old)
+
+
+def test_a_demo_can_be_taught_with_the_words_behind_the_picture(tmp_path, capsys):
+    """Lists, instruction samples and the manifest are of one version; a work folder goes on by its own."""
+    for version, behind in ((2, False), (3, True)):
+        stages = demo_stages(StepBudget(), version)
+        assert {stage.mixture.words_behind for stage in stages.values()} == {behind}
+        pool, (model, processor) = tiny_pool(), load(build_tiny(tmp_path / f"model{version}"))
+        stage = replace(stages["stage3"], lists={"text": 1.0}, choices=0, forms=0)
+        lesson = LanguageLesson(model, processor, stage, pool, DevicePictures(pool.pictures), seed=0)
+        drawn = lesson._at_scale(1).draw("text", 0)
+        for text, layout in zip(drawn.texts, drawn.layouts, strict=True):
+            tail = processor.tokenizer.decode(layout.block_ids[layout.block_image_span[1] :])
+            assert (text.rstrip(" .") in tail) == behind
+        run = DemoRun(tmp_path / str(version), tmp_path / "assets", StepBudget(), 0, 1, prompt=version)
+        assert run._manifest().prompt_version == version
+        assert prompt_of_run(tmp_path / str(version), None) == version
+    assert main(["demo", "--work", str(tmp_path / "3"), "--prompt", "2"]) == 2
+    assert "version 3 of the prompts, not by 2" in capsys.readouterr().err
 
 
 def test_going_on_says_what_it_needs(tmp_path, capsys):
