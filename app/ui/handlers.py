@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from app.chat.sightings import Direction
+from app.filter_steps import filter_by, read_change
 from app.refused import ReasonNeeded, Refused
 from app.service import ChatService
 from app.session import ChatSession
@@ -214,6 +215,13 @@ class Handlers:
     def remove_chip(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
         key, session = str(event._data.get("key", "")), session_of(self.service, request)
         yield from self._run(session, reason, lambda session, progress: session.remove_chip(key, progress))
+
+    def set_filters(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
+        """Cameras, days and hours, as far as they were changed on the bar; page/filters.js sends them."""
+        sent, session = dict(event._data), session_of(self.service, request)
+        yield from self._run(
+            session, reason, lambda session, progress: filter_by(session, read_change(sent), progress)
+        )
 
     def crop(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
         """Search with the photo that stands in the cropper, or with the part of it inside the box."""

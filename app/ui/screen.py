@@ -122,6 +122,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
         with gr.Column(elem_id="pane-candidates", elem_classes="cr-pane"):
             cropper = gr.HTML("", elem_id="cropper", visible=False, js_on_load=_script("crop"))
             chips = gr.HTML(chips_html(()), elem_id="chips", js_on_load=_script("chips"))
+            filters = gr.HTML("", elem_id="filters", js_on_load=_script("filters"))
             candidates = gr.HTML(
                 candidates_html((), None), elem_id="candidates", js_on_load=_script("candidates")
             )
@@ -167,6 +168,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
         sent,
         reason,
         board,
+        filters,
     )
     handlers = Handlers(service, View(components, uploads))
 
@@ -186,6 +188,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     on(candidates.more, handlers.more)
     on(candidates.order, handlers.order)
     on(chips.remove, handlers.remove_chip, reason, **each)
+    on(filters.set, handlers.set_filters, reason, **each)
     on(search_with.click, handlers.search_with, reason)
     on(confirm.click, handlers.confirm, reason)
     on(reject.click, handlers.reject, reason)

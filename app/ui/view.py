@@ -22,6 +22,7 @@ from app.talk import STAGE
 from app.ui.background import BackgroundWork
 from app.ui.board import board_html
 from app.ui.edge import refusal_as_error
+from app.ui.filter_bar import filters_html
 from app.ui.html import (
     Sought,
     answers_html,
@@ -64,6 +65,7 @@ class Components:
     sent: gr.HTML
     reason: gr.Textbox
     board: gr.HTML
+    filters: gr.HTML
 
     @property
     def of_a_step(self) -> list[Any]:
@@ -86,7 +88,12 @@ class View:
 
     def only_cases(self, session: ChatSession) -> Updates:
         """The list of cases, of a page that shows none yet."""
-        return {self.components.cases: cases_html(session), self.components.sent: sent_html(session)}
+        at = self.components
+        return {
+            at.cases: cases_html(session),
+            at.sent: sent_html(session),
+            at.filters: filters_html(session),
+        }
 
     def opened(self, session: ChatSession) -> Updates:
         """Another case than before: its reason too."""
@@ -128,6 +135,7 @@ class View:
             **self._undo_and_redo(session),
             at.cases: cases_html(session),
             at.board: board_html(session),
+            at.filters: filters_html(session),
             at.stop: gr.Button(interactive=bool(session.waiting.later) and not session.waiting.is_held),
             at.sent: sent_html(session),
             at.use_reading: gr.Button(visible=session.other is not None),
