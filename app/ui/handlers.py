@@ -14,6 +14,7 @@ from app.filter_steps import filter_by, read_change
 from app.refused import ReasonNeeded, Refused
 from app.service import ChatService
 from app.session import ChatSession
+from app.stacks import group
 from app.ui.background import BackgroundWork
 from app.ui.edge import session_of, user_of
 from app.ui.html import sent_html
@@ -274,6 +275,10 @@ class Handlers:
         order, session = event._data.get("order"), session_of(self.service, request)
         by_time = order in ("earliest", "latest")
         return self._at_once(session, lambda: session.order(by_time=by_time, latest_first=order == "latest"))
+
+    def group(self, event: gr.EventData, request: gr.Request) -> Updates:
+        by_person, session = bool(event._data.get("by_person")), session_of(self.service, request)
+        return self._at_once(session, lambda: group(session, by_person=by_person))
 
     def show_cropper(self, file: Any, request: gr.Request) -> Updates:
         session = session_of(self.service, request)

@@ -43,6 +43,7 @@ SHORTCUTS = (  # what page/keys.js does
     (("n",), "not this one"),
     (("b", "a"), "before this, after this"),
     (("m",), "more candidates"),
+    (("g", "o"), "group by person, open a stack"),
     (("u",), "undo"),
     (("?",), "this sheet"),
 )
@@ -124,7 +125,9 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
             chips = gr.HTML(chips_html(()), elem_id="chips", js_on_load=_script("chips"))
             filters = gr.HTML("", elem_id="filters", js_on_load=_script("filters"))
             candidates = gr.HTML(
-                candidates_html((), None), elem_id="candidates", js_on_load=_script("candidates")
+                candidates_html((), None),
+                elem_id="candidates",
+                js_on_load=_script("candidates") + _script("stacks"),
             )
         with gr.Column(elem_id="pane-selected", elem_classes="cr-pane"):
             gr.HTML("<h2>Selected candidate</h2>", elem_classes="cr-title")
@@ -187,6 +190,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     on(candidates.choose, handlers.choose)
     on(candidates.more, handlers.more)
     on(candidates.order, handlers.order)
+    on(candidates.group, handlers.group)
     on(chips.remove, handlers.remove_chip, reason, **each)
     on(filters.set, handlers.set_filters, reason, **each)
     on(search_with.click, handlers.search_with, reason)

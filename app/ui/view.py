@@ -18,6 +18,7 @@ from app.chat.model_words import unmarked
 from app.chat.search_state import SearchState
 from app.refused import ReasonNeeded
 from app.session import ChatSession
+from app.stacks import is_grouped, stacks_of
 from app.talk import STAGE
 from app.ui.background import BackgroundWork
 from app.ui.board import board_html
@@ -120,6 +121,8 @@ class View:
                 selected.image_id if selected else None,
                 session.remaining,
                 ("latest" if session.latest_first else "earliest") if session.by_time else "fit",
+                stacks_of(session),
+                is_grouped(session),
             ),
             at.selected: selected_html(
                 selected,

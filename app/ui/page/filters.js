@@ -37,7 +37,9 @@ const paintHours = () => {
   if (output.textContent !== words) output.textContent = words;
 };
 const paint = () => {
-  if (!one('.cr-filters')) return;
+  const bar = one('.cr-filters');
+  if (!bar) return;
+  bar.dataset.painted = 'yes';
   if (isOpen !== null) element.dataset.open = isOpen ? 'yes' : 'no';
   const isShown = one('.cr-filters-body').checkVisibility();
   one('[data-fold]').setAttribute('aria-expanded', String(isShown));
@@ -133,11 +135,12 @@ element.addEventListener('keydown', (event) => {
 
 element.addEventListener('focusin', ({ target }) => { focused = target.dataset.key || ''; });
 element.addEventListener('focusout', ({ relatedTarget }) => { if (relatedTarget) focused = ''; });
-new MutationObserver((changes) => {
-  if (!changes.some((change) => [...change.addedNodes].some((node) => node.querySelector?.('.cr-filters-body') || node.matches?.('.cr-filters')))) return;
+new MutationObserver(() => {
+  const bar = one('.cr-filters');
+  if (!bar || bar.dataset.painted) return; // only what the server has drawn anew is bare
   if (!timer && !drag) edits = {}; // what was sent is drawn by now
   paint();
   if (focused && document.activeElement === document.body) all('[data-key]').find((other) => other.dataset.key === focused)?.focus({ preventScroll: true });
-}).observe(element, { childList: true, subtree: true });
+}).observe(element, { childList: true, subtree: true, attributes: true });
 window.addEventListener('resize', paint);
 paint();
