@@ -12,6 +12,7 @@ from app.session import ChatSession
 from app.ui.html import render
 from gallery_store.crops import Filters, camera_key
 from gallery_store.errors import GalleryError
+from gallery_store.store import GalleryStore
 
 MOST_DAYS_LISTED = 120  # a gallery of more has fields for dates, not lists
 _DAY = 24 * 60  # minutes
@@ -30,8 +31,17 @@ class CameraButton:
 
 
 def filters_html(session: ChatSession) -> str:
-    """The bar as the chips have it; nothing where the gallery has neither cameras nor times, or cannot be read."""
-    store, filters = session.service.store, session.conversation.known.filters
+    """The bar as the chips have it."""
+    # A refused change is drawn as it was, also where that is what was drawn before.
+    drawn = next(_refusals) if session.notice else 0
+    return bar_html(session.service.store, session.conversation.known.filters, drawn)
+
+
+def bar_html(store: GalleryStore, filters: Filters, drawn: int = 0) -> str:
+    """The bar of these filters; nothing where the gallery has neither cameras nor times, or cannot be read.
+
+    drawn: another number makes it another text, and so what the page has changed of it is drawn anew.
+    """
     try:
         cameras, days, counts = store.cameras(), store.days(), store.filter_counts(filters)
     except GalleryError:
@@ -53,8 +63,7 @@ def filters_html(session: ChatSession) -> str:
         most=max(*counts.hours, 1),
         after=after,
         before=before,
-        # A refused change is drawn as it was, also where that is what was drawn before.
-        drawn=next(_refusals) if session.notice else 0,
+        drawn=drawn,
     )
 
 

@@ -12,6 +12,7 @@ from app.service import ChatService
 from app.ui import gallery_tab
 from app.ui.api import add_api
 from app.ui.edge import PRIVATE
+from app.ui.filter_bar import bar_html
 from app.ui.guard import Owner
 from app.ui.handlers import Handlers
 from app.ui.html import (
@@ -27,6 +28,7 @@ from app.ui.html import (
 )
 from app.ui.view import Components, View
 from app.uploads import Uploads
+from gallery_store.crops import Filters
 
 EXAMPLES = (
     "I'm looking for a woman in a red jacket with a backpack",
@@ -123,7 +125,9 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
         with gr.Column(elem_id="pane-candidates", elem_classes="cr-pane"):
             cropper = gr.HTML("", elem_id="cropper", visible=False, js_on_load=_script("crop"))
             chips = gr.HTML(chips_html(()), elem_id="chips", js_on_load=_script("chips"))
-            filters = gr.HTML("", elem_id="filters", js_on_load=_script("filters"))
+            filters = gr.HTML(
+                bar_html(service.store, Filters()), elem_id="filters", js_on_load=_script("filters")
+            )
             candidates = gr.HTML(
                 candidates_html((), None),
                 elem_id="candidates",
