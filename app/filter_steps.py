@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, time
 from typing import TYPE_CHECKING, Any
 
 from app.chat.conversation import Conversation
 from app.chat.filter_bar import FilterChange, set_filters
 from app.refused import Refused
+from app.session import PAGE_OF_CARDS
 
 if TYPE_CHECKING:
     from app.session import ChatSession, StepResult
@@ -27,7 +29,13 @@ def filter_by(session: ChatSession, change: FilterChange, progress: StepProgress
         except ValueError as problem:
             raise Refused(str(problem)) from problem
 
-    return session.step(changed, progress)
+    with session.lock:
+        by_time, latest_first = session.by_time, session.latest_first
+        result = session.step(changed, progress)
+        if not by_time or session.by_time or session.ranking is None:
+            return result
+        session.order(by_time=True, latest_first=latest_first)  # the same question: it goes on in the same order
+        return replace(result, cards=session.cards[:PAGE_OF_CARDS])
 
 
 def read_change(sent: Mapping[str, Any]) -> FilterChange:

@@ -148,6 +148,10 @@ def test_it_is_a_step_of_the_case_that_is_searched_recorded_kept_and_undone(
     assert again.conversation.turns[-1].text == "Filters: on camera 1"
     again.undo()
     assert again.query.filters.is_empty and len(again.cards) == 9
+    again.order(by_time=True, latest_first=True)
+    filter_by(again, read_change({"cameras": ["1"]}))
+    assert again.by_time and again.latest_first  # the same question goes on in the same order
+    again.undo()
     again.redo()
     assert again.query.filters.cameras == ("1",)
     with pytest.raises(Refused, match="no times"):

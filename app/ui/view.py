@@ -120,7 +120,7 @@ class View:
                 session.ranking,
                 selected.image_id if selected else None,
                 session.remaining,
-                ("latest" if session.latest_first else "earliest") if session.by_time else "fit",
+                _order(session),
                 stacks_of(session),
                 is_grouped(session),
             ),
@@ -252,6 +252,13 @@ def _as_written(text: str) -> str:
     """Markdown that reads as these lines do: nothing in them becomes a link, a list, a picture or HTML."""
     lines = (re.sub(r"^(\d*)([-=.])", r"\1\\\2", unmarked(line)) for line in text.strip().splitlines())
     return re.sub(r"(?=://)|(?<=\bwww)(?=\.)", r"\\", "\n".join(lines), flags=re.IGNORECASE)
+
+
+def _order(session: ChatSession) -> str:
+    """As ORDERS names it: what was asked for, else as the search came out."""
+    if session.by_time:
+        return "latest" if session.latest_first else "earliest"
+    return "earliest" if session.ranking is not None and session.ranking.ranker is None else "fit"
 
 
 def _turn_in_words(turn: Turn, before: SearchState) -> str:

@@ -142,7 +142,7 @@ def test_candidates_by_person_keep_their_numbers(page: Page) -> None:
     first = tops.evaluate_all("all => all.map(one => Number(one.ariaLabel.match(/[0-9]+/)[0]))")
     assert first == sorted(first) and len(first) == people
     page.get_by_role("button", name="Show 12 more").click()
-    expect(status).to_contain_text("24 of 672 candidates", timeout=PATIENCE)
+    expect(status).to_contain_text("24 best of 672 candidates", timeout=PATIENCE)
     page.reload()
     expect(status).to_contain_text("people or so", timeout=PATIENCE)
     page.get_by_role("button", name="Group by person").click()
