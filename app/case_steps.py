@@ -45,6 +45,7 @@ class Screen:
     other: OtherReading | None = None
     by_time: bool = False
     latest_first: bool = False
+    by_person: bool = False
 
 
 @dataclass(frozen=True)

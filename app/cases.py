@@ -54,6 +54,7 @@ def bring_back(session: ChatSession, case: str) -> None:
     cards = session.service.cards(first, session.service.crops_of(first))
     session.show(state.conversation, query, ranking, ())
     session.by_time, session.latest_first = screen.by_time, screen.latest_first
+    session.by_person = screen.by_person
     session.cards, session.other = ordered(session, cards), screen.other
     session.selected = next((card for card in session.cards if card.image_id == screen.selected), None)
     session.compared = screen.compared if session.selected else Comparison()
@@ -69,5 +70,6 @@ def _state_of(session: ChatSession) -> CaseState:
         session.other,
         session.by_time,
         session.latest_first,
+        session.by_person,
     )
     return CaseState(session.conversation, session.ranking, screen)

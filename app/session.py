@@ -90,6 +90,7 @@ class ChatSession:
     photo: Path | None = None  # being cropped
     by_time: bool = False  # the cards stand in the order of time, not of fit
     latest_first: bool = False  # of the order of time
+    by_person: bool = False  # the cards stand in stacks, as far as the search knows any; see app.stacks
     stop: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)
     used: float = 0.0  # the service's clock at its last use, seconds

@@ -134,6 +134,13 @@ class Index:
         """int64 ids of the crops that pass the filters and are not in `exclude`, ascending."""
         if filters.is_empty and not exclude:
             return self.ids
+        passes = self.passing(filters)
+        if exclude:
+            passes &= ~np.isin(self.ids, np.fromiter(exclude, np.int64, len(exclude)))
+        return self.ids[passes]
+
+    def passing(self, filters: Filters) -> np.ndarray:
+        """bool (n,): which crops pass the filters."""
         passes = np.ones(len(self.ids), bool)
         if filters.cameras:
             passes &= np.isin(self.cameras, self._codes(filters.cameras))
@@ -149,9 +156,7 @@ class Index:
             passes &= (self.clocks >= 0) & ~self._since(filters.until)
         for tag in filters.tags:
             passes &= np.isin(self.ids, self.tags.get(tag.casefold(), self.ids[:0]), assume_unique=True)
-        if exclude:
-            passes &= ~np.isin(self.ids, np.fromiter(exclude, np.int64, len(exclude)))
-        return self.ids[passes]
+        return passes
 
     def _codes(self, cameras: tuple[str, ...]) -> list[int]:
         keys = (camera_key(camera) for camera in cameras)

@@ -23,6 +23,7 @@ from gallery_store.crops import Crop, Filters
 from gallery_store.database import Database
 from gallery_store.decoding import MAX_PIXELS, PictureError, open_picture
 from gallery_store.errors import EncoderMismatch, GalleryError, GalleryLocked, GalleryTooNew
+from gallery_store.filter_counts import FilterCounts, count_for_filters
 from gallery_store.index import Index
 from gallery_store.media import MediaFolder, media_name
 from gallery_store.opening import open_database
@@ -156,6 +157,10 @@ class GalleryStore:
         """Local hours of the day, 0..23, with at least one crop on any day, ascending."""
         clocks = self._current().clocks
         return np.flatnonzero(np.bincount(clocks[clocks >= 0] // 3_600_000_000)).tolist()
+
+    def filter_counts(self, filters: Filters) -> FilterCounts:
+        """How many crops each camera and each hour of the day has, of those that pass the other filters."""
+        return count_for_filters(self._current(), filters)
 
     def time_span(self) -> tuple[datetime, datetime] | None:
         """First and last time, UTC; None when no crop has a time."""

@@ -75,6 +75,19 @@ def test_the_conversation(client: Client, served: Served, truth: dict, tmp_path:
     _, _, status = chat(client, "no, the jacket is orange")
     assert status["query"]["wanted"] == {**wanted, "hair": "long", "upper_colour": "orange"}
 
+    _, candidates, filtered = client.predict(
+        change={"cameras": ["2"], "hours": ["8:00", ""]}, api_name="/filters"
+    )
+    check(candidates, filtered)
+    assert {candidate["camera"] for candidate in candidates} == {"2"}
+    assert (
+        filtered["query"]["filters"]["after"] == "08:00"
+        and filtered["query"]["wanted"] == status["query"]["wanted"]
+    )
+    client.predict(change={"cameras": [], "hours": ["", ""]}, api_name="/filters")
+    with pytest.raises(AppError, match="There is no camera 99"):
+        client.predict(change={"cameras": ["99"]}, api_name="/filters")
+
     _, _, status = chat(client, "without a hat")
     assert status["query"]["unwanted"] == {"hat": [hat.value for hat in absence("hat")]}
 

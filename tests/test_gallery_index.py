@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -132,6 +133,19 @@ def test_filters_agree_with_the_oracle(tmp_path_factory, zone, first, later, ask
             ]
             found = store.matching(filters, exclude)
             assert found.dtype == np.int64 and found.tolist() == expected
+            counts = store.filter_counts(filters)
+            any_hour, any_camera = (
+                replace(filters, after=None, before=None),
+                replace(filters, cameras=(), not_cameras=()),
+            )
+            local = [
+                c.time.astimezone(store.zone).hour
+                for c in crops
+                if c.time and passes(c, any_hour, store.zone)
+            ]
+            assert counts.hours == tuple(local.count(hour) for hour in range(24))
+            keys = [camera_key(c.camera or "") for c in crops if passes(c, any_camera, store.zone)]
+            assert counts.cameras == {key: keys.count(key) for key in map(camera_key, store.cameras())}
         assert len(store.cameras()) == len({camera_key(c.camera) for c in crops if c.camera})
         assert store.days() == sorted({c.time.astimezone(store.zone).date() for c in crops if c.time})
         assert store.hours() == sorted({c.time.astimezone(store.zone).hour for c in crops if c.time})

@@ -192,7 +192,7 @@ def test_the_header_says_what_the_model_knows_and_whether_it_is_calibrated_with_
 def test_the_grid_says_how_many_there_are_and_in_which_order() -> None:
     both = [card(), card(image_id=8)]
     page = candidates_html(both, ranking(), None, 1238, "latest")
-    assert '<p role="status">2 of 1,240, latest first</p>' in page
+    assert '<p role="status">2 best of 1,240<span class="cr-in-order">, latest first</span></p>' in page
     assert re.findall(r'data-order="(\w+)" aria-pressed="true"', page) == ["latest"]
     assert re.findall(r'data-order="(\w+)"', page) == ["fit", "earliest", "latest"]
     listed = candidates_html(both, ranking(ranker=None), None, 0)  # nothing says what the person looks like

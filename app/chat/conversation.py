@@ -27,10 +27,11 @@ LEFT_OPEN = "All right, that stays open."
 class Turn:
     """One step. `after` is all that was known once it was done; `reply` and `shown` follow the search.
 
-    action: "say", "search-with", "confirm", "reject", "before", "after" or "remove-chip". image_id: of a click.
-    chip: the key of a removed chip. understood: what a message said. direct: the answer to a message that needs no
-    search. shown: image ids, best first. asked: the kind of attribute that the reply asked about. question: what it
-    asked, where that may still be answered. declined: kinds that the message says are not known. own_words: what the
+    action: "say", "search-with", "confirm", "reject", "before", "after", "remove-chip", "filters", "note" or
+    "take-off". image_id: of a click. chip: the key of a removed chip. understood: what a message said. direct: the
+    answer to a message that needs no search. shown: image ids, best first. asked: the kind of attribute that the reply
+    asked about. question: what it asked, where that may still be answered. declined: kinds that the message says are
+    not known. own_words: what the
     model wrote, as Markdown; it stands below the reply, and nothing is ever understood from it.
     """
 

@@ -12,6 +12,7 @@ from app.retrieval.fusion import Fused
 from app.retrieval.photographs import FoundPhotographs
 from app.retrieval.prefilter import Prefiltered
 from app.retrieval.rankers import best_first
+from app.retrieval.stacks import stack_leads
 from app.settings import FUSED, RankerName
 
 LIKELY_SAME = 0.5  # from this affinity on a crop is named as showing the same person in the same clothes
@@ -32,6 +33,9 @@ class Candidate:
     same_outfit: tuple[
         int, ...
     ] = ()  # ids of candidates that likely show one person in the same clothes with it
+    lead: int | None = (
+        None  # id of the best candidate of its stack (app.retrieval.stacks); None: it is that itself
+    )
 
     @property
     def very_picture(self) -> bool:
@@ -63,7 +67,8 @@ class Ranking:
     unchecked: the free words that this model cannot read; "" where all was checked; photographs: the pictures look like
     photographs and the model knows drawn people only, so nothing is calibrated; unreadable: ids of the nearest crops,
     and of those searched with, whose picture is gone or damaged: what the model was to read has no probability;
-    set_aside: how many crops of the gallery no search finds, for their vectors are damaged.
+    set_aside: how many crops of the gallery no search finds, for their vectors are damaged; knows_stacks: whether the
+    candidates that the model read were compared with each other, so that `lead` says something.
     """
 
     candidates: tuple[Candidate, ...]
@@ -82,6 +87,7 @@ class Ranking:
     photographs: bool = False
     unreadable: frozenset[int] = frozenset()
     set_aside: int = 0
+    knows_stacks: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,6 +155,11 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
     photographs, doubtful = _photographs(trace)
     weak &= ~doubtful[places]
     affinity = fused.affinity if fused else None
+    leads: dict[int, int] = {}
+    knows_stacks = affinity is not None and not trace.are_photographs
+    if affinity is not None and knows_stacks:
+        alike = [int(place) for place in places if place < len(affinity) and not doubtful[place]]
+        leads = {row: int(prefiltered.ids[lead]) for row, lead in stack_leads(affinity, alike).items()}
     candidates = tuple(
         Candidate(
             image_id=int(prefiltered.ids[place]),
@@ -158,6 +169,7 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
             weak=bool(weak[rank]),
             caution=_caution(trace, bool(photographs[place])),
             same_outfit=_same_outfit(int(place), prefiltered.ids, affinity),
+            lead=leads.get(int(place)),
         )
         for rank, place in enumerate(places)
     )
@@ -182,6 +194,7 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
         photographs=trace.are_photographs,
         unreadable=trace.unreadable,
         set_aside=trace.set_aside,
+        knows_stacks=knows_stacks,
     )
 
 

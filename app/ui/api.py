@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.filter_steps import filter_by, read_change
 from app.refused import Refused
 from app.service import ChatService
 from app.session import StepResult
@@ -20,7 +21,7 @@ Returned = tuple[str, list, dict]
 
 def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> None:
     """Add /chat, /search_with, /confirm, /reject, /undo, /redo, /reset, /give_reason, /select, /cases, /open_case,
-    /note, /take_off and /sightings to the page.
+    /filters, /note, /take_off and /sightings to the page.
 
     A client keeps its conversation. What cannot be done comes back as one sentence, the client's error.
     """
@@ -37,6 +38,9 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
 
     def reject(image_id: int, request: gr.Request) -> Returned:
         return _returned(session_of(service, request).reject(image_id))
+
+    def filters(change: dict, request: gr.Request) -> Returned:
+        return _returned(filter_by(session_of(service, request), read_change(change)))
 
     def note(image_id: int, text: str, request: gr.Request) -> Returned:
         return _returned(session_of(service, request).note(image_id, _words(text)))
@@ -92,6 +96,7 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
         select,
         cases,
         open_case,
+        filters,
         *of_board,
     ):
         gr.api(refusal_as_error()(function), **queue)

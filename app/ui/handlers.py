@@ -10,9 +10,11 @@ from typing import Any
 import gradio as gr
 
 from app.chat.sightings import Direction
+from app.filter_steps import filter_by, read_change
 from app.refused import ReasonNeeded, Refused
 from app.service import ChatService
 from app.session import ChatSession
+from app.stacks import group
 from app.ui.background import BackgroundWork
 from app.ui.edge import session_of, user_of
 from app.ui.html import sent_html
@@ -215,6 +217,13 @@ class Handlers:
         key, session = str(event._data.get("key", "")), session_of(self.service, request)
         yield from self._run(session, reason, lambda session, progress: session.remove_chip(key, progress))
 
+    def set_filters(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
+        """Cameras, days and hours, as far as they were changed on the bar; page/filters.js sends them."""
+        sent, session = dict(event._data), session_of(self.service, request)
+        yield from self._run(
+            session, reason, lambda session, progress: filter_by(session, read_change(sent), progress)
+        )
+
     def crop(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
         """Search with the photo that stands in the cropper, or with the part of it inside the box."""
         choice, box = event._data.get("choice"), event._data.get("box")
@@ -266,6 +275,10 @@ class Handlers:
         order, session = event._data.get("order"), session_of(self.service, request)
         by_time = order in ("earliest", "latest")
         return self._at_once(session, lambda: session.order(by_time=by_time, latest_first=order == "latest"))
+
+    def group(self, event: gr.EventData, request: gr.Request) -> Updates:
+        by_person, session = bool(event._data.get("by_person")), session_of(self.service, request)
+        return self._at_once(session, lambda: group(session, by_person=by_person))
 
     def show_cropper(self, file: Any, request: gr.Request) -> Updates:
         session = session_of(self.service, request)

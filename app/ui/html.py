@@ -27,6 +27,7 @@ from app.retrieval.ranking import Ranking
 from app.retrieval.reid import uncalibrated_searches
 from app.session import PAGE_OF_CARDS, ChatSession
 from app.settings import FUSED
+from app.stacks import Stack, stacks
 from gallery_store.cases import CaseRecord
 from gallery_store.errors import GalleryError
 
@@ -150,15 +151,19 @@ def candidates_html(
     selected_id: int | None = None,
     remaining: int = 0,
     order: str = "fit",
+    stacked: Sequence[Stack] = (),
+    is_grouped: bool = False,
 ) -> str:
     """The grid of candidates, numbered in their order. remaining: how many further ones could be shown. order: "fit",
-    "earliest" or "latest".
+    "earliest" or "latest". stacked: the same cards by person; each alone where it is empty.
     """
     notes = _notes(ranking) if ranking is not None else []
     more = min(remaining, PAGE_OF_CARDS)
     return render(
         "candidates",
         cards=cards,
+        stacks=stacked or stacks(cards, {}),
+        is_grouped=is_grouped,
         ranking=ranking,
         notes=notes,
         selected_id=selected_id,

@@ -12,6 +12,7 @@ from app.service import ChatService
 from app.ui import gallery_tab
 from app.ui.api import add_api
 from app.ui.edge import PRIVATE
+from app.ui.filter_bar import bar_html
 from app.ui.guard import Owner
 from app.ui.handlers import Handlers
 from app.ui.html import (
@@ -27,6 +28,7 @@ from app.ui.html import (
 )
 from app.ui.view import Components, View
 from app.uploads import Uploads
+from gallery_store.crops import Filters
 
 EXAMPLES = (
     "I'm looking for a woman in a red jacket with a backpack",
@@ -43,6 +45,7 @@ SHORTCUTS = (  # what page/keys.js does
     (("n",), "not this one"),
     (("b", "a"), "before this, after this"),
     (("m",), "more candidates"),
+    (("g", "o"), "group by person, open a stack"),
     (("u",), "undo"),
     (("?",), "this sheet"),
 )
@@ -122,8 +125,13 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
         with gr.Column(elem_id="pane-candidates", elem_classes="cr-pane"):
             cropper = gr.HTML("", elem_id="cropper", visible=False, js_on_load=_script("crop"))
             chips = gr.HTML(chips_html(()), elem_id="chips", js_on_load=_script("chips"))
+            filters = gr.HTML(
+                bar_html(service.store, Filters()), elem_id="filters", js_on_load=_script("filters")
+            )
             candidates = gr.HTML(
-                candidates_html((), None), elem_id="candidates", js_on_load=_script("candidates")
+                candidates_html((), None),
+                elem_id="candidates",
+                js_on_load=_script("candidates") + _script("stacks"),
             )
         with gr.Column(elem_id="pane-selected", elem_classes="cr-pane"):
             gr.HTML("<h2>Selected candidate</h2>", elem_classes="cr-title")
@@ -167,6 +175,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
         sent,
         reason,
         board,
+        filters,
     )
     handlers = Handlers(service, View(components, uploads))
 
@@ -185,7 +194,9 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     on(candidates.choose, handlers.choose)
     on(candidates.more, handlers.more)
     on(candidates.order, handlers.order)
+    on(candidates.group, handlers.group)
     on(chips.remove, handlers.remove_chip, reason, **each)
+    on(filters.set, handlers.set_filters, reason, **each)
     on(search_with.click, handlers.search_with, reason)
     on(confirm.click, handlers.confirm, reason)
     on(reject.click, handlers.reject, reason)

@@ -18,10 +18,12 @@ from app.chat.model_words import unmarked
 from app.chat.search_state import SearchState
 from app.refused import ReasonNeeded
 from app.session import ChatSession
+from app.stacks import is_grouped, stacks_of
 from app.talk import STAGE
 from app.ui.background import BackgroundWork
 from app.ui.board import board_html
 from app.ui.edge import refusal_as_error
+from app.ui.filter_bar import filters_html
 from app.ui.html import (
     Sought,
     answers_html,
@@ -64,6 +66,7 @@ class Components:
     sent: gr.HTML
     reason: gr.Textbox
     board: gr.HTML
+    filters: gr.HTML
 
     @property
     def of_a_step(self) -> list[Any]:
@@ -86,7 +89,12 @@ class View:
 
     def only_cases(self, session: ChatSession) -> Updates:
         """The list of cases, of a page that shows none yet."""
-        return {self.components.cases: cases_html(session), self.components.sent: sent_html(session)}
+        at = self.components
+        return {
+            at.cases: cases_html(session),
+            at.sent: sent_html(session),
+            at.filters: filters_html(session),
+        }
 
     def opened(self, session: ChatSession) -> Updates:
         """Another case than before: its reason too."""
@@ -112,7 +120,9 @@ class View:
                 session.ranking,
                 selected.image_id if selected else None,
                 session.remaining,
-                ("latest" if session.latest_first else "earliest") if session.by_time else "fit",
+                _order(session),
+                stacks_of(session),
+                is_grouped(session),
             ),
             at.selected: selected_html(
                 selected,
@@ -128,6 +138,7 @@ class View:
             **self._undo_and_redo(session),
             at.cases: cases_html(session),
             at.board: board_html(session),
+            at.filters: filters_html(session),
             at.stop: gr.Button(interactive=bool(session.waiting.later) and not session.waiting.is_held),
             at.sent: sent_html(session),
             at.use_reading: gr.Button(visible=session.other is not None),
@@ -241,6 +252,13 @@ def _as_written(text: str) -> str:
     """Markdown that reads as these lines do: nothing in them becomes a link, a list, a picture or HTML."""
     lines = (re.sub(r"^(\d*)([-=.])", r"\1\\\2", unmarked(line)) for line in text.strip().splitlines())
     return re.sub(r"(?=://)|(?<=\bwww)(?=\.)", r"\\", "\n".join(lines), flags=re.IGNORECASE)
+
+
+def _order(session: ChatSession) -> str:
+    """As ORDERS names it: what was asked for, else as the search came out."""
+    if session.by_time:
+        return "latest" if session.latest_first else "earliest"
+    return "earliest" if session.ranking is not None and session.ranking.ranker is None else "fit"
 
 
 def _turn_in_words(turn: Turn, before: SearchState) -> str:

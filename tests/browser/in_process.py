@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,11 +57,13 @@ class Gate:
 
 
 @contextmanager
-def gated_app(folder: Path, *, needs_reason: bool = False) -> Iterator[tuple[Served, Gate]]:
-    """An app over forty of the demo's crops, CLIP alone, whose searches a gate holds."""
+def gated_app(
+    folder: Path, *, needs_reason: bool = False, edit: Callable[[str], str] = str
+) -> Iterator[tuple[Served, Gate]]:
+    """An app over forty of the demo's crops, CLIP alone, whose searches a gate holds. edit: of the manifest's rows."""
     (folder / "crops").mkdir()
     head, *rows = (DEMO_GALLERY / "manifest.csv").read_text("utf-8").splitlines()
-    (folder / "crops" / "manifest.csv").write_text("\n".join([head, *rows[:40]]), "utf-8")
+    (folder / "crops" / "manifest.csv").write_text("\n".join([head, *map(edit, rows[:40])]), "utf-8")
     for row in rows[:40]:
         name = row.split(",")[0]
         (folder / "crops" / name).symlink_to(DEMO_GALLERY / name)

@@ -5,7 +5,7 @@ element.addEventListener('click', (event) => {
     trigger('choose', { image_id: Number(card.dataset.id) });
     // Where the panes are stacked, what was chosen would stand out of sight.
     const panel = document.querySelector('#pane-selected');
-    if (panel && window.innerWidth < 720) setTimeout(() => panel.scrollIntoView({ block: 'start' }), 300);
+    if (panel && window.innerWidth < 1000) setTimeout(() => panel.scrollIntoView({ block: 'start' }), 300);
   }
   if (event.target.closest('button[data-more]')) trigger('more', {});
   const order = event.target.closest('button[data-order]');

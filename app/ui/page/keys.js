@@ -6,9 +6,9 @@ const click = (selector) => {
 };
 const steps = {
   s: '#search-with-this', y: '#confirm', n: '#reject', b: '#before', a: '#after', u: '#undo',
-  m: '#candidates button[data-more]',
+  m: '#candidates button[data-more]', g: '#candidates button[data-group]',
 };
-const cards = () => [...document.querySelectorAll('#candidates button[data-id]')];
+const cards = () => [...document.querySelectorAll('#candidates button[data-id]')].filter((card) => card.checkVisibility());
 const moved = (all, from, key) => {
   const top = (card) => card.getBoundingClientRect().top;
   const columns = all.filter((card) => Math.abs(top(card) - top(all[0])) < 2).length || 1;
@@ -34,6 +34,10 @@ document.addEventListener('keydown', (event) => {
   } else if (key === '/' || key === 'c') {
     event.preventDefault();
     (key === '/' ? document.querySelector('#message textarea') : all[0])?.focus();
+  } else if (key === 'o' && from >= 0) {
+    const stack = target.closest('li').dataset.below || target.dataset.id;
+    click(`#candidates button[data-stack="${stack}"]`);
+    cards().find((card) => card.dataset.id === stack)?.focus();
   } else if (steps[key] && target.closest('#desk')) {
     event.preventDefault();
     click(steps[key]);

@@ -2,9 +2,10 @@
 () => {
   // What has the focus may be drawn anew, or be switched off for a while: a keyboard must not start again at the top.
   let last = null;
+  const cardsShown = () => [...document.querySelectorAll('#candidates button[data-id]')].filter((card) => card.checkVisibility());
   const isTyped = window.matchMedia('(pointer: fine)').matches; // a finger wants no keyboard to come up
   document.addEventListener('focusin', ({ target }) => {
-    const cards = [...document.querySelectorAll('#candidates button[data-id]')];
+    const cards = cardsShown();
     last = { id: target.dataset?.id, place: cards.indexOf(target), target };
   });
   document.addEventListener('pointerdown', ({ target }) => {
@@ -12,7 +13,7 @@
   });
   const keepFocus = () => {
     if (!last || !isTyped || (document.activeElement && document.activeElement !== document.body)) return;
-    const cards = [...document.querySelectorAll('#candidates button[data-id]')];
+    const cards = cardsShown();
     const same = last.place >= 0 && (cards.find((card) => card.dataset.id === last.id) || cards[last.place] || cards[0]);
     const still = last.target.isConnected && !last.target.disabled && last.target.checkVisibility() && last.target;
     (same || still || document.querySelector('#message textarea'))?.focus({ preventScroll: true });
