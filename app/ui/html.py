@@ -58,10 +58,14 @@ def render(template: str, **values: Any) -> str:
 
 @dataclass(frozen=True)
 class Sought:
-    """The query as it is shown beside a candidate: its pictures (URLs or data URIs) and its words."""
+    """The query as it is shown beside a candidate: its pictures (URLs or data URIs) and its words.
+
+    originals: the same pictures as large as they are shown anywhere.
+    """
 
     pictures: tuple[str, ...] = ()
     words: str = ""
+    originals: tuple[str, ...] = ()
 
 
 def cases_html(session: ChatSession) -> str:

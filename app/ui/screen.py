@@ -38,6 +38,7 @@ SHORTCUTS = (  # what page/keys.js does
     (("c",), "go to the candidates"),
     (("←", "→", "↑", "↓"), "from candidate to candidate"),
     (("Enter",), "select the candidate"),
+    (("z",), "the picture at full size"),
     (("s",), "search with this person"),
     (("y",), "this is the one"),
     (("n",), "not this one"),
@@ -146,6 +147,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
                 )  # fmt: skip
 
     board = gr.HTML("", elem_id="board", js_on_load=_script("board"))
+    gr.HTML(render("viewer"), elem_id="viewer", js_on_load=_script("viewer"))
     components = Components(
         message,
         chatbot,

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from app import second_reading
-from app.cards import thumbnail_url
+from app.cards import original_url, thumbnail_url
 from app.chat.board import NOTE, TAKE_OFF
 from app.chat.chips import ALL_FILTERS, Chip, chips_of
 from app.chat.conversation import Turn
@@ -116,7 +116,7 @@ class View:
             ),
             at.selected: selected_html(
                 selected,
-                self._sought(session, chips) if selected else Sought(),
+                self._sought(session, chips),
                 session.compared,
                 session.judged_together(),
             ),
@@ -208,15 +208,16 @@ class View:
             crops = {crop.id: crop for crop in session.service.store.crops(ids)}
         except (KeyError, GalleryError):  # deleted, or the gallery cannot be read: the notice says so
             crops = {}
-        pictures = tuple(
-            self.uploads.data_uri(reference.file)
-            if reference.file is not None
-            else thumbnail_url(crops[reference.image_id or 0])
-            for reference in references
-            if reference.file is not None or reference.image_id in crops
+        there = [one for one in references if one.file is not None or one.image_id in crops]
+        pictures, originals = (
+            tuple(
+                self.uploads.data_uri(one.file) if one.file is not None else url_of(crops[one.image_id or 0])
+                for one in there
+            )
+            for url_of in (thumbnail_url, original_url)
         )
         words = ", ".join(chip.label for chip in chips if chip.kind in ("wanted", "unwanted", "text"))
-        return Sought(pictures, words)
+        return Sought(pictures, words, originals)
 
 
 def progress_words(work: BackgroundWork | None) -> str:

@@ -34,6 +34,9 @@ document.addEventListener('keydown', (event) => {
   } else if (key === '/' || key === 'c') {
     event.preventDefault();
     (key === '/' ? document.querySelector('#message textarea') : all[0])?.focus();
+  } else if (key === 'z' && target.closest('#desk, #board')) {
+    event.preventDefault();
+    (target.closest('li')?.querySelector('[data-zoom]') || document.querySelector('#selected [data-zoom]'))?.click();
   } else if (steps[key] && target.closest('#desk')) {
     event.preventDefault();
     click(steps[key]);
