@@ -28,7 +28,9 @@ const here = (name) => shown[name][at[name]];
 
 // What is shown
 
-const words = (one) => [one.place, one.moment, one.sure].filter(Boolean).join(' · ');
+const told = (one) => [one.place, one.moment, one.sure].filter(Boolean);
+const spoken = (one) => [one.title, ...told(one)].filter(Boolean).join(', ');
+const made = (tag, text, style = '') => Object.assign(document.createElement(tag), { textContent: text, className: style });
 const draw = (name) => {
   const one = here(name);
   const image = pane[name].querySelector('img');
@@ -41,19 +43,16 @@ const draw = (name) => {
   if (image.dataset.of === one.picture) return;
   image.dataset.of = one.picture;
   image.src = one.small || one.picture; // at once, until all of it is here
-  image.alt = [one.title, words(one)].filter(Boolean).join(', ');
-  const title = document.createElement('b');
-  title.textContent = one.title;
-  const of = name === 'query' ? '' : ` of ${shown[name].length}`;
-  caption.replaceChildren(title, list === 'candidates' ? of : '', words(one) ? ` · ${words(one)}` : '');
+  image.alt = spoken(one);
+  const of = name === 'query' || list === 'board' || shown[name].length < 2 ? '' : ` of ${shown[name].length}`;
+  caption.replaceChildren(made('b', one.title), of, ...told(one).flatMap((part) => [' · ', made('span', part)]));
   const whole = new Image();
   whole.onload = () => { if (image.dataset.of === one.picture) { image.src = one.picture; place(); } };
   whole.onerror = async () => {
     const answer = await fetch(one.picture).catch(() => null);
     if (image.dataset.of !== one.picture || answer?.ok) return;
-    const said = document.createElement('span');
-    said.textContent = answer ? await answer.text() : 'The picture cannot be fetched now.';
-    caption.append(document.createElement('br'), said);
+    const said = answer ? await answer.text() : 'The picture cannot be fetched now.';
+    caption.append(made('br', ''), made('span', said, 'cr-viewer-fault'));
   };
   whole.src = one.picture;
 };
@@ -79,8 +78,8 @@ const drawAll = () => {
   place();
 };
 const say = () => {
-  const told = comparing() ? ['first', 'second'] : ['first'];
-  dialog.querySelector('.cr-heard').textContent = told.map((name) => `${here(name).title}, ${words(here(name))}`).join('; beside ');
+  const both = comparing() ? ['first', 'second'] : ['first'];
+  dialog.querySelector('.cr-heard').textContent = both.map((name) => spoken(here(name))).join('; beside ');
 };
 
 // Zoom and pan: one view for all, so that the same part of each is compared
