@@ -72,7 +72,7 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
             "openapi_url": None,
         },
         theme=theme(),
-        css_paths=[PAGE / "style.css", PAGE / "board.css", PAGE / "viewer.css"],
+        css_paths=[PAGE / f"{name}.css" for name in ("style", "board", "viewer", "cropper")],
         js=(PAGE / "page.js").read_text(encoding="utf-8"),
         root_path=settings.root_path,
         favicon_path=PAGE / "icon.svg",

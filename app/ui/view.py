@@ -32,7 +32,7 @@ from app.ui.html import (
     selected_html,
     sent_html,
 )
-from app.uploads import Uploads
+from app.uploads import CROPPER_SIDE, Uploads
 from gallery_store.errors import GalleryError
 
 WAITS = "*Waits for its turn…*"
@@ -99,7 +99,7 @@ class View:
     @refusal_as_error()
     def full(self, session: ChatSession) -> Updates:
         """Everything but the message being typed, after a step."""
-        at, selected, photo = self.components, session.selected, session.photo
+        at, selected = self.components, session.selected
         chips = chips_of(session.conversation.known, session.service.engine.kinds)
         on_selected = gr.Button(interactive=selected is not None)
         in_time = gr.Button(interactive=selected is not None and selected.time is not None)
@@ -131,7 +131,7 @@ class View:
             at.stop: gr.Button(interactive=bool(session.waiting.later) and not session.waiting.is_held),
             at.sent: sent_html(session),
             at.use_reading: gr.Button(visible=session.other is not None),
-            at.cropper: gr.HTML(self.cropper(photo) if photo else "", visible=photo is not None),
+            at.cropper: self.cropper(session),
         }
 
     def working(self, session: ChatSession, work: BackgroundWork | None) -> Updates:
@@ -156,9 +156,14 @@ class View:
             at.redo: gr.Button(interactive=bool(talk.undone)),
         }
 
-    def cropper(self, photo: Path) -> str:
-        """The photo under a box. Refused when it is no picture."""
-        return cropper_html(self.uploads.data_uri(photo), photo.name)
+    def cropper(self, session: ChatSession) -> Any:
+        """The photo that is being cropped, under a box; nothing where none is."""
+        photo, uploads = session.cropping.photo, self.uploads
+        if photo is None:
+            return gr.HTML("", visible=False)
+        picture, size = uploads.data_uri(photo, CROPPER_SIDE), uploads.size_of(photo)
+        attached = session.cropping.is_attached
+        return gr.HTML(cropper_html(picture, photo.name, size, is_attached=attached), visible=True)
 
     def history(self, session: ChatSession, pending: str = "") -> list[dict[str, Any]]:
         """Messages for gr.Chatbot: what the operator said or did, and each reply.
