@@ -84,12 +84,19 @@ element.addEventListener('click', (event) => {
 });
 // It opens where the operator may look elsewhere; who is typing goes on.
 let seen = null;
-new MutationObserver(() => {
+const show = (box) => {
+  if (!box.isConnected) return;
+  if (!box.checkVisibility()) { requestAnimationFrame(() => show(box)); return; } // what is drawn is shown a moment later
+  element.querySelector('.cr-cropper').scrollIntoView({ block: 'nearest' });
+  if (!document.querySelector('#message textarea')?.value) box.focus({ preventScroll: true });
+};
+const look = () => {
   const box = element.querySelector('.cr-crop-box');
   if (box === seen) return;
   seen = box;
   if (!box) return;
   write(box, read(box));
-  element.querySelector('.cr-cropper').scrollIntoView({ block: 'nearest' });
-  if (!document.querySelector('#message textarea')?.value) box.focus({ preventScroll: true });
-}).observe(element, { childList: true, subtree: true });
+  show(box);
+};
+new MutationObserver(look).observe(element, { childList: true, subtree: true });
+look();

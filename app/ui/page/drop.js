@@ -3,7 +3,10 @@ const overlay = element.querySelector('.cr-drop');
 const note = element.querySelector('.cr-drop-note');
 const input = () => document.querySelector('#message input[type="file"]');
 const onDesk = () => document.querySelector('#desk')?.checkVisibility();
-const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes('Files');
+let isOwn = false; // a picture of the page itself is dragged
+document.addEventListener('dragstart', () => { isOwn = true; }, true);
+document.addEventListener('dragend', () => { isOwn = false; }, true);
+const hasFiles = (event) => !isOwn && [...(event.dataTransfer?.types ?? [])].includes('Files');
 const hide = () => { overlay.hidden = true; };
 const isPicture = (file) => file.type.startsWith('image/');
 
@@ -57,9 +60,9 @@ const look = () => {
   if (now) note.textContent = '';
   trigger('attached', {});
 };
-const watch = () => {
+const follow = () => {
   const message = document.querySelector('#message');
-  if (!message) { requestAnimationFrame(watch); return; }
+  if (!message) { requestAnimationFrame(follow); return; }
   new MutationObserver(look).observe(message, { childList: true, subtree: true });
 };
-watch();
+follow();

@@ -40,12 +40,14 @@ const draw = (name) => {
     button.hidden = !many;
     button.disabled = next(name, Number(button.dataset.step)) < 0;
   }
-  if (image.dataset.of === one.picture) return;
+  if (image.dataset.of === one.picture && image.alt === spoken(one)) return;
+  const isSame = image.dataset.of === one.picture;
   image.dataset.of = one.picture;
-  image.src = one.small || one.picture; // at once, until all of it is here
   image.alt = spoken(one);
   const of = name === 'query' || list === 'board' || shown[name].length < 2 ? '' : ` of ${shown[name].length}`;
   caption.replaceChildren(made('b', one.title), of, ...told(one).flatMap((part) => [' · ', made('span', part)]));
+  if (isSame) return;
+  image.src = one.small || one.picture; // at once, until all of it is here
   const whole = new Image();
   whole.onload = () => { if (image.dataset.of === one.picture) { image.src = one.picture; place(); } };
   whole.onerror = async () => {
