@@ -208,7 +208,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     on(cases.rename, handlers.rename_case)
     on(cases.close, handlers.close_case)
     of_cropper: dict[str, Any] = {"outputs": [cropper, message], "queue": False, **PRIVATE}
-    drop.attached(handlers.cropper.attached, message, **of_cropper)
+    drop.attached(handlers.cropper.attached, message, trigger_mode="always_last", **of_cropper)
     on(photo.upload, handlers.cropper.choose, photo)
     cropper.cancel(handlers.cropper.cancel, message, **of_cropper)
     on(cropper.crop(handlers.cropper.announce, message, **at_once).then, handlers.answer, reason, **each)
