@@ -208,7 +208,9 @@ def selected_html(
     )
 
 
-def cropper_html(picture: str, name: str, size: tuple[int, int] = (0, 0), *, is_attached: bool = False) -> str:
+def cropper_html(
+    picture: str, name: str, size: tuple[int, int] = (0, 0), *, is_attached: bool = False
+) -> str:
     """A photo (its data URI and its file's name) under a box that can be drawn, moved and resized.
 
     size: width and height of the whole photo in pixels. is_attached: it stands in the message.

@@ -87,7 +87,8 @@ let seen = null;
 const show = (box) => {
   if (!box.isConnected) return;
   if (!box.checkVisibility()) { requestAnimationFrame(() => show(box)); return; } // what is drawn is shown a moment later
-  element.querySelector('.cr-cropper').scrollIntoView({ block: 'nearest' });
+  const area = element.querySelector('.cr-cropper');
+  area.querySelector('img').decode().catch(() => {}).then(() => area.scrollIntoView({ block: 'nearest' })); // it has its height then
   if (!document.querySelector('#message textarea')?.value) box.focus({ preventScroll: true });
 };
 const look = () => {

@@ -44,8 +44,9 @@ const draw = (name) => {
   const isSame = image.dataset.of === one.picture;
   image.dataset.of = one.picture;
   image.alt = spoken(one);
-  const of = name === 'query' || list === 'board' || shown[name].length < 2 ? '' : ` of ${shown[name].length}`;
-  caption.replaceChildren(made('b', one.title), of, ...told(one).flatMap((part) => [' · ', made('span', part)]));
+  const title = made('span', '');
+  title.append(made('b', one.title), name === 'query' || list === 'board' || shown[name].length < 2 ? '' : ` of ${shown[name].length}`);
+  caption.replaceChildren(title, ...told(one).flatMap((part) => [' ', made('span', part)]));
   if (isSame) return;
   image.src = one.small || one.picture; // at once, until all of it is here
   const whole = new Image();
@@ -54,7 +55,7 @@ const draw = (name) => {
     const answer = await fetch(one.picture).catch(() => null);
     if (image.dataset.of !== one.picture || answer?.ok) return;
     const said = answer ? await answer.text() : 'The picture cannot be fetched now.';
-    caption.append(made('br', ''), made('span', said, 'cr-viewer-fault'));
+    caption.append(' ', made('span', said, 'cr-viewer-fault'));
   };
   whole.src = one.picture;
 };
