@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+
 from app.service import ChatService
 from app.settings import ROOT, Settings
 from app.startup import export_key
