@@ -12,11 +12,15 @@ from zoneinfo import ZoneInfo
 from app.chat.labels import day_label
 from app.retrieval.ranking import Candidate
 from gallery_store.crops import Crop, camera_key
+from gallery_store.shown import LARGE_THUMBNAIL, THUMBNAIL, width_within
 
 
 @dataclass(frozen=True)
 class Card:
-    """One candidate as it is shown. `time` is in the gallery's zone; `thumbnail` is relative to the page."""
+    """One candidate as it is shown. `time` is in the gallery's zone.
+
+    thumbnail, original: addresses relative to the page. larger: the thumbnails as `srcset` of an image lists them.
+    """
 
     image_id: int
     path: str
@@ -28,12 +32,19 @@ class Card:
     thumbnail: str
     caution: str = "not judged"  # stands where the confidence would, if there is none
     day: str = ""  # "12 May 2026"; "" without a time, and in a gallery of one day
+    original: str = ""
+    larger: str = ""  # "" where the thumbnail has all that the picture has
 
     @property
     def place(self) -> str:
         """Where and when, in a few words: "camera 3, 14:05:20", "camera 3, 12 May 2026, 14:05:20"."""
         parts = [camera_name(self.camera), self.day, f"{self.time:%H:%M:%S}" if self.time else ""]
         return ", ".join(part for part in parts if part) or "no camera or time"
+
+    @property
+    def moment(self) -> str:
+        """The day and the time: "12 May 2026, 14:05:20"; "no time"."""
+        return moment_words(self.time)
 
     @property
     def seen(self) -> str:
@@ -76,6 +87,8 @@ def make_cards(
             thumbnail=thumbnail_url(crop),
             caution=candidate.caution,
             day=day_label(crop.time.astimezone(zone).date()) if crop.time and with_day else "",
+            original=original_url(crop),
+            larger=thumbnail_sizes(crop),
         )
         for candidate, crop in zip(candidates, crops, strict=True)
     )
@@ -86,12 +99,30 @@ def thumbnail_url(crop: Crop) -> str:
     return f"crops/{crop.id}.jpg?v={crop.sha256[:12]}"
 
 
+def original_url(crop: Crop) -> str:
+    """Where the page fetches the picture as it was imported."""
+    return f"crops/{crop.id}/original?v={crop.sha256[:12]}"
+
+
+def thumbnail_sizes(crop: Crop) -> str:
+    """The thumbnails, each with its width, for `srcset`; "" where there is no larger one."""
+    small, large = width_within(crop, THUMBNAIL), width_within(crop, LARGE_THUMBNAIL)
+    if small == large:
+        return ""
+    return f"{thumbnail_url(crop)} {small}w, crops/{crop.id}-large.jpg?v={crop.sha256[:12]} {large}w"
+
+
 def camera_name(camera: str | None) -> str:
     """ "camera 3" for "3", "c3" or "Camera 03"; other names as they are; "" for none."""
     if not camera:
         return ""
     key = camera_key(camera)
     return f"camera {key}" if key.isdigit() else camera
+
+
+def moment_words(time: datetime | None) -> str:
+    """ "12 May 2026, 14:05:20"; "no time" for None."""
+    return f"{day_label(time.date())}, {time:%H:%M:%S}" if time else "no time"
 
 
 def percent(probability: float) -> str:

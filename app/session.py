@@ -29,6 +29,7 @@ from app.chat.reply import compare_text, reply
 from app.chat.results import read_pointing
 from app.chat.sightings import MOST_MINUTES, Direction, around
 from app.chat.two_readings import OtherReading
+from app.cropping import Cropping
 from app.pointed import ordered, point
 from app.query_json import query_json, question_json, taken_back_json
 from app.refused import Refused
@@ -87,7 +88,7 @@ class ChatSession:
     notice: str = ""  # a sentence about a step that was refused; shown once, no part of the conversation
     speaking: str = ""  # Markdown: an answer of which the model is still writing its own words
     other: OtherReading | None = None  # what the model reads in the last message, where it differs
-    photo: Path | None = None  # being cropped
+    cropping: Cropping = field(default_factory=Cropping)
     by_time: bool = False  # the cards stand in the order of time, not of fit
     latest_first: bool = False  # of the order of time
     by_person: bool = False  # the cards stand in stacks, as far as the search knows any; see app.stacks
@@ -227,7 +228,7 @@ class ChatSession:
         with self.lock:
             conversation, self.keeper = self._new_case()
             self.show(conversation, Query(), None, ())
-            self.notice, self.photo, self.not_kept = "", None, ""
+            self.notice, self.cropping, self.not_kept = "", Cropping(), ""
             return self._result(STARTED_OVER)
 
     # The case

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from app.refused import Refused
-from gallery_store.decoding import PICTURE_SUFFIXES, PictureError, open_picture
+from gallery_store.decoding import PICTURE_SUFFIXES, PictureError, open_picture, read_bounded, size_of
 from gallery_store.files import write_file
 from gallery_store.photographs import DRAWN_MARK, MARKED_WITHIN, is_marked_drawn
 
@@ -23,6 +23,10 @@ MOST_FILES = 2000  # in the folder, previews among them; they are removed a day 
 MOST_TOTAL = 64  # files of the greatest size, in bytes together
 _SETTLED = 3600  # seconds
 PREVIEW_SIDE = 720  # pixels, of the longer side
+CROPPER_SIDE = 1440  # the same, of what a part is cut out of
+_SCENE_ASPECT = 0.7  # width to height; a crop of one person who stands or walks is narrower
+_SCENE_SHORTER = 200  # pixels, of the shorter side; what is smaller has no room for two
+_SCENE_LONGER = 1600  # pixels, of the longer side: whatever its shape, hardly one person fills it
 
 
 class Uploads:
@@ -117,13 +121,31 @@ class Uploads:
         except PictureError as problem:
             raise Refused(f"“{path.name}” cannot be used: {problem.reason}.") from None
 
-    def preview(self, path: Path) -> Path:
-        """A small upright JPEG of the picture, without its metadata. Refused when it is no picture."""
-        name = hashlib.sha256(str(path).encode()).hexdigest()[:24]
+    def size_of(self, path: Path) -> tuple[int, int]:
+        """(width, height) of the picture upright, by its header. Refused when it is no picture."""
+        try:
+            return size_of(read_bounded(path, max_bytes=self.max_bytes))
+        except PictureError as problem:
+            raise Refused(f"“{path.name}” cannot be used: {problem.reason}.") from None
+
+    def shows_scene(self, path: Path) -> bool:
+        """Whether a photo may show more than one person: it is wide, or large. False of what is no picture."""
+        if self.preview_if_any(path) is None:
+            return False
+        width, height = self.size_of(path)
+        is_wide = width > _SCENE_ASPECT * height and min(width, height) >= _SCENE_SHORTER
+        return is_wide or max(width, height) >= _SCENE_LONGER
+
+    def preview(self, path: Path, side: int = PREVIEW_SIDE) -> Path:
+        """A small upright JPEG of the picture, without its metadata. Refused when it is no picture.
+
+        side: pixels, the most of its longer side.
+        """
+        name = hashlib.sha256(f"{path}|{side}".encode()).hexdigest()[:24]
         preview = self.folder / "previews" / f"{name}.jpg"
         with self._writing:
             if not preview.exists():
-                _write_jpeg(self.open(path, (PREVIEW_SIDE, PREVIEW_SIDE)), preview)
+                _write_jpeg(self.open(path, (side, side)), preview)
         return preview
 
     def preview_if_any(self, path: Path) -> Path | None:
@@ -133,9 +155,9 @@ class Uploads:
         except Refused:
             return None
 
-    def data_uri(self, path: Path) -> str:
+    def data_uri(self, path: Path, side: int = PREVIEW_SIDE) -> str:
         """The preview as a data URI: a picture that others cannot ask for."""
-        return "data:image/jpeg;base64," + base64.b64encode(self.preview(path).read_bytes()).decode()
+        return "data:image/jpeg;base64," + base64.b64encode(self.preview(path, side).read_bytes()).decode()
 
     def crop(self, path: Path, box: tuple[float, float, float, float]) -> Path:
         """The part of the picture inside box (left, top, right, bottom; each 0..1) as a file of its own."""

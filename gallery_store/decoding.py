@@ -157,6 +157,26 @@ def taken_at(data: bytes) -> str:
     return f"{day.replace(':', '-')}T{clock}{offset}" if clock else ""
 
 
+def format_of(data: bytes) -> str:
+    """Pillow's name of the kind of picture, by its header alone. Raises PictureError where it is none."""
+    try:
+        with _opened(data) as image:
+            return image.format or ""
+    except Exception as problem:  # as in decode
+        raise PictureError(f"it is damaged or cut off ({first_line(problem)})") from None
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """(width, height) of a picture as it stands upright, by its header alone. Raises PictureError where it is none."""
+    try:
+        with _opened(data) as image:
+            width, height = image.size
+            is_on_its_side = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    except Exception as problem:  # as in decode
+        raise PictureError(f"it is damaged or cut off ({first_line(problem)})") from None
+    return (height, width) if is_on_its_side else (width, height)
+
+
 def _opened(data: bytes) -> ImageFile.ImageFile:
     """Raises what Pillow raises."""
     if data[4:8] != b"ftyp":

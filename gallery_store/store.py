@@ -7,7 +7,6 @@ import threading
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,7 +20,7 @@ from gallery_store.cases import Cases
 from gallery_store.console import remark
 from gallery_store.crops import Crop, Filters
 from gallery_store.database import Database
-from gallery_store.decoding import MAX_PIXELS, PictureError, open_picture
+from gallery_store.decoding import MAX_PIXELS
 from gallery_store.errors import EncoderMismatch, GalleryError, GalleryLocked, GalleryTooNew
 from gallery_store.filter_counts import FilterCounts, count_for_filters
 from gallery_store.index import Index
@@ -30,6 +29,7 @@ from gallery_store.opening import open_database
 from gallery_store.owners import Owner, owner_of
 from gallery_store.ownership import PictureFolders, is_marked, own_folders
 from gallery_store.schema import Role, crops
+from gallery_store.shown import THUMBNAIL, small_copy
 
 __all__ = [
     "EncoderMismatch",
@@ -40,8 +40,6 @@ __all__ = [
     "SearchRecord",
 ]
 
-THUMBNAIL_HEIGHT = 384
-_THUMBNAIL_WIDTH = 768
 _MOST_NAMED = 10  # damaged crops, in one remark
 
 
@@ -323,18 +321,8 @@ class GalleryStore:
         crop = self.crops([crop_id])[0]
         name = media_name(crop.sha256, ".jpg")
         if not self.thumbnails.has(name):
-            try:
-                image = open_picture(
-                    crop.file, max_pixels=self.max_pixels, within=(_THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT)
-                )
-            except PictureError as problem:
-                raise GalleryError(
-                    f"the picture of crop {crop_id} ({crop.path}) cannot be shown: {problem.reason}; "
-                    "`python -m gallery_store verify` lists all such"
-                ) from None
-            buffer = BytesIO()
-            image.save(buffer, "JPEG", quality=88)
-            self.thumbnails.put(name, buffer.getvalue(), durable=False)
+            copy = small_copy(crop, THUMBNAIL, max_pixels=self.max_pixels)
+            self.thumbnails.put(name, copy, durable=False)
         return self.thumbnails.path(name)
 
     def delete(self, ids: Iterable[int]) -> int:

@@ -24,7 +24,7 @@ from app.startup import AUDIT, MARK, import_demo
 from app.ui.gallery_tab import cameras_html, stats_html
 from app.ui.handlers import Handlers
 from app.ui.html import header_html
-from app.ui.server import thumbnail_route
+from app.ui.pictures import picture_routes
 from app.ui.view import View
 from app.uploads import Uploads
 from gallery_store.encoder import ClipEncoder
@@ -87,7 +87,7 @@ def not_writable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def picture_of(store: GalleryStore, crop_id: int) -> int:
     """The status by which the app serves a crop's thumbnail."""
-    app = Starlette(routes=[thumbnail_route(store)])
+    app = Starlette(routes=picture_routes(store))
     app.auth = None  # type: ignore[attr-defined]  # as Gradio's app has it
     return TestClient(app).get(f"/crops/{crop_id}.jpg").status_code
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from app.refused import Refused
-from app.ui.handlers import sides_of
+from app.ui.cropper import sides_of
 from app.uploads import Uploads
 from gallery_store.photographs import is_marked_drawn
 from tests.bad_pictures import make_bad_pictures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.cards import thumbnail_url
+from app.cards import moment_words, original_url, thumbnail_sizes, thumbnail_url
 from app.chat.board import MOST_NOTE
 from app.session import ChatSession
 from app.timeline import Stop, by_day, still_there, timeline
@@ -35,6 +35,21 @@ class Shown:
     def thumbnail(self) -> str:
         """ "" where the crop was deleted."""
         return thumbnail_url(self.stop.crop) if self.stop.crop else ""
+
+    @property
+    def larger(self) -> str:
+        """The thumbnails for `srcset`, as a card's."""
+        return thumbnail_sizes(self.stop.crop) if self.stop.crop else ""
+
+    @property
+    def original(self) -> str:
+        """ "" where the crop was deleted."""
+        return original_url(self.stop.crop) if self.stop.crop else ""
+
+    @property
+    def moment(self) -> str:
+        """ "12 May 2026, 14:05:20"; "no time"."""
+        return moment_words(self.stop.time)
 
 
 def board_html(session: ChatSession) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from app.service import ChatService
 from app.session import ChatSession
 from app.stacks import group
 from app.ui.background import BackgroundWork
+from app.ui.cropper import EMPTY, CropperHandlers
 from app.ui.edge import session_of, user_of
 from app.ui.html import sent_html
 from app.ui.view import Updates, View
@@ -35,6 +35,7 @@ class Handlers:
         self.service = service
         self.view = view
         self.uploads = view.uploads
+        self.cropper = CropperHandlers(service, view, self.add)
 
     # The case
 
@@ -74,8 +75,10 @@ class Handlers:
     # A message: shown at once by `announce`, answered by `answer` when its turn comes
 
     def announce(self, message: Any, request: gr.Request) -> Updates:
-        """A message was sent; the field is free for the next one."""
-        return {**self._announced(message, request), self.view.components.message: {"text": "", "files": []}}
+        """A message was sent; the field is free for the next one, unless a photo of it must be cut first."""
+        if (undecided := self.cropper.hold(message, request)) is not None:
+            return undecided
+        return {**self._announced(message, request), self.view.components.message: EMPTY}
 
     def announce_example(self, chosen: gr.SelectData, request: gr.Request) -> Updates:
         return self._announced({"text": str(chosen.value.get("text", ""))}, request)
@@ -85,16 +88,16 @@ class Handlers:
         return self._announced({"text": str(event._data.get("text", ""))}, request)
 
     def announce_undo(self, request: gr.Request) -> Updates:
-        return self._add(request, Sent(step="undo"))
+        return self.add(request, Sent(step="undo"))
 
     def announce_redo(self, request: gr.Request) -> Updates:
-        return self._add(request, Sent(step="redo"))
+        return self.add(request, Sent(step="redo"))
 
     def announce_start_over(self, request: gr.Request) -> Updates:
         """What was held for want of a reason is given back; the page has emptied the field of the reason."""
         session = session_of(self.service, request)
         held = session.waiting.withdraw() if session.waiting.is_held else ()
-        shown = self._add(request, Sent(step="start-over"))
+        shown = self.add(request, Sent(step="start-over"))
         if texts := [message.text for message in held if message.text.strip()]:
             session.given_back = Sent("\n".join(texts))
         return shown
@@ -106,9 +109,9 @@ class Handlers:
             session = session_of(self.service, request)
             session.notice, session.given_back = str(problem), None
             return self.view.working(session, None)
-        return self._add(request, Sent(text, tuple(files)))
+        return self.add(request, Sent(text, session_of(self.service, request).cropping.sent(files)))
 
-    def _add(self, request: gr.Request, sent: Sent) -> Updates:
+    def add(self, request: gr.Request, sent: Sent) -> Updates:
         session = session_of(self.service, request)
         session.notice, session.given_back = "", None
         session.waiting.add(sent)
@@ -224,25 +227,6 @@ class Handlers:
             session, reason, lambda session, progress: filter_by(session, read_change(sent), progress)
         )
 
-    def crop(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
-        """Search with the photo that stands in the cropper, or with the part of it inside the box."""
-        choice, box = event._data.get("choice"), event._data.get("box")
-        session = session_of(self.service, request)
-        photo, session.photo = session.photo, None
-        if photo is None or choice == "cancel":
-            yield self.view.full(session)
-            return
-
-        session.notice = ""
-        try:
-            part = photo if choice == "whole" else self.uploads.crop(photo, sides_of(box))
-        except Refused as problem:
-            session.notice = str(problem)
-            yield self.view.full(session)
-            return
-        session.waiting.add(Sent("", (part,)))
-        yield from self._answer(session, reason)
-
     # The board
 
     def search_sighting(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
@@ -279,17 +263,6 @@ class Handlers:
     def group(self, event: gr.EventData, request: gr.Request) -> Updates:
         by_person, session = bool(event._data.get("by_person")), session_of(self.service, request)
         return self._at_once(session, lambda: group(session, by_person=by_person))
-
-    def show_cropper(self, file: Any, request: gr.Request) -> Updates:
-        session = session_of(self.service, request)
-
-        def show() -> None:
-            _, files = self.uploads.files_of({"files": [file] if file else []})
-            if files:
-                self.view.cropper(files[0])  # refuses what is no picture
-                session.photo = files[0]
-
-        return self._at_once(session, show)
 
     def stop(self, request: gr.Request) -> None:
         session_of(self.service, request).stop.set()
@@ -330,14 +303,3 @@ class Handlers:
         except Refused as problem:
             session.notice = str(problem)
         return self.view.full(session)
-
-
-def sides_of(box: Any) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom from what the browser sent: four finite numbers, or Refused."""
-    try:
-        left, top, right, bottom = (float(side) for side in box)
-    except (TypeError, ValueError):
-        raise Refused("The part of the photo was not understood; please draw it again.") from None
-    if not all(math.isfinite(side) for side in (left, top, right, bottom)):
-        raise Refused("The part of the photo was not understood; please draw it again.")
-    return left, top, right, bottom

@@ -59,10 +59,14 @@ def render(template: str, **values: Any) -> str:
 
 @dataclass(frozen=True)
 class Sought:
-    """The query as it is shown beside a candidate: its pictures (URLs or data URIs) and its words."""
+    """The query as it is shown beside a candidate: its pictures (URLs or data URIs) and its words.
+
+    originals: the same pictures as large as they are shown anywhere.
+    """
 
     pictures: tuple[str, ...] = ()
     words: str = ""
+    originals: tuple[str, ...] = ()
 
 
 def cases_html(session: ChatSession) -> str:
@@ -209,6 +213,11 @@ def selected_html(
     )
 
 
-def cropper_html(picture: str, name: str) -> str:
-    """A photo (its data URI and its file's name) under a box that can be moved and resized."""
-    return render("cropper", picture=picture, name=name)
+def cropper_html(
+    picture: str, name: str, size: tuple[int, int] = (0, 0), *, is_attached: bool = False
+) -> str:
+    """A photo (its data URI and its file's name) under a box that can be drawn, moved and resized.
+
+    size: width and height of the whole photo in pixels. is_attached: it stands in the message.
+    """
+    return render("cropper", picture=picture, name=name, size=size, is_attached=is_attached)

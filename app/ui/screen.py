@@ -40,6 +40,7 @@ SHORTCUTS = (  # what page/keys.js does
     (("c",), "go to the candidates"),
     (("←", "→", "↑", "↓"), "from candidate to candidate"),
     (("Enter",), "select the candidate"),
+    (("z",), "the picture at full size"),
     (("s",), "search with this person"),
     (("y",), "this is the one"),
     (("n",), "not this one"),
@@ -105,6 +106,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
                 file_types=["image"], file_count="multiple", placeholder="Describe the person…",
                 max_plain_text_length=20_000,
             )  # fmt: skip
+            drop = gr.HTML(render("drop"), elem_id="drop", js_on_load=_script("drop"))
             sent = gr.HTML("", elem_id="sent", js_on_load=_script("sent"))
             with gr.Row(elem_classes="cr-row"):
                 undo = gr.Button("Undo", elem_id="undo", size="sm", interactive=False)
@@ -154,6 +156,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
                 )  # fmt: skip
 
     board = gr.HTML("", elem_id="board", js_on_load=_script("board"))
+    gr.HTML(render("viewer"), elem_id="viewer", js_on_load=_script("viewer"))
     components = Components(
         message,
         chatbot,
@@ -215,8 +218,11 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
         left(handlers.reason_given, reason, components.of_a_case, **PRIVATE, **MODEL)
     on(cases.rename, handlers.rename_case)
     on(cases.close, handlers.close_case)
-    on(photo.upload, handlers.show_cropper, photo)
-    on(cropper.crop, handlers.crop, reason)
+    of_cropper: dict[str, Any] = {"outputs": [cropper, message], "queue": False, **PRIVATE}
+    drop.attached(handlers.cropper.attached, message, trigger_mode="always_last", **of_cropper)
+    on(photo.upload, handlers.cropper.choose, photo)
+    cropper.cancel(handlers.cropper.cancel, message, **of_cropper)
+    on(cropper.crop(handlers.cropper.announce, message, **at_once).then, handlers.answer, reason, **each)
     on(board.search, handlers.search_sighting, reason)
     on(board.take_off, handlers.take_off, reason, **each)
     on(board.note, handlers.note, **each)

@@ -8,43 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
-from starlette.routing import Route
 
 from app.service import ChatService
 from app.settings import ROOT, Settings
 from app.startup import export_key
 from app.ui.export import export_route
-from app.ui.guard import Owner, guarded, is_logged_in
+from app.ui.guard import Owner, guarded
 from app.ui.html import PAGE
+from app.ui.pictures import picture_routes
 from app.ui.screen import build_screen
 from app.uploads import Uploads
 from gallery_store.console import remark
-from gallery_store.errors import GalleryError
 from gallery_store.location import is_url
 from gallery_store.reid_encoder import files_of
-from gallery_store.store import GalleryStore
-
-
-def thumbnail_route(store: GalleryStore) -> Route:
-    """/crops/<id>.jpg: a crop's thumbnail, for whoever may use the app; no other picture is served."""
-
-    async def thumbnail(request: Request) -> Response:
-        if not is_logged_in(request):
-            return PlainTextResponse("Please log in.", status_code=401)
-        try:
-            file = await run_in_threadpool(store.thumbnail, request.path_params["crop_id"])
-        except (KeyError, OSError, ValueError, OverflowError):
-            return PlainTextResponse("There is no such crop.", status_code=404)
-        except GalleryError as problem:  # the picture is gone or damaged, or the gallery itself
-            return PlainTextResponse(f"It cannot be shown: {problem}.", 404, {"Cache-Control": "no-store"})
-        return FileResponse(
-            file, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"}
-        )
-
-    return Route("/crops/{crop_id:int}.jpg", thumbnail)
 
 
 def check_login(users: dict[str, str]) -> Any:
@@ -83,7 +59,7 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
         allowed_paths=[],
         blocked_paths=[*_never_served(settings), str(store.media), str(store.thumbs)],
         app_kwargs={
-            "routes": [thumbnail_route(store), export_route(store, export_key(settings))],
+            "routes": [*picture_routes(store), export_route(store, export_key(settings))],
             "lifespan": guarded(
                 local_only=settings.is_local,
                 trusted=settings.trusted_hosts,
@@ -97,7 +73,9 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
             "openapi_url": None,
         },
         theme=theme(),
-        css_paths=[PAGE / "style.css", PAGE / "board.css", PAGE / "filters.css", PAGE / "stacks.css"],
+        css_paths=[
+            PAGE / f"{name}.css" for name in ("style", "board", "filters", "stacks", "viewer", "cropper")
+        ],
         js=(PAGE / "page.js").read_text(encoding="utf-8"),
         root_path=settings.root_path,
         favicon_path=PAGE / "icon.svg",

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from app import second_reading
-from app.cards import thumbnail_url
+from app.cards import original_url, thumbnail_url
 from app.chat.board import NOTE, TAKE_OFF
 from app.chat.chips import ALL_FILTERS, Chip, chips_of
 from app.chat.conversation import Turn
@@ -34,7 +34,7 @@ from app.ui.html import (
     selected_html,
     sent_html,
 )
-from app.uploads import Uploads
+from app.uploads import CROPPER_SIDE, Uploads
 from gallery_store.errors import GalleryError
 
 WAITS = "*Waits for its turn…*"
@@ -107,7 +107,7 @@ class View:
     @refusal_as_error()
     def full(self, session: ChatSession) -> Updates:
         """Everything but the message being typed, after a step."""
-        at, selected, photo = self.components, session.selected, session.photo
+        at, selected = self.components, session.selected
         chips = chips_of(session.conversation.known, session.service.engine.kinds)
         on_selected = gr.Button(interactive=selected is not None)
         in_time = gr.Button(interactive=selected is not None and selected.time is not None)
@@ -126,7 +126,7 @@ class View:
             ),
             at.selected: selected_html(
                 selected,
-                self._sought(session, chips) if selected else Sought(),
+                self._sought(session, chips),
                 session.compared,
                 session.judged_together(),
             ),
@@ -142,7 +142,7 @@ class View:
             at.stop: gr.Button(interactive=bool(session.waiting.later) and not session.waiting.is_held),
             at.sent: sent_html(session),
             at.use_reading: gr.Button(visible=session.other is not None),
-            at.cropper: gr.HTML(self.cropper(photo) if photo else "", visible=photo is not None),
+            at.cropper: self.cropper(session),
         }
 
     def working(self, session: ChatSession, work: BackgroundWork | None) -> Updates:
@@ -167,9 +167,14 @@ class View:
             at.redo: gr.Button(interactive=bool(talk.undone)),
         }
 
-    def cropper(self, photo: Path) -> str:
-        """The photo under a box. Refused when it is no picture."""
-        return cropper_html(self.uploads.data_uri(photo), photo.name)
+    def cropper(self, session: ChatSession) -> Any:
+        """The photo that is being cropped, under a box; nothing where none is."""
+        photo, uploads = session.cropping.photo, self.uploads
+        if photo is None:
+            return gr.HTML("", visible=False)
+        picture, size = uploads.data_uri(photo, CROPPER_SIDE), uploads.size_of(photo)
+        attached = session.cropping.is_attached
+        return gr.HTML(cropper_html(picture, photo.name, size, is_attached=attached), visible=True)
 
     def history(self, session: ChatSession, pending: str = "") -> list[dict[str, Any]]:
         """Messages for gr.Chatbot: what the operator said or did, and each reply.
@@ -219,15 +224,16 @@ class View:
             crops = {crop.id: crop for crop in session.service.store.crops(ids)}
         except (KeyError, GalleryError):  # deleted, or the gallery cannot be read: the notice says so
             crops = {}
-        pictures = tuple(
-            self.uploads.data_uri(reference.file)
-            if reference.file is not None
-            else thumbnail_url(crops[reference.image_id or 0])
-            for reference in references
-            if reference.file is not None or reference.image_id in crops
+        there = [one for one in references if one.file is not None or one.image_id in crops]
+        pictures, originals = (
+            tuple(
+                self.uploads.data_uri(one.file) if one.file is not None else url_of(crops[one.image_id or 0])
+                for one in there
+            )
+            for url_of in (thumbnail_url, original_url)
         )
         words = ", ".join(chip.label for chip in chips if chip.kind in ("wanted", "unwanted", "text"))
-        return Sought(pictures, words)
+        return Sought(pictures, words, originals)
 
 
 def progress_words(work: BackgroundWork | None) -> str:

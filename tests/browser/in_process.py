@@ -29,6 +29,7 @@ def served_here(settings: Settings, service: ChatService, uploads: Uploads, fold
     """The app of this service, ready."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("app.ui.server.remark", lambda words: None)
+        patched.setenv("GRADIO_TEMP_DIR", str(uploads.folder))
         threading.Thread(target=serve, args=(settings, service, uploads), daemon=True).start()
         url = f"http://127.0.0.1:{settings.port}/"
         for _ in range(600):

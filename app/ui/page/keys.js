@@ -38,6 +38,9 @@ document.addEventListener('keydown', (event) => {
     const stack = target.closest('li').dataset.below || target.dataset.id;
     click(`#candidates button[data-stack="${stack}"]`);
     cards().find((card) => card.dataset.id === stack)?.focus();
+  } else if (key === 'z' && target.closest('#desk, #board')) {
+    event.preventDefault();
+    (target.closest('li')?.querySelector('[data-zoom]') || document.querySelector('#selected [data-zoom]'))?.click();
   } else if (steps[key] && target.closest('#desk')) {
     event.preventDefault();
     click(steps[key]);
