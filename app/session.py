@@ -29,6 +29,7 @@ from app.chat.reply import compare_text, reply
 from app.chat.results import read_pointing
 from app.chat.sightings import MOST_MINUTES, Direction, around
 from app.chat.two_readings import OtherReading
+from app.in_line import in_line
 from app.pointed import ordered, point
 from app.query_json import query_json, question_json, taken_back_json
 from app.refused import Refused
@@ -363,7 +364,8 @@ class ChatSession:
     ) -> StepResult:
         """problems: sentences that stand before the reply."""
         began = time.perf_counter()
-        with self.lock, self.stop_used_up():
+        place = in_line(self.service.engine, self.stop.is_set, progress=progress)
+        with self.lock, self.stop_used_up(), place:
             before, changed = self.conversation, change(self.conversation)
             if changed.turns == before.turns:
                 nothing = NOTHING_TO_REDO if change is chat.redo else NOTHING_TO_UNDO
