@@ -36,9 +36,9 @@ class EncoderInLine:
         assert isinstance(self._encoder, ClipEncoder)
         return self._rows("texts", texts, self._encoder.encode_texts)
 
-    def _rows(self, what: str, items: Sequence[Any], encode: Callable[[list[Any]], np.ndarray]) -> np.ndarray:
+    def _rows(self, what: str, items: Sequence[Any], encode: Callable[[list[Any]], Any]) -> np.ndarray:
         key = (what, self.name, self.version) if self._joins else None
-        rows = self._line.joined(key, items, encode, most=MOST_JOINED)
+        rows: list[np.ndarray] = self._line.joined(key, items, encode, most=MOST_JOINED)
         return np.stack(rows) if rows else np.zeros((0, self.dim), np.float32)
 
 

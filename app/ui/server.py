@@ -19,7 +19,7 @@ from app.startup import export_key
 from app.ui.export import export_route
 from app.ui.guard import Owner, guarded, is_logged_in
 from app.ui.html import PAGE
-from app.ui.screen import build_screen
+from app.ui.screen import MODEL, build_screen
 from app.uploads import Uploads
 from gallery_store.console import remark
 from gallery_store.errors import GalleryError
@@ -79,6 +79,7 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
         server_name=settings.host,
         server_port=settings.port,
         auth=check_login(users) if users else None,
+        max_threads=2 * MODEL["concurrency_limit"],  # a step holds one until it is done
         max_file_size=settings.max_upload_mb << 20,
         allowed_paths=[],
         blocked_paths=[*_never_served(settings), str(store.media), str(store.thumbs)],
