@@ -226,25 +226,28 @@ class ReidModel:
         stop: Stop | None,
         progress: Progress | None = None,
     ) -> None:
-        """Does slices of `count`, each in a turn of its own: as many at once as this kind of work does in about half a
-        second. Ends where `stop` says so. progress: called with (done, all).
+        """Does slices of `count`: as many at once as this kind of work does in about half a second, and between two of
+        them others have their turn, if need be. Ends where `stop` says so. progress: called with (done, all).
         """
         stop = stop or never
-        pace = self._paces.setdefault(work, Pace(BATCH, first=FIRST_BATCH))
-        start = 0
-        while start < count and not stop():
-            try:
-                with self._ready(stop) as loaded:
+        if not count or stop():
+            return
+        pace, start = self._paces.setdefault(work, Pace(BATCH, first=FIRST_BATCH)), 0
+        halted = self._giving_way(stop)
+        try:
+            with self._ready(stop) as loaded:
+                while not start or (start < count and not halted()):
                     some = slice(start, min(start + min(pace.size, BATCH), count))
                     began = self.line.computed()
                     do(loaded, some)
                     pace.took(some.stop - start, self.line.computed() - began)
-            except LeftLine:
-                stop()  # so that it knows, if it remembers
-                return
-            start = some.stop
-            if progress is not None:
-                progress(start, count)
+                    start = some.stop
+                    if progress is not None:
+                        progress(start, count)
+        except LeftLine:
+            pass
+        if start < count:
+            stop()  # so that it knows, if it remembers
 
     def can_open(self, pictures: Sequence[Picture], *, stop: Stop | None = None) -> np.ndarray:
         """bool (n,): which of them can be opened; the model sees them on this occasion. False for those that `stop`
@@ -348,7 +351,7 @@ class ReidModel:
         return by_key
 
     def _giving_way(self, stop: Stop) -> Stop:
-        """`stop`, to be asked between two tokens: where a slice of time is used up, others compute before the next."""
+        """`stop`, to be asked between two tokens or batches: where a slice of time is used up, others compute first."""
         return lambda: stop() or not self.line.give_way(stop)
 
     @property
