@@ -234,6 +234,11 @@ class ChatSession:
             self.notice, self.photo, self.not_kept = "", None, ""
             return self._result(STARTED_OVER)
 
+    def abandon(self) -> StepResult:
+        """Starts over at once: what is being searched, or waits to be, nobody waits for any more."""
+        self.stop.set()
+        return self.start_over()
+
     # The case
 
     @property

@@ -1,4 +1,4 @@
-"""Many conversations at once over one engine: each sees what it sees alone, and whoever stops or goes frees its place."""
+"""Many conversations at once: each sees what it sees alone, and whoever stops or goes away frees its place."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COLOURS = ("red", "blue", "green", "black", "white")
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    with toy_engine(tmp_path_factory.mktemp("operators"), 24) as engine:
+    with toy_engine(tmp_path_factory.mktemp("operators"), 14) as engine:
         yield engine
 
 
@@ -42,11 +42,8 @@ def converse(session: ChatSession, number: int) -> list[Any]:
     """A conversation of operator `number`; what each step shows: candidates, figures and words."""
     steps: list[Callable[[], Any]] = [
         lambda: session.say(f"a man in a {COLOURS[number % 5]} coat"),
-        lambda: session.say("with a hat" if number % 2 else "without a hat"),
-        lambda: session.say("compare 1 and 2"),
         lambda: session.search_with(session.cards[number % 7].image_id),
         lambda: session.reject(session.cards[0].image_id),
-        lambda: session.say(f"only camera {number % 3 + 1}"),
         session.undo,
     ]
     seen: list[Any] = []
@@ -79,7 +76,9 @@ def test_twenty_conversations_at_once_are_what_each_is_alone(engine: Engine) -> 
     assert not problems and len(service.engine.line) == 0
     alone = anew(engine)
     for number in range(OPERATORS):
-        for seen, expected in zip(together[number], converse(alone.get("one", f"{number}"), number), strict=True):
+        for seen, expected in zip(
+            together[number], converse(alone.get("one", f"{number}"), number), strict=True
+        ):
             assert seen == expected
 
 
@@ -135,7 +134,11 @@ def test_the_screen_says_how_many_searches_come_before() -> None:
     def words(ahead: int) -> str:
         return progress_words(SimpleNamespace(stage=STAGE, done=ahead, total=0))  # type: ignore[arg-type]
 
-    assert [words(2), words(1), words(0)] == ["2 searches before yours…", "1 search before yours…", "Searching…"]
+    assert [words(2), words(1), words(0)] == [
+        "2 searches before yours…",
+        "1 search before yours…",
+        "Searching…",
+    ]
 
 
 def test_steps_of_one_conversation_are_done_in_the_order_in_which_they_were_asked_for() -> None:

@@ -69,9 +69,7 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
         return _returned(result)
 
     def reset(request: gr.Request) -> Returned:
-        session = session_of(service, request)
-        session.stop.set()  # what it searches, or waits to search, nobody waits for any more
-        return _returned(session.start_over())
+        return _returned(session_of(service, request).abandon())
 
     def give_reason(reason: str, request: gr.Request) -> str:
         session = session_of(service, request)

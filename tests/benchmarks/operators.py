@@ -143,7 +143,10 @@ def main() -> None:
 
 def run(served: Served, model: str, operators: Sequence[int], think: float, minutes: float) -> None:
     loads = " ".join(f"{one:.1f}" for one in psutil.getloadavg())
-    print(f"{model}; {think:g} s of thought before a message; {psutil.cpu_count()} cores, load {loads}", flush=True)
+    print(
+        f"{model}; {think:g} s of thought before a message; {psutil.cpu_count()} cores, load {loads}",
+        flush=True,
+    )
     print("operators  answers  p50, s  p95, s  max, s  answers/s  MB  different", flush=True)
     alone: dict[tuple[int, int], Answer] = {}
     first = Load(1)
