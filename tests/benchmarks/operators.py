@@ -3,9 +3,10 @@
     python -m tests.benchmarks.operators [--operators 1 5 20 50] [--think SECONDS] [--minutes M] [--model SPEC ...]
 
 Each operator is a client with a scripted conversation of its own. Prints for each number of them the median and the
-95th percentile of the time until an answer is here, answers a second, the app's memory, and how many answers had other
-candidates than the same conversation has alone. --model is passed on to the app, and may be given several times to
-compare: a folder, or where the model is served. --minutes goes on with the largest number, and prints the memory.
+95th percentile of the time until an answer is here, answers a second, the processor's seconds that the app took for
+each, its memory, and how many answers had other candidates than the same conversation has alone. --model is passed on
+to the app, and may be given several times to compare: a folder, or where the model is served. --minutes goes on with
+the largest number, and prints the memory.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,6 +64,7 @@ class Load:
     seconds: list[float] = field(default_factory=list)
     different: int = 0
     wall: float = 0.0
+    processor: float = 0.0  # seconds
     memory: int = 0  # bytes
 
 
@@ -91,38 +94,49 @@ def operator(url: str, number: int, think: float, until: float) -> Iterator[tupl
 def load(
     served: Served, operators: int, think: float, alone: dict[tuple[int, int], Answer], minutes: float = 0.0
 ) -> Load:
-    """alone: (conversation, turn) -> its answer; filled in where it has none."""
-    assert served.process is not None
+    """alone: (conversation, turn) -> its answer. minutes: go on for so long."""
     found, lock, until = Load(operators), threading.Lock(), time.monotonic() + 60 * minutes
 
     def one(number: int) -> None:
         for turn, seconds, answer in operator(served.url, number, think, until):
             with lock:
                 found.seconds.append(seconds)
-                found.different += alone.setdefault((number % CONVERSATIONS, turn), answer) != answer
+                found.different += alone[number % CONVERSATIONS, turn] != answer
 
-    began = time.perf_counter()
-    with ThreadPoolExecutor(operators) as threads:
-        working = [threads.submit(one, number) for number in range(operators)]
-        while minutes and not all(one.done() for one in working):
-            time.sleep(30)
-            print(f"    {time.perf_counter() - began:6.0f} s {_memory(served) / 1e6:8.0f} MB", flush=True)
+    with measured(served, found), ThreadPoolExecutor(operators) as threads:
+        began, working = time.perf_counter(), [threads.submit(one, number) for number in range(operators)]
+        while minutes and wait(working, 30).not_done:
+            bytes_ = app_of(served).memory_info().rss
+            print(f"    {time.perf_counter() - began:6.0f} s {bytes_ / 1e6:8.0f} MB", flush=True)
         for each in working:
             each.result()
-    found.wall, found.memory = time.perf_counter() - began, _memory(served)
     return found
 
 
-def _memory(served: Served) -> int:
+def app_of(served: Served) -> psutil.Process:
     assert served.process is not None
-    return int(psutil.Process(served.process.pid).memory_info().rss)
+    return psutil.Process(served.process.pid)
+
+
+@contextmanager
+def measured(served: Served, found: Load) -> Iterator[None]:
+    """What the app takes in this block."""
+    app, began = app_of(served), time.perf_counter()
+    before = app.cpu_times()
+    yield
+    after = app.cpu_times()
+    found.wall = time.perf_counter() - began
+    found.processor = after.user + after.system - before.user - before.system
+    found.memory = app.memory_info().rss
 
 
 def show(one: Load) -> None:
     p50, p95 = np.percentile(one.seconds, (50, 95))
+    rate, each = len(one.seconds) / one.wall, one.processor / len(one.seconds)
+    times = f"{p50:7.2f} {p95:7.2f} {max(one.seconds):7.2f}"
     print(
-        f"{one.operators:9d} {len(one.seconds):8d} {p50:7.2f} {p95:7.2f} {max(one.seconds):7.2f} "
-        f"{len(one.seconds) / one.wall:9.2f} {one.memory / 1e6:8.0f} {one.different:9d}",
+        f"{one.operators:9d} {len(one.seconds):8d} {times} {rate:9.2f} {each:10.2f} {one.memory / 1e6:8.0f} "
+        f"{one.different:9d}",
         flush=True,
     )
 
@@ -147,15 +161,14 @@ def run(served: Served, model: str, operators: Sequence[int], think: float, minu
         f"{model}; {think:g} s of thought before a message; {psutil.cpu_count()} cores, load {loads}",
         flush=True,
     )
-    print("operators  answers  p50, s  p95, s  max, s  answers/s  MB  different", flush=True)
+    print("operators  answers  p50, s  p95, s  max, s  answers/s  CPU s each       MB  different", flush=True)
     alone: dict[tuple[int, int], Answer] = {}
     first = Load(1)
-    began = time.perf_counter()
-    for number in range(CONVERSATIONS):
-        for turn, seconds, answer in operator(served.url, number, 0.0, 0.0):
-            alone[number, turn] = answer
-            first.seconds.append(seconds)
-    first.wall, first.memory = time.perf_counter() - began, _memory(served)
+    with measured(served, first):
+        for number in range(CONVERSATIONS):
+            for turn, seconds, answer in operator(served.url, number, 0.0, 0.0):
+                alone[number, turn] = answer
+                first.seconds.append(seconds)
     for count in operators:
         show(first if count == 1 else load(served, count, think, alone))
     if minutes:
