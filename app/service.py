@@ -1,9 +1,8 @@
-"""The engine behind all open conversations: whose they are, one search at a time, and the audit."""
+"""The engine behind all open conversations: whose they are, what each asks of it, and the audit."""
 
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,8 +18,10 @@ from app.chat.chips import hidden_by
 from app.chat.conversation import Conversation, asked_before, to_query
 from app.chat.questions import Question, most_telling, open_questions
 from app.chat.search_state import GalleryFacts, ShownCandidate
+from app.in_line import MOST_WAITING, in_line
 from app.model.answers import AttributeReading
 from app.model.checkpoint import ModelError
+from app.model.line import never
 from app.model.message_reading import (
     MOST_MESSAGE,
     MOST_TOKENS,
@@ -29,7 +30,6 @@ from app.model.message_reading import (
     reading_prompt,
     reading_schema,
 )
-from app.model.reid_model import never
 from app.open_sessions import OpenSessions
 from app.query_json import engine_json, query_json
 from app.refused import ReasonNeeded, Refused
@@ -52,10 +52,6 @@ if TYPE_CHECKING:
 MOST_LISTED = (
     200  # candidates of one search that are kept; those that follow are searched for when they are asked for
 )
-_STOP_ASKED = 0.25  # seconds, while somebody else searches
-STOPPED_WAITING = "Stopped before its turn came: another search is under way."
-BUSY = "The model is busy with another search; ask again when it is done."
-_MOST_WAITING = 60.0  # seconds, of a question to the model
 
 
 @contextmanager
@@ -68,7 +64,7 @@ def _gallery_refused() -> Iterator[None]:
 
 
 class ChatService:
-    """All open conversations over one engine. Thread-safe; one search runs at a time.
+    """All open conversations over one engine. Thread-safe; those of several operators search in turns.
 
     Args:
         uploads: checks photos; None where none come.
@@ -104,7 +100,6 @@ class ChatService:
         self.needs_reason = needs_reason
         self._ask = ask
         self._open = OpenSessions(lambda user: ChatSession(self, user), session_hours * 3600, clock)
-        self._searching = threading.Lock()
 
     @property
     def keeps_cases(self) -> bool:
@@ -200,8 +195,7 @@ class ChatService:
         progress: StepProgress | None,
         taken_back: Mapping[str, list[int]],
     ) -> Ranking:
-        """Search, and leave the audit row. Waits while another search runs. Refused when it cannot be done,
-        ReasonNeeded where the case lacks its reason.
+        """Search, and leave the audit row. Refused when it cannot be done, ReasonNeeded where a reason is lacking.
 
         taken_back: judgements that an undo ended (app.query_json); the audit keeps them with the search that followed.
         """
@@ -247,7 +241,7 @@ class ChatService:
     ) -> Ranking:
         stop = session.stop.is_set
         try:
-            with self._turn(stop):
+            with in_line(self.engine, stop, progress=progress):
                 return self.engine.search(query, limit=limit, progress=progress, stop=stop)
         except (RetrievalError, ModelError) as problem:
             raise Refused(_sentence(problem)) from problem
@@ -268,7 +262,7 @@ class ChatService:
         began, stop = time.monotonic(), session.stop.is_set
         pictures = [Reference(image_id=crop_id) for crop_id in crop_ids]
         try:
-            with self._turn(stop, _MOST_WAITING):
+            with in_line(self.engine, stop, MOST_WAITING):
                 written = self.engine.write(messages, pictures, limit=MOST_WRITTEN, said=said, stop=stop)
         except (RetrievalError, ModelError) as problem:
             raise Refused(_sentence(problem)) from problem
@@ -295,27 +289,13 @@ class ChatService:
             return None
         stop = session.stop.is_set
         try:
-            with self._turn(stop, _MOST_WAITING):
+            with in_line(self.engine, stop, MOST_WAITING):
                 written = self.engine.write(
                     reading_prompt(text), [], limit=MOST_TOKENS, stop=stop, schema=reading_schema()
                 )
         except (Refused, ModelError):
             return None
         return parse_reading(written.text) if written.ended else None
-
-    @contextmanager
-    def _turn(self, stop: Callable[[], bool], patience: float = math.inf) -> Iterator[None]:
-        """Alone with the engine. Refused where `stop` says so before the turn comes, or after `patience` seconds."""
-        until = time.monotonic() + patience
-        while not self._searching.acquire(timeout=_STOP_ASKED):
-            if stop():
-                raise Refused(STOPPED_WAITING)
-            if time.monotonic() > until:
-                raise Refused(BUSY)
-        try:
-            yield
-        finally:
-            self._searching.release()
 
     @_gallery_refused()
     def read(
@@ -325,7 +305,7 @@ class ChatService:
         if stop():
             return [() for _ in pictures]
         try:
-            with self._turn(stop):
+            with in_line(self.engine, stop):
                 return [tuple(readings) for readings in self.engine.read(pictures, stop=stop)]
         except RetrievalError:
             if len(pictures) == 1:
@@ -351,7 +331,7 @@ class ChatService:
         if not wants_question(conversation, ranking):
             return None
         try:
-            with self._turn(stop):
+            with in_line(self.engine, stop):
                 looks = candidate_looks(self.engine, to_query(conversation), ranking, stop)
         except (Refused, RetrievalError, KeyError):  # stopped, or a picture has gone since the search
             return None

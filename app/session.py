@@ -30,6 +30,8 @@ from app.chat.results import read_pointing
 from app.chat.sightings import MOST_MINUTES, Direction, around
 from app.chat.two_readings import OtherReading
 from app.cropping import Cropping
+from app.in_line import in_line
+from app.in_order import InOrder
 from app.pointed import ordered, point
 from app.query_json import query_json, question_json, taken_back_json
 from app.refused import Refused
@@ -93,7 +95,7 @@ class ChatSession:
     latest_first: bool = False  # of the order of time
     by_person: bool = False  # the cards stand in stacks, as far as the search knows any; see app.stacks
     stop: threading.Event = field(default_factory=threading.Event)
-    lock: threading.RLock = field(default_factory=threading.RLock)
+    lock: InOrder = field(default_factory=InOrder)
     used: float = 0.0  # the service's clock at its last use, seconds
     not_kept: str = ""  # a sentence about the last step, where the gallery could not be written
     tab: str = field(
@@ -111,12 +113,15 @@ class ChatSession:
 
     def say(self, text: str, photos: Sequence[Path] = (), progress: StepProgress | None = None) -> StepResult:
         """A message with any photos. Photos that cannot be used are named, and the rest goes on."""
+        with self.lock:
+            return self._say(text, photos, progress)
+
+    def _say(self, text: str, photos: Sequence[Path], progress: StepProgress | None) -> StepResult:
         if not photos:
             pointing = read_pointing(text)
             if pointing is None and self.cards:
                 if (question := read_list_question(text)) is not None:
-                    with self.lock:
-                        return self.tell(text, answer_of_list(self, question))
+                    return self.tell(text, answer_of_list(self, question))
                 pointing = about_selected(text)
                 if pointing is not None and not self.selected:
                     pointing = replace(pointing, places=(1,))
@@ -128,7 +133,7 @@ class ChatSession:
         if self.other is not None and text.strip().rstrip(".").casefold() == USE_IT:
             return self.use_model_reading(progress)
         facts, had, before = self.service.facts(), len(self.conversation.turns), self.conversation.known
-        with self.lock, self.stop_used_up():
+        with self.stop_used_up():
             result = self.step(
                 lambda conversation: chat.say(conversation, text, facts, usable), progress, problems
             )
@@ -225,11 +230,16 @@ class ChatSession:
 
     def start_over(self) -> StepResult:
         """Begins a new case, without candidates and without a reason; the one before is kept as it is."""
-        with self.lock:
+        with self.lock, self.stop_used_up():
             conversation, self.keeper = self._new_case()
             self.show(conversation, Query(), None, ())
             self.notice, self.cropping, self.not_kept = "", Cropping(), ""
             return self._result(STARTED_OVER)
+
+    def abandon(self) -> StepResult:
+        """Starts over at once: what is being searched, or waits to be, nobody waits for any more."""
+        self.stop.set()
+        return self.start_over()
 
     # The case
 
@@ -365,7 +375,8 @@ class ChatSession:
     ) -> StepResult:
         """problems: sentences that stand before the reply."""
         began = time.perf_counter()
-        with self.lock, self.stop_used_up():
+        place = in_line(self.service.engine, self.stop.is_set, progress=progress)
+        with self.lock, self.stop_used_up(), place:
             before, changed = self.conversation, change(self.conversation)
             if changed.turns == before.turns:
                 nothing = NOTHING_TO_REDO if change is chat.redo else NOTHING_TO_UNDO

@@ -79,6 +79,11 @@ class PictureEncoder(ABC):
         self._device = device
         self._lock = threading.RLock()
 
+    @property
+    def device(self) -> str:
+        """The torch device that it computes on."""
+        return self._device
+
     @abstractmethod
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
         """float32 (n, 3, height, width), normalised -> float32 (n, dim), of any length; n is 1 or more."""

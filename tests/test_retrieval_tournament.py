@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.retrieval import tournament as module
 from app.retrieval.tournament import AT_ONCE, LIST_LENGTH, deal, orders, tournament, worths
 
 
@@ -109,10 +108,9 @@ def test_in_the_orders_of_a_list_places_and_candidates_meet_evenly(length):
     assert worths(length, shown, answers).tolist() == pytest.approx([0.0] * length)
 
 
-def test_slow_questions_are_asked_one_at_a_time(monkeypatch):
+def test_slow_questions_are_asked_one_at_a_time():
     """Stop is heard after one question, however slow the model answers."""
     clock, sizes = SimpleNamespace(now=0.0), []
-    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     quick = scripted(np.random.default_rng(3).normal(size=64), np.zeros(9))
 
     def slow(lists):
@@ -120,5 +118,5 @@ def test_slow_questions_are_asked_one_at_a_time(monkeypatch):
         clock.now += 3.0 * len(lists)
         return quick(lists)
 
-    tournament(64, slow, stop=lambda: clock.now >= 10)
+    tournament(64, slow, stop=lambda: clock.now >= 10, clock=lambda: clock.now)
     assert clock.now == 12 and set(sizes) == {1}

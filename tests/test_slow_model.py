@@ -5,7 +5,6 @@ The clock is a fake one that goes on by what the wrapped model computes.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,19 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app import service as service_module
 from app import session as session_module
-from app.model import reid_model
+from app.in_line import STOPPED_WAITING
+from app.model.line import Line
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.refused import Refused
 from app.retrieval.engine import Engine
-from app.service import STOPPED_WAITING, ChatService
+from app.service import ChatService
 from app.ui.view import progress_words
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryStore
 from tests.clip_folder import make_clip_folder
+from tests.operators import others_compute
 from tests.tiny_qwen import noise_picture, tiny_folder
 
 EACH = 2.0  # seconds that a candidate takes
@@ -43,7 +43,6 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(reid_model, "time", made)
     monkeypatch.setattr(session_module, "time", made)
     return made
 
@@ -54,6 +53,7 @@ def slow(clock: Clock) -> ReidModel:
     model = ReidModel.load(tiny_folder())
     model.warm_up()
     model._paces.clear()  # what it learnt of a fast model
+    model.line = Line(clock=clock.perf_counter)
     assert model._loaded is not None
     language = model._loaded.language
     extend, step = language.extend, language.step
@@ -106,6 +106,7 @@ def test_what_was_not_read_is_read_the_next_time(slow: ReidModel) -> None:
 
 def test_a_quick_model_reads_full_batches(clock: Clock) -> None:
     model, sizes = ReidModel.load(tiny_folder()), []
+    model.line = Line(clock=clock.perf_counter)
     model.yes_logits("a man", [], pictures(100), progress=lambda done, total: sizes.append(done))
     assert np.diff([0, *sizes]).tolist() == [4, 8, 16, 32, 32, 8]
     sizes.clear()
@@ -156,26 +157,14 @@ def test_stop_is_heard_while_the_first_candidates_are_read(
 
 
 def test_stop_is_heard_while_somebody_else_searches(
-    gallery: tuple[GalleryStore, ClipEncoder], monkeypatch: pytest.MonkeyPatch
+    gallery: tuple[GalleryStore, ClipEncoder],
 ) -> None:
-    monkeypatch.setattr(service_module, "_STOP_ASKED", 0.01)
     service = ChatService(Engine(*gallery, None))
     session = service.get("ann", "tab")
-    other_searches, go_on = threading.Event(), threading.Event()
-
-    def other() -> None:
-        with service._turn(lambda: False):
-            other_searches.set()
-            go_on.wait(60)
-
-    thread = threading.Thread(target=other)
-    thread.start()
-    assert other_searches.wait(60)
-    session.stop.set()
-    with pytest.raises(Refused, match=STOPPED_WAITING):
-        session.say("a man in a red coat")
-    go_on.set()
-    thread.join()
+    with others_compute(service.engine.line):
+        session.stop.set()
+        with pytest.raises(Refused, match=STOPPED_WAITING):
+            session.say("a man in a red coat")
     assert session.conversation.turns == () and len(session.say("a man in a red coat").cards) == 12
 
 

@@ -12,16 +12,18 @@ import pytest
 
 import app.service as service_module
 from app.chat.model_words import CANNOT_TALK
+from app.in_line import BUSY, STOPPED_WAITING
 from app.model.checkpoint import CheckpointManifest, ModelError
 from app.model.generation import WrittenAnswer
 from app.model.reid_model import ReidModel
 from app.refused import Refused
 from app.retrieval.engine import Engine
-from app.service import BUSY, STOPPED_WAITING, ChatService
+from app.service import ChatService
 from app.session import ChatSession
 from app.ui.background import BackgroundWork
 from app.ui.view import Components, View, progress_words
 from app.uploads import Uploads
+from tests.operators import others_compute
 from tests.tiny_qwen import tiny_folder
 from tests.toy_engine import toy_engine
 from training.calibration.audit import judged_in
@@ -221,8 +223,8 @@ def test_each_failure_is_one_sentence_and_changes_nothing(
             )
     finally:
         hidden.rename(picture)
-    monkeypatch.setattr(service_module, "_MOST_WAITING", 0.0)
-    with service._searching:
+    monkeypatch.setattr(service_module, "MOST_WAITING", 0.0)
+    with others_compute(service.engine.line):
         with pytest.raises(Refused, match=BUSY):
             service.ask_model(*_question(session))
         session.stop.set()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from app.model.checkpoint import CheckpointManifest, ModelError
+from app.model.line import LeftLine, Line, Stop, never
 from app.model.loading import Checkpoint, find_checkpoint, first_line, load_model
 from app.model.pictures import RUN_TIME, BoundedCache, ImageRule, Picture
 from app.model.prompts import WORDS_BEHIND, MayDiffer, Message, pair_prompt
@@ -35,16 +34,10 @@ BATCH = 32
 FIRST_BATCH = 4  # until it is known how long one takes
 READINGS_KEPT = 4096
 PROBS_KEPT = 65_536  # pictures, of 430 bytes each
+PROMPTS_KEPT = 256  # questions
 LONGEST_LIST = 9  # pictures in one best-choice question: their numbers stay single tokens everywhere
 
 GREY = Picture("warm-up", lambda: Image.new("RGB", (56, 112), (128, 128, 128)))  # what a first question is of
-
-Stop = Callable[[], bool]
-
-
-def never() -> bool:
-    """No stop."""
-    return False
 
 
 @dataclass(frozen=True)
@@ -58,9 +51,10 @@ class _Loaded:
 
 
 class ReidModel:
-    """One checkpoint. Thread-safe: one call computes at a time. Weights load when first needed.
+    """One checkpoint. Thread-safe: calls take turns, batch by batch. Weights load when first needed.
 
-    name: what the screen calls it. manifest: what it knows about itself; None for a plain Qwen2-VL.
+    name: what the screen calls it. manifest: what it knows about itself; None for a plain Qwen2-VL. line: where the
+    turns are taken; whatever else computes on the same device stands there too.
     """
 
     def __init__(
@@ -90,7 +84,7 @@ class ReidModel:
         self._prompts: dict[tuple[str, int, MayDiffer | None], Any] = {}
         self._paces: dict[str, Pace] = {}  # of each kind of work
         self._json: JsonWriter | None = None
-        self._lock = threading.RLock()
+        self.line = Line()
         self._loaded: _Loaded | None = None
 
     @classmethod
@@ -156,39 +150,40 @@ class ReidModel:
             ModelError: the model cannot be loaded. OSError, ValueError: a reference cannot be opened.
         """
         scores = np.full(len(candidates), np.nan, np.float32)
-        if not candidates:
-            return scores
-        with self._ready() as loaded:
+        queries: list[VisionTokens] | None = None
+        prefixes: dict[MayDiffer | None, Prefix] = {}
+
+        def ask(loaded: _Loaded, some: slice) -> None:
+            nonlocal queries
             from app.model.scoring import pair_layout, yes_logits
 
-            queries = [tokens for tokens in loaded.reader.see(references) if tokens is not None]
+            if queries is None:
+                queries = [tokens for tokens in loaded.reader.see(references) if tokens is not None]
             grids = [tokens.grid for tokens in queries]
-            prefixes: dict[MayDiffer | None, Prefix] = {}
-            for some in self._paced("pairs", len(candidates), stop or never):
-                batch = loaded.reader.see(candidates[some], skip_unreadable=True)
-                groups: dict[tuple[MayDiffer | None, Grid], dict[int, VisionTokens]] = {}
-                for row, tokens in enumerate(batch, some.start):
-                    if tokens is not None:
-                        key = (self._may_differ(other_clothes, queries, [tokens]), tokens.grid)
-                        groups.setdefault(key, {})[row] = tokens
-                for (may_differ, grid), group in groups.items():
-                    prompt = self._prompt(loaded, description, len(queries), may_differ)
-                    layout = pair_layout(loaded.processor, prompt, grids, grid)
-                    if may_differ not in prefixes:  # the same for every grid of candidate
-                        prefixes[may_differ] = loaded.language.prefix(
-                            layout.prefix_ids, layout.prefix_positions, queries, layout.prefix_image_spans
-                        )
-                    logits = yes_logits(
-                        loaded.language,
-                        prefixes[may_differ],
-                        layout,
-                        list(group.values()),
-                        loaded.yes_no,
-                        BATCH,
+            batch = loaded.reader.see(candidates[some], skip_unreadable=True)
+            groups: dict[tuple[MayDiffer | None, Grid], dict[int, VisionTokens]] = {}
+            for row, tokens in enumerate(batch, some.start):
+                if tokens is not None:
+                    key = (self._may_differ(other_clothes, queries, [tokens]), tokens.grid)
+                    groups.setdefault(key, {})[row] = tokens
+            for (may_differ, grid), group in groups.items():
+                prompt = self._prompt(loaded, description, len(queries), may_differ)
+                layout = pair_layout(loaded.processor, prompt, grids, grid)
+                if may_differ not in prefixes:  # the same for every grid of candidate
+                    prefixes[may_differ] = loaded.language.prefix(
+                        layout.prefix_ids, layout.prefix_positions, queries, layout.prefix_image_spans
                     )
-                    scores[list(group)] = logits.cpu().numpy()
-                if progress is not None:
-                    progress(some.stop, len(candidates))
+                logits = yes_logits(
+                    loaded.language,
+                    prefixes[may_differ],
+                    layout,
+                    list(group.values()),
+                    loaded.yes_no,
+                    BATCH,
+                )
+                scores[list(group)] = logits.cpu().numpy()
+
+        self._in_turns("pairs", len(candidates), ask, stop, progress)
         return scores
 
     def choice_logits(
@@ -223,28 +218,48 @@ class ReidModel:
             logits = choice_logits(loaded.language, loaded.processor, description, queries, shown, may_differ)
             return logits.double().numpy()
 
-    def _paced(self, work: str, count: int, stop: Stop) -> Iterator[slice]:
-        """Slices of `count`, as many at once as this kind of work does in about half a second; ends where `stop`
-        says so.
+    def _in_turns(
+        self,
+        work: str,
+        count: int,
+        do: Callable[[_Loaded, slice], None],
+        stop: Stop | None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Does slices of `count`: as many at once as this kind of work does in about half a second, and between two of
+        them others have their turn, if need be. Ends where `stop` says so. progress: called with (done, all).
         """
-        pace = self._paces.setdefault(work, Pace(BATCH, first=FIRST_BATCH))
-        start = 0
-        while start < count and not stop():
-            some = slice(start, min(start + min(pace.size, BATCH), count))
-            began = time.perf_counter()
-            yield some
-            pace.took(some.stop - start, time.perf_counter() - began)
-            start = some.stop
+        stop = stop or never
+        if not count or stop():
+            return
+        pace, start = self._paces.setdefault(work, Pace(BATCH, first=FIRST_BATCH)), 0
+        halted = self._giving_way(stop)
+        try:
+            with self._ready(stop) as loaded:
+                while not start or (start < count and not halted()):
+                    some = slice(start, min(start + min(pace.size, BATCH), count))
+                    began = self.line.computed()
+                    do(loaded, some)
+                    pace.took(some.stop - start, self.line.computed() - began)
+                    start = some.stop
+                    if progress is not None:
+                        progress(start, count)
+        except LeftLine:
+            pass
+        if start < count:
+            stop()  # so that it knows, if it remembers
 
     def can_open(self, pictures: Sequence[Picture], *, stop: Stop | None = None) -> np.ndarray:
         """bool (n,): which of them can be opened; the model sees them on this occasion. False for those that `stop`
         came before. Raises ModelError.
         """
         can = np.zeros(len(pictures), bool)
-        with self._ready() as loaded:
-            for some in self._paced("sight", len(pictures), stop or never):
-                seen = loaded.reader.see(pictures[some], skip_unreadable=True)
-                can[some] = [tokens is not None for tokens in seen]
+
+        def look(loaded: _Loaded, some: slice) -> None:
+            seen = loaded.reader.see(pictures[some], skip_unreadable=True)
+            can[some] = [tokens is not None for tokens in seen]
+
+        self._in_turns("sight", len(pictures), look, stop)
         return can
 
     def attribute_probs(
@@ -260,36 +275,36 @@ class ReidModel:
         """
         known = {picture.key: self._probs.get(picture.key) for picture in pictures}
         missing = list({p.key: p for p in pictures if known[p.key] is None}.values())
-        if missing:
-            with self._ready() as loaded:
-                known |= self._probe(loaded, missing, stop or never, progress)
+        self._in_turns(
+            "attributes",
+            len(missing),
+            lambda loaded, some: known.update(self._probe(loaded, missing[some])),
+            stop,
+            progress,
+        )
         nothing = np.full(sum(map(len, self.kinds.values())), np.nan, np.float32)
         rows = [row if (row := known[picture.key]) is not None else nothing for picture in pictures]
         return np.stack(rows) if rows else np.empty((0, len(nothing)), np.float32)
 
-    def _probe(
-        self, loaded: _Loaded, pictures: Sequence[Picture], stop: Stop, progress: Progress | None
-    ) -> dict[Any, np.ndarray | None]:
+    def _probe(self, loaded: _Loaded, pictures: Sequence[Picture]) -> dict[Any, np.ndarray | None]:
         from app.model.attributes import attribute_probe, probe_attributes
 
-        rows_by_key: dict[Any, np.ndarray | None] = {}
-        for some in self._paced("attributes", len(pictures), stop):
-            batch = pictures[some]
-            tokens = loaded.reader.see(batch, skip_unreadable=True)
-            pairs = [(picture, own) for picture, own in zip(batch, tokens, strict=True) if own is not None]
-            for grid in dict.fromkeys(own.grid for _, own in pairs):
-                if grid not in self._probes:
-                    try:
-                        self._probes[grid] = attribute_probe(loaded.processor, grid, self._version)
-                    except ValueError as error:
-                        raise ModelError(f"{self.name}: {error}") from None
-                group = [(picture, own) for picture, own in pairs if own.grid == grid]
-                rows = probe_attributes(loaded.language, self._probes[grid], [own for _, own in group], BATCH)
-                for (picture, _), row in zip(group, rows, strict=True):
-                    self._probs.put(picture.key, row.copy(), 1)
-                    rows_by_key[picture.key] = row
-            if progress is not None:
-                progress(some.stop, len(pictures))
+        # Others may have read some while these waited.
+        rows_by_key = {picture.key: self._probs.get(picture.key) for picture in pictures}
+        pictures = [picture for picture in pictures if rows_by_key[picture.key] is None]
+        tokens = loaded.reader.see(pictures, skip_unreadable=True)
+        pairs = [(picture, own) for picture, own in zip(pictures, tokens, strict=True) if own is not None]
+        for grid in dict.fromkeys(own.grid for _, own in pairs):
+            if grid not in self._probes:
+                try:
+                    self._probes[grid] = attribute_probe(loaded.processor, grid, self._version)
+                except ValueError as error:
+                    raise ModelError(f"{self.name}: {error}") from None
+            group = [(picture, own) for picture, own in pairs if own.grid == grid]
+            rows = probe_attributes(loaded.language, self._probes[grid], [own for _, own in group], BATCH)
+            for (picture, _), row in zip(group, rows, strict=True):
+                rows_by_key[picture.key] = kept = row.copy()
+                self._probs.put(picture.key, kept, 1)
         return rows_by_key
 
     def annotate(
@@ -304,9 +319,12 @@ class ReidModel:
         """
         known = {picture.key: self._readings.get(picture.key) for picture in pictures}
         missing = list({p.key: p for p in pictures if known[p.key] is None}.values())
-        if missing:
-            with self._ready() as loaded:
-                known |= self._annotate(loaded, missing, stop or never)
+        self._in_turns(
+            "annotations",
+            len(missing),
+            lambda loaded, some: known.update(self._annotate(loaded, missing[some], stop or never)),
+            stop,
+        )
         return [known[picture.key] or () for picture in pictures]
 
     def _annotate(
@@ -317,22 +335,24 @@ class ReidModel:
 
         question = annotation_tokens(loaded.processor)
         by_key: dict[Any, tuple[AttributeReading, ...] | None] = {}
-        for some in self._paced("annotations", len(pictures), stop):
-            batch = pictures[some]
-            tokens = loaded.reader.see(batch)
-            pairs = [(picture, own) for picture, own in zip(batch, tokens, strict=True) if own is not None]
-            for grid in dict.fromkeys(own.grid for _, own in pairs):
-                group = [(picture, own) for picture, own in pairs if own.grid == grid]
-                answers = generate(
-                    loaded.language, question, [own for _, own in group], batch=BATCH, stop=stop
-                )
-                if stop():
-                    return by_key
-                for (picture, _), answer in zip(group, answers, strict=True):
-                    read = readings(loaded.processor.tokenizer, answer, self._version)
-                    self._readings.put(picture.key, read, 1)
-                    by_key[picture.key] = read
+        tokens = loaded.reader.see(pictures)
+        pairs = [(picture, own) for picture, own in zip(pictures, tokens, strict=True) if own is not None]
+        halted = self._giving_way(stop)
+        for grid in dict.fromkeys(own.grid for _, own in pairs):
+            group = [(picture, own) for picture, own in pairs if own.grid == grid]
+            own = [tokens for _, tokens in group]
+            answers = generate(loaded.language, question, own, batch=BATCH, stop=halted)
+            if halted():
+                return by_key
+            for (picture, _), answer in zip(group, answers, strict=True):
+                read = readings(loaded.processor.tokenizer, answer, self._version)
+                self._readings.put(picture.key, read, 1)
+                by_key[picture.key] = read
         return by_key
+
+    def _giving_way(self, stop: Stop) -> Stop:
+        """`stop`, to be asked between two tokens or batches: where a slice of time is used up, others compute first."""
+        return lambda: stop() or not self.line.give_way(stop)
 
     @property
     def talks_freely(self) -> bool:
@@ -362,7 +382,7 @@ class ReidModel:
         from app.model.generation import write
         from app.model.scoring import PromptTokens
 
-        with self._ready() as loaded:
+        with self._ready(stop or never) as loaded:
             seen = [tokens for tokens in loaded.reader.see(pictures) if tokens is not None]
             try:
                 prompt = PromptTokens(loaded.processor, messages)
@@ -375,7 +395,7 @@ class ReidModel:
                     seen,
                     limit=limit,
                     said=said,
-                    stop=stop or never,
+                    stop=self._giving_way(stop or never),
                     steer=steer,
                 )
             except (RuntimeError, ValueError) as error:  # out of memory among them
@@ -407,7 +427,7 @@ class ReidModel:
 
         key = (description, references, may_differ)
         if key not in self._prompts:
-            if len(self._prompts) >= 64:
+            if len(self._prompts) >= PROMPTS_KEPT:
                 self._prompts.clear()
             behind = self.manifest is not None and self.manifest.prompt_version >= WORDS_BEHIND
             prompt = pair_prompt(description, references, may_differ, words_behind=behind)
@@ -415,9 +435,9 @@ class ReidModel:
         return self._prompts[key]
 
     @contextmanager
-    def _ready(self) -> Iterator[_Loaded]:
-        """The loaded model, alone, without gradients."""
-        with self._lock:
+    def _ready(self, stop: Stop = never) -> Iterator[_Loaded]:
+        """The loaded model in its turn, alone, without gradients. Raises LeftLine where `stop` came first."""
+        with self.line.turn(stop):
             if self._loaded is None:
                 self._loaded = self._load()
             import torch

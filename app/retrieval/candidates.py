@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -14,7 +15,7 @@ from app.model.reid_model import LONGEST_LIST, ReidModel
 from app.retrieval.fusion import Fused, Fusion
 from app.retrieval.prefilter import Prefiltered, StopOnce
 from app.retrieval.references import MOST_REFERENCES, OpenQuery, crop_picture
-from app.retrieval.tournament import LIST_LENGTH, tournament
+from app.retrieval.tournament import LIST_LENGTH, Clock, tournament
 from gallery_store.console import StepProgress
 from gallery_store.crops import Crop
 from gallery_store.decoding import PictureError
@@ -38,7 +39,10 @@ class AskedCandidates:
         prefiltered: Prefiltered,
         progress: StepProgress,
         stop: StopOnce,
+        clock: Clock = time.perf_counter,
     ) -> None:
+        """clock: seconds that this search has computed."""
+        self._clock = clock
         self._store, self._model, self._fusion = store, model, fusion
         self._query, self._prefiltered = query, prefiltered
         self._progress, self._stop = progress, stop
@@ -94,7 +98,7 @@ class AskedCandidates:
         if self._model is None:
             return self._nothing
         self.read = True
-        return choice_scores(self._model, self._query, self.pictures, self._progress, self._stop)
+        return choice_scores(self._model, self._query, self.pictures, self._progress, self._stop, self._clock)
 
     @cached_property
     def attribute_score(self) -> np.ndarray:
@@ -170,7 +174,12 @@ def yes_logits(
 
 
 def choice_scores(
-    model: ReidModel, query: OpenQuery, pictures: Sequence[Picture], progress: StepProgress, stop: StopOnce
+    model: ReidModel,
+    query: OpenQuery,
+    pictures: Sequence[Picture],
+    progress: StepProgress,
+    stop: StopOnce,
+    clock: Clock,
 ) -> np.ndarray:
     """float64 (n,): the worth of each candidate in a tournament of lists (section 3.3), in nats; NaN for pictures
     that cannot be opened, and for all where it was stopped before each was shown.
@@ -203,6 +212,7 @@ def choice_scores(
             list_length=min(LIST_LENGTH, LONGEST_LIST - len(own)),
             stop=stop,
             progress=lambda done, total: progress("choose", done, total),
+            clock=clock,
         )
     return scores
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from app.model.checkpoint import Calibration, ModelError, encoder_key, is_calibrated
 from app.model.description import query_description
+from app.model.line import Line
 from app.model.reid_model import GREY, ReidModel
 from app.model.vocabulary import KINDS, Kinds
 from app.retrieval.attribute_columns import AttributeColumns, GalleryAppearance
@@ -27,6 +28,7 @@ from app.retrieval.attribute_probs import (
 )
 from app.retrieval.candidates import AskedCandidates, is_picture_error
 from app.retrieval.fusion import Fusion, query_similarity
+from app.retrieval.joined import in_line
 from app.retrieval.photographs import FoundPhotographs, PhotographTest
 from app.retrieval.prefilter import Prefiltered, Stop, StopOnce, prefilter
 from app.retrieval.query import Query, Reference, RetrievalError, as_known
@@ -73,7 +75,7 @@ class FoundCandidates:
 
 
 class Engine:
-    """Searches one gallery with one encoder and one model.
+    """Searches one gallery with one encoder and one model. Thread-safe: searches compute in turns (app.model.line).
 
     Args:
         model: None searches by CLIP alone, uncalibrated.
@@ -104,6 +106,8 @@ class Engine:
         self.reid = reid
         self.k = k
         self.tau = tau
+        self.line = model.line if isinstance(model, ReidModel) else Line()
+        self._encoder, self._reid = in_line(encoder, self.line), in_line(reid, self.line)
         manifest, own = model.manifest if model else None, (encoder.name, encoder.version)
         self.ranker = choose_ranker(ranker if model else CLIP, manifest, *filter(None, (encoder, reid)))
         self.clip_attributes = ClipAttributes(
@@ -135,6 +139,7 @@ class Engine:
         Raises:
             RetrievalError: a reference that is gone or cannot be read.
             EncoderMismatch: the gallery was indexed by another encoder. ModelError: the model cannot load.
+            LeftLine: it was stopped before anything was searched.
         """
         if not (query.has_text or query.references):
             self._require_encoders()
@@ -212,7 +217,7 @@ class Engine:
         show("prefilter", 0, len(ids))
         calibration = opened.calibration
         if self.reid is not None and opened.by_reid:
-            similarity = reid_similarity(opened, crops.ids, crops, self.store, self.reid)
+            similarity = reid_similarity(opened, crops.ids, crops, self.store, self._reid)
         else:
             own = self.clip_attributes.appearance(rows_of(opened.references)) if opened.references else None
             similarity = query_similarity(query, opened.vector, own, crops, calibration, opened.priors)
@@ -221,7 +226,8 @@ class Engine:
             tau = calibration.tau if calibration else NO_TAU
         prefiltered = prefilter(crops.ids, similarity, tau=tau, k=self.k, encoder=self._prefilter_name(query))
         seconds = (encoded - began, time.perf_counter() - encoded)
-        candidates = AskedCandidates(self.store, self.model, self._fusion, opened, prefiltered, show, stopped)
+        asked = (self.store, self.model, self._fusion, opened, prefiltered, show, stopped)
+        candidates = AskedCandidates(*asked, clock=self.line.computed)
         return FoundCandidates(opened, prefiltered, candidates, total, seconds, stopped)
 
     def _matching(self, query: Query) -> np.ndarray:
@@ -239,9 +245,9 @@ class Engine:
         company = query.company if self._reads_free_words or alone else ""
         free = ", ".join(part for part in (*own, query.text, company) if part.strip())
         description = query_description(query.wanted, query.unwanted, free)
-        references = tuple(open_reference(r, self.store, self.encoder) for r in query.references)
+        references = tuple(open_reference(r, self.store, self._encoder) for r in query.references)
         calibration = self._calibration(query.kind)
-        vector = self.encoder.encode_texts([description])[0] if description else None
+        vector = self._encoder.encode_texts([description])[0] if description else None
         if copies := copies_of(references, ids, self.store):
             ids = ids[~np.isin(ids, list(copies))]
         by_reid = self.reid is not None and bool(references)
@@ -323,7 +329,7 @@ class Engine:
             if (weights := self._fusion.weights) is not None:
                 model_probs = self.model.attribute_probs(pictures, stop=stop)
                 if np.isfinite(model_probs).all():
-                    vectors = [open_reference(r, self.store, self.encoder).vector for r in references]
+                    vectors = [open_reference(r, self.store, self._encoder).vector for r in references]
                     both = zip(vectors, model_probs, strict=True)
                     return [sensible(self.clip_attributes.readings(*one, weights)) for one in both]
             return self.model.annotate(pictures, stop=stop)  # says so where a picture cannot be opened

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from app.model.line import LeftLine
 from gallery_store.console import Progress
 from gallery_store.pace import Pace
 
@@ -23,6 +24,7 @@ ORDERS = 4  # in which a list is shown
 GO_ON = 4  # one of so many of a list goes on to the next round, and one at least
 AT_ONCE = 8  # questions between two looks at `stop`, at the most
 
+Clock = Callable[[], float]  # seconds
 Shown = tuple[int, ...]  # candidates in the order of their places
 Ask = Callable[
     [Sequence[Shown]], np.ndarray
@@ -36,13 +38,14 @@ def tournament(
     list_length: int = LIST_LENGTH,
     stop: Callable[[], bool] | None = None,
     progress: Progress | None = None,
+    clock: Clock = time.perf_counter,
 ) -> np.ndarray:
     """float64 (count,): the worth of each candidate, in nats, higher is better; NaN where none has been shown.
 
     Args:
         ask: of each list, how likely the model names each place, up to a constant; NaN is not understood.
         list_length: 2 or more. stop: asked between questions; the rounds that were finished count.
-        progress: called with (questions done, all of them).
+        progress: called with (questions done, all of them). clock: seconds, for how many questions are asked at once.
     """
     if count < 2:
         return np.zeros(count)
@@ -62,9 +65,14 @@ def tournament(
                 if stop is not None and stop():
                     return worth
                 some, same = same[: pace.size], same[pace.size :]
-                began = time.perf_counter()
-                said |= dict(zip(some, ask(some), strict=True))
-                pace.took(len(some), time.perf_counter() - began)
+                began = clock()
+                try:
+                    said |= dict(zip(some, ask(some), strict=True))
+                except LeftLine:  # stopped while others computed
+                    if stop is not None:
+                        stop()  # so that it knows, if it remembers
+                    return worth
+                pace.took(len(some), clock() - began)
                 if progress is not None:
                     progress(len(questions) + len(said), total)
         questions += asked

@@ -73,7 +73,7 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
         return _returned(result)
 
     def reset(request: gr.Request) -> Returned:
-        return _returned(session_of(service, request).start_over())
+        return _returned(session_of(service, request).abandon())
 
     def give_reason(reason: str, request: gr.Request) -> str:
         session = session_of(service, request)

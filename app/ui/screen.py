@@ -51,7 +51,8 @@ SHORTCUTS = (  # what page/keys.js does
     (("?",), "this sheet"),
 )
 WHY = {False: "not stated; kept in the log", True: "needed before the first search; kept in the log"}
-MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model"}  # one search at a time
+# Steps at once, of as many operators; those of one conversation follow each other, and their searches take turns.
+MODEL: dict[str, Any] = {"concurrency_limit": 64, "concurrency_id": "model"}
 
 
 class Page(gr.Blocks):

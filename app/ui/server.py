@@ -16,7 +16,7 @@ from app.ui.export import export_route
 from app.ui.guard import Owner, guarded
 from app.ui.html import PAGE
 from app.ui.pictures import picture_routes
-from app.ui.screen import build_screen
+from app.ui.screen import MODEL, build_screen
 from app.uploads import Uploads
 from gallery_store.console import remark
 from gallery_store.location import is_url
@@ -55,6 +55,7 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
         server_name=settings.host,
         server_port=settings.port,
         auth=check_login(users) if users else None,
+        max_threads=2 * MODEL["concurrency_limit"],  # a step holds one until it is done
         max_file_size=settings.max_upload_mb << 20,
         allowed_paths=[],
         blocked_paths=[*_never_served(settings), str(store.media), str(store.thumbs)],

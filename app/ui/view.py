@@ -16,6 +16,7 @@ from app.chat.chips import ALL_FILTERS, Chip, chips_of
 from app.chat.conversation import Turn
 from app.chat.model_words import unmarked
 from app.chat.search_state import SearchState
+from app.in_line import STAGE as LINE
 from app.refused import ReasonNeeded
 from app.session import ChatSession
 from app.stacks import is_grouped, stacks_of
@@ -247,6 +248,8 @@ def progress_words(work: BackgroundWork | None) -> str:
         return "The model reads your message…"
     if work is not None and work.stage == STAGE:
         return "The model is writing…"
+    if work is not None and work.stage == LINE and work.done:
+        return f"{work.done} {'search' if work.done == 1 else 'searches'} before yours…"
     if work is not None and work.stage == "reply":
         return "Reading the first candidates…"
     if work is None or work.stage not in doing or not work.total:

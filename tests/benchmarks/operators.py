@@ -1,0 +1,179 @@
+"""Many operators at once, over HTTP against the app as a user starts it, with its demo gallery and models.
+
+    python -m tests.benchmarks.operators [--operators 1 5 20 50] [--think SECONDS] [--minutes M] [--model SPEC ...]
+
+Each operator is a client with a scripted conversation of its own. Prints for each number of them the median and the
+95th percentile of the time until an answer is here, answers a second, the processor's seconds that the app took for
+each, its memory, and how many answers had other candidates than the same conversation has alone. --model is passed on
+to the app, and may be given several times to compare: a folder, or where the model is served. --minutes goes on with
+the largest number, and prints the memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+from gradio_client import Client
+
+from app.settings import DEMO_MODEL
+from tests.serving import Served, serving
+
+CONVERSATIONS = 20
+PEOPLE = ("a man", "a woman", "an elderly man", "a young woman", "somebody")
+CLOTHES = ("in a {} jacket", "in a {} coat", "in a {} shirt", "in a {} dress", "in a {} hoodie")
+COLOURS = ("red", "blue", "black", "white", "green", "grey", "brown", "yellow")
+MORE = (
+    "with a backpack",
+    "without a hat",
+    "with black trousers",
+    "only camera 2",
+    "with a handbag",
+    "any camera",
+)
+WITH_FIRST = "search with the first"  # no message: the first candidate is searched with
+
+Answer = list[int]  # image ids, best first
+
+
+def script(number: int) -> list[str]:
+    """What operator `number` says, one after the other."""
+    rng = random.Random(number % CONVERSATIONS)
+    clothes = rng.choice(CLOTHES).format(rng.choice(COLOURS))
+    first, second = rng.sample(MORE, 2)
+    return [f"{rng.choice(PEOPLE)} {clothes}", first, second, WITH_FIRST, f"the same person, but {clothes}"]
+
+
+@dataclass
+class Load:
+    """What so many operators saw. seconds: until each answer; different: answers that are not those of the
+    conversation alone.
+    """
+
+    operators: int
+    seconds: list[float] = field(default_factory=list)
+    different: int = 0
+    wall: float = 0.0
+    processor: float = 0.0  # seconds
+    memory: int = 0  # bytes
+
+
+def operator(url: str, number: int, think: float, until: float) -> Iterator[tuple[int, float, Answer]]:
+    """The turn of each answer, its seconds and its candidates; the conversation once, or anew until that time."""
+    client = Client(url, verbose=False)
+    rng = random.Random(number)
+    shown: Answer = []
+    try:
+        while True:
+            for turn, text in enumerate(script(number)):
+                time.sleep(rng.uniform(0, 2 * think))
+                began = time.perf_counter()
+                if text == WITH_FIRST:
+                    _, cards, _ = client.predict(shown[0], api_name="/search_with")
+                else:
+                    _, cards, _ = client.predict({"text": text, "files": []}, api_name="/chat")
+                shown = [card["image_id"] for card in cards]
+                yield turn, time.perf_counter() - began, shown
+            if time.monotonic() >= until:
+                return
+            client.predict(api_name="/reset")
+    finally:
+        client.close()
+
+
+def load(
+    served: Served, operators: int, think: float, alone: dict[tuple[int, int], Answer], minutes: float = 0.0
+) -> Load:
+    """alone: (conversation, turn) -> its answer. minutes: go on for so long."""
+    found, lock, until = Load(operators), threading.Lock(), time.monotonic() + 60 * minutes
+
+    def one(number: int) -> None:
+        for turn, seconds, answer in operator(served.url, number, think, until):
+            with lock:
+                found.seconds.append(seconds)
+                found.different += alone[number % CONVERSATIONS, turn] != answer
+
+    with measured(served, found), ThreadPoolExecutor(operators) as threads:
+        began, working = time.perf_counter(), [threads.submit(one, number) for number in range(operators)]
+        while minutes and wait(working, 30).not_done:
+            bytes_ = app_of(served).memory_info().rss
+            print(f"    {time.perf_counter() - began:6.0f} s {bytes_ / 1e6:8.0f} MB", flush=True)
+        for each in working:
+            each.result()
+    return found
+
+
+def app_of(served: Served) -> psutil.Process:
+    assert served.process is not None
+    return psutil.Process(served.process.pid)
+
+
+@contextmanager
+def measured(served: Served, found: Load) -> Iterator[None]:
+    """What the app takes in this block."""
+    app, began = app_of(served), time.perf_counter()
+    before = app.cpu_times()
+    yield
+    after = app.cpu_times()
+    found.wall = time.perf_counter() - began
+    found.processor = after.user + after.system - before.user - before.system
+    found.memory = app.memory_info().rss
+
+
+def show(one: Load) -> None:
+    p50, p95 = np.percentile(one.seconds, (50, 95))
+    rate, each = len(one.seconds) / one.wall, one.processor / len(one.seconds)
+    times = f"{p50:7.2f} {p95:7.2f} {max(one.seconds):7.2f}"
+    print(
+        f"{one.operators:9d} {len(one.seconds):8d} {times} {rate:9.2f} {each:10.2f} {one.memory / 1e6:8.0f} "
+        f"{one.different:9d}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--operators", type=int, nargs="+", default=[1, 5, 20, 50])
+    parser.add_argument("--think", type=float, default=5.0, help="seconds before a message, on average")
+    parser.add_argument("--minutes", type=float, default=0.0)
+    parser.add_argument("--model", action="append")
+    given = parser.parse_args()
+    for model in given.model or [str(DEMO_MODEL)]:
+        with tempfile.TemporaryDirectory() as folder, serving(Path(folder), "--model", model) as served:
+            run(served, model, given.operators, given.think, given.minutes)
+
+
+def run(served: Served, model: str, operators: Sequence[int], think: float, minutes: float) -> None:
+    loads = " ".join(f"{one:.1f}" for one in psutil.getloadavg())
+    print(
+        f"{model}; {think:g} s of thought before a message; {psutil.cpu_count()} cores, load {loads}",
+        flush=True,
+    )
+    print("operators  answers  p50, s  p95, s  max, s  answers/s  CPU s each       MB  different", flush=True)
+    alone: dict[tuple[int, int], Answer] = {}
+    first = Load(1)
+    with measured(served, first):
+        for number in range(CONVERSATIONS):
+            for turn, seconds, answer in operator(served.url, number, 0.0, 0.0):
+                alone[number, turn] = answer
+                first.seconds.append(seconds)
+    for count in operators:
+        show(first if count == 1 else load(served, count, think, alone))
+    if minutes:
+        show(load(served, max(operators), think, alone, minutes))
+
+
+if __name__ == "__main__":
+    main()
