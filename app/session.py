@@ -94,6 +94,7 @@ class ChatSession:
     latest_first: bool = False  # of the order of time
     stop: threading.Event = field(default_factory=threading.Event)
     lock: InOrder = field(default_factory=InOrder)
+    events: InOrder = field(default_factory=InOrder)  # of its page, one after the other
     used: float = 0.0  # the service's clock at its last use, seconds
     not_kept: str = ""  # a sentence about the last step, where the gallery could not be written
     tab: str = field(
