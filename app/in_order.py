@@ -1,23 +1,26 @@
-"""A lock for the steps of one conversation: they are done in the order in which they were asked for."""
+"""A lock for what is done in one conversation: in the order in which it was asked for."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Hashable
 
 
 class InOrder:
-    """As threading.RLock, but whoever asked first has it first, which an RLock does not promise."""
+    """As threading.RLock, but whoever asked first has it first, which an RLock does not promise; and it may be had by
+    other owners than threads, to be released by any of them.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._owner: int | None = None  # a thread
+        self._owner: Hashable = None  # a thread's number by default
         self._depth = 0
-        self._line: deque[tuple[int, threading.Event]] = deque()
+        self._line: deque[tuple[Hashable, threading.Event]] = deque()
 
-    def acquire(self, blocking: bool = True) -> bool:
-        """Whether this thread has it now; without `blocking` only where nobody else has it."""
-        me = threading.get_ident()
+    def acquire(self, blocking: bool = True, owner: Hashable = None) -> bool:
+        """Whether the owner, this thread by default, has it now; without `blocking` only where nobody else has it."""
+        me = threading.get_ident() if owner is None else owner
         with self._lock:
             if self._owner in (None, me):
                 self._owner, self._depth = me, self._depth + 1
@@ -30,7 +33,7 @@ class InOrder:
         return True
 
     def release(self) -> None:
-        """By the thread that has it; the first in line has it then."""
+        """For the owner that has it; the first in line has it then."""
         with self._lock:
             self._depth -= 1
             if self._depth:

@@ -96,6 +96,7 @@ class ChatSession:
     by_person: bool = False  # the cards stand in stacks, as far as the search knows any; see app.stacks
     stop: threading.Event = field(default_factory=threading.Event)
     lock: InOrder = field(default_factory=InOrder)
+    events: InOrder = field(default_factory=InOrder)  # of its page, one after the other
     used: float = 0.0  # the service's clock at its last use, seconds
     not_kept: str = ""  # a sentence about the last step, where the gallery could not be written
     tab: str = field(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from inspect import isgeneratorfunction
 from typing import Any
 
 import gradio as gr
@@ -28,6 +30,34 @@ def session_of(service: ChatService, request: gr.Request) -> ChatSession:
 
 def user_of(request: gr.Request) -> str:
     return request.username or LOCAL_USER
+
+
+@contextmanager
+def events_of(session: ChatSession) -> Iterator[None]:
+    """The turn of one of its page's events. A generator that Gradio drops leaves the block, in whatever thread."""
+    session.events.acquire(owner=object())
+    try:
+        yield
+    finally:
+        session.events.release()
+
+
+def in_order(service: ChatService, handler: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
+    """The handler of an event, for pages that run side by side: those of one page come one after the other.
+
+    The next begins when Gradio has sent all that this one shows: what is older never overwrites it.
+    """
+
+    @wraps(handler)
+    def one_by_one(*given: Any) -> Iterator[Any]:
+        request = next(one for one in given if isinstance(one, gr.Request))
+        with events_of(session_of(service, request)):
+            if isgeneratorfunction(handler):
+                yield from handler(*given)
+            else:
+                yield handler(*given)
+
+    return one_by_one
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from app.session import ChatSession
 from app.stacks import group
 from app.ui.background import BackgroundWork
 from app.ui.cropper import EMPTY, CropperHandlers
-from app.ui.edge import session_of, user_of
+from app.ui.edge import events_of, session_of, user_of
 from app.ui.html import sent_html
 from app.ui.view import Updates, View
 from app.waiting import Sent
@@ -25,7 +25,6 @@ from gallery_store.errors import GalleryError
 
 Step = Callable[[ChatSession, StepProgress], Any]
 _TICK = 0.3  # seconds
-BEGUN = "begun"  # as progress names it: the step's turn in its conversation has come
 GIVEN_BACK = "ChatReID was started anew before this was answered. Please send it again."
 
 
@@ -121,13 +120,14 @@ class Handlers:
     def answer(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         """All that waits, in its order: nothing is left over where a call is lost on the way."""
         session = session_of(self.service, request)
-        case = session.conversation.case
-        yield from self._answer(session, reason, case)
+        case = session.case
+        yield from self._answer(session, reason)
         yield from self._answer_the_rest(session, reason, case)
 
-    def _answer_the_rest(self, session: ChatSession, reason: str, case: str | None) -> Iterator[Updates]:
+    def _answer_the_rest(self, session: ChatSession, reason: str, case: str) -> Iterator[Updates]:
+        """The reason was given for a case: what waits behind Start over does not take it along."""
         while session.waiting.later and not session.waiting.is_held:
-            yield from self._answer(session, reason, case)
+            yield from self._answer(session, reason if session.case == case else "")
 
     def reason_given(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         """The field was left, or Enter pressed in it. A case keeps its reason where the field is empty."""
@@ -142,14 +142,13 @@ class Handlers:
             yield from self.answer(reason, request)
         yield {at.reason: self.view.reason(session), at.sent: sent_html(session)}
 
-    def _answer(self, session: ChatSession, reason: str, case: str | None) -> Iterator[Updates]:
-        """The message whose turn it is, if one waits. Calls of one conversation may run side by side."""
+    def _answer(self, session: ChatSession, reason: str) -> Iterator[Updates]:
+        message = session.waiting.begin()
+        if message is None:
+            yield self.view.full(session)
+            return
 
         def do(session: ChatSession, progress: StepProgress) -> None:
-            message = session.waiting.begin()
-            if message is None:
-                return
-            self._give_reason(session, reason, case)
             try:
                 if message.step == "say":
                     session.say(message.text, message.photos, progress)
@@ -165,7 +164,7 @@ class Handlers:
             finally:
                 session.waiting.answered()
 
-        yield from self._run(session, "", do)
+        yield from self._run(session, reason, do)
 
     def go_on(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
         """The page was reloaded while a step was being done, or messages waited: what was sent is answered here.
@@ -182,12 +181,13 @@ class Handlers:
                 session.given_back = Sent("\n".join(texts))
                 session.notice = GIVEN_BACK
         yield self.view.opened(session) | self.view.working(session, None)
-        while not session.lock.acquire(blocking=False):
-            time.sleep(_TICK)
-            yield self.view.working(session, None)
-        session.lock.release()
-        yield from self._answer_the_rest(session, reason, session.conversation.case)
-        yield self.view.full(session)
+        with events_of(session):  # those of the page that is gone end first
+            while not session.lock.acquire(blocking=False):
+                time.sleep(_TICK)
+                yield self.view.working(session, None)
+            session.lock.release()
+            yield from self._answer_the_rest(session, reason, session.case)
+            yield self.view.full(session)
 
     # The other steps of a conversation
 
@@ -272,47 +272,35 @@ class Handlers:
 
     def _on_selected(self, request: gr.Request, reason: str, step: Callable[..., Any]) -> Iterator[Updates]:
         session = session_of(self.service, request)
+        selected = session.selected
 
         def do(session: ChatSession, progress: StepProgress) -> None:
-            if session.selected is None:
+            if selected is None:
                 raise Refused("Choose a candidate first.")
-            step(session, session.selected.image_id, progress)
+            step(session, selected.image_id, progress)
 
         yield from self._run(session, reason, do)
 
     def _run(self, session: ChatSession, reason: str, step: Step) -> Iterator[Updates]:
-        """A step that was begun is done to its end, and kept, also where its tab is gone. Until the steps before it are
-        done, it shows nothing of its own.
-        """
-        case, shown = session.conversation.case, {}
-
-        def do(progress: StepProgress) -> None:
-            with session.lock:
-                progress(BEGUN, 0, 0)
-                session.notice = ""
-                self._give_reason(session, reason, case)
-                try:
-                    step(session, progress)
-                except Refused as problem:
-                    session.notice = str(problem)
-                shown.update(self.view.full(session))
-
-        for running in BackgroundWork(do).ticks():
-            if running.stage:
-                yield self.view.working(session, running)
-        yield shown
-
-    @staticmethod
-    def _give_reason(session: ChatSession, reason: str, case: str | None) -> None:
-        """The reason was given for a case: what is done behind Start over does not take it along."""
-        if reason.strip() and session.conversation.case == case:
+        """A step that was begun is done to its end, and kept, also where its tab is gone."""
+        session.notice = ""
+        if reason.strip():
             session.give_reason(reason)
 
-    def _at_once(self, session: ChatSession, step: Callable[[], Any]) -> Updates:
-        with session.lock:
-            session.notice = ""
+        def do(progress: StepProgress) -> None:
             try:
-                step()
+                step(session, progress)
             except Refused as problem:
                 session.notice = str(problem)
-            return self.view.full(session)
+
+        for running in BackgroundWork(do).ticks():
+            yield self.view.working(session, running)
+        yield self.view.full(session)
+
+    def _at_once(self, session: ChatSession, step: Callable[[], Any]) -> Updates:
+        session.notice = ""
+        try:
+            step()
+        except Refused as problem:
+            session.notice = str(problem)
+        return self.view.full(session)

@@ -11,7 +11,7 @@ from app.retrieval.comparison import Comparison
 from app.service import ChatService
 from app.ui import gallery_tab
 from app.ui.api import add_api
-from app.ui.edge import PRIVATE
+from app.ui.edge import PRIVATE, in_order
 from app.ui.filter_bar import bar_html
 from app.ui.guard import Owner
 from app.ui.handlers import Handlers
@@ -184,6 +184,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     handlers = Handlers(service, View(components, uploads))
 
     def on(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any = None, **more: Any) -> Any:
+        handler = in_order(service, handler)
         return event(handler, inputs, components.of_a_step, **PRIVATE, **MODEL, **more)
 
     # A message shows at once, before its turn in the queue comes. What can be sent, or clicked in earnest, while
@@ -216,7 +217,8 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     # At once, so that a message sent behind it does not take the reason along into the new case.
     start_over.click(None, None, reason, js="() => ''", **PRIVATE)
     for left in (reason.submit, reason.blur):
-        left(handlers.reason_given, reason, components.of_a_case, **PRIVATE, **MODEL)
+        given = in_order(service, handlers.reason_given)
+        left(given, reason, components.of_a_case, **PRIVATE, **MODEL)
     on(cases.rename, handlers.rename_case)
     on(cases.close, handlers.close_case)
     of_cropper: dict[str, Any] = {"outputs": [cropper, message], "queue": False, **PRIVATE}

@@ -165,7 +165,7 @@ def run(served: Served, model: str, operators: Sequence[int], think: float, minu
     alone: dict[tuple[int, int], Answer] = {}
     first = Load(1)
     with measured(served, first):
-        for number in range(CONVERSATIONS):
+        for number in range(min(CONVERSATIONS, max(operators))):
             for turn, seconds, answer in operator(served.url, number, 0.0, 0.0):
                 alone[number, turn] = answer
                 first.seconds.append(seconds)
