@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.serving import Served
 
 T = TypeVar("T")
+UNDER_WAY = re.compile("Searching…|Waits for its turn…")
 PATIENCE = 30_000  # milliseconds; far above the goal, for loaded machines
 
 
@@ -66,8 +68,10 @@ class answering:
             self.page.wait_for_function(
                 "(before) => document.querySelectorAll('#chatbot .message').length != before", arg=self.before
             )
-            expect(self.page.locator("#chatbot")).not_to_contain_text("Searching…", timeout=PATIENCE)
-            expect(self.page.locator("#stop")).to_be_disabled(timeout=PATIENCE)
+            for _ in range(2):  # what was sent may show before the button does
+                settled(self.page)
+                expect(self.page.locator("#chatbot")).not_to_contain_text(UNDER_WAY, timeout=PATIENCE)
+                expect(self.page.locator("#stop")).to_be_disabled(timeout=PATIENCE)
             settled(self.page)
 
 
