@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from app.cards import thumbnail_sizes
 from app.settings import DEMO_CLIP
 from app.ui.pictures import picture_routes
+from gallery_store.crops import Filters
 from gallery_store.decoding import PictureError, size_of
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
@@ -38,7 +39,7 @@ def client_of(store: GalleryStore, *, login: bool = False) -> TestClient:
 def test_each_size_is_sent_to_whoever_may_see_it(pictures: Path, tmp_path: Path) -> None:
     with GalleryStore.open(tmp_path / "g.db") as store:
         import_crops(store, ClipEncoder.load(DEMO_CLIP), pictures)
-        large, tiff = sorted(store.crops(store.matching().tolist()), key=lambda crop: -crop.width)
+        large, tiff = sorted(store.crops(store.matching(Filters()).tolist()), key=lambda crop: -crop.width)
         client = client_of(store)
         whole = client.get(f"/crops/{large.id}/original")
         assert whole.content == (pictures / Path(large.path).name).read_bytes()
@@ -69,7 +70,9 @@ def test_each_size_is_sent_to_whoever_may_see_it(pictures: Path, tmp_path: Path)
 def test_a_linked_file_that_became_something_else_is_not_shown(pictures: Path, tmp_path: Path) -> None:
     with GalleryStore.open(tmp_path / "g.db") as store:
         import_crops(store, ClipEncoder.load(DEMO_CLIP), pictures, link=True)
-        crop = next(crop for crop in store.crops(store.matching().tolist()) if crop.path.endswith(".jpg"))
+        crop = next(
+            crop for crop in store.crops(store.matching(Filters()).tolist()) if crop.path.endswith(".jpg")
+        )
         client = client_of(store)
         assert client.get(f"/crops/{crop.id}/original").status_code == 200
         Image.new("RGB", (9, 9)).save(crop.file)

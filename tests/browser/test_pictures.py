@@ -27,7 +27,8 @@ GIVE = """([kind, name, type, base64]) => {
 }"""
 
 IS_INSIDE = "() => document.activeElement === document.body || !!document.activeElement.closest('.cr-viewer')"
-IS_IN_REACH = """(dialog) => [...dialog.querySelectorAll('button')].filter((one) => one.checkVisibility()).every((one) => {
+IS_IN_REACH = """(dialog) => [...dialog.querySelectorAll('button')].filter((one) => one.checkVisibility())
+    .every((one) => {
     const { left, right, bottom, height } = one.getBoundingClientRect();
     return left >= 0 && right <= innerWidth && bottom <= innerHeight && height >= 40;
 })"""
