@@ -16,7 +16,7 @@ from app.chat.chips import ALL_FILTERS, Chip, chips_of
 from app.chat.conversation import Turn
 from app.chat.model_words import unmarked
 from app.chat.search_state import SearchState
-from app.refused import ReasonNeeded
+from app.refused import ReasonNeeded, Refused
 from app.session import ChatSession
 from app.talk import STAGE
 from app.ui.background import BackgroundWork
@@ -161,7 +161,11 @@ class View:
         photo, uploads = session.cropping.photo, self.uploads
         if photo is None:
             return gr.HTML("", visible=False)
-        picture, size = uploads.data_uri(photo, CROPPER_SIDE), uploads.size_of(photo)
+        try:
+            picture, size = uploads.data_uri(photo, CROPPER_SIDE), uploads.size_of(photo)
+        except Refused:  # it was there when it was chosen; uploads are removed a day after they came
+            session.cropping.close()
+            return gr.HTML("", visible=False)
         attached = session.cropping.is_attached
         return gr.HTML(cropper_html(picture, photo.name, size, is_attached=attached), visible=True)
 
