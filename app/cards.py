@@ -101,7 +101,7 @@ def thumbnail_url(crop: Crop) -> str:
 
 def original_url(crop: Crop) -> str:
     """Where the page fetches the picture as it was imported."""
-    return f"crops/{crop.id}/original?v={crop.sha256[:12]}"
+    return f"originals/{crop.id}?v={crop.sha256[:12]}"
 
 
 def thumbnail_sizes(crop: Crop) -> str:

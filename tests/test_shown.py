@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from app.cards import thumbnail_sizes
 from app.settings import DEMO_CLIP
 from app.ui.pictures import picture_routes
+from gallery_store.crops import Filters
 from gallery_store.decoding import PictureError, size_of
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
@@ -38,9 +39,9 @@ def client_of(store: GalleryStore, *, login: bool = False) -> TestClient:
 def test_each_size_is_sent_to_whoever_may_see_it(pictures: Path, tmp_path: Path) -> None:
     with GalleryStore.open(tmp_path / "g.db") as store:
         import_crops(store, ClipEncoder.load(DEMO_CLIP), pictures)
-        large, tiff = sorted(store.crops(store.matching().tolist()), key=lambda crop: -crop.width)
+        large, tiff = sorted(store.crops(store.matching(Filters()).tolist()), key=lambda crop: -crop.width)
         client = client_of(store)
-        whole = client.get(f"/crops/{large.id}/original")
+        whole = client.get(f"/originals/{large.id}")
         assert whole.content == (pictures / Path(large.path).name).read_bytes()
         assert whole.headers["content-type"] == "image/jpeg" and "private" in whole.headers["cache-control"]
         sizes = [
@@ -54,30 +55,32 @@ def test_each_size_is_sent_to_whoever_may_see_it(pictures: Path, tmp_path: Path)
         )
         assert thumbnail_sizes(tiff) == ""  # nothing more than needed is sent
 
-        as_png = client.get(f"/crops/{tiff.id}/original")  # no browser shows a TIFF
+        as_png = client.get(f"/originals/{tiff.id}")  # no browser shows a TIFF
         assert as_png.headers["content-type"] == "image/png"
         with Image.open(BytesIO(as_png.content)) as shown, Image.open(tiff.file) as stored:
             assert shown.tobytes() == stored.convert("RGB").tobytes()
 
         locked = client_of(store, login=True)
-        for end in ("/original", ".jpg", "-large.jpg"):
-            assert locked.get(f"/crops/{large.id}{end}").status_code == 401
-            assert client.get(f"/crops/99{end}").status_code == 404
-            assert client.get(f"/crops/{10**30}{end}").status_code == 404
+        for form in ("/originals/{}", "/crops/{}.jpg", "/crops/{}-large.jpg"):
+            assert locked.get(form.format(large.id)).status_code == 401
+            assert client.get(form.format(99)).status_code == 404
+            assert client.get(form.format(10**30)).status_code == 404
 
 
 def test_a_linked_file_that_became_something_else_is_not_shown(pictures: Path, tmp_path: Path) -> None:
     with GalleryStore.open(tmp_path / "g.db") as store:
         import_crops(store, ClipEncoder.load(DEMO_CLIP), pictures, link=True)
-        crop = next(crop for crop in store.crops(store.matching().tolist()) if crop.path.endswith(".jpg"))
+        crop = next(
+            crop for crop in store.crops(store.matching(Filters()).tolist()) if crop.path.endswith(".jpg")
+        )
         client = client_of(store)
-        assert client.get(f"/crops/{crop.id}/original").status_code == 200
+        assert client.get(f"/originals/{crop.id}").status_code == 200
         Image.new("RGB", (9, 9)).save(crop.file)
-        answer = client.get(f"/crops/{crop.id}/original")
+        answer = client.get(f"/originals/{crop.id}")
         assert answer.status_code == 404 and answer.headers["cache-control"] == "no-store"
         assert "it was changed since the import" in answer.text and str(tmp_path) not in answer.text
         crop.file.unlink()
-        assert "the file does not exist" in client.get(f"/crops/{crop.id}/original").text
+        assert "the file does not exist" in client.get(f"/originals/{crop.id}").text
 
 
 @pytest.mark.parametrize("orientation, size", [(1, (40, 20)), (3, (40, 20)), (6, (20, 40)), (8, (20, 40))])

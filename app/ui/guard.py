@@ -35,6 +35,7 @@ MOST_FILES = 8  # of the greatest size, in one upload
 _MEMBERS_ONLY = tuple(f"{_API}{name}" for name in ("heartbeat", "cancel", "reset", "stream"))
 MOST_AT_ONCE = {
     "/cases/": 4,
+    "/originals/": 32,  # each is in memory while it is sent
     f"{_API}heartbeat/": 256,
     f"{_API}run/": 16,
     f"{_API}api/": 16,

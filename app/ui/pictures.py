@@ -18,7 +18,7 @@ _KEPT = {"Cache-Control": "private, max-age=86400, immutable"}  # the address ha
 
 
 def picture_routes(store: GalleryStore) -> list[Route]:
-    """/crops/<id>.jpg, its thumbnail; /crops/<id>-large.jpg, one of twice the size; /crops/<id>/original."""
+    """/crops/<id>.jpg, its thumbnail; /crops/<id>-large.jpg, one of twice the size; /originals/<id>."""
 
     def thumbnail(crop_id: int) -> Response:
         return FileResponse(store.thumbnail(crop_id), media_type="image/jpeg", headers=_KEPT)
@@ -34,7 +34,7 @@ def picture_routes(store: GalleryStore) -> list[Route]:
     return [
         _route("/crops/{crop_id:int}.jpg", thumbnail),
         _route("/crops/{crop_id:int}-large.jpg", large),
-        _route("/crops/{crop_id:int}/original", whole),
+        _route("/originals/{crop_id:int}", whole),
     ]
 
 

@@ -41,6 +41,8 @@ SHORTCUTS = (  # what page/keys.js does
     (("←", "→", "↑", "↓"), "from candidate to candidate"),
     (("Enter",), "select the candidate"),
     (("z",), "the picture at full size"),
+    (("+", "−", "0"), "in a picture: larger, smaller, all of it"),
+    (("c", "q"), "in a picture: compare with another, the query beside it"),
     (("s",), "search with this person"),
     (("y",), "this is the one"),
     (("n",), "not this one"),

@@ -17,7 +17,7 @@ from app.chat.conversation import Turn
 from app.chat.model_words import unmarked
 from app.chat.search_state import SearchState
 from app.in_line import STAGE as LINE
-from app.refused import ReasonNeeded
+from app.refused import ReasonNeeded, Refused
 from app.session import ChatSession
 from app.stacks import is_grouped, stacks_of
 from app.talk import STAGE
@@ -173,7 +173,11 @@ class View:
         photo, uploads = session.cropping.photo, self.uploads
         if photo is None:
             return gr.HTML("", visible=False)
-        picture, size = uploads.data_uri(photo, CROPPER_SIDE), uploads.size_of(photo)
+        try:
+            picture, size = uploads.data_uri(photo, CROPPER_SIDE), uploads.size_of(photo)
+        except Refused:  # it was there when it was chosen; uploads are removed a day after they came
+            session.cropping.close()
+            return gr.HTML("", visible=False)
         attached = session.cropping.is_attached
         return gr.HTML(cropper_html(picture, photo.name, size, is_attached=attached), visible=True)
 

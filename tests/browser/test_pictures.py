@@ -27,7 +27,8 @@ GIVE = """([kind, name, type, base64]) => {
 }"""
 
 IS_INSIDE = "() => document.activeElement === document.body || !!document.activeElement.closest('.cr-viewer')"
-IS_IN_REACH = """(dialog) => [...dialog.querySelectorAll('button')].filter((one) => one.checkVisibility()).every((one) => {
+IS_IN_REACH = """(dialog) => [...dialog.querySelectorAll('button')].filter((one) => one.checkVisibility())
+    .every((one) => {
     const { left, right, bottom, height } = one.getBoundingClientRect();
     return left >= 0 && right <= innerWidth && bottom <= innerHeight && height >= 40;
 })"""
@@ -85,7 +86,7 @@ def test_a_picture_opens_at_full_size_with_zoom_and_pan(page: Page) -> None:
         re.compile(r"Candidate 2 of 12 Camera \d 12 May 2026, \d\d:\d\d:\d\d unc")
     )
     image = viewer(page).locator('[data-pane="first"] img')
-    expect(image).to_have_attribute("src", re.compile(rf"^crops/{ids[1]}/original\?v="))
+    expect(image).to_have_attribute("src", re.compile(rf"^originals/{ids[1]}\?v="))
     expect(image).to_have_js_property("naturalHeight", 256)
     expect(viewer(page).get_by_role("button", name="Query")).to_be_hidden()  # words alone have no picture
 
@@ -149,7 +150,7 @@ def test_two_candidates_are_compared_beside_the_query_and_sightings_open(page: P
     choose(page, 0)
     page.locator("#selected .cr-enlarge").click()
     query = viewer(page).locator('[data-pane="query"] img')
-    expect(query).to_have_attribute("src", re.compile(rf"^crops/{person}/original"))
+    expect(query).to_have_attribute("src", re.compile(rf"^originals/{person}\?"))
     page.keyboard.press("c")
     expect(caption(page, "first")).to_contain_text("Candidate 1 of")
     expect(caption(page, "second")).to_contain_text("Candidate 2 of")

@@ -40,14 +40,13 @@ const draw = (name) => {
     button.hidden = !many;
     button.disabled = next(name, Number(button.dataset.step)) < 0;
   }
-  if (image.dataset.of === one.picture && image.alt === spoken(one)) return;
   const isSame = image.dataset.of === one.picture;
-  image.dataset.of = one.picture;
   image.alt = spoken(one);
   const title = made('span', '');
   title.append(made('b', one.title), name === 'query' || list === 'board' || shown[name].length < 2 ? '' : ` of ${shown[name].length}`);
   caption.replaceChildren(title, ...told(one).flatMap((part) => [' ', made('span', part)]));
   if (isSame) return;
+  image.dataset.of = one.picture;
   image.src = one.small || one.picture; // at once, until all of it is here
   const whole = new Image();
   whole.onload = () => { if (image.dataset.of === one.picture) { image.src = one.picture; place(); } };
@@ -56,6 +55,7 @@ const draw = (name) => {
     if (image.dataset.of !== one.picture || answer?.ok) return;
     const said = answer ? await answer.text() : 'The picture cannot be fetched now.';
     caption.append(' ', made('span', said, 'cr-viewer-fault'));
+    image.dataset.of = ''; // is asked for again when it is shown next
   };
   whole.src = one.picture;
 };
