@@ -54,7 +54,8 @@ def bar_html(store: GalleryStore, filters: Filters, drawn: int = 0) -> str:
         "filters",
         words=filters_in_words(filters),
         cameras=[_button(name, counts.cameras, filters) for name in cameras],
-        days=[(day.isoformat(), day_label(day)) for day in days],
+        day=day_label(days[0]) if len(days) == 1 else "",
+        days=[(day.isoformat(), _short(day, days)) for day in days],
         are_listed=len(days) <= MOST_DAYS_LISTED,
         first=first,
         last=last,
@@ -74,6 +75,11 @@ def _button(name: str, counts: dict[str, int], filters: Filters) -> CameraButton
         state = "out"
     called = camera_name(name)
     return CameraButton(name, called.removeprefix("camera "), called, counts.get(key, 0), state)
+
+
+def _short(day: date, days: list[date]) -> str:
+    """ "12 May", with the year where the gallery has several."""
+    return day_label(day) if days[0].year != days[-1].year else day_label(day).removesuffix(f" {day.year}")
 
 
 def _ends(filters: Filters, days: list[date]) -> tuple[str, str]:

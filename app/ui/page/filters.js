@@ -32,9 +32,9 @@ const paintHours = () => {
     thumb.style.left = `${(value / DAY) * 100}%`;
     thumb.setAttribute('aria-valuenow', value); thumb.setAttribute('aria-valuetext', clock(value));
   });
-  const words = isAll ? 'all day' : `${clock(after)} to ${clock(before)}${wraps ? ', over midnight' : ''}`;
+  const words = isAll ? 'Any hour' : `${clock(after)} to ${clock(before)}${wraps ? '<span>, over midnight</span>' : ''}`;
   const output = one('output');
-  if (output.textContent !== words) output.textContent = words;
+  if (output.innerHTML !== words) output.innerHTML = words; // digits and our own words alone
 };
 const paint = () => {
   const bar = one('.cr-filters');
