@@ -62,6 +62,7 @@ benchmarks: setup
 	$(BIN)/python -m tests.benchmarks.drawing
 	$(BIN)/python -m tests.benchmarks.find_people
 	$(BIN)/python -m tests.benchmarks.first_answer
+	$(BIN)/python -m tests.benchmarks.operators
 	$(BIN)/python -m tests.benchmarks.samples
 	$(BIN)/python -m tests.benchmarks.datasets
 	$(BIN)/python -m tests.benchmarks.metrics

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from app.in_line import STAGE, STOPPED_WAITING
@@ -17,6 +18,7 @@ from app.refused import Refused
 from app.retrieval.engine import Engine
 from app.service import ChatService
 from app.session import ChatSession
+from app.ui.edge import in_order
 from app.ui.view import progress_words
 from tests.operators import others_compute
 from tests.test_model_line import wait_for
@@ -29,7 +31,7 @@ COLOURS = ("red", "blue", "green", "black", "white")  # of what they say, operat
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    with toy_engine(tmp_path_factory.mktemp("operators"), 9) as engine:
+    with toy_engine(tmp_path_factory.mktemp("operators"), 6) as engine:
         yield engine
 
 
@@ -47,7 +49,6 @@ def converse(session: ChatSession, number: int) -> list[Seen]:
         lambda: session.say(f"a man in a {COLOURS[number]} coat"),
         lambda: session.search_with(session.cards[number].image_id),
         lambda: session.reject(session.cards[0].image_id),
-        session.undo,
     ]
     seen: list[Seen] = []
     for step in steps:
@@ -162,6 +163,40 @@ def test_steps_of_one_conversation_are_done_in_the_order_in_which_they_were_aske
     for thread in threads:
         thread.join(60)
     assert done == list(range(8)) and lock.acquire(blocking=False)
+
+
+@pytest.mark.parametrize("is_dropped", [False, True])
+def test_events_of_one_page_follow_each_other_and_other_pages_do_not_wait(
+    engine: Engine, is_dropped: bool
+) -> None:
+    service, done = ChatService(engine, audited=False), []
+
+    def request(tab: str) -> gr.Request:
+        return gr.Request(username="ann", session_hash=tab, query_params={})
+
+    def steps(name: str, _: gr.Request) -> Iterator[str]:
+        done.append(f"{name} begins")
+        yield "working"
+        yield "done"
+        done.append(f"{name} ends")
+
+    def at_once(name: str, _: gr.Request) -> str:
+        done.append(name)
+        return "done"
+
+    first = in_order(service, steps)("first", request("tab"))
+    assert next(first) == "working"
+    second = threading.Thread(target=lambda: list(in_order(service, at_once)("second", request("tab"))))
+    second.start()
+    wait_for(lambda: service.get("ann", "tab").events._line)
+    assert list(in_order(service, steps)("other", request("another tab"))) == ["working", "done"]
+    assert done == ["first begins", "other begins", "other ends"]
+    if is_dropped:  # its page is gone
+        first.close()
+    else:
+        assert list(first) == ["done"]
+    second.join(60)
+    assert done[3:] == ([] if is_dropped else ["first ends"]) + ["second"]
 
 
 def test_pictures_that_two_wait_for_are_read_once(engine: Engine, tmp_path: Path) -> None:
