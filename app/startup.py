@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from app.settings import DEMO_GALLERY, RankerName, Settings
+from app.settings import DEMO_GALLERY, IndexPlace, RankerName, Settings
 from gallery_store.console import progress_bar, remark
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ def _open(settings: Settings) -> Engine:
     from gallery_store.store import GalleryStore
 
     device = resolve_device(settings.device)
-    store = GalleryStore.open(settings.gallery_location, zone=settings.zone or None)
+    index = cast("IndexPlace", settings.index)
+    store = GalleryStore.open(settings.gallery_location, zone=settings.zone or None, index=index)
     store.max_pixels = settings.max_pixels
     _look_at_gallery(store, Path(settings.data))
     named = [settings.clip, settings.reid, settings.model if settings.has_model else ""]
@@ -168,6 +169,12 @@ def _look_at_gallery(store: GalleryStore, data: Path) -> None:
             f"The gallery {store.location} cannot be written: it is open for looking, and its searches are recorded in "
             f"{data / AUDIT}"
         )
+    if store.leaves_vectors:
+        by_index = all(one.is_indexed() for one in store.vectors_in_database())
+        how = (
+            "" if by_index else "; `python -m gallery_store search-index` makes it faster for a large gallery"
+        )
+        remark(f"The nearest crops are searched in the database{how}")
     if (looked_at := store.count_pictures(PICTURES_LOOKED_AT)).missing:
         remark(
             f"{looked_at.missing:,} of {looked_at.checked:,} pictures that were looked for are not there (is a folder "
