@@ -28,8 +28,7 @@ RankerName = Literal["clip", "pairwise", "best-choice", "fused"]
 RANKER_NAMES: tuple[RankerName, ...] = get_args(RankerName)
 CLIP, PAIRWISE, BEST_CHOICE, FUSED = RANKER_NAMES
 
-IndexPlace = Literal["memory", "database", "auto"]
-INDEX_PLACES: tuple[IndexPlace, ...] = get_args(IndexPlace)
+INDEX_PLACES = ("memory", "database", "auto")  # see gallery_store.followed_index
 
 
 class SettingsError(ValueError):
@@ -55,8 +54,8 @@ class Settings:
     gallery: str = _option("", "gallery file or SQLAlchemy URL (default: gallery.db in the data folder)")
     index: str = _option(
         "auto",
-        f"where a search looks for the nearest crops: {', '.join(INDEX_PLACES)}; database is for a gallery on PostgreSQL, "
-        "and auto takes it beyond 300,000 crops",
+        f"where a search looks for the nearest crops: {', '.join(INDEX_PLACES)}; database is for a gallery on "
+        "PostgreSQL, and auto takes it beyond 300,000 crops",
     )
     zone: str = _option("", "time zone of a gallery made now, such as Europe/Paris (default: UTC)")
     model: str = _option(

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from app.settings import DEMO_GALLERY, IndexPlace, RankerName, Settings
+from app.settings import DEMO_GALLERY, RankerName, Settings
 from gallery_store.console import progress_bar, remark
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from app.retrieval.reid import Uncalibrated
     from app.uploads import Uploads
     from gallery_store.encoder import ClipEncoder
+    from gallery_store.followed_index import IndexPlace
     from gallery_store.reid_encoder import ReidEncoder
     from gallery_store.store import GalleryStore
 

@@ -1,4 +1,5 @@
-"""python -m gallery_store import | stats | verify | reindex | search-index | delete | export | verify-export | copy | cases
+"""python -m gallery_store import | stats | verify | reindex | search-index | delete | export | verify-export | copy |
+cases
 
 Results on stdout, progress and errors on stderr; exit 0 good, 1 verify, export or copy found problems, 2 bad input, 3
 nothing was done (no picture could be imported, no crop was chosen), 130 stopped by Ctrl-C.
@@ -85,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "search-index",
         parents=[common],
-        help="for a gallery on PostgreSQL: make the index by which the database finds the nearest crops, and measure it",
+        help="for PostgreSQL: make the index by which the database finds the nearest crops, and measure it",
     )
     command.add_argument(
         "--searches",

@@ -30,12 +30,16 @@ EXACT_SHARE = 0.1  # of a gallery: the index would show ten crops for each that 
 _FEW_LEFT_OUT = 1000  # crops: all are compared, and so many more are taken
 _OVER = 1.3  # times as many are asked for as should do
 _EF_SEARCH = 1000  # the most that pgvector takes
+_ITERATIVE = "relaxed_order"  # goes on until there are enough; strict order would leave some out
 _MOST_SCANNED = 100_000  # crops, by the index in one search
 _AT_ONCE = 5000
 _MEMORY = 2 << 30  # bytes, the most that the making of an index asks for
 _LOCK = 0x4368617452654E  # of who makes one
 _PREFIX = "vectors_near_"
 _ENCODERS = sa.select(encoders.c.name, encoders.c.version)
+_GOES_ON = (
+    "(SELECT string_to_array(extversion, '.')::int[] >= '{0,8}' FROM pg_extension WHERE extname = 'vector')"
+)
 _PROGRESS = "SELECT tuples_done FROM pg_stat_progress_create_index WHERE relid = 'vectors'::regclass"
 
 
@@ -103,7 +107,7 @@ class DatabaseVectors:
             "enable_seqscan = off",  # the planner would rather read and sort all
             "enable_sort = off",
             f"hnsw.ef_search = {min(_EF_SEARCH, max(wanted, 40))}",
-            "hnsw.iterative_scan = relaxed_order",
+            f"hnsw.iterative_scan = {_ITERATIVE}",
             f"hnsw.max_scan_tuples = {_MOST_SCANNED}",
         ):
             connection.exec_driver_sql(f"SET LOCAL {setting}")
@@ -133,7 +137,7 @@ class DatabaseVectors:
 
     def has_index(self, connection: Connection) -> bool:
         """Whether it is there, and whole."""
-        valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
+        valid = f"SELECT indisvalid AND {_GOES_ON} FROM pg_index WHERE indexrelid = to_regclass(%s)"
         return bool(connection.exec_driver_sql(valid, (self.index_name,)).scalar())
 
     def is_indexed(self) -> bool:
@@ -151,6 +155,11 @@ class DatabaseVectors:
             return False
         self._database.require_writable()
         with self._database.outside_transactions() as connection, _turn(connection):
+            if not connection.exec_driver_sql(f"SELECT {_GOES_ON}").scalar_one():
+                raise GalleryError(
+                    f"an index for the search in {self._database.name} needs pgvector 0.8 or newer: update it on the "
+                    "server, and `ALTER EXTENSION vector UPDATE`"
+                )
             if self.has_index(connection):  # another process was first
                 return False
             for name in _unneeded(connection):

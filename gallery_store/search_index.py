@@ -1,4 +1,4 @@
-"""The index by which a PostgreSQL finds the nearest vectors: made where it is wanted, and measured against exact search."""
+"""The index by which a PostgreSQL finds the nearest vectors: made where wanted, and measured against exact search."""
 
 from __future__ import annotations
 

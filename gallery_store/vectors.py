@@ -22,7 +22,7 @@ class Vectors:
 
     def __init__(self, halves: np.ndarray) -> None:
         """halves: float16 (n, dim) of length about 1; float16 leaves lengths off by up to 1e-3."""
-        own = np.ascontiguousarray(halves, np.float16)
+        own = np.array(halves, np.float16, order="C")  # PyTorch wants memory that may be written
         self._kept = _Kept(own, _lengths(own), len(own))
         self._count = len(halves)
 
