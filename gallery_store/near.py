@@ -58,16 +58,16 @@ class DatabaseVectors:
     def read(self, ids: np.ndarray) -> Vectors:
         """The vectors of `ids`, int64 (n,), in their order. KeyError names the first that is not there."""
         found: dict[int, bytes] = {}
-        statement = "SELECT crop_id, data FROM vectors WHERE encoder = ? AND version = ? AND crop_id = ANY(?::bigint[])"
+        # As the server sends them, to be turned all at once.
+        statement = f"SELECT crop_id, halfvec_send(data) {self._of} AND crop_id = ANY(?::bigint[])"
         with self._database.reading() as connection:
             for start in range(0, len(ids), _AT_ONCE):
-                some = _array(ids[start : start + _AT_ONCE])
-                found.update(rows_by_driver(connection, statement, (*self._encoder, some)))
+                found.update(rows_by_driver(connection, statement, (_array(ids[start : start + _AT_ONCE]),)))
         for crop_id in ids.tolist() if len(found) < len(ids) else ():
             if crop_id not in found:
                 raise KeyError(f"crop {crop_id} is not in the gallery")
-        packed = b"".join(found[crop_id] for crop_id in ids.tolist())
-        return Vectors(np.frombuffer(packed, "<f2").reshape(len(ids), self._dim))
+        sent = np.frombuffer(b"".join(found[crop_id] for crop_id in ids.tolist()), ">f2")
+        return Vectors(sent.reshape(len(ids), self._dim + 2)[:, 2:])  # their length and two bytes go before
 
     def nearest(
         self, row: np.ndarray, ids: np.ndarray, total: int, most: int, *, exact: bool = False
@@ -103,19 +103,16 @@ class DatabaseVectors:
         self, connection: Connection, probe: str, ids: np.ndarray, total: int, most: int
     ) -> np.ndarray:
         wanted = round(_OVER * most * total / len(ids))
-        for setting in (
-            "enable_seqscan = off",  # the planner would rather read and sort all
-            "enable_sort = off",
-            f"hnsw.ef_search = {min(_EF_SEARCH, max(wanted, 40))}",
-            f"hnsw.iterative_scan = {_ITERATIVE}",
-            f"hnsw.max_scan_tuples = {_MOST_SCANNED}",
-        ):
-            connection.exec_driver_sql(f"SET LOCAL {setting}")
+        connection.exec_driver_sql(
+            "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; "  # the planner would rather read all
+            f"SET LOCAL hnsw.ef_search = {min(_EF_SEARCH, max(wanted, 40))}; "
+            f"SET LOCAL hnsw.iterative_scan = {_ITERATIVE}; "
+            f"SET LOCAL hnsw.max_scan_tuples = {_MOST_SCANNED}"
+        )
         statement = f"SELECT crop_id {self._of} ORDER BY {self._indexed} <#> ?::halfvec LIMIT ?"
         found = _among(rows_by_driver(connection, statement, (probe, wanted)), ids)[:most]
         if len(found) < most:
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = on")
-            connection.exec_driver_sql("SET LOCAL enable_sort = on")
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = on; SET LOCAL enable_sort = on")
         return found
 
     # The index

@@ -39,6 +39,11 @@ class Vectors:
         return self._kept.halves.shape[1]
 
     @property
+    def halves(self) -> np.ndarray:
+        """float16 (n, dim), as they are stored."""
+        return self._kept.halves[: self._count]
+
+    @property
     def nbytes(self) -> int:
         """What they take in memory."""
         return self._count * (2 * self.dim + 4)
@@ -66,7 +71,7 @@ class Vectors:
 
     def rows(self, places: np.ndarray | slice) -> np.ndarray:
         """float32 (k, dim): unit rows."""
-        some = self._kept.halves[: self._count][places].astype(np.float32)
+        some = self.halves[places].astype(np.float32)
         return some / self._kept.lengths[: self._count][places][:, None]
 
     def cosines(self, rows: np.ndarray, places: np.ndarray | None = None) -> np.ndarray:
@@ -127,6 +132,10 @@ class SomeVectors:
     def rows(self) -> np.ndarray:
         """float32 (k, dim): unit rows."""
         return self.vectors.rows(slice(None) if self.places is None else self.places)
+
+    def joined(self, others: SomeVectors) -> SomeVectors:
+        """All of these, and all of `others` behind them."""
+        return SomeVectors(self.vectors.extended(others.vectors.halves))
 
     def some(self, places: np.ndarray) -> SomeVectors:
         """Those at `places`, int64 (m,), among these."""

@@ -106,6 +106,14 @@ class GalleryAppearance:
     def some(self, places: np.ndarray) -> GalleryAppearance:
         return GalleryAppearance(self.store, self.ids[places], self.columns, self.compared.some(places))
 
+    def joined(self, ids: np.ndarray) -> GalleryAppearance:
+        """These, and those with other ids among `ids`, int64 (m,), behind them, whose vectors are read now."""
+        more = np.setdiff1d(ids, self.ids)
+        compared = self.store.compared(more)
+        if len(self.ids):
+            compared = self.compared.joined(compared)
+        return GalleryAppearance(self.store, np.concatenate([self.ids, more]), self.columns, compared)
+
 
 class _Rows:
     """Where crops stand in the index. all: they are the whole of it, in its order."""

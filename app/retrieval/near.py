@@ -47,22 +47,22 @@ def crops_to_compare(
     """
     if store.compares_all(ids):
         return GalleryAppearance(store, ids, columns)
-    found = ids[:0]
+    crops = GalleryAppearance(store, ids[:0], columns)
     if reid_rows is not None:
-        found = store.nearest(reid_rows.mean(axis=0), ids, MOST_COMPARED, "reid")
+        crops = crops.joined(store.nearest(reid_rows.mean(axis=0), ids, MOST_COMPARED, "reid"))
     elif own is not None:
-        found = store.nearest(own.vectors.mean(axis=0), ids, MOST_COMPARED)
+        crops = crops.joined(store.nearest(own.vectors.mean(axis=0), ids, MOST_COMPARED))
     beside = own if reid_rows is None else None
     at: Mapping[str, np.ndarray] = opened.priors
-    for _ in range(2 if opened.vector is not None else 0):
-        row = tangent(opened, beside, clip, at)
-        found = np.union1d(found, store.nearest(row, ids, HEAD))
-        crops = GalleryAppearance(store, found, columns)
+    for last in (False, True) if opened.vector is not None else ():
+        crops = crops.joined(store.nearest(tangent(opened, beside, clip, at), ids, HEAD))
+        if last:
+            break
         alike = query_similarity(
             opened.query, opened.vector, beside, crops, opened.calibration, opened.priors
         )
         at = _mean(crops.some(np.argsort(-alike, kind="stable")[:BEST]), clip)
-    return GalleryAppearance(store, found, columns)
+    return crops
 
 
 def tangent(
