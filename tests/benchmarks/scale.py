@@ -46,7 +46,7 @@ from tests import postgres_server
 from tests.benchmarks import gallery_databases
 from tests.benchmarks.prefilter import RandomWords
 
-SHARPNESS, FIRST, ASKED, _PAGE = 30.0, 64, 6, 5000
+SHARPNESS, FIRST, ASKED, _PAGE = 30.0, 64, 4, 5000
 FITTED = Calibration(1, 4, -1, 5, -2, tau=-1, threshold=0.3, attribute_share=0.5, stated_share=1 / 12)
 FILTERS = {"": Filters(), ", 5 %": Filters(cameras=("seventh",)), ", 0.1 %": Filters(cameras=("eighth",))}
 
