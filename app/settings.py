@@ -28,6 +28,8 @@ RankerName = Literal["clip", "pairwise", "best-choice", "fused"]
 RANKER_NAMES: tuple[RankerName, ...] = get_args(RankerName)
 CLIP, PAIRWISE, BEST_CHOICE, FUSED = RANKER_NAMES
 
+INDEX_PLACES = ("memory", "database", "auto")  # see gallery_store.followed_index
+
 
 class SettingsError(ValueError):
     """A setting that makes no sense; the message names it and what would do instead."""
@@ -50,6 +52,11 @@ class Settings:
     login: str = _option("", "user:password, or a file with one such pair per line; empty asks for none")
     data: str = _option(str(ROOT / "data"), "folder for all state: gallery, thumbnails, uploads")
     gallery: str = _option("", "gallery file or SQLAlchemy URL (default: gallery.db in the data folder)")
+    index: str = _option(
+        "auto",
+        f"where a search looks for the nearest crops: {', '.join(INDEX_PLACES)}; database is for a gallery on "
+        "PostgreSQL, and auto takes it beyond 300,000 crops",
+    )
     zone: str = _option("", "time zone of a gallery made now, such as Europe/Paris (default: UTC)")
     model: str = _option(
         str(DEMO_MODEL),
@@ -114,6 +121,8 @@ class Settings:
                 raise SettingsError(f"--{name} is empty")
         if self.device != "auto" and self.device.split(":")[0] not in ("cpu", "cuda", "mps"):
             raise SettingsError(f"--device is {self.device!r}; give cpu, cuda, cuda:N, mps or auto")
+        if self.index not in INDEX_PLACES:
+            raise SettingsError(f"--index is {self.index!r}; give {', '.join(INDEX_PLACES)}")
         if self.ranker and self.ranker not in RANKER_NAMES:
             raise SettingsError(f"--ranker is {self.ranker!r}; give {', '.join(RANKER_NAMES)}")
         if self.ranker not in ("", CLIP) and not self.has_model:

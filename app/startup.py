@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from app.retrieval.reid import Uncalibrated
     from app.uploads import Uploads
     from gallery_store.encoder import ClipEncoder
+    from gallery_store.followed_index import IndexPlace
     from gallery_store.reid_encoder import ReidEncoder
     from gallery_store.store import GalleryStore
 
@@ -117,7 +118,8 @@ def _open(settings: Settings) -> Engine:
     from gallery_store.store import GalleryStore
 
     device = resolve_device(settings.device)
-    store = GalleryStore.open(settings.gallery_location, zone=settings.zone or None)
+    index = cast("IndexPlace", settings.index)
+    store = GalleryStore.open(settings.gallery_location, zone=settings.zone or None, index=index)
     store.max_pixels = settings.max_pixels
     _look_at_gallery(store, Path(settings.data))
     named = [settings.clip, settings.reid, settings.model if settings.has_model else ""]
@@ -168,6 +170,12 @@ def _look_at_gallery(store: GalleryStore, data: Path) -> None:
             f"The gallery {store.location} cannot be written: it is open for looking, and its searches are recorded in "
             f"{data / AUDIT}"
         )
+    if store.leaves_vectors:
+        by_index = all(one.is_indexed() for one in store.vectors_in_database())
+        how = (
+            "" if by_index else "; `python -m gallery_store search-index` makes it faster for a large gallery"
+        )
+        remark(f"The nearest crops are searched in the database{how}")
     if (looked_at := store.count_pictures(PICTURES_LOOKED_AT)).missing:
         remark(
             f"{looked_at.missing:,} of {looked_at.checked:,} pictures that were looked for are not there (is a folder "

@@ -1,4 +1,5 @@
-"""python -m gallery_store import | stats | verify | reindex | delete | export | verify-export | copy | cases
+"""python -m gallery_store import | stats | verify | reindex | search-index | delete | export | verify-export | copy |
+cases
 
 Results on stdout, progress and errors on stderr; exit 0 good, 1 verify, export or copy found problems, 2 bad input, 3
 nothing was done (no picture could be imported, no crop was chosen), 130 stopped by Ctrl-C.
@@ -81,6 +82,19 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--quick", action="store_true", help="do not read the pictures")
 
     commands.add_parser("reindex", parents=[common, clip], help="switch to another CLIP or re-ID encoder")
+
+    command = commands.add_parser(
+        "search-index",
+        parents=[common],
+        help="for PostgreSQL: make the index by which the database finds the nearest crops, and measure it",
+    )
+    command.add_argument(
+        "--searches",
+        type=int,
+        default=20,
+        metavar="N",
+        help="how many the recall is measured with (default: 20)",
+    )
 
     signing = argparse.ArgumentParser(add_help=False)
     signing.add_argument(

@@ -104,7 +104,7 @@ def export_vectors(store: GalleryStore, file: Path, progress: Progress) -> Expor
     columns = [("id", pa.int64()), ("path", pa.string()), ("sha256", pa.string()), ("camera", pa.string())]
     columns += [("time", pa.timestamp("us", tz="UTC")), ("person", pa.string())]
     for name, role in roles.items():
-        columns.append((name, pa.list_(pa.float32(), store.index.vectors_of(role).shape[1])))
+        columns.append((name, pa.list_(pa.float32(), store.index.vectors_of(role).dim)))
     named = {"clip": "encoder", "reid": "reid_encoder"}
     told = {named[role]: "@".join(encoder) for role, encoder in encoders.items() if encoder is not None}
     schema = pa.schema(columns, metadata=told)

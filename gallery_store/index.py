@@ -1,13 +1,14 @@
-"""The gallery in memory: vectors and filter columns as arrays, derived from the database."""
+"""The gallery in memory: filter columns as arrays, and mostly the vectors, derived from the database."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from gallery_store import clock
@@ -15,33 +16,35 @@ from gallery_store.crops import Filters, camera_key
 from gallery_store.dialects import rows_by_driver
 from gallery_store.errors import GalleryError
 from gallery_store.schema import Role
+from gallery_store.vectors import SomeVectors, Vectors
 
 _ROWS = """
-SELECT c.id, c.camera, c.camera_key, c.time, v.data FROM crops c
-JOIN vectors v ON v.crop_id = c.id AND v.encoder = ? AND v.version = ?
-WHERE c.id > ? ORDER BY c.id
+SELECT c.id, c.camera, c.camera_key, c.time, {clip}, {reid} FROM crops c
+JOIN vectors v ON v.crop_id = c.id AND v.encoder = ? AND v.version = ? {join}
+WHERE c.id > ? ORDER BY c.id LIMIT ?
 """
-_REID = """
-SELECT v.crop_id, v.data FROM vectors v WHERE v.encoder = ? AND v.version = ? AND v.crop_id > ? ORDER BY v.crop_id
-"""
-_TAGS = "SELECT crop_id, tag FROM tags WHERE crop_id > ? ORDER BY crop_id"
-_GATHER_BELOW = 0.5  # share of rows below which picking rows beats scoring all
+_JOIN_REID = "LEFT JOIN vectors r ON r.crop_id = c.id AND r.encoder = ? AND r.version = ?"
+_TAGS = "SELECT crop_id, tag FROM tags WHERE crop_id > ? AND crop_id <= ? ORDER BY crop_id"
+# Of a vector that stays in the database: how long it is if it is whole, else its length below 0.
+_WHOLE = "CASE WHEN abs(l2_norm({0}.data) - 1) < 0.01 THEN 1 ELSE -1 END * vector_dims({0}.data)"
+_PAGE = 10_000  # crops that are read at a time: of those there are tuples and bytes beside the arrays
+_LENGTHS = "the gallery's vectors differ in length: run `python -m gallery_store verify`"
 
 
 @dataclass(frozen=True)
 class Index:
     """n crops, ids ascending. Immutable: an update makes a new one, so that readers need no lock.
 
-    ids: int64 (n,). vectors: float32 (n, dim), unit rows. cameras: int32 (n,) codes into camera_names, -1
-    for none. times: datetime64[us] (n,), NaT for none. days, clocks: see clock.local_columns.
-    camera_names: key -> (code, name as first imported). tags: casefolded tag -> ids, ascending. reid_vectors:
-    float32 (n, its dim), unit rows of the re-ID encoder; None where they were not asked for. set_aside: ids of crops
+    ids: int64 (n,). vectors: of the crops; of none where they stay in the database. cameras: int32 (n,) codes into
+    camera_names, -1 for none. times: datetime64[us] (n,), NaT for none. days, clocks: see clock.local_columns.
+    camera_names: key -> (code, name as first imported). tags: casefolded tag -> ids, ascending. reid_vectors: as
+    `vectors`, of the re-ID encoder; None where they were not asked for. set_aside: ids of crops
     whose vectors are damaged, ascending; they are in none of the others. last_id: the largest that was read; 0 without
     crops.
     """
 
     ids: np.ndarray
-    vectors: np.ndarray
+    vectors: Vectors
     cameras: np.ndarray
     times: np.ndarray
     days: np.ndarray
@@ -49,16 +52,14 @@ class Index:
     camera_names: dict[str, tuple[int, str]]
     tags: dict[str, np.ndarray]
     encoder: tuple[str, str] | None = None  # (name, version) of the vectors
-    reid_vectors: np.ndarray | None = None
+    reid_vectors: Vectors | None = None
     reid_encoder: tuple[str, str] | None = None
     set_aside: tuple[int, ...] = ()
     last_id: int = 0
 
     def __post_init__(self) -> None:
-        for column in (self.ids, self.vectors, self.cameras, self.times, self.days, self.clocks):
+        for column in (self.ids, self.cameras, self.times, self.days, self.clocks):
             column.setflags(write=False)  # they are handed out
-        if self.reid_vectors is not None:
-            self.reid_vectors.setflags(write=False)
 
     @classmethod
     def empty(cls) -> Index:
@@ -66,7 +67,7 @@ class Index:
         none = np.zeros(0, np.int64)
         return cls(
             ids=none,
-            vectors=np.zeros((0, 0), np.float32),
+            vectors=Vectors.absent(0),
             cameras=np.zeros(0, np.int32),
             times=none.astype("datetime64[us]"),
             days=np.zeros(0, np.int32),
@@ -75,60 +76,38 @@ class Index:
             tags={},
         )
 
+    @property
+    def keeps_vectors(self) -> bool:
+        """Whether the vectors are here, and not in the database alone."""
+        return len(self.vectors) == len(self.ids)
+
     def extended(
         self,
         connection: Connection,
         encoder: tuple[str, str],
         zone: ZoneInfo,
         reid: tuple[str, str] | None = None,
+        *,
+        keep_vectors: bool = True,
     ) -> Index:
         """This index and the crops with larger ids that `connection` sees, their local times taken in `zone`.
 
-        encoder: (name, version) of the vectors to read; reid: the re-ID encoder's, where its are wanted too. Raises
+        encoder: (name, version) of the vectors to read; reid: the re-ID encoder's, where its are wanted too.
+        keep_vectors: False leaves them in the database, of PostgreSQL. Raises
         GalleryError where their lengths differ, or crops have no re-ID vector.
         """
-        rows = rows_by_driver(connection, _ROWS, (*encoder, self.last_id))
-        tagged = rows_by_driver(connection, _TAGS, (self.last_id,))
-        by_reid = rows_by_driver(connection, _REID, (*reid, self.last_id)) if reid else []
-        if not rows:
-            return self
-        last_id = rows[-1][0]
-        vectors, reid_vectors, whole = _whole_vectors(rows, dict(by_reid), reid)
-        set_aside = tuple(row[0] for row, is_whole in zip(rows, whole, strict=True) if not is_whole)
-        rows = [row for row, is_whole in zip(rows, whole, strict=True) if is_whole]
-        if not rows:
-            return replace(self, set_aside=self.set_aside + set_aside, last_id=last_id)
-        ids, names, keys, times_text, _ = zip(*rows, strict=True)
-        camera_names = dict(self.camera_names)
-        for key, name in zip(keys, names, strict=True):
-            if key and key not in camera_names:
-                camera_names[key] = (len(camera_names), name)
-        codes = [camera_names[key][0] if key else -1 for key in keys]
-        times = clock.epoch_us(list(times_text))
-        days, clocks = clock.local_columns(times, zone)
-        tags: dict[str, list[int]] = {}
-        for crop_id, tag in tagged:
-            tags.setdefault(tag.casefold(), []).append(crop_id)
-        merged = dict(self.tags)
-        for tag, new in tags.items():
-            merged[tag] = np.unique(np.concatenate([merged.get(tag, self.ids[:0]), np.array(new, np.int64)]))
-        if reid_vectors is not None and self.reid_vectors is not None:
-            reid_vectors = np.concatenate([self.reid_vectors, reid_vectors])
-        return Index(
-            ids=np.concatenate([self.ids, np.array(ids, np.int64)]),
-            vectors=np.concatenate([self.vectors, vectors]) if len(self.ids) else vectors,
-            cameras=np.concatenate([self.cameras, np.array(codes, np.int32)]),
-            times=np.concatenate([self.times, times]),
-            days=np.concatenate([self.days, days]),
-            clocks=np.concatenate([self.clocks, clocks]),
-            camera_names=camera_names,
-            tags=merged,
-            encoder=encoder,
-            reid_vectors=reid_vectors,
-            reid_encoder=reid,
-            set_aside=self.set_aside + set_aside,
-            last_id=last_id,
+        how = sa.text("SELECT count(*) FROM crops WHERE id > :last")
+        room = len(self.ids) + connection.execute(how, {"last": self.last_id}).scalar_one()
+        more = _More(self, room, reid is not None)
+        column = "{0}.data" if keep_vectors else _WHOLE
+        join, named = (_JOIN_REID, reid) if reid else ("", ())
+        statement = _ROWS.format(
+            clip=column.format("v"), reid=column.format("r") if reid else "NULL", join=join
         )
+        while rows := rows_by_driver(connection, statement, (*encoder, *named, more.last_id, _PAGE)):
+            tagged = rows_by_driver(connection, _TAGS, (more.last_id, rows[-1][0]))
+            more.add(rows, tagged, zone, reid, keep_vectors)
+        return more.index(encoder, reid)
 
     def matching(self, filters: Filters, exclude: Collection[int] = ()) -> np.ndarray:
         """int64 ids of the crops that pass the filters and are not in `exclude`, ascending."""
@@ -184,34 +163,121 @@ class Index:
             raise KeyError(f"crop {wanted[~present][0]} is not in the gallery")
         return rows
 
-    def vectors_of(self, role: Role) -> np.ndarray:
-        """float32 (n, dim): the unit rows of CLIP, or of the re-ID encoder."""
+    def vectors_of(self, role: Role) -> Vectors:
+        """Those of CLIP, or of the re-ID encoder."""
         if role == "clip":
             return self.vectors
-        return np.zeros((0, 0), np.float32) if self.reid_vectors is None else self.reid_vectors
+        return Vectors.absent(0) if self.reid_vectors is None else self.reid_vectors
 
-    def similarities(
-        self, vectors: np.ndarray, ids: np.ndarray | None = None, role: Role = "clip"
-    ) -> np.ndarray:
-        """(q, dim) unit rows by CLIP, or by the re-ID encoder -> float32 (q, n) cosines, in the order of `ids` or of
-        all ids ascending.
-
-        Raises KeyError for an id that is not there, ValueError for vectors of another shape.
-        """
-        vectors = np.asarray(vectors, np.float32)
-        if vectors.ndim != 2:
-            raise ValueError(f"query vectors must be (q, dim), not {vectors.shape}")
-        if not len(self.ids) and (ids is None or not len(ids)):
-            return np.zeros((len(vectors), 0), np.float32)
+    def compared(self, ids: np.ndarray | None, role: Role = "clip") -> SomeVectors:
+        """The vectors of `ids`, or of all; where they are kept. KeyError names the first id that is not there."""
         own = self.vectors_of(role)
-        if vectors.shape[1] != own.shape[1]:
-            raise ValueError(f"query vectors have {vectors.shape[1]} numbers, the gallery {own.shape[1]}")
-        if ids is None:
-            return vectors @ own.T
-        rows = self.rows_of(ids)
-        if len(rows) < _GATHER_BELOW * len(self.ids):
-            return vectors @ own[rows].T
-        return (vectors @ own.T)[:, rows]
+        return SomeVectors(own, None if ids is None or ids is self.ids else self.rows_of(ids))
+
+
+@dataclass
+class _More:
+    """What is read behind an index, page by page."""
+
+    before: Index
+    room: int
+    by_reid: bool
+
+    def __post_init__(self) -> None:
+        before = self.before
+        self.last_id = before.last_id
+        self.camera_names, self.set_aside = dict(before.camera_names), before.set_aside
+        self.columns: list[tuple[np.ndarray, ...]] = [
+            (before.ids, before.cameras, before.times, before.days, before.clocks)
+        ]
+        self.tags: dict[str, list[int]] = {}
+        self.vectors = before.vectors
+        self.reid_vectors = (before.reid_vectors or Vectors.absent(0)) if self.by_reid else None
+
+    def add(
+        self,
+        rows: list[tuple],
+        tagged: list[tuple],
+        zone: ZoneInfo,
+        reid: tuple[str, str] | None,
+        keep_vectors: bool,
+    ) -> None:
+        self.last_id = rows[-1][0]
+        if missing := sum(row[-1] is None for row in rows) if reid else 0:
+            raise GalleryError(
+                f"{missing} crops have no re-ID vector: run `python -m gallery_store reindex` with --reid naming "
+                f"the encoder {(reid or [''])[0]}"
+            )
+        columns = [[row[-2] for row in rows], *([[row[-1] for row in rows]] if reid else [])]
+        if keep_vectors:
+            own = [_unpack(column) for column in columns]
+            whole = np.logical_and.reduce([are_whole(halves.astype(np.float32)) for halves in own])
+            self._extend(*(halves[whole] for halves in own))
+        else:
+            numbers = [np.array(column, np.int64) for column in columns]
+            whole = np.logical_and.reduce([lengths > 0 for lengths in numbers])
+            for lengths in numbers:
+                if len(np.unique(np.abs(lengths))) > 1:
+                    raise GalleryError(_LENGTHS)
+            self._note_dims(*(int(abs(lengths[0])) for lengths in numbers))
+        self.set_aside += tuple(row[0] for row, is_whole in zip(rows, whole, strict=True) if not is_whole)
+        kept = [row for row, is_whole in zip(rows, whole, strict=True) if is_whole]
+        for _, name, key, *_rest in kept:
+            if key and key not in self.camera_names:
+                self.camera_names[key] = (len(self.camera_names), name)
+        times = clock.epoch_us([row[3] for row in kept])
+        ids = np.array([row[0] for row in kept], np.int64)
+        codes = np.array([self.camera_names[row[2]][0] if row[2] else -1 for row in kept], np.int32)
+        self.columns.append((ids, codes, times, *clock.local_columns(times, zone)))
+        damaged = set(self.set_aside)
+        for crop_id, tag in tagged:
+            if crop_id not in damaged:
+                self.tags.setdefault(tag.casefold(), []).append(crop_id)
+
+    def _extend(self, clip: np.ndarray, reid: np.ndarray | None = None) -> None:
+        self._check(clip.shape[1], self.vectors)
+        self.vectors = self.vectors.extended(clip, self.room)
+        if reid is not None and self.reid_vectors is not None:
+            self._check(reid.shape[1], self.reid_vectors)
+            self.reid_vectors = self.reid_vectors.extended(reid, self.room)
+
+    def _note_dims(self, clip: int, reid: int = 0) -> None:
+        self._check(clip, self.vectors)
+        self.vectors = Vectors.absent(clip)
+        if self.reid_vectors is not None:
+            self._check(reid, self.reid_vectors)
+            self.reid_vectors = Vectors.absent(reid)
+
+    def _check(self, dim: int, vectors: Vectors) -> None:
+        if vectors.dim not in (0, dim):
+            raise GalleryError(_LENGTHS)
+
+    def index(self, encoder: tuple[str, str], reid: tuple[str, str] | None) -> Index:
+        if self.last_id == self.before.last_id:
+            return self.before
+        tags = dict(self.before.tags)
+        for tag, new in self.tags.items():
+            tags[tag] = np.unique(
+                np.concatenate([tags.get(tag, self.before.ids[:0]), np.array(new, np.int64)])
+            )
+        ids, cameras, times, days, clocks = (
+            np.concatenate(parts) for parts in zip(*self.columns, strict=True)
+        )
+        return Index(
+            ids=ids,
+            vectors=self.vectors,
+            cameras=cameras,
+            times=times,
+            days=days,
+            clocks=clocks,
+            camera_names=self.camera_names,
+            tags=tags,
+            encoder=encoder,
+            reid_vectors=self.reid_vectors,
+            reid_encoder=reid,
+            set_aside=self.set_aside,
+            last_id=self.last_id,
+        )
 
 
 def pack(vector: np.ndarray) -> bytes:
@@ -234,33 +300,8 @@ def is_whole(data: bytes) -> bool:
     )
 
 
-def _whole_vectors(
-    rows: list[tuple], by_reid: dict[int, bytes], reid: tuple[str, str] | None
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """-> float32 vectors by CLIP, and by the re-ID encoder if it is named, of those rows in which both are whole; bool
-    (n,): which rows these are.
-    """
-    vectors = _unpack([row[-1] for row in rows])
-    whole = are_whole(vectors)
-    if reid is None:
-        return _unit(vectors[whole]), None, whole
-    if missing := sum(row[0] not in by_reid for row in rows):
-        raise GalleryError(
-            f"{missing} crops have no re-ID vector: run `python -m gallery_store reindex` with --reid naming "
-            f"the encoder {reid[0]}"
-        )
-    reid_vectors = _unpack([by_reid[row[0]] for row in rows])
-    whole &= are_whole(reid_vectors)
-    return _unit(vectors[whole]), _unit(reid_vectors[whole]), whole
-
-
 def _unpack(blobs: list[bytes]) -> np.ndarray:
-    """Stored vectors -> float32 (n, dim), as they were stored."""
+    """Stored vectors -> float16 (n, dim), as they were stored."""
     if len(lengths := {len(blob) for blob in blobs}) > 1 or any(length % 2 for length in lengths):
-        raise GalleryError("the gallery's vectors differ in length: run `python -m gallery_store verify`")
-    return np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), -1).astype(np.float32)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """The rows, made unit rows again: float16 leaves lengths off by up to 1e-3."""
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        raise GalleryError(_LENGTHS)
+    return np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), -1)

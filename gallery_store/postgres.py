@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,14 @@ class PostgresDatabase(Database):
                     kept = str(named or Path(_DEFAULT_PICTURES).absolute())
                     rows.set_setting(connection, PICTURES, kept)
         return named or Path(kept or _DEFAULT_PICTURES).absolute()
+
+    @contextmanager
+    def outside_transactions(self) -> Iterator[Connection]:
+        """A connection on which each statement is a transaction of its own, without the writers' lock. Raises as
+        `reading`."""
+        alone = {"isolation_level": "AUTOCOMMIT", "chatreid_write": False}
+        with self._clear_errors(), self._writer.connect().execution_options(**alone) as connection:
+            yield connection
 
     def require_writable(self) -> None:
         if self.read_only:

@@ -181,6 +181,19 @@ def crops_by_id(connection: Connection, ids: Iterable[int], media: MediaFolder) 
     return by_id
 
 
+def crop_count(connection: Connection) -> int:
+    """How many crops there are."""
+    return connection.execute(sa.select(sa.func.count()).select_from(crops)).scalar_one()
+
+
+def ids_of_pictures(connection: Connection, shas: Collection[str]) -> list[int]:
+    """Ids, ascending, of the crops that are the very files with these SHA-256."""
+    found: list[int] = []
+    for chunk in _chunks(sorted(shas)):
+        found += connection.execute(sa.select(crops.c.id).where(crops.c.sha256.in_(chunk))).scalars()
+    return sorted(found)
+
+
 def ids_by_path(connection: Connection, paths: Sequence[str]) -> dict[str, list[int]]:
     """Imported path -> ids, ascending. Paths that are not in the gallery are left out."""
     by_path: dict[str, list[int]] = {}

@@ -33,7 +33,7 @@ BACKENDS: list[Any] = ["sqlite"]
 if postgres_server.WANTED:
     BACKENDS.append(pytest.param("postgresql", marks=pytest.mark.postgres))
 else:
-    collect_ignore = ["test_gallery_postgres.py", "browser/test_postgres.py"]
+    collect_ignore = ["test_gallery_postgres.py", "test_search_in_database.py", "browser/test_postgres.py"]
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from app.query_json import query_json
 from gallery_store import clock
 from gallery_store.crops import Filters
 from gallery_store.index import Index
+from gallery_store.vectors import Vectors
 
 GALLERY = GalleryFacts(
     cameras=("1", "2", "3"),
@@ -256,7 +257,7 @@ def index_of(rows: list[tuple[datetime | None, int]], zone: ZoneInfo) -> Index:
     days_, clocks = clock.local_columns(times, zone)
     return Index(
         ids=np.arange(1, len(rows) + 1),
-        vectors=np.zeros((len(rows), 1), np.float32),
+        vectors=Vectors(np.zeros((len(rows), 1), np.float16)),
         cameras=np.array([camera - 1 for _, camera in rows], np.int32),
         times=times,
         days=days_,

@@ -28,6 +28,7 @@ from app.retrieval.fusion import (
     text_similarity,
 )
 from gallery_store.index import Index
+from gallery_store.vectors import Vectors
 
 SHARPNESS, STATED_SHARE = 30.0, 1 / 12
 
@@ -146,16 +147,18 @@ def test_a_pictures_similarity_is_a_share_of_cosine_and_attributes(crops):
 
 
 def test_in_a_large_gallery_the_nearest_are_compared_and_stay_in_front(crops, monkeypatch):
+    kept = Vectors(crops)
+    crops = kept.rows(slice(None))
     clip = ClipAttributes(Words())
     priors, own = gallery_priors(by_clip(crops).probs), clip.appearance(crops[:1])
 
     ids = np.arange(len(crops))
 
     class Store:
-        index = replace(Index.empty(), ids=ids, vectors=crops.astype(np.float32))
+        index = replace(Index.empty(), ids=ids, vectors=kept)
 
-        def similarities(self, rows, ids):
-            return self.index.similarities(rows, ids)
+        def compared(self, ids):
+            return self.index.compared(ids)
 
     store = Store()
     gallery = GalleryAppearance(store, ids, AttributeColumns(store, clip))

@@ -68,6 +68,7 @@ def test_a_switch_can_be_turned_off_on_the_command_line() -> None:
         (["--port", "http"], "--port"),
         (["--k", "0"], "--k"),
         (["--k", "1.5"], "--k"),
+        (["--index", "disk"], "--index .* memory, database, auto"),
         (["--ranker", "oracle"], "--ranker .* clip, pairwise, best-choice, fused"),
         (["--ranker", "pairwise", "--model", "none"], "--ranker pairwise .* --model is none"),
         (["--tau", "2"], "--tau"),

@@ -1,7 +1,8 @@
 """What CLIP reads off every crop of a gallery, computed once for each crop: a search by words then adds columns up.
 
 A crop's attribute probabilities do not depend on the query, but on the encoder and on how sharply it tells values
-apart. They are kept in memory, two bytes for each of the vocabulary's values, and follow the gallery's own index.
+apart. They are kept in memory, two bytes for each of the vocabulary's values, and follow the gallery's own index. Where
+the vectors stay in the database, a search reads few of them, and reads these crops' attributes off them each time.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from app.retrieval.attribute_probs import ClipAttributes, Confusion, LazyProbs, Probs
 from gallery_store.index import Index
 from gallery_store.store import GalleryStore
+from gallery_store.vectors import SomeVectors
 
 AT_ONCE = 16384  # crops whose probabilities are computed together, in float64
 
@@ -31,12 +33,18 @@ class AttributeColumns:
         self._known: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # kind -> ids, float16 (values, ids)
         self._lock = threading.Lock()
 
-    def probs(self, ids: np.ndarray) -> Probs:
+    def probs(self, ids: np.ndarray, compared: SomeVectors | None = None) -> Probs:
         """kind -> float16 (values, n) of the crops with these ids, int64 (n,); read-only.
 
-        KeyError names an id that is not in the gallery.
+        compared: their vectors, where they are at hand. KeyError names an id that is not in the gallery.
         """
         some = _Rows(self._store.index, ids)
+        if not some.index.keeps_vectors:
+            own = self._store.compared(ids) if compared is None else compared
+            return LazyProbs(
+                lambda kind: self._clip.of_values(own.cosines(self._clip.vectors(kind))).astype(np.float16),
+                self._clip.kinds,
+            )
 
         def of_kind(kind: str) -> np.ndarray:
             columns = self._columns(kind, some.index)
@@ -45,8 +53,10 @@ class AttributeColumns:
         return LazyProbs(of_kind, self._clip.kinds)
 
     def prepare(self) -> None:
-        """Compute all kinds now, so that the first search need not."""
+        """Compute all kinds now, so that the first search need not; nothing where the vectors are not in memory."""
         index = self._store.index
+        if not index.keeps_vectors:
+            return
         for kind in self._clip.kinds:
             self._columns(kind, index)
 
@@ -60,8 +70,8 @@ class AttributeColumns:
             parts = [] if columns is None else [columns[:, :have]]
             words = self._clip.vectors(kind)
             for start in range(have, len(index.ids), AT_ONCE):
-                cosines = words @ index.vectors[start : start + AT_ONCE].T
-                parts.append(self._clip.of_values(cosines).astype(np.float16))
+                some = index.vectors.rows(slice(start, start + AT_ONCE))
+                parts.append(self._clip.of_values(words @ some.T).astype(np.float16))
             columns = np.concatenate(parts, 1) if parts else np.zeros((len(words), 0), np.float16)
             columns.setflags(write=False)
             self._known[kind] = index.ids, columns
@@ -70,25 +80,39 @@ class AttributeColumns:
 
 @dataclass(frozen=True)
 class GalleryAppearance:
-    """Crops of a gallery, compared by its index. ids: int64 (n,). columns: of that gallery."""
+    """Crops of a gallery, compared by its index. ids: int64 (n,). columns: of that gallery. given: their vectors, where
+    they are at hand."""
 
     store: GalleryStore
     ids: np.ndarray
     columns: AttributeColumns
+    given: SomeVectors | None = None
+
+    @cached_property
+    def compared(self) -> SomeVectors:
+        return self.store.compared(self.ids) if self.given is None else self.given
 
     def cosines(self, rows: np.ndarray) -> np.ndarray:
-        return self.store.similarities(rows, self.ids)
+        return self.compared.cosines(rows)
 
     @cached_property
     def probs(self) -> Probs:
-        return self.columns.probs(self.ids)
+        return self.columns.probs(self.ids, self.compared)
 
     @property
     def confusion(self) -> Confusion:
         return self.columns.confusion
 
     def some(self, places: np.ndarray) -> GalleryAppearance:
-        return GalleryAppearance(self.store, self.ids[places], self.columns)
+        return GalleryAppearance(self.store, self.ids[places], self.columns, self.compared.some(places))
+
+    def joined(self, ids: np.ndarray) -> GalleryAppearance:
+        """These, and those with other ids among `ids`, int64 (m,), behind them, whose vectors are read now."""
+        more = np.setdiff1d(ids, self.ids)
+        compared = self.store.compared(more)
+        if len(self.ids):
+            compared = self.compared.joined(compared)
+        return GalleryAppearance(self.store, np.concatenate([self.ids, more]), self.columns, compared)
 
 
 class _Rows:

@@ -131,6 +131,14 @@ class ClipAttributes:
         """float64 (values, n): probabilities of one kind, by the cosines (values, n) to the words for its values."""
         return softmax(cosines.astype(np.float64) * self._sharpness)
 
+    def slope(self, kind: str, counts: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """float64 (dim,): how log(counts @ probs) of one kind grows with a picture's vector, where probs is `at`.
+
+        counts, at: (values,).
+        """
+        part = counts * at
+        return self._sharpness * ((part / max(float(part.sum()), LEAST) - at) @ self.vectors(kind))
+
     def appearance(
         self,
         vectors: np.ndarray,

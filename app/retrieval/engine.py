@@ -29,6 +29,7 @@ from app.retrieval.attribute_probs import (
 from app.retrieval.candidates import AskedCandidates, is_picture_error
 from app.retrieval.fusion import Fusion, query_similarity
 from app.retrieval.joined import in_line
+from app.retrieval.near import crops_to_compare, spread
 from app.retrieval.photographs import FoundPhotographs, PhotographTest
 from app.retrieval.prefilter import Prefiltered, Stop, StopOnce, prefilter
 from app.retrieval.query import Query, Reference, RetrievalError, as_known
@@ -42,9 +43,10 @@ from app.retrieval.references import (
     reference_picture,
     rows_of,
 )
-from app.retrieval.reid import prefilter_encoder, reid_similarity
+from app.retrieval.reid import prefilter_encoder, reid_rows, reid_similarity
 from app.settings import BEST_CHOICE, CLIP, FUSED, RankerName
 from gallery_store.console import StepProgress
+from gallery_store.crops import Filters
 from gallery_store.encoder import ClipEncoder, ImageEncoder
 from gallery_store.store import GalleryStore
 
@@ -55,7 +57,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-SAMPLED = 1024  # crops that tell how common a value is
 NO_TAU = -1.0  # without a calibration: every crop is worth asking about, up to k
 _READ_AT_ONCE = 2000  # rows
 _NO_TIME = datetime.max.replace(tzinfo=UTC)
@@ -212,19 +213,24 @@ class Engine:
         ids = self._matching(query)
         total = self.store.count()
         show("encode", 0, 1)
-        opened, crops = self._open(query, ids)
+        opened, ids = self._open(query, ids)
         encoded = time.perf_counter()
         show("prefilter", 0, len(ids))
         calibration = opened.calibration
-        if self.reid is not None and opened.by_reid:
-            similarity = reid_similarity(opened, crops.ids, crops, self.store, self._reid)
+        own = self.clip_attributes.appearance(rows_of(opened.references)) if opened.references else None
+        by_reid = reid_rows(opened, self.store, self._reid) if self.reid and opened.by_reid else None
+        crops = crops_to_compare(opened, own, by_reid, ids, self.columns, self.clip_attributes, self.store)
+        left_out = len(ids) - len(crops.ids)
+        if by_reid is not None:
+            sample = GalleryAppearance(self.store, spread(ids), self.columns) if left_out else None
+            similarity = reid_similarity(opened, by_reid, crops, sample)
         else:
-            own = self.clip_attributes.appearance(rows_of(opened.references)) if opened.references else None
             similarity = query_similarity(query, opened.vector, own, crops, calibration, opened.priors)
         tau = self.tau if not opened.by_reid else None  # it is a cosine by CLIP
         if tau is None:
             tau = calibration.tau if calibration else NO_TAU
-        prefiltered = prefilter(crops.ids, similarity, tau=tau, k=self.k, encoder=self._prefilter_name(query))
+        name = self._prefilter_name(query)
+        prefiltered = prefilter(crops.ids, similarity, tau=tau, k=self.k, encoder=name, left_out=left_out)
         seconds = (encoded - began, time.perf_counter() - encoded)
         asked = (self.store, self.model, self._fusion, opened, prefiltered, show, stopped)
         candidates = AskedCandidates(*asked, clock=self.line.computed)
@@ -236,8 +242,8 @@ class Engine:
         own = {reference.image_id for reference in query.references if reference.image_id is not None}
         return self.store.matching(query.filters, exclude=query.rejected | query.confirmed | own)
 
-    def _open(self, query: Query, ids: np.ndarray) -> tuple[OpenQuery, GalleryAppearance]:
-        """The query made ready, and the crops to be searched: `ids` without copies of the operator's own file."""
+    def _open(self, query: Query, ids: np.ndarray) -> tuple[OpenQuery, np.ndarray]:
+        """The query made ready, and those of `ids` to be searched: without copies of the operator's own file."""
         # To a model that knows the vocabulary alone, other words for the same things say nothing more.
         own = [words for _, words in query.words] if self._reads_free_words else []
         # It would take the clothes of who is with the person for the person's own, where it has words for those.
@@ -253,12 +259,11 @@ class Engine:
         by_reid = self.reid is not None and bool(references)
         priors = self._priors(ids)
         opened = OpenQuery(query, description, vector, references, calibration, priors, by_reid, copies)
-        return opened, GalleryAppearance(self.store, ids, self.columns)
+        return opened, ids
 
     def _priors(self, ids: np.ndarray) -> Priors:
-        """How common each value is among the crops searched, or among SAMPLED of them, evenly spread."""
-        sample = ids[np.linspace(0, len(ids) - 1, SAMPLED).astype(np.int64)] if len(ids) > SAMPLED else ids
-        return gallery_priors(self.columns.probs(sample))
+        """How common each value is among the crops searched, or among some of them, evenly spread."""
+        return gallery_priors(self.columns.probs(spread(ids)))
 
     def _calibration(self, kind: str) -> Calibration | None:
         manifest = self.model.manifest if self.model else None
@@ -376,7 +381,7 @@ class Engine:
             return self.clip_attributes.appearance(vectors).probs
         pictures = [crop_picture(crop, self.store) for crop in self.store.crops(ids)]
         return self._fusion.pooled_probs(
-            vectors, pictures, self._priors(self.store.index.ids), stop or _never
+            vectors, pictures, self._priors(self.store.matching(Filters())), stop or _never
         )
 
     def warm_up(self) -> None:

@@ -18,7 +18,8 @@ class Prefiltered:
 
     ids int64 (n,) and similarities float32 (n,), most similar first, equal ones by id; the first `asked`
     of them are the ranker's candidates. passed: whether any is more similar than tau. encoder: "name@version" of what
-    compared them; of CLIP and the re-ID encoder together joined by " + ".
+    compared them; of CLIP and the re-ID encoder together joined by " + ". left_out: how many less similar ones pass the
+    filters as well, which were not compared one by one.
     """
 
     ids: np.ndarray
@@ -26,16 +27,17 @@ class Prefiltered:
     asked: int
     passed: bool
     encoder: str = ""
+    left_out: int = 0
 
 
 def prefilter(
-    ids: np.ndarray, similarities: np.ndarray, *, tau: float, k: int, encoder: str = ""
+    ids: np.ndarray, similarities: np.ndarray, *, tau: float, k: int, encoder: str = "", left_out: int = 0
 ) -> Prefiltered:
     """Order by similarity and take those above tau, at most k; the best few where none passes."""
     order = most_similar_first(ids, similarities)
     ids, similarities = ids[order], similarities[order]
     above = int((similarities > tau).sum())
-    return Prefiltered(ids, similarities, min(above or FEW, k, len(ids)), bool(above), encoder)
+    return Prefiltered(ids, similarities, min(above or FEW, k, len(ids)), bool(above), encoder, left_out)
 
 
 def most_similar_first(ids: np.ndarray, similarities: np.ndarray) -> np.ndarray:

@@ -94,7 +94,7 @@ class Ranking:
 class SearchTrace:
     """One search before it is ranked.
 
-    prefiltered: all searched crops in CLIP's order; its first n are the candidates. scores: float64 (n,), of the
+    prefiltered: the compared crops in CLIP's order; its first n are the candidates. scores: float64 (n,), of the
     ranker; NaN where it judged nothing. calibration: of this kind of query; None where none was fitted.
     yes_logits: float64 (n,), logit("Yes") - logit("No") of the model, NaN where it was not asked or gave none.
     fused: of the candidates, where the ranker is `fused`, calibrated; else None. read: whether the model looked at
@@ -180,7 +180,7 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
     return Ranking(
         (copies + candidates)[:limit],
         total=trace.total,
-        searched=len(prefiltered.ids) + len(copies),
+        searched=len(prefiltered.ids) + prefiltered.left_out + len(copies),
         scored=len(head) if trace.read else 0,
         no_match=not candidates or candidates[0].weak,
         timings=trace.timings,

@@ -19,7 +19,6 @@ from gallery_store.encoder import ClipEncoder
 from gallery_store.store import GalleryStore
 
 MOST_REFERENCES = 3  # that the model is asked with; the latest ones
-_SAME_PICTURE = 0.98  # cosine from which a crop may be the very file that was brought
 
 
 @dataclass(frozen=True)
@@ -93,12 +92,9 @@ def copies_of(references: Sequence[OpenReference], ids: np.ndarray, store: Galle
     """Those of `ids` that are the very file which the operator brought, in their order: that it is like itself would
     say nothing of the person.
     """
-    brought = [reference for reference in references if reference.image_id is None]
-    if not brought or not len(ids):
-        return ()
-    close = (store.similarities(np.stack([r.vector for r in brought]), ids) > _SAME_PICTURE).any(0)
-    shas = {reference.sha256 for reference in brought}
-    return tuple(crop.id for crop in store.crops(ids[close].tolist()) if crop.sha256 in shas)
+    brought = {reference.sha256 for reference in references if reference.image_id is None}
+    same = store.ids_of_pictures(brought) if brought and len(ids) else []
+    return tuple(ids[np.isin(ids, same)].tolist())
 
 
 def _crop(image_id: int, store: GalleryStore) -> Crop:

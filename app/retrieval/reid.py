@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 
 from app.model.checkpoint import CheckpointManifest, is_calibrated
-from app.retrieval.attribute_probs import Appearance, Confusion, PictureAppearance
+from app.retrieval.attribute_columns import GalleryAppearance
+from app.retrieval.attribute_probs import Confusion, PictureAppearance
 from app.retrieval.fusion import TEXT_WEIGHT, picture_similarity, text_similarity
 from app.retrieval.references import OpenQuery
 from gallery_store.encoder import ImageEncoder
@@ -53,42 +54,67 @@ def uncalibrated_searches(
     return "words" if words else "pictures" if pictures else ""
 
 
+def reid_rows(opened: OpenQuery, store: GalleryStore, encoder: ImageEncoder) -> np.ndarray:
+    """float32 (references, dim): the query's pictures by the re-ID encoder."""
+    return np.stack(
+        [
+            store.vectors([reference.image_id], "reid")[0]
+            if reference.image_id is not None
+            else encoder.encode_images([reference.picture.load()])[0]
+            for reference in opened.references
+        ]
+    )
+
+
 def reid_similarity(
-    opened: OpenQuery, ids: np.ndarray, crops: Appearance, store: GalleryStore, encoder: ImageEncoder
+    opened: OpenQuery, rows: np.ndarray, crops: GalleryAppearance, sample: GalleryAppearance | None = None
 ) -> np.ndarray:
     """float32 (n,), -1..1: the re-ID cosine to the mean of the query's pictures; with words, both together.
 
     Args:
-        ids: int64 (n,), the crops; crops: the same by CLIP.
+        rows: see `reid_rows`. crops: by CLIP. sample: some of all that pass the filters, evenly spread, where `crops`
+            are the nearest of them.
     """
-    rows = [
-        store.vectors([reference.image_id], "reid")[0]
-        if reference.image_id is not None
-        else encoder.encode_images([reference.picture.load()])[0]
-        for reference in opened.references
-    ]
-    own = PictureAppearance(np.stack(rows), {})
-    pictures = picture_similarity(own, _ReidCrops(store, ids), 0.0, opened.priors)
+    pictures = _by_pictures(opened, rows, crops)
     if opened.vector is None:
         return pictures
-    query, calibration = opened.query, opened.calibration
-    share, weight = (calibration.stated_share, calibration.text_weight) if calibration else (0.0, TEXT_WEIGHT)
-    words = text_similarity(crops, opened.vector, query.wanted, query.unwanted, share)
-    return together(words, pictures, weight)
+    weight = opened.calibration.text_weight if opened.calibration else TEXT_WEIGHT
+    words, of = _by_words(opened, crops), None
+    if sample is not None:
+        of = _by_words(opened, sample), _by_pictures(opened, rows, sample)
+    return together(words, pictures, weight, of)
 
 
-def together(words: np.ndarray, pictures: np.ndarray, weight: float) -> np.ndarray:
+def _by_pictures(opened: OpenQuery, rows: np.ndarray, crops: GalleryAppearance) -> np.ndarray:
+    own = PictureAppearance(rows, {})
+    return picture_similarity(own, _ReidCrops(crops.store, crops.ids), 0.0, opened.priors)
+
+
+def _by_words(opened: OpenQuery, crops: GalleryAppearance) -> np.ndarray:
+    assert opened.vector is not None
+    share = opened.calibration.stated_share if opened.calibration else 0.0
+    return text_similarity(crops, opened.vector, opened.query.wanted, opened.query.unwanted, share)
+
+
+def together(
+    words: np.ndarray,
+    pictures: np.ndarray,
+    weight: float,
+    of: tuple[np.ndarray, np.ndarray] | None = None,
+) -> np.ndarray:
     """float32 (n,), -1..1: two likenesses of the same crops, each in standard deviations over them, weighed.
 
-    weight: 0..1, the share of the words. One that is the same for all crops says nothing.
+    weight: 0..1, the share of the words. One that is the same for all crops says nothing. of: both of other crops, over
+    which the deviations are taken.
     """
-    summed = weight * _standard(words) + (1 - weight) * _standard(pictures)
+    of_words, of_pictures = of or (words, pictures)
+    summed = weight * _standard(words, of_words) + (1 - weight) * _standard(pictures, of_pictures)
     return np.tanh(summed / _SPREAD).astype(np.float32)
 
 
-def _standard(values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values, np.float64)
+def _standard(values: np.ndarray, of: np.ndarray) -> np.ndarray:
+    values, of = np.asarray(values, np.float64), np.asarray(of, np.float64)
     if not len(values):
         return values
-    spread = float(values.std())
-    return (values - values.mean()) / spread if spread > 1e-9 else np.zeros(len(values))
+    spread = float(of.std())
+    return (values - of.mean()) / spread if spread > 1e-9 else np.zeros(len(values))

@@ -13,13 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from gallery_store import rows
-from gallery_store.crops import Filters
+from gallery_store.crops import Filters, camera_key
 from gallery_store.database import now_text
 from gallery_store.importer import import_crops
 from gallery_store.index import pack
@@ -32,20 +32,22 @@ from tests.test_gallery_postgres import WRITER
 _PAGE = 5000
 
 
-def fill(place: Path | str, count: int, dim: int) -> None:
-    """So many crops by 40 cameras, with random unit vectors."""
-    rng = np.random.default_rng(0)
+def fill(
+    place: Path | str,
+    vectors_of_crops: Iterable[np.ndarray],
+    camera: Callable[[int], str] = lambda crop_id: str(crop_id % 40),
+) -> None:
+    """Crops without pictures, with these blocks of unit vectors, float32 (n, dim)."""
+    first = 1
     with GalleryStore.open(place) as store:
-        for start in range(0, count, _PAGE):
-            ids = range(start + 1, min(start + _PAGE, count) + 1)
-            found = rng.normal(size=(len(ids), dim)).astype(np.float32)
-            found /= np.linalg.norm(found, axis=1, keepdims=True)
+        for found in vectors_of_crops:
+            ids = range(first, first + len(found))
             same = {"time": "", "linked": False, "width": 64, "height": 128, "imported": now_text()}
             own = [
                 {
                     **same,
                     **{"id": n, "sha256": f"{n:064x}", "path": f"{n}.jpg", "file": f"{n}.jpg"},
-                    **{"camera": str(n % 40), "camera_key": str(n % 40)},
+                    **{"camera": camera(n), "camera_key": camera_key(camera(n))},
                 }
                 for n in ids
             ]
@@ -57,6 +59,15 @@ def fill(place: Path | str, count: int, dim: int) -> None:
                 rows.set_encoder(connection, "random", "1")
                 connection.execute(crops.insert(), own)
                 connection.execute(vectors.insert(), packed)
+            first += len(found)
+
+
+def random_vectors(count: int, dim: int) -> Iterator[np.ndarray]:
+    """Blocks of unit vectors, float32 (n, dim)."""
+    rng = np.random.default_rng(0)
+    for start in range(0, count, _PAGE):
+        found = rng.normal(size=(min(_PAGE, count - start), dim)).astype(np.float32)
+        yield found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -75,7 +86,7 @@ def measure(
         running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for command in commands]
         both = seconds(lambda: [process.wait() for process in running])
         assert store.count() == 3 * pictures
-    fill(full, count, dim)
+    fill(full, random_vectors(count, dim))
     with GalleryStore.open(full) as store:
         first = seconds(lambda: store.matching(Filters()))
         nothing = min(seconds(store.refresh) for _ in range(20))

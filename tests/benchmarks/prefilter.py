@@ -25,13 +25,14 @@ from app.model.checkpoint import Calibration
 from app.model.vocabulary import KINDS, Attribute
 from app.retrieval.attribute_columns import AttributeColumns, GalleryAppearance
 from app.retrieval.attribute_probs import ClipAttributes, PictureAppearance, Probs, gallery_priors
-from app.retrieval.engine import SAMPLED
 from app.retrieval.fusion import query_similarity
+from app.retrieval.near import SAMPLED
 from app.retrieval.prefilter import prefilter
 from app.retrieval.query import Query, Reference
 from gallery_store.crops import Filters
 from gallery_store.index import Index
 from gallery_store.store import GalleryStore
+from gallery_store.vectors import Vectors
 
 SHARPNESS, FIRST, SEVENTH = 30.0, 64, 0.05
 WORDS = (Attribute("gender", "woman"), Attribute("upper", "jacket"), Attribute("upper_colour", "red"))
@@ -67,7 +68,8 @@ def main() -> None:
 
 def _measure(store: GalleryStore, clip: ClipAttributes, repeats: int) -> None:
     every = store.index.ids
-    vectors, count = store.index.vectors, len(every)
+    kept_vectors, count = store.index.vectors, len(every)
+    vectors = kept_vectors.rows(slice(None))  # for NumPy
     one = clip._encoder.encode_texts(["a woman in a red jacket"])
     scan = _seconds(lambda: one @ vectors.T, repeats)
     columns = AttributeColumns(store, clip)
@@ -77,7 +79,7 @@ def _measure(store: GalleryStore, clip: ClipAttributes, repeats: int) -> None:
     kept = sum(columns.probs(every)[kind].nbytes for kind in KINDS)
     print(
         f"{count:,} crops of {vectors.shape[1]} numbers: a scan {1000 * scan:.1f} ms; attributes of all crops "
-        f"computed in {prepared:.1f} s, {kept / 2**20:.0f} MB beside {vectors.nbytes / 2**20:.0f} MB of vectors"
+        f"computed in {prepared:.1f} s, {kept / 2**20:.0f} MB beside {kept_vectors.nbytes / 2**20:.0f} MB of vectors"
     )
     print(f"{'':30}{'on demand':>12}{'kept':>12}   scans of the gallery{'recall':>10}")
     for name, asked in (
@@ -125,7 +127,7 @@ class _OnDemand:
     def __init__(self, store: GalleryStore, clip: ClipAttributes) -> None:
         self.store, self.clip, self.confusion = store, clip, clip.confusion
 
-    def probs(self, ids: np.ndarray) -> Probs:
+    def probs(self, ids: np.ndarray, _compared: object = None) -> Probs:
         return self.clip.probs(lambda rows: self.store.similarities(rows, ids))
 
 
@@ -140,7 +142,7 @@ def _exact(asked: _Asked, vectors: np.ndarray, clip: ClipAttributes) -> np.ndarr
 
 def _index(count: int, dim: int) -> Index:
     rng = np.random.default_rng(0)
-    vectors = np.empty((count, dim), np.float32)
+    vectors = np.empty((count, dim), np.float16)
     for start in range(0, count, 10_000):
         stop = min(count, start + 10_000)
         vectors[start:stop] = _unit(rng.standard_normal((stop - start, dim), np.float32))
@@ -150,7 +152,7 @@ def _index(count: int, dim: int) -> Index:
     return replace(
         Index.empty(),
         ids=np.arange(1, count + 1),
-        vectors=vectors,
+        vectors=Vectors(vectors),
         cameras=cameras,
         times=np.full(count, np.datetime64("NaT"), "datetime64[us]"),
         days=np.full(count, -1, np.int32),

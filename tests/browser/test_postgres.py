@@ -1,4 +1,4 @@
-"""The conversation of the browser tests, unchanged, over a gallery on PostgreSQL."""
+"""The conversation of the browser tests, unchanged, over a gallery on PostgreSQL that is searched in the database."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def served(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with postgres.database(folder) as url:
         with GalleryStore.open(url) as store:
             assert import_crops(store, ClipEncoder.load(Settings().clip), DEMO_GALLERY).added
-        with serving(folder / "data", "--gallery", url) as server:
+        with serving(folder / "data", "--gallery", url, "--index", "database") as server:
             assert not list(server.data.glob("*.db"))
             yield server

@@ -1,0 +1,152 @@
+"""Many unit vectors in memory, as they are stored: float16, made float32 a block at a time while they are compared.
+
+So they take half the memory, and a scan moves half the bytes; what it computes is float32 of unit rows all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+_BLOCK = 4096  # rows that are float32 at a time: they stay in a processor's cache
+_SPARE = 0.25  # of the rows, kept free for more; memory that is not written costs nothing
+
+
+class Vectors:
+    """n vectors that are compared as unit rows. Immutable: `extended` makes a new one, that shares its memory."""
+
+    def __init__(self, halves: np.ndarray) -> None:
+        """halves: float16 (n, dim) of length about 1; float16 leaves lengths off by up to 1e-3."""
+        own = np.array(halves, np.float16, order="C")  # PyTorch wants memory that may be written
+        self._kept = _Kept(own, _lengths(own), len(own))
+        self._count = len(halves)
+
+    @classmethod
+    def absent(cls, dim: int) -> Vectors:
+        """No vectors, of so many numbers."""
+        return cls(np.zeros((0, dim), np.float16))
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def dim(self) -> int:
+        return self._kept.halves.shape[1]
+
+    @property
+    def halves(self) -> np.ndarray:
+        """float16 (n, dim), as they are stored."""
+        return self._kept.halves[: self._count]
+
+    @property
+    def nbytes(self) -> int:
+        """What they take in memory."""
+        return self._count * (2 * self.dim + 4)
+
+    def extended(self, halves: np.ndarray, room: int = 0) -> Vectors:
+        """These, and float16 (m, dim) behind them. room: how many there are to be in all, if that is known. Not to be
+        called by two threads at once.
+        """
+        if not self._count:
+            kept = _Kept(*_empty(max(room, len(halves)), halves.shape[1]), 0)
+        else:
+            kept = self._kept
+        count = self._count + len(halves)
+        if kept.used != self._count or count > len(kept.halves):  # others follow these already, or it is full
+            own, lengths = _empty(max(room, count), self.dim)
+            own[: self._count] = kept.halves[: self._count]
+            lengths[: self._count] = kept.lengths[: self._count]
+            kept = _Kept(own, lengths, self._count)
+        kept.halves[self._count : count] = halves
+        kept.lengths[self._count : count] = _lengths(halves)
+        kept.used = count
+        more = Vectors.__new__(Vectors)
+        more._kept, more._count = kept, count
+        return more
+
+    def rows(self, places: np.ndarray | slice) -> np.ndarray:
+        """float32 (k, dim): unit rows."""
+        some = self.halves[places].astype(np.float32)
+        return some / self._kept.lengths[: self._count][places][:, None]
+
+    def cosines(self, rows: np.ndarray, places: np.ndarray | None = None) -> np.ndarray:
+        """Unit rows float32 (q, dim) -> float32 (q, k) cosines to those at `places`, int64 (k,), or to all."""
+        import torch  # here: what only looks at rows and tags does without
+
+        count = self._count if places is None else len(places)
+        found = np.empty((len(rows), count), np.float32)
+        asked, out = torch.from_numpy(np.ascontiguousarray(rows, np.float32)), torch.from_numpy(found)
+        block = torch.empty((min(_BLOCK, count), self.dim))
+        for start in range(0, count, _BLOCK):
+            stop = min(start + _BLOCK, count)
+            some = block[: stop - start]
+            some.copy_(self._halves(start, stop, places))  # by vector instructions, which NumPy lacks here
+            out[:, start:stop] = asked @ some.T
+        lengths = self._kept.lengths[: self._count]
+        found /= lengths if places is None else lengths[places]
+        return found
+
+    def _halves(self, start: int, stop: int, places: np.ndarray | None) -> torch.Tensor:
+        import torch
+
+        wanted = slice(start, stop) if places is None else places[start:stop]
+        return torch.from_numpy(self._kept.halves[wanted])
+
+
+@dataclass
+class _Kept:
+    """halves: float16 (room, dim). lengths: float32 (room,). used: how many of them are some Vectors' own."""
+
+    halves: np.ndarray
+    lengths: np.ndarray
+    used: int
+
+
+@dataclass(frozen=True)
+class SomeVectors:
+    """The vectors of some crops, to be compared again and again. places: int64 (k,) in `vectors`; None for all."""
+
+    vectors: Vectors
+    places: np.ndarray | None = None
+
+    def cosines(self, rows: np.ndarray) -> np.ndarray:
+        """Unit rows float32 (q, dim) -> float32 (q, k), in the order of the crops.
+
+        Raises ValueError for rows of another shape.
+        """
+        rows = np.asarray(rows, np.float32)
+        if rows.ndim != 2:
+            raise ValueError(f"query vectors must be (q, dim), not {rows.shape}")
+        count = len(self.vectors) if self.places is None else len(self.places)
+        if count and rows.shape[1] != self.vectors.dim:
+            raise ValueError(f"query vectors have {rows.shape[1]} numbers, the gallery {self.vectors.dim}")
+        if not count:
+            return np.zeros((len(rows), 0), np.float32)
+        return self.vectors.cosines(rows, self.places)
+
+    def rows(self) -> np.ndarray:
+        """float32 (k, dim): unit rows."""
+        return self.vectors.rows(slice(None) if self.places is None else self.places)
+
+    def joined(self, others: SomeVectors) -> SomeVectors:
+        """All of these, and all of `others` behind them."""
+        return SomeVectors(self.vectors.extended(others.vectors.halves))
+
+    def some(self, places: np.ndarray) -> SomeVectors:
+        """Those at `places`, int64 (m,), among these."""
+        return SomeVectors(self.vectors, places if self.places is None else self.places[places])
+
+
+def _empty(count: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """Room for so many, and some more: float16 (room, dim), float32 (room,)."""
+    room = count + round(_SPARE * count)
+    return np.empty((room, dim), np.float16), np.empty(room, np.float32)
+
+
+def _lengths(halves: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(halves.astype(np.float32), axis=1)

@@ -1,0 +1,73 @@
+"""Vectors kept as float16 against the same in plain NumPy, and what follows them against what was handed out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gallery_store import vectors
+from gallery_store.vectors import SomeVectors, Vectors
+
+
+def stored(count: int, dim: int = 12, seed: int = 0) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, dim))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
+
+
+def unit(halves: np.ndarray) -> np.ndarray:
+    rows = halves.astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@given(
+    st.lists(st.integers(0, 9), max_size=5),
+    st.integers(1, 4),
+    st.sampled_from([0, 7, 100]),
+    st.integers(1, 3),
+)
+def test_blocks_places_and_parts_compute_what_numpy_does(parts, block, room, asked):
+    before, vectors._BLOCK = vectors._BLOCK, block  # so that there are many
+    try:
+        halves, kept = stored(sum(parts)), Vectors.absent(12)
+        for end, part in zip(np.cumsum(parts), parts, strict=True):
+            kept = kept.extended(halves[end - part : end], room)
+        rows, query = unit(halves), unit(stored(asked, seed=1))
+        assert len(kept) == len(halves) and kept.dim == 12 and np.array_equal(kept.halves, halves)
+        assert np.array_equal(kept.rows(slice(None)), rows)
+        assert kept.cosines(query).dtype == np.float32
+        np.testing.assert_allclose(kept.cosines(query), query @ rows.T, atol=1e-6)
+        places = np.random.default_rng(2).permutation(len(halves))[: len(halves) // 2]
+        some = SomeVectors(kept, places)
+        np.testing.assert_allclose(some.cosines(query), query @ rows[places].T, atol=1e-6)
+        assert np.array_equal(some.some(np.arange(len(places))[::2]).rows(), rows[places[::2]])
+    finally:
+        vectors._BLOCK = before
+
+
+def test_two_that_follow_one_do_not_meet():
+    """What was handed out stays as it was, whichever of its followers came first."""
+    halves, others = stored(9), stored(9, seed=1)
+    first = Vectors.absent(12).extended(halves[:5], room=50)
+    one, other = first.extended(halves[5:]), first.extended(others)
+    longer = one.extended(others[:2])
+    assert np.array_equal(first.rows(slice(None)), unit(halves[:5]))
+    assert np.array_equal(one.rows(slice(None)), unit(halves))
+    assert np.array_equal(other.rows(slice(None)), unit(np.concatenate([halves[:5], others])))
+    assert np.array_equal(longer.rows(slice(None)), unit(np.concatenate([halves, others[:2]])))
+    assert np.array_equal(Vectors(others).rows(np.array([3])), unit(others[3:4]))
+
+
+def test_it_takes_half_of_what_float32_would():
+    kept = Vectors.absent(512).extended(stored(1000, 512))
+    assert kept.nbytes < 0.51 * 1000 * 512 * 4
+
+
+def test_rows_of_another_shape_are_refused():
+    some = SomeVectors(Vectors(stored(3)))
+    with pytest.raises(ValueError, match="5 numbers, the gallery 12"):
+        some.cosines(np.ones((1, 5), np.float32))
+    with pytest.raises(ValueError, match="q, dim"):
+        some.cosines(np.ones(12, np.float32))
+    assert SomeVectors(Vectors.absent(0)).cosines(np.ones((2, 8), np.float32)).shape == (2, 0)
