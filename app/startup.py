@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from app.retrieval.engine import Engine
     from app.retrieval.reid import Uncalibrated
     from app.uploads import Uploads
-    from gallery_store.encoder import ClipEncoder
+    from gallery_store.encoder import ImageEncoder
     from gallery_store.reid_encoder import ReidEncoder
     from gallery_store.store import GalleryStore
 
@@ -187,7 +187,7 @@ def _check_reid(store: GalleryStore, reid: ReidEncoder | None) -> None:
 
 def import_demo(
     store: GalleryStore,
-    encoder: ClipEncoder,
+    encoder: ImageEncoder,
     data: Path,
     source: Path = DEMO_GALLERY,
     reid: ReidEncoder | None = None,

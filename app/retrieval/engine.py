@@ -15,7 +15,8 @@ import numpy as np
 
 from app.model.checkpoint import Calibration, ModelError, encoder_key, is_calibrated
 from app.model.description import query_description
-from app.model.reid_model import GREY, ReidModel
+from app.model.asked import AskedModel
+from app.model.reid_model import GREY
 from app.model.vocabulary import KINDS, Kinds
 from app.retrieval.attribute_columns import AttributeColumns, GalleryAppearance
 from app.retrieval.attribute_probs import (
@@ -43,7 +44,7 @@ from app.retrieval.references import (
 from app.retrieval.reid import prefilter_encoder, reid_similarity
 from app.settings import BEST_CHOICE, CLIP, FUSED, RankerName
 from gallery_store.console import StepProgress
-from gallery_store.encoder import ClipEncoder, ImageEncoder
+from gallery_store.encoder import ImageEncoder, WordEncoder
 from gallery_store.store import GalleryStore
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ class Engine:
     def __init__(
         self,
         store: GalleryStore,
-        encoder: ClipEncoder,
-        model: ReidModel | None,
+        encoder: WordEncoder,
+        model: AskedModel | None,
         *,
         reid: ImageEncoder | None = None,
         k: int = 64,
