@@ -43,11 +43,15 @@ class ImageEncoder(Protocol):
 class WordEncoder(ImageEncoder, Protocol):
     """What a search needs of a CLIP: words beside pictures, wherever it runs.
 
-    logit_scale: as ClipEncoder has it.
+    logit_scale: as ClipEncoder has it. lost: how often so far something had to be asked again, for who computed it
+    was lost.
     """
 
     @property
     def logit_scale(self) -> float: ...
+
+    @property
+    def lost(self) -> int: ...
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """-> float32 (n, dim), rows of length 1."""
@@ -128,8 +132,10 @@ class PictureEncoder(ABC):
 class ClipEncoder(PictureEncoder):
     """An open_clip model, its tokenizer and its image rules.
 
-    version: the first 12 hex digits of the weights' SHA-256.
+    version: the first 12 hex digits of the weights' SHA-256. lost: as WordEncoder.
     """
+
+    lost = 0
 
     def __init__(self, model: Any, tokenizer: Any, name: str, version: str, device: str = "cpu") -> None:
         cfg = model.visual.preprocess_cfg

@@ -23,7 +23,8 @@ Stop = Callable[[], bool]
 class AskedModel(Protocol):
     """Thread-safe. What each method takes, gives and raises stands in app.model.reid_model.ReidModel.
 
-    name: what the screen calls it. manifest: what it knows about itself; None for a plain Qwen2-VL.
+    name: what the screen calls it. manifest: what it knows about itself; None for a plain Qwen2-VL. lost: how often so
+    far something had to be asked again, for who computed it was lost.
     """
 
     name: str
@@ -32,6 +33,9 @@ class AskedModel(Protocol):
 
     @property
     def talks_freely(self) -> bool: ...
+
+    @property
+    def lost(self) -> int: ...
 
     def warm_up(self) -> int: ...
 

@@ -60,8 +60,10 @@ class _Loaded:
 class ReidModel:
     """One checkpoint. Thread-safe: one call computes at a time. Weights load when first needed.
 
-    name: what the screen calls it. manifest: what it knows about itself; None for a plain Qwen2-VL.
+    name: what the screen calls it. manifest: what it knows about itself; None for a plain Qwen2-VL. lost: none ever is.
     """
+
+    lost = 0
 
     def __init__(
         self,

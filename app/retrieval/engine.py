@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from app.model.asked import AskedModel
 from app.model.checkpoint import Calibration, ModelError, encoder_key, is_calibrated
 from app.model.description import query_description
-from app.model.asked import AskedModel
 from app.model.reid_model import GREY
 from app.model.vocabulary import KINDS, Kinds
 from app.retrieval.attribute_columns import AttributeColumns, GalleryAppearance
@@ -149,7 +149,7 @@ class Engine:
         return _again_if_deleted(lambda: self._trace(query, progress, stop))
 
     def _trace(self, query: Query, progress: StepProgress | None, stop: Stop | None) -> SearchTrace:
-        began = time.perf_counter()
+        began, lost = time.perf_counter(), self._lost
         query = as_known(query, self.kinds)
         found = self.find_candidates(query, progress=progress, stop=stop)
         opened, candidates = found.query, found.candidates
@@ -179,7 +179,12 @@ class Engine:
             copies=opened.copies,
             unreadable=candidates.unreadable,
             set_aside=len(self.store.set_aside()),
+            delayed=self._lost > lost,
         )
+
+    @property
+    def _lost(self) -> int:
+        return self.encoder.lost + (self.model.lost if self.model else 0)
 
     def _find_photographs(
         self, opened: OpenQuery, prefiltered: Prefiltered, stop: Stop

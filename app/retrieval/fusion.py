@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.model.asked import AskedModel
 from app.model.checkpoint import AffinityWeights, Calibration
 from app.model.pictures import Picture
-from app.model.asked import AskedModel
 from app.model.vocabulary import Attribute
 from app.retrieval.affinity import (
     affinity,

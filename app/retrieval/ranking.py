@@ -63,7 +63,8 @@ class Ranking:
     unchecked: the free words that this model cannot read; "" where all was checked; photographs: the pictures look like
     photographs and the model knows drawn people only, so nothing is calibrated; unreadable: ids of the nearest crops,
     and of those searched with, whose picture is gone or damaged: what the model was to read has no probability;
-    set_aside: how many crops of the gallery no search finds, for their vectors are damaged.
+    set_aside: how many crops of the gallery no search finds, for their vectors are damaged; delayed: a replica of a
+    model was lost meanwhile, and another one was asked again.
     """
 
     candidates: tuple[Candidate, ...]
@@ -82,6 +83,7 @@ class Ranking:
     photographs: bool = False
     unreadable: frozenset[int] = frozenset()
     set_aside: int = 0
+    delayed: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ class SearchTrace:
     yes_logits: float64 (n,), logit("Yes") - logit("No") of the model, NaN where it was not asked or gave none.
     fused: of the candidates, where the ranker is `fused`, calibrated; else None. read: whether the model looked at
     those that have a score. total: crops in the gallery. timings: `rerank` is the ranker's. judged, unchecked,
-    unreadable, set_aside: as Ranking has them. photographs: what looks like one, where the model knows drawn people
-    only; else None. copies: crops that are the very file that was searched with.
+    unreadable, set_aside, delayed: as Ranking has them. photographs: what looks like one, where the model knows drawn
+    people only; else None. copies: crops that are the very file that was searched with.
     """
 
     prefiltered: Prefiltered
@@ -113,6 +115,7 @@ class SearchTrace:
     copies: tuple[int, ...] = ()
     unreadable: frozenset[int] = frozenset()
     set_aside: int = 0
+    delayed: bool = False
 
     @property
     def calibrated(self) -> bool:
@@ -182,6 +185,7 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
         photographs=trace.are_photographs,
         unreadable=trace.unreadable,
         set_aside=trace.set_aside,
+        delayed=trace.delayed,
     )
 
 

@@ -9,13 +9,14 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from app.model.checkpoint import ModelError
 from app.model.served.connection import PORT, Connection
 from app.settings import NO_MODEL, Settings, SettingsError
 from gallery_store.console import remark
 
-READY = "ready"  # the one line on standard output
+READY = "ready"  # on standard output, or why not
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(options)
     except (ModelError, SettingsError) as problem:
-        print(f"chatreid: {problem}", file=sys.stderr)
+        print(f"chatreid: {problem}", flush=True)
         return 2
 
 
@@ -42,7 +43,7 @@ def _run(options: argparse.Namespace) -> int:
     four_bit, tokens = options.four_bit, Settings(token_cache=options.token_cache).token_cache_bytes
     own = deploying.Replicas(least, most, options.cpus, options.gpus)
     clips = deploying.Replicas(clip_least, clip_most, options.clip_cpus, options.clip_gpus)
-    model, clip = (name if name != NO_MODEL else "" for name in (options.model, options.clip))
+    model, clip = map(_findable, (options.model, options.clip))
     served = deploying.Served(model, clip, own, clips, options.device, four_bit, tokens)
     if options.local:
         deploying.start_local(max(os.cpu_count() or 1, most * own.cpus + clip_most * clips.cpus))
@@ -70,8 +71,15 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _findable(name: str) -> str:
+    """A folder by its whole path, for processes elsewhere; "" for none."""
+    if name == NO_MODEL:
+        return ""
+    return str(Path(name).resolve()) if Path(name).is_dir() else name
+
+
 def replica_bounds(text: str) -> tuple[int, int]:
-    """"2" or "1-4": how many replicas at least and at most. Raises SettingsError."""
+    """ "2" or "1-4": how many replicas at least and at most. Raises SettingsError."""
     least, _, most = text.partition("-")
     try:
         bounds = int(least), int(most or least)
@@ -88,7 +96,12 @@ def _wait() -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: over.set())
     if not sys.stdin.isatty():
-        threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+
+        def until_it_ends() -> None:
+            sys.stdin.read()
+            over.set()
+
+        threading.Thread(target=until_it_ends, daemon=True).start()
     over.wait()
 
 
@@ -113,11 +126,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--address", default="auto", help="Ray cluster that this machine belongs to (default: auto)")
     add("--local", action="store_true", help="start a Ray on this machine, and end it with this command")
     add("--stop", action="store_true", help="take the models away again")
-    add("--host", default="127.0.0.1", help="address that Ray Serve listens on, on each node (default: 127.0.0.1)")
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="address that Ray Serve listens on, on each node (default: 127.0.0.1)",
+    )
     add("--port", type=int, default=PORT, help=f"its port (default: {PORT})")
     add("--model", default=ours.model, help="as app.py has it; none for CLIP alone")
     add("--clip", default=ours.clip, help="as app.py has it; none for the model alone")
-    add("--replicas", default="1", help="of the model: a number, or bounds for autoscaling such as 1-4 (default: 1)")
+    add(
+        "--replicas",
+        default="1",
+        help="of the model: a number, or bounds for autoscaling such as 1-4 (default: 1)",
+    )
     add("--clip-replicas", default="1", help="of CLIP (default: 1)")
     add("--cpus", type=float, default=1.0, help="cores of each replica of the model (default: 1)")
     add("--gpus", type=float, default=0.0, help="GPUs of each, or a share such as 0.5 (default: 0)")

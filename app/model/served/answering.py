@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class SentPictures:
         self.missing: dict[str, None] = {}
 
     def __call__(self, keys: Sequence[str]) -> list[Picture]:
-        return [Picture(key, lambda key=key: self._open(key)) for key in keys]
+        return [Picture(key, partial(self._open, key)) for key in keys]
 
     def _open(self, key: str) -> Image.Image:
         if key not in self._sent:
@@ -101,7 +102,9 @@ def _answer(
         rows = [row[key] for key in question.candidates]
         if readings is not None:
             read = [readings[place] for place in rows]
-            own = tuple(tuple((r.attribute.kind, r.attribute.value, r.confidence) for r in one) for one in read)
+            own = tuple(
+                tuple((r.attribute.kind, r.attribute.value, r.confidence) for r in one) for one in read
+            )
             answers.append(Answer(version, readings=own))
         else:
             answers.append(Answer(version, values if first.kind == "choice" else values[rows]))

@@ -31,6 +31,10 @@ class ServedClip:
         self.logit_scale = float(about["logit_scale"])
         self._resample = Image.Resampling(int(about["resample"]))
 
+    @property
+    def lost(self) -> int:
+        return self._connection.lost
+
     @classmethod
     def connect(cls, address: str) -> ServedClip:
         """The encoder that a Ray Serve has. address: ray://HOST:PORT. Raises EncoderError."""
@@ -66,6 +70,6 @@ class ServedClip:
             raise EncoderError(str(error)) from None
         if header.get("version") != self.version or vectors.shape != (count, self.dim):
             raise EncoderError(
-                f"the CLIP at {self._connection.shown} has other weights than when the app started; start the app again"
+                f"the CLIP at {self._connection.shown} has other weights than at the start of the app; start the app again"
             )
         return vectors

@@ -66,7 +66,7 @@ class Connection:
             raise ModelError(f"{self.shown} is no ChatReID on Ray Serve; see docs/deployment.md")
         if about["protocol"] != PROTOCOL:
             raise ModelError(
-                f"{self.shown} is served by another ChatReID (messages {about['protocol']}, this one's are {PROTOCOL}); "
+                f"{self.shown} is served by another ChatReID (messages {about['protocol']}, here {PROTOCOL}); "
                 "put the same one on both"
             )
         return about

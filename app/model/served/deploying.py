@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def take_away() -> None:
             serve.delete(name)
 
 
-def _options(replicas: Replicas, environ: dict[str, object]) -> dict[str, object]:
+def _options(replicas: Replicas, environ: Mapping[str, object]) -> dict[str, object]:
     scaling = AutoscalingConfig(
         min_replicas=replicas.least,
         initial_replicas=replicas.least,

@@ -55,8 +55,8 @@ class Question:
 @dataclass(frozen=True)
 class Answer:
     """version: of the weights that answered. values: float, by the question's kind; a row for each candidate or list.
-    readings: of annotations, for each candidate (kind, value, confidence). missing: keys of pictures that the replica has
-    not seen; then nothing else counts.
+    readings: of annotations, for each candidate (kind, value, confidence). missing: keys of pictures that the replica
+    has not seen; then nothing else counts.
     """
 
     version: str
@@ -125,6 +125,4 @@ def pictures_to_arrays(pictures: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
 
 
 def arrays_to_pictures(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {
-        name.removeprefix(_PICTURE): array for name, array in arrays.items() if name.startswith(_PICTURE)
-    }
+    return {name.removeprefix(_PICTURE): array for name, array in arrays.items() if name.startswith(_PICTURE)}

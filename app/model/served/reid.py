@@ -139,8 +139,8 @@ class ServedModel:
         """As ReidModel.attribute_probs."""
         known = {picture.key: self._probs.get(picture.key) for picture in pictures}
         missing = list({p.key: p for p in pictures if known[p.key] is None}.values())
-        for place, answer, row in _Asking(self, "attributes").about(missing, stop or never, progress):
-            known[missing[place].key] = read = answer.values[row].copy()
+        for place, answer, number in _Asking(self, "attributes").about(missing, stop or never, progress):
+            known[missing[place].key] = read = answer.values[number].copy()
             self._probs.put(missing[place].key, read, 1)
         nothing = np.full(sum(map(len, self.kinds.values())), np.nan, np.float32)
         rows = [row if (row := known[picture.key]) is not None else nothing for picture in pictures]
@@ -203,7 +203,7 @@ class ServedModel:
             return WrittenAnswer(text, False)
 
     def session(self, key: str) -> str:
-        """What leads to the replica of a picture or a query. Ray Serve spreads a few dozen of these over its replicas by
+        """What leads to the replica of a picture or a query. Ray Serve spreads these over its replicas by
         consistent hashing, so that when one comes or goes the others keep what they have.
         """
         return str(zlib.crc32(key.encode()) % self._buckets)
@@ -224,7 +224,9 @@ class ServedModel:
             ModelError, StoppedWaiting. OSError, ValueError: a picture that has to be sent cannot be opened.
         """
         to_send = [key for key in question.keys if not self._sent.get((session, key))]
-        for _ in range(2):  # a replica that was restarted, or had to forget, has not seen what it was sent before
+        for _ in range(
+            2
+        ):  # a replica that was restarted, or had to forget, has not seen what it was sent before
             arrays: dict[str, np.ndarray] = {}
             for key in to_send:
                 try:
@@ -253,10 +255,12 @@ class ServedModel:
         except ModelError:
             raise
         except ValueError as error:
-            raise ModelError(f"{self._connection.shown} does not answer as ChatReID's replicas do: {error}") from None
+            raise ModelError(
+                f"{self._connection.shown} does not answer as ChatReID's replicas do: {error}"
+            ) from None
         if answer.version != self._version:
             raise ModelError(
-                f"the model at {self._connection.shown} has other weights than when the app started; start the app again"
+                f"the model at {self._connection.shown} has other weights than at the start of the app; start the app again"
             )
         return answer
 

@@ -46,7 +46,7 @@ Result = TypeVar("Result")
 
 
 class Computing:
-    """What both kinds of replica have: a loaded model or why there is none, and work that keeps the replica's event loop
+    """What both kinds of replica have: a loaded model or why there is none, and work that keeps its event loop
     free to say that it is well.
     """
 
