@@ -3,8 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-.PHONY: setup run test test-postgres check screenshots evaluate-demo benchmarks clean
-.PHONY: setup run test test-postgres check screenshots evaluate-demo benchmarks wheels clean
+.PHONY: setup run run-scale test test-postgres test-ray check screenshots evaluate-demo benchmarks wheels clean
 
 setup: $(STAMP)
 
@@ -33,6 +32,11 @@ POSTGRES_TESTS := $(patsubst %,tests/test_gallery_%.py,postgres store importer r
 # CHATREID_TEST_POSTGRES=URL takes a server of yours in place of the packaged one.
 test-postgres: $(SCALE_STAMP)
 	CHATREID_TEST_POSTGRES=$${CHATREID_TEST_POSTGRES:-1} $(BIN)/python -m pytest -m postgres $(POSTGRES_TESTS) $(ARGS)
+
+# The models on a Ray Serve of this machine; without CHATREID_TEST_RAY these tests are not there.
+test-ray: $(SCALE_STAMP)
+	CHATREID_TEST_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m ray tests/test_serving_ray.py \
+		tests/browser/test_ray.py $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .

@@ -30,7 +30,7 @@ def serve_models(settings: Settings, device: str) -> Settings:
         device=device,
         four_bit=settings.four_bit,
         token_cache=settings.token_cache,
-    )
+    ).address
     return replace(settings, serve="", clip=address, model=address if settings.has_model else settings.model)
 
 

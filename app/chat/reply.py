@@ -29,7 +29,7 @@ PHOTOGRAPHS = (
     "These pictures look like photographs, and the model knows drawn people only: there are no percentages, "
     "and the order may be far off. Compare with your own eyes."
 )
-DELAYED = "A replica of the model was lost in mid-search: the others did its part, so this took longer."
+DELAYED = "A replica of the model was lost or exchanged: others did its part, so this took longer."
 REASONS = 3  # candidates whose fit is explained
 _NUMBERS = (
     "No",

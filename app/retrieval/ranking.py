@@ -64,7 +64,7 @@ class Ranking:
     photographs and the model knows drawn people only, so nothing is calibrated; unreadable: ids of the nearest crops,
     and of those searched with, whose picture is gone or damaged: what the model was to read has no probability;
     set_aside: how many crops of the gallery no search finds, for their vectors are damaged; delayed: a replica of a
-    model was lost meanwhile, and another one was asked again.
+    model was lost meanwhile, or exchanged, and another one did its part.
     """
 
     candidates: tuple[Candidate, ...]

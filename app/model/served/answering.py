@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import socket
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -18,6 +20,8 @@ from app.model.loading import find_checkpoint
 from app.model.pictures import Picture
 from app.model.reid_model import ReidModel
 from app.model.served.messages import PROTOCOL, Answer, Question
+
+PROCESS = f"{socket.gethostname()}:{os.getpid()}"
 
 
 class UnseenPicture(OSError):
@@ -93,11 +97,11 @@ def _answer(
         else:
             readings = model.annotate(pictures(keys))
     except UnseenPicture:  # of those that all need
-        return [Answer(version, missing=question.keys) for question in group]
+        return [Answer(version, missing=question.keys, process=PROCESS) for question in group]
     answers = []
     for question in group:
         if missing := tuple(key for key in question.keys if key in pictures.missing):
-            answers.append(Answer(version, missing=missing))
+            answers.append(Answer(version, missing=missing, process=PROCESS))
             continue
         rows = [row[key] for key in question.candidates]
         if readings is not None:
@@ -105,16 +109,19 @@ def _answer(
             own = tuple(
                 tuple((r.attribute.kind, r.attribute.value, r.confidence) for r in one) for one in read
             )
-            answers.append(Answer(version, readings=own))
+            answers.append(Answer(version, readings=own, process=PROCESS))
         else:
-            answers.append(Answer(version, values if first.kind == "choice" else values[rows]))
+            answers.append(
+                Answer(version, values if first.kind == "choice" else values[rows], process=PROCESS)
+            )
     return answers
 
 
 def about_model(model: ReidModel, spec: str, tokens: int, version: str) -> dict[str, Any]:
     """What the app asks first: which model it is, with its whole manifest. tokens: bytes for vision tokens."""
     manifest = asdict(model.manifest) if model.manifest else None
-    return {"protocol": PROTOCOL, "spec": spec, "manifest": manifest, "version": version, "tokens": tokens}
+    about = {"protocol": PROTOCOL, "spec": spec, "version": version, "tokens": tokens, "process": PROCESS}
+    return {**about, "manifest": manifest}
 
 
 def version_of_model(model: ReidModel, spec: str) -> str:

@@ -70,6 +70,6 @@ class ServedClip:
             raise EncoderError(str(error)) from None
         if header.get("version") != self.version or vectors.shape != (count, self.dim):
             raise EncoderError(
-                f"the CLIP at {self._connection.shown} has other weights than at the start of the app; start the app again"
+                f"the CLIP at {self._connection.shown} has other weights than at the start; start the app again"
             )
         return vectors

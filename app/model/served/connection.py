@@ -54,10 +54,12 @@ class Connection:
         self._lock = threading.Lock()
         self.workers = ThreadPoolExecutor(AT_ONCE, "ray")
 
-    def about(self) -> dict[str, Any]:
-        """What the application says about itself. Raises ModelError: no Ray, no application, or not ours."""
+    def about(self, session: str = "") -> dict[str, Any]:
+        """What the replica that the session leads to says about itself. Raises ModelError: no Ray, no application, or
+        not ours.
+        """
         try:
-            about = json.loads(self.ask("about", b"", session="about", gone=0.0))
+            about = json.loads(self.ask("about", b"", session=session, gone=0.0))
         except ValueError as error:
             if isinstance(error, ModelError):
                 raise
@@ -72,11 +74,11 @@ class Connection:
         return about
 
     def ask(
-        self, path: str, body: bytes, *, session: str, stop: Stop | None = None, gone: float = _GONE
+        self, path: str, body: bytes, *, session: str, stop: Stop | None = None, gone: float | None = None
     ) -> bytes:
         """Post to the replica that the session leads to, once more as often as one is lost.
 
-        gone: seconds without any answer after which the Ray counts as gone.
+        gone: seconds without any answer after which the Ray counts as gone; None for a quarter of a minute.
 
         Raises:
             ModelError: the model refuses, or nobody answers any more. StoppedWaiting.
@@ -107,7 +109,7 @@ class Connection:
                 self._content(answer)
             yield (json.loads(line) for line in answer.iter_lines() if line)
 
-    def tries(self, stop: Stop | None = None, gone: float = _GONE) -> Tries:
+    def tries(self, stop: Stop | None = None, gone: float | None = None) -> Tries:
         """To be told of each loss of one question."""
         return Tries(self, stop, gone)
 
@@ -130,7 +132,8 @@ class Tries:
     """How often one question was lost, and for how long nobody answered."""
 
     def __init__(self, connection: Connection, stop: Stop | None, gone: float) -> None:
-        self._connection, self._stop, self._gone = connection, stop, gone
+        self._connection, self._stop = connection, stop
+        self._gone = _GONE if gone is None else gone
         self._began = self._answered = time.monotonic()
         self._number = 0
 

@@ -8,6 +8,7 @@ import secrets
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.model.checkpoint import ModelError
@@ -18,10 +19,28 @@ ROOT = Path(__file__).resolve().parents[3]
 _SECONDS = 60.0  # that an orderly end may take
 
 
+@dataclass(frozen=True)
+class LocalServe:
+    """A running one. address: ray://127.0.0.1:PORT."""
+
+    address: str
+    process: subprocess.Popen[str]
+
+    def end(self) -> None:
+        """In order, with all that it started; at the latest when this process ends."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
 def start(
     *, model: str, clip: str, replicas: str, device: str, four_bit: bool, token_cache: str, cpus: float = 1.0
-) -> str:
-    """The address, ray://127.0.0.1:PORT, of the models when they answer; their words go to standard error.
+) -> LocalServe:
+    """The models, when they answer; their words go to standard error.
 
     The arguments are those of `python -m app.model.served`; on a GPU the replicas share what there is.
 
@@ -55,7 +74,8 @@ def start(
         text=True,
         start_new_session=True,  # Ctrl+C is the app's, which ends it in order
     )
-    atexit.register(_end, process)
+    served = LocalServe(f"{SCHEME}127.0.0.1:{port}", process)
+    atexit.register(served.end)
     assert process.stdout is not None
     said = ""
     for line in process.stdout:
@@ -63,19 +83,9 @@ def start(
             break
         said = line.strip().removeprefix("chatreid: ") or said
     else:
-        _end(process)
+        served.end()
         raise ModelError(said or "the Ray that was started for the models ended before it was ready")
-    return f"{SCHEME}127.0.0.1:{port}"
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        process.wait(_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    return served
 
 
 def _shares(replicas: str, device: str) -> dict[str, str]:

@@ -54,7 +54,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """version: of the weights that answered. values: float, by the question's kind; a row for each candidate or list.
+    """version: of the weights that answered. process: that did, on which machine. values: float, by the question's kind; a row for each candidate or list.
     readings: of annotations, for each candidate (kind, value, confidence). missing: keys of pictures that the replica
     has not seen; then nothing else counts.
     """
@@ -63,6 +63,7 @@ class Answer:
     values: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     readings: tuple[tuple[tuple[str, str, float], ...], ...] = ()
     missing: tuple[str, ...] = ()
+    process: str = ""
 
 
 def pack(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> bytes:
@@ -104,7 +105,7 @@ def unpack_question(message: bytes) -> Question:
 
 
 def pack_answer(answer: Answer) -> bytes:
-    header = {"version": answer.version, "readings": answer.readings, "missing": answer.missing}
+    header = {name: getattr(answer, name) for name in ("version", "readings", "missing", "process")}
     return pack(header, {"values": answer.values})
 
 
@@ -115,7 +116,8 @@ def unpack_answer(message: bytes) -> Answer:
         readings = tuple(
             tuple((kind, value, sure) for kind, value, sure in one) for one in header["readings"]
         )
-        return Answer(header["version"], arrays["values"], readings, tuple(header["missing"]))
+        missing = tuple(header["missing"])
+        return Answer(header["version"], arrays["values"], readings, missing, header["process"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"this is no answer of ChatReID's ({error})") from None
 

@@ -46,7 +46,8 @@ class ServedModel:
     A crop is always asked about at the same replica, which has its vision tokens. A picture is sent there once, at the
     model's own size, and again where the replica does not have it any more. A replica that is lost costs time alone.
 
-    name, manifest, kinds: as ReidModel has them. lost: how often a question had to be asked again.
+    name, manifest, kinds: as ReidModel has them. lost: how often a question had to be asked again, or went to
+    another replica than before.
     """
 
     def __init__(self, connection: Connection, about: Mapping[str, Any]) -> None:
@@ -64,6 +65,7 @@ class ServedModel:
         self.kinds: Kinds = KINDS_OF_VERSION[version]
         self.workers = connection.workers
         self._sent: BoundedCache[bool] = BoundedCache(_SENT_KEPT)
+        self._homes: dict[str, str] = {}  # session -> the process that answered last
         self._readings: BoundedCache[tuple[AttributeReading, ...]] = BoundedCache(READINGS_KEPT)
         self._probs: BoundedCache[np.ndarray] = BoundedCache(PROBS_KEPT)
 
@@ -260,8 +262,11 @@ class ServedModel:
             ) from None
         if answer.version != self._version:
             raise ModelError(
-                f"the model at {self._connection.shown} has other weights than at the start of the app; start the app again"
+                f"the model at {self._connection.shown} has other weights than at the start; start the app again"
             )
+        if self._homes.setdefault(session, answer.process) != answer.process:
+            self._homes[session] = answer.process  # it has not seen what the other had
+            self._connection.count_lost()
         return answer
 
     def _opens(self, picture: Picture) -> bool:
