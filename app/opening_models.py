@@ -56,6 +56,9 @@ def open_model(settings: Settings, device: str) -> AskedModel | None:
     if settings.model.startswith(OPENAI):
         from app.model.openai_model import OpenAiModel
 
+        remark(
+            "Of a model server come its Yes or No and words of its own; no attributes, best choice or calibration"
+        )
         return OpenAiModel.connect(settings.model)
     from app.model.reid_model import ReidModel
     from app.model.token_budget import TokenBudget

@@ -18,8 +18,10 @@ from app.model.served.messages import SESSION, WRONG, Question, pack_answer, unp
 
 @dataclass
 class Replicas:
-    """Some models that take turns by the session's number; moved: that of the first one's process. lose: how many questions from now on are lost; asked: each
-    question, with the replica that it went to. version: what they say their weights are; "" for the truth.
+    """Some models that take turns by the session's number.
+
+    moved: that of the first one's process. lose: how many questions from now on are lost. version: what they say their
+    weights are; "" for the truth. wrong: what they refuse with. asked: each question, with the replica that it went to.
     """
 
     spec: str

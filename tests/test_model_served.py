@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -69,9 +70,8 @@ def test_scores_are_those_of_one_process(served, own):
     model, replicas = served
     for references in ([], PICTURES[:2]):
         done: list[tuple[int, int]] = []
-        scores = model.yes_logits(
-            WORDS, references, PICTURES, other_clothes=True, progress=lambda *at: done.append(at)
-        )
+        tell = partial(lambda done, *at: done.append(at), done)
+        scores = model.yes_logits(WORDS, references, PICTURES, other_clothes=True, progress=tell)
         np.testing.assert_allclose(
             scores, own.yes_logits(WORDS, references, PICTURES, other_clothes=True), atol=1e-3
         )

@@ -131,7 +131,7 @@ class Connection:
 class Tries:
     """How often one question was lost, and for how long nobody answered."""
 
-    def __init__(self, connection: Connection, stop: Stop | None, gone: float) -> None:
+    def __init__(self, connection: Connection, stop: Stop | None, gone: float | None) -> None:
         self._connection, self._stop = connection, stop
         self._gone = _GONE if gone is None else gone
         self._began = self._answered = time.monotonic()

@@ -78,6 +78,7 @@ def deploy(served: Served, host: str, port: int) -> None:
         logging_config={"log_level": "WARNING", "enable_access_log": False},
     )
     environ = {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, _import_paths()))}}
+    targets = []
     if served.model:
         own = served.replicas
         made = serve.deployment(ReidReplica).options(
@@ -86,10 +87,11 @@ def deploy(served: Served, host: str, port: int) -> None:
             request_router_config=RequestRouterConfig(request_router_class=BY_SESSION),
         )
         app = made.bind(served.model, served.device, served.four_bit, served.token_bytes, own.sessions)
-        serve.run(app, name="chatreid-reid", route_prefix=reid.ROUTE)
+        targets.append(serve.RunTarget(app, "chatreid-reid", reid.ROUTE))
     if served.clip:
         made = serve.deployment(ClipReplica).options(name="clip", **_options(served.clip_replicas, environ))
-        serve.run(made.bind(served.clip, served.device), name="chatreid-clip", route_prefix=clip.ROUTE)
+        targets.append(serve.RunTarget(made.bind(served.clip, served.device), "chatreid-clip", clip.ROUTE))
+    serve.run_many(targets)
 
 
 def take_away() -> None:

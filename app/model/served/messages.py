@@ -54,7 +54,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """version: of the weights that answered. process: that did, on which machine. values: float, by the question's kind; a row for each candidate or list.
+    """version: of the weights that answered. process: that did, and on which machine.
+
+    values: float, by the question's kind; a row for each candidate or list.
     readings: of annotations, for each candidate (kind, value, confidence). missing: keys of pictures that the replica
     has not seen; then nothing else counts.
     """
