@@ -27,6 +27,10 @@ $(SCALE_STAMP): $(STAMP) requirements-scale.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-scale.txt
 	@touch $@
 
+# All that a large site runs, on this machine: PostgreSQL, the models on Ray Serve, the app. Ctrl+C ends all of it.
+run-scale: $(SCALE_STAMP)
+	$(BIN)/python -m deploy.run_scale $(ARGS)
+
 POSTGRES_TESTS := $(patsubst %,tests/test_gallery_%.py,postgres store importer reimport reindex index verify export \
 	copying cases reid kill) tests/browser/test_postgres.py
 # CHATREID_TEST_POSTGRES=URL takes a server of yours in place of the packaged one.
