@@ -1,5 +1,5 @@
-"""`make run-scale`: all that a large site runs, on one machine to try it: PostgreSQL with pgvector, models on Ray Serve,
-the app, and the demo gallery. Ctrl+C ends all of it; the next run finds the gallery as it was.
+"""`make run-scale`: all that a large site runs, on one machine to try it: PostgreSQL, the models on Ray Serve, the app,
+and the demo gallery. Ctrl+C ends all of it; the next run finds the gallery as it was.
 """
 
 from __future__ import annotations

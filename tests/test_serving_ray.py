@@ -17,6 +17,7 @@ from app.model.checkpoint import ModelError
 from app.model.pictures import Picture
 from app.model.prompts import caption_prompt
 from app.model.reid_model import ReidModel
+from app.model.served import connection
 from app.model.served.clip import ServedClip
 from app.model.served.local import LocalServe, start
 from app.model.served.reid import ServedModel
@@ -32,7 +33,7 @@ from gallery_store.store import GalleryStore
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 WORDS = "a woman in a red coat with a backpack"
-FILES = sorted(DEMO_GALLERY.rglob("*.jpg"))[:48]
+FILES = sorted(DEMO_GALLERY.rglob("*.jpg"))[:32]
 PICTURES = [Picture(file.name, lambda file=file: open_picture(file)) for file in FILES]
 PATIENCE = 90  # seconds until a killed replica has a successor, on a loaded machine
 
@@ -71,12 +72,13 @@ def test_scores_are_those_of_one_process(ray, own):
     )
     assert model.manifest == own.manifest and model.name == own.name and model.kinds == own.kinds
     assert model.warm_up() == 200_000_000
+    some = PICTURES[:16]
     for references in ([], PICTURES[:1]):
-        wanted = own.yes_logits(WORDS, references, PICTURES, other_clothes=True)
+        wanted = own.yes_logits(WORDS, references, some, other_clothes=True)
         np.testing.assert_allclose(
-            model.yes_logits(WORDS, references, PICTURES, other_clothes=True), wanted, atol=1e-3
+            model.yes_logits(WORDS, references, some, other_clothes=True), wanted, atol=1e-3
         )
-    np.testing.assert_allclose(model.attribute_probs(PICTURES), own.attribute_probs(PICTURES), atol=1e-3)
+    np.testing.assert_allclose(model.attribute_probs(some), own.attribute_probs(some), atol=1e-3)
     lists = [PICTURES[2:6], PICTURES[6:10]]
     wanted = own.choice_logits(WORDS, PICTURES[:1], lists)
     np.testing.assert_allclose(model.choice_logits(WORDS, PICTURES[:1], lists), wanted, atol=1e-3)
@@ -135,7 +137,7 @@ def test_a_killed_replica_loses_nothing(ray, own, tmp_path):
         whole = Engine(store, encoder, own, ranker="pairwise").search(query)
         engine = Engine(store, ServedClip.connect(ray.address), model, ranker="pairwise")
         hurt = engine.search(query, progress=kill)
-        assert victims and hurt.delayed and not whole.delayed and hurt.scored == whole.scored > 20
+        assert victims and hurt.delayed and not whole.delayed and hurt.scored == whole.scored > 12
         close = dict(
             zip([c.image_id for c in whole.candidates], [c.p_yes for c in whole.candidates], strict=True)
         )
@@ -191,10 +193,11 @@ def test_a_model_that_cannot_be_served_is_one_sentence(tmp_path):
         )
 
 
-def test_a_ray_that_goes_away_is_one_sentence(ray):
+def test_a_ray_that_goes_away_is_one_sentence(ray, monkeypatch):
     """The last test: it ends the Ray."""
     model, clip = ServedModel.connect(ray.address), ServedClip.connect(ray.address)
     ray.end()
+    monkeypatch.setattr(connection, "_GONE", 0.5)
     for ask, kind in (
         (lambda: model.yes_logits(WORDS, [], PICTURES), ModelError),
         (lambda: clip.encode_texts(["red"]), EncoderError),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.model.checkpoint import ModelError
+from app.model.reid_model import ReidModel
 from app.model.served.connection import PORT, Connection
 from app.settings import NO_MODEL, Settings, SettingsError
 from gallery_store.console import remark
@@ -32,8 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     least, most = replica_bounds(options.replicas)
     clip_least, clip_most = replica_bounds(options.clip_replicas)
+    model, clip = map(_findable, (options.model, options.clip))
     if options.local:
         _require_free(options.host, options.port)
+        if model:
+            ReidModel.load(model)  # what can be seen at once is said before a Ray is started
     try:
         from app.model.served import deploying
     except ImportError as problem:
@@ -43,7 +47,6 @@ def _run(options: argparse.Namespace) -> int:
     four_bit, tokens = options.four_bit, Settings(token_cache=options.token_cache).token_cache_bytes
     own = deploying.Replicas(least, most, options.cpus, options.gpus)
     clips = deploying.Replicas(clip_least, clip_most, options.clip_cpus, options.clip_gpus)
-    model, clip = map(_findable, (options.model, options.clip))
     served = deploying.Served(model, clip, own, clips, options.device, four_bit, tokens)
     if options.local:
         deploying.start_local(max(os.cpu_count() or 1, most * own.cpus + clip_most * clips.cpus))
