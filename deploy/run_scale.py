@@ -69,7 +69,7 @@ def database(admin: URL) -> str:
 
 
 def fill(url: str) -> int:
-    """The demo gallery, first into a file and from there into PostgreSQL, as a gallery moves. A run that was killed goes
+    """The demo gallery, into a file and from there into PostgreSQL, as a gallery moves. A run that was killed goes
     on. 0, or the exit code of what failed.
     """
     file = str(DATA / "demo.db")
