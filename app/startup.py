@@ -124,12 +124,12 @@ def _open(settings: Settings) -> Engine:
     where = serve_models(settings, device)
     encoder = open_clip(where, device)
     reid = ReidEncoder.load(settings.reid, device=device) if settings.reid else None
+    model = open_model(where, device)  # says what is wrong with it before anything is imported
     if settings.is_default_gallery:
         import_demo(store, encoder, Path(settings.data), reid=reid)
     if store.count():
         store.require_encoder(encoder.name, encoder.version)
         _check_reid(store, reid)
-    model = open_model(where, device)
     if model is not None and (which := uncalibrated_searches(model.manifest, encoder, reid)):
         remark(_not_calibrated(settings, which))
     ranker = cast("RankerName | None", settings.ranker or None)

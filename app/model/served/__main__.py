@@ -52,8 +52,9 @@ def _run(options: argparse.Namespace) -> int:
         deploying.start_local(max(os.cpu_count() or 1, most * own.cpus + clip_most * clips.cpus))
     else:
         try:
+            _require_answer(options.address)
             deploying.join(options.address)
-        except (ConnectionError, ValueError, RuntimeError) as problem:
+        except (OSError, ValueError, RuntimeError) as problem:
             why = " ".join(str(problem).split())[:200]
             raise ModelError(
                 f"there is no Ray at {options.address} that this machine belongs to ({why}); start one with "
@@ -106,6 +107,13 @@ def _wait() -> None:
 
         threading.Thread(target=until_it_ends, daemon=True).start()
     over.wait()
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself tries for minutes. Raises OSError where nobody listens at HOST:PORT, ValueError for another address."""
+    host, colon, port = address.rpartition(":")
+    if colon:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
 
 
 def _require_free(host: str, port: int) -> None:
