@@ -110,7 +110,7 @@ def _wait() -> None:
 
 
 def _require_answer(address: str) -> None:
-    """Ray itself tries for minutes. Raises OSError where nobody listens at HOST:PORT, ValueError for another address."""
+    """Ray itself tries for minutes. Raises OSError where nobody listens at HOST:PORT, ValueError for no address."""
     host, colon, port = address.rpartition(":")
     if colon:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
