@@ -11,6 +11,8 @@ import ray
 from ray import serve
 from ray.serve.config import AutoscalingConfig, HTTPOptions, RequestRouterConfig
 
+from app.model.checkpoint import ModelError
+from app.model.loading import first_line
 from app.model.served import clip, reid
 from app.model.served.replicas import ClipReplica, ReidReplica
 
@@ -18,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # By the header that app.model.served.messages.SESSION names; a replica that comes or goes moves its own share alone.
 BY_SESSION = "ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
 SHARES = 4  # sessions for each replica that there may be: the more, the more evenly they lie
+TRIES = 3
 OBJECT_STORE = 128 << 20  # bytes; the requests themselves do not go through it
 
 
@@ -53,16 +56,26 @@ class Served:
     token_bytes: int | None = None
 
 
-def start_local(cpus: float, folder: str | None = None) -> None:
-    """A Ray of this process alone: its processes end with it."""
-    ray.init(
-        num_cpus=max(1, round(cpus)),
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE,
-        log_to_driver=False,
-        logging_level="ERROR",
-        _temp_dir=folder,
-    )
+def start_local(cpus: float) -> None:
+    """A Ray of this process alone: its processes end with it. Raises ModelError."""
+    for number in range(TRIES):
+        try:
+            ray.init(
+                num_cpus=max(1, round(cpus)),
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE,
+                log_to_driver=False,
+                logging_level="ERROR",
+            )
+            return
+        except (
+            Exception
+        ) as problem:  # it gives its own processes half a minute, which a busy machine may need longer
+            ray.shutdown()
+            if number + 1 == TRIES:
+                raise ModelError(
+                    f"no Ray can be started on this machine ({first_line(problem)})"
+                ) from problem
 
 
 def join(address: str) -> None:
