@@ -3,8 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-.PHONY: setup run test test-postgres check screenshots evaluate-demo benchmarks clean
-.PHONY: setup run test test-postgres check screenshots evaluate-demo benchmarks wheels clean
+.PHONY: setup run run-scale test test-postgres test-ray check screenshots evaluate-demo benchmarks wheels clean
 
 setup: $(STAMP)
 
@@ -28,11 +27,20 @@ $(SCALE_STAMP): $(STAMP) requirements-scale.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-scale.txt
 	@touch $@
 
+# All that a large site runs, on this machine: PostgreSQL, the models on Ray Serve, the app. Ctrl+C ends all of it.
+run-scale: $(SCALE_STAMP)
+	$(BIN)/python -m deploy.run_scale $(ARGS)
+
 POSTGRES_TESTS := $(patsubst %,tests/test_gallery_%.py,postgres store importer reimport reindex index verify export \
 	copying cases reid kill) tests/test_search_in_database.py tests/browser/test_postgres.py
 # CHATREID_TEST_POSTGRES=URL takes a server of yours in place of the packaged one.
 test-postgres: $(SCALE_STAMP)
 	CHATREID_TEST_POSTGRES=$${CHATREID_TEST_POSTGRES:-1} $(BIN)/python -m pytest -m postgres $(POSTGRES_TESTS) $(ARGS)
+
+# The models on a Ray Serve of this machine; without CHATREID_TEST_RAY these tests are not there.
+test-ray: $(SCALE_STAMP)
+	CHATREID_TEST_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m ray tests/test_serving_ray.py \
+		tests/browser/test_ray.py $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .

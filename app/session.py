@@ -467,6 +467,7 @@ class ChatSession:
             "unchecked": ranking.unchecked if ranking else "",
             "unreadable": len(ranking.unreadable) if ranking else 0,
             "set_aside": ranking.set_aside if ranking else 0,
+            "delayed": bool(ranking and ranking.delayed),
             "stopped": bool(ranking and ranking.stopped),
             "own_words": own_words,
             "model_reading": "",

@@ -22,6 +22,8 @@ DEMO_MODEL = ROOT / "assets" / "demo_qwen2vl"
 PREFIX = "CHATREID_"
 _UNITS = {"MB": 1_000_000, "GB": 1_000_000_000}
 NO_MODEL = "none"  # as --model: CLIP alone
+RAY, OPENAI = "ray://", "openai:"  # as --model or --clip, and as --model: what is computed elsewhere
+IN_RAY = "ray"  # as --serve
 
 # What each of them does stands in app/retrieval/rankers.py.
 RankerName = Literal["clip", "pairwise", "best-choice", "fused"]
@@ -60,10 +62,18 @@ class Settings:
     zone: str = _option("", "time zone of a gallery made now, such as Europe/Paris (default: UTC)")
     model: str = _option(
         str(DEMO_MODEL),
-        f"Qwen2-VL folder or hub name, such as Qwen/Qwen2-VL-2B-Instruct; {NO_MODEL} for CLIP alone",
+        f"Qwen2-VL folder or hub name, such as Qwen/Qwen2-VL-2B-Instruct; {RAY}HOST:PORT for one on Ray Serve; "
+        f"{OPENAI}URL#NAME for one behind an OpenAI-compatible server; {NO_MODEL} for CLIP alone",
     )
+    serve: str = _option(
+        "", "ray: run model and CLIP as replicas on a Ray that is started, and ended, with the app"
+    )
+    replicas: str = _option("1", "of the model, with --serve ray: a number, or bounds such as 1-4")
     four_bit: bool = _option(False, "load the model in 4 bit (NF4)")
-    clip: str = _option(str(DEMO_CLIP), "CLIP folder or open_clip name, such as ViT-B-16/laion2b_s34b_b88k")
+    clip: str = _option(
+        str(DEMO_CLIP),
+        "CLIP folder or open_clip name, such as ViT-B-16/laion2b_s34b_b88k; or ray://HOST:PORT",
+    )
     reid: str = _option(
         "",
         "re-ID encoder that prefilters queries by picture: ARCHITECTURE=FILE (timm), a timm folder, FILE.pt "
@@ -131,6 +141,12 @@ class Settings:
             object.__setattr__(self, "reid", "")
         if self.reason not in ("optional", "required"):
             raise SettingsError(f"--reason is {self.reason!r}; give optional or required")
+        if self.serve not in ("", IN_RAY):
+            raise SettingsError(f"--serve is {self.serve!r}; give {IN_RAY}, or nothing for this process")
+        if self.serve and any(map(_is_elsewhere, (self.model, self.clip))):
+            raise SettingsError(
+                f"--serve {IN_RAY} starts models that lie here, and --model or --clip is elsewhere"
+            )
         if self.zone:
             _check_zone(self.zone)
         if not self.users and not self.is_local:
@@ -195,7 +211,9 @@ class Settings:
     @property
     def is_offline(self) -> bool:
         """True if both models lie on this machine: no hub needs to be asked."""
-        return (Path(self.model).exists() or not self.has_model) and Path(self.clip).exists()
+        return all(
+            name == NO_MODEL or _is_elsewhere(name) or Path(name).exists() for name in (self.model, self.clip)
+        )
 
     @classmethod
     def parse(cls, argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -272,6 +290,10 @@ def _number(name: str, text: str, kind: type) -> Any:
     if number != number:
         raise SettingsError(f"--{_flag(name)} is {text!r}, but a number is needed")
     return number
+
+
+def _is_elsewhere(name: str) -> bool:
+    return name.startswith((RAY, OPENAI))
 
 
 def _check_zone(name: str) -> None:

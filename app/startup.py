@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from app.retrieval.engine import Engine
     from app.retrieval.reid import Uncalibrated
     from app.uploads import Uploads
-    from gallery_store.encoder import ClipEncoder
+    from gallery_store.encoder import ImageEncoder
     from gallery_store.followed_index import IndexPlace
     from gallery_store.reid_encoder import ReidEncoder
     from gallery_store.store import GalleryStore
@@ -109,11 +109,10 @@ def open_engine(settings: Settings) -> Engine:
 
 
 def _open(settings: Settings) -> Engine:
-    from app.model.reid_model import ReidModel
-    from app.model.token_budget import TokenBudget
+    from app.opening_models import open_clip, open_model, serve_models
     from app.retrieval.engine import Engine
     from app.retrieval.reid import uncalibrated_searches
-    from gallery_store.encoder import ClipEncoder, resolve_device
+    from gallery_store.encoder import resolve_device
     from gallery_store.reid_encoder import ReidEncoder
     from gallery_store.store import GalleryStore
 
@@ -124,19 +123,17 @@ def _open(settings: Settings) -> Engine:
     _look_at_gallery(store, Path(settings.data))
     named = [settings.clip, settings.reid, settings.model if settings.has_model else ""]
     remark(f"Loading the models ({', '.join(filter(None, named))})")
-    encoder = ClipEncoder.load(settings.clip, device=device)
+    where = serve_models(settings, device)
+    encoder = open_clip(where, device)
     reid = ReidEncoder.load(settings.reid, device=device) if settings.reid else None
+    model = open_model(where, device)  # says what is wrong with it before anything is imported
     if settings.is_default_gallery:
         import_demo(store, encoder, Path(settings.data), reid=reid)
     if store.count():
         store.require_encoder(encoder.name, encoder.version)
         _check_reid(store, reid)
-    model = None
-    if settings.has_model:
-        tokens = TokenBudget(settings.token_cache_bytes)
-        model = ReidModel.load(settings.model, device=device, four_bit=settings.four_bit, tokens=tokens)
-        if which := uncalibrated_searches(model.manifest, encoder, reid):
-            remark(_not_calibrated(settings, which))
+    if model is not None and (which := uncalibrated_searches(model.manifest, encoder, reid)):
+        remark(_not_calibrated(settings, which))
     ranker = cast("RankerName | None", settings.ranker or None)
     engine = Engine(store, encoder, model, reid=reid, k=settings.k, tau=settings.tau, ranker=ranker)
     remark(f"Ranked by {engine.ranker.name}." + f" {engine.ranker.note}".rstrip())
@@ -195,7 +192,7 @@ def _check_reid(store: GalleryStore, reid: ReidEncoder | None) -> None:
 
 def import_demo(
     store: GalleryStore,
-    encoder: ClipEncoder,
+    encoder: ImageEncoder,
     data: Path,
     source: Path = DEMO_GALLERY,
     reid: ReidEncoder | None = None,

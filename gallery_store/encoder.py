@@ -40,10 +40,35 @@ class ImageEncoder(Protocol):
         ...
 
 
+class WordEncoder(ImageEncoder, Protocol):
+    """What a search needs of a CLIP: words beside pictures, wherever it runs.
+
+    logit_scale: as ClipEncoder has it. lost: how often so far something had to be asked again, for who computed it
+    was lost.
+    """
+
+    @property
+    def logit_scale(self) -> float: ...
+
+    @property
+    def lost(self) -> int: ...
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """-> float32 (n, dim), rows of length 1."""
+        ...
+
+
 def fitted(encoder: ImageEncoder, image: Image.Image) -> Image.Image:
     """The picture, shrunk by an encoder that shrinks early."""
     fit = getattr(encoder, "fit", None)
     return fit(image) if fit is not None else image
+
+
+def squashed(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
+    """The picture in RGB at size (height, width) in pixels; the same object where nothing has to change."""
+    height, width = size
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    return image if image.size == (width, height) else image.resize((width, height), resample)
 
 
 @dataclass(frozen=True)
@@ -73,7 +98,7 @@ class PictureEncoder(ABC):
         self.version = version
         self.size = rules.size
         bilinear = rules.interpolation == "bilinear"
-        self._resample = Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC
+        self.resample = Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC
         self._mean = np.asarray(rules.mean, np.float32) * 255
         self._scale = 1 / (np.asarray(rules.std, np.float32) * 255)
         self._device = device
@@ -90,9 +115,7 @@ class PictureEncoder(ABC):
 
     def fit(self, image: Image.Image) -> Image.Image:
         """The picture as the model sees it, `size` pixels; encode_images(fit(x)) == encode_images(x)."""
-        height, width = self.size
-        image = image if image.mode == "RGB" else image.convert("RGB")
-        return image if image.size == (width, height) else image.resize((width, height), self._resample)
+        return squashed(image, self.size, self.resample)
 
     def encode_images(self, images: Sequence[Image.Image], batch_size: int = 64) -> np.ndarray:
         """-> float32 (n, dim), rows of length 1. Any size and mode of picture."""
@@ -114,8 +137,10 @@ class PictureEncoder(ABC):
 class ClipEncoder(PictureEncoder):
     """An open_clip model, its tokenizer and its image rules.
 
-    version: the first 12 hex digits of the weights' SHA-256.
+    version: the first 12 hex digits of the weights' SHA-256. lost: as WordEncoder.
     """
+
+    lost = 0
 
     def __init__(self, model: Any, tokenizer: Any, name: str, version: str, device: str = "cpu") -> None:
         cfg = model.visual.preprocess_cfg

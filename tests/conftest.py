@@ -30,10 +30,13 @@ CHROMIUM_ARGS = [
 ]
 
 BACKENDS: list[Any] = ["sqlite"]
+collect_ignore = []
 if postgres_server.WANTED:
     BACKENDS.append(pytest.param("postgresql", marks=pytest.mark.postgres))
 else:
-    collect_ignore = ["test_gallery_postgres.py", "test_search_in_database.py", "browser/test_postgres.py"]
+    collect_ignore += ["test_gallery_postgres.py", "test_search_in_database.py", "browser/test_postgres.py"]
+if not os.environ.get("CHATREID_TEST_RAY"):  # `make test-ray` sets it
+    collect_ignore += ["test_serving_ray.py", "browser/test_ray.py"]
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ PHOTOGRAPHS = (
     "These pictures look like photographs, and the model knows drawn people only: there are no percentages, "
     "and the order may be far off. Compare with your own eyes."
 )
+DELAYED = "A replica of the model was lost or exchanged: others did its part, so this took longer."
 REASONS = 3  # candidates whose fit is explained
 _NUMBERS = (
     "No",
@@ -107,6 +108,7 @@ def reply(
         parts.append(_fits(state, top))
     parts.append(_unchecked(ranking))
     parts.append(_damaged(ranking))
+    parts.append(DELAYED if ranking.delayed else "")
     parts.append(_how_it_was_read(conversation.last))
     if may_ask(conversation, ranking):
         parts.append(own_question(conversation) or (question.text if question else ""))

@@ -228,6 +228,11 @@ class CheckpointManifest:
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise ModelError(f"{path} cannot be read ({error}); copy the checkpoint again") from None
+        return cls.parse(text, path)
+
+    @classmethod
+    def parse(cls, text: str, path: Path | str) -> CheckpointManifest:
+        """A manifest from its JSON. path: what errors call it. Raises ModelError as `read`."""
         try:
             raw = json.loads(text)
         except ValueError:

@@ -54,8 +54,10 @@ class ReidModel:
     """One checkpoint. Thread-safe: calls take turns, batch by batch. Weights load when first needed.
 
     name: what the screen calls it. manifest: what it knows about itself; None for a plain Qwen2-VL. line: where the
-    turns are taken; whatever else computes on the same device stands there too.
+    turns are taken; whatever else computes on the same device stands there too. lost: none ever is.
     """
+
+    lost = 0
 
     def __init__(
         self,

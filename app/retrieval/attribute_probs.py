@@ -24,7 +24,7 @@ import numpy as np
 
 from app.model.answers import AttributeReading
 from app.model.vocabulary import ALL_KINDS, COLOUR_OF, KINDS, LASTING, Attribute, Kinds, describe
-from gallery_store.encoder import ClipEncoder
+from gallery_store.encoder import WordEncoder
 
 LEAST = 1e-4  # a probability below this counts as this: one attribute never decides alone
 LEAST_MODEL = 1e-6  # of the model's, before it is weighed against CLIP's
@@ -103,7 +103,7 @@ class ClipAttributes:
 
     def __init__(
         self,
-        encoder: ClipEncoder,
+        encoder: WordEncoder,
         sharpness: float | None = None,
         confusion: Confusion | None = None,
         kinds: Kinds = KINDS,

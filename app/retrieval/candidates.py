@@ -9,9 +9,10 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
+from app.model.asked import AskedModel
 from app.model.checkpoint import ModelError
 from app.model.pictures import Picture
-from app.model.reid_model import LONGEST_LIST, ReidModel
+from app.model.reid_model import LONGEST_LIST
 from app.retrieval.fusion import Fused, Fusion
 from app.retrieval.prefilter import Prefiltered, StopOnce
 from app.retrieval.references import MOST_REFERENCES, OpenQuery, crop_picture
@@ -33,7 +34,7 @@ class AskedCandidates:
     def __init__(
         self,
         store: GalleryStore,
-        model: ReidModel | None,
+        model: AskedModel | None,
         fusion: Fusion,
         query: OpenQuery,
         prefiltered: Prefiltered,
@@ -132,7 +133,7 @@ class AskedCandidates:
 
 
 def yes_logits(
-    model: ReidModel, query: OpenQuery, pictures: Sequence[Picture], progress: StepProgress, stop: StopOnce
+    model: AskedModel, query: OpenQuery, pictures: Sequence[Picture], progress: StepProgress, stop: StopOnce
 ) -> np.ndarray:
     """float64 (n,): logit("Yes") - logit("No"), averaged over the latest references; NaN where there is none.
 
@@ -174,7 +175,7 @@ def yes_logits(
 
 
 def choice_scores(
-    model: ReidModel,
+    model: AskedModel,
     query: OpenQuery,
     pictures: Sequence[Picture],
     progress: StepProgress,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from app.model.asked import AskedModel
 from app.model.checkpoint import Calibration, ModelError, encoder_key, is_calibrated
 from app.model.description import query_description
 from app.model.line import Line
@@ -47,7 +48,7 @@ from app.retrieval.reid import prefilter_encoder, reid_rows, reid_similarity
 from app.settings import BEST_CHOICE, CLIP, FUSED, RankerName
 from gallery_store.console import StepProgress
 from gallery_store.crops import Filters
-from gallery_store.encoder import ClipEncoder, ImageEncoder
+from gallery_store.encoder import ImageEncoder, WordEncoder
 from gallery_store.store import GalleryStore
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ class Engine:
     def __init__(
         self,
         store: GalleryStore,
-        encoder: ClipEncoder,
-        model: ReidModel | None,
+        encoder: WordEncoder,
+        model: AskedModel | None,
         *,
         reid: ImageEncoder | None = None,
         k: int = 64,
@@ -107,7 +108,9 @@ class Engine:
         self.reid = reid
         self.k = k
         self.tau = tau
-        self.line = model.line if isinstance(model, ReidModel) else Line()
+        is_here = isinstance(model, ReidModel)
+        self.line = model.line if is_here else Line()
+        self._clock = self.line.computed if is_here else time.perf_counter  # a model elsewhere has a line of its own
         self._encoder, self._reid = in_line(encoder, self.line), in_line(reid, self.line)
         manifest, own = model.manifest if model else None, (encoder.name, encoder.version)
         self.ranker = choose_ranker(ranker if model else CLIP, manifest, *filter(None, (encoder, reid)))
@@ -154,7 +157,7 @@ class Engine:
         return _again_if_deleted(lambda: self._trace(query, progress, stop))
 
     def _trace(self, query: Query, progress: StepProgress | None, stop: Stop | None) -> SearchTrace:
-        began = time.perf_counter()
+        began, lost = time.perf_counter(), self._lost
         query = as_known(query, self.kinds)
         found = self.find_candidates(query, progress=progress, stop=stop)
         opened, candidates = found.query, found.candidates
@@ -184,7 +187,12 @@ class Engine:
             copies=opened.copies,
             unreadable=candidates.unreadable,
             set_aside=len(self.store.set_aside()),
+            delayed=self._lost > lost,
         )
+
+    @property
+    def _lost(self) -> int:
+        return self.encoder.lost + (self.model.lost if self.model else 0)
 
     def _find_photographs(
         self, opened: OpenQuery, prefiltered: Prefiltered, stop: Stop
@@ -233,7 +241,7 @@ class Engine:
         prefiltered = prefilter(crops.ids, similarity, tau=tau, k=self.k, encoder=name, left_out=left_out)
         seconds = (encoded - began, time.perf_counter() - encoded)
         asked = (self.store, self.model, self._fusion, opened, prefiltered, show, stopped)
-        candidates = AskedCandidates(*asked, clock=self.line.computed)
+        candidates = AskedCandidates(*asked, clock=self._clock)
         return FoundCandidates(opened, prefiltered, candidates, total, seconds, stopped)
 
     def _matching(self, query: Query) -> np.ndarray:

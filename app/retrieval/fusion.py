@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.model.asked import AskedModel
 from app.model.checkpoint import AffinityWeights, Calibration
 from app.model.pictures import Picture
-from app.model.reid_model import ReidModel
 from app.model.vocabulary import Attribute
 from app.retrieval.affinity import (
     affinity,
@@ -41,7 +41,7 @@ from app.retrieval.prefilter import Prefiltered, Stop, StopOnce
 from app.retrieval.query import Query
 from app.retrieval.references import OpenQuery, crop_picture, rows_of
 from gallery_store.crops import Filters
-from gallery_store.encoder import ClipEncoder
+from gallery_store.encoder import WordEncoder
 from gallery_store.store import GalleryStore
 
 TEXT_WEIGHT = 0.5  # without a calibration
@@ -175,7 +175,7 @@ class Fusion:
     """
 
     def __init__(
-        self, store: GalleryStore, clip: ClipAttributes, model: ReidModel | None, encoder: ClipEncoder
+        self, store: GalleryStore, clip: ClipAttributes, model: AskedModel | None, encoder: WordEncoder
     ) -> None:
         self._store, self._clip, self._model = store, clip, model
         manifest, key = model.manifest if model else None, (encoder.name, encoder.version)

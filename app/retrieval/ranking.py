@@ -68,7 +68,8 @@ class Ranking:
     photographs and the model knows drawn people only, so nothing is calibrated; unreadable: ids of the nearest crops,
     and of those searched with, whose picture is gone or damaged: what the model was to read has no probability;
     set_aside: how many crops of the gallery no search finds, for their vectors are damaged; knows_stacks: whether the
-    candidates that the model read were compared with each other, so that `lead` says something.
+    candidates that the model read were compared with each other, so that `lead` says something; delayed: a replica of
+    a model was lost meanwhile, or exchanged, and another one did its part.
     """
 
     candidates: tuple[Candidate, ...]
@@ -88,6 +89,7 @@ class Ranking:
     unreadable: frozenset[int] = frozenset()
     set_aside: int = 0
     knows_stacks: bool = False
+    delayed: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,8 @@ class SearchTrace:
     yes_logits: float64 (n,), logit("Yes") - logit("No") of the model, NaN where it was not asked or gave none.
     fused: of the candidates, where the ranker is `fused`, calibrated; else None. read: whether the model looked at
     those that have a score. total: crops in the gallery. timings: `rerank` is the ranker's. judged, unchecked,
-    unreadable, set_aside: as Ranking has them. photographs: what looks like one, where the model knows drawn people
-    only; else None. copies: crops that are the very file that was searched with.
+    unreadable, set_aside, delayed: as Ranking has them. photographs: what looks like one, where the model knows drawn
+    people only; else None. copies: crops that are the very file that was searched with.
     """
 
     prefiltered: Prefiltered
@@ -119,6 +121,7 @@ class SearchTrace:
     copies: tuple[int, ...] = ()
     unreadable: frozenset[int] = frozenset()
     set_aside: int = 0
+    delayed: bool = False
 
     @property
     def calibrated(self) -> bool:
@@ -195,6 +198,7 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
         unreadable=trace.unreadable,
         set_aside=trace.set_aside,
         knows_stacks=knows_stacks,
+        delayed=trace.delayed,
     )
 
 

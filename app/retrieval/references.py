@@ -15,7 +15,7 @@ from app.retrieval.attribute_probs import Priors, rarity
 from app.retrieval.query import Query, Reference, RetrievalError
 from gallery_store.crops import Crop
 from gallery_store.decoding import PictureError, open_picture
-from gallery_store.encoder import ClipEncoder
+from gallery_store.encoder import WordEncoder
 from gallery_store.store import GalleryStore
 
 MOST_REFERENCES = 3  # that the model is asked with; the latest ones
@@ -73,7 +73,7 @@ def reference_picture(reference: Reference, store: GalleryStore) -> Picture:
     return _file(reference, store)
 
 
-def open_reference(reference: Reference, store: GalleryStore, encoder: ClipEncoder) -> OpenReference:
+def open_reference(reference: Reference, store: GalleryStore, encoder: WordEncoder) -> OpenReference:
     """As reference_picture, with its vector: a crop's from the gallery, a file's computed."""
     if reference.image_id is not None:
         crop = _crop(reference.image_id, store)
