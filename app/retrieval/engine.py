@@ -108,9 +108,9 @@ class Engine:
         self.reid = reid
         self.k = k
         self.tau = tau
-        is_here = isinstance(model, ReidModel)
-        self.line = model.line if is_here else Line()
-        self._clock = self.line.computed if is_here else time.perf_counter  # a model elsewhere has a line of its own
+        self.line, self._clock = Line(), time.perf_counter
+        if isinstance(model, ReidModel):  # one elsewhere has turns of its own
+            self.line, self._clock = model.line, model.line.computed
         self._encoder, self._reid = in_line(encoder, self.line), in_line(reid, self.line)
         manifest, own = model.manifest if model else None, (encoder.name, encoder.version)
         self.ranker = choose_ranker(ranker if model else CLIP, manifest, *filter(None, (encoder, reid)))
