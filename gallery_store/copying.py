@@ -26,7 +26,9 @@ from gallery_store.index import is_whole
 from gallery_store.media import MediaWriter
 from gallery_store.owners import OF_THIS_PLACE
 from gallery_store.schema import (
+    case_shares,
     cases,
+    conversation_messages,
     conversation_photos,
     conversation_steps,
     conversations,
@@ -42,7 +44,13 @@ from gallery_store.store import GalleryStore
 _PAGE = 256
 _THREADS = 4  # they mostly wait for the disk
 _SIGHTING = ("sha256", "camera_key", "time")  # unique
-_CONVERSATIONS = (conversations, conversation_steps, conversation_photos)
+_CONVERSATIONS = (
+    conversations,
+    conversation_steps,
+    conversation_photos,
+    conversation_messages,
+    case_shares,
+)
 _NUMBERED = (crops, searches)  # their ids are never given twice
 
 
@@ -209,13 +217,16 @@ class _Job:
 
     def copy_conversations(self) -> bool:
         """The cases of operators, whole; False when stopped. A gallery of an older version has none."""
-        there = set(sa.inspect(self.snapshot).get_table_names())
+        has = sa.inspect(self.snapshot)
+        there = set(has.get_table_names())
         for table in _CONVERSATIONS:
             if table.name not in there:
                 continue
+            named = {column["name"] for column in has.get_columns(table.name)}
+            chosen = sa.select(*(column for column in table.c if column.name in named))
             with self.target.database.writing() as connection:
                 connection.execute(table.delete())
-                for row in self.snapshot.execute(sa.select(table)).mappings():  # a photo may be 20 MB
+                for row in self.snapshot.execute(chosen).mappings():  # a photo may be 20 MB
                     connection.execute(table.insert().values(dict(row)))
             if self.stop():
                 return False
