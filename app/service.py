@@ -36,6 +36,7 @@ from app.refused import ReasonNeeded, Refused
 from app.retrieval.engine import Engine
 from app.retrieval.query import Query, Reference, RetrievalError
 from app.retrieval.ranking import Candidate, Ranking
+from app.sending import hand_back
 from app.session import PAGE_OF_CARDS, ChatSession
 from app.talk import MOST_WRITTEN
 from app.uploads import Uploads
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from app.chat.model_questions import ModelTask
     from app.model.generation import WrittenAnswer
     from app.model.prompts import Message
+    from gallery_store.case_messages import MessageId
 
 MOST_LISTED = (
     200  # candidates of one search that are kept; those that follow are searched for when they are asked for
@@ -121,9 +123,15 @@ class ChatService:
         session, is_new = self._open.find(user, session_hash)
         if is_new and case:
             session.open_case(case)
+            hand_back(session)
         elif not is_new:
             catch_up(session)
         return session
+
+    def held_messages(self, user: str) -> frozenset[MessageId]:
+        """Those that one of the user's conversations here is answering, or will."""
+        waiting = (message for session in self._open.of(user) for message in session.waiting.unanswered)
+        return frozenset(one for message in waiting for one in message.kept)
 
     def go_on_in(self, user: str, session_hash: str, tab: str) -> ChatSession | None:
         """The session that this tab had before it was reloaded, with what it does and what waits in it; None where it

@@ -65,6 +65,11 @@ class CaseMessages:
             settle(connection, instead_of)
         return case, last + 1
 
+    def settle(self, messages: Iterable[MessageId]) -> None:
+        """Those that came to no step."""
+        with self._database.writing() as connection:
+            settle(connection, messages)
+
     def unsettled(self, case: str, user: str) -> tuple[KeptMessage, ...]:
         """Those that this user sent in the case and that are not settled, in their order."""
         at = conversation_messages.c

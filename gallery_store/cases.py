@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -88,11 +88,11 @@ class Cases:
         turns: int,
         confirmed: int,
         photos: Mapping[str, bytes] | None = None,
-        answers: MessageId | None = None,
+        answers: Iterable[MessageId] = (),
     ) -> None:
         """Write step `number`, 1 for the first, with photos by name; on disk when this returns.
 
-        title: what a new case is called. answers: the message that the step came of, which is settled with it. A closed
+        title: what a new case is called. answers: messages that the step came of, which are settled with it. A closed
         case is open again. Raises CaseWentOn where the case has that step.
         """
         with self._database.writing() as connection:
@@ -110,7 +110,7 @@ class Cases:
             row = {"case": case, "number": number, "time": now, "data": step.data, "ranking": step.ranking}
             connection.execute(conversation_steps.insert().values(**row, user_id=user))
             add_photos(connection, case, photos or {})
-            settle(connection, [answers] if answers else ())
+            settle(connection, answers)
 
     def last_step(self, case: str, user: str) -> int:
         """The number of its last step; 0 for none yet."""

@@ -11,6 +11,7 @@ import gradio as gr
 
 from app.chat.sightings import Direction
 from app.refused import ReasonNeeded, Refused
+from app.sending import answer, give_back, send
 from app.service import ChatService
 from app.session import ChatSession
 from app.ui.background import BackgroundWork
@@ -94,7 +95,8 @@ class Handlers:
         held = session.waiting.withdraw() if session.waiting.is_held else ()
         shown = self._add(request, Sent(step="start-over"))
         if texts := [message.text for message in held if message.text.strip()]:
-            session.given_back = Sent("\n".join(texts))
+            kept = tuple(one for message in held for one in message.kept)
+            give_back(session, Sent("\n".join(texts), kept=kept))
         return shown
 
     def _announced(self, message: Any, request: gr.Request) -> Updates:
@@ -109,8 +111,11 @@ class Handlers:
     def _add(self, request: gr.Request, sent: Sent) -> Updates:
         session = session_of(self.service, request)
         session.notice, session.given_back = "", None
-        session.waiting.add(sent)
-        return self.view.working(session, None)
+        was_begun = session.case
+        send(session, sent)
+        # A case that begins with this message is named in the page's address from now on.
+        begun = self.view.only_cases(session) if session.case != was_begun else {}
+        return {**begun, **self.view.working(session, None)}
 
     def answer(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         """All that waits, in its order: nothing is left over where a call is lost on the way."""
@@ -145,16 +150,12 @@ class Handlers:
 
         def do(session: ChatSession, progress: StepProgress) -> None:
             try:
-                if message.step == "say":
-                    session.say(message.text, message.photos, progress)
-                elif message.step == "start-over":
-                    session.start_over()
-                else:
-                    (session.undo if message.step == "undo" else session.redo)(progress)
+                answer(session, message, progress)
             except ReasonNeeded:
                 session.waiting.hold()
             except Refused:
-                session.given_back = message if message.step == "say" else None
+                if message.step == "say":
+                    give_back(session, message)
                 raise
             finally:
                 session.waiting.answered()
@@ -172,7 +173,8 @@ class Handlers:
             session.given_back = None  # it stands in the field already
         else:
             session = session_of(self.service, request)
-            if texts := [str(text) for text in event._data.get("waiting") or () if text]:
+            texts = [str(text) for text in event._data.get("waiting") or () if text]
+            if texts and session.given_back is None:  # of a gallery that keeps no messages
                 session.given_back = Sent("\n".join(texts))
                 session.notice = GIVEN_BACK
         yield self.view.opened(session) | self.view.working(session, None)
@@ -231,7 +233,7 @@ class Handlers:
             session.notice = str(problem)
             yield self.view.full(session)
             return
-        session.waiting.add(Sent("", (part,)))
+        send(session, Sent("", (part,)))
         yield from self._answer(session, reason)
 
     # The board
