@@ -93,8 +93,8 @@ def new_id() -> str:
 class CaseKeeper:
     """Keeps the case of one session. Not thread-safe: the session's lock is held.
 
-    number: of its last step that is kept; 0 where none is yet. is_begun: whether the gallery has the case, perhaps
-    without a step. makers: who did each of the turns that are kept.
+    number: of its last step that is kept; 0 where none is yet. case: its id as the gallery has it, perhaps without
+    a step; "" for nothing of it. makers: who did each of the turns that are kept.
     """
 
     def __init__(self, service: ChatService, user: str) -> None:
@@ -102,7 +102,7 @@ class CaseKeeper:
         self._kept = CaseState()
         self._photos: set[Path] = set()  # that are kept
         self.number = 0
-        self.is_begun = False
+        self.case = ""
         self.makers: tuple[str, ...] = ()
 
     def save(self, state: CaseState, answers: Sequence[MessageId] = ()) -> str:
@@ -147,7 +147,7 @@ class CaseKeeper:
         except (GalleryError, OSError) as problem:
             return f"This step is not kept yet ({problem}); the next one tries again."
         self.makers = (*self.makers[:stay], *(self._user for _ in new))
-        self.is_begun = True
+        self.case = case
         self._kept, self.number, self._photos = state, self.number + 1, self._photos | photos
         return ""
 
@@ -163,17 +163,26 @@ class CaseKeeper:
     def showing(self, state: CaseState, loaded: LoadedCase) -> None:
         """The case that is on the screen from now on, as it came out there; nothing of it counts as new."""
         self._kept, self.number, self._photos = state, loaded.number, set()
-        self.makers, self.is_begun = loaded.makers, True
+        self.makers, self.case = loaded.makers, state.conversation.case or ""
 
     def went_on(self) -> bool:
         """Whether the case has steps that this session has not seen, as another tab does them."""
-        case = self._kept.conversation.case
-        if not self.is_begun or case is None:
-            return False
         try:
-            return self._service.store.cases.last_step(case, self._user) != self.number
+            return bool(self.case) and self._last_step() != self.number
         except (GalleryError, KeyError):
             return False
+
+    def is_lost(self) -> bool:
+        """Whether the case is not the user's any more, or was erased."""
+        try:
+            return bool(self.case) and self._last_step() < self.number
+        except KeyError:
+            return True
+        except GalleryError:
+            return False
+
+    def _last_step(self) -> int:
+        return self._service.store.cases.last_step(self.case, self._user)
 
     def load(self, case: str) -> LoadedCase:
         """The case as it was left; `showing` takes it over.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from app.case_steps import CaseState, Screen
+from app.case_steps import NO_CASE, CaseState, Screen
 from app.chat import conversation as chat
 from app.pointed import ordered
 from app.refused import Refused
@@ -37,6 +37,14 @@ def keep(session: ChatSession, *, answered: bool = False) -> None:
             session.start_over()
             raise
         raise Refused(f"{str(problem).capitalize()}.") from problem
+
+
+def require_case(session: ChatSession) -> None:
+    """Refused where the case is not the user's any more, as when its owner shares it no longer: a new one begins."""
+    if not session.keeper.is_lost():
+        return
+    session.start_over()
+    raise Refused(NO_CASE)
 
 
 def catch_up(session: ChatSession) -> None:

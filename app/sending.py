@@ -55,7 +55,7 @@ def _kept(session: ChatSession, message: Sent) -> Sent:
     except (GalleryError, OSError, KeyError) as problem:
         session.not_kept = f"This message is not kept before it is answered ({problem})."
         return message
-    session.keeper.is_begun = True
+    session.keeper.case = case
     return replace(message, kept=(kept,))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.candidate_looks import candidate_looks, wants_question
 from app.cards import Card, make_cards
-from app.cases import catch_up
+from app.cases import catch_up, require_case
 from app.chat.chips import hidden_by
 from app.chat.conversation import Conversation, asked_before, to_query
 from app.chat.questions import Question, most_telling, open_questions
@@ -213,8 +213,7 @@ class ChatService:
 
         taken_back: judgements that an undo ended (app.query_json); the audit keeps them with the search that followed.
         """
-        if self.needs_reason and not session.has_reason:
-            raise ReasonNeeded
+        self.permit(session)
         ranking = self._searched(query, self._most_listed, session, progress)
         if self._audited:
             self.store.record_search(
@@ -229,6 +228,14 @@ class ChatService:
                 case=session.conversation.case,
             )
         return ranking
+
+    def permit(self, session: ChatSession) -> None:
+        """Before anything of the gallery is shown to this conversation or read for it. ReasonNeeded where its case lacks
+        the reason; Refused where the case is not its user's any more, and a new one begins.
+        """
+        require_case(session)
+        if self.needs_reason and not session.has_reason:
+            raise ReasonNeeded
 
     @_gallery_refused()
     def longer(
@@ -273,6 +280,7 @@ class ChatService:
 
         said: called with the text so far. Refused when the model is busy for too long, a picture is gone, or it fails.
         """
+        self.permit(session)
         began, stop = time.monotonic(), session.stop.is_set
         pictures = [Reference(image_id=crop_id) for crop_id in crop_ids]
         try:

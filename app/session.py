@@ -239,7 +239,7 @@ class ChatSession:
     @property
     def case(self) -> str:
         """The id by which its user finds the case again; "" where nothing of it is kept."""
-        return (self.conversation.case or "") if self.keeper.is_begun else ""
+        return self.keeper.case
 
     @property
     def has_reason(self) -> bool:
@@ -285,8 +285,10 @@ class ChatSession:
     def select(self, image_id: Any) -> str:
         """Put one of the candidates beside the query; returns the comparison in words.
 
-        Any crop of the gallery can be compared, but only a candidate of the last search is shown.
+        Any crop of the gallery can be compared, but only a candidate of the last search is shown. What the model reads
+        of a crop tells as much as a search: ReasonNeeded as for one.
         """
+        self.service.permit(self)
         crop_id = self.service.crop_id(image_id)
         with self.lock:
             candidate, *references = [
@@ -304,6 +306,7 @@ class ChatSession:
         """The next 12 candidates of the last search; where it keeps no more, those that follow are searched for."""
         with self.lock, self.stop_used_up():
             if self.ranking is not None and self.remaining:
+                self.service.permit(self)
                 begin = len(self.cards)
                 if begin + PAGE_OF_CARDS > len(self.ranking.candidates) < self.ranking.searched:
                     self.ranking = self.service.longer(self.query, self.ranking, self, progress)

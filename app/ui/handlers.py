@@ -120,14 +120,11 @@ class Handlers:
     def answer(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         """All that waits, in its order: nothing is left over where a call is lost on the way."""
         session = session_of(self.service, request)
-        case = session.case
+        of_case = session.keeper
         yield from self._answer(session, reason)
-        yield from self._answer_the_rest(session, reason, case)
-
-    def _answer_the_rest(self, session: ChatSession, reason: str, case: str) -> Iterator[Updates]:
-        """The reason was given for a case: what waits behind Start over does not take it along."""
+        # The reason was given for a case: what waits behind Start over does not take it along.
         while session.waiting.later and not session.waiting.is_held:
-            yield from self._answer(session, reason if session.case == case else "")
+            yield from self._answer(session, reason if session.keeper is of_case else "")
 
     def reason_given(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         """The field was left, or Enter pressed in it. A case keeps its reason where the field is empty."""
@@ -162,7 +159,7 @@ class Handlers:
 
         yield from self._run(session, reason, do)
 
-    def go_on(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
+    def go_on(self, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
         """The page was reloaded while a step was being done, or messages waited: what was sent is answered here.
 
         Where the app was started anew meanwhile, those messages are given back to be sent again.
@@ -182,7 +179,8 @@ class Handlers:
             time.sleep(_TICK)
             yield self.view.working(session, None)
         session.lock.release()
-        yield from self._answer_the_rest(session, reason, session.case)
+        while session.waiting.later and not session.waiting.is_held:
+            yield from self._answer(session, "")  # the field of a new page may show that of the case before
         yield self.view.full(session)
 
     # The other steps of a conversation

@@ -180,7 +180,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     on(message.submit(handlers.announce, message, **at_once).then, handlers.answer, reason, **each)
     on(chatbot.example_select(handlers.announce_example, **at_once).then, handlers.answer, reason, **each)
     on(answers.answer(handlers.announce_answer, **at_once).then, handlers.answer, reason, **each)
-    sent.back(handlers.go_on, reason, components.of_a_case, **PRIVATE, **MODEL)
+    sent.back(handlers.go_on, None, components.of_a_case, **PRIVATE, **MODEL)
 
     on(candidates.choose, handlers.choose)
     on(candidates.more, handlers.more)

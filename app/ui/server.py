@@ -83,7 +83,10 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
         allowed_paths=[],
         blocked_paths=[*_never_served(settings), str(store.media), str(store.thumbs)],
         app_kwargs={
-            "routes": [thumbnail_route(store), export_route(store, export_key(settings))],
+            "routes": [
+                thumbnail_route(store),
+                export_route(store, export_key(settings), needs_reason=service.needs_reason),
+            ],
             "lifespan": guarded(
                 local_only=settings.is_local,
                 trusted=settings.trusted_hosts,

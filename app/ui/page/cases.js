@@ -6,6 +6,12 @@ const nameAddress = () => {
   if (own === undefined) return;
   const url = new URL(window.location.href);
   const named = url.searchParams.get('case') || '';
+  // A case that ended, as one that is shared no longer, leaves its reason to no other.
+  const reason = document.querySelector('#reason input, #reason textarea');
+  if (named && !own && reason?.value) {
+    reason.value = '';
+    reason.dispatchEvent(new Event('input', { bubbles: true }));
+  }
   if (own !== named) {
     if (own) url.searchParams.set('case', own); else url.searchParams.delete('case');
     // What was never kept is nothing to go back to.
