@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
@@ -78,7 +78,8 @@ class ChatService:
         most_listed: candidates that a search keeps at once. today: the date that "yesterday" is understood by; None
             takes the gallery's own now. audited: each search leaves a row in the gallery's audit.
         model_reads: a model that talks freely reads each message too. needs_reason: nothing is searched, nor asked of
-            the model, for a case without a reason. ask: which of the open questions the chat puts.
+            the model, for a case without a reason. users: names of those who log in; none where nobody does. ask: which
+            of the open questions the chat puts.
         clock: seconds, for the idle time.
     """
 
@@ -93,6 +94,7 @@ class ChatService:
         audited: bool = True,
         model_reads: bool = False,
         needs_reason: bool = False,
+        users: Collection[str] = (),
         ask: Callable[[Sequence[Question]], Question | None] = most_telling,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -104,6 +106,7 @@ class ChatService:
         self._audited = audited
         self.reads_messages = model_reads and engine.talks_freely
         self.needs_reason = needs_reason
+        self.users = frozenset(users)
         self._ask = ask
         self._open = OpenSessions(lambda user: ChatSession(self, user), session_hours * 3600, clock)
         self._searching = threading.Lock()
@@ -112,6 +115,11 @@ class ChatService:
     def keeps_cases(self) -> bool:
         """Whether conversations are written to the gallery."""
         return self._audited and not self.store.read_only
+
+    @property
+    def can_share(self) -> bool:
+        """Whether a case may be shared: there is somebody else who logs in."""
+        return self.keeps_cases and len(self.users) > 1
 
     def get(self, user: str, session_hash: str, case: str = "") -> ChatSession:
         """The session of this user's tab, a new one if there is none yet or it was idle for too long.
@@ -168,7 +176,9 @@ class ChatService:
 
     @_gallery_refused()
     def cases_of(self, user: str) -> list[CaseRecord]:
-        """The user's cases, the last that went on first; none where the gallery cannot be written."""
+        """The user's cases and those shared with them, the last that went on first; none where the gallery cannot be
+        written.
+        """
         return self.store.cases.listed(user) if self.keeps_cases else []
 
     def name_of_photo(self, photo: Path) -> Path:
@@ -230,8 +240,8 @@ class ChatService:
         return ranking
 
     def permit(self, session: ChatSession) -> None:
-        """Before anything of the gallery is shown to this conversation or read for it. ReasonNeeded where its case lacks
-        the reason; Refused where the case is not its user's any more, and a new one begins.
+        """Before anything of the gallery is shown to this conversation or read for it. ReasonNeeded where its case
+        lacks the reason; Refused where the case is not its user's any more, and a new one begins.
         """
         require_case(session)
         if self.needs_reason and not session.has_reason:

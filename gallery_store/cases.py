@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
 
 from gallery_store.audit import ensure_case
 from gallery_store.case_messages import CaseMessages, MessageId, settle
@@ -105,7 +104,9 @@ class Cases:
             values = {"changed": now, "turns": turns, "confirmed": confirmed}
             changed = conversations.update().where(conversations.c.case == case).values(values)
             if not connection.execute(changed).rowcount:
-                connection.execute(conversations.insert().values(case=case, title=short_title(title), **values))
+                connection.execute(
+                    conversations.insert().values(case=case, title=short_title(title), **values)
+                )
             connection.execute(cases.update().where(cases.c.name == case).values(closed=None))
             row = {"case": case, "number": number, "time": now, "data": step.data, "ranking": step.ranking}
             connection.execute(conversation_steps.insert().values(**row, user_id=user))
@@ -174,8 +175,9 @@ class Cases:
             return set(connection.execute(sa.select(conversation_photos.c.name).distinct()).scalars())
 
     def erase(self, case: str) -> bool:
-        """Remove its name, steps, messages, photos and shares, whosever it is; -> whether it was there. The audit's rows
-        stay.
+        """Remove its name, steps, messages, photos and shares, whosever it is; -> whether it was there.
+
+        The audit's rows stay.
         """
         with self._database.writing() as connection:
             for table in (conversation_photos, conversation_messages, conversation_steps, case_shares):

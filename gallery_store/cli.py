@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from gallery_store import rows
+from gallery_store.cases import CaseRecord
 from gallery_store.console import progress_bar, remark, step_progress
 from gallery_store.copying import copy_gallery
 from gallery_store.crops import camera_key
@@ -345,7 +346,7 @@ def _cases(options: argparse.Namespace) -> int:
         known = store.cases.listed(None, most=None)
         if options.erase is None and options.erase_older is None:
             text = [
-                f"{case.id}  {case.changed:%Y-%m-%d %H:%M}  {case.user}  {case.turns} steps  {case.title}"
+                f"{case.id}  {case.changed:%Y-%m-%d %H:%M}  {_whose(case)}  {case.turns} steps  {case.title}"
                 for case in known
             ]
             _print(
@@ -366,6 +367,11 @@ def _cases(options: argparse.Namespace) -> int:
     if missing := sorted(set(options.erase or ()) - set(chosen)):
         remark(f"there is no case {', '.join(missing)} in {location_shown(options.gallery)}")
     return 0 if erased else _NOTHING_DONE
+
+
+def _whose(case: CaseRecord) -> str:
+    """ "ann (shared with bob, cat)"."""
+    return f"{case.user} (shared with {', '.join(case.shared)})" if case.shared else case.user
 
 
 def _listed(ids: Sequence[int]) -> str:

@@ -43,7 +43,9 @@ def what_stands(session: ChatSession) -> list[Any]:
     cards = [card.image_id for card in session.cards]
     selected = session.selected.image_id if session.selected else None
     judged = [[one.image_id, one.note] for one in (*board.confirmed, *board.rejected)]
-    return json.loads(json.dumps([said[-3:], len(talk.turns), len(talk.undone), cards, selected, judged, session.by_time]))
+    return json.loads(
+        json.dumps([said[-3:], len(talk.turns), len(talk.undone), cards, selected, judged, session.by_time])
+    )
 
 
 def play(folder: Path, case: str, seed: int) -> None:
@@ -61,7 +63,9 @@ def play(folder: Path, case: str, seed: int) -> None:
     for number in range(10_000):
         step = chance.randrange(9) if session.cards else 0
         if step <= 3:
-            text = f"{chance.choice(('a man in a red coat', 'with a hat', 'not on camera 2'))} q{seed}x{number}"
+            text = (
+                f"{chance.choice(('a man in a red coat', 'with a hat', 'not on camera 2'))} q{seed}x{number}"
+            )
             photos = (folder / "uploads" / "her.png",) if step == 3 else ()
             send(session, Sent(text, photos))
             shown(sent=text)
@@ -112,7 +116,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pictures").mkdir()
     (folder / "uploads").mkdir()
     for number in range(16):
-        noise_picture(number).save(folder / "pictures" / f"{number:04d}_c{number % 3 + 1}s1_{number:06d}_00.png")
+        noise_picture(number).save(
+            folder / "pictures" / f"{number:04d}_c{number % 3 + 1}s1_{number:06d}_00.png"
+        )
     noise_picture(99).save(folder / "uploads" / "her.png")
     make_clip_folder(folder / "clip")
     encoder = ClipEncoder.load(folder / "clip")
@@ -133,7 +139,9 @@ def parent(folder: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def killed_at_random(parent: subprocess.Popen[str], case: str, kill: int, chance: random.Random) -> list[dict[str, Any]]:
+def killed_at_random(
+    parent: subprocess.Popen[str], case: str, kill: int, chance: random.Random
+) -> list[dict[str, Any]]:
     """Lets a child go on with the case and kills it; -> what it showed."""
     assert parent.stdin is not None and parent.stdout is not None
     parent.stdin.write(f"{kill} {case}\n")

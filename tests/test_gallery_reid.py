@@ -21,8 +21,8 @@ from gallery_store.opening import open_database
 from gallery_store.reindex import Reindexed, drop_reid, reindex
 from gallery_store.store import GalleryStore
 from gallery_store.verify import verify
-from tests.old_gallery import drop_what_came_since
 from tests.gallery_tools import PixelEncoder, picture, run_sql, write_pictures
+from tests.old_gallery import drop_what_came_since
 from tests.reid_files import tiny_timm, write_torchscript
 from tests.test_gallery_cli import NAMES, clips, run  # noqa: F401 (fixtures)
 from tests.test_gallery_kill import killed

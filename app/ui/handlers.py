@@ -24,6 +24,8 @@ from gallery_store.errors import GalleryError
 
 Step = Callable[[ChatSession, StepProgress], Any]
 _TICK = 0.3  # seconds
+NOTHING_KEPT = "No step of this case is kept yet."
+ONLY_OWNER = "Only its owner may rename or close a case."
 GIVEN_BACK = "ChatReID was started anew before this was answered. Please send it again."
 
 
@@ -46,25 +48,26 @@ class Handlers:
 
     def rename_case(self, event: gr.EventData, request: gr.Request) -> Updates:
         title = str(event._data.get("title", ""))
-        return self._on_case(
+        return self.on_case(
             request, lambda session: self.service.store.cases.rename(session.case, session.user, title)
         )
 
     def close_case(self, event: gr.EventData, request: gr.Request) -> Updates:
         """Put the case among the closed ones, or back."""
         closed = bool(event._data.get("closed"))
-        return self._on_case(
+        return self.on_case(
             request, lambda session: self.service.store.cases.close(session.case, session.user, closed=closed)
         )
 
-    def _on_case(self, request: gr.Request, change: Callable[[ChatSession], None]) -> Updates:
+    def on_case(self, request: gr.Request, change: Callable[[ChatSession], object]) -> Updates:
+        """Something that its owner does with the case as a whole."""
         session = session_of(self.service, request)
 
         def do() -> None:
             try:
                 change(session)
             except KeyError:
-                raise Refused("No step of this case is kept yet.") from None
+                raise Refused(ONLY_OWNER if session.case else NOTHING_KEPT) from None
             except GalleryError as problem:
                 raise Refused(f"The case cannot be changed now: {problem}.") from problem
 

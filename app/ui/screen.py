@@ -25,6 +25,7 @@ from app.ui.html import (
     render,
     selected_html,
 )
+from app.ui.sharing import Sharing
 from app.ui.view import Components, View
 from app.uploads import Uploads
 
@@ -204,6 +205,9 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
         left(handlers.reason_given, reason, components.of_a_case, **PRIVATE, **MODEL)
     on(cases.rename, handlers.rename_case)
     on(cases.close, handlers.close_case)
+    sharing = Sharing(handlers)
+    on(cases.share_with, sharing.share)
+    on(cases.unshare, sharing.unshare)
     on(photo.upload, handlers.show_cropper, photo)
     on(cropper.crop, handlers.crop, reason)
     on(board.search, handlers.search_sighting, reason)

@@ -100,7 +100,7 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
             "openapi_url": None,
         },
         theme=theme(),
-        css_paths=[PAGE / "style.css", PAGE / "board.css"],
+        css_paths=[PAGE / "style.css", PAGE / "board.css", PAGE / "cases.css"],
         js=(PAGE / "page.js").read_text(encoding="utf-8"),
         root_path=settings.root_path,
         favicon_path=PAGE / "icon.svg",

@@ -22,7 +22,9 @@ _messages = Table(
     Column("user_id", String, nullable=False),
     Column("text", Text, nullable=False),
     Column("photos", Text, nullable=False),  # JSON list of names in conversation_photos
-    Column("settled", String(27)),  # when it became a step, or the next message took its place; NULL while neither
+    Column(
+        "settled", String(27)
+    ),  # when it became a step, or the next message took its place; NULL while neither
 )
 
 

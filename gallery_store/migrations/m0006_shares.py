@@ -25,4 +25,6 @@ _shares = Table(
 def upgrade(connection: Connection) -> None:
     """Make the table, and add the column."""
     _shares.create(connection)
-    connection.exec_driver_sql("ALTER TABLE conversation_steps ADD COLUMN user_id VARCHAR DEFAULT '' NOT NULL")
+    connection.exec_driver_sql(
+        "ALTER TABLE conversation_steps ADD COLUMN user_id VARCHAR DEFAULT '' NOT NULL"
+    )

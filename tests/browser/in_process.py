@@ -57,15 +57,15 @@ class Gate:
 
 
 @contextmanager
-def gated_app(folder: Path, *, needs_reason: bool = False) -> Iterator[tuple[Served, Gate]]:
-    """An app over forty of the demo's crops, CLIP alone, whose searches a gate holds."""
+def gated_app(folder: Path, *, needs_reason: bool = False, login: str = "") -> Iterator[tuple[Served, Gate]]:
+    """An app over forty of the demo's crops, CLIP alone, whose searches a gate holds. login: as the setting."""
     (folder / "crops").mkdir()
     head, *rows = (DEMO_GALLERY / "manifest.csv").read_text("utf-8").splitlines()
     (folder / "crops" / "manifest.csv").write_text("\n".join([head, *rows[:40]]), "utf-8")
     for row in rows[:40]:
         name = row.split(",")[0]
         (folder / "crops" / name).symlink_to(DEMO_GALLERY / name)
-    chosen = Settings(port=free_port(), data=str(folder / "data"))
+    chosen = Settings(port=free_port(), data=str(folder / "data"), login=login)
     gate, encoder = Gate(), ClipEncoder.load(DEMO_CLIP)
     with GalleryStore.open(folder / "gallery.db") as store:
         import_crops(store, encoder, folder / "crops")
@@ -80,6 +80,6 @@ def gated_app(folder: Path, *, needs_reason: bool = False) -> Iterator[tuple[Ser
             return search(query, **rest)
 
         engine.search = held  # type: ignore[method-assign]
-        service = ChatService(engine, uploads, needs_reason=needs_reason)
+        service = ChatService(engine, uploads, needs_reason=needs_reason, users=chosen.users)
         with served_here(chosen, service, uploads, folder) as served:
             yield served, gate

@@ -50,10 +50,14 @@ element.addEventListener('click', (event) => {
   if (exported) exportCase(exported);
   const button = event.target.closest('button[data-close]');
   if (button) trigger('close', { closed: button.dataset.close === '1' });
+  const shared = event.target.closest('button[data-unshare]');
+  if (shared) trigger('unshare', { user: shared.dataset.unshare });
 });
 element.addEventListener('submit', (event) => {
   event.preventDefault();
-  trigger('rename', { title: event.target.elements.title.value });
+  const { title, user } = event.target.elements;
+  if (event.target.dataset.share) trigger('share_with', { user: user.value });
+  else trigger('rename', { title: title.value });
 });
 element.addEventListener('keydown', (event) => {
   const open = element.querySelector('details[open]');
