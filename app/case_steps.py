@@ -126,6 +126,7 @@ class CaseKeeper:
             for some in (new, new_undone)
         )
         step = _Step(stay, named, undone_stay, named_undone, talk.reason, state.screen)
+        board = board_of(talk.turns)
         new_ranking = state.ranking is not self._kept.ranking
         photos = {path for turn in (*new, *new_undone) for path in _files(turn)} - self._photos
         try:
@@ -136,7 +137,8 @@ class CaseKeeper:
                 KeptStep(_json(_STEP, step), _json(_RANKING, state.ranking) if new_ranking else None),
                 title=title_of(talk.turns),
                 turns=len(talk.turns),
-                confirmed=len(board_of(talk.turns).confirmed),
+                confirmed=len(board.confirmed),
+                board=[one.image_id for one in (*board.confirmed, *board.rejected)],
                 photos={self._service.name_of_photo(path).as_posix(): path.read_bytes() for path in photos},
                 answers=answers,
             )

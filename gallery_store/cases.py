@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,11 +88,12 @@ class Cases:
         turns: int,
         confirmed: int,
         photos: Mapping[str, bytes] | None = None,
+        board: Iterable[int] = (),
         answers: Iterable[MessageId] = (),
     ) -> None:
         """Write step `number`, 1 for the first, with photos by name; on disk when this returns.
 
-        title: what a new case is called. answers: messages that the step came of, which are settled with it. A closed
+        title: what a new case is called. board: ids of the crops that were confirmed or ruled out. answers: messages that the step came of, which are settled with it. A closed
         case is open again. Raises CaseWentOn where the case has that step.
         """
         with self._database.writing() as connection:
@@ -101,7 +103,7 @@ class Cases:
             if last != number - 1:
                 raise CaseWentOn("the case went on elsewhere meanwhile: look at it, and do your step again")
             now = now_text()
-            values = {"changed": now, "turns": turns, "confirmed": confirmed}
+            values = {"changed": now, "turns": turns, "confirmed": confirmed, "board": json.dumps([*board])}
             changed = conversations.update().where(conversations.c.case == case).values(values)
             if not connection.execute(changed).rowcount:
                 connection.execute(
@@ -222,8 +224,9 @@ def _says_something() -> sa.ColumnElement[bool]:
 
 def _records() -> sa.Select:
     """All cases, the last that went on first."""
+    at = conversations.c
     return (
-        sa.select(conversations, cases.c.closed, cases.c.user_id)
+        sa.select(at.case, at.title, at.changed, at.turns, at.confirmed, cases.c.closed, cases.c.user_id)
         .join(cases, cases.c.name == conversations.c.case)
         .order_by(conversations.c.changed.desc(), conversations.c.case)
     )

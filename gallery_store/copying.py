@@ -35,6 +35,7 @@ from gallery_store.schema import (
     crops,
     encoders,
     gallery,
+    imports,
     searches,
     tags,
     vectors,
@@ -44,12 +45,13 @@ from gallery_store.store import GalleryStore
 _PAGE = 256
 _THREADS = 4  # they mostly wait for the disk
 _SIGHTING = ("sha256", "camera_key", "time")  # unique
-_CONVERSATIONS = (
+_WHOLE = (
     conversations,
     conversation_steps,
     conversation_photos,
     conversation_messages,
     case_shares,
+    imports,
 )
 _NUMBERED = (crops, searches)  # their ids are never given twice
 
@@ -83,7 +85,7 @@ def copy_gallery(
     with source.database.reading() as snapshot:
         job = _Job(source, target, snapshot, progress, stop)
         _begin(job)
-        done = job.write_missing() and job.compare() and job.copy_audit() and job.copy_conversations()
+        done = job.write_missing() and job.compare() and job.copy_audit() and job.copy_the_rest()
         if done:
             _finish(job)
     target.note_change()
@@ -131,7 +133,7 @@ def _has_rows(connection: Connection) -> bool:
 def _finish(job: _Job) -> None:
     """Nobody else opens it before: from here on it is a gallery like any other."""
     with job.target.database.writing() as connection:
-        for table in _NUMBERED:  # those of crops that were deleted do not come back
+        for table in (*_NUMBERED, imports):  # those of crops that were deleted do not come back
             set_last_id_given(connection, table, last_id_given(job.snapshot, table))
         rows.remove_setting(connection, rows.COPY_OF)
 
@@ -215,11 +217,13 @@ class _Job:
             if self.stop():
                 return False
 
-    def copy_conversations(self) -> bool:
-        """The cases of operators, whole; False when stopped. A gallery of an older version has none."""
+    def copy_the_rest(self) -> bool:
+        """The cases of operators and the list of imports, whole; False when stopped. A gallery of an older version has
+        none.
+        """
         has = sa.inspect(self.snapshot)
         there = set(has.get_table_names())
-        for table in _CONVERSATIONS:
+        for table in _WHOLE:
             if table.name not in there:
                 continue
             named = {column["name"] for column in has.get_columns(table.name)}

@@ -18,6 +18,7 @@ def drop_what_came_since(database: sqlite3.Connection, old: sa.MetaData) -> None
     database.execute("PRAGMA foreign_keys = OFF")
     for table in metadata.tables.keys() - old.tables.keys():
         database.execute(f"DROP TABLE {table}")
+    database.execute("DROP INDEX IF EXISTS crops_by_import")
     for column in set(metadata.tables["crops"].c.keys()) - set(old.tables["crops"].c.keys()):
         database.execute(f"ALTER TABLE crops DROP COLUMN {column}")
 

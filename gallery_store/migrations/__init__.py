@@ -13,6 +13,7 @@ from gallery_store.migrations import (
     m0004_conversations,
     m0005_messages,
     m0006_shares,
+    m0007_imports,
 )
 
 MIGRATIONS: tuple[tuple[int, str, Callable[[Connection], None]], ...] = (
@@ -22,6 +23,7 @@ MIGRATIONS: tuple[tuple[int, str, Callable[[Connection], None]], ...] = (
     (4, "conversations", m0004_conversations.upgrade),
     (5, "messages", m0005_messages.upgrade),
     (6, "shares", m0006_shares.upgrade),
+    (7, "imports", m0007_imports.upgrade),
 )
 LATEST = MIGRATIONS[-1][0]
 READABLE = 2  # from here on a gallery can be looked at without a step, where it cannot be written
