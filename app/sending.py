@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from app.session import ChatSession
     from gallery_store.console import StepProgress
 
-NOT_ANSWERED = "This was sent and is not answered. It stands in the message field again: please send it once more."
+NOT_ANSWERED = (
+    "This was sent and is not answered. It stands in the message field again: please send it once more."
+)
 WITH_PHOTOS = "This was sent and is not answered. Please send it once more: its photos go along."
 
 

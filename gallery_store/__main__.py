@@ -135,7 +135,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--yes", action="store_true", help="do not ask")
     commands.add_parser("imports", parents=[common], help="list the imports, the last one first")
-    command = commands.add_parser("undo-import", parents=[common], help="remove all crops that an import added")
+    command = commands.add_parser(
+        "undo-import", parents=[common], help="remove all crops that an import added"
+    )
     command.add_argument("number", type=int, metavar="N", help="its number, as `imports` lists it")
     command.add_argument("--yes", action="store_true", help="do not ask")
     return parser

@@ -404,7 +404,9 @@ def _undo_import(options: argparse.Namespace) -> int:
         takes = what_undoing_takes(store, batch)
         for sentence in takes.in_words() if takes.crops else ():
             remark(sentence)
-        asked = f"Remove the {takes.crops:,} crops of import {batch.id} ({batch.source}) from {store.location}?"
+        asked = (
+            f"Remove the {takes.crops:,} crops of import {batch.id} ({batch.source}) from {store.location}?"
+        )
         if takes.crops and not options.yes and not _agreed(asked):
             raise GalleryError("nothing was undone: confirm with --yes")
         done = undo_import(store, batch.id, "by command") if takes.crops else takes

@@ -53,8 +53,8 @@ class ImportBatch:
 
 @dataclass(frozen=True)
 class Undoing:
-    """What goes, or went, with an import. crops: that it added. changed: crops of others that it completed, corrected or
-    mended, which stay as they are. boards: of these crops, how many stand on the board of how many cases. met: later
+    """What goes, or went, with an import. crops: that it added. changed: crops of others that it completed, corrected
+    or mended, which stay as they are. boards: of these crops, how many stand on the board of how many cases. met: later
     imports that found crops of it there -> how many.
     """
 
@@ -68,13 +68,14 @@ class Undoing:
         said = []
         if self.changed:
             said.append(
-                f"{self.changed:,} crops that were there before and that it completed, corrected or mended stay as they are."
+                f"{self.changed:,} crops that were there before and that it completed, corrected or mended stay as they "
+                "are."
             )
         on_board, cases = self.boards
         if on_board:
             said.append(
-                f"{on_board:,} of them stand on the board of {cases:,} {'case' if cases == 1 else 'cases'}, and stand there "
-                "without a picture then."
+                f"{on_board:,} of them stand on the board of {cases:,} {'case' if cases == 1 else 'cases'}, and then "
+                "stand there without a picture."
             )
         for later, count in self.met.items():
             said.append(f"Import {later} brought {count:,} of them again: they go all the same.")
@@ -105,7 +106,10 @@ def note_met(connection: Connection, number: int, ids: Collection[int]) -> None:
 def imports_of(store: GalleryStore, most: int | None = None) -> list[ImportBatch]:
     """All imports, the last one first; those before a gallery knew of imports are not there."""
     here = (
-        sa.select(sa.func.count()).select_from(crops).where(crops.c.import_id == imports.c.id).scalar_subquery()
+        sa.select(sa.func.count())
+        .select_from(crops)
+        .where(crops.c.import_id == imports.c.id)
+        .scalar_subquery()
     )
     chosen = sa.select(imports, here.label("here")).order_by(imports.c.id.desc()).limit(most)
     with store.database.reading() as connection:
@@ -162,7 +166,7 @@ def undo_import(store: GalleryStore, number: int, user: str) -> Undoing:
 def _what_goes(connection: Connection, batch: ImportBatch) -> Undoing:
     at = crops.c
     own = set(connection.execute(sa.select(at.id).where(at.import_id == batch.id)).scalars())
-    count = sa.func.count()
+    count = sa.func.count().label("crops")
     met = sa.select(at.met_by, count).where(at.import_id == batch.id, at.met_by > 0).group_by(at.met_by)
     boards = connection.execute(sa.select(conversations.c.board).where(conversations.c.board.is_not(None)))
     on_boards = [shown for board in boards.scalars() if (shown := own.intersection(json.loads(board)))]
@@ -171,5 +175,5 @@ def _what_goes(connection: Connection, batch: ImportBatch) -> Undoing:
         len(own),
         changed,
         (len(set().union(*on_boards)), len(on_boards)),
-        {later: met_count for later, met_count in connection.execute(met.order_by(at.met_by))},
+        {row.met_by: row.crops for row in connection.execute(met.order_by(at.met_by))},
     )

@@ -104,14 +104,16 @@ def test_a_kill_before_the_files_go_leaves_no_row_without_its_file(
 def test_an_import_that_stops_half_way_is_counted_and_undone(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path / "one", [f"{n}.png" for n in range(30)])
     with GalleryStore.open(tmp_path / "g.db") as store:
-        asked = iter([False] * 40)
         begun: list[int] = []
         report = import_crops(
-            store, PixelEncoder(), folder, progress=lambda done, _: begun.append(done), stop=lambda: bool(begun and begun[-1])
+            store,
+            PixelEncoder(),
+            folder,
+            progress=lambda done, _: begun.append(done),
+            stop=lambda: bool(begun and begun[-1]),
         )
         (batch,) = imports_of(store)
         assert report.stopped and batch.here == batch.counts["added"] == report.added < 30
-        del asked
         assert undo_import(store, batch.id, "").crops == report.added and ids_of(store) == []
 
 

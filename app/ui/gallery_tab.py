@@ -55,9 +55,7 @@ OTHER_NAMING = (
 Fill = Callable[[gr.Request], dict[Any, Any]]
 
 
-def build(
-    service: ChatService, uploads: Uploads, owner: Owner, header: gr.HTML
-) -> tuple[list[Any], Fill]:
+def build(service: ChatService, uploads: Uploads, owner: Owner, header: gr.HTML) -> tuple[list[Any], Fill]:
     """The tab's components and events; returns those that the page fills when it is loaded, and what fills them.
 
     owner: alone may import folders of this machine; everybody may upload a zip. header: of the page, which counts too.
@@ -106,9 +104,7 @@ def build(
             return
         yield from run(Path(text.strip()).expanduser(), camera, naming, request)
 
-    def from_zip(
-        file: str | None, camera: str, naming: str, request: gr.Request
-    ) -> Iterator[dict[Any, str]]:
+    def from_zip(file: str | None, camera: str, naming: str, request: gr.Request) -> Iterator[dict[Any, str]]:
         if file:
             with refusal_as_error():
                 _, paths = uploads.files_of({"files": [file]})

@@ -113,5 +113,7 @@ def build(
 
     listed.ask_undo(imports.ask, None, listed, **PRIVATE)
     listed.keep(keep, None, listed, **PRIVATE)
-    listed.undo_import(undo, None, [listed, *refreshed], concurrency_id="import", concurrency_limit=1, **PRIVATE)
+    listed.undo_import(
+        undo, None, [listed, *refreshed], concurrency_id="import", concurrency_limit=1, **PRIVATE
+    )
     return listed, imports

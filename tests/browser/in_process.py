@@ -15,7 +15,7 @@ from app.retrieval.engine import Engine
 from app.retrieval.query import RetrievalError
 from app.service import ChatService
 from app.settings import DEMO_CLIP, DEMO_GALLERY, Settings
-from app.startup import open_uploads
+from app.startup import open_uploads, uploads_folder
 from app.ui.server import serve
 from app.uploads import Uploads
 from gallery_store.encoder import ClipEncoder
@@ -67,7 +67,8 @@ def gated_app(folder: Path, *, needs_reason: bool = False, login: str = "") -> I
         (folder / "crops" / name).symlink_to(DEMO_GALLERY / name)
     chosen = Settings(port=free_port(), data=str(folder / "data"), login=login)
     gate, encoder = Gate(), ClipEncoder.load(DEMO_CLIP)
-    with GalleryStore.open(folder / "gallery.db") as store:
+    with GalleryStore.open(folder / "gallery.db") as store, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GRADIO_TEMP_DIR", str(uploads_folder(chosen)))  # as `prepare` does
         import_crops(store, encoder, folder / "crops")
         engine, uploads = Engine(store, encoder, None), open_uploads(chosen)
         search = engine.search
