@@ -93,8 +93,9 @@ class Cases:
     ) -> None:
         """Write step `number`, 1 for the first, with photos by name; on disk when this returns.
 
-        title: what a new case is called. board: ids of the crops that were confirmed or ruled out. answers: messages that the step came of, which are settled with it. A closed
-        case is open again. Raises CaseWentOn where the case has that step.
+        title: what a new case is called. board: ids of the crops that were confirmed or ruled out. answers: messages
+        that the step came of, which are settled with it. A closed case is open again. Raises CaseWentOn where the case
+        has that step.
         """
         with self._database.writing() as connection:
             ensure_case(connection, case, user)

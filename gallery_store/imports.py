@@ -68,8 +68,8 @@ class Undoing:
         said = []
         if self.changed:
             said.append(
-                f"{self.changed:,} crops that were there before and that it completed, corrected or mended stay as they "
-                "are."
+                f"{self.changed:,} crops that were there before and that it completed, corrected or mended stay as "
+                "they are."
             )
         on_board, cases = self.boards
         if on_board:

@@ -14,10 +14,10 @@ from app.cards import thumbnail_url
 from app.retrieval.engine import Engine
 from app.service import ChatService
 from app.session import ChatSession
+from app.ui import imports as imports_list
 from app.ui.background import BackgroundWork
 from app.ui.edge import PRIVATE, refusal_as_error, session_of
 from app.ui.guard import Owner
-from app.ui import imports as imports_list
 from app.ui.html import header_html, render
 from app.uploads import Uploads
 from gallery_store.console import StepProgress
