@@ -29,7 +29,7 @@ $(SCALE_STAMP): $(STAMP) requirements-scale.txt
 	@touch $@
 
 POSTGRES_TESTS := $(patsubst %,tests/test_gallery_%.py,postgres store importer reimport reindex index verify export \
-	copying cases reid kill) tests/browser/test_postgres.py
+	copying cases imports reid kill) tests/browser/test_postgres.py
 # CHATREID_TEST_POSTGRES=URL takes a server of yours in place of the packaged one.
 test-postgres: $(SCALE_STAMP)
 	CHATREID_TEST_POSTGRES=$${CHATREID_TEST_POSTGRES:-1} $(BIN)/python -m pytest -m postgres $(POSTGRES_TESTS) $(ARGS)
