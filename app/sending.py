@@ -49,7 +49,7 @@ def _kept(session: ChatSession, message: Sent) -> Sent:
         kept = service.store.cases.messages.add(
             case,
             session.user,
-            message.text.encode("utf-8", "replace").decode(),
+            message.text.replace("\0", " ").encode("utf-8", "replace").decode(),  # as any database takes it
             {service.name_of_photo(photo).as_posix(): photo.read_bytes() for photo in usable},
             title=title_of(session.conversation.turns) or message.text.strip() or photos_title(usable),
             instead_of=session.owed,

@@ -14,13 +14,15 @@ from gallery_store.store import GalleryStore
 
 
 def drop_what_came_since(database: sqlite3.Connection, old: sa.MetaData) -> None:
-    """Tables, and columns of crops, that an older version did not have."""
+    """Tables and columns that an older version did not have."""
     database.execute("PRAGMA foreign_keys = OFF")
-    for table in metadata.tables.keys() - old.tables.keys():
-        database.execute(f"DROP TABLE {table}")
     database.execute("DROP INDEX IF EXISTS crops_by_import")
-    for column in set(metadata.tables["crops"].c.keys()) - set(old.tables["crops"].c.keys()):
-        database.execute(f"ALTER TABLE crops DROP COLUMN {column}")
+    for name, table in metadata.tables.items():
+        if name not in old.tables:
+            database.execute(f"DROP TABLE {name}")
+            continue
+        for column in set(table.c.keys()) - set(old.tables[name].c.keys()):
+            database.execute(f"ALTER TABLE {name} DROP COLUMN {column}")
 
 
 def turn_old(file: Path) -> Path:
