@@ -44,6 +44,11 @@ class OpenSessions:
             self._open.setdefault(user, {})[session_hash] = session
             return session, is_new
 
+    def has(self, user: str, session_hash: str) -> bool:
+        """Whether this page has a session, idle or not."""
+        with self._opening:
+            return session_hash in self._open.get(user, {})
+
     def of(self, user: str) -> list[ChatSession]:
         """All of a user's."""
         with self._opening:

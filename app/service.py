@@ -136,6 +136,10 @@ class ChatService:
             catch_up(session)
         return session
 
+    def is_open(self, user: str, session_hash: str) -> bool:
+        """Whether this tab has a conversation already."""
+        return self._open.has(user, session_hash)
+
     def held_messages(self, user: str) -> frozenset[MessageId]:
         """Those that one of the user's conversations here is answering, or will."""
         waiting = (message for session in self._open.of(user) for message in session.waiting.unanswered)

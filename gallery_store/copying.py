@@ -133,7 +133,8 @@ def _has_rows(connection: Connection) -> bool:
 def _finish(job: _Job) -> None:
     """Nobody else opens it before: from here on it is a gallery like any other."""
     with job.target.database.writing() as connection:
-        for table in (*_NUMBERED, imports):  # those of crops that were deleted do not come back
+        has = sa.inspect(job.snapshot)
+        for table in (one for one in (*_NUMBERED, imports) if has.has_table(one.name)):  # those of crops that were deleted do not come back
             set_last_id_given(connection, table, last_id_given(job.snapshot, table))
         rows.remove_setting(connection, rows.COPY_OF)
 

@@ -93,6 +93,17 @@ def test_what_was_sent_before_a_kill_is_given_back_once_in_its_case(app: Started
     assert said(last) == ["a man in a blue coat"] and 'data-back=""' in last["sent"]
 
 
+def test_a_page_that_stays_open_over_a_new_start_has_both_answered(app: Started) -> None:
+    """It sends another message before it is loaded again: nothing was given back to it yet."""
+    app.send("a man in a red coat")
+    case, after = app.session.case, app.anew()
+    shown = after.send("with a hat", case=case)
+    assert said(shown) == ["a man in a red coat", "with a hat"]
+    assert after.answered(case) == ["a man in a red coat", "with a hat"]
+    assert said(after.anew().opened(case)) == ["a man in a red coat", "with a hat"]
+    assert after.handlers.service.store.cases.messages.unsettled(case, "ann") == ()
+
+
 def test_what_was_answered_is_not_given_back(app: Started) -> None:
     app.send("a man in a red coat")
     app.answered()

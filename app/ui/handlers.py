@@ -94,7 +94,7 @@ class Handlers:
 
     def announce_start_over(self, request: gr.Request) -> Updates:
         """What was held for want of a reason is given back; the page has emptied the field of the reason."""
-        session = session_of(self.service, request)
+        session = self._sending_in(request)
         held = session.waiting.withdraw() if session.waiting.is_held else ()
         shown = self._add(request, Sent(step="start-over"))
         if texts := [message.text for message in held if message.text.strip()]:
@@ -112,13 +112,24 @@ class Handlers:
         return self._add(request, Sent(text, tuple(files)))
 
     def _add(self, request: gr.Request, sent: Sent) -> Updates:
-        session = session_of(self.service, request)
+        session = self._sending_in(request)
         session.notice, session.given_back = "", None
         was_begun = session.case
         send(session, sent)
         # A case that begins with this message is named in the page's address from now on.
         begun = self.view.only_cases(session) if session.case != was_begun else {}
         return {**begun, **self.view.working(session, None)}
+
+    def _sending_in(self, request: gr.Request) -> ChatSession:
+        """The session of a page that sends something. Where the app was started anew under an open page, what it had
+        not answered then was given back to nobody: it stands in line first.
+        """
+        is_open = self.service.is_open(user_of(request), request.session_hash or "")
+        session = session_of(self.service, request)
+        if not is_open and session.given_back is not None:
+            session.waiting.add(session.given_back)
+            session.owed, session.owed_photos = (), None
+        return session
 
     def answer(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         """All that waits, in its order: nothing is left over where a call is lost on the way."""
