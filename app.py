@@ -16,7 +16,7 @@ def main() -> int:
         from app.service import ChatService
         from app.ui.server import serve  # Gradio reads the environment when it is imported
 
-        given = ("session_hours", "model_reads", "needs_reason")
+        given = ("session_hours", "model_reads", "needs_reason", "users")
         service = ChatService(engine, uploads, **{name: getattr(settings, name) for name in given})
         serve(settings, service, uploads)
     except (SettingsError, StartError) as problem:

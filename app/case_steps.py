@@ -26,9 +26,11 @@ from gallery_store.errors import GalleryError
 
 if TYPE_CHECKING:
     from app.service import ChatService
+    from gallery_store.case_messages import MessageId
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 NO_CASE = "There is no such case of yours; this is a new one."
+NOT_YOURS = "the case is not shared with you any more, or was erased"
 NOT_KEPT = "This gallery cannot be written: the case is not kept."
 
 
@@ -69,6 +71,15 @@ class _Step:
     screen: Screen = field(default_factory=Screen)
 
 
+@dataclass(frozen=True)
+class LoadedCase:
+    """A case as it was left. number: of its last step, 0 for none. makers: who did each of its turns."""
+
+    state: CaseState
+    number: int
+    makers: tuple[str, ...]
+
+
 _STEP: TypeAdapter[_Step] = TypeAdapter(_Step)
 _RANKING: TypeAdapter[Ranking | None] = TypeAdapter(Ranking | None)
 
@@ -83,7 +94,8 @@ def new_id() -> str:
 class CaseKeeper:
     """Keeps the case of one session. Not thread-safe: the session's lock is held.
 
-    number: of its last step that is kept; 0 where none is yet.
+    number: of its last step that is kept; 0 where none is yet. case: its id as the gallery has it, perhaps without
+    a step; "" for nothing of it. makers: who did each of the turns that are kept.
     """
 
     def __init__(self, service: ChatService, user: str) -> None:
@@ -91,17 +103,21 @@ class CaseKeeper:
         self._kept = CaseState()
         self._photos: set[Path] = set()  # that are kept
         self.number = 0
+        self.case = ""
+        self.makers: tuple[str, ...] = ()
 
-    def save(self, state: CaseState) -> str:
+    def save(self, state: CaseState, answers: Sequence[MessageId] = ()) -> str:
         """Write what is new since the last time; -> a sentence where it could not be, and the next tries again.
 
-        Raises CaseWentOn.
+        answers: messages that became steps, settled in the same transaction. Raises CaseWentOn.
         """
         case = state.conversation.case
-        if case is None or not self._service.keeps_cases or state == self._kept:
+        if case is None or not self._service.keeps_cases:
             return ""
+        if state == self._kept:
+            return self._settled(answers)
         if not (any(map(_says_something, state.conversation.turns)) or self.number):
-            return ""
+            return self._settled(answers)
         talk = state.conversation
         stay = _same(self._kept.conversation.turns, talk.turns)
         undone_stay = _same(self._kept.conversation.undone, talk.undone)
@@ -111,6 +127,7 @@ class CaseKeeper:
             for some in (new, new_undone)
         )
         step = _Step(stay, named, undone_stay, named_undone, talk.reason, state.screen)
+        board = board_of(talk.turns)
         new_ranking = state.ranking is not self._kept.ranking
         photos = {path for turn in (*new, *new_undone) for path in _files(turn)} - self._photos
         try:
@@ -119,34 +136,59 @@ class CaseKeeper:
                 self._user,
                 self.number + 1,
                 KeptStep(_json(_STEP, step), _json(_RANKING, state.ranking) if new_ranking else None),
-                title=next((turn.text for turn in talk.turns if turn.text.strip()), "") or "A photo",
+                title=title_of(talk.turns),
                 turns=len(talk.turns),
-                confirmed=len(board_of(talk.turns).confirmed),
+                confirmed=len(board.confirmed),
+                board=[one.image_id for one in (*board.confirmed, *board.rejected)],
                 photos={self._service.name_of_photo(path).as_posix(): path.read_bytes() for path in photos},
+                answers=answers,
             )
         except CaseWentOn:
             raise
-        except (GalleryError, OSError, KeyError) as problem:
+        except KeyError:
+            raise CaseWentOn(NOT_YOURS) from None
+        except (GalleryError, OSError) as problem:
             return f"This step is not kept yet ({problem}); the next one tries again."
+        self.makers = (*self.makers[:stay], *(self._user for _ in new))
+        self.case = case
         self._kept, self.number, self._photos = state, self.number + 1, self._photos | photos
         return ""
 
-    def showing(self, state: CaseState, number: int) -> None:
+    def _settled(self, answers: Sequence[MessageId]) -> str:
+        """Settle messages that came to nothing which is kept."""
+        try:
+            if answers:
+                self._service.store.cases.messages.settle(answers)
+        except GalleryError:
+            return "This message is answered, and may be shown as unanswered after a new start."
+        return ""
+
+    def showing(self, state: CaseState, loaded: LoadedCase) -> None:
         """The case that is on the screen from now on, as it came out there; nothing of it counts as new."""
-        self._kept, self.number, self._photos = state, number, set()
+        self._kept, self.number, self._photos = state, loaded.number, set()
+        self.makers, self.case = loaded.makers, state.conversation.case or ""
 
     def went_on(self) -> bool:
         """Whether the case has steps that this session has not seen, as another tab does them."""
-        case = self._kept.conversation.case
-        if not self.number or case is None:
-            return False
         try:
-            return self._service.store.cases.last_step(case, self._user) != self.number
+            return bool(self.case) and self._last_step() != self.number
         except (GalleryError, KeyError):
             return False
 
-    def load(self, case: str) -> tuple[CaseState, int]:
-        """The case as it was left, and how many steps it has; `showing` takes it over.
+    def is_lost(self) -> bool:
+        """Whether the case is not the user's any more, or was erased."""
+        try:
+            return bool(self.case) and self._last_step() < self.number
+        except KeyError:
+            return True
+        except GalleryError:
+            return False
+
+    def _last_step(self) -> int:
+        return self._service.store.cases.last_step(self.case, self._user)
+
+    def load(self, case: str) -> LoadedCase:
+        """The case as it was left; `showing` takes it over.
 
         Refused, in one sentence, where the user has no such case or it cannot be read.
         """
@@ -159,19 +201,20 @@ class CaseKeeper:
         except GalleryError as problem:
             raise Refused(f"The case cannot be read now ({problem}); this is a new one.") from problem
         try:
-            state = self._replayed(case, kept)
+            return self._replayed(case, kept)
         except ValueError as problem:  # of pydantic too
             raise Refused(
                 "This case was kept by another version of ChatReID and cannot be read; this is a new one."
             ) from problem
-        return state, len(kept.steps)
 
-    def _replayed(self, case: str, kept: KeptCase) -> CaseState:
+    def _replayed(self, case: str, kept: KeptCase) -> LoadedCase:
         turns: tuple[Turn, ...] = ()
         undone: tuple[Turn, ...] = ()
+        makers: tuple[str, ...] = ()
         step = _Step(0)
-        for step in map(_read_step, kept.steps):
+        for step, user in zip(map(_read_step, kept.steps), kept.users, strict=True):
             turns = (*turns[: step.stay], *step.turns)
+            makers = (*makers[: step.stay], *(user for _ in step.turns))
             undone = (*undone[: step.undone_stay], *step.undone)
         files = {path for turn in (*turns, *undone) for path in _files(turn)}
         here = {path: self._service.kept_photo(case, path) for path in files}
@@ -179,7 +222,8 @@ class CaseKeeper:
             tuple(_with_files(turn, here.__getitem__) for turn in some) for some in (turns, undone)
         )
         ranking = read_ranking(kept.ranking)
-        return CaseState(Conversation(turns, undone, step.reason, case), ranking, step.screen)
+        state = CaseState(Conversation(turns, undone, step.reason, case), ranking, step.screen)
+        return LoadedCase(state, len(kept.steps), makers)
 
 
 def told_in(kept: KeptCase) -> tuple[list[Turn], list[int], str]:
@@ -205,6 +249,23 @@ def read_ranking(text: str | None) -> Ranking | None:
 
 def _read_step(text: str) -> _Step:
     return _STEP.validate_python(json.loads(text))
+
+
+def title_of(turns: Sequence[Turn]) -> str:
+    """What a case is called: by its first words, or by the picture that it begins with; "" without turns."""
+    if words := next((turn.text for turn in turns if turn.text.strip()), ""):
+        return words
+    if photos := next((turn.photos for turn in turns if turn.photos), ()):
+        return photos_title(photos)
+    references = (one for turn in turns for one in turn.after.references)
+    if place := next((one.place for one in references if one.place), ""):
+        return f"Person on {place}"
+    return "Person of the gallery" if turns else ""
+
+
+def photos_title(photos: Sequence[Path]) -> str:
+    """What a case is called that begins with photos alone."""
+    return f"Person of the photo {photos[0].stem}" if photos else ""
 
 
 def _says_something(turn: Turn) -> bool:

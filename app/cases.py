@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from app.case_steps import CaseState, Screen
+from app.case_steps import NO_CASE, CaseState, Screen
 from app.chat import conversation as chat
 from app.pointed import ordered
 from app.refused import Refused
@@ -16,19 +16,35 @@ if TYPE_CHECKING:
     from app.session import ChatSession
 
 
-def keep(session: ChatSession) -> None:
-    """Write what a step came to. Refused where the case went on elsewhere meanwhile, which is shown then, or was
-    erased: then a new one begins.
+def keep(session: ChatSession, *, answered: bool = False) -> None:
+    """Write what a step came to. Refused where the case went on elsewhere meanwhile, which is shown then, or is not the
+    user's any more: then a new one begins.
+
+    answered: the message in hand is a step now.
     """
+    if answered and session.answering is not None:
+        session.settling = (*session.settling, *session.answering.kept)
+        session.answering = None
     try:
-        session.not_kept = session.keeper.save(_state_of(session))
+        session.not_kept = session.keeper.save(_state_of(session), session.settling)
+        if not session.not_kept:
+            session.settling = ()
     except CaseWentOn as problem:
+        session.settling = ()
         try:
             bring_back(session, session.case)
         except Refused:
             session.start_over()
             raise
         raise Refused(f"{str(problem).capitalize()}.") from problem
+
+
+def require_case(session: ChatSession) -> None:
+    """Refused where the case is not the user's any more, as when its owner shares it no longer: a new one begins."""
+    if not session.keeper.is_lost():
+        return
+    session.start_over()
+    raise Refused(NO_CASE)
 
 
 def catch_up(session: ChatSession) -> None:
@@ -46,7 +62,8 @@ def catch_up(session: ChatSession) -> None:
 
 def bring_back(session: ChatSession, case: str) -> None:
     """Show the case as it was left. Refused where it cannot be; the session is as it was then."""
-    state, number = session.keeper.load(case)
+    loaded = session.keeper.load(case)
+    state = loaded.state
     screen, ranking, query = state.screen, state.ranking, chat.to_query(state.conversation)
     if ranking is not None:
         ranking = replace(ranking, candidates=session.service.still_there(ranking.candidates))
@@ -59,7 +76,7 @@ def bring_back(session: ChatSession, case: str) -> None:
     session.selected = next((card for card in session.cards if card.image_id == screen.selected), None)
     session.compared = screen.compared if session.selected else Comparison()
     session.not_kept = ""
-    session.keeper.showing(_state_of(session), number)
+    session.keeper.showing(_state_of(session), loaded)
 
 
 def _state_of(session: ChatSession) -> CaseState:

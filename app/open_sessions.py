@@ -44,6 +44,16 @@ class OpenSessions:
             self._open.setdefault(user, {})[session_hash] = session
             return session, is_new
 
+    def has(self, user: str, session_hash: str) -> bool:
+        """Whether this page has a session, idle or not."""
+        with self._opening:
+            return session_hash in self._open.get(user, {})
+
+    def of(self, user: str) -> list[ChatSession]:
+        """All of a user's."""
+        with self._opening:
+            return list(self._open.get(user, {}).values())
+
     def move(self, user: str, session_hash: str, tab: str) -> ChatSession | None:
         """The session of this tab, which stands in another page from now on; None where it is forgotten."""
         with self._opening:

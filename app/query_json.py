@@ -13,7 +13,9 @@ from app.retrieval.query import Query
 if TYPE_CHECKING:
     from app.retrieval.engine import Engine
 
-NO_SEARCH = frozenset({"asked_model", "exported"})  # keys of the audit's rows that are no searches
+NO_SEARCH = frozenset(
+    {"asked_model", "exported", "shared", "unshared"}
+)  # keys of the audit's rows that are no searches
 
 
 def query_json(query: Query) -> dict[str, Any]:

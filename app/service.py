@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.candidate_looks import candidate_looks, wants_question
 from app.cards import Card, make_cards
-from app.cases import catch_up
+from app.cases import catch_up, require_case
 from app.chat.chips import hidden_by
 from app.chat.conversation import Conversation, asked_before, to_query
 from app.chat.questions import Question, most_telling, open_questions
@@ -36,6 +36,7 @@ from app.refused import ReasonNeeded, Refused
 from app.retrieval.engine import Engine
 from app.retrieval.query import Query, Reference, RetrievalError
 from app.retrieval.ranking import Candidate, Ranking
+from app.sending import hand_back
 from app.session import PAGE_OF_CARDS, ChatSession
 from app.talk import MOST_WRITTEN
 from app.uploads import Uploads
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from app.chat.model_questions import ModelTask
     from app.model.generation import WrittenAnswer
     from app.model.prompts import Message
+    from gallery_store.case_messages import MessageId
 
 MOST_LISTED = (
     200  # candidates of one search that are kept; those that follow are searched for when they are asked for
@@ -72,7 +74,8 @@ class ChatService:
         most_listed: candidates that a search keeps at once. today: the date that "yesterday" is understood by; None
             takes the gallery's own now. audited: each search leaves a row in the gallery's audit.
         model_reads: a model that talks freely reads each message too. needs_reason: nothing is searched, nor asked of
-            the model, for a case without a reason. ask: which of the open questions the chat puts.
+            the model, for a case without a reason. users: names of those who log in; none where nobody does. ask: which
+            of the open questions the chat puts.
         clock: seconds, for the idle time.
     """
 
@@ -87,6 +90,7 @@ class ChatService:
         audited: bool = True,
         model_reads: bool = False,
         needs_reason: bool = False,
+        users: Collection[str] = (),
         ask: Callable[[Sequence[Question]], Question | None] = most_telling,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -98,6 +102,7 @@ class ChatService:
         self._audited = audited
         self.reads_messages = model_reads and engine.talks_freely
         self.needs_reason = needs_reason
+        self.users = frozenset(users)
         self._ask = ask
         self._open = OpenSessions(lambda user: ChatSession(self, user), session_hours * 3600, clock)
 
@@ -105,6 +110,11 @@ class ChatService:
     def keeps_cases(self) -> bool:
         """Whether conversations are written to the gallery."""
         return self._audited and not self.store.read_only
+
+    @property
+    def can_share(self) -> bool:
+        """Whether a case may be shared: there is somebody else who logs in."""
+        return self.keeps_cases and len(self.users) > 1
 
     def get(self, user: str, session_hash: str, case: str = "") -> ChatSession:
         """The session of this user's tab, a new one if there is none yet or it was idle for too long.
@@ -116,9 +126,19 @@ class ChatService:
         session, is_new = self._open.find(user, session_hash)
         if is_new and case:
             session.open_case(case)
+            hand_back(session)
         elif not is_new:
             catch_up(session)
         return session
+
+    def is_open(self, user: str, session_hash: str) -> bool:
+        """Whether this tab has a conversation already."""
+        return self._open.has(user, session_hash)
+
+    def held_messages(self, user: str) -> frozenset[MessageId]:
+        """Those that one of the user's conversations here is answering, or will."""
+        waiting = (message for session in self._open.of(user) for message in session.waiting.unanswered)
+        return frozenset(one for message in waiting for one in message.kept)
 
     def go_on_in(self, user: str, session_hash: str, tab: str) -> ChatSession | None:
         """The session that this tab had before it was reloaded, with what it does and what waits in it; None where it
@@ -155,7 +175,9 @@ class ChatService:
 
     @_gallery_refused()
     def cases_of(self, user: str) -> list[CaseRecord]:
-        """The user's cases, the last that went on first; none where the gallery cannot be written."""
+        """The user's cases and those shared with them, the last that went on first; none where the gallery cannot be
+        written.
+        """
         return self.store.cases.listed(user) if self.keeps_cases else []
 
     def name_of_photo(self, photo: Path) -> Path:
@@ -199,8 +221,7 @@ class ChatService:
 
         taken_back: judgements that an undo ended (app.query_json); the audit keeps them with the search that followed.
         """
-        if self.needs_reason and not session.has_reason:
-            raise ReasonNeeded
+        self.permit(session)
         ranking = self._searched(query, self._most_listed, session, progress)
         if self._audited:
             self.store.record_search(
@@ -215,6 +236,14 @@ class ChatService:
                 case=session.conversation.case,
             )
         return ranking
+
+    def permit(self, session: ChatSession) -> None:
+        """Before anything of the gallery is shown to this conversation or read for it. ReasonNeeded where its case
+        lacks the reason; Refused where the case is not its user's any more, and a new one begins.
+        """
+        require_case(session)
+        if self.needs_reason and not session.has_reason:
+            raise ReasonNeeded
 
     @_gallery_refused()
     def longer(
@@ -259,6 +288,7 @@ class ChatService:
 
         said: called with the text so far. Refused when the model is busy for too long, a picture is gone, or it fails.
         """
+        self.permit(session)
         began, stop = time.monotonic(), session.stop.is_set
         pictures = [Reference(image_id=crop_id) for crop_id in crop_ids]
         try:

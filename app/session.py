@@ -46,6 +46,7 @@ from gallery_store.crops import Crop
 
 if TYPE_CHECKING:
     from app.service import ChatService
+    from gallery_store.case_messages import MessageId
 
 PAGE_OF_CARDS = 12
 # First candidates whose attributes the reply speaks of; more where the search has read them already.
@@ -87,6 +88,10 @@ class ChatSession:
     compared: Comparison = field(default_factory=Comparison)  # the query with the selected candidate
     waiting: Waiting = field(default_factory=Waiting)  # messages that were sent and are not answered yet
     given_back: Sent | None = None  # a message that was refused, to be mended and sent again
+    owed: tuple[MessageId, ...] = ()  # those that were given back; the next that is sent settles them
+    owed_photos: Sent | None = None  # of them, one whose photos go with its words
+    answering: Sent | None = None  # the message that the step under way comes of
+    settling: tuple[MessageId, ...] = ()  # messages that are steps, to be settled with what is written next
     notice: str = ""  # a sentence about a step that was refused; shown once, no part of the conversation
     speaking: str = ""  # Markdown: an answer of which the model is still writing its own words
     other: OtherReading | None = None  # what the model reads in the last message, where it differs
@@ -246,8 +251,8 @@ class ChatSession:
 
     @property
     def case(self) -> str:
-        """The id by which its user finds the case again; "" where no step of it is kept."""
-        return (self.conversation.case or "") if self.keeper.number else ""
+        """The id by which its user finds the case again; "" where nothing of it is kept."""
+        return self.keeper.case
 
     @property
     def has_reason(self) -> bool:
@@ -293,8 +298,10 @@ class ChatSession:
     def select(self, image_id: Any) -> str:
         """Put one of the candidates beside the query; returns the comparison in words.
 
-        Any crop of the gallery can be compared, but only a candidate of the last search is shown.
+        Any crop of the gallery can be compared, but only a candidate of the last search is shown. What the model reads
+        of a crop tells as much as a search: ReasonNeeded as for one.
         """
+        self.service.permit(self)
         crop_id = self.service.crop_id(image_id)
         with self.lock:
             candidate, *references = [
@@ -312,6 +319,7 @@ class ChatSession:
         """The next 12 candidates of the last search; where it keeps no more, those that follow are searched for."""
         with self.lock, self.stop_used_up():
             if self.ranking is not None and self.remaining:
+                self.service.permit(self)
                 begin = len(self.cards)
                 if begin + PAGE_OF_CARDS > len(self.ranking.candidates) < self.ranking.searched:
                     self.ranking = self.service.longer(self.query, self.ranking, self, progress)
@@ -362,7 +370,7 @@ class ChatSession:
         self.other = None
         talk = chat.told(self.conversation, text, answer.text, answer.own_words)
         self.conversation = chat.answered(talk, answer.text, [card.image_id for card in self.cards])
-        keep(self)
+        keep(self, answered=True)
         self.waiting.answered()
         return self._result(answer.whole, first, answer.own_words)
 
@@ -421,7 +429,7 @@ class ChatSession:
                     ranking, timings=replace(ranking.timings, total=time.perf_counter() - began)
                 )
             self.show(changed, query, ranking, cards)
-            keep(self)
+            keep(self, answered=True)
             self.waiting.answered()
             return self._result(text)
 

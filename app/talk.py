@@ -50,6 +50,7 @@ def answer_on(
 ) -> Answer:
     """What a message asks of these cards, or of all candidates. Refused as `let_model_talk`."""
     ranking, service = session.ranking, session.service
+    service.permit(session)
     assert ranking is not None
     if pointing.action == "export":
         return Answer("Results cannot be exported from here; every search stands in the gallery's audit.")

@@ -1,22 +1,30 @@
 """Messages that were sent and are not answered yet: each waits its turn, and none is dropped. Undo, Redo and Start over
-stand in the same line.
+stand in the same line. The gallery keeps the messages (see sending).
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gallery_store.case_messages import MessageId
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A message as it was sent, or a click on a button. step: "say", "undo", "redo" or "start-over"."""
+    """A message as it was sent, or a click on a button. step: "say", "undo", "redo" or "start-over".
+
+    kept: where the gallery keeps it until it is settled; several of one that was put together of them.
+    """
 
     text: str = ""
     photos: tuple[Path, ...] = ()
     step: str = "say"
+    kept: tuple[MessageId, ...] = field(default=(), compare=False)
 
 
 class Waiting:

@@ -1,5 +1,5 @@
 """python -m gallery_store import | stats | verify | reindex | search-index | delete | export | verify-export | copy |
-cases
+cases | imports | undo-import
 
 Results on stdout, progress and errors on stderr; exit 0 good, 1 verify, export or copy found problems, 2 bad input, 3
 nothing was done (no picture could be imported, no crop was chosen), 130 stopped by Ctrl-C.
@@ -146,6 +146,12 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument(
         "--erase-older", type=days, metavar="DAYS", help="all cases whose last step is so many days ago"
     )
+    command.add_argument("--yes", action="store_true", help="do not ask")
+    commands.add_parser("imports", parents=[common], help="list the imports, the last one first")
+    command = commands.add_parser(
+        "undo-import", parents=[common], help="remove all crops that an import added"
+    )
+    command.add_argument("number", type=int, metavar="N", help="its number, as `imports` lists it")
     command.add_argument("--yes", action="store_true", help="do not ask")
     return parser
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
 
 from gallery_store.audit import ensure_case
+from gallery_store.case_messages import CaseMessages, MessageId, settle
+from gallery_store.case_photos import add_photos, of_photo, short_title
+from gallery_store.case_shares import Shares, is_open_to, require_access, require_owner, shared_with
 from gallery_store.database import Database, now_text, time_of
 from gallery_store.errors import GalleryError
-from gallery_store.schema import cases, conversation_photos, conversation_steps, conversations
-
-MOST_TITLE = 80  # characters
+from gallery_store.schema import (
+    case_shares,
+    cases,
+    conversation_messages,
+    conversation_photos,
+    conversation_steps,
+    conversations,
+)
 
 
 class CaseWentOn(GalleryError):
@@ -23,7 +31,9 @@ class CaseWentOn(GalleryError):
 
 @dataclass(frozen=True)
 class CaseRecord:
-    """id: nobody can guess it. changed: at its last step, UTC, aware. turns: those not taken back. confirmed: crops."""
+    """id: nobody can guess it. user: its owner. changed: at its last step, UTC, aware. turns: those not taken back.
+    confirmed: crops. shared: users who may open it besides, by name.
+    """
 
     id: str
     user: str
@@ -32,6 +42,7 @@ class CaseRecord:
     is_closed: bool
     turns: int
     confirmed: int
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,21 +55,27 @@ class KeptStep:
 
 @dataclass(frozen=True)
 class KeptCase:
-    """steps: the JSON of each, in order. ranking: JSON, the last that there is. times: of the steps, UTC, aware."""
+    """steps: the JSON of each, in order. ranking: JSON, the last that there is. times: of the steps, UTC, aware. users:
+    who did each.
+    """
 
     steps: tuple[str, ...]
     ranking: str | None
     times: tuple[datetime, ...] = ()
+    users: tuple[str, ...] = ()
 
 
 class Cases:
     """Conversations of one gallery. Each method raises GalleryError where the database cannot be used.
 
-    A case is its user's: for anybody else it is not there, and KeyError says so.
+    A case is its user's, and theirs with whom it is shared: for anybody else it is not there, and KeyError says so.
+    messages: those that were sent. shares: with whom cases are shared.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.messages = CaseMessages(database)
+        self.shares = Shares(database)
 
     def add_step(
         self,
@@ -71,49 +88,55 @@ class Cases:
         turns: int,
         confirmed: int,
         photos: Mapping[str, bytes] | None = None,
+        board: Iterable[int] = (),
+        answers: Iterable[MessageId] = (),
     ) -> None:
         """Write step `number`, 1 for the first, with photos by name; on disk when this returns.
 
-        title: what a new case is called. A closed case is open again. Raises CaseWentOn where the case has that step.
+        title: what a new case is called. board: ids of the crops that were confirmed or ruled out. answers: messages
+        that the step came of, which are settled with it. A closed case is open again. Raises CaseWentOn where the case
+        has that step.
         """
         with self._database.writing() as connection:
             ensure_case(connection, case, user)
-            self._require(connection, case, user)
+            require_access(connection, case, user)
             last = connection.execute(_last_number(case)).scalar() or 0
             if last != number - 1:
                 raise CaseWentOn("the case went on elsewhere meanwhile: look at it, and do your step again")
             now = now_text()
-            values = {"changed": now, "turns": turns, "confirmed": confirmed}
+            values = {"changed": now, "turns": turns, "confirmed": confirmed, "board": json.dumps([*board])}
             changed = conversations.update().where(conversations.c.case == case).values(values)
             if not connection.execute(changed).rowcount:
-                connection.execute(conversations.insert().values(case=case, title=_short(title), **values))
+                connection.execute(
+                    conversations.insert().values(case=case, title=short_title(title), **values)
+                )
             connection.execute(cases.update().where(cases.c.name == case).values(closed=None))
             row = {"case": case, "number": number, "time": now, "data": step.data, "ranking": step.ranking}
-            connection.execute(conversation_steps.insert().values(row))
-            for name, data in (photos or {}).items():
-                there = _of_photo(case, name).with_only_columns(conversation_photos.c.name)
-                if connection.execute(there).first() is None:
-                    connection.execute(conversation_photos.insert().values(case=case, name=name, data=data))
+            connection.execute(conversation_steps.insert().values(**row, user_id=user))
+            add_photos(connection, case, photos or {})
+            settle(connection, answers)
 
     def last_step(self, case: str, user: str) -> int:
-        """The number of its last step."""
+        """The number of its last step; 0 for none yet."""
         with self._database.reading() as connection:
-            self._require(connection, case, user)
+            require_access(connection, case, user)
             return connection.execute(_last_number(case)).scalar() or 0
 
     def read(self, case: str, user: str) -> KeptCase:
-        """All its steps."""
+        """All its steps; none where its first message is not answered yet."""
         at = conversation_steps.c
         with self._database.reading() as connection:
-            self._require(connection, case, user)
-            chosen = sa.select(at.data, at.time).where(at.case == case).order_by(at.number)
+            require_access(connection, case, user)
+            owner = connection.execute(_owner_of(case)).scalar()
+            chosen = sa.select(at.data, at.time, at.user_id).where(at.case == case).order_by(at.number)
             steps = connection.execute(chosen).all()
             ranked = sa.select(at.ranking).where(at.case == case, at.ranking.is_not(None))
             ranking = connection.execute(ranked.order_by(at.number.desc()).limit(1)).scalar()
-        if not steps:
+        if owner is None:
             raise KeyError(case)
         times = tuple(moment for step in steps if (moment := time_of(step.time)) is not None)
-        return KeptCase(tuple(step.data for step in steps), ranking, times)
+        users = tuple(step.user_id or owner for step in steps)
+        return KeptCase(tuple(step.data for step in steps), ranking, times, users)
 
     def ranking_before(self, case: str, number: int) -> str | None:
         """What stood on the screen before step `number`: JSON; None where nothing did."""
@@ -125,23 +148,29 @@ class Cases:
     def photo(self, case: str, name: str) -> bytes | None:
         """The bytes of a photo; None where it is not kept."""
         with self._database.reading() as connection:
-            found = connection.execute(_of_photo(case, name)).scalar()
+            found = connection.execute(of_photo(case, name)).scalar()
         return None if found is None else bytes(found)
 
     def listed(self, user: str | None, most: int | None = 100) -> list[CaseRecord]:
-        """The user's cases, the last that went on first. user: None for everybody's. most: None for all."""
-        whose = sa.true() if user is None else cases.c.user_id == user
-        chosen = _records().where(whose).limit(most)
+        """The user's cases and those shared with them, the last that went on first; one without a step as long as a
+        message of it waits for its answer. user: None for everybody's. most: None for all.
+        """
+        chosen = _records().limit(most)
+        if user is not None:
+            chosen = chosen.where(is_open_to(user), _says_something())
         with self._database.reading() as connection:
-            return [_record(row) for row in connection.execute(chosen).mappings()]
+            found = connection.execute(chosen).mappings().all()
+            shared = shared_with(connection, [row["case"] for row in found])
+        return [_record(row, shared.get(row["case"], ())) for row in found]
 
     def record(self, case: str) -> CaseRecord:
         """One case, whosever it is."""
         with self._database.reading() as connection:
             row = connection.execute(_records().where(conversations.c.case == case)).mappings().first()
+            shared = shared_with(connection, [case])
         if row is None:
             raise KeyError(case)
-        return _record(row)
+        return _record(row, shared.get(case, ()))
 
     def photo_names(self) -> set[str]:
         """Of all photos that are kept."""
@@ -149,60 +178,62 @@ class Cases:
             return set(connection.execute(sa.select(conversation_photos.c.name).distinct()).scalars())
 
     def erase(self, case: str) -> bool:
-        """Remove its name, steps and photos, whosever it is; -> whether it was there. The audit's rows stay."""
+        """Remove its name, steps, messages, photos and shares, whosever it is; -> whether it was there.
+
+        The audit's rows stay.
+        """
         with self._database.writing() as connection:
-            for table in (conversation_photos, conversation_steps):
+            for table in (conversation_photos, conversation_messages, conversation_steps, case_shares):
                 connection.execute(table.delete().where(table.c.case == case))
             return bool(
                 connection.execute(conversations.delete().where(conversations.c.case == case)).rowcount
             )
 
     def rename(self, case: str, user: str, title: str) -> None:
-        """Call it otherwise; a blank title changes nothing."""
-        if not (words := _short(title)):
+        """Call it otherwise, as its owner may; a blank title changes nothing."""
+        if not (words := short_title(title)):
             return
         with self._database.writing() as connection:
-            self._require(connection, case, user)
+            require_owner(connection, case, user)
             connection.execute(conversations.update().where(conversations.c.case == case).values(title=words))
 
     def close(self, case: str, user: str, *, closed: bool = True) -> None:
-        """Put it among those that are done, or back."""
+        """Put it among those that are done, or back, as its owner may."""
         with self._database.writing() as connection:
-            self._require(connection, case, user)
+            require_owner(connection, case, user)
             values = {"closed": now_text() if closed else None}
             connection.execute(cases.update().where(cases.c.name == case).values(values))
-
-    @staticmethod
-    def _require(connection: Connection, case: str, user: str) -> None:
-        owner = connection.execute(sa.select(cases.c.user_id).where(cases.c.name == case)).scalar()
-        if owner != user:
-            raise KeyError(case)
-
-
-def _short(title: str) -> str:
-    printable = "".join(sign if sign.isprintable() else " " for sign in title)
-    return " ".join(printable.split())[:MOST_TITLE].strip()
 
 
 def _last_number(case: str) -> sa.Select:
     return sa.select(sa.func.max(conversation_steps.c.number)).where(conversation_steps.c.case == case)
 
 
-def _of_photo(case: str, name: str) -> sa.Select:
-    at = conversation_photos.c
-    return sa.select(at.data).where(at.case == case, at.name == name)
+def _owner_of(case: str) -> sa.Select:
+    """None where it was never begun, or was erased."""
+    joined = conversations.join(cases, cases.c.name == conversations.c.case)
+    return sa.select(cases.c.user_id).select_from(joined).where(conversations.c.case == case)
+
+
+def _says_something() -> sa.ColumnElement[bool]:
+    """Whether a conversation has a step, or a message that is to become one."""
+    of_step, of_message = conversation_steps.c, conversation_messages.c
+    has_step = sa.exists().where(of_step.case == conversations.c.case)
+    waits = sa.exists().where(of_message.case == conversations.c.case, of_message.settled.is_(None))
+    return has_step | waits
 
 
 def _records() -> sa.Select:
     """All cases, the last that went on first."""
+    at = conversations.c
     return (
-        sa.select(conversations, cases.c.closed, cases.c.user_id)
+        sa.select(at.case, at.title, at.changed, at.turns, at.confirmed, cases.c.closed, cases.c.user_id)
         .join(cases, cases.c.name == conversations.c.case)
         .order_by(conversations.c.changed.desc(), conversations.c.case)
     )
 
 
-def _record(row: sa.RowMapping) -> CaseRecord:
+def _record(row: sa.RowMapping, shared: tuple[str, ...]) -> CaseRecord:
     changed = time_of(row["changed"])
     assert changed is not None
     return CaseRecord(
@@ -213,4 +244,5 @@ def _record(row: sa.RowMapping) -> CaseRecord:
         row["closed"] is not None,
         row["turns"],
         row["confirmed"],
+        shared,
     )

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from gallery_store import rows
+from gallery_store.cases import CaseRecord
 from gallery_store.console import progress_bar, remark, step_progress
 from gallery_store.copying import copy_gallery
 from gallery_store.crops import camera_key
@@ -27,6 +28,7 @@ from gallery_store.errors import GalleryError
 from gallery_store.export import export_pictures, export_vectors
 from gallery_store.export_case import export_case
 from gallery_store.importer import import_crops
+from gallery_store.imports import import_numbered, imports_of, undo_import, what_undoing_takes
 from gallery_store.items import IN_ZIP, ImportItem, SourceError
 from gallery_store.location import location_shown
 from gallery_store.reid_encoder import ReidEncoder
@@ -364,7 +366,7 @@ def _cases(options: argparse.Namespace) -> int:
         known = store.cases.listed(None, most=None)
         if options.erase is None and options.erase_older is None:
             text = [
-                f"{case.id}  {case.changed:%Y-%m-%d %H:%M}  {case.user}  {case.turns} steps  {case.title}"
+                f"{case.id}  {case.changed:%Y-%m-%d %H:%M}  {_whose(case)}  {case.turns} steps  {case.title}"
                 for case in known
             ]
             _print(
@@ -387,9 +389,55 @@ def _cases(options: argparse.Namespace) -> int:
     return 0 if erased else _NOTHING_DONE
 
 
+def _whose(case: CaseRecord) -> str:
+    """ "ann (shared with bob, cat)"."""
+    return f"{case.user} (shared with {', '.join(case.shared)})" if case.shared else case.user
+
+
 def _listed(ids: Sequence[int]) -> str:
     more = f" and {len(ids) - 20:,} more" if len(ids) > 20 else ""
     return ", ".join(map(str, ids[:20])) + more
+
+
+def _imports(options: argparse.Namespace) -> int:
+    with _existing(options) as store:
+        listed = imports_of(store)
+        zone = store.zone
+    text = [
+        f"{batch.id}  {batch.began.astimezone(zone):%Y-%m-%d %H:%M}  {batch.user or 'by command'}  {batch.in_words()}"
+        f"{'  undone' if batch.undone else f'  {batch.here:,} crops here'}  {batch.source}"
+        for batch in listed
+    ]
+    result = [
+        {**asdict(batch), "began": str(batch.began), "undone": str(batch.undone) if batch.undone else None}
+        for batch in listed
+    ]
+    _print(options, {"imports": result}, text or ["no import is listed"])
+    return 0
+
+
+def _undo_import(options: argparse.Namespace) -> int:
+    with _existing(options) as store:
+        store.database.require_writable()
+        batch = import_numbered(store, options.number)
+        takes = what_undoing_takes(store, batch)
+        for sentence in takes.in_words() if takes.crops else ():
+            remark(sentence)
+        asked = (
+            f"Remove the {takes.crops:,} crops of import {batch.id} ({batch.source}) from {store.location}?"
+        )
+        if takes.crops and not options.yes and not _agreed(asked):
+            raise GalleryError("nothing was undone: confirm with --yes")
+        done = undo_import(store, batch.id, "by command") if takes.crops else takes
+    _print(
+        options,
+        {"removed": done.crops, "changed": done.changed, "met": dict(done.met)},
+        [f"{done.crops:,} crops of import {batch.id} removed"],
+    )
+    if not done.crops:
+        remark(f"import {batch.id} has no crops in {location_shown(options.gallery)}: nothing was undone")
+        return _NOTHING_DONE
+    return 0
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -403,4 +451,6 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify-export": _verify_export,
     "copy": _copy,
     "cases": _cases,
+    "imports": _imports,
+    "undo-import": _undo_import,
 }

@@ -26,13 +26,16 @@ from gallery_store.index import is_whole
 from gallery_store.media import MediaWriter
 from gallery_store.owners import OF_THIS_PLACE
 from gallery_store.schema import (
+    case_shares,
     cases,
+    conversation_messages,
     conversation_photos,
     conversation_steps,
     conversations,
     crops,
     encoders,
     gallery,
+    imports,
     searches,
     tags,
     vectors,
@@ -42,7 +45,14 @@ from gallery_store.store import GalleryStore
 _PAGE = 256
 _THREADS = 4  # they mostly wait for the disk
 _SIGHTING = ("sha256", "camera_key", "time")  # unique
-_CONVERSATIONS = (conversations, conversation_steps, conversation_photos)
+_WHOLE = (
+    conversations,
+    conversation_steps,
+    conversation_photos,
+    conversation_messages,
+    case_shares,
+    imports,
+)
 _NUMBERED = (crops, searches)  # their ids are never given twice
 
 
@@ -75,7 +85,7 @@ def copy_gallery(
     with source.database.reading() as snapshot:
         job = _Job(source, target, snapshot, progress, stop)
         _begin(job)
-        done = job.write_missing() and job.compare() and job.copy_audit() and job.copy_conversations()
+        done = job.write_missing() and job.compare() and job.copy_audit() and job.copy_the_rest()
         if done:
             _finish(job)
     target.note_change()
@@ -123,7 +133,13 @@ def _has_rows(connection: Connection) -> bool:
 def _finish(job: _Job) -> None:
     """Nobody else opens it before: from here on it is a gallery like any other."""
     with job.target.database.writing() as connection:
-        for table in _NUMBERED:  # those of crops that were deleted do not come back
+        has = sa.inspect(job.snapshot)
+        for table in (
+            one
+            for one in (*_NUMBERED, imports)
+            if has.has_table(one.name)
+            # Those of crops that were deleted do not come back.
+        ):
             set_last_id_given(connection, table, last_id_given(job.snapshot, table))
         rows.remove_setting(connection, rows.COPY_OF)
 
@@ -207,15 +223,20 @@ class _Job:
             if self.stop():
                 return False
 
-    def copy_conversations(self) -> bool:
-        """The cases of operators, whole; False when stopped. A gallery of an older version has none."""
-        there = set(sa.inspect(self.snapshot).get_table_names())
-        for table in _CONVERSATIONS:
+    def copy_the_rest(self) -> bool:
+        """The cases of operators and the list of imports, whole; False when stopped. A gallery of an older version has
+        none.
+        """
+        has = sa.inspect(self.snapshot)
+        there = set(has.get_table_names())
+        for table in _WHOLE:
             if table.name not in there:
                 continue
+            named = {column["name"] for column in has.get_columns(table.name)}
+            chosen = sa.select(*(column for column in table.c if column.name in named))
             with self.target.database.writing() as connection:
                 connection.execute(table.delete())
-                for row in self.snapshot.execute(sa.select(table)).mappings():  # a photo may be 20 MB
+                for row in self.snapshot.execute(chosen).mappings():  # a photo may be 20 MB
                     connection.execute(table.insert().values(dict(row)))
             if self.stop():
                 return False

@@ -26,6 +26,7 @@ from gallery_store.crops import camera_key
 from gallery_store.database import now_text, time_text
 from gallery_store.decoding import PictureError, decode
 from gallery_store.encoder import ImageEncoder, fitted
+from gallery_store.imports import begin_import, count_import, note_met
 from gallery_store.index import are_whole, pack
 from gallery_store.items import ImportItem, ImportSource, ReadingStopped, Rejected, SourceError, Stop
 from gallery_store.media import MediaWriter, media_name
@@ -132,7 +133,9 @@ def import_crops(
         with store.pictures.writer() as writer:
             listed = Counter(item.source for item in contents.items)
             repeated = frozenset(source for source, times in listed.items() if times > 1)
-            job = _Job(store, encoder, reid, writer, link, user, case, repeated)
+            with store.database.writing() as connection:
+                number = begin_import(connection, user, source)
+            job = _Job(store, encoder, reid, writer, link, user, case, repeated, number)
             return _run(job, contents, progress or (lambda done, total: None), stop)
     finally:
         contents.close()
@@ -298,7 +301,9 @@ _Outcome = _Prepared | _There | Rejected
 
 @dataclass(frozen=True)
 class _Job:
-    """What every picture of one import shares. repeated: sources that it has more than once. taken: see find_known."""
+    """What every picture of one import shares. repeated: sources that it has more than once. number: of the import, in
+    the gallery. taken: see find_known. counted: what became of the pictures that are written.
+    """
 
     store: GalleryStore
     encoder: ImageEncoder
@@ -308,7 +313,9 @@ class _Job:
     user: str
     case: str | None
     repeated: frozenset[str]
+    number: int
     taken: set[int] = field(default_factory=set)
+    counted: Counter[str] = field(default_factory=Counter)
 
     def prepare(self, item: ImportItem) -> _Outcome:
         """Read, decode and stage one picture; in any thread."""
@@ -381,6 +388,7 @@ class _Job:
                     done.append(refused.get(id(outcome)) or self._add(connection, outcome, own, imported))
                 else:
                     done.append(outcome)
+            self._note(connection, outcomes, done)
             if INDEXED & {name for one in done if isinstance(one, _Done) for name in one.changed}:
                 rows.note_rewrite(connection)
         self.store.note_change()
@@ -388,6 +396,21 @@ class _Job:
         again = (outcomes[n] for n, one in enumerate(done) if one is None)
         settled = [self.commit([self.prepare(there.item)])[0] for there in again if isinstance(there, _There)]
         return [one if one is not None else settled.pop(0) for one in done]
+
+    def _note(
+        self, connection: Connection, outcomes: Sequence[_Outcome], done: Sequence[_Done | Rejected | None]
+    ) -> None:
+        """In the list of imports: what became of these, and which crops were there."""
+        known = [
+            outcome.known.crop_id
+            for outcome, one in zip(outcomes, done, strict=True)
+            if isinstance(outcome, _There) and one is not None
+        ]
+        note_met(connection, self.number, known)
+        self.counted.update(
+            "rejected" if isinstance(one, Rejected) else one.what for one in done if one is not None
+        )
+        count_import(connection, self.number, self.counted)
 
     def _encoded(
         self, new: Sequence[_Prepared]
@@ -469,5 +492,6 @@ class _Job:
             "height": prepared.height,
             "imported": imported,
             "user_id": self.user,
+            "import_id": self.number,
             "case": self.case,
         }

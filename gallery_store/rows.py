@@ -23,7 +23,7 @@ COPY_OF = (
     "copy_of"  # a setting while another gallery is copied into this one: the name of its folder of pictures
 )
 # Without what a later migration added: a gallery that cannot be written is read as it is.
-_OF_A_CROP = [column for column in crops.c if column.name != "source"]
+_OF_A_CROP = [column for column in crops.c if column.name not in ("source", "import_id", "met_by")]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,23 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import sqlalchemy as sa
+
+from gallery_store.migrations import m0002_encoders
+from gallery_store.schema import metadata
 from gallery_store.store import GalleryStore
+
+
+def drop_what_came_since(database: sqlite3.Connection, old: sa.MetaData) -> None:
+    """Tables and columns that an older version did not have."""
+    database.execute("PRAGMA foreign_keys = OFF")
+    database.execute("DROP INDEX IF EXISTS crops_by_import")
+    for name, table in metadata.tables.items():
+        if name not in old.tables:
+            database.execute(f"DROP TABLE {name}")
+            continue
+        for column in set(table.c.keys()) - set(old.tables[name].c.keys()):
+            database.execute(f"ALTER TABLE {name} DROP COLUMN {column}")
 
 
 def turn_old(file: Path) -> Path:
@@ -14,9 +30,7 @@ def turn_old(file: Path) -> Path:
     with GalleryStore.open(file) as store:
         own, own_thumbs = store.media, store.thumbs
     with closing(sqlite3.connect(file)) as database:
-        database.execute("ALTER TABLE crops DROP COLUMN source")
-        for table in ("conversations", "conversation_steps", "conversation_photos"):
-            database.execute(f"DROP TABLE {table}")
+        drop_what_came_since(database, m0002_encoders.metadata)
         database.execute("DELETE FROM schema_migrations WHERE number > 2")
         database.execute("DELETE FROM gallery WHERE key = 'media'")
         database.execute("PRAGMA application_id = 0")

@@ -343,8 +343,8 @@ def test_an_upload_that_is_too_large_is_refused(served: Served) -> None:
     assert sent.status_code == 413
 
 
-def step(client: Client, name: str, *image_id: int) -> tuple[str, list[dict], dict]:
-    reply, candidates, status = client.predict(*image_id, api_name=name)
+def step(client: Client, name: str, *given: Any) -> tuple[str, list[dict], dict]:
+    reply, candidates, status = client.predict(*given, api_name=name)
     check(candidates, status)
     return reply, candidates, status
 
@@ -379,3 +379,25 @@ def test_sightings_are_listed_noted_and_taken_off(client: Client) -> None:
     assert client.predict(api_name="/sightings")["confirmed"] == []
     with pytest.raises(AppError, match="not on the board"):
         client.predict(one, "x", api_name="/note")
+
+
+def test_the_person_is_looked_for_before_and_after_a_sighting(client: Client) -> None:
+    _, candidates, _ = chat(client, "a woman in a red jacket")
+    seen = candidates[0]
+    moment = datetime.fromisoformat(seen["time"])
+    for direction, earliest, latest in (("before", -5400, 0), ("after", 0, 5400)):
+        _, found, status = step(client, "/around", seen["image_id"], direction, 90)
+        assert status["query"]["references"] == [{"image_id": seen["image_id"]}]
+        assert status["query"]["filters"]["not_cameras"] == [seen["camera"]]
+        for one in found:
+            apart = (datetime.fromisoformat(one["time"]) - moment).total_seconds()
+            assert earliest <= apart <= latest
+    for wrong in (("sideways", 30), ("after", 0), ("after", "ten"), ("after", 2.5)):
+        with pytest.raises(AppError, match=r"direction is|minutes"):
+            client.predict(seen["image_id"], *wrong, api_name="/around")
+
+
+def test_nobody_to_share_with_is_a_sentence(client: Client) -> None:
+    chat(client, "a woman in a red jacket")
+    with pytest.raises(AppError, match="nobody to share with"):
+        client.predict("ann", api_name="/share_case")

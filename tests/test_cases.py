@@ -1,13 +1,7 @@
-"""Cases: what was shown is kept, comes back as it was, to its user alone; kill -9 at any instant loses none of it."""
+"""Cases: what was shown is kept, comes back as it was, to its user alone. Kills: test_case_kills.py."""
 
 from __future__ import annotations
 
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +23,6 @@ from gallery_store.store import GalleryStore
 from tests.clip_folder import make_clip_folder
 from tests.tiny_qwen import noise_picture
 
-ROOT = Path(__file__).parent.parent
 Start = Callable[[], ChatService]
 
 
@@ -264,70 +257,6 @@ def test_what_another_version_wrote_is_a_sentence(start: Start) -> None:
     session = service.get("ann", "tab", "c")
     assert "another version" in session.notice and session.case == ""
     assert session.say("a man").cards
-
-
-# Each child is forked from one that has loaded everything, so that a kill costs no start.
-_SCRIPT = """
-import os, sys
-import torch
-from app.retrieval.engine import Engine
-from app.service import ChatService
-from gallery_store.encoder import ClipEncoder
-from gallery_store.store import GalleryStore
-torch.set_num_threads(1)
-encoder = ClipEncoder.load(sys.argv[2])
-print("ready", flush=True)
-while sys.stdin.readline():
-    if child := os.fork():
-        print("child", child, flush=True)
-        os.waitpid(child, 0)
-        print("killed", flush=True)
-        continue
-    session = ChatService(Engine(GalleryStore.open(sys.argv[1]), encoder, None)).get("ann", "tab")
-    for number in range(10_000):
-        if number % 5 == 4:
-            session.undo()
-        elif number % 3 == 2:
-            session.confirm(session.cards[number % 7].image_id)
-        else:
-            session.say(["a man in a red coat", "with a hat"][number % 2])
-        print(session.case, len(session.conversation.turns), session.cards[0].image_id, flush=True)
-"""
-KILLS = 20
-
-
-def test_kill_9_at_any_instant_loses_no_step_that_was_shown(
-    start: Start, folder: Path, tmp_path: Path
-) -> None:
-    service, chance = start(), random.Random(18)
-    command = [sys.executable, "-c", _SCRIPT, str(tmp_path / "g.db"), str(folder / "clip")]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as parent:
-        assert parent.stdin is not None and parent.stdout is not None
-        assert parent.stdout.readline() == "ready\n"
-        try:
-            for kill in range(KILLS):
-                parent.stdin.write("go\n")
-                parent.stdin.flush()
-                lines = [parent.stdout.readline() for _ in range(1 + chance.randrange(1, 8))]
-                time.sleep(chance.uniform(0, 0.06))
-                child = next(line for line in lines if line.startswith("child"))
-                os.kill(int(child.split()[1]), signal.SIGKILL)
-                while (line := parent.stdout.readline()) != "killed\n":
-                    lines.append(line)
-                case, turns, first = [line for line in lines if line != child][-1].split()
-                session = service.get("ann", f"tab {kill}", case)
-                assert session.notice == ""
-                steps, shown = len(service.store.cases.read(case, "ann").steps), len(lines) - 1
-                assert steps - shown in (0, 1)  # one may be written and not be shown yet
-                if steps == shown:
-                    assert (len(session.conversation.turns), session.cards[0].image_id) == (
-                        int(turns),
-                        int(first),
-                    )
-        finally:
-            parent.kill()
 
 
 def test_a_gallery_that_cannot_be_written_serves_and_says_that_the_case_is_not_kept(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.chat.conversation import Conversation, confirm, direct_answer, reject, say, search_with
-from app.chat.labels import kind_label, with_article
+from app.chat.labels import kind_label, read_label, with_article
 from app.chat.questions import SENTENCES, Question
 from app.chat.reply import compare_text, fit_of, labels_of, near_misses, reply, sought
 from app.chat.search_state import ShownCandidate
@@ -274,3 +274,18 @@ def test_a_language_that_is_not_read_is_named(text, named):
 )
 def test_english_with_a_foreign_word_is_english(text):
     assert "English alone" not in (direct_answer(say(Conversation(), text, GALLERY)) or "")
+
+
+@pytest.mark.parametrize(
+    "read, said",
+    [
+        ("upper_length=short upper_shade=medium upper_pattern=plain sleeves=long", "short long-sleeved top"),
+        ("upper_shade=medium upper_colour=red", "red top"),
+        ("upper_shade=dark upper_pattern=striped", "dark striped top"),
+        ("upper_pattern=plain", "plain top"),  # as an answer to what the pattern is
+        ("lower=trousers lower_shade=medium", "trousers"),
+    ],
+)
+def test_what_tells_nobody_apart_is_not_said(read: str, said: str):
+    attributes = [Attribute(*one.split("=")) for one in read.split()]
+    assert read_label(attributes[0].kind.partition("_")[0], attributes) == said

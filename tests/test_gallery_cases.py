@@ -69,11 +69,15 @@ def test_what_stood_on_the_screen_before_a_step_and_when_it_was_done(gallery: Pa
 def test_a_copy_of_the_gallery_has_the_cases(gallery: Path | str, tmp_path: Path) -> None:
     with GalleryStore.open(tmp_path / "from.db") as source:
         source.cases.add_step("c", "ann", 1, STEP, title="One", turns=1, confirmed=0, photos=PHOTO)
+        source.cases.shares.add("c", "ann", "bob")
+        source.cases.messages.add("c", "ann", "a hat", PHOTO, title="")
         with GalleryStore.open(gallery, as_copy=True) as target:
             copy_gallery(source, target, lambda *_: None)
             assert target.cases.read("c", "ann") == source.cases.read("c", "ann")
             assert target.cases.listed("ann") == source.cases.listed("ann")
             assert target.cases.photo("c", "a/b.png") == PHOTO["a/b.png"]
+            assert target.cases.shares.of("c") == ("bob",)
+            assert target.cases.messages.unsettled("c", "ann") == source.cases.messages.unsettled("c", "ann")
 
 
 def test_a_case_is_erased_with_its_photos_and_no_other(gallery: Path | str) -> None:
@@ -88,6 +92,67 @@ def test_a_case_is_erased_with_its_photos_and_no_other(gallery: Path | str) -> N
         with pytest.raises(KeyError):
             store.cases.read("c", "ann")
         assert store.cases.listed("ann") == [] and store.cases.read("d", "bob").steps == (STEP.data,)
+
+
+def test_messages_are_kept_until_they_are_settled(gallery: Path | str) -> None:
+    with GalleryStore.open(gallery) as store:
+        cases, messages = store.cases, store.cases.messages
+        first = messages.add("c", "ann", "a man", PHOTO, title="a\tman")
+        second = messages.add("c", "ann", "a hat", {}, title="never")
+        assert (first, second) == (("c", 1), ("c", 2)) and cases.read("c", "ann").steps == ()
+        assert [one.title for one in cases.listed("ann")] == ["a man"] and cases.last_step("c", "ann") == 0
+        found = messages.unsettled("c", "ann")
+        assert [(one.id, one.text, one.photos) for one in found] == [
+            (first, "a man", ("a/b.png",)),
+            (second, "a hat", ()),
+        ]
+        assert cases.photo("c", "a/b.png") == PHOTO["a/b.png"]
+        for stranger in (
+            lambda: messages.add("c", "bob", "x", {}, title=""),
+            lambda: messages.unsettled("c", "bob"),
+        ):
+            with pytest.raises(KeyError):
+                stranger()
+        cases.add_step("c", "ann", 1, STEP, title="", turns=1, confirmed=0, answers=[first])
+        with pytest.raises(CaseWentOn):  # nothing of a step that is refused is written
+            cases.add_step("c", "ann", 1, STEP, title="", turns=1, confirmed=0, answers=[second])
+        assert [one.id for one in messages.unsettled("c", "ann")] == [second]
+        messages.add("c", "ann", "a cap", {}, title="", instead_of=[second])
+        assert [one.text for one in messages.unsettled("c", "ann")] == ["a cap"]
+        given_up = messages.add("d", "ann", "a dog", {}, title="a dog")
+        assert len(cases.listed("ann")) == 2
+        messages.settle([given_up])
+        assert [one.id for one in cases.listed("ann")] == ["c"]  # nothing ever came of the other
+        assert cases.erase("c")
+        with pytest.raises(KeyError):
+            cases.read("c", "ann")
+
+
+def test_a_case_is_shared_by_its_owner_alone(gallery: Path | str) -> None:
+    with GalleryStore.open(gallery) as store:
+        cases, shares = store.cases, store.cases.shares
+        cases.add_step("c", "ann", 1, STEP, title="One", turns=1, confirmed=0)
+        assert shares.add("c", "ann", "bob") and not shares.add("c", "ann", "bob")
+        assert not shares.add("c", "ann", "ann") and shares.add("c", "ann", "aaron")
+        assert shares.of("c") == ("aaron", "bob") == cases.listed("bob")[0].shared == cases.record("c").shared
+        cases.add_step("c", "bob", 2, STEP, title="", turns=2, confirmed=0)
+        assert cases.read("c", "bob").users == ("ann", "bob") and cases.last_step("c", "bob") == 2
+        cases.messages.add("c", "bob", "a man", {}, title="")
+        assert cases.messages.unsettled("c", "ann") == () and len(cases.messages.unsettled("c", "bob")) == 1
+        for of_the_owner in (
+            lambda: cases.rename("c", "bob", "x"),
+            lambda: cases.close("c", "bob"),
+            lambda: shares.add("c", "bob", "eve"),
+            lambda: shares.remove("c", "bob", "aaron"),
+        ):
+            with pytest.raises(KeyError):
+                of_the_owner()
+        assert shares.remove("c", "ann", "bob") and not shares.remove("c", "ann", "bob")
+        assert cases.listed("bob") == [] and cases.read("c", "aaron").users == ("ann", "bob")
+        with pytest.raises(KeyError):
+            cases.add_step("c", "bob", 3, STEP, title="", turns=3, confirmed=0)
+        cases.erase("c")
+        assert shares.of("c") == () and cases.listed("aaron") == []
 
 
 def test_the_command_lists_and_erases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,13 +27,16 @@ from app.ui.html import header_html
 from app.ui.pictures import picture_routes
 from app.ui.view import View
 from app.uploads import Uploads
+from gallery_store.__main__ import main
+from gallery_store.cases import KeptStep
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
+from gallery_store.migrations import m0004_conversations
 from gallery_store.store import GalleryError, GalleryStore
 from gallery_store.verify import verify
 from tests.clip_folder import make_clip_folder
 from tests.gallery_tools import write_pictures
-from tests.old_gallery import turn_old
+from tests.old_gallery import drop_what_came_since, turn_old
 from tests.test_session import NAMES
 
 WORDS = "somebody in a yellow dress"
@@ -219,6 +222,24 @@ def test_a_read_only_gallery_of_the_version_before_opens_for_looking(
         assert verify(store).ok and picture_of(store, 3) == 200
         startup.open_uploads(Settings(data=str(tmp_path / "data")), store)  # it has no table of photos
     assert {file: file.stat().st_mtime_ns for file in where.rglob("*")} == before
+
+
+def test_cases_of_a_read_only_gallery_of_schema_4_are_listed(
+    where: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = where / "g.db"
+    with GalleryStore.open(file) as store:
+        store.cases.add_step("c", "ann", 1, KeptStep("{}"), title="One", turns=1, confirmed=0)
+    with closing(sqlite3.connect(file)) as raw:
+        drop_what_came_since(raw, m0004_conversations.metadata)
+        raw.execute("DELETE FROM schema_migrations WHERE number > 4")
+        raw.commit()
+    request.getfixturevalue("not_writable")
+    for command, said in (("cases", "ann  1 steps  One"), ("imports", "no import is listed")):
+        assert main([command, "--gallery", str(file)]) == 0
+        assert said in capsys.readouterr().out
+    with GalleryStore.open(file) as store:
+        assert store.read_only and len(store.crops([1, 2])) == 2
 
 
 def test_the_app_starts_where_the_photos_of_cases_cannot_be_asked_for(where: Path, tmp_path: Path) -> None:

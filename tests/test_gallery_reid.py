@@ -22,6 +22,7 @@ from gallery_store.reindex import Reindexed, drop_reid, reindex
 from gallery_store.store import GalleryStore
 from gallery_store.verify import verify
 from tests.gallery_tools import PixelEncoder, picture, run_sql, write_pictures
+from tests.old_gallery import drop_what_came_since
 from tests.reid_files import tiny_timm, write_torchscript
 from tests.test_gallery_cli import NAMES, clips, run  # noqa: F401 (fixtures)
 from tests.test_gallery_kill import killed
@@ -63,9 +64,7 @@ def old_gallery(file, indexed: bool) -> None:
     with GalleryStore.open(file) as store:
         store.count()
     with closing(sqlite3.connect(file)) as raw:
-        for table in ("encoders", "conversations", "conversation_steps", "conversation_photos"):
-            raw.execute(f"DROP TABLE {table}")
-        raw.execute("ALTER TABLE crops DROP COLUMN source")
+        drop_what_came_since(raw, m0001_first.metadata)
         raw.execute("DELETE FROM gallery WHERE key = 'media'")
         raw.execute("DELETE FROM schema_migrations WHERE number > 1")
         if indexed:

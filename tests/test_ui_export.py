@@ -85,6 +85,13 @@ def test_nobody_else_does(
     )  # no link elsewhere starts one
 
 
+def test_where_a_reason_is_required_no_case_goes_out_without(store: GalleryStore) -> None:
+    app = Starlette(routes=[export_route(store, KEY, needs_reason=True)])
+    app.auth, app.cookie_id, app.tokens = None, "1", {}  # type: ignore[attr-defined]
+    answer = TestClient(app).post("/cases/ours/export")
+    assert answer.status_code == 409 and "A reason is needed" in answer.text and store.searches() == []
+
+
 def test_what_cannot_be_exported_is_a_sentence(store: GalleryStore) -> None:
     store.cases.add_step("old", "ann", 1, KeptStep('{"stay": "?"}'), title="", turns=1, confirmed=0)
     answer = client_of(store, "ann").post("/cases/old/export")

@@ -39,11 +39,13 @@ def tab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     uploads = SimpleNamespace(files_of=lambda message: ("", [Path(message["files"][0])]))
     monkeypatch.setattr(gallery_tab, "stats_html", lambda store: "")
     monkeypatch.setattr(gallery_tab, "cameras_html", lambda store: "")
+    monkeypatch.setattr(gallery_tab, "header_html", lambda engine: "")
+    monkeypatch.setattr(gallery_tab.imports_list.Imports, "html", lambda *_: "")
     began = Import()
     monkeypatch.setattr(gallery_tab, "import_crops", began)
     owner = Owner(7860)
     with gr.Blocks() as blocks:
-        _, fill = gallery_tab.build(ChatService(engine), uploads, owner)  # type: ignore[arg-type]
+        _, fill = gallery_tab.build(ChatService(engine), uploads, owner, gr.HTML())  # type: ignore[arg-type]
     handlers = {function.fn.__name__: function.fn for function in blocks.fns.values() if function.fn}
     return SimpleNamespace(**handlers, owner=owner, work=began, fill=fill)
 
@@ -60,7 +62,7 @@ def said(updates: list[dict[Any, Any]]) -> str:
 def test_only_whoever_began_an_import_stops_it(tab: SimpleNamespace, other: tuple[str, str]) -> None:
     updates: list[dict[Any, Any]] = []
     ann = asked_by("ann", "a")
-    thread = threading.Thread(target=lambda: updates.extend(tab.from_zip("crops.zip", "", ann)))
+    thread = threading.Thread(target=lambda: updates.extend(tab.from_zip("crops.zip", "", "", ann)))
     thread.start()
     assert tab.work.begun.wait(60)
     tab.halt_own(asked_by(*other))
@@ -75,16 +77,16 @@ def test_a_stop_with_nothing_to_stop_does_not_end_the_next_import(tab: SimpleNam
     ann = asked_by("ann", "a")
     tab.halt_own(ann)
     tab.work.let_go.set()
-    assert "Stopped" not in said(list(tab.from_zip("crops.zip", "", ann)))
+    assert "Stopped" not in said(list(tab.from_zip("crops.zip", "", "", ann)))
 
 
 def test_a_folder_is_for_the_owner(tab: SimpleNamespace) -> None:
     tab.work.let_go.set()
     stranger, owner = asked_by("local", "a"), asked_by("local", "a", **{tab.owner.cookie: tab.owner.key})
     with pytest.raises(gr.Error, match="whoever started ChatReID"):
-        list(tab.from_path("/etc", "", stranger))
+        list(tab.from_path("/etc", "", "", stranger))
     assert not tab.work.begun.is_set()
-    assert "1 added" in said(list(tab.from_path("/somewhere", "", owner)))
+    assert "1 added" in said(list(tab.from_path("/somewhere", "", "", owner)))
     for request, folders in ((stranger, False), (owner, True)):
         visible = {
             part.elem_id: update.visible

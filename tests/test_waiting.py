@@ -156,7 +156,7 @@ def test_after_a_reload_the_same_conversation_goes_on(
         _data={"tab": session.tab, "waiting": ["a man in a red coat", "only camera 2"]}
     )
     assert handlers.service.go_on_in("somebody else", "new", session.tab) is None
-    again = handlers.go_on(left, "", request("new"))
+    again = handlers.go_on(left, request("new"))
     shown = next(again)
     assert said(shown) == ["a man in a red coat", "only camera 2"] and shown["stop"].interactive
     held.set()
@@ -169,7 +169,7 @@ def test_after_a_reload_the_same_conversation_goes_on(
 
 def test_after_a_new_start_what_waited_is_given_back(handlers: Handlers) -> None:
     left: Any = SimpleNamespace(_data={"tab": "of another process", "waiting": ["a man", "", "with a hat"]})
-    *_, shown = handlers.go_on(left, "", request())
+    *_, shown = handlers.go_on(left, request())
     assert shown["chatbot"][-1]["content"] == GIVEN_BACK
     session = handlers.service.get("local", "tab")
     assert session.given_back == Sent("a man\nwith a hat") and not session.is_busy
@@ -239,3 +239,47 @@ def test_what_waits_behind_start_over_does_not_take_the_reason_along(strict: Han
 def test_what_needs_no_search_needs_no_reason(strict: Handlers) -> None:
     session = strict.service.get("local", "tab")
     assert session.say("hello").reply and not session.has_reason
+
+
+def test_what_shows_or_reads_candidates_needs_the_reason_too(
+    strict: Handlers, handlers: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A case of the time when none was required is opened; nothing that was not seen yet is told."""
+    before = handlers.service.get("local", "tab")
+    before.say("a man in a red coat")
+    crop, service = before.cards[0].image_id, strict.service
+    rows, read = len(service.store.searches(limit=1000)), service.engine.read
+    monkeypatch.setattr(service.engine, "read", lambda *_, **__: pytest.fail("a crop was read"))
+    stranger, old = service.get("local", "new"), service.get("local", "old", before.case)
+    assert old.cards == before.cards  # as they were shown then
+    for ask in (
+        lambda: stranger.select(crop),
+        lambda: stranger.search_with(crop),
+        lambda: stranger.confirm(crop),
+        lambda: old.select(crop),
+        lambda: old.show_more(),
+        lambda: old.say("show more"),
+        lambda: old.say("describe number 1"),
+        lambda: old.say("compare 1 and 2"),
+        lambda: old.reject(crop),
+        lambda: old.say("with a hat"),
+    ):
+        with pytest.raises(ReasonNeeded):
+            ask()
+    assert len(service.store.searches(limit=1000)) == rows and old.cards == before.cards
+    monkeypatch.setattr(service.engine, "read", read)
+    for session in (stranger, old):
+        session.give_reason("a lost child")
+        assert session.select(crop)
+
+
+def test_a_gallery_that_keeps_no_cases_takes_no_reason_behind_start_over(
+    strict: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ChatService, "keeps_cases", False)
+    strict.announce({"text": "a man in a red coat", "files": []}, request())
+    strict.announce_start_over(request())
+    strict.announce({"text": "a woman", "files": []}, request())
+    *_, shown = strict.answer("a lost child", request())
+    assert strict.service.get("local", "tab").waiting.is_held
+    assert shown["chatbot"][1]["content"] == ASKS_REASON

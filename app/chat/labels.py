@@ -48,11 +48,25 @@ def thing_label(thing: str, attributes: Sequence[Attribute]) -> str:
     return thing_words(thing, has) + tail
 
 
+_NEUTRAL = frozenset(
+    {
+        ("build", "average"),
+        ("upper_pattern", "plain"),
+        ("upper_shade", "medium"),
+        ("lower_shade", "medium"),
+    }
+)
+
+
 def read_label(thing: str, attributes: Sequence[Attribute]) -> str:
-    """What is read of a thing: as thing_label, or "no hat" where it is absent."""
+    """What is read of a thing: as thing_label, or "no hat" where it is absent.
+
+    That a shade is medium, a garment plain or a build average tells nobody apart: it is said where nothing else is.
+    """
     absent = any((attribute.kind, attribute.value) == (thing, "none") for attribute in attributes)
     said = [attribute for attribute in attributes if attribute.value != "none"]
-    return absence_words(thing) if absent else thing_label(thing, said or attributes)
+    telling = [attribute for attribute in said if (attribute.kind, attribute.value) not in _NEUTRAL]
+    return absence_words(thing) if absent else thing_label(thing, telling or said or attributes)
 
 
 def with_article(label: str) -> str:

@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+from app.chat.conversation import NO_REASON
 from app.export.page import html_of
 from app.export.pdf import write_pdf
 from app.export.report import Judged, Photo, Report, report_of, suffix_of
 from app.export.table import write_csv
+from app.refused import ReasonNeeded
 from gallery_store.decoding import PictureError, open_picture
 from gallery_store.errors import GalleryError
 from gallery_store.export_case import ExportedCase
@@ -27,16 +29,25 @@ _PHOTO_SIDE = 384  # pixels, of the small copies of photos
 
 
 def export_case(
-    store: GalleryStore, case: str, user: str, target: Path, *, by: str, key: bytes | None = None
+    store: GalleryStore,
+    case: str,
+    user: str,
+    target: Path,
+    *,
+    by: str,
+    key: bytes | None = None,
+    needs_reason: bool = False,
 ) -> ExportedCase:
     """Write the user's case to a zip: whole, or not at all. Without a row about it in the audit there is none.
 
-    by: who asked for it. key: signs the manifest. KeyError where the user has no such case. Raises GalleryError;
-    OSError where the zip cannot be written.
+    by: who asked for it. key: signs the manifest. KeyError where the user has no such case, ReasonNeeded where it lacks
+    a reason that is needed. Raises GalleryError; OSError where the zip cannot be written.
     """
     store.database.require_writable()  # for the audit
     began, now = time.perf_counter(), datetime.now(UTC)
     report = report_of(store, case, user, by, now)
+    if needs_reason and report.reason == NO_REASON:
+        raise ReasonNeeded
     with (
         tempfile.TemporaryDirectory(prefix="chatreid-export-") as folder,
         replacing(target) as partial,

@@ -48,7 +48,7 @@ def facts_of(report: Report) -> list[tuple[str, str]]:
     state = "closed" if case.is_closed else "open"
     return [
         ("Case", f"{case.id} ({state})"),
-        ("Operator", case.user),
+        ("Operator", f"{case.user}; shared with {', '.join(case.shared)}" if case.shared else case.user),
         ("Reason", report.reason),
         ("Last step", moment(case.changed.astimezone(report.zone))),
         ("Exported", f"{moment(report.made)} by {report.exported_by}"),

@@ -61,7 +61,8 @@ def write_pdf(report: Report, target: IO[bytes], thumbnail: Thumbnail) -> None:
     story.append(Paragraph("Who did what, and when", styles["heading"]))
     story += [
         Paragraph(
-            f"<font color='#5c6878'>{moment(step.time)}</font> {_text(step.words, _MOST_OF_TEXT)}",
+            f"<font color='#5c6878'>{moment(step.time)}</font> "
+            + _text(f"{step.by}: {step.words}" if step.by else step.words, _MOST_OF_TEXT),
             styles["text"],
         )
         for step in report.steps

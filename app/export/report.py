@@ -75,10 +75,11 @@ class Photo:
 
 @dataclass(frozen=True)
 class Step:
-    """time: in the gallery's zone. words: what the operator said or did."""
+    """time: in the gallery's zone. words: what the operator said or did. by: which one, where several did."""
 
     time: datetime
     words: str
+    by: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def report_of(store: GalleryStore, case: str, user: str, exported_by: str, now: 
     kept = store.cases.read(case, user)
     try:
         turns, numbers, reason = told_in(kept)
+        users = [kept.users[number - 1] for number in numbers]
         board = board_of(turns)
         judgements = {
             image_id: _judgement(store, case, numbers[turn], image_id)
@@ -130,6 +132,8 @@ def report_of(store: GalleryStore, case: str, user: str, exported_by: str, now: 
         raise GalleryError("the case was kept by another version of ChatReID and cannot be read") from problem
     zone = store.zone
     said = [kept.times[number - 1].astimezone(zone) for number in numbers]
+    record = store.cases.record(case)
+    makers = {record.user, *users}
     known = turns[-1].after if turns else SearchState()
     last = _last_query(turns) if known.is_empty else known
     of_query = [Sighting(one.image_id, 0) for one in last.references if one.image_id is not None]
@@ -141,7 +145,7 @@ def report_of(store: GalleryStore, case: str, user: str, exported_by: str, now: 
 
     others = timeline([one for one in of_query if board.of(one.image_id) is None], crops, zone)
     return Report(
-        case=store.cases.record(case),
+        case=record,
         exported_by=exported_by,
         made=now.astimezone(zone),
         zone=zone,
@@ -152,7 +156,9 @@ def report_of(store: GalleryStore, case: str, user: str, exported_by: str, now: 
         query=tuple(chip.label for chip in chips_of(last)),
         photos=(*_photos(turns), *map(_query_crop, others)),
         steps=tuple(
-            Step(time, words) for time, turn in zip(said, turns, strict=True) if (words := _in_words(turn))
+            Step(time, words, by if len(makers) > 1 else "")
+            for time, turn, by in zip(said, turns, users, strict=True)
+            if (words := _in_words(turn))
         ),
         used=_used(store.searches_of(case), zone),
     )

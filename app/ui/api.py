@@ -7,21 +7,24 @@ from typing import Any
 
 import gradio as gr
 
+from app.chat.sightings import Direction
 from app.filter_steps import filter_by, read_change
 from app.refused import Refused
 from app.service import ChatService
 from app.session import StepResult
+from app.sharing import share, unshare
 from app.ui.edge import refusal_as_error, session_of
 from app.uploads import Uploads
 from gallery_store.cases import CaseRecord
 
-# What each function but /give_reason, /select, /cases and /sightings returns: reply, candidates, status.
+# What each function but /give_reason, /select, /cases, /share_case, /unshare_case and /sightings returns: reply,
+# candidates, status.
 Returned = tuple[str, list, dict]
 
 
 def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> None:
     """Add /chat, /search_with, /confirm, /reject, /undo, /redo, /reset, /give_reason, /select, /cases, /open_case,
-    /filters, /note, /take_off and /sightings to the page.
+    /share_case, /unshare_case, /around, /filters, /note, /take_off and /sightings to the page.
 
     A client keeps its conversation. What cannot be done comes back as one sentence, the client's error.
     """
@@ -41,6 +44,10 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
 
     def filters(change: dict, request: gr.Request) -> Returned:
         return _returned(filter_by(session_of(service, request), read_change(change)))
+
+    def around(image_id: int, direction: str, minutes: int, request: gr.Request) -> Returned:
+        session = session_of(service, request)
+        return _returned(session.around(image_id, _direction(direction), _minutes(minutes)))
 
     def note(image_id: int, text: str, request: gr.Request) -> Returned:
         return _returned(session_of(service, request).note(image_id, _words(text)))
@@ -72,6 +79,12 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
             raise Refused(notice)
         return _returned(result)
 
+    def share_case(user: str, request: gr.Request) -> list:
+        return list(share(session_of(service, request), _words(user)))
+
+    def unshare_case(user: str, request: gr.Request) -> list:
+        return list(unshare(session_of(service, request), _words(user)))
+
     def reset(request: gr.Request) -> Returned:
         return _returned(session_of(service, request).abandon())
 
@@ -83,7 +96,7 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
     def select(image_id: int, request: gr.Request) -> str:
         return session_of(service, request).select(image_id)
 
-    of_board = (note, take_off, sightings)
+    of_board = (around, note, take_off, sightings)
     for function in (
         chat,
         search_with,
@@ -97,9 +110,23 @@ def add_api(service: ChatService, uploads: Uploads, queue: dict[str, Any]) -> No
         cases,
         open_case,
         filters,
+        share_case,
+        unshare_case,
         *of_board,
     ):
         gr.api(refusal_as_error()(function), **queue)
+
+
+def _direction(given: Any) -> Direction:
+    if given not in ("before", "after"):
+        raise Refused(f"The direction is “before” or “after”, not {str(given)[:40]!r}.")
+    return given
+
+
+def _minutes(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int | float) or given != given // 1:
+        raise Refused(f"Minutes are a whole number, not {str(given)[:40]!r}.")
+    return int(given)
 
 
 def _words(given: Any) -> str:

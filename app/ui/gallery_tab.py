@@ -14,10 +14,11 @@ from app.cards import thumbnail_url
 from app.retrieval.engine import Engine
 from app.service import ChatService
 from app.session import ChatSession
+from app.ui import imports as imports_list
 from app.ui.background import BackgroundWork
 from app.ui.edge import PRIVATE, refusal_as_error, session_of
 from app.ui.guard import Owner
-from app.ui.html import render
+from app.ui.html import header_html, render
 from app.uploads import Uploads
 from gallery_store.console import StepProgress
 from gallery_store.crops import Filters
@@ -32,13 +33,32 @@ NOT_THE_OWNER = (
     "its terminal then, or upload a zip."
 )
 
+# What can be chosen -> a pattern of names; None where the usual forms are tried.
+NAMINGS: dict[str, str | None] = {
+    "in one of the usual forms": None,
+    "by folder: entrance/picture.jpg": r"(?P<camera>[^/]+)/[^/]+$",
+    "by camera and time: entrance_20260512-140520.jpg": (
+        r"(?:^|/)(?P<camera>[^/]+?)[ _-]+(?P<time>\d{4}-?\d\d-?\d\d[T _-]?\d\d[-:.]?\d\d[-:.]?\d\d)[^/]*$"
+    ),
+    "by time and camera: 20260512-140520_entrance.jpg": (
+        r"(?:^|/)(?P<time>\d{4}-?\d\d-?\d\d[T _-]?\d\d[-:.]?\d\d[-:.]?\d\d)[ _-]+(?P<camera>[^/.]+)[^/]*$"
+    ),
+    "by folder, and by time: entrance/20260512-140520.jpg": (
+        r"(?P<camera>[^/]+)/[^/]*?(?P<time>\d{4}-?\d\d-?\d\d[T _-]?\d\d[-:.]?\d\d[-:.]?\d\d)[^/]*$"
+    ),
+}
+OTHER_NAMING = (
+    " If their names or folders tell it in another way, choose that above and import the same pictures again: they are "
+    "completed, and none is added twice."
+)
+
 Fill = Callable[[gr.Request], dict[Any, Any]]
 
 
-def build(service: ChatService, uploads: Uploads, owner: Owner) -> tuple[list[Any], Fill]:
+def build(service: ChatService, uploads: Uploads, owner: Owner, header: gr.HTML) -> tuple[list[Any], Fill]:
     """The tab's components and events; returns those that the page fills when it is loaded, and what fills them.
 
-    owner: alone may import folders of this machine; everybody may upload a zip.
+    owner: alone may import folders of this machine; everybody may upload a zip. header: of the page, which counts too.
     """
     engine, store = service.engine, service.store
     stops: dict[ChatSession, threading.Event] = {}  # of the imports under way
@@ -53,29 +73,44 @@ def build(service: ChatService, uploads: Uploads, owner: Owner) -> tuple[list[An
                 label="Their camera, if all come from one", placeholder="as their names say", max_lines=1,
                 elem_id="import-camera",
             )  # fmt: skip
+            names = gr.Dropdown(
+                label="How their names tell camera and time", choices=list(NAMINGS), value=next(iter(NAMINGS)),
+                elem_id="import-naming",
+            )  # fmt: skip
         with gr.Row(elem_classes="cr-row"):
             start = gr.Button("Import", variant="primary", elem_id="import", visible=False)
             upload = gr.UploadButton("Upload a zip", file_types=[".zip"], elem_id="import-zip")
             halt = gr.Button("Stop import", elem_id="import-stop")
         note = gr.HTML(report_html(NOT_THE_OWNER), elem_id="import-note")
         report = gr.HTML("", elem_id="import-report")
-        cameras = gr.HTML("", elem_id="gallery-cameras")
+        counted = [stats, gr.HTML("", elem_id="gallery-cameras"), header]
+        cameras = counted[1]
 
-    def from_path(text: str, camera: str, request: gr.Request) -> Iterator[dict[Any, str]]:
+    def counts() -> dict[Any, str]:
+        """What changes with the gallery."""
+        return {
+            stats: stats_html(store),
+            cameras: cameras_html(store),
+            header: header_html(engine),
+        }
+
+    listed, imports = imports_list.build(service, owner, counted, counts)
+
+    def from_path(text: str, camera: str, naming: str, request: gr.Request) -> Iterator[dict[Any, str]]:
         if not owner.sent(request):
             raise gr.Error(NOT_THE_OWNER)
         if not text.strip():
             yield {report: report_html("Name a folder, a zip, a CSV manifest or a COCO file first.")}
             return
-        yield from run(Path(text.strip()).expanduser(), camera, request)
+        yield from run(Path(text.strip()).expanduser(), camera, naming, request)
 
-    def from_zip(file: str | None, camera: str, request: gr.Request) -> Iterator[dict[Any, str]]:
+    def from_zip(file: str | None, camera: str, naming: str, request: gr.Request) -> Iterator[dict[Any, str]]:
         if file:
             with refusal_as_error():
                 _, paths = uploads.files_of({"files": [file]})
-            yield from run(paths[0], camera, request)
+            yield from run(paths[0], camera, naming, request)
 
-    def run(source: Path, camera: str, request: gr.Request) -> Iterator[dict[Any, str]]:
+    def run(source: Path, camera: str, naming: str, request: gr.Request) -> Iterator[dict[Any, str]]:
         session = session_of(service, request)
         stop = stops[session] = threading.Event()
         reports: list[ImportReport] = []
@@ -85,6 +120,7 @@ def build(service: ChatService, uploads: Uploads, owner: Owner) -> tuple[list[An
                 reports.append(
                     import_crops(
                         store, engine.encoder, source, reid=engine.reid, camera=camera.strip() or None,
+                        user=session.user, pattern=NAMINGS.get(naming),
                         progress=lambda done, total: progress("Importing", done, total), stop=stop.is_set,
                     )
                 )  # fmt: skip
@@ -96,13 +132,9 @@ def build(service: ChatService, uploads: Uploads, owner: Owner) -> tuple[list[An
                 yield {report: render("import_progress", done=work.done, total=work.total)}
             store.refresh()
         except (ValueError, RuntimeError, OSError) as problem:
-            yield {report: report_html(str(problem))}
+            yield {report: report_html(_without_path(str(problem), source, owner.sent(request)))}
             return
-        yield {
-            report: import_html(reports[0], engine),
-            stats: stats_html(store),
-            cameras: cameras_html(store),
-        }
+        yield {report: import_html(reports[0], engine), listed: imports.html(request), **counts()}
 
     def halt_own(request: gr.Request) -> None:
         if stop := stops.get(session_of(service, request)):
@@ -113,18 +145,24 @@ def build(service: ChatService, uploads: Uploads, owner: Owner) -> tuple[list[An
         return {
             stats: stats_html(store),
             cameras: cameras_html(store),
+            listed: imports.html(request),
             path: gr.Textbox(visible=is_owner),
             start: gr.Button(visible=is_owner),
             note: gr.HTML(visible=not is_owner),
         }
 
     one_at_a_time: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "import", **PRIVATE}
-    outputs = [report, stats, cameras]
-    start.click(from_path, [path, camera], outputs, **one_at_a_time)
-    path.submit(from_path, [path, camera], outputs, **one_at_a_time)
-    upload.upload(from_zip, [upload, camera], outputs, **one_at_a_time)
+    outputs = [report, listed, *counted]
+    start.click(from_path, [path, camera, names], outputs, **one_at_a_time)
+    path.submit(from_path, [path, camera, names], outputs, **one_at_a_time)
+    upload.upload(from_zip, [upload, camera, names], outputs, **one_at_a_time)
     halt.click(halt_own, None, None, queue=False, **PRIVATE)
-    return [stats, cameras, path, start, note], fill
+    return [stats, cameras, listed, path, start, note], fill
+
+
+def _without_path(sentence: str, source: Path, is_owner: bool) -> str:
+    """Where an uploaded file lies on the server is told to the owner alone."""
+    return sentence if is_owner else sentence.replace(str(source), source.name)
 
 
 def report_html(sentence: str) -> str:
@@ -145,6 +183,8 @@ def import_html(report: ImportReport, engine: Engine) -> str:
             "only: searches among them give no percentages, and little more. A model for photographs is named "
             "with --model and --clip."
         )
+    if any(" without a camera" in note or " without a time" in note for note in report.notes):
+        sentence += OTHER_NAMING
     listed = report.rejected[:MOST_REJECTED_SHOWN]
     unlisted = len(report.rejected) - len(listed)
     return render("import_report", sentence=sentence, notes=report.notes, rejected=listed, unlisted=unlisted)

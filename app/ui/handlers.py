@@ -11,6 +11,7 @@ import gradio as gr
 from app.chat.sightings import Direction
 from app.filter_steps import filter_by, read_change
 from app.refused import ReasonNeeded, Refused
+from app.sending import answer, give_back, send
 from app.service import ChatService
 from app.session import ChatSession
 from app.stacks import group
@@ -25,6 +26,8 @@ from gallery_store.errors import GalleryError
 
 Step = Callable[[ChatSession, StepProgress], Any]
 _TICK = 0.3  # seconds
+NOTHING_KEPT = "No step of this case is kept yet."
+ONLY_OWNER = "Only its owner may rename or close a case."
 GIVEN_BACK = "ChatReID was started anew before this was answered. Please send it again."
 
 
@@ -48,25 +51,26 @@ class Handlers:
 
     def rename_case(self, event: gr.EventData, request: gr.Request) -> Updates:
         title = str(event._data.get("title", ""))
-        return self._on_case(
+        return self.on_case(
             request, lambda session: self.service.store.cases.rename(session.case, session.user, title)
         )
 
     def close_case(self, event: gr.EventData, request: gr.Request) -> Updates:
         """Put the case among the closed ones, or back."""
         closed = bool(event._data.get("closed"))
-        return self._on_case(
+        return self.on_case(
             request, lambda session: self.service.store.cases.close(session.case, session.user, closed=closed)
         )
 
-    def _on_case(self, request: gr.Request, change: Callable[[ChatSession], None]) -> Updates:
+    def on_case(self, request: gr.Request, change: Callable[[ChatSession], object]) -> Updates:
+        """Something that its owner does with the case as a whole."""
         session = session_of(self.service, request)
 
         def do() -> None:
             try:
                 change(session)
             except KeyError:
-                raise Refused("No step of this case is kept yet.") from None
+                raise Refused(ONLY_OWNER if session.case else NOTHING_KEPT) from None
             except GalleryError as problem:
                 raise Refused(f"The case cannot be changed now: {problem}.") from problem
 
@@ -95,11 +99,12 @@ class Handlers:
 
     def announce_start_over(self, request: gr.Request) -> Updates:
         """What was held for want of a reason is given back; the page has emptied the field of the reason."""
-        session = session_of(self.service, request)
+        session = self._sending_in(request)
         held = session.waiting.withdraw() if session.waiting.is_held else ()
         shown = self.add(request, Sent(step="start-over"))
         if texts := [message.text for message in held if message.text.strip()]:
-            session.given_back = Sent("\n".join(texts))
+            kept = tuple(one for message in held for one in message.kept)
+            give_back(session, Sent("\n".join(texts), kept=kept))
         return shown
 
     def _announced(self, message: Any, request: gr.Request) -> Updates:
@@ -112,22 +117,33 @@ class Handlers:
         return self.add(request, Sent(text, session_of(self.service, request).cropping.sent(files)))
 
     def add(self, request: gr.Request, sent: Sent) -> Updates:
-        session = session_of(self.service, request)
+        session = self._sending_in(request)
         session.notice, session.given_back = "", None
-        session.waiting.add(sent)
-        return self.view.working(session, None)
+        was_begun = session.case
+        send(session, sent)
+        # A case that begins with this message is named in the page's address from now on.
+        begun = self.view.only_cases(session) if session.case != was_begun else {}
+        return {**begun, **self.view.working(session, None)}
+
+    def _sending_in(self, request: gr.Request) -> ChatSession:
+        """The session of a page that sends something. Where the app was started anew under an open page, what it had
+        not answered then was given back to nobody: it stands in line first.
+        """
+        is_open = self.service.is_open(user_of(request), request.session_hash or "")
+        session = session_of(self.service, request)
+        if not is_open and session.given_back is not None:
+            session.waiting.add(session.given_back)
+            session.owed, session.owed_photos = (), None
+        return session
 
     def answer(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         """All that waits, in its order: nothing is left over where a call is lost on the way."""
         session = session_of(self.service, request)
-        case = session.case
+        of_case = session.keeper
         yield from self._answer(session, reason)
-        yield from self._answer_the_rest(session, reason, case)
-
-    def _answer_the_rest(self, session: ChatSession, reason: str, case: str) -> Iterator[Updates]:
-        """The reason was given for a case: what waits behind Start over does not take it along."""
+        # The reason was given for a case: what waits behind Start over does not take it along.
         while session.waiting.later and not session.waiting.is_held:
-            yield from self._answer(session, reason if session.case == case else "")
+            yield from self._answer(session, reason if session.keeper is of_case else "")
 
     def reason_given(self, reason: str, request: gr.Request) -> Iterator[Updates]:
         """The field was left, or Enter pressed in it. A case keeps its reason where the field is empty."""
@@ -150,23 +166,19 @@ class Handlers:
 
         def do(session: ChatSession, progress: StepProgress) -> None:
             try:
-                if message.step == "say":
-                    session.say(message.text, message.photos, progress)
-                elif message.step == "start-over":
-                    session.start_over()
-                else:
-                    (session.undo if message.step == "undo" else session.redo)(progress)
+                answer(session, message, progress)
             except ReasonNeeded:
                 session.waiting.hold()
             except Refused:
-                session.given_back = message if message.step == "say" else None
+                if message.step == "say":
+                    give_back(session, message)
                 raise
             finally:
                 session.waiting.answered()
 
         yield from self._run(session, reason, do)
 
-    def go_on(self, event: gr.EventData, reason: str, request: gr.Request) -> Iterator[Updates]:
+    def go_on(self, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
         """The page was reloaded while a step was being done, or messages waited: what was sent is answered here.
 
         Where the app was started anew meanwhile, those messages are given back to be sent again.
@@ -177,7 +189,8 @@ class Handlers:
             session.given_back = None  # it stands in the field already
         else:
             session = session_of(self.service, request)
-            if texts := [str(text) for text in event._data.get("waiting") or () if text]:
+            texts = [str(text) for text in event._data.get("waiting") or () if text]
+            if texts and session.given_back is None:  # of a gallery that keeps no messages
                 session.given_back = Sent("\n".join(texts))
                 session.notice = GIVEN_BACK
         yield self.view.opened(session) | self.view.working(session, None)
@@ -186,7 +199,10 @@ class Handlers:
                 time.sleep(_TICK)
                 yield self.view.working(session, None)
             session.lock.release()
-            yield from self._answer_the_rest(session, reason, session.case)
+            while session.waiting.later and not session.waiting.is_held:
+                yield from self._answer(
+                    session, ""
+                )  # the field of a new page may show that of the case before
             yield self.view.full(session)
 
     # The other steps of a conversation

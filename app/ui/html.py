@@ -81,6 +81,8 @@ def cases_html(session: ChatSession) -> str:
         "cases",
         own=session.case,
         current=next((case for case in listed if case.id == session.case), None),
+        user=session.user,
+        can_share=session.service.can_share,
         open_cases=[case for case in listed if not case.is_closed],
         closed_cases=[case for case in listed if case.is_closed],
         note=session.not_kept or note,

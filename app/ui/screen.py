@@ -26,6 +26,7 @@ from app.ui.html import (
     render,
     selected_html,
 )
+from app.ui.sharing import Sharing
 from app.ui.view import Components, View
 from app.uploads import Uploads
 from gallery_store.crops import Filters
@@ -80,7 +81,7 @@ def build_screen(service: ChatService, uploads: Uploads, owner: Owner) -> gr.Blo
             with gr.Tab("Search", id="search"):
                 handlers, components = _search_tab(service, uploads)
             with gr.Tab("Gallery", id="gallery"):
-                of_gallery, fill_gallery = gallery_tab.build(service, uploads, owner)
+                of_gallery, fill_gallery = gallery_tab.build(service, uploads, owner, header)
             with gr.Tab("Responsible use", id="about"):
                 gr.HTML(guide_html(engine), elem_id="guide")
         add_api(service, uploads, MODEL)
@@ -196,7 +197,7 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
     on(message.submit(handlers.announce, message, **at_once).then, handlers.answer, reason, **each)
     on(chatbot.example_select(handlers.announce_example, **at_once).then, handlers.answer, reason, **each)
     on(answers.answer(handlers.announce_answer, **at_once).then, handlers.answer, reason, **each)
-    sent.back(handlers.go_on, reason, components.of_a_case, **PRIVATE, **MODEL)
+    sent.back(handlers.go_on, None, components.of_a_case, **PRIVATE, **MODEL)
 
     on(candidates.choose, handlers.choose)
     on(candidates.more, handlers.more)
@@ -223,6 +224,9 @@ def _search_tab(service: ChatService, uploads: Uploads) -> tuple[Handlers, Compo
         left(given, reason, components.of_a_case, **PRIVATE, **MODEL)
     on(cases.rename, handlers.rename_case)
     on(cases.close, handlers.close_case)
+    sharing = Sharing(handlers)
+    on(cases.share_with, sharing.share)
+    on(cases.unshare, sharing.unshare)
     of_cropper: dict[str, Any] = {"outputs": [cropper, message], "queue": False, **PRIVATE}
     drop.attached(handlers.cropper.attached, message, trigger_mode="always_last", **of_cropper)
     on(photo.upload, handlers.cropper.choose, photo)

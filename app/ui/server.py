@@ -22,6 +22,8 @@ from gallery_store.console import remark
 from gallery_store.location import is_url
 from gallery_store.reid_encoder import files_of
 
+STYLES = ("style", "board", "cases", "filters", "stacks", "viewer", "cropper")
+
 
 def check_login(users: dict[str, str]) -> Any:
     """A function (user, password) -> bool whose time does not depend on where they differ."""
@@ -60,7 +62,10 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
         allowed_paths=[],
         blocked_paths=[*_never_served(settings), str(store.media), str(store.thumbs)],
         app_kwargs={
-            "routes": [*picture_routes(store), export_route(store, export_key(settings))],
+            "routes": [
+                *picture_routes(store),
+                export_route(store, export_key(settings), needs_reason=service.needs_reason),
+            ],
             "lifespan": guarded(
                 local_only=settings.is_local,
                 trusted=settings.trusted_hosts,
@@ -74,9 +79,7 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
             "openapi_url": None,
         },
         theme=theme(),
-        css_paths=[
-            PAGE / f"{name}.css" for name in ("style", "board", "filters", "stacks", "viewer", "cropper")
-        ],
+        css_paths=[PAGE / f"{name}.css" for name in STYLES],
         js=(PAGE / "page.js").read_text(encoding="utf-8"),
         root_path=settings.root_path,
         favicon_path=PAGE / "icon.svg",

@@ -188,8 +188,11 @@ class View:
         """
         messages: list[dict[str, Any]] = []
         before = SearchState()
-        for turn in session.conversation.turns:
-            messages += self._user_messages(_turn_in_words(turn, before), turn.photos)
+        makers = session.keeper.makers
+        is_shared = len({session.user, *makers}) > 1
+        for place, turn in enumerate(session.conversation.turns):
+            by = makers[place] if is_shared and place < len(makers) else ""
+            messages += self._user_messages(_turn_in_words(turn, before), turn.photos, by)
             before = turn.after
             if words := "\n\n".join(filter(None, (turn.reply, turn.own_words))):
                 messages.append({"role": "assistant", "content": words})
@@ -210,15 +213,17 @@ class View:
             messages.append({"role": "assistant", "content": ASKS_REASON if is_asked else WAITS})
         return messages
 
-    def _user_messages(self, text: str, photos: tuple[Path, ...]) -> list[dict[str, Any]]:
+    def _user_messages(self, text: str, photos: tuple[Path, ...], by: str = "") -> list[dict[str, Any]]:
+        """by: who said or did it, where a case is of several."""
         messages: list[dict[str, Any]] = []
         for photo in photos:
             preview = self.uploads.preview_if_any(photo)
             if preview is not None:
                 content = {"path": str(preview), "alt_text": f"Photo {photo.name}"}
                 messages.append({"role": "user", "content": content})
-        if text.strip():
-            messages.append({"role": "user", "content": _as_written(text)})
+        if text.strip() or by:
+            words = [f"*{_as_written(by)}*" if by else "", _as_written(text)]
+            messages.append({"role": "user", "content": "\n\n".join(filter(None, words))})
         return messages
 
     def _sought(self, session: ChatSession, chips: tuple[Chip, ...]) -> Sought:

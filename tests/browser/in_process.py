@@ -15,7 +15,7 @@ from app.retrieval.engine import Engine
 from app.retrieval.query import RetrievalError
 from app.service import ChatService
 from app.settings import DEMO_CLIP, DEMO_GALLERY, Settings
-from app.startup import open_uploads
+from app.startup import open_uploads, uploads_folder
 from app.ui.server import serve
 from app.uploads import Uploads
 from gallery_store.encoder import ClipEncoder
@@ -59,18 +59,21 @@ class Gate:
 
 @contextmanager
 def gated_app(
-    folder: Path, *, needs_reason: bool = False, edit: Callable[[str], str] = str
+    folder: Path, *, needs_reason: bool = False, login: str = "", edit: Callable[[str], str] = str
 ) -> Iterator[tuple[Served, Gate]]:
-    """An app over forty of the demo's crops, CLIP alone, whose searches a gate holds. edit: of the manifest's rows."""
+    """An app over forty of the demo's crops, CLIP alone, whose searches a gate holds. login: as the setting.
+    edit: of the manifest's rows.
+    """
     (folder / "crops").mkdir()
     head, *rows = (DEMO_GALLERY / "manifest.csv").read_text("utf-8").splitlines()
     (folder / "crops" / "manifest.csv").write_text("\n".join([head, *map(edit, rows[:40])]), "utf-8")
     for row in rows[:40]:
         name = row.split(",")[0]
         (folder / "crops" / name).symlink_to(DEMO_GALLERY / name)
-    chosen = Settings(port=free_port(), data=str(folder / "data"))
+    chosen = Settings(port=free_port(), data=str(folder / "data"), login=login)
     gate, encoder = Gate(), ClipEncoder.load(DEMO_CLIP)
-    with GalleryStore.open(folder / "gallery.db") as store:
+    with GalleryStore.open(folder / "gallery.db") as store, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GRADIO_TEMP_DIR", str(uploads_folder(chosen)))  # as `prepare` does
         import_crops(store, encoder, folder / "crops")
         engine, uploads = Engine(store, encoder, None), open_uploads(chosen)
         search = engine.search
@@ -83,6 +86,6 @@ def gated_app(
             return search(query, **rest)
 
         engine.search = held  # type: ignore[method-assign]
-        service = ChatService(engine, uploads, needs_reason=needs_reason)
+        service = ChatService(engine, uploads, needs_reason=needs_reason, users=chosen.users)
         with served_here(chosen, service, uploads, folder) as served:
             yield served, gate

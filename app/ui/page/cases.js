@@ -6,6 +6,12 @@ const nameAddress = () => {
   if (own === undefined) return;
   const url = new URL(window.location.href);
   const named = url.searchParams.get('case') || '';
+  // A case that ended, as one that is shared no longer, leaves its reason to no other.
+  const reason = document.querySelector('#reason input, #reason textarea');
+  if (named && !own && reason?.value) {
+    reason.value = '';
+    reason.dispatchEvent(new Event('input', { bubbles: true }));
+  }
   if (own !== named) {
     if (own) url.searchParams.set('case', own); else url.searchParams.delete('case');
     // What was never kept is nothing to go back to.
@@ -44,10 +50,14 @@ element.addEventListener('click', (event) => {
   if (exported) exportCase(exported);
   const button = event.target.closest('button[data-close]');
   if (button) trigger('close', { closed: button.dataset.close === '1' });
+  const shared = event.target.closest('button[data-unshare]');
+  if (shared) trigger('unshare', { user: shared.dataset.unshare });
 });
 element.addEventListener('submit', (event) => {
   event.preventDefault();
-  trigger('rename', { title: event.target.elements.title.value });
+  const { title, user } = event.target.elements;
+  if (event.target.dataset.share) trigger('share_with', { user: user.value });
+  else trigger('rename', { title: title.value });
 });
 element.addEventListener('keydown', (event) => {
   const open = element.querySelector('details[open]');

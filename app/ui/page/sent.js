@@ -27,7 +27,7 @@ const keepDraft = () => {
 const restore = () => {
   if (!box()) { requestAnimationFrame(restore); return; }
   const draft = kept.get(`draft ${own}`);
-  if (draft) type(box().value ? `${box().value}\n${draft}` : draft);
+  if (draft) type(draft.includes(box().value) ? draft : `${box().value}\n${draft}`);
   isRestored = true;
   if (document.activeElement === document.body && window.matchMedia('(pointer: fine)').matches) box().focus();
 };
@@ -47,7 +47,8 @@ const askReason = (asks) => {
 let given = '';
 new MutationObserver(() => {
   const back = element.querySelector('.cr-sent')?.dataset.back || '';
-  if (back && back !== given && box()) type(box().value ? `${back}\n${box().value}` : back);
+  // What was given back may stand there already, as a draft that was kept.
+  if (back && back !== given && box() && !box().value.includes(back)) type(box().value ? `${back}\n${box().value}` : back);
   given = back;
   askReason(element.querySelector('.cr-sent')?.dataset.asks === 'reason');
   keepDraft();
