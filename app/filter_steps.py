@@ -34,9 +34,7 @@ def filter_by(session: ChatSession, change: FilterChange, progress: StepProgress
         result = session.step(changed, progress)
         if not by_time or session.by_time or session.ranking is None:
             return result
-        session.order(
-            by_time=True, latest_first=latest_first
-        )  # the same question: it goes on in the same order
+        session.order(by_time=True, latest_first=latest_first)  # the same question: in the same order
         return replace(result, cards=session.cards[:PAGE_OF_CARDS])
 
 
@@ -80,7 +78,7 @@ def _time(text: str) -> time:
     """Seconds are cut off: no chip shows them."""
     if text in ("24:00", "24:00:00"):
         return time()
-    moment = time.fromisoformat(text)
+    moment = time.fromisoformat(f"0{text}" if text[1:2] == ":" else text)
     if moment.tzinfo is not None:
         raise ValueError
     return time(moment.hour, moment.minute)
