@@ -28,7 +28,7 @@ def unit(halves: np.ndarray) -> np.ndarray:
     st.integers(1, 3),
 )
 def test_blocks_places_and_parts_compute_what_numpy_does(parts, block, room, asked):
-    before, vectors._BLOCK = vectors._BLOCK, block  # so that there are many
+    before, vectors._BLOCK = vectors._BLOCK, 12 * block  # so that there are many
     try:
         halves, kept = stored(sum(parts)), Vectors.absent(12)
         for end, part in zip(np.cumsum(parts), parts, strict=True):

@@ -66,7 +66,7 @@ class _Unit:
 
     @property
     def is_stopped(self) -> bool:
-        return self.place.stop() or self.stop()
+        return self.stop() or self.place.stop()  # its own first: it may remember that it was asked
 
 
 class Line:

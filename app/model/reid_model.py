@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -236,20 +236,15 @@ class ReidModel:
             return
         pace, start = self._paces.setdefault(work, Pace(BATCH, first=FIRST_BATCH)), 0
         halted = self._giving_way(stop)
-        try:
-            with self._ready(stop) as loaded:
-                while not start or (start < count and not halted()):
-                    some = slice(start, min(start + min(pace.size, BATCH), count))
-                    began = self.line.computed()
-                    do(loaded, some)
-                    pace.took(some.stop - start, self.line.computed() - began)
-                    start = some.stop
-                    if progress is not None:
-                        progress(start, count)
-        except LeftLine:
-            pass
-        if start < count:
-            stop()  # so that it knows, if it remembers
+        with suppress(LeftLine), self._ready(stop) as loaded:
+            while not start or (start < count and not halted()):
+                some = slice(start, min(start + min(pace.size, BATCH), count))
+                began = self.line.computed()
+                do(loaded, some)
+                pace.took(some.stop - start, self.line.computed() - began)
+                start = some.stop
+                if progress is not None:
+                    progress(start, count)
 
     def can_open(self, pictures: Sequence[Picture], *, stop: Stop | None = None) -> np.ndarray:
         """bool (n,): which of them can be opened; the model sees them on this occasion. False for those that `stop`
