@@ -93,8 +93,11 @@ def print_memory(pid: int, ready: float) -> None:
             words, size = process.cmdline(), process.memory_full_info().uss / 1e6
         except psutil.Error:
             continue
-        kind = words[0] if words and words[0].startswith("ray::Serve") else "Ray itself"
-        kind = {"ray::ServeController": "Serve"}.get(kind, kind.removeprefix("ray::ServeReplica:"))
+        title = words[0] if words else ""
+        if title.startswith("ray::ServeReplica:"):
+            kind = title.split(":")[3].removeprefix("chatreid-")
+        else:
+            kind = "Serve" if title.startswith("ray::Serve") else "Ray itself"
         sizes.setdefault(kind, []).append(size)
     said = [
         f"{kind} {' + '.join(f'{size:.0f}' for size in sorted(own)) if len(own) < 4 else f'{sum(own):.0f}'}"
