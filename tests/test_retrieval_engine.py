@@ -201,7 +201,9 @@ def test_what_the_query_says_of_clothes_reaches_the_question(full, encoder, plai
     for module, name in ((reid_model, "pair_prompt"), (choice, "best_choice_prompt")):
         before = getattr(module, name)
         monkeypatch.setattr(
-            module, name, lambda *given, before=before: asked.append(before(*given)) or asked[-1]
+            module,
+            name,
+            lambda *given, before=before, **more: asked.append(before(*given, **more)) or asked[-1],
         )
     monkeypatch.setattr(plain, "_prompts", {})
     engine = Engine(full, encoder, plain, k=4)
@@ -524,13 +526,13 @@ def test_who_ranks_where_the_operator_names_nobody(full, encoder, tuned, plain):
 class Choosing:
     """A scripted model: likes the fourth place by far, and one crop a little. What it is shown is kept."""
 
-    manifest, name = None, "scripted"
+    manifest, name, lost = None, "scripted", 0
 
     def __init__(self, liked, lost=()):
-        self.liked, self.lost, self.shown = liked, set(lost), []
+        self.liked, self.gone, self.shown = liked, set(lost), []
 
     def can_open(self, pictures, *, stop=None):
-        return np.array([picture.key not in self.lost for picture in pictures])
+        return np.array([picture.key not in self.gone for picture in pictures])
 
     def choice_logits(self, description, references, lists, *, other_clothes):
         assert not other_clothes
@@ -611,7 +613,9 @@ def test_a_model_that_reads_free_words_judges_them(full, encoder, tuned):
 def test_the_operators_own_words_reach_clip_and_the_model(full, encoder, tuned, monkeypatch):
     asked = []
     before = reid_model.pair_prompt
-    monkeypatch.setattr(reid_model, "pair_prompt", lambda *given: asked.append(str(given)) or before(*given))
+    monkeypatch.setattr(
+        reid_model, "pair_prompt", lambda *given, **more: asked.append(str(given)) or before(*given, **more)
+    )
     query = Query(wanted=RED_JACKET, text="limping", words=(("upper", "maroon anorak"),))
     both = "a woman in a red jacket, maroon anorak, limping"
     found = Engine(full, encoder, tuned).find_candidates(query)

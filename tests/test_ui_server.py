@@ -134,13 +134,13 @@ def test_a_folder_is_imported_by_the_owner_alone_however_local_the_caller(
     )
     with serving(tmp_path / "data", *argv) as server:
         with GalleryStore.open(tmp_path / "own.db") as store:
-            assert "key" in call(server, "import-path", [str(crops), ""]).text and store.count() == 0
+            assert "key" in call(server, "import-path", [str(crops), "", USUAL]).text and store.count() == 0
             forged = {"Cookie": f"chatreid-owner-{server.url.split(':')[-1].strip('/')}=guess"}
-            call(server, "import-path", [str(crops), ""], **forged)
+            call(server, "import-path", [str(crops), "", USUAL], **forged)
             assert store.count() == 0
             entered = httpx.get(server.owner_url)
             cookie = entered.headers["set-cookie"].split(";")[0]
-            call(server, "import-path", [str(crops), ""], Cookie=cookie)
+            call(server, "import-path", [str(crops), "", USUAL], Cookie=cookie)
             assert store.count() == 1
         # Under its sub-path, whether the proxy takes that away or not.
         assert entered.headers["location"] == "/reid/"

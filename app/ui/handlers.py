@@ -80,6 +80,7 @@ class Handlers:
 
     def announce(self, message: Any, request: gr.Request) -> Updates:
         """A message was sent; the field is free for the next one, unless a photo of it must be cut first."""
+        self._sending_in(request)
         if (undecided := self.cropper.hold(message, request)) is not None:
             return undecided
         return {**self._announced(message, request), self.view.components.message: EMPTY}
@@ -114,7 +115,7 @@ class Handlers:
             session = session_of(self.service, request)
             session.notice, session.given_back = str(problem), None
             return self.view.working(session, None)
-        return self.add(request, Sent(text, session_of(self.service, request).cropping.sent(files)))
+        return self.add(request, Sent(text, self._sending_in(request).cropping.sent(files)))
 
     def add(self, request: gr.Request, sent: Sent) -> Updates:
         session = self._sending_in(request)
