@@ -134,8 +134,8 @@ def _finish(job: _Job) -> None:
     """Nobody else opens it before: from here on it is a gallery like any other."""
     with job.target.database.writing() as connection:
         has = sa.inspect(job.snapshot)
-        tables = [table for table in (*_NUMBERED, imports) if has.has_table(table.name)]
-        for table in tables:  # those of crops that were deleted do not come back
+        # Ids of crops that were deleted do not come back.
+        for table in (one for one in (*_NUMBERED, imports) if has.has_table(one.name)):
             set_last_id_given(connection, table, last_id_given(job.snapshot, table))
         rows.remove_setting(connection, rows.COPY_OF)
 

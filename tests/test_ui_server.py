@@ -17,6 +17,7 @@ from PIL import Image
 
 from app import startup
 from app.settings import ROOT, Settings
+from app.ui.gallery_tab import NAMINGS
 from app.ui.server import address_of, check_login
 from gallery_store.crops import Filters
 from gallery_store.encoder import ClipEncoder
@@ -100,6 +101,9 @@ def test_the_page_says_that_the_checkpoint_is_uncalibrated(locked: Served) -> No
     page = httpx.get(locked.url, cookies=client.cookies).text
     client.close()
     assert "Uncalibrated checkpoint" in page and str(tiny_folder().parent) not in page
+
+
+USUAL = next(iter(NAMINGS))  # how the folder names its pictures
 
 
 def call(server: Served, api: str, data: list[object], **headers: str) -> httpx.Response:

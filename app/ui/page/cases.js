@@ -8,7 +8,7 @@ const nameAddress = () => {
   const named = url.searchParams.get('case') || '';
   // A case that ended, as one that is shared no longer, leaves its reason to no other.
   const reason = document.querySelector('#reason input, #reason textarea');
-  if (named && !own && reason?.value) {
+  if (named && !own && reason?.value && document.activeElement !== reason) {
     reason.value = '';
     reason.dispatchEvent(new Event('input', { bubbles: true }));
   }
