@@ -295,7 +295,8 @@ def test_the_attribute_score_counts_by_its_weight(full, encoder, tuned, query):
         .candidates.attribute_score
         for weight in (0.1, 0.3)
     )
-    np.testing.assert_allclose(thrice, 3 * once, rtol=1e-5)  # batches go by measured time, and round by their size
+    # Batches go by measured time, and round by their size.
+    np.testing.assert_allclose(thrice, 3 * once, rtol=1e-5)
     assert np.ptp(once) > 1e-3
 
 
