@@ -34,7 +34,9 @@ def filter_by(session: ChatSession, change: FilterChange, progress: StepProgress
         result = session.step(changed, progress)
         if not by_time or session.by_time or session.ranking is None:
             return result
-        session.order(by_time=True, latest_first=latest_first)  # the same question: it goes on in the same order
+        session.order(
+            by_time=True, latest_first=latest_first
+        )  # the same question: it goes on in the same order
         return replace(result, cards=session.cards[:PAGE_OF_CARDS])
 
 
