@@ -13,8 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-# Numbers that are float32 at a time: they stay in a processor's cache, and PyTorch works through so many in one thread. On
-# a busy machine threads that wait for each other at every block take many times as long.
+# Numbers that are float32 at a time: they stay in a processor's cache, and PyTorch works through so many in one thread.
+# On a busy machine threads that wait for each other at every block take many times as long.
 _BLOCK = 32_768
 _SPARE = 0.25  # of the rows, kept free for more; memory that is not written costs nothing
 
