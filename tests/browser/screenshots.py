@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import zipfile
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -12,6 +13,7 @@ from tests.conftest import CHROMIUM, CHROMIUM_ARGS
 from tests.serving import ROOT, Served, serving
 
 FOLDER = ROOT / "assets" / "screenshots"
+PAPER = {"width": 960, "height": 900}
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
@@ -67,7 +69,26 @@ def with_a_board(browser: Browser, served: Served) -> None:
     choose(page, 0)
     page.wait_for_timeout(500)
     take(page, "board")
+    page.locator("#selected .cr-enlarge").click()
+    page.wait_for_timeout(500)
+    take(page, "viewer")
+    page.keyboard.press("Escape")
+    page.locator("#cases summary").click()
+    with page.expect_download() as download:
+        page.locator("#cases [data-export]").click()
+    of_the_report(browser, download.value.path())
     page.context.close()
+
+
+def of_the_report(browser: Browser, exported: Path) -> None:
+    """Of a case as a zip."""
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(exported) as files:
+            files.extractall(folder)
+        page = browser.new_page(viewport=PAPER)
+        page.goto(next(Path(folder).rglob("report.html")).as_uri())
+        take(page, "report")
+        page.close()
 
 
 def in_the_dark(browser: Browser, served: Served) -> None:
