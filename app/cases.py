@@ -54,6 +54,7 @@ def catch_up(session: ChatSession) -> None:
     try:
         if session.keeper.went_on():
             bring_back(session, session.case)
+            session.unseen = True
     except Refused as problem:
         session.notice = str(problem)
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, time
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gallery_store.console import StepProgress
 
 MOST_NAMES = 1_000  # cameras in one change
+PARTS = tuple(part.name for part in fields(FilterChange))
 
 
 def filter_by(session: ChatSession, change: FilterChange, progress: StepProgress | None = None) -> StepResult:
@@ -38,11 +39,13 @@ def filter_by(session: ChatSession, change: FilterChange, progress: StepProgress
         return replace(result, cards=session.cards[:PAGE_OF_CARDS])
 
 
-def read_change(sent: Mapping[str, Any]) -> FilterChange:
+def read_change(sent: Any) -> FilterChange:
     """A change as JSON: `cameras` and `not_cameras`, lists of names; `days`, the first and the last one, as
     ["2026-05-12", ""]; `hours`, from and until, as ["14:00", "16:00"]. null, or what is not there, stays as it is;
     "" leaves a side open, and "24:00" is the end of the day. Refused, in one sentence, for anything else.
     """
+    if not isinstance(sent, Mapping) or not set(sent) <= {*PARTS}:
+        raise Refused(f"Give the change as an object that has some of {', '.join(PARTS)}, and nothing else.")
     return FilterChange(
         _names(sent.get("cameras")),
         _names(sent.get("not_cameras")),
@@ -56,7 +59,8 @@ def _names(sent: Any) -> tuple[str, ...] | None:
         return None
     if not isinstance(sent, list) or len(sent) > MOST_NAMES:
         raise Refused("Give cameras as a list of their names.")
-    return tuple(str(name)[:200] for name in sent)
+    # Half a pair of surrogates, which a program may send, could not be sent back in the sentence that names it.
+    return tuple(str(name)[:200].encode("utf-8", "replace").decode() for name in sent)
 
 
 def _pair(sent: Any, read: Any, problem: str) -> Any:

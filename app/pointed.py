@@ -29,6 +29,7 @@ def point(session: ChatSession, pointing: Pointing, text: str, progress: StepPro
             return session.tell(text, NO_CANDIDATES)
         if pointing.action in ("more", "by-time", "by-time-back", "by-fit", "reverse"):
             return _list_otherwise(session, pointing.action, text, progress)
+        session.require_seen()
         cards, problem = _pointed(session, pointing)
         if pointing.action == "unclear":
             problem = pointing.sentence or UNCLEAR
@@ -71,6 +72,8 @@ def _list_otherwise(
     """The same candidates: more of them, or in another order."""
     if action == "reverse":
         action = "by-time" if session.by_time and session.latest_first else "by-time-back"
+    if action == "more":
+        leave_out_deleted(session)
     if action == "more" and not session.remaining:
         return session.tell(text, "There are no more candidates.")
     if action == "more":
@@ -86,6 +89,18 @@ def _list_otherwise(
         session.order(by_time=action != "by-fit", latest_first=action == "by-time-back")
         answer = f"The {len(session.cards)} candidates on the screen stand {order_in_words(session)}."
     return session.tell(text, Answer(answer))
+
+
+def leave_out_deleted(session: ChatSession) -> None:
+    """Of the candidates that follow those on the screen, the ones whose crops were deleted since are not listed."""
+    ranking, shown = session.ranking, len(session.cards)
+    if ranking is None:
+        return
+    following = ranking.candidates[shown:]
+    there = session.service.still_there(following)
+    if gone := len(following) - len(there):
+        candidates = (*ranking.candidates[:shown], *there)
+        session.ranking = replace(ranking, candidates=candidates, searched=ranking.searched - gone)
 
 
 def order_in_words(session: ChatSession) -> str:

@@ -369,8 +369,11 @@ class ChatService:
 
     @_gallery_refused()
     def crops_of(self, candidates: Sequence[Candidate]) -> list[Crop]:
-        """The candidates' crops, in their order. KeyError for one that was deleted."""
-        return self.store.crops([candidate.image_id for candidate in candidates])
+        """The candidates' crops, in their order. Refused where one was deleted since."""
+        try:
+            return self.store.crops([candidate.image_id for candidate in candidates])
+        except KeyError as problem:
+            raise Refused(f"{problem.args[0].capitalize()} any more: search again.") from None
 
     @_gallery_refused()
     def crops_of_ids(self, ids: Sequence[int]) -> list[Crop]:

@@ -32,7 +32,7 @@ from app.chat.two_readings import OtherReading
 from app.cropping import Cropping
 from app.in_line import in_line
 from app.in_order import InOrder
-from app.pointed import ordered, point
+from app.pointed import leave_out_deleted, ordered, point
 from app.query_json import query_json, question_json, taken_back_json
 from app.refused import Refused
 from app.retrieval.comparison import SURE_ENOUGH, Comparison, compare
@@ -41,6 +41,7 @@ from app.retrieval.ranking import Ranking
 from app.second_reading import USE_IT, read_again
 from app.talk import Answer
 from app.waiting import Sent, Waiting
+from gallery_store.cases import WENT_ON
 from gallery_store.console import StepProgress
 from gallery_store.crops import Crop
 
@@ -102,6 +103,7 @@ class ChatSession:
     stop: threading.Event = field(default_factory=threading.Event)
     lock: InOrder = field(default_factory=InOrder)
     events: InOrder = field(default_factory=InOrder)  # of its page, one after the other
+    unseen: bool = False  # what was done elsewhere came onto this screen, and was not given to its page yet
     used: float = 0.0  # the service's clock at its last use, seconds
     not_kept: str = ""  # a sentence about the last step, where the gallery could not be written
     tab: str = field(
@@ -228,11 +230,23 @@ class ChatSession:
 
     def undo(self, progress: StepProgress | None = None) -> StepResult:
         """Take the last step back, whatever it was."""
-        return self.step(chat.undo, progress)
+        with self.lock:
+            self.require_seen()
+            return self.step(chat.undo, progress)
 
     def redo(self, progress: StepProgress | None = None) -> StepResult:
         """Do again what was taken back last, if nothing was done since."""
-        return self.step(chat.redo, progress)
+        with self.lock:
+            self.require_seen()
+            return self.step(chat.redo, progress)
+
+    def require_seen(self) -> None:
+        """Before a step that means what stands on the screen, such as a number or Undo. Refused where the page shows
+        something else, for the case went on elsewhere.
+        """
+        if self.unseen:
+            self.unseen = False
+            raise Refused(f"{WENT_ON.capitalize()}.")
 
     def start_over(self) -> StepResult:
         """Begins a new case, without candidates and without a reason; the one before is kept as it is."""
@@ -320,6 +334,7 @@ class ChatSession:
         with self.lock, self.stop_used_up():
             if self.ranking is not None and self.remaining:
                 self.service.permit(self)
+                leave_out_deleted(self)
                 begin = len(self.cards)
                 if begin + PAGE_OF_CARDS > len(self.ranking.candidates) < self.ranking.searched:
                     self.ranking = self.service.longer(self.query, self.ranking, self, progress)
@@ -357,7 +372,7 @@ class ChatSession:
                 continue  # beyond what is listed
             try:
                 cards += self.service.cards([candidate], self.service.crops_of([candidate]))
-            except (KeyError, Refused):
+            except Refused:
                 continue  # deleted since the search, or the gallery cannot be read
         return tuple(cards)
 
@@ -461,7 +476,7 @@ class ChatSession:
         self.selected, self.compared, self.other = None, Comparison(), None
 
     def _result(self, text: str, first: int = 0, own_words: str = "") -> StepResult:
-        ranking = self.ranking
+        ranking, self.unseen = self.ranking, False
         status = {
             "nobody_fits": bool(ranking and ranking.no_match),
             "searched": ranking.searched if ranking else 0,

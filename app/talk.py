@@ -89,10 +89,11 @@ def answer_on(
 
 
 def _count(service: ChatService, ranking: Ranking, camera: str) -> str:
-    by_camera = Counter(crop.camera or "" for crop in service.crops_of(ranking.candidates))
+    there = service.still_there(ranking.candidates)
+    by_camera = Counter(crop.camera or "" for crop in service.crops_of(there))
     named = next((name for name in by_camera if name and camera_key(name) == camera_key(camera)), camera)
-    fitting = sum(not one.weak for one in ranking.candidates) if ranking.judged else None
-    return count_answer(len(ranking.candidates), fitting, by_camera, named)
+    fitting = sum(not one.weak for one in there) if ranking.judged else None
+    return count_answer(len(there), fitting, by_camera, named)
 
 
 def messages_of(task: ModelTask) -> list[Message]:

@@ -24,6 +24,8 @@ from gallery_store.schema import (
     conversations,
 )
 
+WENT_ON = "the case went on elsewhere meanwhile: look at it, and do your step again"
+
 
 class CaseWentOn(GalleryError):
     """Somebody else added a step to the case meanwhile."""
@@ -102,7 +104,7 @@ class Cases:
             require_access(connection, case, user)
             last = connection.execute(_last_number(case)).scalar() or 0
             if last != number - 1:
-                raise CaseWentOn("the case went on elsewhere meanwhile: look at it, and do your step again")
+                raise CaseWentOn(WENT_ON)
             now = now_text()
             values = {"changed": now, "turns": turns, "confirmed": confirmed, "board": json.dumps([*board])}
             changed = conversations.update().where(conversations.c.case == case).values(values)

@@ -19,6 +19,7 @@ from gallery_store.cases import KeptStep
 from gallery_store.encoder import ClipEncoder
 from gallery_store.errors import GalleryError
 from gallery_store.importer import import_crops
+from gallery_store.imports import imports_of, undo_import
 from gallery_store.store import GalleryStore
 from tests.clip_folder import make_clip_folder
 from tests.tiny_qwen import noise_picture
@@ -106,6 +107,30 @@ def test_candidates_are_not_searched_again(start: Start, monkeypatch: pytest.Mon
     again = fresh.get("ann", "tab", session.case)
     assert again.cards == session.cards and again.ranking == session.ranking
     assert len(fresh.store.searches(limit=100)) == rows
+
+
+def test_an_import_that_is_undone_while_its_crops_are_on_the_screen(start: Start) -> None:
+    session = start().get("ann", "tab")
+    session.say("a woman in a red coat")
+    fourth = session.cards[3]
+    last = session.ranking.candidates[-1].image_id if session.ranking else 0
+    session.service.store.delete([fourth.image_id, last])  # as from the Gallery tab, and in the command
+    assert "14 candidates" in session.say("how many candidates are there?").reply
+    with pytest.raises(
+        Refused, match=f"^Crop {fourth.image_id} is not in the gallery any more: search again.$"
+    ):
+        session.say("compare 3 and 4")
+    assert session.say("show more").reply == "Here are candidates 13 to 15 of 15."
+    assert session.remaining == 0 and last not in {card.image_id for card in session.cards}
+    again = start().get("ann", "tab", session.case)
+    assert [card.image_id for card in again.cards] == [
+        card.image_id for card in session.cards if card.image_id != fourth.image_id
+    ]
+    undo_import(session.service.store, imports_of(session.service.store)[0].id, "ann")
+    session.show_more()
+    session.order(by_time=True)
+    assert session.say("show more").reply == "There are no more candidates."
+    assert start().get("ann", "tab", session.case).cards == ()
 
 
 def test_a_crop_that_was_deleted_since_is_not_shown(start: Start) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,12 +17,14 @@ from app.export.archive import export_case
 from app.refused import Refused
 from app.retrieval.engine import Engine
 from app.service import ChatService
+from app.session import ChatSession
 from app.sharing import NO_USERS, share, unshare
 from app.ui.handlers import ONLY_OWNER, Handlers
 from app.ui.html import cases_html
 from app.ui.view import Components, View
 from app.uploads import Uploads
 from gallery_store.__main__ import main
+from gallery_store.cases import WENT_ON
 from tests.toy_engine import toy_engine
 
 NAMES = Components(**{field.name: field.name for field in fields(Components)})  # type: ignore[arg-type]
@@ -71,6 +73,41 @@ def test_the_page_names_who_said_it_once_there_are_two(service: ChatService, tmp
     cat.say("with a hat")
     said = [one["content"] for one in view.history(service.get("ann", "a")) if one["role"] == "user"]
     assert said == ["*cat \\<i\\>*\n\na man", "*cat \\<i\\>*\n\nwith a hat"]  # whoever did it last
+
+
+def test_nobody_judges_or_undoes_what_another_brought_onto_the_screen_unseen(
+    service: ChatService, tmp_path: Path
+) -> None:
+    view = View(NAMES, Uploads(tmp_path / "up", max_bytes=1 << 20, max_pixels=10**6))
+    handlers, request = (
+        Handlers(service, view),
+        SimpleNamespace(username="ann", session_hash="a", query_params={}),
+    )
+    ann = service.get("ann", "a")
+    ann.say("a man")
+    ann.select(ann.cards[2].image_id)
+    share(ann, "bob")
+    bob = service.get("bob", "b", ann.case)
+
+    def step_of_bob(what: Callable[[ChatSession], object]) -> tuple[object, ...]:
+        what(service.get("bob", "b"))
+        return service.get("bob", "b").conversation.turns
+
+    turns = step_of_bob(lambda bob: bob.select(bob.cards[5].image_id))
+    *_, shown = handlers.confirm("", request)  # type: ignore[arg-type]
+    assert shown["chatbot"][-1]["content"] == f"{WENT_ON.capitalize()}." and ann.conversation.turns == turns
+    *_, shown = handlers.confirm("", request)  # type: ignore[arg-type]
+    assert ann.board.confirmed[0].image_id == bob.cards[5].image_id  # it is on her screen now
+
+    turns = step_of_bob(lambda bob: bob.reject(bob.cards[0].image_id))
+    for step in (lambda ann: ann.say("not 1 and 2"), ChatSession.undo):
+        with pytest.raises(Refused, match=WENT_ON[1:]):
+            step(service.get("ann", "a"))
+        assert service.get("ann", "a").conversation.turns == turns
+        turns = step_of_bob(lambda bob: bob.reject(bob.cards[0].image_id))
+    service.get("ann", "a").say("with a hat")  # means nothing on the screen
+    service.get("ann", "a").undo()
+    assert service.get("ann", "a").conversation.turns == turns
 
 
 def test_only_the_owner_shares_renames_and_closes(service: ChatService) -> None:

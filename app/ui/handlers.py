@@ -292,6 +292,7 @@ class Handlers:
         selected = session.selected
 
         def do(session: ChatSession, progress: StepProgress) -> None:
+            session.require_seen()
             if selected is None:
                 raise Refused("Choose a candidate first.")
             step(session, selected.image_id, progress)

@@ -108,7 +108,7 @@ class View:
     @refusal_as_error()
     def full(self, session: ChatSession) -> Updates:
         """Everything but the message being typed, after a step."""
-        at, selected = self.components, session.selected
+        at, selected, session.unseen = self.components, session.selected, False
         chips = chips_of(session.conversation.known, session.service.engine.kinds)
         on_selected = gr.Button(interactive=selected is not None)
         in_time = gr.Button(interactive=selected is not None and selected.time is not None)
