@@ -13,6 +13,7 @@ from app.chat.conversation import Conversation, say, search_with, to_query
 from app.chat.questions import DONT_KNOW
 from app.chat.search_state import GalleryFacts
 from app.model.answers import AttributeReading
+from app.model.line import Line
 from app.model.vocabulary import KINDS, LASTING, Attribute
 from app.refused import Refused
 from app.retrieval.query import Query, Reference, RetrievalError
@@ -36,7 +37,7 @@ class ReadingEngine:
 
     def __init__(self, **read: tuple[str, float]) -> None:
         self.clip_attributes = SimpleNamespace(confusion={})
-        self.ranker = SimpleNamespace(name="fused")
+        self.ranker, self.line = SimpleNamespace(name="fused"), Line()
         self.reads_attributes = True
         self.kinds = KINDS
         self.store = SimpleNamespace()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain, repeat
 
 import numpy as np
 import pytest
@@ -145,7 +146,7 @@ def test_a_stop_leaves_the_rest_unasked(served):
     )
     assert 0 < np.isfinite(scores).sum() == answered[0] < len(PICTURES)
     replicas.lose = 10**6
-    assert np.isnan(model.yes_logits(WORDS, [], PICTURES, stop=iter([False, True, True]).__next__)).all()
+    assert np.isnan(model.yes_logits(WORDS, [], PICTURES, stop=chain([False], repeat(True)).__next__)).all()
 
 
 def test_many_operators_get_their_own_answers(served, own):

@@ -41,6 +41,7 @@ from training.synthetic.render import encode
 
 TINY = DemoSize((112, 56), 64, 2, 4, 2, 32, 2)
 STEPS = StepSize(
+    clip_families=2,
     families=2,
     lists=1,
     beside=1,
