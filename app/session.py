@@ -159,6 +159,7 @@ class ChatSession:
 
     def use_model_reading(self, progress: StepProgress | None = None) -> StepResult:
         """What the model read in the last message holds, in place of what the chat did."""
+        self.require_seen()
         other = self.other
         if other is None:
             raise Refused("The model read nothing else in the last message.")

@@ -90,9 +90,10 @@ def begin_import(connection: Connection, user: str, source: Path) -> int:
 
 
 def count_import(connection: Connection, number: int, counts: Mapping[str, int]) -> None:
-    """What it came to so far."""
-    one = imports.update().where(imports.c.id == number)
-    connection.execute(one.values(counts=json.dumps(dict(counts))))
+    """What it came to so far. Raises GalleryError where somebody undid it meanwhile: nothing is added to it then."""
+    one = imports.update().where(imports.c.id == number, imports.c.undone.is_(None))
+    if not connection.execute(one.values(counts=json.dumps(dict(counts)))).rowcount:
+        raise GalleryError(f"import {number} was undone while it ran: the rest of it was not imported")
 
 
 def note_met(connection: Connection, number: int, ids: Collection[int]) -> None:

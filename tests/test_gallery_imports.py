@@ -117,6 +117,24 @@ def test_an_import_that_stops_half_way_is_counted_and_undone(tmp_path: Path) -> 
         assert undo_import(store, batch.id, "").crops == report.added and ids_of(store) == []
 
 
+def test_an_import_that_is_undone_while_it_runs_adds_no_more(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "one", [f"{n}.png" for n in range(80)])
+    with GalleryStore.open(tmp_path / "g.db") as store:
+
+        def undone(done: int, total: int) -> None:
+            if ids_of(store):
+                undo_import(store, 1, "ann")
+
+        with pytest.raises(GalleryError, match="import 1 was undone while it ran"):
+            import_crops(store, PixelEncoder(), folder, progress=undone)
+        assert ids_of(store) == []
+        batch = import_numbered(store, 1)
+        assert batch.undone_by == "ann" and batch.here == 0 < batch.counts["added"] < 80
+        verify(store)
+        assert not list(store.pictures.names())
+        assert import_crops(store, PixelEncoder(), folder).added == 80
+
+
 def test_a_zip_is_named_without_the_servers_folders(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path / "one", ["a.png"])
     with zipfile.ZipFile(tmp_path / "crops.zip", "w") as archive:

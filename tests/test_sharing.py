@@ -100,7 +100,7 @@ def test_nobody_judges_or_undoes_what_another_brought_onto_the_screen_unseen(
     assert ann.board.confirmed[0].image_id == bob.cards[5].image_id  # it is on her screen now
 
     turns = step_of_bob(lambda bob: bob.reject(bob.cards[0].image_id))
-    for step in (lambda ann: ann.say("not 1 and 2"), ChatSession.undo):
+    for step in (lambda ann: ann.say("not 1 and 2"), ChatSession.undo, ChatSession.use_model_reading):
         with pytest.raises(Refused, match=WENT_ON[1:]):
             step(service.get("ann", "a"))
         assert service.get("ann", "a").conversation.turns == turns
