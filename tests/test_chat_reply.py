@@ -284,6 +284,9 @@ def test_english_with_a_foreign_word_is_english(text):
         ("upper_shade=dark upper_pattern=striped", "dark striped top"),
         ("upper_pattern=plain", "plain top"),  # as an answer to what the pattern is
         ("lower=trousers lower_shade=medium", "trousers"),
+        ("lower=trousers lower_colour=black lower_shade=dark", "black trousers"),
+        ("lower=trousers lower_colour=blue lower_shade=dark", "dark blue trousers"),
+        ("upper=shirt upper_colour=white upper_shade=light", "white shirt"),
     ],
 )
 def test_what_tells_nobody_apart_is_not_said(read: str, said: str):

@@ -58,14 +58,23 @@ _NEUTRAL = frozenset(
 )
 
 
+_SHADE_OF = {"black": "dark", "white": "light"}  # colours that have but one
+
+
 def read_label(thing: str, attributes: Sequence[Attribute]) -> str:
     """What is read of a thing: as thing_label, or "no hat" where it is absent.
 
-    That a shade is medium, a garment plain or a build average tells nobody apart: it is said where nothing else is.
+    That a shade is medium, black is dark, a garment plain or a build average tells nobody apart: it is said where
+    nothing else is.
     """
     absent = any((attribute.kind, attribute.value) == (thing, "none") for attribute in attributes)
     said = [attribute for attribute in attributes if attribute.value != "none"]
-    telling = [attribute for attribute in said if (attribute.kind, attribute.value) not in _NEUTRAL]
+    neutral = _NEUTRAL | {
+        (f"{thing}_shade", _SHADE_OF[attribute.value])
+        for attribute in said
+        if attribute.kind == COLOUR_OF.get(thing) and attribute.value in _SHADE_OF
+    }
+    telling = [attribute for attribute in said if (attribute.kind, attribute.value) not in neutral]
     return absence_words(thing) if absent else thing_label(thing, telling or said or attributes)
 
 
