@@ -372,8 +372,8 @@ class ChatService:
         """The candidates' crops, in their order. Refused where one was deleted since."""
         try:
             return self.store.crops([candidate.image_id for candidate in candidates])
-        except KeyError as problem:
-            raise Refused(f"{problem.args[0].capitalize()} any more: search again.") from None
+        except KeyError:
+            raise Refused("A picture of this list is not in the gallery any more: search again.") from None
 
     @_gallery_refused()
     def crops_of_ids(self, ids: Sequence[int]) -> list[Crop]:

@@ -117,7 +117,7 @@ def test_an_import_that_is_undone_while_its_crops_are_on_the_screen(start: Start
     session.service.store.delete([fourth.image_id, last])  # as from the Gallery tab, and in the command
     assert "14 candidates" in session.say("how many candidates are there?").reply
     with pytest.raises(
-        Refused, match=f"^Crop {fourth.image_id} is not in the gallery any more: search again.$"
+        Refused, match=r"^A picture of this list is not in the gallery any more: search again.$"
     ):
         session.say("compare 3 and 4")
     assert session.say("show more").reply == "Here are candidates 13 to 15 of 15."

@@ -40,12 +40,13 @@ def tab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(gallery_tab, "stats_html", lambda store: "")
     monkeypatch.setattr(gallery_tab, "cameras_html", lambda store: "")
     monkeypatch.setattr(gallery_tab, "header_html", lambda engine: "")
+    monkeypatch.setattr(gallery_tab, "filters_html", lambda session: "")
     monkeypatch.setattr(gallery_tab.imports_list.Imports, "html", lambda *_: "")
     began = Import()
     monkeypatch.setattr(gallery_tab, "import_crops", began)
     owner = Owner(7860)
     with gr.Blocks() as blocks:
-        _, fill = gallery_tab.build(ChatService(engine), uploads, owner, gr.HTML())  # type: ignore[arg-type]
+        _, fill = gallery_tab.build(ChatService(engine), uploads, owner, gr.HTML(), gr.HTML())  # type: ignore[arg-type]
     handlers = {function.fn.__name__: function.fn for function in blocks.fns.values() if function.fn}
     return SimpleNamespace(**handlers, owner=owner, work=began, fill=fill)
 

@@ -102,7 +102,7 @@ def _crop(image_id: int, store: GalleryStore) -> Crop:
         return store.crops([image_id])[0]
     except KeyError:
         raise RetrievalError(
-            f"crop {image_id}, which is searched with, is not in the gallery any more: take its chip away"
+            "a picture that is searched with is not in the gallery any more: take its chip away"
         ) from None
 
 

@@ -17,6 +17,7 @@ from app.session import ChatSession
 from app.ui import imports as imports_list
 from app.ui.background import BackgroundWork
 from app.ui.edge import PRIVATE, refusal_as_error, session_of
+from app.ui.filter_bar import filters_html
 from app.ui.guard import Owner
 from app.ui.html import header_html, render
 from app.uploads import Uploads
@@ -55,10 +56,13 @@ OTHER_NAMING = (
 Fill = Callable[[gr.Request], dict[Any, Any]]
 
 
-def build(service: ChatService, uploads: Uploads, owner: Owner, header: gr.HTML) -> tuple[list[Any], Fill]:
+def build(
+    service: ChatService, uploads: Uploads, owner: Owner, header: gr.HTML, bar: gr.HTML
+) -> tuple[list[Any], Fill]:
     """The tab's components and events; returns those that the page fills when it is loaded, and what fills them.
 
-    owner: alone may import folders of this machine; everybody may upload a zip. header: of the page, which counts too.
+    owner: alone may import folders of this machine; everybody may upload a zip. header: of the page, and bar: of the
+    filters, which count too.
     """
     engine, store = service.engine, service.store
     stops: dict[ChatSession, threading.Event] = {}  # of the imports under way
@@ -83,15 +87,16 @@ def build(service: ChatService, uploads: Uploads, owner: Owner, header: gr.HTML)
             halt = gr.Button("Stop import", elem_id="import-stop")
         note = gr.HTML(report_html(NOT_THE_OWNER), elem_id="import-note")
         report = gr.HTML("", elem_id="import-report")
-        counted = [stats, gr.HTML("", elem_id="gallery-cameras"), header]
+        counted = [stats, gr.HTML("", elem_id="gallery-cameras"), header, bar]
         cameras = counted[1]
 
-    def counts() -> dict[Any, str]:
+    def counts(request: gr.Request) -> dict[Any, str]:
         """What changes with the gallery."""
         return {
             stats: stats_html(store),
             cameras: cameras_html(store),
             header: header_html(engine),
+            bar: filters_html(session_of(service, request)),
         }
 
     listed, imports = imports_list.build(service, owner, counted, counts)
@@ -134,7 +139,7 @@ def build(service: ChatService, uploads: Uploads, owner: Owner, header: gr.HTML)
         except (ValueError, RuntimeError, OSError) as problem:
             yield {report: report_html(_without_path(str(problem), source, owner.sent(request)))}
             return
-        yield {report: import_html(reports[0], engine), listed: imports.html(request), **counts()}
+        yield {report: import_html(reports[0], engine), listed: imports.html(request), **counts(request)}
 
     def halt_own(request: gr.Request) -> None:
         if stop := stops.get(session_of(service, request)):

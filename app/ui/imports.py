@@ -98,7 +98,7 @@ def undone_in_words(batch: ImportBatch, done: Undoing) -> str:
 
 
 def build(
-    service: ChatService, owner: Owner, refreshed: list[Any], refresh: Callable[[], dict[Any, Any]]
+    service: ChatService, owner: Owner, refreshed: list[Any], refresh: Callable[[gr.Request], dict[Any, Any]]
 ) -> tuple[gr.HTML, Imports]:
     """The list and its events. refreshed: components that change with the gallery; refresh: what they show then."""
     imports = Imports(service, owner)
@@ -106,7 +106,7 @@ def build(
     listed = gr.HTML("", elem_id="gallery-imports", js_on_load=script)
 
     def undo(event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
-        return {listed: imports.undo(event, request), **refresh()}
+        return {listed: imports.undo(event, request), **refresh(request)}
 
     def keep(request: gr.Request) -> str:
         return imports.html(request)

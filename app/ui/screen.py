@@ -81,7 +81,9 @@ def build_screen(service: ChatService, uploads: Uploads, owner: Owner) -> gr.Blo
             with gr.Tab("Search", id="search"):
                 handlers, components = _search_tab(service, uploads)
             with gr.Tab("Gallery", id="gallery"):
-                of_gallery, fill_gallery = gallery_tab.build(service, uploads, owner, header)
+                of_gallery, fill_gallery = gallery_tab.build(
+                    service, uploads, owner, header, components.filters
+                )
             with gr.Tab("Responsible use", id="about"):
                 gr.HTML(guide_html(engine), elem_id="guide")
         add_api(service, uploads, MODEL)
