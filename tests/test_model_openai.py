@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,6 +76,16 @@ def test_scores_are_those_in_process(model, own, server):
         # The query comes first, the same to the letter, and the candidate last: a prefix cache serves them all.
         assert len({str(part[:-1]) for part in parts}) == (2 if grey in candidates else 1)
         assert len({str(part[-1]) for part in parts}) == len(candidates)
+
+
+def test_a_checkpoint_of_version_3_is_asked_as_in_process(model, own, monkeypatch):
+    before = own.yes_logits(WORDS, [], PICTURES[:3])
+    for one in (model, own):
+        monkeypatch.setattr(one, "manifest", replace(one.manifest, prompt_version=3))
+    monkeypatch.setattr(own, "_prompts", {})
+    wanted = own.yes_logits(WORDS, [], PICTURES[:3])
+    np.testing.assert_allclose(model.yes_logits(WORDS, [], PICTURES[:3]), wanted, atol=1e-3)
+    assert np.abs(wanted - before).max() > 0.01
 
 
 def test_it_writes_in_its_own_words(model, own):

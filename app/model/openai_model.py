@@ -130,7 +130,8 @@ class OpenAiModel:
                 own = is_colourless(image)
                 light = any(one != own for one in infrared)
                 differs = MayDiffer(other_clothes and bool(queries), light)
-            prompt = pair_prompt(description, len(queries), differs)
+            behind = self.manifest is not None and self.manifest.words_behind
+            prompt = pair_prompt(description, len(queries), differs, words_behind=behind)
             return self._yes_logit(_with_pictures(prompt.messages, [*query_urls, _data_url(image)]), stopped)
 
         pace, start = Pace(_MOST, first=AT_ONCE), 0

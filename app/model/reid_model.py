@@ -16,7 +16,7 @@ from app.model.checkpoint import CheckpointManifest, ModelError
 from app.model.line import LeftLine, Line, Stop, never
 from app.model.loading import Checkpoint, find_checkpoint, first_line, load_model
 from app.model.pictures import RUN_TIME, BoundedCache, ImageRule, Picture
-from app.model.prompts import WORDS_BEHIND, MayDiffer, Message, pair_prompt
+from app.model.prompts import MayDiffer, Message, pair_prompt
 from app.model.token_budget import BY_SHARE, TokenBudget
 from app.model.vocabulary import KINDS_OF_VERSION, VOCABULARY_VERSION, Kinds
 from gallery_store.console import Progress
@@ -426,7 +426,7 @@ class ReidModel:
         if key not in self._prompts:
             if len(self._prompts) >= PROMPTS_KEPT:
                 self._prompts.clear()
-            behind = self.manifest is not None and self.manifest.prompt_version >= WORDS_BEHIND
+            behind = self.manifest is not None and self.manifest.words_behind
             prompt = pair_prompt(description, references, may_differ, words_behind=behind)
             self._prompts[key] = PromptTokens(loaded.processor, prompt.messages)
         return self._prompts[key]
