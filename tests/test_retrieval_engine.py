@@ -685,7 +685,7 @@ def test_a_vanished_picture_keeps_its_place_by_clip(own, encoder):
 def test_references_that_are_gone_or_no_pictures(own, encoder, tuned, tmp_path):
     engine = Engine(own, encoder, tuned)
     own.delete([9])
-    with pytest.raises(RetrievalError, match="crop 9"):
+    with pytest.raises(RetrievalError, match="not in the gallery any more: take its chip away"):
         engine.search(Query(references=(Reference(image_id=9),)))
     note = tmp_path / "note.jpg"
     note.write_text("not a picture")
