@@ -31,18 +31,10 @@ def unshare(session: ChatSession, user: str) -> tuple[str, ...]:
 
 
 def _change(session: ChatSession, user: str, *, is_shared: bool) -> tuple[str, ...]:
-    store, case = session.service.store, session.case
-    shares = store.cases.shares
+    shares, case = session.service.store.cases.shares, session.case
     try:
-        if (shares.add if is_shared else shares.remove)(case, session.user, user):
-            store.record_search(
-                user=session.user,
-                reason=session.conversation.reason,
-                query={"shared" if is_shared else "unshared": {"with": user}},
-                shown=(),
-                seconds=0.0,
-                case=case,
-            )
+        change = shares.add if is_shared else shares.remove
+        change(case, session.user, user, session.conversation.reason)
         return shares.of(case)
     except KeyError:
         sentence = "Only its owner may share a case." if case else "No step of this case is kept yet."

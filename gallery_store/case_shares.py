@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from gallery_store import audit
 from gallery_store.database import Database, now_text
 from gallery_store.dialects import insert
 from gallery_store.schema import case_shares, cases
@@ -16,13 +17,14 @@ MOST_SHARES = 100  # users, of one case
 
 class Shares:
     """Who may open, go on with and export a case besides its owner. Each method raises GalleryError where the
-    database cannot be used, and KeyError where the case is not this owner's.
+    database cannot be used, and KeyError where the case is not this owner's. A change and its row of the audit, with
+    the reason of who made it, are one transaction.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, case: str, owner: str, user: str) -> bool:
+    def add(self, case: str, owner: str, user: str, reason: str = "") -> bool:
         """Share it with a user; -> whether it was not before. ValueError where it is shared with too many."""
         with self._database.writing() as connection:
             require_owner(connection, case, owner)
@@ -32,14 +34,18 @@ class Shares:
                 raise ValueError(f"a case is shared with {MOST_SHARES} users at most")
             values = {"case": case, "user_id": user, "since": now_text()}
             connection.execute(insert(connection, case_shares).values(values).on_conflict_do_nothing())
+            audit.record(connection, owner, reason, {"shared": {"with": user}}, (), 0.0, case)
             return True
 
-    def remove(self, case: str, owner: str, user: str) -> bool:
+    def remove(self, case: str, owner: str, user: str, reason: str = "") -> bool:
         """Share it with this user no longer; -> whether it was. Their steps stay."""
         with self._database.writing() as connection:
             require_owner(connection, case, owner)
             gone = case_shares.delete().where(case_shares.c.case == case, case_shares.c.user_id == user)
-            return bool(connection.execute(gone).rowcount)
+            if not connection.execute(gone).rowcount:
+                return False
+            audit.record(connection, owner, reason, {"unshared": {"with": user}}, (), 0.0, case)
+            return True
 
     def of(self, case: str) -> tuple[str, ...]:
         """The users, in the order of their names."""

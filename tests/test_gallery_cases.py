@@ -9,6 +9,7 @@ import pytest
 from gallery_store.__main__ import main
 from gallery_store.cases import CaseWentOn, KeptStep
 from gallery_store.copying import copy_gallery
+from gallery_store.errors import GalleryError
 from gallery_store.store import GalleryStore
 
 STEP = KeptStep('{"stay": 0, "reason": "a\\u0000b"}', "null")
@@ -153,6 +154,26 @@ def test_a_case_is_shared_by_its_owner_alone(gallery: Path | str) -> None:
             cases.add_step("c", "bob", 3, STEP, title="", turns=3, confirmed=0)
         cases.erase("c")
         assert shares.of("c") == () and cases.listed("aaron") == []
+
+
+def test_no_share_without_its_row_of_the_audit(
+    gallery: Path | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> int:
+        raise GalleryError("the disk is full")
+
+    with GalleryStore.open(gallery) as store:
+        shares = store.cases.shares
+        store.cases.add_step("c", "ann", 1, STEP, title="One", turns=1, confirmed=0)
+        shares.add("c", "ann", "bob", "report 7")
+        assert [(row.user, row.reason, row.query) for row in store.searches_of("c")] == [
+            ("ann", "report 7", {"shared": {"with": "bob"}})
+        ]
+        monkeypatch.setattr("gallery_store.audit.record", fails)
+        for change in (lambda: shares.add("c", "ann", "eve"), lambda: shares.remove("c", "ann", "bob")):
+            with pytest.raises(GalleryError):
+                change()
+        assert shares.of("c") == ("bob",)
 
 
 def test_the_command_lists_and_erases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
