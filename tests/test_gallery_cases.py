@@ -156,9 +156,7 @@ def test_a_case_is_shared_by_its_owner_alone(gallery: Path | str) -> None:
         assert shares.of("c") == () and cases.listed("aaron") == []
 
 
-def test_no_share_without_its_row_of_the_audit(
-    gallery: Path | str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_share_without_its_row_of_the_audit(gallery: Path | str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> int:
         raise GalleryError("the disk is full")
 

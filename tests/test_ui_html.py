@@ -70,10 +70,10 @@ def test_the_selected_panel_shows_what_was_judged_together() -> None:
     kin = [card(image_id=8, thumbnail="crops/8.jpg?v=cd")]
     page = selected_html(card(), Sought(), Comparison(), kin)
     assert "Judged together with" in page
-    assert (
-        '<img src="crops/8.jpg?v=cd" alt="camera 3, 14:05:06" loading="lazy"><span>camera 3, 14:05:06</span>'
-        in page
-    )
+    (opener,) = re.findall(r'<button[^>]*data-zoom="kin"[^>]*>', page)  # each opens at full size
+    assert 'data-of="8"' in opener and f'data-picture="{kin[0].original}"' in opener
+    assert '<img src="crops/8.jpg?v=cd" alt="camera 3, 14:05:06" loading="lazy">' in page
+    assert "<span>camera 3, 14:05:06</span>" in page
     assert "Judged together with" not in selected_html(card(), Sought(), Comparison())
 
 

@@ -69,7 +69,7 @@ def with_a_board(browser: Browser, served: Served) -> None:
     choose(page, 0)
     page.wait_for_timeout(500)
     take(page, "board")
-    page.locator("#selected .cr-enlarge").click()
+    page.locator("#selected .cr-pair .cr-enlarge").click()
     page.wait_for_timeout(500)
     take(page, "viewer")
     page.keyboard.press("Escape")

@@ -11,7 +11,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from app.cards import Card
+from app.retrieval.comparison import Comparison
 from app.settings import DEMO_GALLERY
+from app.ui.html import Sought, selected_html
 from tests.browser.in_process import gated_app
 from tests.browser.pages import PATIENCE, answering, chips, choose, opened, say, shown
 from tests.serving import Served
@@ -148,7 +151,7 @@ def test_two_candidates_are_compared_beside_the_query_and_sightings_open(page: P
     with answering(page):
         page.locator("#search-with-this").click()
     choose(page, 0)
-    page.locator("#selected .cr-enlarge").click()
+    page.locator("#selected .cr-pair .cr-enlarge").click()
     query = viewer(page).locator('[data-pane="query"] img')
     expect(query).to_have_attribute("src", re.compile(rf"^originals/{person}\?"))
     page.keyboard.press("c")
@@ -167,8 +170,7 @@ def test_two_candidates_are_compared_beside_the_query_and_sightings_open(page: P
     page.keyboard.press("c")
     expect(caption(page, "second")).to_be_hidden()
     page.keyboard.press("Escape")
-    expect(page.locator("#selected .cr-enlarge")).to_be_focused()
-
+    expect(page.locator("#selected .cr-pair .cr-enlarge")).to_be_focused()
     for _ in range(2):
         choose(page, 0)
         with answering(page):
@@ -181,6 +183,26 @@ def test_two_candidates_are_compared_beside_the_query_and_sightings_open(page: P
     page.keyboard.press("Escape")
     expect(viewer(page)).to_be_hidden()
     expect(page.locator("dialog[open] .cr-enlarge")).to_be_focused()
+
+
+def test_what_was_judged_together_opens(page: Page) -> None:
+    """This gallery's models judge nobody together, so the panel is given the section for two of its crops."""
+    say(page, "a woman in a red jacket")
+    choose(page, 0)
+    ids = [int(choose(page, place)) for place in (1, 2)]
+    kin = [
+        Card(one, "", "1", None, 0.0, None, False, thumbnail=f"crops/{one}.jpg", original=f"originals/{one}")
+        for one in ids
+    ]
+    panel = selected_html(kin[0], Sought(), Comparison(), kin)
+    page.locator("#selected").evaluate("(panel, html) => panel.insertAdjacentHTML('beforeend', html)", panel)
+    together = page.locator("#selected .cr-kin .cr-enlarge")
+    together.last.click()
+    expect(caption(page)).to_contain_text("Judged together 2 of 2")
+    page.keyboard.press("ArrowLeft")
+    expect(viewer(page).locator('[data-pane="first"] img')).to_have_attribute("src", f"originals/{ids[0]}")
+    page.keyboard.press("Escape")
+    expect(together.last).to_be_focused()
 
 
 def test_on_a_phone_by_touch(browser: Browser, served_here: Served, frame: Path) -> None:

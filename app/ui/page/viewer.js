@@ -6,6 +6,7 @@ const pane = Object.fromEntries([...dialog.querySelectorAll('[data-pane]')].map(
 const lists = {
   candidates: { name: 'Candidates', of: '#candidates button[data-picture]' },
   board: { name: 'Sightings', of: '#board button[data-picture]' },
+  kin: { name: 'Judged together', of: '#selected .cr-kin button[data-picture]' },
 };
 const FARTHEST = 8; // times the size at which the picture fits
 const STEP = 1.4;
@@ -76,7 +77,7 @@ const drawAll = () => {
   button('query').setAttribute('aria-pressed', String(!pane.query.hidden));
   button('compare').hidden = shown.first.length < 2;
   button('compare').setAttribute('aria-pressed', String(comparing()));
-  button('select').hidden = list !== 'candidates' || !card(here(active).id);
+  button('select').hidden = list === 'board' || !card(here(active).id);
   panes().forEach(draw);
   place();
 };
@@ -172,7 +173,12 @@ document.addEventListener('click', ({ target }) => {
   const all = [...document.querySelectorAll(lists[list].of)].map(item);
   const from = all.findIndex((one) => one.id === id);
   const isCard = list === 'candidates' && !opener.dataset.picture;
-  came = { id, list, isCard, selector: opener.closest('#board') ? `#board dialog[open] [data-zoom], #board button[data-open="${id}"]` : '#selected [data-zoom]' };
+  const selector = {
+    board: `#board dialog[open] [data-zoom], #board button[data-open="${id}"]`,
+    kin: `#selected .cr-kin [data-of="${id}"]`,
+    candidates: '#selected [data-zoom]',
+  }[list];
+  came = { id, list, isCard, selector };
   const query = [...document.querySelectorAll('#selected [data-query]')].map((one, place, { length }) => (
     { picture: one.dataset.query || one.src, title: length > 1 ? `Your query, picture ${place + 1} of ${length}` : 'Your query' }
   ));
