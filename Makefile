@@ -17,9 +17,9 @@ run: setup
 	$(BIN)/python app.py $(ARGS)
 
 # A process for each core, four at most: every one keeps an app and models of its own in memory. A file stays in one
-# process, so that what its tests share is made once.
+# process, so that what its tests share is made once; those with slow tests come first (tests/conftest.py).
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # A gallery on PostgreSQL: what requirements-scale.txt brings, and the tests of the gallery over it.
 SCALE_STAMP := $(VENV)/.installed-scale
