@@ -17,11 +17,13 @@ run: setup
 	$(BIN)/python app.py $(ARGS)
 
 # A process for each core, four at most: every one keeps an app and models of its own in memory. A file stays in one
-# process, so that what its tests share is made once.
+# process, so that what its tests share is made once; those with slow tests come first (tests/conftest.py).
+PROCESSES := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) $(ARGS)
 
-# A gallery on PostgreSQL: what requirements-scale.txt brings, and the tests of the gallery over it.
+# A gallery on PostgreSQL: what requirements-scale.txt brings, and the tests of the gallery over it. Each process has a
+# PostgreSQL of its own, or databases of its own on a server of yours.
 SCALE_STAMP := $(VENV)/.installed-scale
 $(SCALE_STAMP): $(STAMP) requirements-scale.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-scale.txt
@@ -35,7 +37,8 @@ POSTGRES_TESTS := $(patsubst %,tests/test_gallery_%.py,postgres store importer r
 	copying cases imports reid kill) tests/test_search_in_database.py tests/browser/test_postgres.py
 # CHATREID_TEST_POSTGRES=URL takes a server of yours in place of the packaged one.
 test-postgres: $(SCALE_STAMP)
-	CHATREID_TEST_POSTGRES=$${CHATREID_TEST_POSTGRES:-1} $(BIN)/python -m pytest -m postgres $(POSTGRES_TESTS) $(ARGS)
+	CHATREID_TEST_POSTGRES=$${CHATREID_TEST_POSTGRES:-1} OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m postgres \
+		$(POSTGRES_TESTS) $(ARGS)
 
 # The models on a Ray Serve of this machine; without CHATREID_TEST_RAY these tests are not there.
 test-ray: $(SCALE_STAMP)

@@ -39,6 +39,12 @@ if not os.environ.get("CHATREID_TEST_RAY"):  # `make test-ray` sets it
     collect_ignore += ["test_serving_ray.py", "browser/test_ray.py"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: the last process to end should not be left with one of them alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[postgres_server.Server]:
     """A PostgreSQL with pgvector; see postgres_server."""

@@ -233,6 +233,7 @@ def assert_same(one, other):
         assert a.attribute_score == pytest.approx(b.attribute_score, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_same_also_after_one_was_killed(
     found, queries, gallery, models, workers, tmp_path, capfd
 ):

@@ -172,6 +172,7 @@ def test_an_import_in_which_everything_was_rejected_does_not_end_well(run, tmp_p
     assert run("import", tmp_path / "in")[0] == 0 == run("import", tmp_path / "in")[0]
 
 
+@pytest.mark.slow
 def test_output_never_fails_on_a_narrow_encoding(run, tmp_path, clips):
     source = write_pictures(tmp_path / "in", ["Straße 東.png"])
     (source / "schräg.jpg").write_text("x")

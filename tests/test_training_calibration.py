@@ -185,6 +185,7 @@ def test_whoever_is_absent_is_answered_as_where_they_are_not_in_the_gallery(tmp_
             np.testing.assert_allclose([c.probability for c in away.candidates], mine.confidences, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_killed_calibration_goes_on_and_comes_to_the_same(tmp_path, root, clip, trained, capsys):
     whole, killed = (copied(trained, tmp_path / name) for name in ("whole", "killed"))
     data = ["--data", "market1501", "--root", str(root), "--queries", "40"]

@@ -178,6 +178,7 @@ def test_one_picture_that_cannot_be_opened_does_not_speak_for_the_model():
     assert not _reads(model, records)
 
 
+@pytest.mark.slow
 def test_judged_pairs_are_compared_by_the_weights_that_are_fitted_and_the_used_ones_are_counted(
     model, clip, monkeypatch, capsys
 ):
@@ -193,7 +194,7 @@ def test_judged_pairs_are_compared_by_the_weights_that_are_fitted_and_the_used_o
     )
     monkeypatch.setattr(draft_searches, "fit_shares", lambda *_: Shares(0.9))
     monkeypatch.setattr(JudgedInApp, "pairs", pairs)
-    models, people = Models(str(clip), str(model), device="cpu"), records_of_data(DRAWN, None)
+    models, people = Models(str(clip), str(model), k=16, device="cpu"), records_of_data(DRAWN, None)
     plan = CalibrationPlan(models, people, "drawn", queries=40)
     with pytest.raises(CalibrationError, match="no right crop is among the candidates"):
         calibrate(replace(plan, models=replace(models, k=2), queries=10), judged=judged)

@@ -26,6 +26,8 @@ from training.commands.calibrate import calibration_table
 from training.evaluation.harness import search_all
 from training.evaluation.workers import Models, Workers
 
+pytestmark = pytest.mark.slow
+K = 16  # candidates that the model reads in a search; most of the time is that
 OF_BEFORE = Calibration(
     yes_logit=0.5, similarity=4, bias=-1, clip_similarity=5, clip_bias=-2, tau=-0.9, threshold=0.3
 )
@@ -50,7 +52,7 @@ def calibrated(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("training.calibration.draft_searches.fit_shares", fit_shares)
-        assert main([*run, "--queries", "30", "--device", "cpu"]) == 0
+        assert main([*run, "--queries", "30", "--k", str(K), "--device", "cpu"]) == 0
     assert given == [None, 20.0]
     return model, clip, tower, json.loads((folder / "plain.calibration" / "result.json").read_text())
 
@@ -87,7 +89,7 @@ def test_each_kind_is_fitted_for_the_encoder_that_prefilters_it(calibrated, tmp_
     # The figures again, by the engine that is served, on the people who were held out; and each tau.
     measure_on = halves(records_of_data(DRAWN, None), 0.5)[1]
     asked = searches(measure_on, 30)
-    with Workers(Models(str(clip), str(model), device="cpu", reid=str(tower))) as workers:
+    with Workers(Models(str(clip), str(model), k=K, device="cpu", reid=str(tower))) as workers:
         hits = search_all(asked.queries, asked.gallery, workers, work=tmp_path / "again")
         every = list(found(asked, hits))
     for kind in KINDS_OF_QUERY:

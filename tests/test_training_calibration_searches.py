@@ -187,12 +187,13 @@ def test_judged_pairs_move_the_probability_and_nothing_else():
     assert chance[1] < chance[0] - 0.5
 
 
+@pytest.mark.slow
 def test_all_kinds_are_calibrated_where_the_data_allow_them(tmp_path, capsys):
     """A plain checkpoint gets a manifest, with a calibration of each kind."""
     model, clip = build_tiny(tmp_path / "plain"), make_clip_folder(tmp_path / "clip")
     (model / "chatreid.json").unlink(missing_ok=True)
     run = ["calibrate", "--model", str(model), "--clip", str(clip), "--data", DRAWN, "--queries", "40"]
-    assert main([*run, "--device", "cpu"]) == 0
+    assert main([*run, "--k", "16", "--device", "cpu"]) == 0
     told = capsys.readouterr()
     assert "| image-plus-text " in told.out and "not calibrated" not in told.err
     manifest = CheckpointManifest.read(model)

@@ -47,6 +47,7 @@ def calibrated(folder, clip):
     return folder
 
 
+@pytest.mark.slow
 def test_equal_weights_compare_alike_whatever_their_calibrations(tmp_path, clip, root, capsys):
     base = tmp_path / "plain"
     copytree(tiny_folder(), base)
@@ -59,6 +60,7 @@ def test_equal_weights_compare_alike_whatever_their_calibrations(tmp_path, clip,
     assert (of["difference"]["low"], of["difference"]["high"]) == (0.0, 0.0)
 
 
+@pytest.mark.slow
 def test_the_difference_is_of_all_trials_as_the_columns_are(tmp_path, clip, root, capsys):
     other = build_tiny(tmp_path / "other", seed=5)
     asked = ("--benchmark", "sysu-mm01", "--max-queries", "3", "--k", "3", "--json")

@@ -103,6 +103,7 @@ def test_a_stage_that_is_done_is_not_run_again(tiny, tmp_path):
     assert not changed(after, again)
 
 
+@pytest.mark.slow
 def test_the_tower_learns_who_is_who(tiny, tmp_path):
     model, _ = tiny
     log = LearningLog(tmp_path / "log.jsonl")
@@ -248,6 +249,7 @@ def _toy_run(folder, inputs):
     )
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns_from_both_their_samples(tmp_path):
     (tmp_path / "two").mkdir()
     (tmp_path / "one").mkdir()
@@ -312,6 +314,7 @@ def test_some_kinds_can_weigh_more():
     )
 
 
+@pytest.mark.slow
 def test_finished_models_are_taught_further(tmp_path, monkeypatch):
     """From their weights, not from new ones, on other people for another seed; the encoder stays as it is."""
     specs = []

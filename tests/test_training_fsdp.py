@@ -53,6 +53,7 @@ def kill_all(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_two_processes_with_fsdp_learn_what_one_learns_also_after_a_kill(tmp_path):
     options = ["--stage", "2", "--samples", "12", "--learning-rate", "1e-3", "--keep", "last"]
     options += ["--validation-share", "4", "--validation-samples", "6", "--eval-steps", "2"]
@@ -93,6 +94,7 @@ def test_two_processes_with_fsdp_learn_what_one_learns_also_after_a_kill(tmp_pat
             assert "mAP" in alone and "mAP" not in shared
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_of_two_processes_is_that_of_one(tmp_path):
     """A rate so high that the loss of people held out soon rises."""
     options = ["--stage", "1", "--samples", "16", "--learning-rate", "1e-1", "--schedule", "constant"]

@@ -10,6 +10,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from app.settings import DEMO_CLIP, DEMO_GALLERY
+from gallery_store.encoder import ClipEncoder
+from gallery_store.importer import import_crops
+from gallery_store.store import GalleryStore
 from tests.browser.test_conversation import PATIENCE, answering, attach, opened, say
 from tests.serving import Served, free_port, serving
 
@@ -42,6 +46,19 @@ def what_stands(page: Page) -> dict[str, object]:
     }
 
 
+def small_gallery(data: Path) -> None:
+    """Forty of the demo's crops where the app looks for its gallery: every start and search is short."""
+    crops = data / "crops"
+    crops.mkdir(parents=True)
+    head, *rows = (DEMO_GALLERY / "manifest.csv").read_text("utf-8").splitlines()
+    (crops / "manifest.csv").write_text("\n".join([head, *rows[:40]]), "utf-8")
+    for row in rows[:40]:
+        name = row.split(",")[0]
+        (crops / name).symlink_to(DEMO_GALLERY / name)
+    with GalleryStore.open(data / "gallery.db") as store:
+        import_crops(store, ClipEncoder.load(DEMO_CLIP), crops)
+
+
 def work_on(page: Page, photo: Path) -> None:
     page.locator("#reason input, #reason textarea").fill("a lost child")
     say(page, "a woman in a red jacket")
@@ -62,6 +79,7 @@ def test_a_case_comes_back_whole(browser: Browser, tmp_path: Path) -> None:
     photo = tmp_path / "her.png"
     Image.effect_noise((64, 160), 90).convert("RGB").save(photo)
     port = free_port()
+    small_gallery(tmp_path / "data")
     with serving(tmp_path / "data", port=port) as served:
         page, _ = opened(browser, served, viewport={"width": 1440, "height": 900})
         assert "case=" not in page.url
