@@ -1,6 +1,7 @@
 """The demo recipe's parts, at toy size: they learn, they resume, and they freeze what they say."""
 
 import json
+import shutil
 from dataclasses import asdict, replace
 from unittest import mock
 
@@ -396,6 +397,12 @@ def test_finished_models_are_calibrated_anew_where_nothing_is_taught(tmp_path, m
     assert after.weights == weight_files(tmp_path / "out" / "demo_qwen2vl")
     old, new = (weights(load(folder / "demo_qwen2vl")[0]) for folder in (ASSETS, tmp_path / "out"))
     assert all(torch.equal(old[name], new[name]) for name in old)
+    shutil.copytree(ASSETS / "demo_clip", tmp_path / "further" / "demo_clip")  # as if CLIP had been taught further
+    train_demo(tmp_path / "further", tmp_path / "out", **run)
+    after = CheckpointManifest.read(tmp_path / "out" / "demo_qwen2vl")
+    pools = after.data["pools"]
+    assert after.stages == before.stages and {**after.data, "pools": 0} == {**before.data, "pools": 0}
+    assert pools[:-1] == before.data["pools"] and (pools[-1]["split"], pools[-1]["seed"]) == ("train", 6)
 
 
 def test_a_demo_can_be_taught_with_the_words_behind_the_picture(tmp_path, capsys):

@@ -43,7 +43,8 @@ from training.synthetic.truth import satisfies, value_indices
 CONTEXT = 64
 RATE = 2e-3
 FURTHER_RATE = 0.5  # of it, where finished weights are taught further
-FAMILIES = 10  # of a step
+FAMILIES, FURTHER_FAMILIES = 10, 16  # of a step; the more, the more others a crop is told from
+WARMUP = 200  # steps, at most a tenth of all
 LASTING_WEIGHT = 2.0  # of what outlasts clothes, among the kinds to be read: it is small in a picture
 SHARPNESS = 30.0  # of the softmax over the values of an attribute, per unit of cosine; the manifest tells it
 SHARPEST = 100  # of the softmax over descriptions, per unit of cosine
@@ -225,24 +226,36 @@ def train_clip(
 
     start: a folder written so, whose weights are taught further; None begins with random ones.
     """
-    rate = RATE * FURTHER_RATE if start else RATE
-    lesson = ClipLesson(pool, DevicePictures(pool.large), seed=seed, start=start, rate=rate)
+    rate, families = (RATE * FURTHER_RATE, FURTHER_FAMILIES) if start else (RATE, FAMILIES)
+    pictures = DevicePictures(pool.large)
+    lesson = ClipLesson(pool, pictures, seed=seed, start=start, families=families, rate=rate)
 
     def write() -> None:
         lesson.write(folder, name)
 
+    def take(step: int, done: float) -> tuple[Tensor, dict[str, Tensor]]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16()):
+            return lesson.loss(lesson.draw(step, done))
+
     learn(
-        lambda step, done: lesson.loss(lesson.draw(step, done)),
+        take,
         lesson.modules,
         lesson.optimizers,
         steps=steps,
         state=work / "clip.pt",
         log=log,
         stage=lesson.stage,
+        warmup=min(WARMUP, max(1, steps // 10)),
         kept=write,
     )
     if not folder.is_dir() and not process_rank():
         write()
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this processor takes products in bfloat16 itself; others emulate them at a tenth of the speed."""
+    able = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.11 does not tell
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def encode_short_texts(model: Any, tokens: Tensor) -> Tensor:

@@ -253,9 +253,11 @@ class DemoRun:
     def _export(self) -> dict[str, Any]:
         clip = self._place_clip()
         weights, manifest = self.work / "stage3", self._manifest()
-        if self.start and not weights.is_dir():  # nothing was taught: calibrated anew
+        if self.start and not weights.is_dir():  # CLIP alone was taught, or nothing: calibrated anew
             weights = self.start / "demo_qwen2vl"
-            manifest = CheckpointManifest.read(weights) or manifest
+            before = CheckpointManifest.read(weights) or manifest
+            pools = manifest.data["pools"] if (self.work / "demo_clip").is_dir() else before.data.get("pools", [])
+            manifest = replace(before, data={**before.data, "pools": pools})
         model, processor = load(weights)
         folder = self._place_model(model, processor, manifest)
         figures = fit_demo(folder, clip, self._pool(self.validation), self.log)
