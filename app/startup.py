@@ -39,6 +39,8 @@ def prepare(settings: Settings) -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["DO_NOT_TRACK"] = "1"
     os.environ["GRADIO_TEMP_DIR"] = str(uploads_folder(settings))
+    # Torch's threads would spin between two small products: with the demo models most of the processor's time.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if settings.is_offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     if settings.export_key_file:

@@ -206,13 +206,13 @@ def test_ratios_of_several_pictures_are_those_of_each():
 
 
 def test_the_likeliest_values():
-    (row,) = rows(1, 3)
-    best = likeliest(by_kinds(row[None]))
-    assert [reading.attribute.kind for reading in best] == list(KINDS)
-    for reading in best:
-        kind, value = reading.attribute.kind, reading.attribute.value
-        probs = [row[place(kind, other)] for other in KINDS[kind]]
-        assert reading.confidence == max(probs) == row[place(kind, value)]
+    read = rows(3, 3)
+    for row, best in zip(read, likeliest(by_kinds(read), 3), strict=True):
+        assert [reading.attribute.kind for reading in best] == list(KINDS)
+        for reading in best:
+            kind, value = reading.attribute.kind, reading.attribute.value
+            probs = [row[place(kind, other)] for other in KINDS[kind]]
+            assert reading.confidence == max(probs) == row[place(kind, value)]
 
 
 def test_beside_words_a_picture_is_compared_in_what_outlasts_clothes_and_is_not_told_anew():

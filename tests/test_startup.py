@@ -1,5 +1,9 @@
 """From settings to an engine: who ranks, and what is said of it on the screen's first lines."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from app.model.checkpoint import CheckpointManifest
@@ -10,6 +14,7 @@ from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryStore
 from tests.clip_folder import make_clip_folder
+from tests.serving import free_port
 from tests.tiny_qwen import noise_picture, tiny_folder
 
 
@@ -56,3 +61,20 @@ def test_who_ranks_is_said_at_the_start(where, tmp_path, capsys, model, ranker, 
         assert [candidate.probability for candidate in ranking.candidates] == [None] * 4
     finally:
         engine.store.close()
+
+
+@pytest.mark.parametrize(("own", "holds"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_sleep_unless_the_environment_says_otherwise(tmp_path, own, holds):
+    """It counts only if it is said before torch is loaded."""
+    code = (
+        "import os, sys\n"
+        "from app.settings import Settings\n"
+        "from app.startup import prepare\n"
+        "prepare(Settings.parse(sys.argv[1:]))\n"
+        "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    )
+    environ = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environ |= {"OMP_WAIT_POLICY": own} if own else {}
+    run = [sys.executable, "-c", code, "--data", str(tmp_path), "--port", str(free_port())]
+    said = subprocess.run(run, env=environ, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == [holds, "False"]

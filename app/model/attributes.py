@@ -100,8 +100,7 @@ def probe_logits(language: LanguageModel, probe: AttributeProbe, pictures: Tenso
     prefix = language.prefix(probe.prefix_ids, probe.prefix_positions, [], [])
     rest = language.embeddings(probe.block_ids[probe.tokens :], [], []).expand(len(pictures), -1, -1)
     rows = torch.cat([pictures.to(rest), rest], 1)
-    hidden, _ = language.extend(prefix, rows, probe.block_positions, mask=probe.mask)
-    hidden = hidden[:, probe.ends.to(hidden.device)]
+    hidden, _ = language.extend(prefix, rows, probe.block_positions, mask=probe.mask, ends=probe.ends)
     return [language.logits(hidden[:, kind], values) for kind, values in enumerate(probe.values)]
 
 

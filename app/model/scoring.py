@@ -20,6 +20,8 @@ from app.model.prompts import NO, YES, Message, PairPrompt
 from app.model.vision import MERGE, Grid, VisionTokens, fixed_batch, token_count
 
 Span = tuple[int, int]
+Rows = Tensor | slice  # places in a sequence, int64 (m,) or a slice of them
+_LAST, _NONE = slice(-1, None), slice(0, 0)
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,7 @@ class LanguageModel:
 
         cache = DynamicCache()
         rows = self.embeddings(ids, pictures, spans)[None]
-        self._forward(rows, positions[:, None], cache)
+        self._forward(rows, positions[:, None], cache, _NONE)
         layers: list[Any] = list(cache.layers)
         return Prefix(tuple((layer.keys, layer.values) for layer in layers), len(ids))
 
@@ -237,6 +239,7 @@ class LanguageModel:
         *,
         keep: bool = False,
         mask: Tensor | None = None,
+        ends: Rows = _LAST,
     ) -> tuple[Tensor, Any]:
         """Go on from one prefix with a batch.
 
@@ -244,9 +247,10 @@ class LanguageModel:
             rows: (b, n, width) embeddings; positions: (3, n), the same for all.
             keep: also return the cache, to be continued by `step`.
             mask: bool (n, prefix + n), who sees whom; None for everything before.
+            ends: the m places whose hidden states are asked for.
 
         Returns:
-            hidden states (b, n, width), and the cache or None.
+            hidden states (b, m, width), and the cache or None.
         """
         from transformers import DynamicCache
 
@@ -255,15 +259,23 @@ class LanguageModel:
             (key.expand(count, -1, -1, -1), value.expand(count, -1, -1, -1)) for key, value in prefix.layers
         ]
         cache = DynamicCache(shared)
-        hidden = self._forward(rows, positions[:, None].expand(-1, count, -1), cache, mask)
+        hidden = self._forward(rows, positions[:, None], cache, ends, mask)
         return hidden, cache if keep else None
 
     def step(self, ids: Tensor, position: int, cache: Any) -> Tensor:
         """One more token each: ids (b,) -> hidden states (b, width)."""
-        positions = torch.full((3, len(ids), 1), position)
-        return self._forward(self.embed(ids.to(self.device))[:, None], positions, cache)[:, -1]
+        positions = torch.full((3, 1, 1), position)
+        rows = self.embed(ids.to(self.device))[:, None]
+        return self._forward(rows, positions, cache, _LAST)[:, -1]
 
-    def _forward(self, rows: Tensor, positions: Tensor, cache: Any, sees: Tensor | None = None) -> Tensor:
+    def _forward(
+        self, rows: Tensor, positions: Tensor, cache: Any, ends: Rows, sees: Tensor | None = None
+    ) -> Tensor:
+        """(b, m, width): the hidden states at `ends`. positions: (3, 1, n), the same for all rows (b, n,
+        width).
+        """
+        from app.model.last_layer import last_layer
+
         done, new = cache.get_seq_length(), rows.shape[1]
         if sees is None:
             place = torch.arange(done, done + new, device=self.device)
@@ -273,14 +285,19 @@ class LanguageModel:
             mask = torch.zeros(mask.shape, dtype=rows.dtype, device=self.device).masked_fill(
                 ~mask, torch.finfo(rows.dtype).min
             )
-        masks = dict.fromkeys(self.text.config.layer_types, mask)
-        return self.text(
-            inputs_embeds=rows.to(self.dtype),
-            position_ids=positions.to(self.device),
-            attention_mask=masks,
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state
+        rows, positions = rows.to(self.dtype), positions.to(self.device)
+        rotary = self.text.rotary_emb(rows, positions)
+        *before, last = self.text.layers
+        for layer in before:
+            rows = layer(
+                rows,
+                attention_mask=mask,
+                position_embeddings=rotary,
+                past_key_values=cache,
+                use_cache=True,
+            )
+        ends = ends.to(self.device) if isinstance(ends, Tensor) else ends
+        return self.text.norm(last_layer(last, rows, rotary, mask, cache, ends))
 
     def logits(self, hidden: Tensor, ids: Sequence[int] | None = None) -> Tensor:
         """float32 (..., vocabulary), or (..., len(ids)) of these ids alone.

@@ -167,7 +167,8 @@ class ClipAttributes:
         """The likeliest value of each kind for a picture's unit vector (dim,): by CLIP, or with the model's
         probabilities (all values,) by both readers."""
         rows = None if model_probs is None else model_probs[None]
-        return likeliest(self.appearance(vector[None], rows, weights).probs)
+        (readings,) = likeliest(self.appearance(vector[None], rows, weights).probs, 1)
+        return readings
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -333,13 +334,18 @@ def attribute_score(
     )
 
 
-def likeliest(probs: Probs) -> tuple[AttributeReading, ...]:
-    """The likeliest value of each kind, with its probability, of the first picture."""
-    readings = []
-    for kind in probs:
-        best = int(probs[kind][:, 0].argmax())
-        readings.append(AttributeReading(Attribute(kind, ALL_KINDS[kind][best]), float(probs[kind][best, 0])))
-    return tuple(readings)
+def likeliest(probs: Probs, count: int) -> list[tuple[AttributeReading, ...]]:
+    """For each of `count` pictures the likeliest value of each kind, with its probability."""
+    best = {kind: of_kind.argmax(0) for kind, of_kind in probs.items()}
+    return [
+        tuple(
+            AttributeReading(
+                Attribute(kind, ALL_KINDS[kind][places[number]]), float(probs[kind][places[number], number])
+            )
+            for kind, places in best.items()
+        )
+        for number in range(count)
+    ]
 
 
 def sensible(readings: Sequence[AttributeReading]) -> tuple[AttributeReading, ...]:

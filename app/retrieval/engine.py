@@ -25,6 +25,7 @@ from app.retrieval.attribute_probs import (
     Priors,
     Probs,
     gallery_priors,
+    likeliest,
     sensible,
 )
 from app.retrieval.candidates import AskedCandidates, is_picture_error
@@ -41,6 +42,7 @@ from app.retrieval.references import (
     copies_of,
     crop_picture,
     open_reference,
+    reference_crops,
     reference_picture,
     rows_of,
 )
@@ -259,7 +261,8 @@ class Engine:
         company = query.company if self._reads_free_words or alone else ""
         free = ", ".join(part for part in (*own, query.text, company) if part.strip())
         description = query_description(query.wanted, query.unwanted, free)
-        references = tuple(open_reference(r, self.store, self._encoder) for r in query.references)
+        crops = reference_crops(query.references, self.store)
+        references = tuple(open_reference(r, crops, self.store, self._encoder) for r in query.references)
         calibration = self._calibration(query.kind)
         vector = self._encoder.encode_texts([description])[0] if description else None
         if copies := copies_of(references, ids, self.store):
@@ -335,16 +338,17 @@ class Engine:
         Raises:
             RetrievalError: a reference that is gone or cannot be read.
         """
-        pictures = [reference_picture(reference, self.store) for reference in references]
-        if self.model is None:
+        crops = reference_crops(references, self.store)
+        pictures = [reference_picture(reference, crops, self.store) for reference in references]
+        if self.model is None or not pictures:
             return [() for _ in pictures]
         try:
             if (weights := self._fusion.weights) is not None:
                 model_probs = self.model.attribute_probs(pictures, stop=stop)
                 if np.isfinite(model_probs).all():
-                    vectors = [open_reference(r, self.store, self._encoder).vector for r in references]
-                    both = zip(vectors, model_probs, strict=True)
-                    return [sensible(self.clip_attributes.readings(*one, weights)) for one in both]
+                    opened = [open_reference(r, crops, self.store, self._encoder) for r in references]
+                    seen = self.clip_attributes.appearance(rows_of(opened), model_probs, weights)
+                    return [sensible(readings) for readings in likeliest(seen.probs, len(opened))]
             return self.model.annotate(pictures, stop=stop)  # says so where a picture cannot be opened
         except (OSError, ValueError) as error:
             raise _unreadable(error) from None
@@ -371,7 +375,8 @@ class Engine:
         """
         if self.model is None:
             raise ModelError("there is no model to ask; start with --model")
-        pictures = [reference_picture(reference, self.store) for reference in references]
+        crops = reference_crops(references, self.store)
+        pictures = [reference_picture(reference, crops, self.store) for reference in references]
         try:
             return self.model.write(messages, pictures, limit=limit, said=said, stop=stop, schema=schema)
         except (OSError, ValueError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -62,21 +62,38 @@ def crop_picture(crop: Crop, store: GalleryStore) -> Picture:
     return Picture(crop.sha256, lambda: open_picture(crop.file, max_pixels=store.max_pixels))
 
 
-def reference_picture(reference: Reference, store: GalleryStore) -> Picture:
-    """A reference as the model takes it.
+def reference_crops(references: Sequence[Reference], store: GalleryStore) -> dict[int, Crop]:
+    """Those of the references that are crops of the gallery, by id, in one look.
 
     Raises:
-        RetrievalError: the crop is not in the gallery any more, or the file cannot be read.
+        RetrievalError: one of them is not in the gallery any more.
+    """
+    ids = [reference.image_id for reference in references if reference.image_id is not None]
+    try:
+        return dict(zip(ids, store.crops(ids), strict=True)) if ids else {}
+    except KeyError:
+        raise RetrievalError(
+            "a picture that is searched with is not in the gallery any more: take its chip away"
+        ) from None
+
+
+def reference_picture(reference: Reference, crops: Mapping[int, Crop], store: GalleryStore) -> Picture:
+    """A reference as the model takes it. crops: see `reference_crops`.
+
+    Raises:
+        RetrievalError: the file cannot be read.
     """
     if reference.image_id is not None:
-        return crop_picture(_crop(reference.image_id, store), store)
+        return crop_picture(crops[reference.image_id], store)
     return _file(reference, store)
 
 
-def open_reference(reference: Reference, store: GalleryStore, encoder: WordEncoder) -> OpenReference:
+def open_reference(
+    reference: Reference, crops: Mapping[int, Crop], store: GalleryStore, encoder: WordEncoder
+) -> OpenReference:
     """As reference_picture, with its vector: a crop's from the gallery, a file's computed."""
     if reference.image_id is not None:
-        crop = _crop(reference.image_id, store)
+        crop = crops[reference.image_id]
         if crop.id in store.set_aside():
             raise RetrievalError(
                 f"crop {crop.id} cannot be searched with, for its vector is damaged: choose another picture, or make "
@@ -95,15 +112,6 @@ def copies_of(references: Sequence[OpenReference], ids: np.ndarray, store: Galle
     brought = {reference.sha256 for reference in references if reference.image_id is None}
     same = store.ids_of_pictures(brought) if brought and len(ids) else []
     return tuple(ids[np.isin(ids, same)].tolist())
-
-
-def _crop(image_id: int, store: GalleryStore) -> Crop:
-    try:
-        return store.crops([image_id])[0]
-    except KeyError:
-        raise RetrievalError(
-            "a picture that is searched with is not in the gallery any more: take its chip away"
-        ) from None
 
 
 def _file(reference: Reference, store: GalleryStore) -> Picture:

@@ -37,7 +37,7 @@ def main() -> None:
     )
     rows = tuned.attribute_probs([Picture(n, crop.picture) for n, crop in enumerate(crops)])
     weights = manifest.fusion_weights_for(*own) if manifest else None
-    model = [likeliest(by_kinds(row[None], tuned.kinds)) for row in rows]
+    model = likeliest(by_kinds(rows, tuned.kinds), len(rows))
     vectors = encoder.encode_images([crop.picture() for crop in crops])
     clip = [attributes.readings(vector) for vector in vectors]
     both = [attributes.readings(v, row, weights) for v, row in zip(vectors, rows, strict=True)]
