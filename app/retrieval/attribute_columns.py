@@ -18,7 +18,7 @@ from gallery_store.index import Index
 from gallery_store.store import GalleryStore
 from gallery_store.vectors import SomeVectors
 
-AT_ONCE = 4096  # crops whose probabilities are computed together: their vectors are float32 meanwhile
+AT_ONCE = 2048  # crops whose probabilities are computed together: their vectors are float32 meanwhile
 
 
 class AttributeColumns:
@@ -48,7 +48,7 @@ class AttributeColumns:
 
         def of_kind(kind: str) -> np.ndarray:
             columns = self._columns((kind,), some.index)[0]
-            return columns if some.all else columns[:, some.rows]
+            return columns if some.all else columns.take(some.rows, axis=1)
 
         return LazyProbs(of_kind, self._clip.kinds)
 
