@@ -84,9 +84,12 @@ class Vectors:
         asked = np.asarray(rows, np.float32).T
         rows_of_block = max(1, _BLOCK // max(1, self.dim))
         at_once = min(_BLOCKS * rows_of_block, -(-count // rows_of_block) * rows_of_block)
-        blocks = torch.zeros((at_once, self.dim))
+        single = np.zeros(
+            (at_once, self.dim), np.float32
+        )  # by NumPy: PyTorch would share that out among threads
+        blocks = torch.from_numpy(single)
         # Each block is one small product: the matrix of them all would be shared out among threads.
-        stacked = blocks.numpy().reshape(-1, rows_of_block, self.dim)
+        stacked = single.reshape(-1, rows_of_block, self.dim)
         for start in range(0, count, max(1, at_once)):
             some = torch.from_numpy(self._halves(start, min(start + at_once, count), places))
             into = blocks[: len(some)].split(rows_of_block)

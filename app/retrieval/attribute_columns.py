@@ -18,7 +18,7 @@ from gallery_store.index import Index
 from gallery_store.store import GalleryStore
 from gallery_store.vectors import SomeVectors
 
-AT_ONCE = 2048  # crops whose probabilities are computed together: their vectors are float32 meanwhile
+AT_ONCE = 1024  # crops whose probabilities are computed together: their vectors are float32 meanwhile
 
 
 class AttributeColumns:
