@@ -16,7 +16,7 @@ from gallery_store.crops import Filters, camera_key
 from gallery_store.dialects import rows_by_driver
 from gallery_store.errors import GalleryError
 from gallery_store.schema import Role
-from gallery_store.vectors import SomeVectors, Vectors
+from gallery_store.vectors import SomeVectors, Vectors, lengths_of
 
 _ROWS = """
 SELECT c.id, c.camera, c.camera_key, c.time, {clip}, {reid} FROM crops c
@@ -27,7 +27,7 @@ _JOIN_REID = "LEFT JOIN vectors r ON r.crop_id = c.id AND r.encoder = ? AND r.ve
 _TAGS = "SELECT crop_id, tag FROM tags WHERE crop_id > ? AND crop_id <= ? ORDER BY crop_id"
 # Of a vector that stays in the database: how long it is if it is whole, else its length below 0.
 _WHOLE = "CASE WHEN abs(l2_norm({0}.data) - 1) < 0.01 THEN 1 ELSE -1 END * vector_dims({0}.data)"
-_PAGE = 10_000  # crops that are read at a time: of those there are tuples and bytes beside the arrays
+_PAGE = 1000  # crops that are read at a time: of those there are tuples and bytes beside the arrays
 _LENGTHS = "the gallery's vectors differ in length: run `python -m gallery_store verify`"
 
 
@@ -211,15 +211,18 @@ class _More:
         columns = [[row[-2] for row in rows], *([[row[-1] for row in rows]] if reid else [])]
         if keep_vectors:
             own = [_unpack(column) for column in columns]
-            whole = np.logical_and.reduce([are_whole(halves.astype(np.float32)) for halves in own])
-            self._extend(*(halves[whole] for halves in own))
+            lengths = [lengths_of(halves) for halves in own]
+            whole = np.logical_and.reduce([_are_one(of_role) for of_role in lengths])
+            self._extend(
+                [(halves[whole], of_role[whole]) for halves, of_role in zip(own, lengths, strict=True)]
+            )
         else:
             numbers = [np.array(column, np.int64) for column in columns]
-            whole = np.logical_and.reduce([lengths > 0 for lengths in numbers])
-            for lengths in numbers:
-                if len(np.unique(np.abs(lengths))) > 1:
+            whole = np.logical_and.reduce([of_role > 0 for of_role in numbers])
+            for of_role in numbers:
+                if len(np.unique(np.abs(of_role))) > 1:
                     raise GalleryError(_LENGTHS)
-            self._note_dims(*(int(abs(lengths[0])) for lengths in numbers))
+            self._note_dims(*(int(abs(of_role[0])) for of_role in numbers))
         self.set_aside += tuple(row[0] for row, is_whole in zip(rows, whole, strict=True) if not is_whole)
         kept = [row for row, is_whole in zip(rows, whole, strict=True) if is_whole]
         for _, name, key, *_rest in kept:
@@ -234,12 +237,16 @@ class _More:
             if crop_id not in damaged:
                 self.tags.setdefault(tag.casefold(), []).append(crop_id)
 
-    def _extend(self, clip: np.ndarray, reid: np.ndarray | None = None) -> None:
-        self._check(clip.shape[1], self.vectors)
-        self.vectors = self.vectors.extended(clip, self.room)
-        if reid is not None and self.reid_vectors is not None:
-            self._check(reid.shape[1], self.reid_vectors)
-            self.reid_vectors = self.reid_vectors.extended(reid, self.room)
+    def _extend(self, of_roles: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        """of_roles: vectors and their lengths, of CLIP and where it is wanted of the re-ID encoder."""
+        clip, *reid = of_roles
+        self.vectors = self._behind(self.vectors, *clip)
+        if reid and self.reid_vectors is not None:
+            self.reid_vectors = self._behind(self.reid_vectors, *reid[0])
+
+    def _behind(self, before: Vectors, halves: np.ndarray, lengths: np.ndarray) -> Vectors:
+        self._check(halves.shape[1], before)
+        return before.extended(halves, self.room, lengths)
 
     def _note_dims(self, clip: int, reid: int = 0) -> None:
         self._check(clip, self.vectors)
@@ -288,7 +295,11 @@ def pack(vector: np.ndarray) -> bytes:
 def are_whole(vectors: np.ndarray) -> np.ndarray:
     """bool (n,): which rows of float (n, dim) are finite and of length 1, as far as float16 keeps it."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.abs(np.linalg.norm(vectors, axis=1) - 1) < 0.01  # NaN fails as well
+        return _are_one(np.linalg.norm(vectors, axis=1))
+
+
+def _are_one(lengths: np.ndarray) -> np.ndarray:
+    return np.abs(lengths - 1) < 0.01  # NaN fails as well
 
 
 def is_whole(data: bytes) -> bool:
@@ -302,6 +313,6 @@ def is_whole(data: bytes) -> bool:
 
 def _unpack(blobs: list[bytes]) -> np.ndarray:
     """Stored vectors -> float16 (n, dim), as they were stored."""
-    if len(lengths := {len(blob) for blob in blobs}) > 1 or any(length % 2 for length in lengths):
+    if len(lengths := set(map(len, blobs))) > 1 or any(length % 2 for length in lengths):
         raise GalleryError(_LENGTHS)
     return np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), -1)

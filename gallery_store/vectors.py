@@ -6,16 +6,14 @@ So they take half the memory, and a scan moves half the bytes; what it computes 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import torch
-
-# Numbers that are float32 at a time: they stay in a processor's cache, and PyTorch works through so many in one thread.
-# On a busy machine threads that wait for each other at every block take many times as long.
+# Numbers that PyTorch, and NumPy, work through in one thread. On a busy machine threads that wait for each other at
+# every block take many times as long.
 _BLOCK = 32_768
+_BLOCKS = 16  # so many are float32 at a time: they stay in a processor's cache, and few calls do for all
+_MEASURED = 256  # vectors whose lengths are taken together
 _SPARE = 0.25  # of the rows, kept free for more; memory that is not written costs nothing
 
 
@@ -25,7 +23,7 @@ class Vectors:
     def __init__(self, halves: np.ndarray) -> None:
         """halves: float16 (n, dim) of length about 1; float16 leaves lengths off by up to 1e-3."""
         own = np.array(halves, np.float16, order="C")  # PyTorch wants memory that may be written
-        self._kept = _Kept(own, _lengths(own), len(own))
+        self._kept = _Kept(own, lengths_of(own), len(own))
         self._count = len(halves)
 
     @classmethod
@@ -50,9 +48,9 @@ class Vectors:
         """What they take in memory."""
         return self._count * (2 * self.dim + 4)
 
-    def extended(self, halves: np.ndarray, room: int = 0) -> Vectors:
-        """These, and float16 (m, dim) behind them. room: how many there are to be in all, if that is known. Not to be
-        called by two threads at once.
+    def extended(self, halves: np.ndarray, room: int = 0, lengths: np.ndarray | None = None) -> Vectors:
+        """These, and float16 (m, dim) behind them. room: how many there are to be in all, if that is known. lengths:
+        as lengths_of(halves), where they are at hand. Not to be called by two threads at once.
         """
         if not self._count:
             kept = _Kept(*_empty(max(room, len(halves)), halves.shape[1]), 0)
@@ -60,12 +58,12 @@ class Vectors:
             kept = self._kept
         count = self._count + len(halves)
         if kept.used != self._count or count > len(kept.halves):  # others follow these already, or it is full
-            own, lengths = _empty(max(room, count), self.dim)
-            own[: self._count] = kept.halves[: self._count]
-            lengths[: self._count] = kept.lengths[: self._count]
-            kept = _Kept(own, lengths, self._count)
+            larger = _Kept(*_empty(max(room, count), self.dim), self._count)
+            larger.halves[: self._count] = kept.halves[: self._count]
+            larger.lengths[: self._count] = kept.lengths[: self._count]
+            kept = larger
         kept.halves[self._count : count] = halves
-        kept.lengths[self._count : count] = _lengths(halves)
+        kept.lengths[self._count : count] = lengths_of(halves) if lengths is None else lengths
         kept.used = count
         more = Vectors.__new__(Vectors)
         more._kept, more._count = kept, count
@@ -74,7 +72,8 @@ class Vectors:
     def rows(self, places: np.ndarray | slice) -> np.ndarray:
         """float32 (k, dim): unit rows."""
         some = self.halves[places].astype(np.float32)
-        return some / self._kept.lengths[: self._count][places][:, None]
+        some /= self._kept.lengths[: self._count][places][:, None]
+        return some
 
     def cosines(self, rows: np.ndarray, places: np.ndarray | None = None) -> np.ndarray:
         """Unit rows float32 (q, dim) -> float32 (q, k) cosines to those at `places`, int64 (k,), or to all."""
@@ -82,23 +81,28 @@ class Vectors:
 
         count = self._count if places is None else len(places)
         found = np.empty((len(rows), count), np.float32)
-        asked, out = torch.from_numpy(np.ascontiguousarray(rows, np.float32)), torch.from_numpy(found)
-        at_once = max(1, _BLOCK // max(1, self.dim))
-        block = torch.empty((min(at_once, count), self.dim))
-        for start in range(0, count, at_once):
-            stop = min(start + at_once, count)
-            some = block[: stop - start]
-            some.copy_(self._halves(start, stop, places))  # by vector instructions, which NumPy lacks here
-            out[:, start:stop] = asked @ some.T
+        asked = np.asarray(rows, np.float32).T
+        rows_of_block = max(1, _BLOCK // max(1, self.dim))
+        at_once = min(_BLOCKS * rows_of_block, -(-count // rows_of_block) * rows_of_block)
+        single = np.zeros(
+            (at_once, self.dim), np.float32
+        )  # by NumPy: PyTorch would share that out among threads
+        blocks = torch.from_numpy(single)
+        # Each block is one small product: the matrix of them all would be shared out among threads.
+        stacked = single.reshape(-1, rows_of_block, self.dim)
+        for start in range(0, count, max(1, at_once)):
+            some = torch.from_numpy(self._halves(start, min(start + at_once, count), places))
+            into = blocks[: len(some)].split(rows_of_block)
+            # By vector instructions, which NumPy lacks here, and all blocks in one call.
+            torch._foreach_copy_(list(into), list(some.split(rows_of_block)))
+            products = stacked[: len(into)] @ asked
+            found[:, start : start + len(some)] = products.reshape(-1, len(rows))[: len(some)].T
         lengths = self._kept.lengths[: self._count]
         found /= lengths if places is None else lengths[places]
         return found
 
-    def _halves(self, start: int, stop: int, places: np.ndarray | None) -> torch.Tensor:
-        import torch
-
-        wanted = slice(start, stop) if places is None else places[start:stop]
-        return torch.from_numpy(self._kept.halves[wanted])
+    def _halves(self, start: int, stop: int, places: np.ndarray | None) -> np.ndarray:
+        return self._kept.halves[slice(start, stop) if places is None else places[start:stop]]
 
 
 @dataclass
@@ -151,5 +155,11 @@ def _empty(count: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
     return np.empty((room, dim), np.float16), np.empty(room, np.float32)
 
 
-def _lengths(halves: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(halves.astype(np.float32), axis=1)
+def lengths_of(halves: np.ndarray) -> np.ndarray:
+    """float32 (n,): of vectors, float16 (n, dim); infinite or NaN where one is damaged."""
+    found = np.empty(len(halves), np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(halves), _MEASURED):
+            some = halves[start : start + _MEASURED].astype(np.float32)
+            found[start : start + _MEASURED] = np.linalg.norm(some, axis=1)
+    return found

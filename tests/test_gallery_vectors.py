@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gallery_store import vectors
-from gallery_store.vectors import SomeVectors, Vectors
+from gallery_store.vectors import SomeVectors, Vectors, lengths_of
 
 
 def stored(count: int, dim: int = 12, seed: int = 0) -> np.ndarray:
@@ -57,6 +57,31 @@ def test_two_that_follow_one_do_not_meet():
     assert np.array_equal(other.rows(slice(None)), unit(np.concatenate([halves[:5], others])))
     assert np.array_equal(longer.rows(slice(None)), unit(np.concatenate([halves, others[:2]])))
     assert np.array_equal(Vectors(others).rows(np.array([3])), unit(others[3:4]))
+
+
+def test_the_last_blocks_are_not_full_and_few_are_compared_at_once(monkeypatch):
+    """Two blocks of three vectors at once: each count leaves another rest behind, where older numbers stand."""
+    monkeypatch.setattr(vectors, "_BLOCK", 36)
+    monkeypatch.setattr(vectors, "_BLOCKS", 2)
+    query = unit(stored(3, seed=1))
+    for count in range(15):
+        halves = stored(count)
+        places = np.arange(count)[::-2]
+        np.testing.assert_allclose(Vectors(halves).cosines(query), query @ unit(halves).T, atol=1e-6)
+        found = Vectors(halves).cosines(query[:1], places)
+        np.testing.assert_allclose(found, query[:1] @ unit(halves[places]).T, atol=1e-6)
+
+
+def test_lengths_are_those_of_numpy_and_of_damaged_vectors_no_number(monkeypatch):
+    monkeypatch.setattr(vectors, "_MEASURED", 4)
+    halves = stored(11)
+    halves[2, 3], halves[7, 0], halves[9] = np.inf, np.nan, 6e4
+    with np.errstate(all="ignore"):
+        wanted = np.linalg.norm(halves.astype(np.float32), axis=1)
+    found = lengths_of(halves)
+    assert found.dtype == np.float32 and np.isinf(found[2]) and np.isnan(found[7])
+    np.testing.assert_array_equal(found, wanted)
+    assert len(lengths_of(halves[:0])) == 0
 
 
 def test_it_takes_half_of_what_float32_would():

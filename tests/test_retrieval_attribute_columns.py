@@ -14,6 +14,7 @@ from app.retrieval.attribute_probs import ClipAttributes
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryStore
+from gallery_store.vectors import Vectors
 from tests.benchmarks import prefilter
 from tests.clip_folder import make_clip_folder
 from tests.tiny_qwen import noise_picture
@@ -84,6 +85,33 @@ def test_each_crop_is_read_once_and_new_ones_when_they_come(gallery, encoder, tm
     assert before.shape[1] == 7  # what was handed out stays as it was
     with pytest.raises(ValueError, match="read-only"):
         before[0, 0] = 1
+
+
+def test_all_kinds_are_read_in_one_pass_and_what_is_known_is_not_read_again(
+    gallery, encoder, tmp_path, monkeypatch
+):
+    """To make the vectors float32 once for each kind took most of a start."""
+    monkeypatch.setattr(attribute_columns, "AT_ONCE", 4)
+    passed, rows = [], Vectors.rows
+
+    def counting(self, places):
+        found = rows(self, places)
+        passed.append(len(found))
+        return found
+
+    monkeypatch.setattr(Vectors, "rows", counting)
+    clip = Counting(encoder)
+    columns = AttributeColumns(gallery, clip)
+    columns.probs(gallery.index.ids)["hat"]
+    assert passed == [4, 3]
+    add(gallery, encoder, tmp_path / "second", range(20, 23))
+    columns.prepare()
+    assert sorted(passed[2:]) == [2, 3, 4, 4] and clip.read == 10 * len(
+        KINDS
+    )  # of the three new, and of all ten
+    columns.prepare()
+    assert len(passed) == 6
+    check(gallery, encoder, columns, gallery.index.ids)
 
 
 def test_after_a_deletion_and_in_an_empty_gallery(gallery, encoder):

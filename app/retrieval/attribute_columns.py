@@ -18,7 +18,7 @@ from gallery_store.index import Index
 from gallery_store.store import GalleryStore
 from gallery_store.vectors import SomeVectors
 
-AT_ONCE = 16384  # crops whose probabilities are computed together, in float64
+AT_ONCE = 1024  # crops whose probabilities are computed together: their vectors are float32 meanwhile
 
 
 class AttributeColumns:
@@ -47,8 +47,8 @@ class AttributeColumns:
             )
 
         def of_kind(kind: str) -> np.ndarray:
-            columns = self._columns(kind, some.index)
-            return columns if some.all else columns[:, some.rows]
+            columns = self._columns((kind,), some.index)[0]
+            return columns if some.all else columns.take(some.rows, axis=1)
 
         return LazyProbs(of_kind, self._clip.kinds)
 
@@ -57,25 +57,40 @@ class AttributeColumns:
         index = self._store.index
         if not index.keeps_vectors:
             return
-        for kind in self._clip.kinds:
-            self._columns(kind, index)
+        self._columns(tuple(self._clip.kinds), index)
 
-    def _columns(self, kind: str, index: Index) -> np.ndarray:
-        """float16 (values, n) of all crops of the index."""
+    def _columns(self, kinds: tuple[str, ...], index: Index) -> list[np.ndarray]:
+        """float16 (values, n) of all crops of the index, of each of these kinds."""
         with self._lock:
-            ids, columns = self._known.get(kind, (index.ids[:0], None))
-            if ids is index.ids and columns is not None:
-                return columns
-            have = len(ids) if columns is not None and np.array_equal(index.ids[: len(ids)], ids) else 0
-            parts = [] if columns is None else [columns[:, :have]]
-            words = self._clip.vectors(kind)
-            for start in range(have, len(index.ids), AT_ONCE):
-                some = index.vectors.rows(slice(start, start + AT_ONCE))
-                parts.append(self._clip.of_values(words @ some.T).astype(np.float16))
-            columns = np.concatenate(parts, 1) if parts else np.zeros((len(words), 0), np.float16)
+            missing = [kind for kind in kinds if self._ids_of(kind) is not index.ids]
+            for have in {self._known_of(kind, index) for kind in missing}:
+                self._compute([kind for kind in missing if self._known_of(kind, index) == have], have, index)
+            return [self._known[kind][1] for kind in kinds]
+
+    def _ids_of(self, kind: str) -> np.ndarray | None:
+        return self._known[kind][0] if kind in self._known else None
+
+    def _known_of(self, kind: str, index: Index) -> int:
+        """Of how many crops, the first of the index, it is known."""
+        ids = self._ids_of(kind)
+        return len(ids) if ids is not None and np.array_equal(index.ids[: len(ids)], ids) else 0
+
+    def _compute(self, kinds: list[str], have: int, index: Index) -> None:
+        """All these kinds in one pass over the vectors, for to make these float32 takes longer than to compare them."""
+        words, count = [self._clip.vectors(kind) for kind in kinds], len(index.ids)
+        found = [np.empty((len(of_kind), count), np.float16) for of_kind in words]
+        for kind, columns in zip(kinds, found, strict=True):
+            if have:
+                columns[:, :have] = self._known[kind][1][:, :have]
+        rows, ends = np.concatenate(words), np.cumsum([len(of_kind) for of_kind in words])[:-1]
+        for start in range(have, count, AT_ONCE):
+            stop = min(start + AT_ONCE, count)
+            cosines = rows @ index.vectors.rows(slice(start, stop)).T
+            for columns, of_kind in zip(found, np.split(cosines, ends), strict=True):
+                columns[:, start:stop] = self._clip.of_values(of_kind)
+        for kind, columns in zip(kinds, found, strict=True):
             columns.setflags(write=False)
             self._known[kind] = index.ids, columns
-            return columns
 
 
 @dataclass(frozen=True)
