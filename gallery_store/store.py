@@ -104,8 +104,8 @@ class GalleryStore(FollowedIndex):
         zone: IANA name, kept from creation on (UTC if not given then). busy_seconds: how long to wait for
         another program's lock. as_copy: to copy another gallery into it. index: where vectors are searched; "auto" in a
         PostgreSQL beyond AUTO_DATABASE crops. pictures: the URL of a storage, such as s3://bucket/folder, in which a
-        new gallery keeps its pictures from then on. Where nothing can be written the gallery opens for looking (`read_only`).
-        Raises GalleryError, also where the file was emptied, or a copy is not finished;
+        new gallery keeps its pictures from then on. Where nothing can be written the gallery opens for looking
+        (`read_only`). Raises GalleryError, also where the file was emptied, or a copy is not finished;
         NoGallery; GalleryTooNew; GalleryLocked.
         """
         storage = checked_url(pictures) if pictures.strip() else ""
