@@ -46,6 +46,7 @@ class ObjectPictures:
         """As `read`, from this machine where it is here."""
         data = self._cache.get(name)
         if data is None:
+            self._storage.refuse_if_away()
             data = self.read(name)
             self._cache.put(name, data)
         return data

@@ -72,10 +72,14 @@ class ObjectStorage:
             system.retries = _TRIES
         return system, str(root).rstrip("/")
 
-    def read(self, name: str) -> bytes:
-        """Fails at once for some seconds after the storage was not reached: a search has many pictures to ask for."""
+    def refuse_if_away(self) -> None:
+        """Raise GalleryError for some seconds after it was not reached: a search has many pictures to ask for, and
+        each would wait.
+        """
         if time.monotonic() < self._away_until:
             raise self._unreached("it was not a moment ago")
+
+    def read(self, name: str) -> bytes:
         with self._clear_errors():
             return self._system.cat_file(self._path(name))
 
@@ -119,7 +123,7 @@ class ObjectStorage:
     def copy_from(self, other: ObjectStorage, name: str) -> None:
         """Within the storage: the bytes do not come here."""
         with self._clear_errors():
-            self._system.copy(other._path(name), self._path(name))
+            self._system.cp_file(other._path(name), self._path(name))
 
     def each(self, do: Callable[[T], R], items: Collection[T]) -> list[R]:
         """What `do` gives for each, in their order, several at a time; its first exception is raised."""
@@ -135,6 +139,7 @@ class ObjectStorage:
     def _clear_errors(self) -> Iterator[None]:
         try:
             yield
+            self._away_until = 0.0
         except FileNotFoundError as problem:
             if "bucket" not in str(problem).lower():
                 raise
