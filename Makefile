@@ -22,8 +22,8 @@ PROCESSES := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) $(ARGS)
 
-# A gallery on PostgreSQL: what requirements-scale.txt brings, and the tests of the gallery over it. Each process has a
-# PostgreSQL of its own, or databases of its own on a server of yours.
+# A gallery on PostgreSQL, and pictures in S3: what requirements-scale.txt brings, and the tests of the gallery over it.
+# Each process has a PostgreSQL of its own, or databases of its own on a server of yours.
 SCALE_STAMP := $(VENV)/.installed-scale
 $(SCALE_STAMP): $(STAMP) requirements-scale.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-scale.txt
@@ -34,11 +34,11 @@ run-scale: $(SCALE_STAMP)
 	$(BIN)/python -m deploy.run_scale $(ARGS)
 
 POSTGRES_TESTS := $(patsubst %,tests/test_gallery_%.py,postgres store importer reimport reindex index verify export \
-	copying cases imports reid kill) tests/test_search_in_database.py tests/browser/test_postgres.py
+	copying cases imports reid kill storage s3) tests/test_search_in_database.py tests/browser/test_postgres.py
 # CHATREID_TEST_POSTGRES=URL takes a server of yours in place of the packaged one.
 test-postgres: $(SCALE_STAMP)
-	CHATREID_TEST_POSTGRES=$${CHATREID_TEST_POSTGRES:-1} OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m postgres \
-		$(POSTGRES_TESTS) $(ARGS)
+	CHATREID_TEST_S3=1 CHATREID_TEST_POSTGRES=$${CHATREID_TEST_POSTGRES:-1} OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+		$(PROCESSES) -m "postgres or s3" $(POSTGRES_TESTS) $(ARGS)
 
 # The models on a Ray Serve of this machine; without CHATREID_TEST_RAY these tests are not there.
 test-ray: $(SCALE_STAMP)

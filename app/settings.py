@@ -59,6 +59,11 @@ class Settings:
         f"where a search looks for the nearest crops: {', '.join(INDEX_PLACES)}; database is for a gallery on "
         "PostgreSQL, and auto takes it beyond 300,000 crops",
     )
+    pictures: str = _option(
+        "",
+        "object storage in which a gallery made now keeps its pictures, such as s3://bucket/folder (default: a folder "
+        "beside the gallery)",
+    )
     zone: str = _option("", "time zone of a gallery made now, such as Europe/Paris (default: UTC)")
     model: str = _option(
         str(DEMO_MODEL),

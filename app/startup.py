@@ -120,7 +120,9 @@ def _open(settings: Settings) -> Engine:
 
     device = resolve_device(settings.device)
     index = cast("IndexPlace", settings.index)
-    store = GalleryStore.open(settings.gallery_location, zone=settings.zone or None, index=index)
+    store = GalleryStore.open(
+        settings.gallery_location, zone=settings.zone or None, index=index, pictures=settings.pictures
+    )
     store.max_pixels = settings.max_pixels
     _look_at_gallery(store, Path(settings.data))
     named = [settings.clip, settings.reid, settings.model if settings.has_model else ""]

@@ -76,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     command.add_argument("--yes", action="store_true", help="do not ask whether the pattern is right")
 
+    storage = os.environ.get("CHATREID_PICTURES") or ""
+    _add_pictures(command, "a new gallery keeps its pictures", storage)
+
     commands.add_parser("stats", parents=[common], help="what a gallery holds")
 
     command = commands.add_parser("verify", parents=[common], help="compare rows, vectors and pictures")
@@ -124,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("copy", help="a whole gallery to another file or database")
     command.add_argument("source", metavar="FROM", help="the gallery's file or URL")
     command.add_argument("target", metavar="TO", help="a new one; a copy that was stopped goes on")
+    _add_pictures(command, "the copy keeps its pictures", "")
     command.add_argument("--json", action="store_true", help="print one JSON object")
 
     command = commands.add_parser("delete", parents=[common], help="remove crops")
@@ -154,6 +158,19 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("number", type=int, metavar="N", help="its number, as `imports` lists it")
     command.add_argument("--yes", action="store_true", help="do not ask")
     return parser
+
+
+def _add_pictures(command: argparse.ArgumentParser, who: str, default: str) -> None:
+    """default: of the environment, as it counts for new galleries, and for a copy does not."""
+    variable = (
+        f" (CHATREID_PICTURES{f'; now {default}' if default else ''})" if who.startswith("a new") else ""
+    )
+    command.add_argument(
+        "--pictures",
+        default=default,
+        metavar="URL",
+        help=f"object storage in which {who}, such as s3://bucket/folder{variable}".replace("%", "%%"),
+    )
 
 
 def days(text: str) -> float:

@@ -71,7 +71,8 @@ def _import(options: argparse.Namespace) -> int:
         if not options.yes and not _agreed(f"Import {len(contents.items):,} pictures with these?"):
             raise GalleryError("nothing was imported: confirm with --yes")
     encoder, reid = _clip(options), _reid(options)
-    with GalleryStore.open(options.gallery, zone=options.zone) as store, _Interrupt() as stop:
+    opened = GalleryStore.open(options.gallery, zone=options.zone, pictures=options.pictures)
+    with opened as store, _Interrupt() as stop:
         report = import_crops(
             store,
             encoder,
@@ -132,8 +133,8 @@ def _stats(options: argparse.Namespace) -> int:
 
 
 def _gallery_stats(store: GalleryStore) -> dict[str, Any]:
-    """JSON-ready: gallery (its file), crops, persons, cameras and tags (name -> crops), first and last time
-    (ISO 8601 in the gallery's zone), linked, searches, zone, encoder and reid ([name, version] or None).
+    """JSON-ready: gallery (its file), pictures (where they are), crops, persons, cameras and tags (name -> crops),
+    first and last time (ISO 8601 in the gallery's zone), linked, searches, zone, encoder and reid ([name, version] or None).
     """
     count = sa.func.count()
     with store.database.reading() as connection:
@@ -153,6 +154,7 @@ def _gallery_stats(store: GalleryStore) -> dict[str, Any]:
         encoder, reid = rows.encoder(connection), rows.encoder(connection, "reid")
         return {
             "gallery": store.location,
+            "pictures": store.storage or str(store.media),
             "crops": number(count, crops.c.id.is_not(None)),
             "persons": number(sa.func.count(sa.distinct(crops.c.person))),
             "cameras": {row[0]: row[1] for row in cameras},
@@ -346,7 +348,7 @@ def _verify_export(options: argparse.Namespace) -> int:
 def _copy(options: argparse.Namespace) -> int:
     with (
         GalleryStore.open(options.source, must_exist=True) as source,
-        GalleryStore.open(options.target, as_copy=True) as target,
+        GalleryStore.open(options.target, as_copy=True, pictures=options.pictures) as target,
         _Interrupt() as stop,
     ):
         done = copy_gallery(source, target, step_progress(), stop)

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,12 +18,12 @@ from sqlalchemy import Connection
 
 from gallery_store import rows
 from gallery_store.console import StepProgress
-from gallery_store.decoding import PictureError, read_bounded
+from gallery_store.decoding import PictureError
 from gallery_store.dialects import last_id_given, set_last_id_given
 from gallery_store.errors import GalleryError
 from gallery_store.index import is_whole
-from gallery_store.media import MediaWriter
 from gallery_store.owners import OF_THIS_PLACE
+from gallery_store.pictures import PictureWriter, Staged
 from gallery_store.schema import (
     case_shares,
     cases,
@@ -43,7 +42,6 @@ from gallery_store.schema import (
 from gallery_store.store import GalleryStore
 
 _PAGE = 256
-_THREADS = 4  # they mostly wait for the disk
 _SIGHTING = ("sha256", "camera_key", "time")  # unique
 _WHOLE = (
     conversations,
@@ -167,6 +165,8 @@ class _Job:
         there = {column["name"] for column in sa.inspect(self.snapshot).get_columns(crops.name)}
         # A gallery that cannot be written is read as it is.
         self._columns = [column for column in crops.c if column.name in there]
+        # They mostly wait, for a disk or for the way to a storage.
+        self._threads = max(self.source.pictures.at_once, self.target.pictures.at_once)
 
     def write_missing(self) -> bool:
         """Write the crops above those that are there; False when stopped."""
@@ -282,15 +282,15 @@ class _Job:
     def _bring_pictures(self, page: Sequence[_Crop]) -> None:
         """Copy those pictures that are the gallery's own. What it lacks itself is noted."""
         own = {crop.own["file"]: crop for crop in page if not crop.own["linked"]}
-        with self.target.pictures.writer() as writer, ThreadPoolExecutor(_THREADS) as pool:
+        with self.target.pictures.writer() as writer, ThreadPoolExecutor(self._threads) as pool:
             staged = list(pool.map(lambda crop: self._stage(writer, crop), own.values()))
             writer.publish(zip(staged, own, strict=True))
 
-    def _stage(self, writer: MediaWriter, crop: _Crop) -> Path | None:
+    def _stage(self, writer: PictureWriter, crop: _Crop) -> Staged:
         name = crop.own["file"]
-        file = self.source.pictures.path(name)
+        file = self.source.pictures.file(name)
         try:
-            data = read_bounded(file)
+            data = self.source.pictures.read(name)
         except PictureError as problem:
             self._note(crop, f"its picture {file}: {problem.reason}")
             return None
@@ -302,7 +302,7 @@ class _Job:
     def _without_pictures(self, page: Sequence[_Crop]) -> list[_Crop]:
         """Those whose picture is not in the copy as it should be; what is there of it is removed."""
         own = [crop for crop in page if not crop.own["linked"]]
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with ThreadPoolExecutor(self._threads) as pool:
             whole = list(pool.map(self._has_picture, own))
         wrong = [crop for crop, is_there in zip(own, whole, strict=True) if not is_there]
         for crop in wrong:
@@ -311,7 +311,7 @@ class _Job:
 
     def _has_picture(self, crop: _Crop) -> bool:
         try:
-            data = read_bounded(self.target.pictures.path(crop.own["file"]))
+            data = self.target.pictures.read(crop.own["file"])
         except PictureError:
             return False
         return hashlib.sha256(data).hexdigest() == crop.own["sha256"]

@@ -6,7 +6,10 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gallery_store.pictures import PictureFile
 
 
 @dataclass(frozen=True)
@@ -14,14 +17,14 @@ class Crop:
     """One picture of one person, as the gallery knows it.
 
     path: as imported, relative to the folder, zip or manifest that was imported.
-    file: where the picture lies now. time: UTC, aware. width, height: pixels, after EXIF rotation.
-    frame: number of the video frame, where the file's name told it.
+    file: where the picture lies now, in a folder or a storage. time: UTC, aware. width, height: pixels, after EXIF
+    rotation. frame: number of the video frame, where the file's name told it.
     """
 
     id: int
     sha256: str
     path: str
-    file: Path
+    file: PictureFile
     camera: str | None
     time: datetime | None
     person: str | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
@@ -36,6 +36,12 @@ _SUFFIX_OF = {
 }  # fmt: skip
 
 
+class Readable(Protocol):
+    """An open file, or a picture in a storage."""
+
+    def read(self, most: int, /) -> bytes: ...
+
+
 class PictureError(ValueError):
     """A picture that cannot be used. `reason` is one clear clause without a path."""
 
@@ -45,7 +51,7 @@ class PictureError(ValueError):
 
 
 def open_picture(
-    source: str | Path | bytes | BinaryIO,
+    source: str | Path | bytes | Readable,
     *,
     max_bytes: int = MAX_BYTES,
     max_pixels: int = MAX_PIXELS,
@@ -62,7 +68,7 @@ def open_picture(
     return decode(read_bounded(source, max_bytes=max_bytes), max_pixels=max_pixels, within=within)[0]
 
 
-def read_bounded(source: str | Path | bytes | BinaryIO, *, max_bytes: int = MAX_BYTES) -> bytes:
+def read_bounded(source: str | Path | bytes | Readable, *, max_bytes: int = MAX_BYTES) -> bytes:
     """The bytes of a picture file, at most `max_bytes`. Raises PictureError."""
     if isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)

@@ -13,6 +13,7 @@ import numpy as np
 from gallery_store import rows
 from gallery_store.console import Progress
 from gallery_store.crops import Crop, Filters
+from gallery_store.decoding import PictureError
 from gallery_store.errors import GalleryError
 from gallery_store.files import replacing, replacing_folder
 from gallery_store.store import GalleryStore
@@ -65,16 +66,25 @@ def export_pictures(store: GalleryStore, folder: Path, progress: Progress) -> Ex
             table.writerow(COLUMNS)
             progress(0, len(ids))
             for start in range(0, len(ids), AT_ONCE):
-                for crop in store.crops(ids[start : start + AT_ONCE].tolist()):
+                some = store.crops(ids[start : start + AT_ONCE].tolist())
+                store.absent(some)
+                for crop in some:
                     name = f"{PICTURES}/{crop.id}{crop.file.suffix}"
                     try:
-                        shutil.copyfile(crop.file, place / name)
-                    except FileNotFoundError:
+                        _copy_picture(crop, place / name)
+                    except (FileNotFoundError, PictureError):
                         missing.append(crop.id)
                         continue
                     table.writerow(_row(crop, name, store))
                 progress(min(len(ids), start + AT_ONCE), len(ids))
     return Exported(len(ids) - len(missing), tuple(missing))
+
+
+def _copy_picture(crop: Crop, file: Path) -> None:
+    if isinstance(crop.file, Path):
+        shutil.copyfile(crop.file, file)
+    else:
+        file.write_bytes(crop.file.read())
 
 
 def export_vectors(store: GalleryStore, file: Path, progress: Progress) -> Exported:

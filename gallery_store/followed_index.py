@@ -17,8 +17,8 @@ from gallery_store.database import Database
 from gallery_store.errors import GalleryError
 from gallery_store.filter_counts import FilterCounts, count_for_filters
 from gallery_store.index import Index
-from gallery_store.media import MediaFolder
 from gallery_store.near import DatabaseVectors
+from gallery_store.pictures import Pictures
 from gallery_store.postgres import PostgresDatabase
 from gallery_store.schema import Role
 from gallery_store.vectors import SomeVectors
@@ -38,7 +38,7 @@ class FollowedIndex:
     are vectors, unless `leaves_vectors`: in the database, which then finds the nearest itself.
     """
 
-    pictures: MediaFolder
+    pictures: Pictures
 
     def __init__(self, database: Database, zone: ZoneInfo, leaves_vectors: bool) -> None:
         self.database, self.zone, self.location = database, zone, database.name

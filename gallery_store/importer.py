@@ -29,9 +29,10 @@ from gallery_store.encoder import ImageEncoder, fitted
 from gallery_store.imports import begin_import, count_import, note_met
 from gallery_store.index import are_whole, pack
 from gallery_store.items import ImportItem, ImportSource, ReadingStopped, Rejected, SourceError, Stop
-from gallery_store.media import MediaWriter, media_name
+from gallery_store.media import media_name
 from gallery_store.pace import Pace
 from gallery_store.photographs import PROOF, is_photograph
+from gallery_store.pictures import PictureWriter, Staged
 from gallery_store.reimport import (
     INDEXED,
     Known,
@@ -261,12 +262,12 @@ def _prepared_batches(
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A new picture, staged for its folder (None: linked, or there already), shrunk for each encoder."""
+    """A new picture, staged for its place (None: linked, or there already), shrunk for each encoder."""
 
     item: ImportItem
     sha256: str
     file: str
-    staged: Path | None
+    staged: Staged
     width: int
     height: int
     image: Image.Image
@@ -276,14 +277,14 @@ class _Prepared:
 
 @dataclass(frozen=True)
 class _There:
-    """A picture of a crop that is there. staged: for the media folder, where the crop's own picture is lost. file: its
-    name there; "" where it is linked.
+    """A picture of a crop that is there. staged: for its place, where the crop's own picture is lost. file: its name
+    there; "" where it is linked.
     """
 
     item: ImportItem
     sha256: str
     known: Known
-    staged: Path | None
+    staged: Staged
     file: str
 
 
@@ -308,7 +309,7 @@ class _Job:
     store: GalleryStore
     encoder: ImageEncoder
     reid: ImageEncoder | None
-    writer: MediaWriter
+    writer: PictureWriter
     link: bool
     user: str
     case: str | None
@@ -336,7 +337,7 @@ class _Job:
         except PictureError as problem:
             return Rejected(item.path, problem.reason)
         file = str(item.origin) if self.link else media_name(sha256, suffix)
-        staged = None if self.link else self.writer.stage(file, data)
+        staged = None if self.link else self.writer.stage(file, data, is_new=True)
         # Shrunk: 64 full pictures could fill the memory.
         small, reid_small = fitted(self.encoder, image), fitted(self.reid, image) if self.reid else None
         photograph = is_photograph(data, image)
@@ -379,6 +380,9 @@ class _Job:
                 if self.reid is not None:
                     rows.set_encoder(connection, self.reid.name, self.reid.version, "reid")
             ensure_case(connection, self.case, self.user)
+            # Written again where they were collected as strays, or deleted with their last crop, since they were
+            # published: under this lock nobody removes any.
+            self._keep_pictures([one for one in outcomes if id(one) not in refused])
             vectors = iter(packed)
             for outcome in outcomes:
                 if isinstance(outcome, _There):
@@ -441,8 +445,6 @@ class _Job:
             return _UNCHANGED  # twice in one import
         for encoder, data in vectors:
             rows.add_vector(connection, crop_id, encoder.name, encoder.version, data)
-        if not self.link:
-            self._keep_picture(new.file, new.item)
         return _Done("added")
 
     def _mend(self, connection: Connection, there: _There) -> _Done | None:
@@ -463,16 +465,18 @@ class _Job:
                 {"file": str(item.origin)} if self.link else {"file": there.file, "linked": False}
             )
         write_changes(connection, row, changes)
-        if there.file and (is_lost or not row.linked):
-            self._keep_picture(there.file, item)
         changed = (*changes.completed, *changes.corrected, *(["picture"] if is_lost else []))
         what = "corrected" if changes.corrected else "completed" if changes.completed else "mended"
         return _Done(what, changed) if changed else _UNCHANGED
 
-    def _keep_picture(self, name: str, item: ImportItem) -> None:
-        """Write it again where it was collected as a stray, or deleted with its last crop, since it was published."""
-        if not self.store.pictures.path(name).is_file():
-            self.store.pictures.put(name, item.read())
+    def _keep_pictures(self, outcomes: Sequence[_Outcome]) -> None:
+        wanted = {
+            one.file: one.item
+            for one in outcomes
+            if not isinstance(one, Rejected) and one.file and not (self.link and isinstance(one, _Prepared))
+        }
+        for name in sorted(self.store.pictures.lacking(wanted)):
+            self.store.pictures.put(name, wanted[name].read())
 
     def _values(self, prepared: _Prepared, imported: str) -> dict[str, Any]:
         item = prepared.item

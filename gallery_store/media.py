@@ -6,10 +6,11 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from gallery_store.decoding import read_bounded
 from gallery_store.errors import GalleryError
 from gallery_store.files import flush, flush_names
 
@@ -26,8 +27,10 @@ _TEMP_AGE = 86400.0  # seconds after which a temporary file is nobody's, where n
 class MediaFolder:
     """Files that appear whole or not at all; safe to use from several threads, processes and containers.
 
-    older: folders where a file may lie that is not here.
+    older: folders where a file may lie that is not here. at_once: how many threads may wait for it.
     """
+
+    at_once = 4
 
     def __init__(self, folder: Path, older: Sequence[Path] = ()) -> None:
         self.folder = folder
@@ -39,6 +42,24 @@ class MediaFolder:
         if self._older and not own.exists():
             return next((file for folder in self._older if (file := folder / name).exists()), own)
         return own
+
+    file = path
+
+    def read(self, name: str) -> bytes:
+        """Raises PictureError where it is not there, or no possible picture."""
+        return read_bounded(self.path(name))
+
+    def fetch(self, names: Collection[str]) -> dict[str, str]:
+        """Nothing is to be brought; -> of those that are not there, that they are not."""
+        return dict.fromkeys(self.lacking(names), "the file does not exist")
+
+    def lacking(self, names: Collection[str]) -> set[str]:
+        """Those that are not there."""
+        return {name for name in names if not self.path(name).is_file()}
+
+    def presence(self) -> Callable[[str], bool]:
+        """Whether a name is there."""
+        return lambda name: self.path(name).is_file()
 
     def put(self, name: str, data: bytes, *, durable: bool = True) -> None:
         """Write one file, unless it is there. Raises GalleryError where the disk is full or not writable."""
@@ -63,6 +84,10 @@ class MediaFolder:
         except FileNotFoundError:
             return 0
         return 1
+
+    def remove_all(self, names: Collection[str]) -> int:
+        """-> how many were there."""
+        return sum(self.remove(name) for name in sorted(names))
 
     def names(self) -> Iterator[str]:
         """Names of the files here, folder by folder ascending; temporary ones are left out."""
@@ -135,8 +160,9 @@ class MediaWriter:
         self._lock: int | None = None  # the open file that is locked
         self._starting = threading.Lock()
 
-    def stage(self, name: str, data: bytes) -> Path | None:
-        """Write `data` under a temporary name and return that; None if `name` is there, and as long.
+    def stage(self, name: str, data: bytes, *, is_new: bool = False) -> Path | None:
+        """Write `data` under a temporary name and return that; None if `name` is there, and as long. is_new: see
+        ObjectWriter; here to ask costs nothing.
 
         Raises GalleryError where the disk is full or not writable, as `publish` does.
         """

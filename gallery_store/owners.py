@@ -16,12 +16,16 @@ from gallery_store.console import remark
 from gallery_store.database import Database
 from gallery_store.files import write_file
 from gallery_store.held_files import DATABASE_PARTS
+from gallery_store.location import is_url
 from gallery_store.media import MediaFolder
+from gallery_store.object_pictures import ObjectPictures
 from gallery_store.postgres import PICTURES, PostgresDatabase
 from gallery_store.sqlite_file import SqliteDatabase, read_only_uri
 
 MARK = "gallery.json"  # in the folder, of whose gallery it is: see mark_of a file and of a database
-FOLDERS = "media"  # a setting: JSON list of folder names: the gallery's own, then those that pictures may still lie in
+# A setting: JSON list of folder names, or of URLs of prefixes in a storage: the gallery's own, then those that pictures
+# may still lie in.
+FOLDERS = "media"
 OF_THIS_PLACE = frozenset({FOLDERS, PICTURES})  # settings that a copy of the gallery has otherwise
 
 
@@ -37,11 +41,15 @@ class Owner(Protocol):
     def claim(self, media: Path) -> bool:
         """Whether the folder of pictures is this gallery's: by its mark, or nobody's until now. In doubt it is not."""
 
+    def claim_prefix(self, prefix: ObjectPictures) -> bool:
+        """As `claim`, of a prefix in a storage, which galleries of other machines may have too."""
+
     def shared_folders(self) -> list[Path]:
         """Where versions before this one kept pictures."""
 
-    def names_needed_elsewhere(self, media: Path) -> set[str] | None:
-        """Names of the pictures in `media` that other galleries beside this one refer to.
+    def names_needed_elsewhere(self, media: Path | str) -> set[str] | None:
+        """Names of the pictures in `media`, a folder or the URL of a prefix, that other galleries beside this one refer
+        to.
 
         None where one cannot be read, so that nothing can be told; this is said.
         """
@@ -87,13 +95,27 @@ class FileOwner:
             write_file(media / MARK, json.dumps(own))
         return True
 
+    def claim_prefix(self, prefix: ObjectPictures) -> bool:
+        """A file that was brought back from a copy is another one here: its name alone proves nothing."""
+        file = self.file
+        inode = file.stat().st_ino
+        own = {"file": file.name, "inode": inode}
+        said = prefix.mark_unless_marked(own)
+        if said == own:
+            return True
+        name, known = _of_file(said) or ("", 0)
+        if known != inode or file.with_name(name).exists():
+            return False
+        prefix.mark(own)  # it was renamed
+        return True
+
     def shared_folders(self) -> list[Path]:
         places = dict.fromkeys([self.named, self.file])
         return [place.with_name(f"{place.stem}.media") for place in places]
 
-    def names_needed_elsewhere(self, media: Path) -> set[str] | None:
+    def names_needed_elsewhere(self, media: Path | str) -> set[str] | None:
         needed: set[str] = set()
-        for other in sorted(media.parent.iterdir()):
+        for other in sorted((media.parent if isinstance(media, Path) else self.folder).iterdir()):
             try:
                 if not other.is_file() or other.samefile(self.file) or other.name.endswith(DATABASE_PARTS):
                     continue
@@ -121,16 +143,23 @@ class DatabaseOwner:
         _mark_unless_marked(media, own)
         return _read_mark(media / MARK) == own
 
+    def claim_prefix(self, prefix: ObjectPictures) -> bool:
+        own = {"database": self.identity}
+        return prefix.mark_unless_marked(own) == own
+
     def shared_folders(self) -> list[Path]:
         return [self.folder / f"{self.stem}.media"]
 
-    def names_needed_elsewhere(self, media: Path) -> set[str] | None:
+    def names_needed_elsewhere(self, media: Path | str) -> set[str] | None:
         return set()  # what another database refers to cannot be seen from here
 
 
 def mark_of_file(mark: Path) -> tuple[str, int] | None:
     """(name, inode) of the file whose folder it is; None where that is no file's."""
-    said = _read_mark(mark)
+    return _of_file(_read_mark(mark))
+
+
+def _of_file(said: Any) -> tuple[str, int] | None:
     try:
         return str(said["file"]), int(said["inode"])
     except (ValueError, KeyError, TypeError):
@@ -171,7 +200,8 @@ def link(source: Path, target: Path) -> None:
             os.fsync(copy.fileno())
 
 
-def _names_in(other: Path, folder: Path) -> set[str]:
+def _names_in(other: Path, place: Path | str) -> set[str]:
+    """Names of the pictures in `place` that the gallery in `other` refers to; none where it is no gallery."""
     with closing(sqlite3.connect(read_only_uri(other), uri=True, timeout=2)) as connection:
         tables = {
             name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -180,10 +210,14 @@ def _names_in(other: Path, folder: Path) -> set[str]:
             return set()
         said = connection.execute("SELECT value FROM gallery WHERE key = ?", (FOLDERS,)).fetchone()
         folders = json.loads(said[0]) if said else [f"{other.stem}.media"]
+        if is_url(folders[0]) or not isinstance(place, Path):  # what was not taken over yet is not looked for
+            return _named_by(connection) if str(place) in folders else set()
         own, *older = ((other.resolve().parent / name).resolve() for name in folders)
-        if folder.resolve() not in (own, *older):
+        if place.resolve() not in (own, *older):
             return set()
-        names = {name for (name,) in connection.execute("SELECT file FROM crops WHERE NOT linked")}
-        return (
-            names if folder.resolve() == own else {name for name in names if not MediaFolder(own).has(name)}
-        )
+        names = _named_by(connection)
+        return names if place.resolve() == own else {name for name in names if not MediaFolder(own).has(name)}
+
+
+def _named_by(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT file FROM crops WHERE NOT linked")}

@@ -5,6 +5,9 @@ chooses, "<stem>.<8 hex digits>.media", and a mark in it says whose it is. A cop
 a new folder and hard links of its pictures; so does a gallery of an older version, whose folder "<stem>.media" all
 galleries of that stem share. A kill at any instant leaves a picture in one place at least, and the next opening goes
 on. A file is removed only when no other gallery beside this one refers to it.
+
+In an object storage the folder is a prefix of that name, with the same mark; a copy takes a prefix of its own and has
+its pictures copied there, inside the storage. Which of the two a gallery has is said when it is made, and for good.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import json
 import os
 import secrets
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -24,8 +27,13 @@ from gallery_store.console import Progress, progress_bar
 from gallery_store.database import Database
 from gallery_store.errors import GalleryError
 from gallery_store.files import flush_names
+from gallery_store.location import is_url
 from gallery_store.media import MediaFolder, media_name
+from gallery_store.object_pictures import ObjectPictures
+from gallery_store.object_storage import ObjectStorage
 from gallery_store.owners import FOLDERS, MARK, Owner, link, mark_of_file
+from gallery_store.picture_cache import PictureCache
+from gallery_store.pictures import Pictures
 from gallery_store.schema import crops
 from gallery_store.sqlite_file import SqliteDatabase
 
@@ -35,15 +43,36 @@ _LONG = 2000  # pictures whose move is shown
 
 @dataclass(frozen=True)
 class PictureFolders:
-    """media: the gallery's own. older: folders in which a picture may lie that was not taken over yet."""
+    """media: the gallery's own. older: folders in which a picture may lie that was not taken over yet. url: of the
+    object storage in which these are prefixes, and not folders here; "" for none.
+    """
 
     media: Path
     older: tuple[Path, ...] = ()
+    url: str = ""
 
     @property
     def thumbs(self) -> Path:
         """Beside the pictures' folder, of the same name."""
         return thumbs_of(self.media)
+
+    @property
+    def cache(self) -> Path:
+        """Of what was read from the storage."""
+        return self.media.with_suffix(".cache")
+
+    def opened(self, cache: Path) -> Pictures:
+        """The gallery's own. cache: the folder for it."""
+        return self.prefix(self.media, cache) if self.url else MediaFolder(self.media, self.older)
+
+    def prefix(self, folder: Path, cache: Path) -> ObjectPictures:
+        """The prefix in the storage that stands for the own folder, or an older one."""
+        return ObjectPictures(ObjectStorage(f"{self.url}/{folder.name}"), PictureCache(cache))
+
+    @property
+    def shown(self) -> str:
+        """Where they are, for a message."""
+        return self.url or str(self.media)
 
 
 def thumbs_of(media: Path) -> Path:
@@ -51,18 +80,27 @@ def thumbs_of(media: Path) -> Path:
     return media.with_suffix(".thumbs")
 
 
-def own_folders(database: Database, owner: Owner) -> PictureFolders:
-    """The gallery's own folders, made if need be, with all its pictures moved there. Raises GalleryError."""
+def own_folders(database: Database, owner: Owner, wanted: str = "") -> PictureFolders:
+    """The gallery's own folders, made if need be, with all its pictures moved there. wanted: the URL of the storage
+    that is named for its pictures, checked; "" for none. Raises GalleryError, also where it keeps them elsewhere.
+    """
     with database.reading() as connection:
         folders = _named(connection, owner)
+        is_older = folders is None and connection.execute(sa.select(crops.c.id).limit(1)).first() is not None
+    if wanted and (is_older or database.read_only or folders is not None):
+        _refuse_another(database, folders, wanted)
     if database.read_only:
         return folders or PictureFolders(owner.shared_folders()[0])
     if isinstance(database, SqliteDatabase):
         database.give_identity()
     try:
-        if folders is None or not owner.claim(folders.media):
-            folders = _new_folders(database, owner, folders)
-            owner.claim(folders.media)
+        if folders is None or not _claim(owner, folders):
+            folders = _new_folders(database, owner, folders, wanted)
+            if wanted:
+                _refuse_another(database, folders, wanted)
+            _claim(owner, folders)
+        if folders.url:
+            return _move_over(database, owner, folders) if folders.older else folders
         if any(folder.is_dir() for folder in folders.older):
             folders = _move_over(database, owner, folders)
     except OSError as problem:
@@ -71,6 +109,21 @@ def own_folders(database: Database, owner: Owner) -> PictureFolders:
             f"{problem.strerror or problem} ({problem.filename})"
         ) from problem
     return folders
+
+
+def _refuse_another(database: Database, folders: PictureFolders | None, wanted: str) -> None:
+    if folders is None or folders.url != wanted:
+        raise GalleryError(
+            f"the gallery {database.name} keeps its pictures in {folders.shown if folders else 'a folder'}, not in "
+            f"{wanted}: leave --pictures out, or copy it by "
+            f"`python -m gallery_store copy {database.name} NEW --pictures {wanted}`"
+        )
+
+
+def _claim(owner: Owner, folders: PictureFolders) -> bool:
+    if folders.url:
+        return owner.claim_prefix(folders.prefix(folders.media, folders.cache))
+    return owner.claim(folders.media)
 
 
 def refuse_if_lost(file: Path) -> None:
@@ -127,27 +180,34 @@ def _named(connection: Connection, owner: Owner) -> PictureFolders | None:
     text = rows.setting(connection, FOLDERS)
     if text is None:
         return None
-    own, *older = (owner.folder / name for name in json.loads(text))
-    return PictureFolders(own, tuple(older))
+    names = json.loads(text)
+    url = names[0].rpartition("/")[0] if is_url(names[0]) else ""
+    own, *older = (owner.folder / (name.rpartition("/")[2] if url else name) for name in names)
+    return PictureFolders(own, tuple(older), url)
 
 
-def _new_folders(database: Database, owner: Owner, seen: PictureFolders | None) -> PictureFolders:
+def _new_folders(
+    database: Database, owner: Owner, seen: PictureFolders | None, wanted: str
+) -> PictureFolders:
     with database.writing() as connection:
         now = _named(connection, owner)
         if now is not None and (seen is None or now.media != seen.media):
             return now  # another process was first
         own = owner.folder / f"{owner.stem}.{secrets.token_hex(4)}.media"
         if now is not None:
-            older = (now.media, *now.older)
+            older, url = (now.media, *now.older), now.url
         else:
+            url = wanted
             has_crops = connection.execute(sa.select(crops.c.id).limit(1)).first() is not None
             older = tuple(owner.shared_folders()) if has_crops else ()
-        _keep(connection, owner, PictureFolders(own, older))
-    return PictureFolders(own, older)
+        folders = PictureFolders(own, older, url)
+        _keep(connection, owner, folders)
+    return folders
 
 
 def _keep(connection: Connection, owner: Owner, folders: PictureFolders) -> None:
-    names = [os.path.relpath(folder, owner.folder) for folder in (folders.media, *folders.older)]
+    every, url = (folders.media, *folders.older), folders.url
+    names = [f"{url}/{folder.name}" if url else os.path.relpath(folder, owner.folder) for folder in every]
     rows.set_setting(connection, FOLDERS, json.dumps(names))
 
 
@@ -168,18 +228,21 @@ def _move_over(database: Database, owner: Owner, folders: PictureFolders) -> Pic
                 .order_by(crops.c.id)
                 .limit(_PAGE)
             ).all()
-            missing += _bring([row.file for row in page if not row.linked], folders)
+            missing += _bring({row.file for row in page if not row.linked}, folders)
         if not page:
             break
         last, done = page[-1].id, done + len(page)
         show(done, max(done, total))
-    shared = tuple(folder for folder in folders.older if not is_marked(folder))
+    if folders.url:
+        shared: tuple[Path, ...] = ()
+    else:
+        shared = tuple(folder for folder in folders.older if not is_marked(folder))
     with database.writing() as connection:
         for folder in shared:
             _leave(connection, folders.media, folder, owner)
         # A marked folder is another gallery's: once all is here it is not needed. Into one without a mark a program of
         # an older version, that is still running, may yet import.
-        kept = folders if missing else PictureFolders(folders.media, shared)
+        kept = folders if missing else replace(folders, older=shared)
         if kept != folders:
             _keep(connection, owner, kept)
     return kept
@@ -187,6 +250,9 @@ def _move_over(database: Database, owner: Owner, folders: PictureFolders) -> Pic
 
 def _bring(names: Collection[str], folders: PictureFolders) -> int:
     """Link these pictures into the own folder, as far as they are not there; -> how many are nowhere."""
+    if folders.url:
+        older = [folders.prefix(folder, folders.cache) for folder in folders.older]
+        return folders.prefix(folders.media, folders.cache).bring(older, names)
     own, missing, brought = MediaFolder(folders.media), 0, []
     for name in names:
         if own.has(name):

@@ -21,7 +21,7 @@ from gallery_store import rows
 from gallery_store.database import Database
 from gallery_store.dialects import Packed
 from gallery_store.errors import GalleryError, GalleryLocked, GalleryReadOnly, NoGallery, first_line
-from gallery_store.location import location_shown
+from gallery_store.location import is_url, location_shown
 
 _LOCK = 0x43686174526549  # of the one writer; any number that other programs do not take
 _CONNECT_SECONDS = 10
@@ -47,6 +47,10 @@ class PostgresDatabase(Database):
         self.name = location_shown(url.render_as_string(hide_password=False))
         self.database, self._user = url.database or url.username or "", url.username or ""
         named = url.query.get(PICTURES)
+        if named and is_url(str(named)):
+            raise GalleryError(
+                f"{PICTURES} in the URL of a gallery names a folder of this machine: name a storage by --pictures"
+            )
         self.read_only = False
         engine = _make_engine(url.difference_update_query([PICTURES]), busy_seconds)
         super().__init__(

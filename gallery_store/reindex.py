@@ -120,7 +120,9 @@ def _drop_damaged(store: GalleryStore, encoder: ImageEncoder) -> None:
 
 def _encode(store: GalleryStore, encoder: ImageEncoder, ids: list[int]) -> None:
     images = []
-    for crop in store.crops(ids):
+    some = store.crops(ids)
+    store.absent(some)
+    for crop in some:
         try:
             images.append(fitted(encoder, open_picture(crop.file, max_pixels=store.max_pixels)))
         except PictureError as problem:

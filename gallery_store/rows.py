@@ -15,7 +15,7 @@ from gallery_store.crops import Crop
 from gallery_store.database import Database, time_of
 from gallery_store.dialects import insert
 from gallery_store.errors import EncoderMismatch, GalleryError
-from gallery_store.media import MediaFolder
+from gallery_store.pictures import Pictures
 from gallery_store.schema import Role, crops, encoders, gallery, tags, vectors
 
 _CHUNK = 500  # SQLite bounds the number of parameters
@@ -155,8 +155,8 @@ def remove_setting(connection: Connection, key: str) -> None:
     connection.execute(gallery.delete().where(gallery.c.key == key))
 
 
-def crops_by_id(connection: Connection, ids: Iterable[int], media: MediaFolder) -> dict[int, Crop]:
-    """Id -> crop; ids that are not in the gallery are left out. media: where pictures lie that are not linked."""
+def crops_by_id(connection: Connection, ids: Iterable[int], pictures: Pictures) -> dict[int, Crop]:
+    """Id -> crop; ids that are not in the gallery are left out. pictures: those that are not linked."""
     by_id: dict[int, Crop] = {}
     for chunk in _chunks([int(crop_id) for crop_id in ids]):
         tagged: dict[int, list[str]] = {}
@@ -168,7 +168,7 @@ def crops_by_id(connection: Connection, ids: Iterable[int], media: MediaFolder) 
                 id=row.id,
                 sha256=row.sha256,
                 path=row.path,
-                file=Path(row.file) if row.linked else media.path(row.file),
+                file=Path(row.file) if row.linked else pictures.file(row.file),
                 camera=row.camera or None,
                 time=time_of(row.time),
                 person=row.person,

@@ -17,7 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from gallery_store.decoding import PictureError
 from gallery_store.errors import GalleryError
+from gallery_store.pictures import PictureFile
 
 FORMAT, FORMAT_VERSION = "chatreid-export", 1
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
@@ -71,7 +73,7 @@ class SealedZip:
             finally:  # half a file is in the zip too, and cannot be taken out again
                 self._files[name] = (hashed.size, hashed.sha256)
 
-    def add(self, name: str, source: Path | bytes) -> str:
+    def add(self, name: str, source: PictureFile | bytes) -> str:
         """A file whole, -> its SHA-256. Raises UnreadableSource; OSError where the zip cannot be written."""
         if isinstance(source, bytes):
             with self.writing(name) as target:
@@ -129,9 +131,11 @@ class _Hashed(io.RawIOBase):
         return self._hash.hexdigest()
 
 
-def _opened(source: Path) -> IO[bytes]:
+def _opened(source: PictureFile) -> IO[bytes]:
     try:
-        return source.open("rb")
+        return source.open("rb") if isinstance(source, Path) else io.BytesIO(source.read())
+    except PictureError as problem:
+        raise UnreadableSource(problem.reason) from problem
     except OSError as problem:
         raise UnreadableSource(str(problem.strerror)) from problem
 

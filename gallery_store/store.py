@@ -20,6 +20,8 @@ from gallery_store.decoding import MAX_PIXELS
 from gallery_store.errors import EncoderMismatch, GalleryError, GalleryLocked, GalleryTooNew
 from gallery_store.followed_index import FollowedIndex, IndexPlace, are_left
 from gallery_store.media import MediaFolder, media_name
+from gallery_store.object_pictures import StoredPicture
+from gallery_store.object_storage import checked_url
 from gallery_store.opening import open_database
 from gallery_store.owners import Owner, owner_of
 from gallery_store.ownership import PictureFolders, is_marked, own_folders
@@ -45,15 +47,16 @@ class PictureCount:
 
 
 class GalleryStore(FollowedIndex):
-    """A gallery in a SQLite file or a PostgreSQL database, with its pictures and thumbnails in folders of its own (see
-    ownership).
+    """A gallery in a SQLite file or a PostgreSQL database, with its pictures and thumbnails in folders of its own, or
+    its pictures in an object storage (see ownership).
 
     Thread-safe. What is asked of the columns and vectors is answered from memory; crops that this process
     adds or removes are seen at once, those of other processes after `refresh()`.
 
-    zone: the gallery's time zone. location: the file, absolute, or the URL without its password. media, thumbs: the
-    folders of the pictures and of the thumbnails; those of a gallery that cannot be written are made anew each time,
-    elsewhere. max_pixels: of the largest picture that is decoded, when it is imported and later.
+    zone: the gallery's time zone. location: the file, absolute, or the URL without its password. media, thumbs, cache:
+    the folders of the pictures, of the thumbnails, and of what was read lately from a storage; the latter two of a
+    gallery that cannot be written are made anew each time, elsewhere. storage: the URL of the storage, "" for a folder.
+    max_pixels: of the largest picture that is decoded, when it is imported and later.
     """
 
     max_pixels: int = MAX_PIXELS
@@ -68,14 +71,16 @@ class GalleryStore(FollowedIndex):
         leaves_vectors: bool = False,
     ) -> None:
         """leaves_vectors: in the database, which finds the nearest itself."""
-        self.media = folders.media
+        self.media, self.storage = folders.media, folders.url
         self._owner = owner
         self._own_thumbs = (
             tempfile.TemporaryDirectory(prefix="chatreid-thumbs-") if database.read_only else None
         )
-        self.thumbs = Path(self._own_thumbs.name) if self._own_thumbs else folders.thumbs
+        elsewhere = Path(self._own_thumbs.name) if self._own_thumbs else None
+        self.thumbs = elsewhere / "thumbs" if elsewhere else folders.thumbs
+        self.cache = elsewhere / "cache" if elsewhere else folders.cache
         self.cases = Cases(database)
-        self.pictures = MediaFolder(self.media, folders.older)
+        self.pictures = folders.opened(self.cache)
         self.thumbnails = MediaFolder(self.thumbs)
         self._shared = folders.older
         self._audit = database
@@ -91,23 +96,27 @@ class GalleryStore(FollowedIndex):
         must_exist: bool = False,
         as_copy: bool = False,
         index: IndexPlace = "memory",
+        pictures: str = "",
     ) -> GalleryStore:
         """Open the gallery at a file path or a URL of SQLite or PostgreSQL; make it, unless it must exist, or bring its
         tables up to date, as needed.
 
         zone: IANA name, kept from creation on (UTC if not given then). busy_seconds: how long to wait for
         another program's lock. as_copy: to copy another gallery into it. index: where vectors are searched; "auto" in a
-        PostgreSQL beyond AUTO_DATABASE crops. Where nothing can be written the gallery opens
-        for looking (`read_only`). Raises GalleryError, also where the file was emptied, or a copy is not finished;
+        PostgreSQL beyond AUTO_DATABASE crops. pictures: the URL of a storage, such as s3://bucket/folder, in which a
+        new gallery keeps its pictures from then on. Where nothing can be written the gallery opens for looking
+        (`read_only`). Raises GalleryError, also where the file was emptied, or a copy is not finished;
         NoGallery; GalleryTooNew; GalleryLocked.
         """
+        storage = checked_url(pictures) if pictures.strip() else ""
         database = open_database(location, busy_seconds, must_exist=must_exist)
         try:
             if not as_copy:
                 rows.refuse_unfinished_copy(database)
             zone_of_times, owner = rows.agree_on_zone(database, zone), owner_of(database)
             leaves = are_left(database, index)
-            return cls(database, zone_of_times, own_folders(database, owner), owner, leaves_vectors=leaves)
+            folders = own_folders(database, owner, storage)
+            return cls(database, zone_of_times, folders, owner, leaves_vectors=leaves)
         except BaseException:
             database.close()
             raise
@@ -153,8 +162,19 @@ class GalleryStore(FollowedIndex):
         spread = crops.c.id % max(1, self.count() // most) == 0
         with self.database.reading() as connection:
             found = connection.execute(sa.select(crops.c.file, crops.c.linked).where(spread)).all()
-        files = [Path(row.file) if row.linked else self.pictures.path(row.file) for row in found]
-        return PictureCount(len(files), sum(not file.is_file() for file in files))
+        missing = sum(row.linked and not Path(row.file).is_file() for row in found)
+        own = [row.file for row in found if not row.linked]
+        lacking = self.pictures.lacking(own)
+        return PictureCount(len(found), missing + sum(name in lacking for name in own))
+
+    def absent(self, some: Sequence[Crop]) -> frozenset[int]:
+        """Ids of those whose picture is not there. The pictures of the others are on this machine then: from a storage
+        they are brought many at a time, which is to be done before several are opened one by one.
+        """
+        stored = {crop.id: crop.file for crop in some if isinstance(crop.file, StoredPicture)}
+        lacking = self.pictures.fetch([file.at for file in stored.values()]) if stored else {}
+        gone = {crop.id for crop in some if isinstance(crop.file, Path) and not crop.file.is_file()}
+        return frozenset(gone | {crop_id for crop_id, file in stored.items() if file.at in lacking})
 
     def ids_of_pictures(self, shas: Collection[str]) -> list[int]:
         """Ids, ascending, of the crops that are the very files with these SHA-256."""
@@ -196,17 +216,24 @@ class GalleryStore(FollowedIndex):
         removed = 0
         with self.database.writing() as connection:
             used_shas, used_names = rows.in_use(connection, shas)
-            for folder in (self.media, *self._shared) if set(names) - used_names else ():
+            unused = set(names) - used_names
+            if self.storage and unused:
+                removed += self._remove_from_storage(unused)
+            for folder in (self.media, *self._shared) if unused and not self.storage else ():
                 if folder.is_dir() and (folder == self.media or not is_marked(folder)):
-                    removed += self._remove_unneeded(folder, set(names) - used_names)
+                    removed += self._remove_unneeded(folder, unused)
             for sha in sorted(set(shas) - used_shas):
                 removed += self.thumbnails.remove(media_name(sha, ".jpg"))
         return removed
 
+    def _remove_from_storage(self, names: set[str]) -> int:
+        needed = self._owner.names_needed_elsewhere(f"{self.storage}/{self.media.name}")
+        return self.pictures.remove_all(names - needed) if needed is not None else 0
+
     def _remove_unneeded(self, folder: Path, names: set[str]) -> int:
         needed = self._owner.names_needed_elsewhere(folder)
         unneeded = names - needed if needed is not None else set()
-        return sum(MediaFolder(folder).remove(name) for name in sorted(unneeded))
+        return MediaFolder(folder).remove_all(unneeded)
 
     # The audit
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,8 @@ class Verification:
 def verify(store: GalleryStore, *, quick: bool = False, progress: Progress | None = None) -> Verification:
     """Check every crop: its vectors whole and of length 1, its picture there and unchanged. Raises GalleryError.
 
-    Files that no crop uses, as a killed import leaves them, are not a problem and are removed.
+    Files that no crop uses, as a killed import leaves them, are not a problem and are removed. Of a storage that cannot
+    be reached nothing is told, and nothing removed.
     quick: do not read the pictures, only look whether they are there.
     """
     problems = list(store.database.faults())
@@ -50,10 +52,11 @@ def verify(store: GalleryStore, *, quick: bool = False, progress: Progress | Non
     dims: set[int] = set()
     reid_dims: set[int] = set()
     has_reid = store.encoder("reid") is not None
+    is_there = store.pictures.presence() if quick else None
     for page in _pages(store):
-        for crop_id, path, sha256, file, linked, data, reid in page:
-            picture = Path(file) if linked else store.pictures.path(file)
-            found = [_vector_problem(data, dims, "vector"), _picture_problem(picture, sha256, quick)]
+        of_pictures = _picture_problems(store, [(row[2], row[3], row[4]) for row in page], is_there)
+        for (crop_id, path, _, _, _, data, reid), of_picture in zip(page, of_pictures, strict=True):
+            found = [_vector_problem(data, dims, "vector"), of_picture]
             if has_reid:
                 found.append(_vector_problem(reid, reid_dims, "re-ID vector"))
             for problem in found:
@@ -93,16 +96,25 @@ def _vector_problem(data: bytes | None, dims: set[int], name: str) -> str | None
     return None
 
 
-def _picture_problem(file: Path, sha256: str, quick: bool) -> str | None:
-    if quick:
-        return None if file.is_file() else f"its picture {file} is gone"
-    try:
-        data = read_bounded(file)
-    except PictureError as problem:
-        return f"its picture {file}: {problem.reason}"
-    if hashlib.sha256(data).hexdigest() != sha256:
-        return f"its picture {file} has changed"
-    return None
+def _picture_problems(
+    store: GalleryStore, some: list[tuple[str, str, bool]], is_there: Callable[[str], bool] | None
+) -> list[str | None]:
+    """some: (sha256, file, linked) of each. is_there: says it of the gallery's own, where they are not to be read."""
+
+    def problem_of(one: tuple[str, str, bool]) -> str | None:
+        sha256, name, linked = one
+        file = Path(name) if linked else store.pictures.file(name)
+        if is_there is not None:
+            found = Path(name).is_file() if linked else is_there(name)
+            return None if found else f"its picture {file} is gone"
+        try:
+            data = read_bounded(Path(name)) if linked else store.pictures.read(name)
+        except PictureError as problem:
+            return f"its picture {file}: {problem.reason}"
+        return None if hashlib.sha256(data).hexdigest() == sha256 else f"its picture {file} has changed"
+
+    with ThreadPoolExecutor(store.pictures.at_once) as pool:
+        return list(pool.map(problem_of, some))
 
 
 def _collect(store: GalleryStore) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,11 @@ if postgres_server.WANTED:
     BACKENDS.append(pytest.param("postgresql", marks=pytest.mark.postgres))
 else:
     collect_ignore += ["test_gallery_postgres.py", "test_search_in_database.py", "browser/test_postgres.py"]
+STORAGES: list[Any] = ["memory"]
+if os.environ.get("CHATREID_TEST_S3"):  # `make test-postgres` sets it
+    STORAGES.append(pytest.param("s3", marks=pytest.mark.s3))
+else:
+    collect_ignore += ["test_gallery_s3.py"]
 if not os.environ.get("CHATREID_TEST_RAY"):  # `make test-ray` sets it
     collect_ignore += ["test_serving_ray.py", "browser/test_ray.py"]
 
@@ -60,6 +66,33 @@ def gallery(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | s
         return
     with request.getfixturevalue("postgres").database(tmp_path) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The URL of a bucket of a server of this process; how it is reached stands in the environment."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        import s3fs
+
+        s3fs.S3FileSystem(skip_instance_cache=True).mkdir("crops")
+        yield "s3://crops"
+    server.stop()
+
+
+@pytest.fixture(params=STORAGES)
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty folder of an object storage: in memory, and S3 where that is wanted."""
+    bucket = "memory://crops" if request.param == "memory" else request.getfixturevalue("s3")
+    return f"{bucket}/{tmp_path.name}-{secrets.token_hex(4)}"
 
 
 @pytest.fixture(scope="session")

@@ -119,7 +119,7 @@ def _with_picture(store: GalleryStore, case: str, number: int, photo: Photo, sea
     if source is None:
         return photo
     kind = f"crop-{photo.crop.id}" if photo.crop else "photo"
-    name = f"query/{number:03d}-{kind}{suffix_of(source.name if isinstance(source, Path) else photo.name)}"
+    name = f"query/{number:03d}-{kind}{suffix_of(photo.name if isinstance(source, bytes) else source.name)}"
     try:
         sealed.add(name, source)
     except UnreadableSource:

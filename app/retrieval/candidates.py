@@ -57,13 +57,13 @@ class AskedCandidates:
     @cached_property
     def pictures(self) -> list[Picture]:
         ids = self._prefiltered.ids[: self._prefiltered.asked].tolist()
-        return [self._noted(crop) for crop in self._store.crops(ids)]
+        some = self._store.crops(ids)
+        self._unreadable |= self._store.absent(some)
+        return [self._noted(crop) for crop in some]
 
     def _noted(self, crop: Crop) -> Picture:
         """The crop's picture, noted where it cannot be read."""
         picture = crop_picture(crop, self._store)
-        if not crop.file.is_file():
-            self._unreadable.add(crop.id)
 
         def load() -> Image.Image:
             try:
@@ -78,8 +78,7 @@ class AskedCandidates:
     def unreadable(self) -> frozenset[int]:
         _ = self.pictures
         own = [r.image_id for r in self._query.references if r.image_id is not None]
-        gone = {crop.id for crop in self._store.crops(own) if not crop.file.is_file()}
-        return frozenset(self._unreadable | gone)
+        return self._store.absent(self._store.crops(own)) | self._unreadable
 
     @cached_property
     def yes_logits(self) -> np.ndarray:

@@ -46,6 +46,7 @@ class PhotographTest:
         `stop` came before, count as drawn.
         """
         crops = self._store.crops(ids)
+        self._store.absent([crop for crop in crops if self._seen.get(crop.sha256) is None])
         candidates = np.array([self._is_photograph(crop.sha256, crop.file, stop) for crop in crops], bool)
         files = [reference.file for reference in references if reference.file is not None]
         of_query = [self._is_photograph(file, file, stop) for file in files]

@@ -22,6 +22,7 @@ from gallery_store.console import remark
 from gallery_store.location import is_url
 from gallery_store.reid_encoder import files_of
 
+_FOLDERS = (".media", ".thumbs", ".cache")  # of a gallery
 STYLES = ("style", "board", "cases", "filters", "stacks", "viewer", "cropper")
 
 
@@ -60,7 +61,7 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
         max_threads=2 * MODEL["concurrency_limit"],  # a step holds one until it is done
         max_file_size=settings.max_upload_mb << 20,
         allowed_paths=[],
-        blocked_paths=[*_never_served(settings), str(store.media), str(store.thumbs)],
+        blocked_paths=[*_never_served(settings), *map(str, (store.media, store.thumbs, store.cache))],
         app_kwargs={
             "routes": [
                 *picture_routes(store),
@@ -114,5 +115,5 @@ def _never_served(settings: Settings) -> list[str]:
     paths += files_of(settings.reid) if settings.reid else ()
     if not is_url(settings.gallery_location):
         gallery = Path(settings.gallery_location)
-        paths += [gallery, *gallery.parent.glob("*.media"), *gallery.parent.glob("*.thumbs")]
+        paths += [gallery, *(found for end in _FOLDERS for found in gallery.parent.glob(f"*{end}"))]
     return [str(path.resolve()) for path in paths if path.exists()]

@@ -131,10 +131,12 @@ def records_of_gallery(gallery: str | Path) -> tuple[Record, ...]:
     from gallery_store.store import GalleryStore
 
     with GalleryStore.open(gallery, must_exist=True) as store:
-        crops = store.crops(store.matching(Filters()).tolist())
+        crops = [crop for crop in store.crops(store.matching(Filters()).tolist()) if crop.person]
+        store.absent(crops)  # of a storage, brought many at a time
+        files = [crop.file if isinstance(crop.file, Path) else crop.file.local() for crop in crops]
     records = tuple(
-        Record(crop.file, crop.person, crop.camera or "", "infrared" in crop.tags, crop.clothes or "")
-        for crop in crops
+        Record(file, crop.person, crop.camera or "", "infrared" in crop.tags, crop.clothes or "")
+        for crop, file in zip(crops, files, strict=True)
         if crop.person
     )
     if not records:
