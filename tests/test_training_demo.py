@@ -397,7 +397,8 @@ def test_finished_models_are_calibrated_anew_where_nothing_is_taught(tmp_path, m
     assert after.weights == weight_files(tmp_path / "out" / "demo_qwen2vl")
     old, new = (weights(load(folder / "demo_qwen2vl")[0]) for folder in (ASSETS, tmp_path / "out"))
     assert all(torch.equal(old[name], new[name]) for name in old)
-    shutil.copytree(ASSETS / "demo_clip", tmp_path / "further" / "demo_clip")  # as if CLIP had been taught further
+    # As if CLIP had been taught further.
+    shutil.copytree(ASSETS / "demo_clip", tmp_path / "further" / "demo_clip")
     train_demo(tmp_path / "further", tmp_path / "out", **run)
     after = CheckpointManifest.read(tmp_path / "out" / "demo_qwen2vl")
     pools = after.data["pools"]

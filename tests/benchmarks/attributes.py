@@ -1,8 +1,8 @@
 """How well the demo models read attributes off drawn people of the test split: `python -m tests.benchmarks.attributes`.
 
-The model's reading kind by kind, CLIP's, and both together, weighed as the manifest has it, over what is visible in each
-crop; what of both the screen says: no colour of a thing that it reads as not there; the prior always says the commonest
-value.
+The model's reading kind by kind, CLIP's, and both together, weighed as the manifest has it, over what is visible in
+each crop; what of both the screen says: no colour of a thing that it reads as not there; the prior always says the
+commonest value.
 """
 
 from __future__ import annotations

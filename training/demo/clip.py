@@ -254,7 +254,7 @@ def train_clip(
 
 def multiplies_bfloat16() -> bool:
     """Whether this processor takes products in bfloat16 itself; others emulate them at a tenth of the speed."""
-    able = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.11 does not tell
+    able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.11 does not tell
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 

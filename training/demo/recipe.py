@@ -256,8 +256,8 @@ class DemoRun:
         if self.start and not weights.is_dir():  # CLIP alone was taught, or nothing: calibrated anew
             weights = self.start / "demo_qwen2vl"
             before = CheckpointManifest.read(weights) or manifest
-            pools = manifest.data["pools"] if (self.work / "demo_clip").is_dir() else before.data.get("pools", [])
-            manifest = replace(before, data={**before.data, "pools": pools})
+            taught = manifest if (self.work / "demo_clip").is_dir() else before
+            manifest = replace(before, data={**before.data, "pools": taught.data.get("pools", [])})
         model, processor = load(weights)
         folder = self._place_model(model, processor, manifest)
         figures = fit_demo(folder, clip, self._pool(self.validation), self.log)
