@@ -81,22 +81,22 @@ class Vectors:
 
         count = self._count if places is None else len(places)
         found = np.empty((len(rows), count), np.float32)
-        asked = np.asarray(rows, np.float32).T
+        asked = np.ascontiguousarray(rows, np.float32)
         rows_of_block = max(1, _BLOCK // max(1, self.dim))
         at_once = min(_BLOCKS * rows_of_block, -(-count // rows_of_block) * rows_of_block)
         single = np.zeros(
             (at_once, self.dim), np.float32
         )  # by NumPy: PyTorch would share that out among threads
         blocks = torch.from_numpy(single)
-        # Each block is one small product: the matrix of them all would be shared out among threads.
+        # Each block by each row is one small product: larger ones would be shared out among threads.
         stacked = single.reshape(-1, rows_of_block, self.dim)
         for start in range(0, count, max(1, at_once)):
             some = torch.from_numpy(self._halves(start, min(start + at_once, count), places))
             into = blocks[: len(some)].split(rows_of_block)
             # By vector instructions, which NumPy lacks here, and all blocks in one call.
             torch._foreach_copy_(list(into), list(some.split(rows_of_block)))
-            products = stacked[: len(into)] @ asked
-            found[:, start : start + len(some)] = products.reshape(-1, len(rows))[: len(some)].T
+            for row, out in zip(asked, found, strict=True):
+                out[start : start + len(some)] = (stacked[: len(into)] @ row).reshape(-1)[: len(some)]
         lengths = self._kept.lengths[: self._count]
         found /= lengths if places is None else lengths[places]
         return found

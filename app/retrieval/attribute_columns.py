@@ -85,7 +85,7 @@ class AttributeColumns:
         rows, ends = np.concatenate(words), np.cumsum([len(of_kind) for of_kind in words])[:-1]
         for start in range(have, count, AT_ONCE):
             stop = min(start + AT_ONCE, count)
-            cosines = rows @ index.vectors.rows(slice(start, stop)).T
+            cosines = index.vectors.cosines(rows, np.arange(start, stop))
             for columns, of_kind in zip(found, np.split(cosines, ends), strict=True):
                 columns[:, start:stop] = self._clip.of_values(of_kind)
         for kind, columns in zip(kinds, found, strict=True):
