@@ -218,7 +218,9 @@ def test_the_commands_take_a_storage(storage, pictures, tmp_path, monkeypatch, c
     capsys.readouterr()
     assert main(["stats", "--json", *gallery]) == 0
     assert json.loads(capsys.readouterr().out)["pictures"] == storage
-    assert main(["copy", str(tmp_path / "g.db"), str(tmp_path / "c.db"), "--pictures", f"{storage}/copy"]) == 0
+    assert (
+        main(["copy", str(tmp_path / "g.db"), str(tmp_path / "c.db"), "--pictures", f"{storage}/copy"]) == 0
+    )
     with GalleryStore.open(tmp_path / "c.db") as copy:
         assert copy.storage == f"{storage}/copy" and verify(copy).ok
     monkeypatch.setenv("CHATREID_PICTURES", "memory://elsewhere")
