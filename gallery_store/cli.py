@@ -134,7 +134,8 @@ def _stats(options: argparse.Namespace) -> int:
 
 def _gallery_stats(store: GalleryStore) -> dict[str, Any]:
     """JSON-ready: gallery (its file), pictures (where they are), crops, persons, cameras and tags (name -> crops),
-    first and last time (ISO 8601 in the gallery's zone), linked, searches, zone, encoder and reid ([name, version] or None).
+    first and last time (ISO 8601 in the gallery's zone), linked, searches, zone, encoder and reid ([name, version] or
+    None).
     """
     count = sa.func.count()
     with store.database.reading() as connection:

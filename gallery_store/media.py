@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from gallery_store.decoding import read_bounded
 from gallery_store.errors import GalleryError
@@ -191,7 +192,7 @@ class MediaWriter:
                     return
                 os.close(handle)  # a cleaner had it before it was locked
 
-    def publish(self, staged: Iterable[tuple[Path | None, str]]) -> None:
+    def publish(self, staged: Iterable[tuple[Any, str]]) -> None:
         """Give staged files their names. When this returns, bytes and names are on disk, if `durable`."""
         new = [(temp, self._folder / name) for temp, name in staged if temp is not None]
         if not new:

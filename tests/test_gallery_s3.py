@@ -10,7 +10,9 @@ pytestmark = pytest.mark.s3
 
 
 def test_a_bucket_that_is_not_there(s3, tmp_path):
-    with pytest.raises(GalleryError, match=r"there is no bucket for the pictures in s3://nowhere/x/.*: make it"):
+    with pytest.raises(
+        GalleryError, match=r"there is no bucket for the pictures in s3://nowhere/x/.*: make it"
+    ):
         GalleryStore.open(tmp_path / "g.db", pictures="s3://nowhere/x")
 
 
@@ -20,7 +22,9 @@ def test_a_server_that_is_not_there(s3, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     s3fs.S3FileSystem.clear_instance_cache()
     try:
-        with pytest.raises(GalleryError, match=r"cannot be reached \(.*127\.0\.0\.1:9.*check AWS_ENDPOINT_URL"):
+        with pytest.raises(
+            GalleryError, match=r"cannot be reached \(.*127\.0\.0\.1:9.*check AWS_ENDPOINT_URL"
+        ):
             GalleryStore.open(tmp_path / "g.db", pictures=f"{s3}/x")
     finally:
         s3fs.S3FileSystem.clear_instance_cache()

@@ -192,7 +192,7 @@ def test_a_storage_that_cannot_be_reached_is_said_and_nothing_is_removed(store, 
         raise ConnectionError("no route")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(storage._system), "cat_file", away)
+        patch.setattr(storage._system, "cat_file", away)
         assert store.absent(all_crops(store)) == {1, 2, 3, 4, 5, 6}
         assert store.absent(all_crops(store)) and len(asked) <= 6  # it is not asked again for a while
         with pytest.raises(GalleryError, match=r"cannot be shown: the pictures in .* cannot be reached"):
@@ -218,7 +218,9 @@ def test_the_commands_take_a_storage(storage, pictures, tmp_path, monkeypatch, c
     capsys.readouterr()
     assert main(["stats", "--json", *gallery]) == 0
     assert json.loads(capsys.readouterr().out)["pictures"] == storage
-    assert main(["copy", str(tmp_path / "g.db"), str(tmp_path / "c.db"), "--pictures", f"{storage}/copy"]) == 0
+    assert (
+        main(["copy", str(tmp_path / "g.db"), str(tmp_path / "c.db"), "--pictures", f"{storage}/copy"]) == 0
+    )
     with GalleryStore.open(tmp_path / "c.db") as copy:
         assert copy.storage == f"{storage}/copy" and verify(copy).ok
     monkeypatch.setenv("CHATREID_PICTURES", "memory://elsewhere")
