@@ -21,7 +21,8 @@ _AWAY = 5.0  # seconds for which a storage that was not reached is not asked aga
 _WRITING = ".writing-"
 _UNREACHED = ("Connect", "Timeout", "Endpoint", "HTTPClient", "Proxy", "SSL")  # in the names of errors
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def checked_url(url: str) -> str:
