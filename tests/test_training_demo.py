@@ -403,6 +403,7 @@ def test_finished_models_are_calibrated_anew_where_nothing_is_taught(tmp_path, m
     after = CheckpointManifest.read(tmp_path / "out" / "demo_qwen2vl")
     pools = after.data["pools"]
     assert after.stages == before.stages and {**after.data, "pools": 0} == {**before.data, "pools": 0}
+    assert before.calibrations and not after.calibrations  # those were of the CLIP before
     assert pools[:-1] == before.data["pools"] and (pools[-1]["split"], pools[-1]["seed"]) == ("train", 6)
 
 

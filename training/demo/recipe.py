@@ -47,6 +47,8 @@ TAUGHT = STEPS[1:7]  # what several processes can share
 FURTHER_RATE = 0.1  # of a stage's rate, in a run that goes on
 FURTHER = ("pools", "clip", "stage3", "export")  # of a run that goes on from finished models
 KNOWS = "drawn people only"
+# What a manifest says for the CLIP that it was calibrated with.
+OF_AN_ENCODER = ("calibrations", "fusion_weights", "affinity", "attribute_sharpness", "confusion")
 WORLD_FILE = "world.json"  # of a work folder: which world it is of, and by which prompts
 
 
@@ -256,8 +258,11 @@ class DemoRun:
         if self.start and not weights.is_dir():  # CLIP alone was taught, or nothing: calibrated anew
             weights = self.start / "demo_qwen2vl"
             before = CheckpointManifest.read(weights) or manifest
-            taught = manifest if (self.work / "demo_clip").is_dir() else before
-            manifest = replace(before, data={**before.data, "pools": taught.data.get("pools", [])})
+            if (self.work / "demo_clip").is_dir():
+                data = {**before.data, "pools": manifest.data["pools"]}
+                changed: dict[str, Any] = {"data": data, **{name: {} for name in OF_AN_ENCODER}}
+                before = replace(before, **changed)
+            manifest = before
         model, processor = load(weights)
         folder = self._place_model(model, processor, manifest)
         figures = fit_demo(folder, clip, self._pool(self.validation), self.log)
