@@ -103,7 +103,8 @@ def wrongs(case: dict[str, Any], answers: list[Answer]) -> list[str]:
         places = [answers[-2].shown[place - 1] for place in case["ref"]]
         demand([reference.get("image_id") for reference in query["references"]] == places, places)
     if "rejected" in case:
-        demand(query["rejected"] == [answers[-2].shown[place - 1] for place in case["rejected"]], "rejected")
+        places = [answers[-2].shown[place - 1] for place in case["rejected"]]
+        demand(query["rejected"] == sorted(places), "rejected")
     told = " ".join([query["text"], query["company"], *query["words"].values()])
     for words in case.get("said", ()):
         demand(words in told, words)
