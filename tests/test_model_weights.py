@@ -62,7 +62,9 @@ NAMES = {
 @pytest.mark.parametrize("renamed", NAMES.values(), ids=NAMES)
 def test_weights_under_other_names_are_the_same_weights(renamed, tmp_path, plain):
     folder = saved(tmp_path / "c", lambda state: {renamed(name): value for name, value in state.items()})
-    np.testing.assert_allclose(words(folder), plain, rtol=1e-5)  # batches are sized by measured time, and round so
+    np.testing.assert_allclose(
+        words(folder), plain, rtol=1e-5
+    )  # batches are sized by measured time, and round so
 
 
 def test_renamed_weights_are_published_under_the_published_names(tmp_path, plain):
