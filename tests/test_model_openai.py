@@ -81,7 +81,7 @@ def test_scores_are_those_in_process(model, own, server):
 def test_a_checkpoint_of_version_3_is_asked_as_in_process(model, own, monkeypatch):
     before = own.yes_logits(WORDS, [], PICTURES[:3])
     for one in (model, own):
-        monkeypatch.setattr(one, "manifest", replace(one.manifest, prompt_version=3))
+        monkeypatch.setattr(one, "manifest", replace(one.manifest, prompt_version=4))
     monkeypatch.setattr(own, "_prompts", {})
     wanted = own.yes_logits(WORDS, [], PICTURES[:3])
     np.testing.assert_allclose(model.yes_logits(WORDS, [], PICTURES[:3]), wanted, atol=1e-3)

@@ -11,6 +11,7 @@ from app.model.prompts import (
     MAX_DESCRIPTION,
     PAPER_PROMPTS,
     MayDiffer,
+    PairPrompt,
     best_choice_prompt,
     clean_text,
     pair_prompt,
@@ -46,11 +47,19 @@ def test_the_pair_question_is_query_first_and_ends_with_the_candidate():
             pair_prompt(nothing)
 
 
-def test_words_can_be_said_behind_the_picture_too():
-    for text, references in (("a woman in a red jacket.", 0), ("a green coat", 2)):
-        told = shown(pair_prompt(text, references, words_behind=True).messages)
-        assert told == shown(pair_prompt(text, references).messages) + f"\n{text.rstrip('.')}."
+def test_words_can_stand_behind_the_picture():
+    """By words alone as Figure 4 asks; beside references, where the words are a change, they are said again."""
+    for text in ("a woman in a red jacket.", "  a woman in a red jacket "):
+        figure_4 = paper_prompt("text_one_to_one", [1], ["a woman in a red jacket"])
+        assert pair_prompt(text, words_behind=True) == PairPrompt(figure_4, 0)
+    assert shown(figure_4) == (
+        'Does the image Image 1:<image> of the pedestrian match the following caption: "a woman in a red jacket"'
+    )
+    told = shown(pair_prompt("a green coat.", 2, words_behind=True).messages)
+    assert told == shown(pair_prompt("a green coat.", 2).messages) + "\na green coat."
     assert pair_prompt("", 1, words_behind=True) == pair_prompt("", 1)
+    with pytest.raises(ValueError, match="description or a reference"):
+        pair_prompt(" ", words_behind=True)
 
 
 CLOTHES = ", who may be wearing different clothing"

@@ -279,12 +279,12 @@ def test_a_checkpoint_of_version_1_is_asked_as_it_was_taught(tmp_path, descripti
 
 
 @pytest.mark.parametrize(("description", "references"), QUERIES)
-def test_a_checkpoint_of_version_3_is_asked_with_the_words_behind_the_picture(
+def test_a_checkpoint_of_version_4_is_asked_with_the_words_behind_the_picture(
     tmp_path, description, references
 ):
     before = with_rule(tmp_path / "new", STAGE_2)
     file = tmp_path / "new" / FILE_NAME
-    file.write_text(file.read_text().replace('"prompt_version": 2', '"prompt_version": 3'))
+    file.write_text(file.read_text().replace('"prompt_version": 2', '"prompt_version": 4'))
     new = ReidModel.load(tmp_path / "new")
     candidates = [picture(20), picture(21, 140, 84), picture(23)]
     own, old = (model.yes_logits(description, references, candidates) for model in (new, before))

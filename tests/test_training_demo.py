@@ -12,12 +12,15 @@ from safetensors.torch import load_file
 
 from app.model.checkpoint import CheckpointManifest
 from app.model.digests import weight_files
+from app.model.scoring import yes_no_ids
 from app.model.vocabulary import KINDS
 from gallery_store.encoder import WEIGHTS_FILE
 from tests.tiny_pool import tiny_pool
 from tests.tiny_qwen import build_tiny
 from training.__main__ import main
 from training.commands.demo import ASSETS
+from training.decoder import Decoder
+from training.demo import language
 from training.demo.attribute_heads import (
     AttributeAttention,
     attribute_accuracy,
@@ -26,7 +29,7 @@ from training.demo.attribute_heads import (
     hidden_loss,
     value_priors,
 )
-from training.demo.language import DemoStage, LanguageLesson, train_stage
+from training.demo.language import DemoStage, LanguageLesson, ListArrays, PoolTokens, list_odds, train_stage
 from training.demo.learning import LearningLog, learning_rate, muon_and_adamw, orthogonal
 from training.demo.looks import DevicePictures
 from training.demo.pool import PoolSpec, load_pool
@@ -43,6 +46,7 @@ from training.demo.sampling import PoolLists
 from training.demo.sizes import DemoSize
 from training.demo.stage0 import warm_tower
 from training.instructions.mixtures import STAGE2, STAGE3
+from training.packed import embed_queries, scores
 from training.synthetic.truth import KIND_NAMES
 from training.tuning.origin import take_decoder
 
@@ -409,7 +413,7 @@ def test_finished_models_are_calibrated_anew_where_nothing_is_taught(tmp_path, m
 
 def test_a_demo_can_be_taught_with_the_words_behind_the_picture(tmp_path, capsys):
     """Lists, instruction samples and the manifest are of one version; a work folder goes on by its own."""
-    for version, behind in ((2, False), (3, True)):
+    for version, behind in ((2, False), (4, True)):
         stages = demo_stages(StepBudget(), version)
         assert {stage.mixture.words_behind for stage in stages.values()} == {behind}
         pool, (model, processor) = tiny_pool(), load(build_tiny(tmp_path / f"model{version}"))
@@ -422,8 +426,42 @@ def test_a_demo_can_be_taught_with_the_words_behind_the_picture(tmp_path, capsys
         run = DemoRun(tmp_path / str(version), tmp_path / "assets", StepBudget(), 0, 1, prompt=version)
         assert run._manifest().prompt_version == version
         assert prompt_of_run(tmp_path / str(version), None) == version
-    assert main(["demo", "--work", str(tmp_path / "3"), "--prompt", "2"]) == 2
-    assert "version 3 of the prompts, not by 2" in capsys.readouterr().err
+    assert main(["demo", "--work", str(tmp_path / "4"), "--prompt", "2"]) == 2
+    assert "version 4 of the prompts, not by 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["text", "image", "image-plus-text"])
+@torch.no_grad()
+def test_lists_of_words_behind_the_picture_are_asked_of_each_picture_once(tmp_path, monkeypatch, kind):
+    """As asking each question of each of its candidates, of lists side by side too."""
+    pool, (model, processor) = tiny_pool(), load(build_tiny(tmp_path / "model"))
+    sight = PoolTokens(model, DevicePictures(pool.pictures), frozen=True)
+    once = mock.Mock(wraps=language.scores_of_pictures)
+    monkeypatch.setattr(language, "scores_of_pictures", once)
+    for beside in (1, 2):
+        drawn = PoolLists(pool, processor, 0, 1, beside, words_behind=True).draw(kind, 3)
+        rows = np.unique([*drawn.rows.flat, *(row for rows in drawn.references for row in rows)])
+        listed = ListArrays.of(drawn, {int(row): place for place, row in enumerate(rows)})
+        decoder, seen, answers = Decoder(model), sight(rows), yes_no_ids(processor.tokenizer)
+        odds = list_odds(decoder, listed, seen, answers)
+        queries = embed_queries(decoder.embed, listed.queries, seen[listed.references].flatten(0, 1))
+        each = scores(decoder, queries, seen[listed.candidates], answers)
+        torch.testing.assert_close(odds, each, atol=1e-4, rtol=0)
+        assert odds.std() > 0.01
+    assert once.call_count == (2 if kind == "text" else 0)
+
+
+def test_vision_tokens_of_a_frozen_tower_are_computed_once(tmp_path):
+    pool, (model, _) = tiny_pool(), load(build_tiny(tmp_path / "model"))
+    pictures = DevicePictures(pool.pictures)
+    kept, fresh = (PoolTokens(model, pictures, frozen) for frozen in (True, False))
+    with mock.patch.object(language, "encode_rounded", wraps=language.encode_rounded) as encode:
+        for rows, new in (([3, 1, 3], True), ([1, 3], False), ([7, 1], True)):
+            seen = kept(np.array(rows))
+            assert encode.call_count == new
+            encode.reset_mock()
+            torch.testing.assert_close(seen, fresh(np.array(rows)), atol=2e-2, rtol=1e-2)
+            encode.reset_mock()
 
 
 def test_going_on_says_what_it_needs(tmp_path, capsys):

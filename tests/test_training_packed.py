@@ -8,7 +8,7 @@ from app.model.prompts import pair_prompt
 from app.model.scoring import pair_layout, yes_no_ids
 from tests.tiny_qwen import tiny_parts
 from training.decoder import Decoder
-from training.packed import collate, listwise_loss, scores
+from training.packed import collate, lay_out, listwise_loss, scores, scores_of_pictures
 
 GRID = (1, 4, 2)
 
@@ -35,6 +35,10 @@ def test_packed_scores_equal_one_pair_at_a_time(tiny, texts, references, rounded
     queries = collate(model, layouts, [[pictures[i]] * references for i in range(len(texts))])
     answers = yes_no_ids(processor.tokenizer)
     packed = scores(Decoder(model, rounded=rounded), queries, pictures, answers)
+    assert lay_out(layouts).one_prefix == (words_behind and not references)
+    if words_behind and not references:
+        once = scores_of_pictures(Decoder(model, rounded=rounded), queries, pictures[None], answers)
+        torch.testing.assert_close(once, packed, atol=1e-4, rtol=0)
     for q, layout in enumerate(layouts):
         for c in range(len(pictures)):
             rows = model.get_input_embeddings()(torch.cat([layout.prefix_ids, layout.block_ids]))

@@ -151,7 +151,8 @@ class Decoder:
         """(Q, M, width): the last place of each block, behind the norm. A block sees its prefix, and itself so far.
 
         prefixes (Q, P, width) with positions (3, Q, P), real bool (Q, P) where they are not padded; blocks
-        (Q, M, B, width) with block_positions (3, Q, B), block_real bool (Q, B).
+        (Q, M, B, width) with block_positions (3, Q, B), block_real bool (Q, B), or (3, Q, M, B) and (Q, M, B) where
+        those of one prefix are not alike.
         """
         with self._exactly():
             prefix, rows = self.begin(prefixes), self.begin(blocks)
@@ -159,12 +160,18 @@ class Decoder:
             length = prefix.shape[1]
             rows = rows.flatten(0, 1)
             prefix_turn = self.turn(prefix, positions)
-            turn: Any = tuple(part.repeat_interleave(many, 0) for part in self.turn(prefix, block_positions))
+            if alike := block_real.ndim == 2:
+                turn: Any = self.turn(prefix, block_positions)
+                turn = tuple(part.repeat_interleave(many, 0) for part in turn)
+            else:
+                turn, block_real = self.turn(prefix, block_positions.flatten(1, 2)), block_real.flatten(0, 1)
             causal = torch.ones(length, length, dtype=torch.bool, device=self.device).tril()
             see_prefix = causal & real[:, None, None]
             itself = torch.ones(size, size, dtype=torch.bool, device=self.device).tril() & block_real[:, None]
-            sees = torch.cat([real[:, None].expand(-1, size, -1), itself], 2)  # (Q, B, P + B)
-            sees = sees[:, None].expand(-1, many, -1, -1).flatten(0, 1)[:, None]
+            if alike:
+                itself = itself.repeat_interleave(many, 0)
+            before = real.repeat_interleave(many, 0)[:, None].expand(-1, size, -1)
+            sees = torch.cat([before, itself], 2)[:, None]  # (Q * M, 1, B, P + B)
             last = len(self.layers) - 1
             for number, layer in enumerate(self.layers):
                 q, k, v = layer.project(prefix)

@@ -27,7 +27,8 @@ class QueryArrays:
     ids int64 (Q, P), positions int64 (3, Q, P), real bool (Q, P): the prefixes'. places int64 (k,): where in the
     flattened prefixes the vision tokens of their pictures stand, picture after picture. block_ids int64 (Q, B),
     block_positions int64 (3, Q, B), block_real bool (Q, B): a candidate's block, padded between its picture and what
-    stands behind it.
+    stands behind it. one_prefix: all questions begin alike, without a picture: what tells them apart stands behind the
+    candidate's.
     """
 
     ids: np.ndarray
@@ -37,6 +38,10 @@ class QueryArrays:
     block_ids: np.ndarray
     block_positions: np.ndarray
     block_real: np.ndarray
+
+    @property
+    def one_prefix(self) -> bool:
+        return not len(self.places) and bool((self.ids == self.ids[0]).all() and self.real.all())
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,36 @@ def scores(decoder: Decoder, queries: PackedQueries, candidates: Tensor, yes_no:
     )
     odds = decoder.logits(ends, on_device(np.array(yes_no), ends.device))
     return odds[..., 0] - odds[..., 1]
+
+
+def scores_of_pictures(
+    decoder: Decoder, queries: PackedQueries, candidates: Tensor, yes_no: tuple[int, int]
+) -> Tensor:
+    """As `scores`, where the questions have one prefix and share candidates: each picture goes through the layers once,
+    and the words of every question about it look back at it.
+
+    candidates: vision tokens (S, M, T, width) of S sets; of Q questions the first Q / S are about the first, and so on.
+    """
+    sets, many, tokens, _ = candidates.shape
+    pictures = candidates.flatten(0, 1)
+    prefix = queries.rows[:1].expand(len(pictures), -1, -1)
+    positions = torch.cat([queries.positions[:, :1], queries.block_positions[:, :1, :tokens]], 2)
+
+    def of_each(behind: Tensor) -> Tensor:
+        """(Q, ...) -> (S * M, Q / S, ...)."""
+        return behind.unflatten(0, (sets, -1)).repeat_interleave(many, 0)
+
+    block_positions = [of_each(axis) for axis in queries.block_positions[:, :, tokens:]]
+    ends = decoder.packed(
+        torch.cat([prefix, pictures.to(prefix.dtype)], 1),
+        positions.expand(-1, len(pictures), -1),
+        torch.ones(len(pictures), positions.shape[2], dtype=torch.bool, device=prefix.device),
+        of_each(queries.block_rows[:, tokens:]),
+        torch.stack(block_positions),
+        of_each(queries.block_real[:, tokens:]),
+    )
+    odds = decoder.logits(ends, on_device(np.array(yes_no), ends.device))
+    return (odds[..., 0] - odds[..., 1]).unflatten(0, (sets, many)).mT.flatten(0, 1)
 
 
 def listwise_loss(odds: Tensor, right: Tensor, ignored: Tensor, binary: float = 0.3) -> Tensor:

@@ -181,7 +181,7 @@ class CheckpointManifest:
 
     @property
     def words_behind(self) -> bool:
-        """Whether its pair question says the words behind the candidate's picture too, see app.model.prompts."""
+        """Whether its pair question has the words behind the candidate's picture, see app.model.prompts."""
         return self.prompt_version >= WORDS_BEHIND
 
     def calibration(self, encoder_name: str, encoder_version: str, kind: str) -> Calibration | None:

@@ -17,9 +17,8 @@ from app.model.answers import annotation_answer as annotation_answer
 from app.model.answers import parse_annotation as parse_annotation
 
 PROMPT_VERSION = 2  # 1: the question never says what may differ (may_differ=None)
-WORDS_BEHIND = (
-    3  # from this version on the pair question says the description behind the candidate's picture too
-)
+# From this version on the words of the pair question stand behind the candidate's picture. (3 was a trial of it.)
+WORDS_BEHIND = 4
 READ_PROMPT_VERSIONS = (1, PROMPT_VERSION, WORDS_BEHIND)
 
 YES = "Yes"
@@ -182,16 +181,20 @@ def pair_prompt(
             may differ, whatever else is said.
         references: number of pictures of the person sought, 0 or more.
         may_differ: between the references and the candidate; None for the question of version 1.
-        words_behind: say the description behind the candidate's picture once more, as Figure 4's text question has it:
-            words that stand behind a picture can look at it, each for what it says.
+        words_behind: say the description behind the candidate's picture, where each word can look at it for what it
+            says: by words alone this is Figure 4's text question, which has the picture first; beside references the
+            description is said once more.
 
     Raises:
         ValueError: neither a description nor a reference.
     """
+    words = clean_text(description).rstrip(" .")
+    if words_behind and words and not references:
+        return PairPrompt(paper_prompt("text_one_to_one", [1], [words]), 0)
     content = _query(description, references)
     content.text(_question(description, references, may_differ, many=False) + f" Answer {YES} or {NO}.\n")
     content.image()
-    if words_behind and (words := clean_text(description).rstrip(" .")):
+    if words_behind and words:
         content.text(f"\n{words}.")
     return PairPrompt(content.messages(), references)
 

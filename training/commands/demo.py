@@ -43,7 +43,7 @@ def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
         "--prompt",
         type=int,
         choices=READ_PROMPT_VERSIONS[1:],
-        help="version of what the Qwen2-VL is asked: 3 says the words behind the candidate's picture too; that of what "
+        help="version of what the Qwen2-VL is asked: 4 has the words behind the candidate's picture; that of what "
         f"it goes on from, or else {PROMPT_VERSION}",
     )
     parser.add_argument(

@@ -40,7 +40,14 @@ from training.demo.sequences import Asked, Forms, SequenceArrays, answer_logits,
 from training.instructions.mixtures import StageMixture
 from training.instructions.sample import InstructionSample
 from training.instructions.stage_samples import SampleMaker
-from training.packed import QueryArrays, embed_queries, lay_out, listwise_loss, scores
+from training.packed import (
+    QueryArrays,
+    embed_queries,
+    lay_out,
+    listwise_loss,
+    scores,
+    scores_of_pictures,
+)
 from training.tuning.steps import answer_weights
 
 LONG = 10  # attributes
@@ -101,25 +108,36 @@ class DemoStage:
 
 
 class PoolTokens:
-    """Vision tokens of pool rows: through the tower, or remembered where the tower is frozen."""
+    """Vision tokens of pool rows: through the tower, or remembered where the tower is frozen.
+
+    On a CPU, where a short run asks for a part of a pool, they are computed when they are first asked for; elsewhere
+    all at once.
+    """
 
     def __init__(self, model: Any, pictures: DevicePictures, frozen: bool) -> None:
         self.visual, self.pictures = model.model.visual, pictures
-        self._kept = self._all() if frozen else None
+        self._kept: Tensor | None = None
+        self._known = np.zeros(len(pictures), bool) if frozen else None
+        if frozen and torch.device(pictures.device).type != "cpu":
+            self._keep(np.arange(len(pictures)))
 
     def __call__(self, rows: np.ndarray, looks: Looks | None = None) -> Tensor:
         """int64 rows (n,) -> float32 (n, tokens, width); a frozen tower sees the pictures as they are."""
-        if self._kept is None:
+        if self._known is None:
             return encode_rounded(self.visual, *picture_patches(self.pictures(rows, looks)))
+        self._keep(np.unique(rows[~self._known[rows]]))
+        assert self._kept is not None
         return self._kept[on_device(rows, self._kept.device)].float()
 
     @torch.no_grad()
-    def _all(self, part: int = 1024) -> Tensor:
-        parts = []
-        for start in range(0, len(self.pictures), part):
-            rows = np.arange(start, min(start + part, len(self.pictures)))
-            parts.append(encode_rounded(self.visual, *picture_patches(self.pictures(rows))).half())
-        return torch.cat(parts)
+    def _keep(self, rows: np.ndarray, part: int = 1024) -> None:
+        for some in np.split(rows, range(part, len(rows), part)) if len(rows) else ():
+            seen = encode_rounded(self.visual, *picture_patches(self.pictures(some))).half()
+            if self._kept is None:
+                self._kept = seen.new_empty((len(self.pictures), *seen.shape[1:]))
+            self._kept[on_device(some, seen.device)] = seen
+        assert self._known is not None
+        self._known[rows] = True
 
 
 @dataclass(frozen=True)
@@ -135,6 +153,16 @@ class ListArrays:
     right: np.ndarray
     ignored: np.ndarray
     wrong: np.ndarray
+
+    @property
+    def first_of_sets(self) -> range:
+        """Of questions that share their candidates, one after another and equally many, the first; none otherwise."""
+        change = np.flatnonzero((self.candidates[1:] != self.candidates[:-1]).any(1)) + 1
+        every = int(change[0]) if len(change) else len(self.candidates)
+        regular = len(self.candidates) % every == 0 and set(change) == set(
+            range(every, len(self.candidates), every)
+        )
+        return range(0, len(self.candidates), every) if regular else range(0)
 
     @classmethod
     def of(cls, packed: PackedList, places: Mapping[int, int]) -> ListArrays:
@@ -338,6 +366,8 @@ def list_odds(decoder: Decoder, listed: ListArrays, seen: Tensor, yes_no: tuple[
     """(Q, M): logit(yes) - logit(no) of a list's candidates. seen: vision tokens (pictures, tokens, width)."""
     references, candidates = (on_device(one, seen.device) for one in (listed.references, listed.candidates))
     queries = embed_queries(decoder.embed, listed.queries, seen[references].flatten(0, 1))
+    if listed.queries.one_prefix and len(firsts := listed.first_of_sets):
+        return scores_of_pictures(decoder, queries, seen[candidates[firsts]], yes_no)
     return scores(decoder, queries, seen[candidates], yes_no)
 
 

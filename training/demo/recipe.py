@@ -45,6 +45,7 @@ VALIDATION = PoolSpec(2, "validation", families=120, views=4)
 STEPS = ("pools", "clip", "tower", "language", "stage1", "stage2", "stage3", "export")
 TAUGHT = STEPS[1:7]  # what several processes can share
 FURTHER_RATE = 0.1  # of a stage's rate, in a run that goes on
+ANEW_RATE = 0.2  # where what it is asked by words is new to the model
 FURTHER = ("pools", "clip", "stage3", "export")  # of a run that goes on from finished models
 KNOWS = "drawn people only"
 # What a manifest says for the CLIP that it was calibrated with.
@@ -156,6 +157,7 @@ class DemoRun:
         before = CheckpointManifest.read(start / "demo_qwen2vl") if start else None
         self.picture = (before.image_rule.fixed if before else None) or size.picture
         self.prompt = prompt or (before.prompt_version if before else PROMPT_VERSION)
+        self.asked_anew = before is not None and before.prompt_version != self.prompt
         # Another seed, other people.
         self.train = replace(TRAIN, seed=TRAIN.seed + seed, families=families, world=world)
         self.validation = replace(VALIDATION, world=world)
@@ -234,7 +236,11 @@ class DemoRun:
         if self.start:
             # It knows descriptions already, and a high rate would unlearn more than a short run teaches.
             # Lists and readings are kept up; most of a step goes to best choice, which takes the most turns to learn.
-            stage = replace(stage, long_first=False, rate=FURTHER_RATE * stage.rate, lists_every=3, forms=8)
+            rate = stage.rate
+            stage = replace(stage, long_first=False, rate=FURTHER_RATE * rate, lists_every=3, forms=8)
+            if self.asked_anew:
+                lists = {"text": 0.6, "image": 0.2, "image-plus-text": 0.2}
+                stage = replace(stage, rate=ANEW_RATE * rate, lists=lists, lists_every=1, plain=2, choices=16)
         model, processor = load(start)
         if stage.fresh_decoder:
             base, _ = load(self.work / "language")
