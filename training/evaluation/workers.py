@@ -51,6 +51,11 @@ class Models:
     reid: str = ""
     calibrated: bool = True
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the model computes on Ray Serve, or behind somebody's server."""
+        return (self.model or "").startswith((RAY, OPENAI))
+
     def world(self) -> int:
         """The drawn world whose vocabulary the checkpoint knows; CLIP alone is asked about the shipped models' world.
 
@@ -185,7 +190,7 @@ class OpenedModels:
         if self.model is not None and not self._warm:
             budget, sharers = self.model.warm_up(), self.models.tokens.sharers
             each = f" in each of {sharers} processes" if sharers > 1 else ""
-            if tells():
+            if not self.models.is_elsewhere and tells():
                 remark(
                     f"token cache: up to {budget / 1e9:.1f} GB on {self.models.device}{each} (--token-cache)"
                 )
@@ -234,7 +239,7 @@ def _open(models: Models) -> AskedModel | None:
 
     if models.model is None:
         return None
-    if models.model.startswith((RAY, OPENAI)):
+    if models.is_elsewhere:
         return open_model(Settings(model=models.model), models.device)
     return ReidModel.load(models.model, device=models.device, four_bit=models.four_bit, tokens=models.tokens)
 
