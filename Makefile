@@ -34,7 +34,7 @@ run-scale: $(SCALE_STAMP)
 	$(BIN)/python -m deploy.run_scale $(ARGS)
 
 POSTGRES_TESTS := $(patsubst %,tests/test_gallery_%.py,postgres store importer reimport reindex index verify export \
-	copying cases imports reid kill storage s3) tests/test_search_in_database.py tests/browser/test_postgres.py
+	copying cases imports reid kill storage s3 postgres_storage) tests/test_search_in_database.py tests/browser/test_postgres.py
 # CHATREID_TEST_POSTGRES=URL takes a server of yours in place of the packaged one.
 test-postgres: $(SCALE_STAMP)
 	CHATREID_TEST_S3=1 CHATREID_TEST_POSTGRES=$${CHATREID_TEST_POSTGRES:-1} OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
@@ -43,7 +43,7 @@ test-postgres: $(SCALE_STAMP)
 # The models on a Ray Serve of this machine; without CHATREID_TEST_RAY these tests are not there.
 test-ray: $(SCALE_STAMP)
 	CHATREID_TEST_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m ray tests/test_serving_ray.py \
-		tests/browser/test_ray.py $(ARGS)
+		tests/browser/test_ray.py tests/test_deployment.py $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .

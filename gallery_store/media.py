@@ -100,6 +100,10 @@ class MediaFolder:
                     f"{part.name}/{entry.name}" for entry in os.scandir(part) if entry.is_file()
                 )
 
+    def copies(self) -> Iterator[str]:
+        """Names of what else is kept of pictures here: nothing."""
+        return iter(())
+
     def clean_temporary(self) -> int:
         """Remove what killed writers left; -> how many files.
 

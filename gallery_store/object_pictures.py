@@ -91,6 +91,10 @@ class ObjectPictures:
         """Names of the pictures here, ascending."""
         yield from (name for name in self._storage.names() if name != _MARK)
 
+    def copies(self) -> Iterator[str]:
+        """Names of those that this machine has a copy of, though another one may have deleted them since."""
+        return self._cache.names()
+
     def put(self, name: str, data: bytes) -> None:
         """Write one picture, in place of what is there."""
         self._storage.write(name, data)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -61,6 +62,13 @@ class PictureCache:
         """Also where it is not here."""
         with suppress(OSError):
             (self.folder / name).unlink()
+
+    def names(self) -> Iterator[str]:
+        """Of all that is here."""
+        for _, _, path in self._files():
+            file = Path(path)
+            if not file.name.startswith(_PARTIAL):
+                yield file.relative_to(self.folder).as_posix()
 
     def _count(self) -> int:
         return sum(size for _, size, _ in self._files())

@@ -119,7 +119,7 @@ def _picture_problems(
 
 def _collect(store: GalleryStore) -> int:
     removed = store.pictures.clean_temporary() + store.thumbnails.clean_temporary()
-    names = set(store.pictures.names())
+    names = {*store.pictures.names(), *store.pictures.copies()}
     shas = {Path(name).stem for name in names} | {Path(name).stem for name in store.thumbnails.names()}
     with store.database.reading() as connection:
         used_shas, used_names = rows.in_use(connection, shas)

@@ -35,7 +35,8 @@ collect_ignore = []
 if postgres_server.WANTED:
     BACKENDS.append(pytest.param("postgresql", marks=pytest.mark.postgres))
 else:
-    collect_ignore += ["test_gallery_postgres.py", "test_search_in_database.py", "browser/test_postgres.py"]
+    collect_ignore += ["test_gallery_postgres.py", "test_gallery_postgres_storage.py"]
+    collect_ignore += ["test_search_in_database.py", "browser/test_postgres.py"]
 STORAGES: list[Any] = ["memory"]
 if os.environ.get("CHATREID_TEST_S3"):  # `make test-postgres` sets it
     STORAGES.append(pytest.param("s3", marks=pytest.mark.s3))

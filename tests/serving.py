@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
+CHILDREN = 120  # seconds that what the app started may take to end after it, on a loaded machine
 PATIENCE = (
     600  # seconds until a start, with its import, counts as failed; far above the goal, for loaded machines
 )
@@ -65,12 +67,26 @@ def serving(data: Path, *argv: str, port: int = 0) -> Iterator[Served]:
         _wait(process, f"http://127.0.0.1:{port}/", log)
         yield Served(f"http://127.0.0.1:{port}/", data, time.monotonic() - began, log, process)
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """It, and with it the Ray that it may have started. RuntimeError where that outlives it, which is killed."""
+    try:
+        started = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        started = []
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    _, left = psutil.wait_procs(started, timeout=CHILDREN)
+    for one in left:
+        one.kill()
+    if left:
+        raise RuntimeError(f"{len(left)} processes that the app started did not end with it: {left}")
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -1,12 +1,15 @@
 """Many operators at once, over HTTP against the app as a user starts it, with its demo gallery and models.
 
     python -m tests.benchmarks.operators [--operators 1 5 20 50] [--think SECONDS] [--minutes M] [--model SPEC ...]
+                                         [--ray REPLICAS]
 
 Each operator is a client with a scripted conversation of its own. Prints for each number of them the median and the
-95th percentile of the time until an answer is here, answers a second, the processor's seconds that the app took for
-each, its memory, and how many answers had other candidates than the same conversation has alone. --model is passed on
-to the app, and may be given several times to compare: a folder, or where the model is served. --minutes goes on with
-the largest number, and prints the memory.
+95th percentile of the time until an answer is here, answers a second, the processor's seconds that each took, memory,
+and how many answers had other candidates than the same conversation has alone. --model is passed on to the app, and may
+be given several times to compare: a folder, or where the model is served. --ray measures each model a second time, by
+an app with --serve ray and so many replicas, a number or bounds such as 1-4 (needs requirements-scale.txt); memory and
+processor time are then of the app, its Ray and the replicas together. --minutes goes on with the largest number, and
+prints the memory.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ import psutil
 from gradio_client import Client
 
 from app.settings import DEMO_MODEL
+from tests.benchmarks.processes import memory, memory_by_kind, processor, taken, told
 from tests.serving import Served, serving
 
 CONVERSATIONS = 20
@@ -64,8 +68,8 @@ class Load:
     seconds: list[float] = field(default_factory=list)
     different: int = 0
     wall: float = 0.0
-    processor: float = 0.0  # seconds
-    memory: int = 0  # bytes
+    processor: float = 0.0  # seconds, of the app and all that it started
+    memory: float = 0.0  # MB, likewise
 
 
 def operator(url: str, number: int, think: float, until: float) -> Iterator[tuple[int, float, Answer]]:
@@ -106,28 +110,25 @@ def load(
     with measured(served, found), ThreadPoolExecutor(operators) as threads:
         began, working = time.perf_counter(), [threads.submit(one, number) for number in range(operators)]
         while minutes and wait(working, 30).not_done:
-            bytes_ = app_of(served).memory_info().rss
-            print(f"    {time.perf_counter() - began:6.0f} s {bytes_ / 1e6:8.0f} MB", flush=True)
+            print(f"    {time.perf_counter() - began:6.0f} s {memory(pid(served)):8.0f} MB", flush=True)
         for each in working:
             each.result()
     return found
 
 
-def app_of(served: Served) -> psutil.Process:
+def pid(served: Served) -> int:
     assert served.process is not None
-    return psutil.Process(served.process.pid)
+    return served.process.pid
 
 
 @contextmanager
 def measured(served: Served, found: Load) -> Iterator[None]:
-    """What the app takes in this block."""
-    app, began = app_of(served), time.perf_counter()
-    before = app.cpu_times()
+    """What the app, and all that it started, takes in this block."""
+    before, began = processor(pid(served)), time.perf_counter()
     yield
-    after = app.cpu_times()
     found.wall = time.perf_counter() - began
-    found.processor = after.user + after.system - before.user - before.system
-    found.memory = app.memory_info().rss
+    found.processor = taken(before, processor(pid(served)))
+    found.memory = memory(pid(served))
 
 
 def show(one: Load) -> None:
@@ -135,7 +136,7 @@ def show(one: Load) -> None:
     rate, each = len(one.seconds) / one.wall, one.processor / len(one.seconds)
     times = f"{p50:7.2f} {p95:7.2f} {max(one.seconds):7.2f}"
     print(
-        f"{one.operators:9d} {len(one.seconds):8d} {times} {rate:9.2f} {each:10.2f} {one.memory / 1e6:8.0f} "
+        f"{one.operators:9d} {len(one.seconds):8d} {times} {rate:9.2f} {each:10.2f} {one.memory:8.0f} "
         f"{one.different:9d}",
         flush=True,
     )
@@ -149,16 +150,24 @@ def main() -> None:
     parser.add_argument("--think", type=float, default=5.0, help="seconds before a message, on average")
     parser.add_argument("--minutes", type=float, default=0.0)
     parser.add_argument("--model", action="append")
+    parser.add_argument("--ray", metavar="REPLICAS", help="measure on Ray Serve too: a number, or 1-4")
     given = parser.parse_args()
+    places = [("in the process", [])]
+    if given.ray:
+        places.append((f"on Ray Serve, --replicas {given.ray}", ["--serve", "ray", "--replicas", given.ray]))
     for model in given.model or [str(DEMO_MODEL)]:
-        with tempfile.TemporaryDirectory() as folder, serving(Path(folder), "--model", model) as served:
-            run(served, model, given.operators, given.think, given.minutes)
+        for place, argv in places:
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                serving(Path(folder), "--model", model, *argv) as served,
+            ):
+                run(served, f"{model}, {place}", given.operators, given.think, given.minutes)
 
 
-def run(served: Served, model: str, operators: Sequence[int], think: float, minutes: float) -> None:
+def run(served: Served, title: str, operators: Sequence[int], think: float, minutes: float) -> None:
     loads = " ".join(f"{one:.1f}" for one in psutil.getloadavg())
     print(
-        f"{model}; {think:g} s of thought before a message; {psutil.cpu_count()} cores, load {loads}",
+        f"{title}; {think:g} s of thought before a message; {psutil.cpu_count()} cores, load {loads}",
         flush=True,
     )
     print("operators  answers  p50, s  p95, s  max, s  answers/s  CPU s each       MB  different", flush=True)
@@ -173,6 +182,7 @@ def run(served: Served, model: str, operators: Sequence[int], think: float, minu
         show(first if count == 1 else load(served, count, think, alone))
     if minutes:
         show(load(served, max(operators), think, alone, minutes))
+    print(f"memory at the end, MB: {told(memory_by_kind(pid(served)))}", flush=True)
 
 
 if __name__ == "__main__":

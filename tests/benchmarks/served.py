@@ -14,7 +14,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import psutil
 
 from app.model.asked import AskedModel
 from app.model.pictures import Picture
@@ -23,6 +22,7 @@ from app.model.served.local import start
 from app.model.served.reid import ServedModel
 from app.settings import DEMO_CLIP, DEMO_GALLERY, DEMO_MODEL
 from gallery_store.decoding import open_picture
+from tests.benchmarks.processes import memory_by_kind, told
 
 REPEATS = 3
 
@@ -81,29 +81,9 @@ def main() -> None:
         name = f"Ray Serve, {count} replica{'s' * (count > 1)}"
         got = measure(name, ServedModel.connect(ray.address), pictures, options.operators)
         assert np.allclose(got, wanted, atol=1e-3)
-        print_memory(ray.process.pid, ready)
+        sizes = told(memory_by_kind(ray.process.pid))
+        print(f"  ready after {ready:.0f} s; memory, MB: {sizes}", flush=True)
         ray.end()
-
-
-def print_memory(pid: int, ready: float) -> None:
-    """MB of each kind of process of the Ray that this one started."""
-    sizes: dict[str, list[float]] = {}
-    for process in psutil.Process(pid).children(recursive=True):
-        try:
-            words, size = process.cmdline(), process.memory_full_info().uss / 1e6
-        except psutil.Error:
-            continue
-        title = words[0] if words else ""
-        if title.startswith("ray::ServeReplica:"):
-            kind = title.split(":")[3].removeprefix("chatreid-")
-        else:
-            kind = "Serve" if title.startswith("ray::Serve") else "Ray itself"
-        sizes.setdefault(kind, []).append(size)
-    said = [
-        f"{kind} {' + '.join(f'{size:.0f}' for size in sorted(own)) if len(own) < 4 else f'{sum(own):.0f}'}"
-        for kind, own in sorted(sizes.items())
-    ]
-    print(f"  ready after {ready:.0f} s; own memory, MB: {', '.join(said)}", flush=True)
 
 
 if __name__ == "__main__":

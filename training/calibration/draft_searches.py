@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.model.asked import AskedModel
 from app.model.checkpoint import (
     KINDS_OF_QUERY,
     Calibration,
@@ -19,7 +20,6 @@ from app.model.checkpoint import (
 )
 from app.model.loading import find_checkpoint
 from app.model.pictures import Picture
-from app.model.reid_model import ReidModel
 from app.retrieval.reid import prefilter_encoder
 from gallery_store.console import StepProgress
 from gallery_store.store import GalleryStore
@@ -178,7 +178,7 @@ class DraftSearches:
                 self.sharpness[self.clip] = shares.sharpness
 
 
-def _reads(model: ReidModel, records: Sequence[Record]) -> bool:
+def _reads(model: AskedModel, records: Sequence[Record]) -> bool:
     """Whether the model can be asked for attributes: its tokenizer tells their values apart."""
     for number, record in enumerate(records):
         picture = Picture(f"probe-{number}", record.picture)

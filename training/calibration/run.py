@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, cast
@@ -30,11 +30,11 @@ from app.model.checkpoint import (
     KindOfQuery,
 )
 from app.model.digests import weight_files
-from app.model.loading import find_checkpoint
 from gallery_store.console import StepProgress, remark, step_progress
 from gallery_store.files import write_file, write_json
 from training.calibration.audit import JudgedInApp
 from training.calibration.card import note_in_card
+from training.calibration.checkpoint_folder import checkpoint_folder
 from training.calibration.draft_searches import DraftSearches
 from training.calibration.found import measured, weighed
 from training.calibration.plot import reliability_plot
@@ -52,6 +52,7 @@ class CalibrationPlan:
     """models: which ones, and how a search is cut. records: the people. source: what they are called in the manifest.
 
     share: of the people to fit on, the others are measured on. queries: searches of each kind in each half, at most.
+    checkpoint: the folder of a model that is served elsewhere, as checkpoint_folder has it.
     """
 
     models: Models
@@ -59,6 +60,7 @@ class CalibrationPlan:
     source: str
     share: float = 0.5
     queries: int = 200
+    checkpoint: Path | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
@@ -72,16 +74,10 @@ class CalibrationPlan:
                     f"--share-for-fit {self.share} leaves nobody, or one person, to {what} on: give one nearer to 0.5"
                 )
 
-    @property
+    @cached_property
     def folder(self) -> Path:
-        """The checkpoint's own. Raises CalibrationError for a hub name, ModelError where there is no checkpoint."""
-        folder = find_checkpoint(self.models.model or "").folder
-        if folder is None:
-            raise CalibrationError(
-                f"{self.models.model} is a name on the hub, and a calibration is kept in the checkpoint's folder: "
-                f"download it first (`hf download {self.models.model} --local-dir DIR`), and name that folder"
-            )
-        return folder.resolve()
+        """The checkpoint's own. Raises CalibrationError, ModelError: see checkpoint_folder."""
+        return checkpoint_folder(self.models.model or "", self.checkpoint)
 
     @property
     def work(self) -> Path:

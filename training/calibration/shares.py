@@ -15,7 +15,7 @@ from app.retrieval.attribute_probs import ClipAttributes, Confusion, Probs
 from app.retrieval.fusion import TEXT_WEIGHT, text_similarity
 from app.retrieval.query import as_known
 from app.retrieval.reid import prefilter_encoder, together
-from gallery_store.encoder import ClipEncoder, ImageEncoder
+from gallery_store.encoder import ImageEncoder, WordEncoder
 from gallery_store.schema import Role
 from gallery_store.store import GalleryStore
 from training.calibration.by_kind import average_precision, clearly_best
@@ -53,7 +53,7 @@ class Likeness:
         kind: KindOfQuery,
         ids: np.ndarray,
         store: GalleryStore,
-        clip: ClipEncoder,
+        clip: WordEncoder,
         reid: ImageEncoder | None,
         confusion: Confusion | None = None,
         kinds: Kinds = KINDS,

@@ -54,17 +54,29 @@ examples:
   python -m training calibrate --model models/reid --clip ViT-B-16/laion2b_s34b_b88k --data market1501 --root data
   python -m training calibrate --model models/reid --clip ViT-B-16/laion2b_s34b_b88k --gallery my.db --from-audit my.db
   python app.py --model models/reid --clip ViT-B-16/laion2b_s34b_b88k
-  python -m training calibrate --model models/reid --clip ViT-B-16/laion2b_s34b_b88k --reid market.pt --gallery my.db"""
+  python -m training calibrate --model models/reid --clip ViT-B-16/laion2b_s34b_b88k --reid market.pt --gallery my.db
+  python -m training calibrate --model ray://HOST:8000 --clip ray://HOST:8000 --checkpoint models/reid --gallery g.db"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument(
-        "--model", required=True, metavar="DIR", help="the checkpoint; its manifest is written"
+        "--model",
+        required=True,
+        metavar="DIR|ray://HOST:PORT",
+        help="the checkpoint, or a Ray Serve that computes with it; the manifest in its folder is written",
     )
     parser.add_argument(
-        "--clip", required=True, help="the CLIP to serve it with: a folder, or an open_clip name"
+        "--checkpoint",
+        type=Path,
+        metavar="DIR",
+        help="with --model ray://: where the checkpoint lies here (default: the path that is served there)",
+    )
+    parser.add_argument(
+        "--clip",
+        required=True,
+        help="the CLIP to serve it with: a folder, an open_clip name, or ray://HOST:PORT",
     )
     parser.add_argument(
         "--reid",
@@ -111,7 +123,7 @@ def run(chosen: argparse.Namespace) -> int:
     """Raises nothing that its user can mend: that is one sentence and exit code 2."""
     from app.model.checkpoint import ModelError
     from app.retrieval.query import RetrievalError
-    from app.settings import SettingsError
+    from app.settings import RAY, SettingsError
     from gallery_store.encoder import EncoderError
     from gallery_store.errors import GalleryError
     from training.calibration.searches import CalibrationError
@@ -142,7 +154,13 @@ def run(chosen: argparse.Namespace) -> int:
             f"\n{plan.folder / 'chatreid.json'} is written; {plan.work / 'reliability.png'} shows the confidences."
         )
         by_reid = f" --reid {chosen.reid}" if plan.models.reid else ""
-        print(f"Serve it with `python app.py --model {chosen.model} --clip {chosen.clip}{by_reid}`.")
+        if chosen.model.startswith(RAY):
+            print(
+                f"Serve it anew by `python -m app.model.served --model {plan.folder}` and the options that it has, and "
+                "start the apps again."
+            )
+        else:
+            print(f"Serve it with `python app.py --model {chosen.model} --clip {chosen.clip}{by_reid}`.")
     return 0
 
 
@@ -167,7 +185,7 @@ def _plan(chosen: argparse.Namespace) -> CalibrationPlan:
         four_bit=settings.four_bit,
         reid=settings.reid,
     )
-    plan = CalibrationPlan(models, records, source, chosen.share_for_fit, chosen.queries)
+    plan = CalibrationPlan(models, records, source, chosen.share_for_fit, chosen.queries, chosen.checkpoint)
     manifest = CheckpointManifest.read(plan.folder)
     if manifest and chosen.data and may_know(manifest.data.get("sets", ()), chosen.data):
         remark(

@@ -70,9 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--seed", type=_whole, default=0, help="of all that is drawn")
     models = parser.add_argument_group("the models, by default the shipped ones and the app's settings")
     models.add_argument(
-        "--model", default="demo", help='checkpoint, hub name, "demo", or "none" for CLIP alone'
+        "--model",
+        default="demo",
+        help='checkpoint, hub name, ray://HOST:PORT, "demo", or "none" for CLIP alone',
     )
-    models.add_argument("--clip", default="demo", help='CLIP folder, open_clip name, or "demo"')
+    models.add_argument(
+        "--clip", default="demo", help='CLIP folder, open_clip name, ray://HOST:PORT, or "demo"'
+    )
     models.add_argument(
         "--reid", metavar="NAME", help="re-ID encoder that prefilters queries by picture, as the app's --reid"
     )

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.model.checkpoint import CheckpointManifest, encoder_key
 from app.model.token_budget import BY_SHARE, TokenBudget
-from app.settings import DEMO_CLIP, DEMO_MODEL, Settings
+from app.settings import DEMO_CLIP, DEMO_MODEL, OPENAI, RAY, Settings
 from gallery_store.console import remark
 from training.evaluation.results import Model
 from training.evaluation.synthetic_people import world_of
 from training.evaluation.work_folder import WHOLE, HarnessError, Shard
 
 if TYPE_CHECKING:
-    from app.model.reid_model import ReidModel
+    from app.model.asked import AskedModel
     from app.retrieval.engine import Engine
-    from gallery_store.encoder import ClipEncoder
+    from gallery_store.encoder import ImageEncoder, WordEncoder
 
 Task = TypeVar("Task")
 Done = TypeVar("Done")
@@ -51,19 +51,32 @@ class Models:
     reid: str = ""
     calibrated: bool = True
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the model computes on Ray Serve, or behind somebody's server."""
+        return (self.model or "").startswith((RAY, OPENAI))
+
     def world(self) -> int:
         """The drawn world whose vocabulary the checkpoint knows; CLIP alone is asked about the shipped models' world.
 
         Raises:
-            ModelError: the checkpoint's manifest is not understood.
+            ModelError: the checkpoint's manifest is not understood, or its replicas do not answer.
         """
+        if (self.model or "").startswith(RAY):
+            from app.model.served.reid import ServedModel
+
+            return world_of(ServedModel.connect(self.model or "").manifest)
         return world_of(CheckpointManifest.read(self.model or DEMO_MODEL))
 
     def fingerprint(self) -> dict[str, Any]:
-        """What the scores depend on: changes with the weights, not with where they lie. Raises EncoderError."""
+        """What the scores depend on: changes with the weights, not with where they lie.
+
+        Raises EncoderError, ModelError.
+        """
         from gallery_store.reid_encoder import version_at
 
-        shown = {"clip": _content(self.clip), "model": _content(self.model), "k": self.k, "tau": self.tau}
+        clip, model = _content(self.clip, "/clip"), _content(self.model, "/reid")
+        shown = {"clip": clip, "model": model, "k": self.k, "tau": self.tau}
         by_reid = {"reid": version_at(self.reid)} if self.reid else {}
         plain = {} if self.calibrated else {"calibrated": False}
         return {**shown, "four_bit": self.four_bit, **by_reid, **plain}
@@ -158,21 +171,17 @@ class OpenedModels:
     """The models, and an engine for each gallery that was asked for."""
 
     def __init__(self, models: Models) -> None:
-        from app.model.reid_model import ReidModel
-        from gallery_store.encoder import ClipEncoder, resolve_device
+        from app.opening_models import open_clip
+        from gallery_store.encoder import resolve_device
         from gallery_store.reid_encoder import ReidEncoder
 
         device = resolve_device(models.device)
         self.models = models = replace(models, device=device)
-        self.encoder: ClipEncoder = ClipEncoder.load(models.clip, device)
+        self.encoder: WordEncoder = open_clip(Settings(clip=models.clip), device)
         self.reid = ReidEncoder.load(models.reid, device) if models.reid else None
-        self.model: ReidModel | None = None
-        if models.model is not None:
-            self.model = ReidModel.load(
-                models.model, device=device, four_bit=models.four_bit, tokens=models.tokens
-            )
-            if self.model.manifest is not None and not models.calibrated:
-                self.model.manifest = replace(self.model.manifest, calibrations={})
+        self.model = _open(models)
+        if self.model is not None and self.model.manifest is not None and not models.calibrated:
+            self.model.manifest = replace(self.model.manifest, calibrations={})
         self._engines: dict[str, Engine] = {}
         self._warm = False
 
@@ -181,7 +190,7 @@ class OpenedModels:
         if self.model is not None and not self._warm:
             budget, sharers = self.model.warm_up(), self.models.tokens.sharers
             each = f" in each of {sharers} processes" if sharers > 1 else ""
-            if tells():
+            if not self.models.is_elsewhere and tells():
                 remark(
                     f"token cache: up to {budget / 1e9:.1f} GB on {self.models.device}{each} (--token-cache)"
                 )
@@ -202,7 +211,7 @@ class OpenedModels:
 
     def described(self) -> Model:
         """Which models these are, for a result."""
-        encoders = [self.encoder, *([self.reid] if self.reid else [])]
+        encoders: list[ImageEncoder] = [self.encoder, *([self.reid] if self.reid else [])]
         encoder = " + ".join(encoder_key(one.name, one.version) for one in encoders)
         if self.model is None:
             return Model(encoder=encoder, tau=self.models.tau, k=self.models.k)
@@ -221,6 +230,18 @@ class OpenedModels:
         for engine in self._engines.values():
             engine.store.close()
         self._engines.clear()
+
+
+def _open(models: Models) -> AskedModel | None:
+    """As the app opens it, with this process's share of the memory. Raises ModelError."""
+    from app.model.reid_model import ReidModel
+    from app.opening_models import open_model
+
+    if models.model is None:
+        return None
+    if models.is_elsewhere:
+        return open_model(Settings(model=models.model), models.device)
+    return ReidModel.load(models.model, device=models.device, four_bit=models.four_bit, tokens=models.tokens)
 
 
 _here: OpenedModels | None = None  # of a worker process
@@ -265,8 +286,12 @@ def _parameters(folder: Path) -> int:
     return count
 
 
-def _content(spec: str | None) -> str:
-    """A folder by its files' contents; a hub name by itself."""
+def _content(spec: str | None, route: str) -> str:
+    """A folder by its files' contents; replicas by their version; a hub name by itself. route: of the replicas."""
+    if spec is not None and spec.startswith(RAY):
+        from app.model.served.connection import Connection
+
+        return str(Connection(spec, route).about()["version"])
     if spec is None or not Path(spec).is_dir():
         return spec or ""
     digest = hashlib.sha256()

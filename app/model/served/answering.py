@@ -125,9 +125,10 @@ def about_model(model: ReidModel, spec: str, tokens: int, version: str) -> dict[
 
 
 def version_of_model(model: ReidModel, spec: str) -> str:
-    """12 hex digits of its manifest and its weights: other ones answer otherwise."""
+    """12 hex digits of its manifest and its weights, wherever they lie: other ones answer otherwise."""
     checkpoint = find_checkpoint(spec)
-    digest = hashlib.sha256(json.dumps(asdict(model.manifest) if model.manifest else spec).encode())
+    named = "" if checkpoint.folder else spec
+    digest = hashlib.sha256(json.dumps(asdict(model.manifest) if model.manifest else named).encode())
     for folder in filter(None, (checkpoint.adapter, Path(checkpoint.base))):
         if folder.is_dir():
             digest.update(json.dumps({n: f.sha256 for n, f in weight_files(folder).items()}).encode())
