@@ -6,13 +6,14 @@ So they take half the memory, and a scan moves half the bytes; what it computes 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 # Numbers that PyTorch, and NumPy, work through in one thread. On a busy machine threads that wait for each other at
 # every block take many times as long.
 _BLOCK = 32_768
-_BLOCKS = 16  # so many are float32 at a time: they stay in a processor's cache, and few calls do for all
+_BLOCKS = 4  # so many are float32 at a time: with those they are made of they stay in a second-level cache
 _MEASURED = 256  # vectors whose lengths are taken together
 _SPARE = 0.25  # of the rows, kept free for more; memory that is not written costs nothing
 
@@ -82,36 +83,56 @@ class Vectors:
         count = self._count if places is None else len(places)
         found = np.empty((len(rows), count), np.float32)
         asked = np.ascontiguousarray(rows, np.float32)
-        rows_of_block = max(1, _BLOCK // max(1, self.dim))
+        rows_of_block = self._rows_of_block
         at_once = min(_BLOCKS * rows_of_block, -(-count // rows_of_block) * rows_of_block)
-        single = np.zeros(
-            (at_once, self.dim), np.float32
-        )  # by NumPy: PyTorch would share that out among threads
-        blocks = torch.from_numpy(single)
+        # By NumPy: PyTorch would share zeros out among threads.
+        single = np.zeros((at_once, self.dim), np.float32)
+        gathered = np.zeros((at_once, self.dim), np.float16)
+        into, own = (list(torch.from_numpy(one).split(rows_of_block)) for one in (single, gathered))
         # Each block by each row is one small product: larger ones would be shared out among threads.
         stacked = single.reshape(-1, rows_of_block, self.dim)
         for start in range(0, count, max(1, at_once)):
-            some = torch.from_numpy(self._halves(start, min(start + at_once, count), places))
-            into = blocks[: len(some)].split(rows_of_block)
+            stop = min(start + at_once, count)
+            used, first = -(-(stop - start) // rows_of_block), start // rows_of_block
+            if places is not None:
+                np.take(self.halves, places[start:stop], 0, out=gathered[: stop - start], mode="clip")
+                blocks = own[:used]
+            elif stop - start < at_once:  # the last block is not full
+                gathered[: stop - start] = self.halves[start:stop]
+                blocks = own[:used]
+            else:
+                blocks = self._blocks[first : first + used]
             # By vector instructions, which NumPy lacks here, and all blocks in one call.
-            torch._foreach_copy_(list(into), list(some.split(rows_of_block)))
+            torch._foreach_copy_(into[:used], blocks)
             for row, out in zip(asked, found, strict=True):
-                out[start : start + len(some)] = (stacked[: len(into)] @ row).reshape(-1)[: len(some)]
+                out[start:stop] = (stacked[:used] @ row).reshape(-1)[: stop - start]
         lengths = self._kept.lengths[: self._count]
         found /= lengths if places is None else lengths[places]
         return found
 
-    def _halves(self, start: int, stop: int, places: np.ndarray | None) -> np.ndarray:
-        return self._kept.halves[slice(start, stop) if places is None else places[start:stop]]
+    @property
+    def _rows_of_block(self) -> int:
+        return max(1, _BLOCK // max(1, self.dim))
+
+    @property
+    def _blocks(self) -> list[Any]:
+        """All rows that there is room for, as tensors of a block each: to cut them takes as long as a tenth of a scan."""
+        if self._kept.blocks is None:
+            import torch
+
+            self._kept.blocks = list(torch.from_numpy(self._kept.halves).split(self._rows_of_block))
+        return self._kept.blocks
 
 
 @dataclass
 class _Kept:
-    """halves: float16 (room, dim). lengths: float32 (room,). used: how many of them are some Vectors' own."""
+    """halves: float16 (room, dim). lengths: float32 (room,). used: how many of them are some Vectors' own. blocks:
+    `halves` cut up, once that was asked for."""
 
     halves: np.ndarray
     lengths: np.ndarray
     used: int
+    blocks: list[Any] | None = None
 
 
 @dataclass(frozen=True)

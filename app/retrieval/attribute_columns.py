@@ -38,7 +38,7 @@ class AttributeColumns:
 
         compared: their vectors, where they are at hand. KeyError names an id that is not in the gallery.
         """
-        some = _Rows(self._store.index, ids)
+        some = _Rows(self._store.index, ids, compared)
         if not some.index.keeps_vectors:
             own = self._store.compared(ids) if compared is None else compared
             return LazyProbs(
@@ -131,12 +131,16 @@ class GalleryAppearance:
 
 
 class _Rows:
-    """Where crops stand in the index. all: they are the whole of it, in its order."""
+    """Where crops stand in the index. all: they are the whole of it, in its order. compared: their vectors, which know
+    it where they are of the same index."""
 
-    def __init__(self, index: Index, ids: np.ndarray) -> None:
-        self.index, self._ids = index, ids
+    def __init__(self, index: Index, ids: np.ndarray, compared: SomeVectors | None) -> None:
+        self.index, self._ids, self._compared = index, ids, compared
         self.all = ids is index.ids
 
     @cached_property
     def rows(self) -> np.ndarray:
+        known = self._compared.places if self._compared else None
+        if known is not None and self._compared.vectors is self.index.vectors:
+            return known
         return self.index.rows_of(self._ids)
