@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -41,6 +42,9 @@ class StartError(RuntimeError):
 def prepare(settings: Settings) -> None:
     """Environment, data folder and port, before Gradio and the models are imported. Raises StartError."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    # Nor does it count for its monitoring page, which is not served, the last 10,000 events anew after each.
+    os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(sys.maxsize)
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["DO_NOT_TRACK"] = "1"
     os.environ["GRADIO_TEMP_DIR"] = str(uploads_folder(settings))

@@ -253,10 +253,12 @@ def test_gradio_lets_go_of_pages_that_left(
     """It would keep 10,000; and a page that it let go of has its conversation still."""
     screens: list[gr.Blocks] = []
     monkeypatch.setattr("app.ui.server.MOST_PAGES", 3)
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # `prepare` writes to it
     monkeypatch.setattr(gr.Blocks, "block_thread", lambda screen: screens.append(screen))
     settings = Settings(
         data=str(tmp_path), gallery=str(gallery), clip=str(clip), model="none", port=free_port(), device="cpu"
     )
+    startup.prepare(settings)
     engine = startup.open_engine(settings)
     uploads = startup.open_uploads(settings, engine.store)
     serve(settings, ChatService(engine, uploads), uploads)
@@ -268,6 +270,8 @@ def test_gradio_lets_go_of_pages_that_left(
             client.predict(api_name="/cases")
         kept = screen.state_holder.session_data
         assert len(kept) == 3 and clients[0].session_hash not in kept
+        assert len(screen._queue.event_analytics) == 1 and screen._queue.events_recorded == 6
+        assert screen._queue.event_count_at_last_cache == 0
         reply, _, _ = clients[0].predict(api_name="/undo")
         assert UNDONE in reply
     finally:
