@@ -5,8 +5,10 @@ Nothing heavy is imported before `prepare` has set the environment; each failure
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +31,10 @@ PICTURES_LOOKED_AT = 1000  # at the start
 MARK = "demo-import-unfinished"  # a file in the data folder while the demo crops are being imported
 
 
+_ARENA_MAX = -8  # glibc's mallopt
+MOST_ARENAS = 2  # heaps of the C library that all threads share
+
+
 class StartError(RuntimeError):
     """The app cannot start; the message is one sentence that says why and what to do."""
 
@@ -36,11 +42,16 @@ class StartError(RuntimeError):
 def prepare(settings: Settings) -> None:
     """Environment, data folder and port, before Gradio and the models are imported. Raises StartError."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    # Nor does it count for its monitoring page, which is not served, the last 10,000 events anew after each.
+    os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(sys.maxsize)
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["DO_NOT_TRACK"] = "1"
     os.environ["GRADIO_TEMP_DIR"] = str(uploads_folder(settings))
     # Torch's threads would spin between two small products: with the demo models most of the processor's time.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        _share_heaps()
     if settings.is_offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     if settings.export_key_file:
@@ -53,6 +64,14 @@ def prepare(settings: Settings) -> None:
             "name another with --data."
         ) from None
     _check_port(settings)
+
+
+def _share_heaps() -> None:
+    """glibc gives up to eight heaps a core to threads, and each keeps what its largest batch took: memory would grow
+    with the threads that ever computed. Before they begin; other C libraries have no such bound, and need none.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, MOST_ARENAS)
 
 
 def export_key(settings: Settings) -> bytes | None:

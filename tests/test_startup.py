@@ -1,6 +1,7 @@
 """From settings to an engine: who ranks, and what is said of it on the screen's first lines."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -63,18 +64,41 @@ def test_who_ranks_is_said_at_the_start(where, tmp_path, capsys, model, ranker, 
         engine.store.close()
 
 
-@pytest.mark.parametrize(("own", "holds"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_waiting_threads_sleep_unless_the_environment_says_otherwise(tmp_path, own, holds):
-    """It counts only if it is said before torch is loaded."""
+def after_prepare(tmp_path, code, **own):
+    """What this code prints after `prepare`, in a process of its own. own: variables of its environment."""
     code = (
         "import os, sys\n"
         "from app.settings import Settings\n"
         "from app.startup import prepare\n"
         "prepare(Settings.parse(sys.argv[1:]))\n"
-        "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
-    )
-    environ = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    environ |= {"OMP_WAIT_POLICY": own} if own else {}
+    ) + code
+    unset = {"OMP_WAIT_POLICY", "MALLOC_ARENA_MAX"}
+    environ = {name: value for name, value in os.environ.items() if name not in unset} | own
     run = [sys.executable, "-c", code, "--data", str(tmp_path), "--port", str(free_port())]
-    said = subprocess.run(run, env=environ, capture_output=True, text=True, check=True)
-    assert said.stdout.split() == [holds, "False"]
+    return subprocess.run(run, env=environ, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(("own", "holds"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_waiting_threads_sleep_unless_the_environment_says_otherwise(tmp_path, own, holds):
+    """It counts only if it is said before torch is loaded."""
+    said = after_prepare(tmp_path, "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)", **own)
+    assert said.split() == [holds, "False"]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has a heap for each thread")
+@pytest.mark.parametrize(("own", "heaps"), [({}, 2), ({"MALLOC_ARENA_MAX": "3"}, 3)])
+def test_threads_share_few_heaps_unless_the_environment_says_otherwise(tmp_path, own, heaps):
+    """Six threads that allocate at once; glibc counts its heaps itself."""
+    code = (
+        "import ctypes, tempfile, threading\n"
+        "libc, together = ctypes.CDLL(None), threading.Barrier(6)\n"
+        "libc.malloc.restype = libc.fdopen.restype = ctypes.c_void_p\n"
+        "def one(): together.wait(); libc.malloc(1000); together.wait()\n"
+        "threads = [threading.Thread(target=one) for _ in range(6)]\n"
+        "[thread.start() for thread in threads]; [thread.join() for thread in threads]\n"
+        "with tempfile.TemporaryFile() as file:\n"
+        "    stream = ctypes.c_void_p(libc.fdopen(os.dup(file.fileno()), b'w'))\n"
+        "    libc.malloc_info(0, stream); libc.fclose(stream)\n"
+        "    file.seek(0); print(file.read().count(b'<heap nr='))\n"
+    )
+    assert int(after_prepare(tmp_path, code, **own)) == heaps

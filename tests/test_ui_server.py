@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import gradio as gr
 import httpx
 import pytest
 from gradio_client import Client
@@ -16,9 +17,11 @@ from gradio_client.exceptions import AuthenticationError
 from PIL import Image
 
 from app import startup
+from app.service import ChatService
+from app.session import UNDONE
 from app.settings import ROOT, Settings
 from app.ui.gallery_tab import NAMINGS
-from app.ui.server import address_of, check_login
+from app.ui.server import address_of, check_login, serve
 from gallery_store.crops import Filters
 from gallery_store.encoder import ClipEncoder
 from gallery_store.importer import import_crops
@@ -242,3 +245,37 @@ def test_the_environment_keeps_everything_at_home(tmp_path: Path, monkeypatch: p
     assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False" and os.environ["HF_HUB_OFFLINE"] == "1"
     assert os.environ["GRADIO_TEMP_DIR"] == str(tmp_path / "data" / "uploads")
     assert (tmp_path / "data" / "uploads").is_dir()
+
+
+def test_gradio_lets_go_of_pages_that_left(
+    clip: Path, gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would keep 10,000; and a page that it let go of has its conversation still."""
+    screens: list[gr.Blocks] = []
+    monkeypatch.setattr("app.ui.server.MOST_PAGES", 3)
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # `prepare` writes to it
+    monkeypatch.setattr(gr.Blocks, "block_thread", lambda screen: screens.append(screen))
+    settings = Settings(
+        data=str(tmp_path), gallery=str(gallery), clip=str(clip), model="none", port=free_port(), device="cpu"
+    )
+    startup.prepare(settings)
+    engine = startup.open_engine(settings)
+    uploads = startup.open_uploads(settings, engine.store)
+    serve(settings, ChatService(engine, uploads), uploads)
+    (screen,) = screens
+    clients = [Client(address_of(settings), verbose=False) for _ in range(6)]
+    try:
+        clients[0].predict({"text": "somebody in red", "files": []}, api_name="/chat")
+        for client in clients[1:]:
+            client.predict(api_name="/cases")
+        kept = screen.state_holder.session_data
+        assert len(kept) == 3 and clients[0].session_hash not in kept
+        assert len(screen._queue.event_analytics) == 1 and screen._queue.events_recorded == 6
+        assert screen._queue.event_count_at_last_cache == 0
+        reply, _, _ = clients[0].predict(api_name="/undo")
+        assert UNDONE in reply
+    finally:
+        for client in clients:
+            client.close()
+        screen.close()
+        engine.store.close()

@@ -13,7 +13,7 @@ from app.service import ChatService
 from app.settings import ROOT, Settings
 from app.startup import export_key
 from app.ui.export import export_route
-from app.ui.guard import Owner, guarded
+from app.ui.guard import MOST_AT_ONCE, Owner, guarded
 from app.ui.html import PAGE
 from app.ui.pictures import picture_routes
 from app.ui.screen import MODEL, build_screen
@@ -23,6 +23,9 @@ from gallery_store.location import is_url
 from gallery_store.reid_encoder import files_of
 
 _FOLDERS = (".media", ".thumbs", ".cache")  # of a gallery
+# Whose state Gradio keeps: 170 KB for each page or client, also of those that left. As many as may be open at once;
+# nothing of a conversation is in it, so a page that was let go of goes on with a new one.
+MOST_PAGES = MOST_AT_ONCE["/gradio_api/heartbeat/"]
 STYLES = ("style", "board", "cases", "filters", "stacks", "viewer", "cropper")
 
 
@@ -60,6 +63,7 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
         auth=check_login(users) if users else None,
         max_threads=2 * MODEL["concurrency_limit"],  # a step holds one until it is done
         max_file_size=settings.max_upload_mb << 20,
+        state_session_capacity=MOST_PAGES,
         allowed_paths=[],
         blocked_paths=[*_never_served(settings), *map(str, (store.media, store.thumbs, store.cache))],
         app_kwargs={

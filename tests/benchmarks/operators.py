@@ -8,8 +8,9 @@ Each operator is a client with a scripted conversation of its own. Prints for ea
 and how many answers had other candidates than the same conversation has alone. --model is passed on to the app, and may
 be given several times to compare: a folder, or where the model is served. --ray measures each model a second time, by
 an app with --serve ray and so many replicas, a number or bounds such as 1-4 (needs requirements-scale.txt); memory and
-processor time are then of the app, its Ray and the replicas together. --minutes goes on with the largest number, and
-prints the memory.
+processor time are then of the app, its Ray and the replicas together. --minutes goes on with the largest number, each
+conversation by a new client as operators come and go, and prints each minute the answers and conversations so far, the
+app's threads and the memory.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ CONVERSATIONS = 20
 PEOPLE = ("a man", "a woman", "an elderly man", "a young woman", "somebody")
 CLOTHES = ("in a {} jacket", "in a {} coat", "in a {} shirt", "in a {} dress", "in a {} hoodie")
 COLOURS = ("red", "blue", "black", "white", "green", "grey", "brown", "yellow")
+EVERY = 60.0  # seconds, between two lines of memory
 MORE = (
     "with a backpack",
     "without a hat",
@@ -70,27 +72,24 @@ class Load:
     wall: float = 0.0
     processor: float = 0.0  # seconds, of the app and all that it started
     memory: float = 0.0  # MB, likewise
+    conversations: int = 0  # that ended
 
 
-def operator(url: str, number: int, think: float, until: float) -> Iterator[tuple[int, float, Answer]]:
-    """The turn of each answer, its seconds and its candidates; the conversation once, or anew until that time."""
+def operator(url: str, number: int, think: float) -> Iterator[tuple[int, float, Answer]]:
+    """A client's whole conversation: the turn of each answer, its seconds and its candidates."""
     client = Client(url, verbose=False)
     rng = random.Random(number)
     shown: Answer = []
     try:
-        while True:
-            for turn, text in enumerate(script(number)):
-                time.sleep(rng.uniform(0, 2 * think))
-                began = time.perf_counter()
-                if text == WITH_FIRST:
-                    _, cards, _ = client.predict(shown[0], api_name="/search_with")
-                else:
-                    _, cards, _ = client.predict({"text": text, "files": []}, api_name="/chat")
-                shown = [card["image_id"] for card in cards]
-                yield turn, time.perf_counter() - began, shown
-            if time.monotonic() >= until:
-                return
-            client.predict(api_name="/reset")
+        for turn, text in enumerate(script(number)):
+            time.sleep(rng.uniform(0, 2 * think))
+            began = time.perf_counter()
+            if text == WITH_FIRST:
+                _, cards, _ = client.predict(shown[0], api_name="/search_with")
+            else:
+                _, cards, _ = client.predict({"text": text, "files": []}, api_name="/chat")
+            shown = [card["image_id"] for card in cards]
+            yield turn, time.perf_counter() - began, shown
     finally:
         client.close()
 
@@ -98,19 +97,25 @@ def operator(url: str, number: int, think: float, until: float) -> Iterator[tupl
 def load(
     served: Served, operators: int, think: float, alone: dict[tuple[int, int], Answer], minutes: float = 0.0
 ) -> Load:
-    """alone: (conversation, turn) -> its answer. minutes: go on for so long."""
+    """alone: (conversation, turn) -> its answer. minutes: each operator begins anew for so long, as another one."""
     found, lock, until = Load(operators), threading.Lock(), time.monotonic() + 60 * minutes
 
     def one(number: int) -> None:
-        for turn, seconds, answer in operator(served.url, number, think, until):
+        while True:
+            for turn, seconds, answer in operator(served.url, number, think):
+                with lock:
+                    found.seconds.append(seconds)
+                    found.different += alone[number % CONVERSATIONS, turn] != answer
             with lock:
-                found.seconds.append(seconds)
-                found.different += alone[number % CONVERSATIONS, turn] != answer
+                found.conversations += 1
+            if time.monotonic() >= until:
+                return
+            number += operators
 
     with measured(served, found), ThreadPoolExecutor(operators) as threads:
         began, working = time.perf_counter(), [threads.submit(one, number) for number in range(operators)]
-        while minutes and wait(working, 30).not_done:
-            print(f"    {time.perf_counter() - began:6.0f} s {memory(pid(served)):8.0f} MB", flush=True)
+        while minutes and wait(working, EVERY).not_done:
+            show_memory(served, found, time.perf_counter() - began)
         for each in working:
             each.result()
     return found
@@ -119,6 +124,15 @@ def load(
 def pid(served: Served) -> int:
     assert served.process is not None
     return served.process.pid
+
+
+def show_memory(served: Served, found: Load, seconds: float) -> None:
+    threads = psutil.Process(pid(served)).num_threads()
+    print(
+        f"    {seconds:6.0f} s {len(found.seconds):6d} answers {found.conversations:5d} conversations "
+        f"{threads:4d} threads {memory(pid(served)):6.0f} MB",
+        flush=True,
+    )
 
 
 @contextmanager
@@ -174,8 +188,8 @@ def run(served: Served, title: str, operators: Sequence[int], think: float, minu
     alone: dict[tuple[int, int], Answer] = {}
     first = Load(1)
     with measured(served, first):
-        for number in range(min(CONVERSATIONS, max(operators))):
-            for turn, seconds, answer in operator(served.url, number, 0.0, 0.0):
+        for number in range(CONVERSATIONS if minutes else min(CONVERSATIONS, max(operators))):
+            for turn, seconds, answer in operator(served.url, number, 0.0):
                 alone[number, turn] = answer
                 first.seconds.append(seconds)
     for count in operators:
