@@ -5,7 +5,6 @@ Nothing heavy is imported before `prepare` has set the environment; each failure
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import sys
@@ -14,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from app.heaps import share_heaps
 from app.settings import DEMO_GALLERY, RankerName, Settings
 from gallery_store.console import progress_bar, remark
 
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 AUDIT = "audit.db"  # in the data folder: the searches of a gallery that cannot be written
 PICTURES_LOOKED_AT = 1000  # at the start
 MARK = "demo-import-unfinished"  # a file in the data folder while the demo crops are being imported
-
-
-_ARENA_MAX = -8  # glibc's mallopt
-MOST_ARENAS = 2  # heaps of the C library that all threads share
 
 
 class StartError(RuntimeError):
@@ -51,7 +47,7 @@ def prepare(settings: Settings) -> None:
     # Torch's threads would spin between two small products: with the demo models most of the processor's time.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "MALLOC_ARENA_MAX" not in os.environ:
-        _share_heaps()
+        share_heaps()
     if settings.is_offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     if settings.export_key_file:
@@ -64,14 +60,6 @@ def prepare(settings: Settings) -> None:
             "name another with --data."
         ) from None
     _check_port(settings)
-
-
-def _share_heaps() -> None:
-    """glibc gives up to eight heaps a core to threads, and each keeps what its largest batch took: memory would grow
-    with the threads that ever computed. Before they begin; other C libraries have no such bound, and need none.
-    """
-    with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(_ARENA_MAX, MOST_ARENAS)
 
 
 def export_key(settings: Settings) -> bytes | None:

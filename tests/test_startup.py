@@ -86,6 +86,25 @@ def test_waiting_threads_sleep_unless_the_environment_says_otherwise(tmp_path, o
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has a heap for each thread")
+def test_memory_that_no_one_holds_goes_back_to_the_system():
+    """In a process of its own: a hundred MB in small pieces, of which the last is still held."""
+    code = (
+        "import ctypes, psutil, time\n"
+        "from app.heaps import keep_giving_back\n"
+        "libc = ctypes.CDLL(None)\n"
+        "libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]\n"
+        "pieces = [libc.malloc(1000) for _ in range(100_000)]\n"
+        "[ctypes.memset(piece, 1, 1000) for piece in pieces]\n"
+        "[libc.free(piece) for piece in pieces[:-1]]\n"
+        "size = lambda: psutil.Process().memory_info().rss / 1e6\n"
+        "before, ended, until = size(), keep_giving_back(0.05), time.monotonic() + 30\n"
+        "while size() > before - 80 and time.monotonic() < until: time.sleep(0.01)\n"
+        "ended.set(); print(before - size())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 80
+
+
 @pytest.mark.parametrize(("own", "heaps"), [({}, 2), ({"MALLOC_ARENA_MAX": "3"}, 3)])
 def test_threads_share_few_heaps_unless_the_environment_says_otherwise(tmp_path, own, heaps):
     """Six threads that allocate at once; glibc counts its heaps itself."""

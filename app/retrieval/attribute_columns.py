@@ -140,7 +140,7 @@ class _Rows:
 
     @cached_property
     def rows(self) -> np.ndarray:
-        known = self._compared.places if self._compared else None
-        if known is not None and self._compared.vectors is self.index.vectors:
-            return known
-        return self.index.rows_of(self._ids)
+        known = self._compared
+        if known is None or known.places is None or known.vectors is not self.index.vectors:
+            return self.index.rows_of(self._ids)
+        return known.places

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.heaps import keep_giving_back
 from app.service import ChatService
 from app.settings import ROOT, Settings
 from app.startup import export_key
@@ -97,6 +98,7 @@ def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
         quiet=True,
         prevent_thread_lock=True,
     )
+    keep_giving_back()
     address = address_of(settings)
     remark(f"ChatReID is ready on {address} ({store.count():,} crops)")
     remark(f"To import folders of this machine from the page, open {address}/?owner={owner.key}")
