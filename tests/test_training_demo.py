@@ -361,6 +361,19 @@ def test_finished_models_are_taught_further(tmp_path, monkeypatch):
     assert told.data["pools"] == [*before.data["pools"], {**before.data["pools"][0], **asdict(specs[0])}]
 
 
+def test_a_question_that_is_new_to_a_finished_model_is_taught_by_more_lists_of_words(tmp_path, monkeypatch):
+    monkeypatch.setattr("training.demo.recipe.load_pool", lambda *asked: None)
+    monkeypatch.setattr("training.demo.recipe.save", lambda *asked: None)
+    taught = mock.Mock()
+    monkeypatch.setattr("training.demo.recipe.train_stage", taught)
+    for prompt in (None, 2, 4):
+        DemoRun(tmp_path, tmp_path, StepBudget(), 5, 1, start=ASSETS, world=2, prompt=prompt)._stage3()
+    same, also_same, new = (call.args[2] for call in taught.call_args_list)
+    assert same == also_same and not same.mixture.words_behind and new.mixture.words_behind
+    assert new.lists_every < same.lists_every and new.rate > same.rate
+    assert max(new.lists, key=new.lists.__getitem__) == "text" and set(new.lists) == set(same.lists)
+
+
 def test_the_recipe_by_steps_teaches_world_2(tmp_path, monkeypatch):
     worlds, drawn = set(), []
 

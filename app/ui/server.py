@@ -24,7 +24,7 @@ from gallery_store.location import is_url
 from gallery_store.reid_encoder import files_of
 
 _FOLDERS = (".media", ".thumbs", ".cache")  # of a gallery
-# Whose state Gradio keeps: 170 KB for each page or client, also of those that left. As many as may be open at once;
+# Whose state Gradio keeps, of each page or client, also of those that left. As many as may be open at once;
 # nothing of a conversation is in it, so a page that was let go of goes on with a new one.
 MOST_PAGES = MOST_AT_ONCE["/gradio_api/heartbeat/"]
 STYLES = ("style", "board", "cases", "filters", "stacks", "viewer", "cropper")
