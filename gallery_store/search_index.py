@@ -15,7 +15,7 @@ from gallery_store.postgres import PostgresDatabase
 from gallery_store.store import GalleryStore
 
 FIRST = 64  # crops that a search asks the model about
-HEAD = 2000  # crops that are taken for them to be among
+HEAD = 3000  # crops that are taken for them to be among, as app.retrieval.near takes them
 
 
 @dataclass(frozen=True)

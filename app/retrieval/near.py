@@ -21,7 +21,7 @@ from app.retrieval.references import OpenQuery
 from gallery_store.store import GalleryStore
 
 SAMPLED = 1024  # crops that tell how common a value is
-HEAD = 2000  # crops that each tangent finds
+HEAD = 3000  # crops that each tangent finds; with 2000 a few of the 64 best by words were missed
 BEST = 64  # of them tell where the second is laid
 
 
