@@ -148,7 +148,7 @@ class Settings:
             raise SettingsError(f"--reason is {self.reason!r}; give optional or required")
         if self.serve not in ("", IN_RAY):
             raise SettingsError(f"--serve is {self.serve!r}; give {IN_RAY}, or nothing for this process")
-        if self.serve and any(map(_is_elsewhere, (self.model, self.clip))):
+        if self.serve and any(map(is_elsewhere, (self.model, self.clip))):
             raise SettingsError(
                 f"--serve {IN_RAY} starts models that lie here, and --model or --clip is elsewhere"
             )
@@ -217,7 +217,7 @@ class Settings:
     def is_offline(self) -> bool:
         """True if both models lie on this machine: no hub needs to be asked."""
         return all(
-            name == NO_MODEL or _is_elsewhere(name) or Path(name).exists() for name in (self.model, self.clip)
+            name == NO_MODEL or is_elsewhere(name) or Path(name).exists() for name in (self.model, self.clip)
         )
 
     @classmethod
@@ -297,7 +297,8 @@ def _number(name: str, text: str, kind: type) -> Any:
     return number
 
 
-def _is_elsewhere(name: str) -> bool:
+def is_elsewhere(name: str) -> bool:
+    """Whether a model so named computes on Ray Serve, or behind somebody's server."""
     return name.startswith((RAY, OPENAI))
 
 

@@ -27,7 +27,7 @@ _JOIN_REID = "LEFT JOIN vectors r ON r.crop_id = c.id AND r.encoder = ? AND r.ve
 _TAGS = "SELECT crop_id, tag FROM tags WHERE crop_id > ? AND crop_id <= ? ORDER BY crop_id"
 # Of a vector that stays in the database: how long it is if it is whole, else its length below 0.
 _WHOLE = "CASE WHEN abs(l2_norm({0}.data) - 1) < 0.01 THEN 1 ELSE -1 END * vector_dims({0}.data)"
-_COMPARED_SINGLY = 4
+_COMPARED_SINGLY = 4  # values that a filter names: np.isin is for many
 _PAGE = 1000  # crops that are read at a time: of those there are tuples and bytes beside the arrays
 _LENGTHS = "the gallery's vectors differ in length: run `python -m gallery_store verify`"
 
@@ -289,7 +289,7 @@ class _More:
 
 
 def _are_among(column: np.ndarray, some: list[int]) -> np.ndarray:
-    """bool (n,): as np.isin, which takes ten times as long for the one or two values that are mostly asked for."""
+    """bool (n,): as np.isin, but quick for the one or two values that are mostly asked for."""
     if len(some) > _COMPARED_SINGLY:
         return np.isin(column, some)
     passes = np.zeros(len(column), bool)

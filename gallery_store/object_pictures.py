@@ -93,7 +93,7 @@ class ObjectPictures:
 
     def copies(self) -> Iterator[str]:
         """Names of those that this machine has a copy of, though another one may have deleted them since."""
-        return self._cache.names()
+        yield from (name for name in self._cache.names() if name != _MARK)
 
     def put(self, name: str, data: bytes) -> None:
         """Write one picture, in place of what is there."""

@@ -15,7 +15,7 @@ from gallery_store.postgres import PostgresDatabase
 from gallery_store.store import GalleryStore
 
 FIRST = 64  # crops that a search asks the model about
-HEAD = 3000  # crops that are taken for them to be among, as app.retrieval.near takes them
+HEAD = 3000  # crops that one look into the database finds, to be among; of 2000 a few of the best by words were missed
 
 
 @dataclass(frozen=True)

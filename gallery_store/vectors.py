@@ -116,7 +116,7 @@ class Vectors:
 
     @property
     def _blocks(self) -> list[Any]:
-        """All rows that there is room for, as tensors of a block each: to cut them takes a tenth of a scan."""
+        """All rows that there is room for, as tensors of a block each: to cut them takes long beside a scan."""
         if self._kept.blocks is None:
             import torch
 

@@ -33,7 +33,7 @@ class Replicas:
     wrong: str = ""
     asked: list[tuple[int, Question]] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
-    loaded: str = ""  # the truth
+    loaded: str = field(init=False)  # the version that the models are of
 
     def __post_init__(self) -> None:
         self.loaded = version_of_model(self.models[0], self.spec)

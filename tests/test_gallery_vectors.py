@@ -31,9 +31,10 @@ def test_blocks_places_and_parts_compute_what_numpy_does(parts, block, room, ask
     before, vectors._BLOCK = vectors._BLOCK, 12 * block  # so that there are many
     try:
         halves, kept = stored(sum(parts)), Vectors.absent(12)
+        rows, query = unit(halves), unit(stored(asked, seed=1))
         for end, part in zip(np.cumsum(parts), parts, strict=True):
             kept = kept.extended(halves[end - part : end], room)
-        rows, query = unit(halves), unit(stored(asked, seed=1))
+            np.testing.assert_allclose(kept.cosines(query), query @ rows[:end].T, atol=1e-6)
         assert len(kept) == len(halves) and kept.dim == 12 and np.array_equal(kept.halves, halves)
         assert np.array_equal(kept.rows(slice(None)), rows)
         assert kept.cosines(query).dtype == np.float32
@@ -46,10 +47,13 @@ def test_blocks_places_and_parts_compute_what_numpy_does(parts, block, room, ask
         vectors._BLOCK = before
 
 
-def test_two_that_follow_one_do_not_meet():
-    """What was handed out stays as it was, whichever of its followers came first."""
-    halves, others = stored(9), stored(9, seed=1)
+def test_two_that_follow_one_do_not_meet(monkeypatch):
+    """What was handed out stays as it was, whichever of its followers came first, and is compared with its own."""
+    monkeypatch.setattr(vectors, "_BLOCK", 12)
+    monkeypatch.setattr(vectors, "_BLOCKS", 1)  # no part of a block: all go by the blocks that are remembered
+    halves, others, query = stored(9), stored(9, seed=1), unit(stored(1, seed=2))
     first = Vectors.absent(12).extended(halves[:5], room=50)
+    first.cosines(query)
     one, other = first.extended(halves[5:]), first.extended(others)
     longer = one.extended(others[:2])
     assert np.array_equal(first.rows(slice(None)), unit(halves[:5]))
@@ -57,6 +61,8 @@ def test_two_that_follow_one_do_not_meet():
     assert np.array_equal(other.rows(slice(None)), unit(np.concatenate([halves[:5], others])))
     assert np.array_equal(longer.rows(slice(None)), unit(np.concatenate([halves, others[:2]])))
     assert np.array_equal(Vectors(others).rows(np.array([3])), unit(others[3:4]))
+    for kept in (longer, other, one, first):
+        np.testing.assert_allclose(kept.cosines(query), query @ kept.rows(slice(None)).T, atol=1e-6)
 
 
 def test_the_last_blocks_are_not_full_and_few_are_compared_at_once(monkeypatch):

@@ -78,7 +78,7 @@ def test_scores_are_those_in_process(model, own, server):
         assert len({str(part[-1]) for part in parts}) == len(candidates)
 
 
-def test_a_checkpoint_of_version_3_is_asked_as_in_process(model, own, monkeypatch):
+def test_a_checkpoint_of_version_4_is_asked_as_in_process(model, own, monkeypatch):
     before = own.yes_logits(WORDS, [], PICTURES[:3])
     for one in (model, own):
         monkeypatch.setattr(one, "manifest", replace(one.manifest, prompt_version=4))

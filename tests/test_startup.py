@@ -85,7 +85,12 @@ def test_waiting_threads_sleep_unless_the_environment_says_otherwise(tmp_path, o
     assert said.split() == [holds, "False"]
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has a heap for each thread")
+only_glibc = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="only glibc has a heap for each thread"
+)
+
+
+@only_glibc
 def test_memory_that_no_one_holds_goes_back_to_the_system():
     """In a process of its own: a hundred MB in small pieces, of which the last is still held."""
     code = (
@@ -105,6 +110,7 @@ def test_memory_that_no_one_holds_goes_back_to_the_system():
     assert float(done.stdout) > 80
 
 
+@only_glibc
 @pytest.mark.parametrize(("own", "heaps"), [({}, 2), ({"MALLOC_ARENA_MAX": "3"}, 3)])
 def test_threads_share_few_heaps_unless_the_environment_says_otherwise(tmp_path, own, heaps):
     """Six threads that allocate at once; glibc counts its heaps itself."""

@@ -18,10 +18,10 @@ from app.retrieval.attribute_columns import AttributeColumns, GalleryAppearance
 from app.retrieval.attribute_probs import ClipAttributes, LazyProbs, PictureAppearance
 from app.retrieval.fusion import MOST_COMPARED, TEXT_WEIGHT, query_similarity
 from app.retrieval.references import OpenQuery
+from gallery_store.search_index import HEAD
 from gallery_store.store import GalleryStore
 
 SAMPLED = 1024  # crops that tell how common a value is
-HEAD = 3000  # crops that each tangent finds; with 2000 a few of the 64 best by words were missed
 BEST = 64  # of them tell where the second is laid
 
 

@@ -73,4 +73,6 @@ def _kind(one: psutil.Process) -> str:
         return title.split(":")[3].removeprefix("chatreid-")
     if title.startswith("ray::Serve"):
         return "Serve"
-    return "app" if "app.py" in words else "Ray itself"
+    if "app.py" in words:
+        return "app"
+    return "Ray itself" if any("ray" in word.lower() for word in words) else "other"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.model.checkpoint import CheckpointManifest, encoder_key
 from app.model.token_budget import BY_SHARE, TokenBudget
-from app.settings import DEMO_CLIP, DEMO_MODEL, OPENAI, RAY, Settings
+from app.settings import DEMO_CLIP, DEMO_MODEL, OPENAI, RAY, Settings, is_elsewhere
 from gallery_store.console import remark
 from training.evaluation.results import Model
 from training.evaluation.synthetic_people import world_of
@@ -54,19 +54,24 @@ class Models:
     @property
     def is_elsewhere(self) -> bool:
         """Whether the model computes on Ray Serve, or behind somebody's server."""
-        return (self.model or "").startswith((RAY, OPENAI))
+        return is_elsewhere(self.model or "")
 
     def world(self) -> int:
         """The drawn world whose vocabulary the checkpoint knows; CLIP alone is asked about the shipped models' world.
 
         Raises:
-            ModelError: the checkpoint's manifest is not understood, or its replicas do not answer.
+            ModelError: the checkpoint's manifest is not understood, or who serves it does not answer.
         """
-        if (self.model or "").startswith(RAY):
+        name = self.model or ""
+        if name.startswith(RAY):
             from app.model.served.reid import ServedModel
 
-            return world_of(ServedModel.connect(self.model or "").manifest)
-        return world_of(CheckpointManifest.read(self.model or DEMO_MODEL))
+            return world_of(ServedModel.connect(name).manifest)
+        if name.startswith(OPENAI):
+            from app.model.openai_model import OpenAiModel
+
+            return world_of(OpenAiModel.connect(name).manifest)
+        return world_of(CheckpointManifest.read(name or DEMO_MODEL))
 
     def fingerprint(self) -> dict[str, Any]:
         """What the scores depend on: changes with the weights, not with where they lie.
