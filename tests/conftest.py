@@ -43,7 +43,7 @@ if os.environ.get("CHATREID_TEST_S3"):  # `make test-postgres` sets it
 else:
     collect_ignore += ["test_gallery_s3.py"]
 if not os.environ.get("CHATREID_TEST_RAY"):  # `make test-ray` sets it
-    collect_ignore += ["test_serving_ray.py", "browser/test_ray.py"]
+    collect_ignore += ["test_serving_ray.py", "test_deployment_ray.py", "browser/test_ray.py"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -98,13 +98,6 @@ def test_the_models_are_well_when_they_answer():
     )  # what an app asks first, as Connection.about
 
 
-@pytest.mark.ray
-def test_ray_takes_what_it_is_started_with():
-    ray = pytest.importorskip("ray.scripts.scripts")
-    words = shlex.split(re.search(r"ray (start .*?) &&", script_of_models())[1])
-    ray.start.make_context("ray start", words[1:])  # fails for what it does not know
-
-
 def test_the_gallery_is_filled_as_the_page_says():
     page = (ROOT / "docs" / "deployment.md").read_text("utf-8").replace("\\\n", " ")
     (line,) = re.findall(r"docker compose run .* app python -m gallery_store (import .*)", page)
