@@ -43,7 +43,7 @@ test-postgres: $(SCALE_STAMP)
 # The models on a Ray Serve of this machine; without CHATREID_TEST_RAY these tests are not there.
 test-ray: $(SCALE_STAMP)
 	CHATREID_TEST_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m ray tests/test_serving_ray.py tests/test_deployment_ray.py \
-		tests/browser/test_ray.py tests/test_deployment.py $(ARGS)
+		tests/browser/test_ray.py $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .
