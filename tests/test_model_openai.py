@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app.model import openai_model
-from app.model.checkpoint import ModelError
+from app.model.checkpoint import FILE_NAME, ModelError
 from app.model.openai_model import OpenAiModel
 from app.model.pictures import Picture
 from app.model.prompts import NO, YES, caption_prompt
@@ -30,15 +33,28 @@ FILES = sorted(DEMO_GALLERY.rglob("*.jpg"))[:8]
 PICTURES = [Picture(file.name, lambda file=file: open_picture(file)) for file in FILES]
 
 
+def asked_by(version: int, folder: Path) -> Path:
+    """The demo model, as if it had been taught by prompts of a version."""
+    shutil.copytree(DEMO_MODEL, folder)
+    file = folder / FILE_NAME
+    file.write_text(json.dumps({**json.loads(file.read_text()), "prompt_version": version}))
+    return folder
+
+
 @pytest.fixture(scope="module")
-def running() -> Iterator[tuple[str, ModelServer]]:
-    with openai_server(DEMO_MODEL) as (url, server):
+def folder(tmp_path_factory) -> Path:
+    return asked_by(2, tmp_path_factory.mktemp("model") / "demo")
+
+
+@pytest.fixture(scope="module")
+def running(folder) -> Iterator[tuple[str, ModelServer]]:
+    with openai_server(folder) as (url, server):
         yield url, server
 
 
 @pytest.fixture(scope="module")
-def own() -> ReidModel:
-    return ReidModel.load(DEMO_MODEL)
+def own(folder) -> ReidModel:
+    return ReidModel.load(folder)
 
 
 @pytest.fixture
@@ -51,8 +67,8 @@ def server(running, monkeypatch) -> Iterator[ModelServer]:
 
 
 @pytest.fixture
-def model(running, server) -> OpenAiModel:
-    return OpenAiModel.connect(f"openai:{running[0]}#{DEMO_MODEL}")
+def model(running, folder, server) -> OpenAiModel:
+    return OpenAiModel.connect(f"openai:{running[0]}#{folder}")
 
 
 def test_scores_are_those_in_process(model, own, server):
@@ -88,6 +104,12 @@ def test_a_checkpoint_of_version_4_is_asked_as_in_process(model, own, monkeypatc
     assert np.abs(wanted - before).max() > 0.01
 
 
+def test_a_checkpoint_that_is_told_what_it_reads_is_not_asked_behind_a_server(running, tmp_path):
+    folder = asked_by(5, tmp_path / "aloud")
+    with pytest.raises(ModelError, match=f"load it here: --model {folder}"):
+        OpenAiModel.connect(f"openai:{running[0]}#{folder}")
+
+
 def test_it_writes_in_its_own_words(model, own):
     said: list[str] = []
     wanted = own.write(caption_prompt(), PICTURES[:1], limit=10)
@@ -104,10 +126,10 @@ def test_what_it_cannot_give_is_absent(model, own):
         model.choice_logits("", PICTURES[:1], [PICTURES[1:3]])
 
 
-def test_a_search_goes_by_its_word(running, server, tmp_path, capsys):
+def test_a_search_goes_by_its_word(running, folder, server, tmp_path, capsys):
     from gallery_store.importer import import_crops
 
-    opened = open_model(Settings(model=f"openai:{running[0]}#{DEMO_MODEL}"), "cpu")
+    opened = open_model(Settings(model=f"openai:{running[0]}#{folder}"), "cpu")
     assert "attributes" in capsys.readouterr().err
     encoder = ClipEncoder.load(DEMO_CLIP)
     with GalleryStore.open(tmp_path / "g.db") as store:
@@ -156,7 +178,7 @@ def test_a_torn_picture_has_no_score(model):
         model.yes_logits(WORDS, [torn], PICTURES[:1])
 
 
-def test_what_is_wrong_at_the_start_is_one_sentence(running, server, monkeypatch):
+def test_what_is_wrong_at_the_start_is_one_sentence(running, folder, server, monkeypatch):
     url = running[0]
     nobody = f"http://127.0.0.1:{free_port()}/v1"
     for spec, why in (
@@ -168,6 +190,6 @@ def test_what_is_wrong_at_the_start_is_one_sentence(running, server, monkeypatch
         with pytest.raises(ModelError, match=why):
             OpenAiModel.connect(spec)
     monkeypatch.setenv("OPENAI_API_KEY", "a-key")
-    keyed = OpenAiModel.connect(f"openai:{url}#{DEMO_MODEL}")
+    keyed = OpenAiModel.connect(f"openai:{url}#{folder}")
     keyed.yes_logits(WORDS, [], PICTURES[:1])
     assert server.asked[-1][1] == "Bearer a-key"

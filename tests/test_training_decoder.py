@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from app.model.attributes import attribute_probe, probe_logits
+from app.model.readings import ReadingTokens
 from app.model.scoring import LanguageModel
 from app.model.vision import encode_grids, picture_patches
 from app.model.vocabulary import KINDS
@@ -53,7 +54,9 @@ def test_kinds_are_read_as_the_probe_reads_them(tiny):
     seen = encode_grids(model.model.visual, patches, grid)
     probe = attribute_probe(processor, grid)
     expected = by_kind(torch.cat(probe_logits(LanguageModel(model), probe, seen), 1), KINDS)
-    found = Forms(probe, seen.device).logits(Decoder(model, rounded=True), seen)
+    found = Forms(probe, ReadingTokens.of(processor, probe), seen.device).logits(
+        Decoder(model, rounded=True), seen
+    )
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
     assert (
         (found == LEAST).sum(2)[0] == torch.tensor([found.shape[2] - len(v) for v in KINDS.values()])

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import asdict, replace
+from itertools import product
 from unittest import mock
 
 import numpy as np
@@ -10,8 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from app.model.attributes import attribute_probe
 from app.model.checkpoint import CheckpointManifest
 from app.model.digests import weight_files
+from app.model.prompts import READ_PROMPT_VERSIONS
+from app.model.readings import ReadingTokens
 from app.model.scoring import yes_no_ids
 from app.model.vocabulary import KINDS
 from gallery_store.encoder import WEIGHTS_FILE
@@ -20,7 +24,7 @@ from tests.tiny_qwen import build_tiny
 from training.__main__ import main
 from training.commands.demo import ASSETS
 from training.decoder import Decoder
-from training.demo import language
+from training.demo import language, lists
 from training.demo.attribute_heads import (
     AttributeAttention,
     attribute_accuracy,
@@ -29,8 +33,9 @@ from training.demo.attribute_heads import (
     hidden_loss,
     value_priors,
 )
-from training.demo.language import DemoStage, LanguageLesson, ListArrays, PoolTokens, list_odds, train_stage
+from training.demo.language import DemoStage, LanguageLesson, PoolTokens, train_stage
 from training.demo.learning import LearningLog, learning_rate, muon_and_adamw, orthogonal
+from training.demo.lists import ListArrays, list_answers
 from training.demo.looks import DevicePictures
 from training.demo.pool import PoolSpec, load_pool
 from training.demo.recipe import (
@@ -43,10 +48,11 @@ from training.demo.recipe import (
     world_of_run,
 )
 from training.demo.sampling import PoolLists
+from training.demo.sequences import Forms
 from training.demo.sizes import DemoSize
 from training.demo.stage0 import warm_tower
 from training.instructions.mixtures import STAGE2, STAGE3
-from training.packed import embed_queries, scores
+from training.packed import answers, embed_queries
 from training.synthetic.truth import KIND_NAMES
 from training.tuning.origin import take_decoder
 
@@ -366,10 +372,11 @@ def test_a_question_that_is_new_to_a_finished_model_is_taught_by_more_lists_of_w
     monkeypatch.setattr("training.demo.recipe.save", lambda *asked: None)
     taught = mock.Mock()
     monkeypatch.setattr("training.demo.recipe.train_stage", taught)
-    for prompt in (None, 2, 4):
+    shipped = CheckpointManifest.read(ASSETS / "demo_qwen2vl").prompt_version
+    for prompt in (None, shipped, next(other for other in READ_PROMPT_VERSIONS[1:] if other != shipped)):
         DemoRun(tmp_path, tmp_path, StepBudget(), 5, 1, start=ASSETS, world=2, prompt=prompt)._stage3()
     same, also_same, new = (call.args[2] for call in taught.call_args_list)
-    assert same == also_same and not same.mixture.words_behind and new.mixture.words_behind
+    assert same == also_same and same.prompt == shipped != new.prompt
     assert new.lists_every < same.lists_every and new.rate > same.rate
     assert max(new.lists, key=new.lists.__getitem__) == "text" and set(new.lists) == set(same.lists)
 
@@ -426,9 +433,9 @@ def test_finished_models_are_calibrated_anew_where_nothing_is_taught(tmp_path, m
 
 def test_a_demo_can_be_taught_with_the_words_behind_the_picture(tmp_path, capsys):
     """Lists, instruction samples and the manifest are of one version; a work folder goes on by its own."""
-    for version, behind in ((2, False), (4, True)):
+    for version, behind in ((2, False), (4, True), (5, True)):
         stages = demo_stages(StepBudget(), version)
-        assert {stage.mixture.words_behind for stage in stages.values()} == {behind}
+        assert {stage.mixture.words_behind for stage in stages.values()} == {version == 4}
         pool, (model, processor) = tiny_pool(), load(build_tiny(tmp_path / f"model{version}"))
         stage = replace(stages["stage3"], lists={"text": 1.0}, choices=0, forms=0)
         lesson = LanguageLesson(model, processor, stage, pool, DevicePictures(pool.pictures), seed=0)
@@ -449,19 +456,24 @@ def test_lists_of_words_behind_the_picture_are_asked_of_each_picture_once(tmp_pa
     """As asking each question of each of its candidates, of lists side by side too."""
     pool, (model, processor) = tiny_pool(), load(build_tiny(tmp_path / "model"))
     sight = PoolTokens(model, DevicePictures(pool.pictures), frozen=True)
-    once = mock.Mock(wraps=language.scores_of_pictures)
-    monkeypatch.setattr(language, "scores_of_pictures", once)
-    for beside in (1, 2):
-        drawn = PoolLists(pool, processor, 0, 1, beside, words_behind=True).draw(kind, 3)
+    once = mock.Mock(wraps=lists.answers_of_pictures)
+    monkeypatch.setattr(lists, "answers_of_pictures", once)
+    probe = attribute_probe(processor, PoolLists(pool, processor, 0).grid, pool.vocabulary)
+    forms = Forms(probe, ReadingTokens.of(processor, probe), torch.device("cpu"))
+    for beside, prompt in product((1, 2), (4, 5)):
+        drawn = PoolLists(pool, processor, 0, 1, beside, prompt).draw(kind, 3)
         rows = np.unique([*drawn.rows.flat, *(row for rows in drawn.references for row in rows)])
         listed = ListArrays.of(drawn, {int(row): place for place, row in enumerate(rows)})
-        decoder, seen, answers = Decoder(model), sight(rows), yes_no_ids(processor.tokenizer)
-        odds = list_odds(decoder, listed, seen, answers)
+        decoder, seen, yes_no = Decoder(model), sight(rows), yes_no_ids(processor.tokenizer)
+        found = list_answers(decoder, listed, seen, yes_no, forms)
         queries = embed_queries(decoder.embed, listed.queries, seen[listed.references].flatten(0, 1))
-        each = scores(decoder, queries, seen[listed.candidates], answers)
-        torch.testing.assert_close(odds, each, atol=1e-4, rtol=0)
-        assert odds.std() > 0.01
-    assert once.call_count == (2 if kind == "text" else 0)
+        aloud = prompt == 5 and kind == "text"
+        shown = torch.cat([seen, forms.read_aloud(decoder, seen)], 1) if aloud else seen
+        each = answers(decoder, queries, shown[listed.candidates], yes_no)
+        torch.testing.assert_close(found.odds, each.odds, atol=1e-4, rtol=0)
+        torch.testing.assert_close(found.behind, each.behind, atol=1e-4, rtol=0)
+        assert found.odds.std() > 0.01
+    assert once.call_count == (4 if kind == "text" else 0)
 
 
 def test_vision_tokens_of_a_frozen_tower_are_computed_once(tmp_path):

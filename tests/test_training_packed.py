@@ -8,7 +8,7 @@ from app.model.prompts import pair_prompt
 from app.model.scoring import pair_layout, yes_no_ids
 from tests.tiny_qwen import tiny_parts
 from training.decoder import Decoder
-from training.packed import collate, lay_out, listwise_loss, scores, scores_of_pictures
+from training.packed import answers, answers_of_pictures, collate, lay_out, listwise_loss
 
 GRID = (1, 4, 2)
 
@@ -33,11 +33,11 @@ def test_packed_scores_equal_one_pair_at_a_time(tiny, texts, references, rounded
     prompts = [pair_prompt(text, references, words_behind=words_behind) for text in texts]
     layouts = [pair_layout(processor, prompt, [GRID] * references, GRID) for prompt in prompts]
     queries = collate(model, layouts, [[pictures[i]] * references for i in range(len(texts))])
-    answers = yes_no_ids(processor.tokenizer)
-    packed = scores(Decoder(model, rounded=rounded), queries, pictures, answers)
+    yes_no = yes_no_ids(processor.tokenizer)
+    packed = answers(Decoder(model, rounded=rounded), queries, pictures, yes_no).odds
     assert lay_out(layouts).one_prefix == (words_behind and not references)
     if words_behind and not references:
-        once = scores_of_pictures(Decoder(model, rounded=rounded), queries, pictures[None], answers)
+        once = answers_of_pictures(Decoder(model, rounded=rounded), queries, pictures[None], yes_no).odds
         torch.testing.assert_close(once, packed, atol=1e-4, rtol=0)
     for q, layout in enumerate(layouts):
         for c in range(len(pictures)):
@@ -52,7 +52,7 @@ def test_packed_scores_equal_one_pair_at_a_time(tiny, texts, references, rounded
             ).last_hidden_state
             logits = model.lm_head(hidden[0, -1])
             assert packed[q, c].item() == pytest.approx(
-                (logits[answers[0]] - logits[answers[1]]).item(), abs=1e-4
+                (logits[yes_no[0]] - logits[yes_no[1]]).item(), abs=1e-4
             )
 
 

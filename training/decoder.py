@@ -147,8 +147,9 @@ class Decoder:
         blocks: Tensor,
         block_positions: Tensor,
         block_real: Tensor,
-    ) -> Tensor:
-        """(Q, M, width): the last place of each block, behind the norm. A block sees its prefix, and itself so far.
+    ) -> tuple[Tensor, Tensor]:
+        """(Q, M, width): the last place of each block, behind the last layer and the norm; and (Q, M, B, width), all of
+        its places as the last layer takes them. A block sees its prefix, and itself so far.
 
         prefixes (Q, P, width) with positions (3, Q, P), real bool (Q, P) where they are not padded; blocks
         (Q, M, B, width) with block_positions (3, Q, B), block_real bool (Q, B), or (3, Q, M, B) and (Q, M, B) where
@@ -173,7 +174,10 @@ class Decoder:
             before = real.repeat_interleave(many, 0)[:, None].expand(-1, size, -1)
             sees = torch.cat([before, itself], 2)[:, None]  # (Q * M, 1, B, P + B)
             last = len(self.layers) - 1
+            before_last = rows
             for number, layer in enumerate(self.layers):
+                if number == last:
+                    before_last = rows
                 q, k, v = layer.project(prefix)
                 k = turned(k, prefix_turn)
                 if number < last:
@@ -193,7 +197,13 @@ class Decoder:
                 )
                 mixed = F.scaled_dot_product_attention(bq, keys, values, attn_mask=sees, scale=layer.scale)
                 rows = layer.go_on(rows, mixed.transpose(1, 2).flatten(2))
-            return self._norm(rows).view(count, many, -1)
+            return self._norm(rows).view(count, many, -1), before_last.view(count, many, size, -1)
+
+    def early_logits(self, rows: Tensor, ids: Tensor) -> Tensor:
+        """float32 (..., ids): what rows before the last layer would answer if it were left out."""
+        with self._exactly():
+            normed = self._norm(rows)
+        return self.logits(normed, ids)
 
     def begin(self, rows: Tensor) -> Tensor:
         """Embeddings as the layers take them."""

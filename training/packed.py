@@ -2,7 +2,7 @@
 
 Plain yes/no pairs with cross-entropy sit at chance for thousands of steps. Here the query's prefix is
 computed once, each candidate's block sees the prefix and itself alone, its positions going on from the
-prefix's, and the answers' log-odds are ranked against each other. `scores` equals asking each pair by itself.
+prefix's, and the answers' log-odds are ranked against each other. `answers` equal asking each pair by itself.
 """
 
 from __future__ import annotations
@@ -118,15 +118,29 @@ def collate(
     )
 
 
-def scores(decoder: Decoder, queries: PackedQueries, candidates: Tensor, yes_no: tuple[int, int]) -> Tensor:
-    """float32 (Q, M): logit(yes) - logit(no) of every candidate for every query.
+@dataclass(frozen=True)
+class PackedAnswers:
+    """What packed questions were answered.
 
-    candidates: vision tokens (M, T, width), or (Q, M, T, width) where each query has its own.
+    odds float32 (Q, M): logit(yes) - logit(no) of every candidate for every query. behind (Q, M, B, width): what stands
+    behind each candidate's tokens, as the last layer takes it.
+    """
+
+    odds: Tensor
+    behind: Tensor
+
+
+def answers(
+    decoder: Decoder, queries: PackedQueries, candidates: Tensor, yes_no: tuple[int, int]
+) -> PackedAnswers:
+    """Every candidate for every query.
+
+    candidates: tokens (M, T, width), or (Q, M, T, width) where each query has its own.
     """
     count, tokens = len(queries.rows), candidates.shape[-2]
     candidates = candidates.expand(count, *candidates.shape[-3:])
     behind = queries.block_rows[:, None, tokens:].expand(-1, candidates.shape[1], -1, -1)
-    ends = decoder.packed(
+    ends, before_last = decoder.packed(
         queries.rows,
         queries.positions,
         queries.real,
@@ -134,17 +148,16 @@ def scores(decoder: Decoder, queries: PackedQueries, candidates: Tensor, yes_no:
         queries.block_positions,
         queries.block_real,
     )
-    odds = decoder.logits(ends, on_device(np.array(yes_no), ends.device))
-    return odds[..., 0] - odds[..., 1]
+    return PackedAnswers(_odds(decoder, ends, yes_no), before_last[:, :, tokens:])
 
 
-def scores_of_pictures(
+def answers_of_pictures(
     decoder: Decoder, queries: PackedQueries, candidates: Tensor, yes_no: tuple[int, int]
-) -> Tensor:
-    """As `scores`, where the questions have one prefix and share candidates: each picture goes through the layers once,
-    and the words of every question about it look back at it.
+) -> PackedAnswers:
+    """As `answers`, where the questions have one prefix and share candidates: each picture goes through the layers
+    once, and the words of every question about it look back at it.
 
-    candidates: vision tokens (S, M, T, width) of S sets; of Q questions the first Q / S are about the first, and so on.
+    candidates: tokens (S, M, T, width) of S sets; of Q questions the first Q / S are about the first, and so on.
     """
     sets, many, tokens, _ = candidates.shape
     pictures = candidates.flatten(0, 1)
@@ -155,8 +168,12 @@ def scores_of_pictures(
         """(Q, ...) -> (S * M, Q / S, ...)."""
         return behind.unflatten(0, (sets, -1)).repeat_interleave(many, 0)
 
+    def of_questions(rows: Tensor) -> Tensor:
+        """(S * M, Q / S, ...) -> (Q, M, ...)."""
+        return rows.unflatten(0, (sets, many)).transpose(1, 2).flatten(0, 1)
+
     block_positions = [of_each(axis) for axis in queries.block_positions[:, :, tokens:]]
-    ends = decoder.packed(
+    ends, before_last = decoder.packed(
         torch.cat([prefix, pictures.to(prefix.dtype)], 1),
         positions.expand(-1, len(pictures), -1),
         torch.ones(len(pictures), positions.shape[2], dtype=torch.bool, device=prefix.device),
@@ -164,8 +181,13 @@ def scores_of_pictures(
         torch.stack(block_positions),
         of_each(queries.block_real[:, tokens:]),
     )
-    odds = decoder.logits(ends, on_device(np.array(yes_no), ends.device))
-    return (odds[..., 0] - odds[..., 1]).unflatten(0, (sets, many)).mT.flatten(0, 1)
+    return PackedAnswers(of_questions(_odds(decoder, ends, yes_no)), of_questions(before_last))
+
+
+def _odds(decoder: Decoder, ends: Tensor, yes_no: tuple[int, int]) -> Tensor:
+    """(..., width) -> float32 (...): logit(yes) - logit(no)."""
+    logits = decoder.logits(ends, on_device(np.array(yes_no), ends.device))
+    return logits[..., 0] - logits[..., 1]
 
 
 def listwise_loss(odds: Tensor, right: Tensor, ignored: Tensor, binary: float = 0.3) -> Tensor:

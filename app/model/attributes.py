@@ -53,7 +53,7 @@ class AttributeProbe:
     prefix_ids (P,), positions (3, P): before the picture, the same for all. block_ids (B,), positions (3, B):
     the picture's tokens (first, `tokens` of them), the question's end, and the beginnings in a row.
     mask: bool (B, P + B), who sees whom. ends: int64 (kinds,), the last token of each beginning.
-    values: for each kind, the ids of the tokens with which its values begin.
+    kinds: that are read; values: for each, the ids of the tokens with which its values begin.
     """
 
     prefix_ids: Tensor
@@ -63,6 +63,7 @@ class AttributeProbe:
     tokens: int
     mask: Tensor
     ends: Tensor
+    kinds: tuple[str, ...]
     values: tuple[tuple[int, ...], ...]
 
 
@@ -91,6 +92,7 @@ def attribute_probe(processor: Any, grid: Grid, version: int = VOCABULARY_VERSIO
         tokens=end - start,
         mask=torch.cat([torch.ones(length, start, dtype=torch.bool), sees], 1),
         ends=ends - 1,
+        kinds=tuple(kinds),
         values=tuple(values for _, values in begun),
     )
 

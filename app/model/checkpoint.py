@@ -15,7 +15,7 @@ from typing import Any, Literal, cast, get_args
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from app.model.pictures import RUN_TIME, ImageRule
-from app.model.prompts import PROMPT_VERSION, READ_PROMPT_VERSIONS, WORDS_BEHIND
+from app.model.prompts import PROMPT_VERSION, READ_PROMPT_VERSIONS, reads_aloud, words_behind
 from app.model.vocabulary import KINDS_OF_VERSION, VOCABULARY_VERSION, Kinds
 from app.settings import FUSED, RankerName
 from gallery_store.files import write_json
@@ -179,10 +179,16 @@ class CheckpointManifest:
         """The kinds of attributes, and their values, that the checkpoint knows: those of its vocabulary's version."""
         return KINDS_OF_VERSION[self.vocabulary_version]
 
-    @property
-    def words_behind(self) -> bool:
-        """Whether its pair question has the words behind the candidate's picture, see app.model.prompts."""
-        return self.prompt_version >= WORDS_BEHIND
+    def words_behind(self, references: int) -> bool:
+        """Whether its pair question has the words behind the candidate's picture, see app.model.prompts.
+
+        references: how many pictures of the person sought it has.
+        """
+        return words_behind(self.prompt_version, references)
+
+    def reads_aloud(self, references: int) -> bool:
+        """Whether its pair question has what the model reads off the candidate, see app.model.readings."""
+        return reads_aloud(self.prompt_version, references)
 
     def calibration(self, encoder_name: str, encoder_version: str, kind: str) -> Calibration | None:
         """The calibration for this encoder and kind of query; None where none was fitted.

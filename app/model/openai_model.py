@@ -84,6 +84,11 @@ class OpenAiModel:
             raise ModelError(f"{spec} names no model; give one such as {OPENAI}http://127.0.0.1:8000/v1#NAME")
         try:
             model = cls(url, name)
+            if model.manifest and model.manifest.reads_aloud(0):
+                raise ModelError(
+                    f"{name} is asked with what it reads off a picture (prompts of version "
+                    f"{model.manifest.prompt_version}), which such a server does not take; load it here: --model {name}"
+                )
             answer = model._send("GET", "/models", None, never)
         except httpx.InvalidURL as error:
             raise ModelError(f"{url} is no address ({error})") from None
@@ -130,7 +135,7 @@ class OpenAiModel:
                 own = is_colourless(image)
                 light = any(one != own for one in infrared)
                 differs = MayDiffer(other_clothes and bool(queries), light)
-            behind = self.manifest is not None and self.manifest.words_behind
+            behind = self.manifest is not None and self.manifest.words_behind(len(queries))
             prompt = pair_prompt(description, len(queries), differs, words_behind=behind)
             return self._yes_logit(_with_pictures(prompt.messages, [*query_urls, _data_url(image)]), stopped)
 

@@ -19,7 +19,21 @@ from app.model.answers import parse_annotation as parse_annotation
 PROMPT_VERSION = 2  # 1: the question never says what may differ (may_differ=None)
 # From this version on the words of the pair question stand behind the candidate's picture. (3 was a trial of it.)
 WORDS_BEHIND = 4
-READ_PROMPT_VERSIONS = (1, PROMPT_VERSION, WORDS_BEHIND)
+# By words alone as in version 4, and what the model reads off the candidate stands behind the picture, kind by kind
+# (app.model.readings); with a picture of the person as in version 2.
+READ_ALOUD = 5
+READ_PROMPT_VERSIONS = (1, PROMPT_VERSION, WORDS_BEHIND, READ_ALOUD)
+
+
+def words_behind(version: int, references: int) -> bool:
+    """Whether questions of a version with so many references have the words behind the candidate's picture."""
+    return version == WORDS_BEHIND or reads_aloud(version, references)
+
+
+def reads_aloud(version: int, references: int) -> bool:
+    """Whether they have what the model reads off the candidate."""
+    return version == READ_ALOUD and not references
+
 
 YES = "Yes"
 NO = "No"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from app.model.attributes import AttributeProbe
     from app.model.constrained import JsonWriter
     from app.model.generation import Steer, WrittenAnswer
+    from app.model.readings import ReadingTokens
     from app.model.scoring import LanguageModel, Prefix
     from app.model.vision import Grid, VisionReader, VisionTokens
 
@@ -83,6 +84,7 @@ class ReidModel:
         self._readings: BoundedCache[tuple[AttributeReading, ...]] = BoundedCache(READINGS_KEPT)
         self._probs: BoundedCache[np.ndarray] = BoundedCache(PROBS_KEPT)
         self._probes: dict[Any, AttributeProbe] = {}
+        self._reading: ReadingTokens | None = None
         self._prompts: dict[tuple[str, int, MayDiffer | None], Any] = {}
         self._paces: dict[str, Pace] = {}  # of each kind of work
         self._json: JsonWriter | None = None
@@ -154,6 +156,7 @@ class ReidModel:
         scores = np.full(len(candidates), np.nan, np.float32)
         queries: list[VisionTokens] | None = None
         prefixes: dict[MayDiffer | None, Prefix] = {}
+        aloud = self.manifest is not None and self.manifest.reads_aloud(len(references))
 
         def ask(loaded: _Loaded, some: slice) -> None:
             nonlocal queries
@@ -162,7 +165,7 @@ class ReidModel:
             if queries is None:
                 queries = [tokens for tokens in loaded.reader.see(references) if tokens is not None]
             grids = [tokens.grid for tokens in queries]
-            batch = loaded.reader.see(candidates[some], skip_unreadable=True)
+            batch = self._see(loaded, candidates[some], aloud)
             groups: dict[tuple[MayDiffer | None, Grid], dict[int, VisionTokens]] = {}
             for row, tokens in enumerate(batch, some.start):
                 if tokens is not None:
@@ -170,7 +173,7 @@ class ReidModel:
                     groups.setdefault(key, {})[row] = tokens
             for (may_differ, grid), group in groups.items():
                 prompt = self._prompt(loaded, description, len(queries), may_differ)
-                layout = pair_layout(loaded.processor, prompt, grids, grid)
+                layout = pair_layout(loaded.processor, prompt, grids, grid, len(self.kinds) if aloud else 0)
                 if may_differ not in prefixes:  # the same for every grid of candidate
                     prefixes[may_differ] = loaded.language.prefix(
                         layout.prefix_ids, layout.prefix_positions, queries, layout.prefix_image_spans
@@ -284,7 +287,7 @@ class ReidModel:
         return np.stack(rows) if rows else np.empty((0, len(nothing)), np.float32)
 
     def _probe(self, loaded: _Loaded, pictures: Sequence[Picture]) -> dict[Any, np.ndarray | None]:
-        from app.model.attributes import attribute_probe, probe_attributes
+        from app.model.attributes import probe_attributes
 
         # Others may have read some while these waited.
         rows_by_key = {picture.key: self._probs.get(picture.key) for picture in pictures}
@@ -292,17 +295,40 @@ class ReidModel:
         tokens = loaded.reader.see(pictures, skip_unreadable=True)
         pairs = [(picture, own) for picture, own in zip(pictures, tokens, strict=True) if own is not None]
         for grid in dict.fromkeys(own.grid for _, own in pairs):
-            if grid not in self._probes:
-                try:
-                    self._probes[grid] = attribute_probe(loaded.processor, grid, self._version)
-                except ValueError as error:
-                    raise ModelError(f"{self.name}: {error}") from None
+            probe = self._probe_of(loaded, grid)
             group = [(picture, own) for picture, own in pairs if own.grid == grid]
-            rows = probe_attributes(loaded.language, self._probes[grid], [own for _, own in group], BATCH)
+            rows = probe_attributes(loaded.language, probe, [own for _, own in group], BATCH)
             for (picture, _), row in zip(group, rows, strict=True):
                 rows_by_key[picture.key] = kept = row.copy()
                 self._probs.put(picture.key, kept, 1)
         return rows_by_key
+
+    def _probe_of(self, loaded: _Loaded, grid: Grid) -> AttributeProbe:
+        """The beginnings of an annotation of pictures of this grid. Raises ModelError."""
+        from app.model.attributes import attribute_probe
+
+        if grid not in self._probes:
+            try:
+                self._probes[grid] = attribute_probe(loaded.processor, grid, self._version)
+            except ValueError as error:
+                raise ModelError(f"{self.name}: {error}") from None
+        return self._probes[grid]
+
+    def _see(
+        self, loaded: _Loaded, candidates: Sequence[Picture], aloud: bool
+    ) -> Sequence[VisionTokens | None]:
+        """Candidates of a question, None for those that cannot be opened. aloud: with what is read off them."""
+        seen = loaded.reader.see(candidates, skip_unreadable=True)
+        if not aloud:
+            return seen
+        from app.model.readings import ReadingTokens, read_aloud
+
+        read = self._probe(loaded, candidates)
+        probs = [read[picture.key] for picture in candidates]
+        if self._reading is None and (grid := next((one.grid for one in seen if one), None)):
+            reading = ReadingTokens.of(loaded.processor, self._probe_of(loaded, grid))
+            self._reading = reading.to(loaded.language.device)
+        return read_aloud(self._reading, loaded.language.embed, seen, probs) if self._reading else seen
 
     def annotate(
         self, pictures: Sequence[Picture], *, stop: Stop | None = None
@@ -426,7 +452,7 @@ class ReidModel:
         if key not in self._prompts:
             if len(self._prompts) >= PROMPTS_KEPT:
                 self._prompts.clear()
-            behind = self.manifest is not None and self.manifest.words_behind
+            behind = self.manifest is not None and self.manifest.words_behind(references)
             prompt = pair_prompt(description, references, may_differ, words_behind=behind)
             self._prompts[key] = PromptTokens(loaded.processor, prompt.messages)
         return self._prompts[key]

@@ -38,7 +38,8 @@ class PairLayout:
     """One pair question, cut before the candidate's vision tokens.
 
     Ids are int64 (P,) and (B,), positions int64 (3, P) and (3, B). Spans are [start, end) within their
-    own part; block_image_span starts at 0. The logits at the block's last token hold the answer.
+    own part; block_image_span starts at 0, and holds the tokens of what is read off the candidate too, where they are
+    asked with it. The logits at the block's last token hold the answer.
     """
 
     prefix_ids: Tensor
@@ -118,22 +119,32 @@ def _picture_positions(grid: Grid) -> Tensor:
 
 
 def pair_layout(
-    processor: Any, prompt: PairPrompt | PromptTokens, reference_grids: Sequence[Grid], candidate_grid: Grid
+    processor: Any,
+    prompt: PairPrompt | PromptTokens,
+    reference_grids: Sequence[Grid],
+    candidate_grid: Grid,
+    reading: int = 0,
 ) -> PairLayout:
     """The pair question for references and a candidate of these grids.
 
-    `prompt` may be the PromptTokens of one made before: the text is then not tokenized again.
+    prompt: may be the PromptTokens of one made before: the text is then not tokenized again. reading: so many tokens
+    stand right behind the candidate's own (app.model.readings).
     """
     tokens = prompt if isinstance(prompt, PromptTokens) else PromptTokens(processor, prompt.messages)
     whole = tokens.fill([*reference_grids, candidate_grid])
     start, end = whole.image_spans[-1]
+    read = whole.positions[:, end : end + 1] + torch.arange(reading)
     return PairLayout(
         prefix_ids=whole.ids[:start],
         prefix_positions=whole.positions[:, :start],
         prefix_image_spans=whole.image_spans[:-1],
-        block_ids=whole.ids[start:],
-        block_positions=whole.positions[:, start:],
-        block_image_span=(0, end - start),
+        block_ids=torch.cat(
+            [whole.ids[start:end], whole.ids[end - 1 : end].expand(reading), whole.ids[end:]]
+        ),
+        block_positions=torch.cat(
+            [whole.positions[:, start:end], read, whole.positions[:, end:] + reading], dim=1
+        ),
+        block_image_span=(0, end - start + reading),
     )
 
 

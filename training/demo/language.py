@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from app.model.attributes import attribute_probe
+from app.model.prompts import PROMPT_VERSION
+from app.model.readings import ReadingTokens
 from app.model.scoring import PromptTokens, yes_no_ids
 from app.model.vision import Grid, picture_patches, token_count
 from training.decoder import Decoder, encode_rounded, on_device
@@ -33,6 +34,7 @@ from training.demo.choices import (
     list_size,
 )
 from training.demo.learning import LearningLog, learn, muon_and_adamw, process_rank
+from training.demo.lists import ListArrays, list_answers, list_losses, said_loss
 from training.demo.looks import DevicePictures, Looks, draw_looks
 from training.demo.pool import Pool
 from training.demo.sampling import PackedList, PoolLists
@@ -40,14 +42,6 @@ from training.demo.sequences import Asked, Forms, SequenceArrays, answer_logits,
 from training.instructions.mixtures import StageMixture
 from training.instructions.sample import InstructionSample
 from training.instructions.stage_samples import SampleMaker
-from training.packed import (
-    QueryArrays,
-    embed_queries,
-    lay_out,
-    listwise_loss,
-    scores,
-    scores_of_pictures,
-)
 from training.tuning.steps import answer_weights
 
 LONG = 10  # attributes
@@ -74,7 +68,8 @@ class DemoStage:
     scale: times the families and queries of a list; beside: lists in one. longest: how turns of best choice
     grow. alone: the share of the
     stage, from its start, in which there are only turns of best choice, with choices_alone candidates. soft: the weight
-    of the pair question's own scores as a target for best choice. near: see `choice_turns`.
+    of the pair question's own scores as a target for best choice. near: see `choice_turns`. prompt: version of the pair
+    question that lists ask.
     """
 
     name: str
@@ -98,6 +93,7 @@ class DemoStage:
     choices_alone: int = 0
     soft: float = 0.0
     near: float = 0.0
+    prompt: int = PROMPT_VERSION
 
     def told_at(self, done: float) -> tuple[int, int]:
         """Fewest and most attributes at a share of the stage, 0..1."""
@@ -138,46 +134,6 @@ class PoolTokens:
             self._kept[on_device(some, seen.device)] = seen
         assert self._known is not None
         self._known[rows] = True
-
-
-@dataclass(frozen=True)
-class ListArrays:
-    """A packed list, laid out. references int64 (k,), candidates int64 (Q, M): places among the pictures that are seen,
-    of the questions' pictures one after another, and of the candidates; right, ignored, wrong: as PackedList has them.
-    """
-
-    kind: str
-    queries: QueryArrays
-    references: np.ndarray
-    candidates: np.ndarray
-    right: np.ndarray
-    ignored: np.ndarray
-    wrong: np.ndarray
-
-    @property
-    def first_of_sets(self) -> range:
-        """Of questions that share their candidates, one after another and equally many, the first; none otherwise."""
-        change = np.flatnonzero((self.candidates[1:] != self.candidates[:-1]).any(1)) + 1
-        every = int(change[0]) if len(change) else len(self.candidates)
-        regular = len(self.candidates) % every == 0 and set(change) == set(
-            range(every, len(self.candidates), every)
-        )
-        return range(0, len(self.candidates), every) if regular else range(0)
-
-    @classmethod
-    def of(cls, packed: PackedList, places: Mapping[int, int]) -> ListArrays:
-        """places: of each row of the pool among the pictures that are seen."""
-        references = [places[row] for rows in packed.references for row in rows]
-        candidates = [[places[row] for row in rows] for rows in packed.rows.tolist()]
-        return cls(
-            packed.kind,
-            lay_out(packed.layouts),
-            np.array(references, np.int64),
-            np.array(candidates, np.int64),
-            packed.right,
-            packed.ignored,
-            packed.wrong,
-        )
 
 
 @dataclass(frozen=True)
@@ -238,9 +194,8 @@ class LanguageLesson:
         self._questions = ChoiceQuestions(processor, self.grid)
         self._kinds = list(stage.lists)
         self._weights = np.array(list(stage.lists.values())) / max(1e-9, sum(stage.lists.values()))
-        self._forms = Forms(
-            attribute_probe(processor, self.grid, pool.vocabulary), torch.device(pictures.device)
-        )
+        probe = attribute_probe(processor, self.grid, pool.vocabulary)
+        self._forms = Forms(probe, ReadingTokens.of(processor, probe), torch.device(pictures.device))
         self._usual = value_priors(pool.visible, pool.kinds)
         # Whose pair questions best choice is to come close to, while it is taught alone and they are not.
         self._teacher = copy.deepcopy(model).requires_grad_(False) if stage.soft and stage.alone else None
@@ -298,13 +253,18 @@ class LanguageLesson:
         losses: list[Tensor] = []
         odds: Tensor | None = None
         if drawn.listed is not None and drawn.learnt:
-            odds = list_odds(decoder, drawn.listed, seen, self._yes_no)
+            found = list_answers(decoder, drawn.listed, seen, self._yes_no, self._forms)
+            odds = found.odds
             figures[drawn.listed.kind], figures["graded"] = list_losses(odds, drawn.listed)
             losses.append(figures[drawn.listed.kind])
             losses.append(stage.graded * (1 - drawn.done) * figures["graded"])
+            if (said := drawn.listed.phrases) is not None and len(said.queries):
+                figures["phrases"] = said_loss(decoder, found, said, self._yes_no)
+                losses.append(figures["phrases"])
         elif drawn.listed is not None:
             with torch.no_grad():
-                odds = list_odds(self._taught_by(decoder), drawn.listed, seen, self._yes_no)
+                teacher = self._taught_by(decoder)
+                odds = list_answers(teacher, drawn.listed, seen, self._yes_no, self._forms).odds
         if drawn.choices is not None:
             size = drawn.choices.size
             loss, share = choice_loss(decoder, drawn.choices, seen, odds, stage.soft)
@@ -333,8 +293,8 @@ class LanguageLesson:
         if parts not in self._lists:
             beside = max(1, self.rule.beside // parts)
             scale = max(1, self.rule.scale * self.rule.beside // (beside * parts))
-            seed, behind = self._process_seed, self.rule.mixture.words_behind
-            self._lists[parts] = PoolLists(self.pool, self.processor, seed, scale, beside, behind)
+            seed, prompt = self._process_seed, self.rule.prompt
+            self._lists[parts] = PoolLists(self.pool, self.processor, seed, scale, beside, prompt)
         return self._lists[parts]
 
 
@@ -360,26 +320,6 @@ def train_stage(
         stage=stage.name,
         warmup=40,
     )
-
-
-def list_odds(decoder: Decoder, listed: ListArrays, seen: Tensor, yes_no: tuple[int, int]) -> Tensor:
-    """(Q, M): logit(yes) - logit(no) of a list's candidates. seen: vision tokens (pictures, tokens, width)."""
-    references, candidates = (on_device(one, seen.device) for one in (listed.references, listed.candidates))
-    queries = embed_queries(decoder.embed, listed.queries, seen[references].flatten(0, 1))
-    if listed.queries.one_prefix and len(firsts := listed.first_of_sets):
-        return scores_of_pictures(decoder, queries, seen[candidates[firsts]], yes_no)
-    return scores(decoder, queries, seen[candidates], yes_no)
-
-
-def list_losses(odds: Tensor, listed: ListArrays) -> tuple[Tensor, Tensor]:
-    """The list's own loss, and the divergence of the odds' softmax from one in which each wrong attribute takes one
-    off."""
-    right, ignored, wrong = (
-        on_device(one, odds.device) for one in (listed.right, listed.ignored, listed.wrong)
-    )
-    target = (-wrong.float()).masked_fill(ignored, -1e4).softmax(1)
-    graded = F.kl_div(odds.masked_fill(ignored, -1e4).log_softmax(1), target, reduction="batchmean")
-    return listwise_loss(odds, right, ignored), graded
 
 
 def answer_rows(

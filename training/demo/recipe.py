@@ -22,7 +22,7 @@ from torch.multiprocessing import spawn
 from app.model.checkpoint import CheckpointManifest
 from app.model.digests import weight_files
 from app.model.loading import load_weights
-from app.model.prompts import PROMPT_VERSION, WORDS_BEHIND
+from app.model.prompts import PROMPT_VERSION, READ_ALOUD, WORDS_BEHIND
 from gallery_store.files import replacing_folder, write_file
 from training.demo.base import build_base
 from training.demo.clip import measure as measure_clip
@@ -45,7 +45,7 @@ VALIDATION = PoolSpec(2, "validation", families=120, views=4)
 STEPS = ("pools", "clip", "tower", "language", "stage1", "stage2", "stage3", "export")
 TAUGHT = STEPS[1:7]  # what several processes can share
 FURTHER_RATE = 0.1  # of a stage's rate, in a run that goes on
-ANEW_RATE = 0.2  # where what it is asked by words is new to the model
+ANEW_RATE = 0.5  # where what it is asked by words is new to the model
 FURTHER = ("pools", "clip", "stage3", "export")  # of a run that goes on from finished models
 KNOWS = "drawn people only"
 # What a manifest says for the CLIP that it was calibrated with.
@@ -117,9 +117,11 @@ def demo_stages(budget: StepBudget, prompt: int = PROMPT_VERSION) -> dict[str, D
             choices=64,
         ),
     }
-    behind = prompt >= WORDS_BEHIND
+    if prompt == READ_ALOUD:  # what is read aloud from the first list on is taught from there
+        stages["language"] = replace(stages["language"], forms=16)
+    behind = prompt == WORDS_BEHIND  # samples by themselves have no reading
     return {
-        name: replace(stage, mixture=replace(stage.mixture, words_behind=behind))
+        name: replace(stage, prompt=prompt, mixture=replace(stage.mixture, words_behind=behind))
         for name, stage in stages.items()
     }
 
@@ -239,7 +241,7 @@ class DemoRun:
             rate = stage.rate
             stage = replace(stage, long_first=False, rate=FURTHER_RATE * rate, lists_every=3, forms=8)
             if self.asked_anew:
-                lists = {"text": 0.6, "image": 0.2, "image-plus-text": 0.2}
+                lists = {"text": 0.7, "image": 0.2, "image-plus-text": 0.1}
                 stage = replace(stage, rate=ANEW_RATE * rate, lists=lists, lists_every=1, plain=2, choices=16)
         model, processor = load(start)
         if stage.fresh_decoder:

@@ -6,15 +6,25 @@ Each is a pure function of (seed, index).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from app.model.description import query_description
-from app.model.prompts import NOTHING_DIFFERS, MayDiffer, pair_prompt
+from app.model.prompts import (
+    MAX_DESCRIPTION,
+    NOTHING_DIFFERS,
+    PROMPT_VERSION,
+    MayDiffer,
+    PairPrompt,
+    pair_prompt,
+    reads_aloud,
+    words_behind,
+)
 from app.model.scoring import PairLayout, pair_layout
 from app.model.vocabulary import LASTING, Attribute
+from training.demo.phrases import Phrase, PhraseArrays, phrases_of, tokens_from_end
 from training.demo.pool import Pool
 from training.instructions.crop_index import SAID_OF_THE_SAME
 from training.synthetic.captions import caption, fragment, refusal
@@ -89,11 +99,12 @@ def _halves(first: np.ndarray, second: np.ndarray, views: int, rng: np.random.Ge
 
 @dataclass(frozen=True)
 class Descriptions:
-    """Texts about crops, with what they say and rule out: int8 (T, kinds) each, -1 for nothing."""
+    """Texts about crops; what they say and rule out, int8 (T, kinds) each, -1 for nothing; and where they say it."""
 
     texts: list[str]
     fragments: np.ndarray
     refused: np.ndarray
+    phrases: list[list[Phrase]]
 
 
 def descriptions(
@@ -109,7 +120,7 @@ def descriptions(
     canonical: the share of the vocabulary's own words in them; plain: the share of descriptions that are
     worded as the app words a query.
     """
-    texts, fragments, refused = [], [], []
+    texts, fragments, refused, phrases = [], [], [], []
     for row in rows:
         seen = pool.seen(int(row))
         said = fragment(seen, rng, int(rng.integers(told[0], told[1] + 1)))
@@ -119,9 +130,10 @@ def descriptions(
         else:
             refusals = [no] if no else []
             texts.append(query_description([Attribute(k, v) for k, v in said.items()], refusals))
+        phrases.append(phrases_of(texts[-1], said, no, pool.vocabulary))
         fragments.append(value_indices(said, pool.kinds))
         refused.append(value_indices({no.kind: no.value} if no else {}, pool.kinds))
-    return Descriptions(texts, np.stack(fragments), np.stack(refused))
+    return Descriptions(texts, np.stack(fragments), np.stack(refused), phrases)
 
 
 @dataclass(frozen=True)
@@ -131,7 +143,8 @@ class PackedList:
     kind: "image", "text" or "image-plus-text". texts, may_differ: what each query says, as pair_prompt takes it;
     references: per query, rows of the pool; layouts: the pair question made of them. rows int64 (Q, M): each query's
     candidates; right, ignored bool (Q, M). wrong: int (Q, M), in how many attributes a candidate is seen to differ from
-    what is sought; 0 for the right ones.
+    what is sought; 0 for the right ones. reading: so many tokens of what is read off a candidate stand behind its
+    picture. phrases: of descriptions that stand behind the picture.
     """
 
     kind: str
@@ -143,6 +156,8 @@ class PackedList:
     right: np.ndarray
     ignored: np.ndarray
     wrong: np.ndarray
+    reading: int = 0
+    phrases: PhraseArrays | None = None
 
 
 def side_by_side(lists: Sequence[PackedList]) -> PackedList:
@@ -153,14 +168,16 @@ def side_by_side(lists: Sequence[PackedList]) -> PackedList:
 
     over = [np.concatenate([getattr(packed, name) for packed in lists]) for name in OVER_CANDIDATES]
     kept = [all_of(name) for name in ("texts", "may_differ", "references", "layouts")]
-    return PackedList(lists[0].kind, *kept, *over)  # type: ignore[arg-type]
+    phrases = [packed.phrases for packed in lists if packed.phrases is not None]
+    said = PhraseArrays.side_by_side(phrases, [len(packed.texts) for packed in lists]) if phrases else None
+    return replace(PackedList(lists[0].kind, *kept, *over), reading=lists[0].reading, phrases=said)  # type: ignore
 
 
 class PoolLists:
     """Draws packed lists; each is a pure function of (seed, index).
 
     scale: times the families and the queries of a list; as far as the pool has families. beside: lists that are drawn
-    as one, in which each query has the candidates of its own.
+    as one, in which each query has the candidates of its own. prompt: version of what is asked.
     """
 
     def __init__(
@@ -170,10 +187,10 @@ class PoolLists:
         seed: int,
         scale: int = 1,
         beside: int = 1,
-        words_behind: bool = False,
+        prompt: int = PROMPT_VERSION,
     ) -> None:
         self.pool, self.processor, self.seed, self.beside = pool, processor, seed, beside
-        self.words_behind = words_behind
+        self.prompt = prompt
         self.queries = QUERIES * scale
         most = len(np.unique(pool.family))
         plain, changed = min(most, 6 * scale), min(most, 4 * scale)
@@ -226,9 +243,9 @@ class PoolLists:
             self._layout(text, differs, len(rows))
             for text, differs, rows in zip(texts, may_differ, references, strict=True)
         ]
-        rows, *masks = over_candidates
+        rows, right, ignored, wrong = over_candidates
         each = np.repeat(rows[None], len(texts), 0)
-        return PackedList(kind, texts, may_differ, references, layouts, each, *masks)
+        return PackedList(kind, texts, may_differ, references, layouts, each, right, ignored, wrong)
 
     def _layout(self, text: str, differs: MayDiffer, references: int) -> PairLayout:
         """Questions without words are few, and remembered."""
@@ -237,13 +254,31 @@ class PoolLists:
             return self._wordless[key]
         layout = pair_layout(
             self.processor,
-            pair_prompt(text, references, differs, words_behind=self.words_behind),
+            self._prompt(text, references, differs),
             [self.grid] * references,
             self.grid,
+            self._reading(references),
         )
         if not text:
             self._wordless[key] = layout
         return layout
+
+    def _prompt(self, text: str, references: int, differs: MayDiffer) -> PairPrompt:
+        behind = words_behind(self.prompt, references)
+        return pair_prompt(text, references, differs, words_behind=behind)
+
+    def _reading(self, references: int) -> int:
+        """Tokens of what is read off a candidate, in a question with so many pictures of the person."""
+        return len(self.pool.kinds) if reads_aloud(self.prompt, references) else 0
+
+    def _phrases(self, described: Descriptions, rows: np.ndarray) -> PhraseArrays:
+        kept, ends = [], []
+        for text, phrases in zip(described.texts, described.phrases, strict=True):
+            # What the prompt has no room for is not said.
+            kept.append(phrases if len(text) <= MAX_DESCRIPTION else [])
+            messages = self._prompt(text, 0, NOTHING_DIFFERS).messages
+            ends.append(tokens_from_end(self.processor, messages, text.rstrip(" ."), kept[-1]))
+        return PhraseArrays.of(kept, ends, self.pool.visible[rows], self.pool.kinds)
 
     def _may_differ(self, reference: int, match: int, other_clothes: bool) -> MayDiffer:
         """What a question with a crop of the person says of a match."""
@@ -265,7 +300,9 @@ class PoolLists:
             (described.refused[:, None] >= 0) & (self.pool.visible[rows][None] == described.refused[:, None])
         ).sum(2)
         nothing = [NOTHING_DIFFERS] * len(texts)
-        return self._list("text", texts, nothing, [[] for _ in texts], rows, right, ignored, wrong)
+        packed = self._list("text", texts, nothing, [[] for _ in texts], rows, right, ignored, wrong)
+        said = self._phrases(described, rows) if words_behind(self.prompt, 0) else None
+        return replace(packed, reading=self._reading(0), phrases=said)
 
     def _by_both(self, rows: np.ndarray, rng: np.random.Generator) -> PackedList:
         """Of each person's three crops the first is the reference and the last wears other clothes."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from app.model.attributes import AttributeProbe
+from app.model.readings import ReadingTokens
 from app.model.scoring import Sequence3
 from training.decoder import Decoder, on_device
 from training.demo.attribute_heads import LEAST
@@ -109,7 +110,7 @@ class Forms:
     picture stands. values int64 (kinds, most), missing bool (kinds, most): the ids of each kind's values.
     """
 
-    def __init__(self, probe: AttributeProbe, device: torch.device) -> None:
+    def __init__(self, probe: AttributeProbe, reading: ReadingTokens, device: torch.device) -> None:
         prefix, block = len(probe.prefix_ids), len(probe.block_ids)
         causal = torch.ones(prefix, prefix, dtype=torch.bool).tril()
         above = torch.cat([causal, torch.zeros(prefix, block, dtype=torch.bool)], 1)
@@ -122,6 +123,8 @@ class Forms:
         self.positions, self.mask = positions.to(device), torch.cat([above, probe.mask]).to(device)
         self.ends = (probe.ends + prefix).to(device)
         self.values, self.missing = values.to(device), missing.to(device)
+        self._present = (~missing).flatten().nonzero()[:, 0].to(device)
+        self._reading = reading.to(device)
 
     def logits(self, decoder: Decoder, pictures: Tensor) -> Tensor:
         """float32 (n, kinds, most), LEAST where a kind has no such value; pictures (n, tokens, width)."""
@@ -133,3 +136,13 @@ class Forms:
         with torch.autocast(hidden.device.type, enabled=False):
             logits = torch.einsum("nkw,kmw->nkm", hidden.float(), weight.float())
         return logits.masked_fill(self.missing, LEAST)
+
+    def read_aloud(self, decoder: Decoder, pictures: Tensor) -> Tensor:
+        """(n, kinds, width): what is read off pictures (n, tokens, width), as tokens behind theirs.
+
+        A reading is not taught by the question that it is told in.
+        """
+        with torch.no_grad():
+            probs = self.logits(decoder, pictures).softmax(2)
+        told = self._reading(decoder.embed, probs.flatten(1)[:, self._present])
+        return told.to(pictures.dtype)

@@ -164,6 +164,11 @@ def _person(rng: np.random.Generator, said: Mapping[str, str], spoken: Words) ->
     return " ".join([*(word for word in (age, said.get("build", "average")) if word != "average"), noun])
 
 
+def words_for(kind: str, value: str, version: int = VOCABULARY_VERSION) -> list[str]:
+    """The nouns that captions in a version of the vocabulary have for a value."""
+    return [word for word in _SPOKEN[version].get((kind, value), []) if word not in _NO_NOUNS]
+
+
 def _word(rng: np.random.Generator, kind: str, value: str, spoken: Words) -> str:
     words = [word for word in spoken.get((kind, value), []) if word not in _NO_NOUNS] or [value]
     return words[0] if rng.random() < 0.5 else words[int(rng.integers(len(words)))]

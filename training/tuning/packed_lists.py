@@ -23,7 +23,7 @@ from gallery_store.console import remark
 from training.decoder import Decoder
 from training.instructions.rng import SampleRng
 from training.instructions.stage_samples import Samples
-from training.packed import collate, listwise_loss, scores
+from training.packed import answers, collate, listwise_loss
 from training.tuning.collator import fitting
 from training.tuning.failures import TuningError
 from training.tuning.steps import StepStats
@@ -65,7 +65,8 @@ class PackedStep:
         for grid, layouts in self.layouts.items():
             group = [place for place, other in enumerate(self.patches.grids) if other == grid]
             candidates = torch.stack([tokens[place] for place in group])
-            found.append(scores(Decoder(model), collate(model, layouts, references), candidates, self.yes_no))
+            queries = collate(model, layouts, references)
+            found.append(answers(Decoder(model), queries, candidates, self.yes_no).odds)
             places += group
         back = torch.tensor(places, device=found[0].device).argsort()
         return torch.cat(found, 1)[:, back]
