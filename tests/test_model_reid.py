@@ -1,6 +1,7 @@
 """The whole model on a toy checkpoint: cached, batched scoring against the stock model; loading; reading."""
 
 import threading
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -260,12 +261,17 @@ def test_a_plain_model_is_told_that_clothes_may_be_others():
     np.testing.assert_allclose(*by_words, atol=1e-5)  # there is no picture to differ from
 
 
+def before_and_of_version(version: int, folder: Path) -> tuple[ReidModel, ReidModel]:
+    """A toy checkpoint of version 2 of the prompts, and the same said to be of another."""
+    before = with_rule(folder / "toy", STAGE_2)
+    file = folder / "toy" / FILE_NAME
+    file.write_text(file.read_text().replace('"prompt_version": 2', f'"prompt_version": {version}'))
+    return before, ReidModel.load(folder / "toy")
+
+
 @pytest.mark.parametrize(("description", "references"), QUERIES)
 def test_a_checkpoint_of_version_1_is_asked_as_it_was_taught(tmp_path, description, references):
-    old = with_rule(tmp_path / "old", STAGE_2)
-    file = tmp_path / "old" / FILE_NAME
-    file.write_text(file.read_text().replace('"prompt_version": 2', '"prompt_version": 1'))
-    old = ReidModel.load(tmp_path / "old")
+    _, old = before_and_of_version(1, tmp_path)
     assert old.manifest.prompt_version == 1
     candidates = [picture(20), infrared(21), infrared(22), picture(23)]
     alike, other = (
@@ -283,10 +289,7 @@ def test_a_checkpoint_of_version_1_is_asked_as_it_was_taught(tmp_path, descripti
 def test_a_checkpoint_of_version_4_is_asked_with_the_words_behind_the_picture(
     tmp_path, description, references
 ):
-    before = with_rule(tmp_path / "new", STAGE_2)
-    file = tmp_path / "new" / FILE_NAME
-    file.write_text(file.read_text().replace('"prompt_version": 2', '"prompt_version": 4'))
-    new = ReidModel.load(tmp_path / "new")
+    before, new = before_and_of_version(4, tmp_path)
     candidates = [picture(20), picture(21, 140, 84), picture(23)]
     own, old = (model.yes_logits(description, references, candidates) for model in (new, before))
     stock = [stock_yes_logit(description, references, one, words_behind=True) for one in candidates]
@@ -338,10 +341,7 @@ def stock_yes_logit_read_aloud(description, candidate, probs, kinds):
 
 @pytest.mark.parametrize(("description", "references"), QUERIES)
 def test_a_checkpoint_of_version_5_is_told_by_words_what_it_reads(tmp_path, description, references):
-    before = with_rule(tmp_path / "new", STAGE_2)
-    file = tmp_path / "new" / FILE_NAME
-    file.write_text(file.read_text().replace('"prompt_version": 2', '"prompt_version": 5'))
-    new = ReidModel.load(tmp_path / "new")
+    before, new = before_and_of_version(5, tmp_path)
     broken = Picture("broken", mock.Mock(side_effect=OSError("torn.jpg cannot be opened")))
     candidates = [picture(20), picture(21, 140, 84), broken, picture(23)]
     own, old = (model.yes_logits(description, references, candidates) for model in (new, before))

@@ -367,18 +367,25 @@ def test_finished_models_are_taught_further(tmp_path, monkeypatch):
     assert told.data["pools"] == [*before.data["pools"], {**before.data["pools"][0], **asdict(specs[0])}]
 
 
-def test_a_question_that_is_new_to_a_finished_model_is_taught_by_more_lists_of_words(tmp_path, monkeypatch):
+def test_a_finished_model_is_taught_further_by_lists_of_every_kind(tmp_path, monkeypatch):
+    """Also where what it is asked is new to it."""
     monkeypatch.setattr("training.demo.recipe.load_pool", lambda *asked: None)
     monkeypatch.setattr("training.demo.recipe.save", lambda *asked: None)
     taught = mock.Mock()
     monkeypatch.setattr("training.demo.recipe.train_stage", taught)
     shipped = CheckpointManifest.read(ASSETS / "demo_qwen2vl").prompt_version
-    for prompt in (None, shipped, next(other for other in READ_PROMPT_VERSIONS[1:] if other != shipped)):
+    versions = (None, *READ_PROMPT_VERSIONS[1:])
+    for prompt in versions:
         DemoRun(tmp_path, tmp_path, StepBudget(), 5, 1, start=ASSETS, world=2, prompt=prompt)._stage3()
-    same, also_same, new = (call.args[2] for call in taught.call_args_list)
-    assert same == also_same and same.prompt == shipped != new.prompt
-    assert new.lists_every < same.lists_every and new.rate > same.rate
-    assert max(new.lists, key=new.lists.__getitem__) == "text" and set(new.lists) == set(same.lists)
+    stages = [call.args[2] for call in taught.call_args_list]
+    assert [stage.prompt for stage in stages] == [shipped, *READ_PROMPT_VERSIONS[1:]]
+    whole = demo_stages(StepBudget())["stage3"]
+    for stage in stages:
+        assert stage.rate < whole.rate and stage.lists_every == 1 and stage.forms == whole.forms
+        assert (
+            stage.lists.keys() == whole.lists.keys()
+            and max(stage.lists, key=stage.lists.__getitem__) == "text"
+        )
 
 
 def test_the_recipe_by_steps_teaches_world_2(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from app.model.prompts import READ_ALOUD
 from app.model.vocabulary import KINDS_OF_VERSION
 from tests.tiny_pool import tiny_pool
 from tests.tiny_qwen import build_tiny
@@ -67,7 +68,11 @@ def lesson(name, tiny, device, families=6, world=1):
     if name == "tower":
         return TowerLesson(model, pool, pictures, seed=0, families=4)
     few = {"plain": 2, "choices": 8, "soft": 0.5, "alone": 0.5, "near": 0.5}
-    stage = demo_stages(StepBudget())[name]
+    if world == 2:  # and by words, with what it reads
+        stage = demo_stages(StepBudget(), READ_ALOUD)[name]
+        stage = replace(stage, lists={"text": 1.0} if stage.lists else {}, lists_every=1)
+    else:
+        stage = demo_stages(StepBudget())[name]
     stage = replace(stage, forms=min(stage.forms, 2), **(few if stage.choices else {"plain": 2}))
     return LanguageLesson(model, processor, stage, pool, pictures, seed=0)
 

@@ -16,6 +16,7 @@ from transformers import AutoTokenizer
 
 from app.model.checkpoint import KINDS_OF_QUERY, CheckpointManifest
 from app.model.pictures import Picture
+from app.model.prompts import READ_ALOUD
 from app.model.reid_model import ReidModel
 from app.model.vocabulary import KINDS_OF_VERSION, Attribute
 from app.retrieval.query import Query, Reference
@@ -86,10 +87,12 @@ def quick(monkeypatch):
 
 @pytest.fixture(scope="module")
 def second(tmp_path_factory):
-    """A whole run in world 2, calibrated, with one step a part; and whose gallery was to be drawn."""
+    """A whole run in world 2, calibrated, with one step a part, that reads before it answers; and whose gallery was to
+    be drawn."""
     folder = tmp_path_factory.mktemp("second")
     given = {
         "world": 2,
+        "prompt": READ_ALOUD,
         "gallery": True,
         "steps": replace(STEPS, validation=4),
         "rehearse": False,
@@ -115,6 +118,7 @@ def test_a_run_in_world_2_teaches_vocabulary_2_and_calibrates_it(second):
     manifest = CheckpointManifest.read(folder / "there" / "demo_qwen2vl")
     assert manifest == CheckpointManifest.read(folder / "assets" / "demo_qwen2vl")
     assert manifest.vocabulary_version == 2 and manifest.data["world"] == 2
+    assert manifest.prompt_version == READ_ALOUD
     assert {pool["world"] for pool in manifest.data["pools"]} == {2}
     assert all(stage["steps"] >= 1 for stage in manifest.stages)
     ((key, fitted),) = manifest.calibrations.items()

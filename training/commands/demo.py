@@ -43,8 +43,8 @@ def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
         "--prompt",
         type=int,
         choices=READ_PROMPT_VERSIONS[1:],
-        help="version of what the Qwen2-VL is asked: 4 has the words behind the candidate's picture; that of what "
-        f"it goes on from, or else {PROMPT_VERSION}",
+        help="version of what the Qwen2-VL is asked: 4 has the words behind the candidate's picture, 5 also what it "
+        f"reads off it; that of what it goes on from, or else {PROMPT_VERSION}",
     )
     parser.add_argument(
         "--gallery",

@@ -44,8 +44,8 @@ TRAIN = PoolSpec(1, "train", families=4200, views=3, infrared_share=0.2)
 VALIDATION = PoolSpec(2, "validation", families=120, views=4)
 STEPS = ("pools", "clip", "tower", "language", "stage1", "stage2", "stage3", "export")
 TAUGHT = STEPS[1:7]  # what several processes can share
-FURTHER_RATE = 0.1  # of a stage's rate, in a run that goes on
-ANEW_RATE = 0.5  # where what it is asked by words is new to the model
+FURTHER_RATE = 0.5  # of a stage's rate, in a run that goes on
+FURTHER_LISTS = {"text": 0.5, "image": 0.3, "image-plus-text": 0.2}
 FURTHER = ("pools", "clip", "stage3", "export")  # of a run that goes on from finished models
 KNOWS = "drawn people only"
 # What a manifest says for the CLIP that it was calibrated with.
@@ -159,7 +159,6 @@ class DemoRun:
         before = CheckpointManifest.read(start / "demo_qwen2vl") if start else None
         self.picture = (before.image_rule.fixed if before else None) or size.picture
         self.prompt = prompt or (before.prompt_version if before else PROMPT_VERSION)
-        self.asked_anew = before is not None and before.prompt_version != self.prompt
         # Another seed, other people.
         self.train = replace(TRAIN, seed=TRAIN.seed + seed, families=families, world=world)
         self.validation = replace(VALIDATION, world=world)
@@ -236,13 +235,14 @@ class DemoRun:
     def _stage(self, name: str, start: Path) -> dict[str, Any]:
         stage = demo_stages(self.budget, self.prompt)[name]
         if self.start:
-            # It knows descriptions already, and a high rate would unlearn more than a short run teaches.
-            # Lists and readings are kept up; most of a step goes to best choice, which takes the most turns to learn.
-            rate = stage.rate
-            stage = replace(stage, long_first=False, rate=FURTHER_RATE * rate, lists_every=3, forms=8)
-            if self.asked_anew:
-                lists = {"text": 0.7, "image": 0.2, "image-plus-text": 0.1}
-                stage = replace(stage, rate=ANEW_RATE * rate, lists=lists, lists_every=1, plain=2, choices=16)
+            # It knows descriptions already, and a higher rate would unlearn more than a short run teaches. Most of a
+            # step is a list: of these it learns the most.
+            further: dict[str, Any] = {
+                "rate": FURTHER_RATE * stage.rate,
+                "lists": FURTHER_LISTS,
+                "lists_every": 1,
+            }
+            stage = replace(stage, long_first=False, plain=2, choices=16, **further)
         model, processor = load(start)
         if stage.fresh_decoder:
             base, _ = load(self.work / "language")
