@@ -201,6 +201,11 @@ def listwise_loss(odds: Tensor, right: Tensor, ignored: Tensor, binary: float = 
     outranked = F.softplus(rest - odds)
     ranked = (outranked * right).sum(1).div(right.sum(1).clamp(min=1))  # 0 for a query without a right one
     loss = ranked.sum() / right.any(1).sum().clamp(min=1)
+    return loss + binary * balanced_loss(odds, right, wrong)
+
+
+def balanced_loss(odds: Tensor, right: Tensor, wrong: Tensor) -> Tensor:
+    """Binary cross-entropy of logit(yes) - logit(no); right, wrong: bool, of its shape, each of which weighs a half."""
     yes = (F.softplus(-odds) * right).sum() / right.sum().clamp(min=1)
     no = (F.softplus(odds) * wrong).sum() / wrong.sum().clamp(min=1)
-    return loss + binary * (yes + no) / 2
+    return torch.add(yes, no) / 2

@@ -24,17 +24,6 @@ WORDS_BEHIND = 4
 READ_ALOUD = 5
 READ_PROMPT_VERSIONS = (1, PROMPT_VERSION, WORDS_BEHIND, READ_ALOUD)
 
-
-def words_behind(version: int, references: int) -> bool:
-    """Whether questions of a version with so many references have the words behind the candidate's picture."""
-    return version == WORDS_BEHIND or reads_aloud(version, references)
-
-
-def reads_aloud(version: int, references: int) -> bool:
-    """Whether they have what the model reads off the candidate."""
-    return version == READ_ALOUD and not references
-
-
 YES = "Yes"
 NO = "No"
 NONE_OF_THEM = "None"
@@ -160,6 +149,16 @@ class ChoicePrompt:
     messages: list[Message]
     references: int
     names: tuple[str, ...]
+
+
+def words_behind(version: int, references: int) -> bool:
+    """Whether questions of a version with so many references have the words behind the candidate's picture."""
+    return version == WORDS_BEHIND or reads_aloud(version, references)
+
+
+def reads_aloud(version: int, references: int) -> bool:
+    """Whether they have what the model reads off the candidate."""
+    return version == READ_ALOUD and not references
 
 
 def image_name(number: int) -> str:

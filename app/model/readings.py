@@ -42,9 +42,6 @@ class ReadingTokens:
             tuple(torch.tensor(ids) for ids in labels),
         )
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
     def to(self, device: torch.device) -> ReadingTokens:
         """The same on a device."""
         labels = tuple(ids.to(device) for ids in self.labels)

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from app.model.prompts import Message
 from app.model.vocabulary import Attribute, absence_words, kinds_of, noun_of, phrase, thing_of
 from training.decoder import on_device
+from training.packed import balanced_loss
 from training.synthetic.captions import words_for
 
 _PERSON = ("gender", "age", "build")
@@ -151,8 +150,5 @@ def _true(one: Phrase, shown: np.ndarray, kinds: Mapping[str, Sequence[str]]) ->
 
 
 def phrase_loss(odds: Tensor, true: np.ndarray) -> Tensor:
-    """Binary cross-entropy of logit(yes) - logit(no), (U, M); what is true weighs as much as what is not."""
-    so, not_so = (on_device(true == one, odds.device) for one in (1, 0))
-    yes = (F.softplus(-odds) * so).sum() / so.sum().clamp(min=1)
-    no = (F.softplus(odds) * not_so).sum() / not_so.sum().clamp(min=1)
-    return torch.add(yes, no) / 2
+    """Of logit(yes) - logit(no), (U, M): what is true weighs as much as what is not."""
+    return balanced_loss(odds, *(on_device(true == one, odds.device) for one in (1, 0)))
