@@ -105,6 +105,21 @@ def test_who_is_there_and_who_is_not():
         assert 3 < sum(mine) < len(mine) - 3
 
 
+def test_distractors_are_others_whom_nobody_searches_for():
+    alone, crowded = open_world(5, 8), open_world(5, 8, distractors=6)
+    assert crowded.queries == alone.queries
+    own = len(alone.gallery)
+    assert crowded.gallery[:own] == alone.gallery
+    others = {crop.person_id for crop in crowded.gallery[own:]}
+    assert len(others) == 6
+    assert len(crowded.gallery) == own + 6 * 3
+    asked_for = {query.image.person_id for query in crowded.queries if query.image is not None}
+    assert not others & (asked_for | {crop.person_id for crop in alone.gallery})
+    by_picture = np.array([kind != "text" for kind in crowded.kinds])
+    assert not crowded.right[by_picture, own:].any()
+    assert np.array_equal(crowded.present[by_picture], alone.present[by_picture])
+
+
 def test_an_answer_is_the_apps():
     calibration = Calibration(
         yes_logit=1, similarity=0, bias=0, clip_similarity=0, clip_bias=-9, tau=0, threshold=0.6

@@ -40,6 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     drawn = parser.add_argument_group("drawn people: --benchmark synthetic, --dialogue, --open-set")
     drawn.add_argument("--identities", type=int, default=100, metavar="M", help="people in each setting")
     drawn.add_argument(
+        "--distractors",
+        type=_whole,
+        default=0,
+        metavar="N",
+        help="other people in the gallery of the open set, three crops of each",
+    )
+    drawn.add_argument(
         "--world",
         type=int,
         choices=(1, 2),
@@ -249,7 +256,15 @@ def _open_set(chosen: argparse.Namespace, workers: Workers, work: Path) -> tuple
     from training.evaluation.open_set import open_set_table, run_open_set
 
     version = chosen.world or workers.models.world()
-    result = run_open_set(chosen.seed, chosen.identities, workers, work=work, out=chosen.out, version=version)
+    result = run_open_set(
+        chosen.seed,
+        chosen.identities,
+        workers,
+        work=work,
+        out=chosen.out,
+        version=version,
+        distractors=chosen.distractors,
+    )
     return result, open_set_table(result)
 
 

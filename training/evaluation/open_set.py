@@ -3,7 +3,8 @@
 Protocol. Two sets of drawn people over one site, mixed as in text-to-image; the first are in the gallery, the
 second are not. By picture, by three to six attributes in words, and by both (a change of clothes told), as
 many searches for people who are there as for people who are not. A description counts as absent only where
-no crop of the gallery fits it, shown or not.
+no crop of the gallery fits it, shown or not. The gallery can be filled up with the crops of any number of other people
+(distractors): whoever is searched for is as easy to see as before, and stands among more who look alike.
 
 Figures, per kind of query, of the first candidate's confidence, the belief that somebody fits. AUROC: that a
 present person's search is more confident than an absent one's (ties count half). far_at_90: the share of present
@@ -67,8 +68,9 @@ class OpenWorld:
     junk: np.ndarray
 
 
-def open_world(seed: int, identities: int, version: int = WORLD_VERSION) -> OpenWorld:
-    """identities people who are there and as many who are not; one query of each kind for each of them."""
+def open_world(seed: int, identities: int, version: int = WORLD_VERSION, distractors: int = 0) -> OpenWorld:
+    """identities people who are there and as many who are not; one query of each kind for each of them. distractors:
+    further people who are there, whom nobody searches for; their crops stand behind the others'."""
     site_seed = seed * 10 + 9
     site, rng = cameras(site_seed), np.random.default_rng((seed, 89))
     inside = {p.person_id: p for p in mixed(seed + 1_000_000, 7, identities, version)}
@@ -79,6 +81,8 @@ def open_world(seed: int, identities: int, version: int = WORLD_VERSION) -> Open
         pairs.append((crops[0], crops[-1]))
         if person.person_id in inside:
             gallery += crops[1:]
+    for person in mixed(seed + 3_000_000, 7, distractors, version) if distractors else ():
+        gallery += list(crops_of(person, site, VIEWS // 2, site_seed, outfits=(0, 1)))[1:]
     queries, kinds, present, right, junk = [], [], [], [], []
 
     def add(kind: str, query: EvalQuery, fits: np.ndarray, unsure: np.ndarray) -> None:
@@ -186,20 +190,22 @@ def run_open_set(
     out: Path | None = None,
     progress: StepProgress | None = None,
     version: int = WORLD_VERSION,
+    distractors: int = 0,
 ) -> Result:
-    """`identities` people who are there and as many who are not.
+    """`identities` people who are there and as many who are not, and `distractors` others who are there.
 
     Raises:
         HarnessError: too few people, or `work` holds another evaluation. EncoderError, ModelError. Unfinished: other
         shards have not done their part.
     """
-    if identities < 6 or seed < 0:
+    if identities < 6 or seed < 0 or distractors < 0:
         raise HarnessError(
-            f"the open set needs 6 identities or more and a seed of 0 or more, not {identities} and {seed}"
+            "the open set needs 6 identities or more, a seed of 0 or more and 0 distractors or more, not "
+            f"{identities}, {seed} and {distractors}"
         )
     began = time.perf_counter()
     workers.opened  # noqa: B018 (models that cannot be had are refused before anything is drawn)
-    world = open_world(seed, identities, version)
+    world = open_world(seed, identities, version, distractors)
     records = [record_of(crop) for crop in world.gallery]
     hits = search_all(world.queries, records, workers, work=work, rankers=(FUSED,), progress=progress)
     require_all(hits.files, workers.shard)
@@ -223,7 +229,13 @@ def run_open_set(
         benchmark="synthetic",
         settings=figures,
         model=workers.opened.described(),
-        world={"version": version, "seed": seed, "identities": identities},
+        world={
+            "version": version,
+            "seed": seed,
+            "identities": identities,
+            "distractors": distractors,
+            "crops": len(world.gallery),
+        },
         seconds={"total": time.perf_counter() - began},
         notes=(
             "auroc: of the first candidate's confidence, present against absent; far_at_90: present searches "
@@ -259,7 +271,7 @@ def open_set_table(result: Result) -> str:
     lines += [
         "",
         f"World version {world['version']}, seed {world['seed']}, {world['identities']} identities there and as "
-        f"many absent; {result.seconds['total']:.0f} s.",
+        f"many absent, {world['distractors']} distractors, {world['crops']} crops; {result.seconds['total']:.0f} s.",
         *result.notes,
     ]
     return "\n".join(lines)
