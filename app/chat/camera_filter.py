@@ -81,13 +81,14 @@ def read_cameras(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -
 
 
 def _corrected(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> Filters | None:
-    """ "Make that 3", "sorry, 4" after "camera 2", where no time is known that it may be of; else None."""
+    """ "Make that 3", "or 4" after "camera 2", where no time is known that it may be of; else None."""
     position = len(cursor.tokens) - 1
     while position > 0 and cursor.tokens[position].is_stop:
         position -= 1
-    mere = whole_number(cursor.text(position)) is not None and cursor.corrects(position)
-    timed = filters.after is not None or filters.before is not None
-    if not mere or timed or len(filters.cameras) != 1:
+    if whole_number(cursor.text(position)) is None or filters.after is not None or filters.before is not None:
+        return None
+    corrects = len(filters.cameras) == 1 and cursor.corrects(position)
+    if not corrects and not (filters.cameras and cursor.adds(position, position + 1)):
         return None
     names = [str(whole_number(cursor.text(position)))]
     return _change(cursor, filters, gallery, names, position, position + 1)

@@ -43,6 +43,8 @@ def read_days(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> F
             continue
         days, end = mention or ([], span.end if span else position)
         adds = adds or cursor.adds(position, end)
+        if cursor.corrects(position):
+            named, spans = [], []
         negated, begin = cursor.negated(position)
         if cursor.text(begin) == "but":
             negated, begin = False, begin + 1

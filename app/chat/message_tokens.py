@@ -121,7 +121,7 @@ _BESIDE_JOINING = frozenset(
 )
 
 _CORRECTING = frozenset(listed("no sorry actually rather correction mean meant wait oops make change"))
-_BESIDE_CORRECTING = frozenset(listed("i it that to was is should be at oh just"))
+_BESIDE_CORRECTING = frozenset(listed("i it that to was is should be at on oh just"))
 
 
 @dataclass

@@ -206,7 +206,7 @@ def _near(cursor: TokenCursor, position: int) -> Bounds | None:
 
 def _bare(cursor: TokenCursor, position: int) -> Bounds | None:
     moment = read_moment(cursor, position)
-    if moment is None or not moment.certain:
+    if moment is None or not moment.certain or cursor.text(position - 1) in ("number", "candidate"):
         return None
     return _around(cursor, position, moment)
 
