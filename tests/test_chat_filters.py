@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, time
+from datetime import date, datetime, time
 
 import pytest
 from hypothesis import given
@@ -40,6 +40,34 @@ def after(*messages: str, gallery: GalleryFacts = GALLERY) -> Filters:
         (["camera 3", "forget the camera"], Filters()),
         (["cameras 3 and 4", "forget camera 3"], Filters(cameras=("4",))),
         (["camera 3", "the camera doesn't matter"], Filters()),
+        (["camera 2", "and camera 3"], Filters(cameras=("2", "3"))),
+        (["camera 2", "and camera 3 as well"], Filters(cameras=("2", "3"))),
+        (["camera 2", "camera 3 as well"], Filters(cameras=("2", "3"))),
+        (["camera 2", "or camera 3"], Filters(cameras=("2", "3"))),
+        (["camera 2", "or maybe on camera 3, please"], Filters(cameras=("2", "3"))),
+        (["camera 2", "and only camera 3"], Filters(cameras=("3",))),
+        (["camera 2", "and a man on camera 3"], Filters(cameras=("3",))),
+        (["camera 2", "try all the cameras"], Filters()),
+        (["camera 2", "all of the cameras"], Filters()),
+        (["camera 2", "try the other cameras"], Filters(not_cameras=("2",))),
+        (["camera 2", "sorry wrong camera, 4"], Filters(cameras=("4",))),
+        (["camera 2", "make that 3"], Filters(cameras=("3",))),
+        (["camera 2", "or 3"], Filters(cameras=("2", "3"))),
+        (["in the morning", "or the afternoon"], Filters(after=time(6), before=time(18))),
+        (["in the morning", "the afternoon as well"], Filters(after=time(6), before=time(18))),
+        (["between 9 and 10", "or at 14:00"], Filters(after=time(9), before=time(14, 30))),
+        (["before 9:00", "or after 14:00"], Filters(after=time(14), before=time(9))),
+        (["after 14:00", "and before 16:00"], Filters(after=time(14), before=time(16))),
+        (["after 14:00", "and around 15:00"], Filters(after=time(14, 30), before=time(15, 30))),
+        (["after 2pm", "make that 3"], Filters(after=time(15))),
+        (["after 2pm", "sorry, 2:30"], Filters(after=time(14, 30))),
+        (["after 2pm", "no, 3pm"], Filters(after=time(15))),
+        (["before 2pm", "actually 3"], Filters(before=time(15))),
+        (["at 2pm", "I meant 3"], Filters(after=time(14, 30), before=time(15, 30))),
+        (["after 2pm on camera 2", "make that 3"], Filters(cameras=("2",), after=time(14))),
+        (["on 11 May, no, on 12 May"], Filters(days=(date(2026, 5, 12),))),
+        (["on 11 May", "or 12 May"], Filters(days=(date(2026, 5, 11), date(2026, 5, 12)))),
+        (["on 11 May", "on 12 May as well"], Filters(days=(date(2026, 5, 11), date(2026, 5, 12)))),
         (["camera 3", "camera 9"], Filters(cameras=("3",))),
         (["after 14:00", "before 16:00"], Filters(after=time(14), before=time(16))),
         (["after 14:00", "after 15:30"], Filters(after=time(15, 30))),
@@ -176,6 +204,16 @@ BY_NAME = {
     "camera 2": Filters(cameras=("2",)),
     "camera 1-3": Filters(cameras=("1", "2", "3")),
     "camera 2 after 14:00": Filters(cameras=("2",), after=time(14)),
+    # A name alone, beside what says that it is one.
+    "lobby only": Filters(cameras=("Lobby",)),
+    ", lobby": Filters(cameras=("Lobby",)),
+    "not lobby": Filters(not_cameras=("Lobby",)),
+    ", lobby after 2pm": Filters(cameras=("Lobby",), after=time(14)),
+    ", front door or lobby after 2pm": Filters(cameras=("Front-Door", "Lobby"), after=time(14)),
+    "hall 2": Filters(cameras=("Hall 2",)),
+    "near the frontdoor": Filters(cameras=("Front-Door",)),
+    "from the lobby to the front door": Filters(cameras=("Lobby", "Front-Door")),
+    "from lobby to hall 2": Filters(cameras=("Lobby", "Hall 2")),
 }
 
 
@@ -183,6 +221,54 @@ BY_NAME = {
 @pytest.mark.parametrize("frame", ["{}", "a man in a red jacket {}"])
 def test_chat_cameras(said: str, means: Filters, frame: str):
     message = understand(frame.format(said), SearchState(), NAMED)
+    assert message.filters == means
+    assert not message.text and not message.unused
+
+
+PLATFORMS = replace(NAMED, cameras=("carpark", "platform 1", "platform 2", "platform 3"))
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        ("platforms 1 and 2", ("platform 1", "platform 2")),
+        ("platform 1 or 2", ("platform 1", "platform 2")),
+        ("platforms 1 to 3", ("platform 1", "platform 2", "platform 3")),
+        ("platform 2, man with a handbag", ("platform 2",)),
+        ("from platform 1 to platform 2", ("platform 1", "platform 2")),
+        ("from the car park to platform 2", ("carpark", "platform 2")),
+    ],
+)
+def test_names_that_end_in_a_number(said: str, means: tuple[str, ...]):
+    message = understand(said, SearchState(), PLATFORMS)
+    assert message.filters == Filters(cameras=means)
+    assert not message.text and not message.unused
+
+
+@pytest.mark.parametrize("said", ["a man with a lobby card", "an entrance guard", "a man in red lobby shoes"])
+def test_a_name_that_is_only_a_word_is_no_camera(said: str):
+    assert after(said, gallery=replace(NAMED, cameras=("lobby", "entrance"))).is_empty
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        ("cameras other than 1 and 2", Filters(not_cameras=("1", "2"))),
+        ("cameras except 1", Filters(not_cameras=("1",))),
+        ("not cams 1 2 or 3", Filters(not_cameras=("1", "2", "3"))),
+        ("cams 1 2 3", Filters(cameras=("1", "2", "3"))),
+        ("cam 1 thru 3", Filters(cameras=("1", "2", "3"))),
+        ("cameras 1, 3 n 5", Filters(cameras=("1", "3", "5"))),
+        ("cameras 1+3", Filters(cameras=("1", "3"))),
+        ("first camera 2 then camera 4", Filters(cameras=("2", "4"))),
+        ("just the first two cameras", Filters(cameras=("1", "2"))),
+        ("the last 2 cameras", Filters(cameras=("5", "6"))),
+        ("sorry wrong camera, 4", Filters(cameras=("4",))),
+        ("from camera 1 to camera 3", Filters(cameras=("1", "3"))),
+    ],
+)
+def test_lists_of_cameras(said: str, means: Filters):
+    message = understand(said, SearchState(), GALLERY)
     assert message.filters == means
     assert not message.text and not message.unused
 
@@ -233,3 +319,98 @@ def test_without_crops_in_either_half_an_hour_is_what_it_says():
     assert understand("after 2", SearchState(), night).filters == Filters(after=time(2))
     both = replace(GALLERY, hours=(2, 14))
     assert understand("after 2", SearchState(), both).filters == Filters(after=time(2))
+
+
+TODAY, YESTERDAY = date(2026, 5, 12), date(2026, 5, 11)
+LONG_DAY = replace(GALLERY, hours=tuple(range(6, 23)), now=datetime(2026, 5, 12, 15))
+
+
+def between(first: str, last: str = "", *days: date) -> Filters:
+    begin, end = (time.fromisoformat(text) if text else None for text in (first, last))
+    return Filters(after=begin, before=end, days=days)
+
+
+PARTS_BESIDE_HOURS = {
+    "at 8 this morning": between("07:30", "08:30", TODAY),
+    "at 8, this morning": between("07:30", "08:30", TODAY),
+    "this morning at 8": between("07:30", "08:30", TODAY),
+    "between 8:30 and 9 this morning": between("08:30", "09:00", TODAY),
+    "8 to 9 this morning": between("08:00", "09:00", TODAY),
+    "before 10 this morning": between("", "10:00", TODAY),
+    "since 8 this morning": between("08:00", "", TODAY),
+    "at half past eight this morning": between("08:00", "09:00", TODAY),
+    "at 6 early this morning": between("05:30", "06:30", TODAY),
+    "from 8 to 9 yesterday morning": between("08:00", "09:00", YESTERDAY),
+    "at 8 on Monday morning": between("07:30", "08:30", YESTERDAY),
+    "between 2 and 4 yesterday afternoon": between("14:00", "16:00", YESTERDAY),
+    "at 15:20 this afternoon": between("14:50", "15:50", TODAY),
+    "at 7 this evening": between("18:30", "19:30", TODAY),
+    "at 9 tonight": between("20:30", "21:30"),
+    "at 9pm last night": between("20:30", "21:30", YESTERDAY),
+    "around 8pm last night": between("19:30", "20:30", YESTERDAY),
+    "last night at 9": between("20:30", "21:30", YESTERDAY),
+    "yesterday evening at 7": between("18:30", "19:30", YESTERDAY),
+    "on 11 May in the evening at 7": between("18:30", "19:30", YESTERDAY),
+    "at 8 on camera 2 in the morning": replace(between("07:30", "08:30"), cameras=("2",)),
+    "in the evening between 9 and 11": between("21:00", "23:00"),
+    "in the evening after 8": between("20:00", "22:00"),
+    "in the morning after 10": between("10:00", "12:00"),
+    "at night after 2": between("02:00", "06:00"),
+    "at 9 or 10 in the evening": between("20:30", "22:30"),
+}
+TWO_TIMES = {
+    "he came in at 9 and left at 11": between("08:30", "11:30"),
+    "on camera 1 at 9 and on camera 2 at 11": replace(between("08:30", "11:30"), cameras=("1", "2")),
+    "between 9 and 10 or between 14 and 15": between("09:00", "15:00"),
+    "in the morning and the evening": between("06:00", "22:00"),
+    "at 9 and after 14:00": between("08:30"),
+    "after 9 and after 11": between("09:00"),
+    "in at 8:15, out at 17:40": between("07:45", "18:10"),
+}
+ONE_TIME = {
+    "in the morning or in the afternoon": between("06:00", "18:00"),
+    "at 23:30 or at 0:30": between("23:00", "01:00"),
+    "at 9, 10 and 11": between("08:30", "11:30"),
+    "at 9, no, at 10": between("09:30", "10:30"),
+    "at 9, sorry, 10": between("09:30", "10:30"),
+    "after 2pm, no, 3pm": between("15:00"),
+    "til 4pm": between("", "16:00"),
+    "till 4pm": between("", "16:00"),
+    "untill noon": between("", "12:00"),
+    "from 2pm til 4": between("14:00", "16:00"),
+    "from 9am thru 11": between("09:00", "11:00"),
+    "before lunch": between("", "12:00"),
+    "after lunch": between("13:00"),
+    "at lunch": between("11:00", "14:00"),
+    "before the evening": between("", "18:00"),
+    "since the morning": between("06:00"),
+    "until the afternoon": between("", "18:00"),
+    "within 10 minutes of 14:20": between("14:10", "14:30"),
+    "within half an hour of noon": between("11:30", "12:30"),
+    "within an hour after 9": between("09:00", "10:00"),
+    "10 minutes either side of 14:20": between("14:10", "14:30"),
+    "at 14:20 give or take 10 minutes": between("14:10", "14:30"),
+    "not in the morning and not in the evening": between("22:00", "06:00"),
+    "in the afternoon, not between 12 and 13": between("13:00", "18:00"),
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "means"), [*PARTS_BESIDE_HOURS.items(), *TWO_TIMES.items(), *ONE_TIME.items()]
+)
+def test_times_beside_each_other(said: str, means: Filters):
+    message = understand(said, SearchState(), LONG_DAY)
+    assert message.filters == means
+    assert not message.text and not message.unused
+    assert any("one span of hours, so" in note for note in message.notes) == (said in TWO_TIMES)
+
+
+@pytest.mark.parametrize("said", ["a man at the till", "a lunch box", "an evening dress"])
+def test_words_that_are_no_times(said: str):
+    assert after(said, gallery=LONG_DAY).is_empty
+
+
+def test_hours_that_cannot_be_left_out_are_told():
+    message = understand("in the morning but not at 9", SearchState(), LONG_DAY)
+    assert message.filters == between("06:00", "12:00")
+    assert "I cannot leave those hours out of the others, so I did not." in message.notes

@@ -27,6 +27,7 @@ def read_days(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> F
     named: list[date] = []
     excluded: list[date] = []
     spans: list[Span] = []
+    adds = False
     position = 0
     while position < len(cursor.tokens):
         cleared = cursor.longest(position, _ANY_DAY)
@@ -41,6 +42,9 @@ def read_days(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> F
             position += 1
             continue
         days, end = mention or ([], span.end if span else position)
+        adds = adds or cursor.adds(position, end)
+        if cursor.corrects(position):
+            named, spans = [], []
         negated, begin = cursor.negated(position)
         if cursor.text(begin) == "but":
             negated, begin = False, begin + 1
@@ -62,7 +66,18 @@ def read_days(cursor: TokenCursor, filters: Filters, gallery: GalleryFacts) -> F
             cursor.notes.append("I cannot leave out a part of a day, so I did not.")
     for span in spans:
         filters = _within(cursor, filters, span, gallery)
+    if adds and named:
+        named = [*_whole_days(filters, gallery), *named]
     return _on_days(cursor, filters, named, excluded, gallery, after_span=bool(spans))
+
+
+def _whole_days(filters: Filters, gallery: GalleryFacts) -> list[date]:
+    """The days of the gallery that the filters name, one by one or by a span of whole days."""
+    if filters.days or filters.since is filters.until is None:
+        return list(filters.days)
+    if any(bound is not None and bound.time() != time() for bound in (filters.since, filters.until)):
+        return []
+    return [day for day in gallery.days if _overlaps(day, filters.since, filters.until)]
 
 
 def _within(cursor: TokenCursor, filters: Filters, span: Span, gallery: GalleryFacts) -> Filters:

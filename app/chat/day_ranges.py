@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from app.chat.days import days_at, month_number
+from app.chat.durations import read_duration
 from app.chat.message_tokens import TokenCursor, whole_number
 from app.chat.search_state import GalleryFacts
-from app.chat.time_filter import PARTS
-from app.chat.time_of_day import read_moment
+from app.chat.time_bounds import AROUND
+from app.chat.time_of_day import PARTS, read_moment
 from app.chat.words import WEEKDAYS, phrases
 
 _DAY = timedelta(days=1)
@@ -26,19 +27,17 @@ _BEFORE = phrases("before|earlier than|prior to|ahead of")
 _UNTIL = phrases(
     "until|till|up to|up until|up to and including|no later than|not later than|not after|through|by|on or before"
 )
+_LESS_AGO = phrases("since|from|after|less than|under|within|not more than|no more than|up to|at most")
+_MORE_AGO = phrases("before|until|more than|over|at least")
+_AGO_WORDS = (
+    *_LESS_AGO,
+    *_MORE_AGO,
+    *phrases("about|around|roughly|approximately|some|at|at about|at around"),
+)
 _ONWARD = ("on", "onward", "onwards", "forward")
 _TO = ("to", "until", "till", "-", "through", "thru")
 _IN = ("in", "during", "of", "throughout", "within", "for", "over")
-_UNITS = {
-    "minute": 1,
-    "min": 1,
-    "mins": 1,
-    "hour": 60,
-    "hrs": 60,
-    "day": 1440,
-    "week": 7 * 1440,
-    "month": 30 * 1440,
-}
+_UNITS = {"day": 1, "week": 7, "month": 30}  # days
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,7 @@ def read_span(cursor: TokenCursor, position: int, gallery: GalleryFacts) -> Span
     """The span that is named at `position`, or None."""
     return (
         _counted(cursor, position, gallery)
+        or _ago(cursor, position, gallery)
         or _between(cursor, position, gallery)
         or _one_sided(cursor, position, gallery)
         or _whole(cursor, position, gallery)
@@ -76,30 +76,48 @@ def read_span(cursor: TokenCursor, position: int, gallery: GalleryFacts) -> Span
 
 
 def _counted(cursor: TokenCursor, position: int, gallery: GalleryFacts) -> Span | None:
-    """ "in the last 24 hours", "the past 3 days", "the past week"."""
+    """ "in the last 24 hours", "the past 3 days", "the past week", "the past half hour"."""
     here = _skip(cursor, position, (*_IN, "the"))
     rolling = cursor.text(here)
     if rolling not in ("last", "past", "previous"):
         return None
+    if duration := read_duration(cursor, here + 1, rolling=True):
+        since = _back(gallery, duration[0])
+        return Span(since, None, position, duration[1]) if since else None
     number = whole_number(cursor.text(here + 1))
     after = here + 1 if number is None else here + 2
     if number is None and cursor.text(here + 1) in ("few", "couple"):
         number, after = 3, here + 2 + (cursor.text(here + 2) == "of")
     unit = cursor.text(after)
-    minutes = _UNITS.get(unit) or _UNITS.get(unit.removesuffix("s"))
-    if minutes is None or (number is None and (rolling != "past" or minutes < 60)):
-        if number is None and unit == "hour":
-            number = 1  # "the last hour"
-        else:
-            return None
-    back = timedelta(minutes=(1 if number is None else number) * (minutes or 60))
-    if (minutes or 60) < 1440:
-        if gallery.now is None or back > timedelta(days=3650):
-            return None
-        return Span(gallery.now - back, None, position, after + 1)
-    if gallery.today <= _FIRST or back > timedelta(days=3650):
+    days = _UNITS.get(unit) or _UNITS.get(unit.removesuffix("s"))
+    if days is None or (number is None and rolling != "past") or (number or 1) * days > 3650:
         return None
-    return Span(_midnight(gallery.today) - back, None, position, after + 1)
+    if gallery.today <= _FIRST:
+        return None
+    return Span(_midnight(gallery.today) - (number or 1) * days * _DAY, None, position, after + 1)
+
+
+def _ago(cursor: TokenCursor, position: int, gallery: GalleryFacts) -> Span | None:
+    """ "20 minutes ago", "about an hour ago", "less than 2 hours ago", "since half an hour ago"."""
+    phrase = cursor.longest(position, _AGO_WORDS) or ""
+    duration = read_duration(cursor, position + len(phrase.split()))
+    if duration is None or cursor.text(duration[1]) != "ago":
+        return None
+    moment = _back(gallery, duration[0])
+    if moment is None:
+        return None
+    if phrase in _LESS_AGO:
+        return Span(moment, None, position, duration[1] + 1)
+    if phrase in _MORE_AGO:
+        return Span(None, moment, position, duration[1] + 1)
+    around = timedelta(minutes=AROUND)
+    return Span(moment - around, moment + around, position, duration[1] + 1)
+
+
+def _back(gallery: GalleryFacts, minutes: int) -> datetime | None:
+    """So many minutes before now, where that is known and in the calendar."""
+    back = timedelta(minutes=minutes)
+    return None if gallery.now is None or back > timedelta(days=3650) else gallery.now - back
 
 
 def _between(cursor: TokenCursor, position: int, gallery: GalleryFacts) -> Span | None:
@@ -203,6 +221,12 @@ def _day(
     if len(days) > 1:
         return _Point(_midnight(first), _midnight(last) + _DAY, end)
     if part := cursor.longest(end, tuple(PARTS)):
+        behind = end + len(part.split())
+        moment = read_moment(cursor, _skip(cursor, behind, ("at", ",", "around", "about")))
+        if moment is not None and (moment.certain or cursor.may_follow(moment.end)):
+            hour = moment if moment.half or part.endswith("morning") else moment.at_half("pm")
+            at = _midnight(first) + timedelta(minutes=hour.minutes)
+            return _Point(at, at, moment.end, True, movable)
         begin, finish = PARTS[part]
         finish += 24 if finish <= begin else 0
         day = _midnight(first)

@@ -45,6 +45,9 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(\d{1,2})-(\d{1,2})-(\d{4})\b", r"\1/\2/\3"),
         (r"\bo'\s?clock\b", "oclock"),
         (r"\bw/o\b", "without"),
+        (r"(?<!\w)'?til\b|\buntill\b", "until"),
+        (r"\bthru\b", "through"),
+        (r"(?<=\d\s)'?n'?(?=\s(?:\d|cam))", "and"),
         (r"\bn/a\b", "none"),
         (r"\bw/", "with "),
         (r"\bcan't\b|\bcannot\b|\bcant\b", "can not"),
@@ -109,6 +112,16 @@ _NEGATING = frozenset(
     {"not", "no", "except", "exclude", "excluding", "without", "never", "but", "outside", "nor", "neither"}
 )
 _SKIPPED = frozenset(listed("in on from at the of by to with only just was seen during any for"))
+# A message that begins with one of these goes on with what was said before, and may say these beside it.
+_JOINING = frozenset({"and", "or", "also", "plus"})
+_BESIDE_JOINING = frozenset(
+    listed(
+        "in on at from near the of then maybe perhaps possibly please ok he she they it was were could might be"
+    )
+)
+
+_CORRECTING = frozenset(listed("no sorry actually rather correction mean meant wait oops make change"))
+_BESIDE_CORRECTING = frozenset(listed("i it that to was is should be at on oh just"))
 
 
 @dataclass
@@ -164,6 +177,22 @@ class TokenCursor:
         if self.text(start - 1) in _NEGATING and not self.stands(start - 1, "not only"):
             return True, start - 1
         return False, start
+
+    def adds(self, start: int, end: int) -> bool:
+        """Whether what stands at start..end joins what earlier messages said: "or camera 3", "today as well"."""
+        if self.text(end) in ("also", "too") or (self.stands(end, "as well") and self.text(end + 2) != "as"):
+            return True
+        before = {self.text(position) for position in range(start) if not self.tokens[position].is_stop} - {
+            ""
+        }
+        return bool(before & _JOINING) and before <= _JOINING | _BESIDE_JOINING
+
+    def corrects(self, position: int) -> bool:
+        """Whether what stands at `position` takes the place of what was said: "no, 3pm", "make that 3"."""
+        before = position - 1
+        while before >= 0 and (self.tokens[before].is_stop or self.text(before) in _BESIDE_CORRECTING):
+            before -= 1
+        return self.text(before) in _CORRECTING
 
     def rest(self) -> tuple[Token, ...]:
         """The tokens that no filter took; an age stands where it was read, a stop in place of all else taken."""

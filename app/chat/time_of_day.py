@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from app.chat.message_tokens import TokenCursor, whole_number
+from app.chat.words import listed
 
 DAY = 24 * 60
 _CLOCK = re.compile(r"(\d{1,2})[:.h](\d{2})(?:h|hrs)?(am|pm)?")
@@ -13,11 +14,31 @@ _HOUR = re.compile(r"(\d{1,2})(am|pm|h|hrs|ish)")
 _WORDED = {"noon": 12 * 60, "midday": 12 * 60, "midnight": DAY}
 _MINUTES = {"quarter": 15, "half": 30, "five": 5, "ten": 10, "twenty five": 25, "twenty": 20}
 _TENS = {"fifteen": 15, "thirty": 30, "forty five": 45}
-_HALVES = (
-    ("in the morning", "am"),
-    ("in the afternoon", "pm"),
-    ("in the evening", "pm"),
-    ("at night", "night"),
+PARTS: dict[str, tuple[int, int]] = {  # hours
+    "early morning": (5, 9),
+    "late morning": (10, 12),
+    "morning": (6, 12),
+    "early afternoon": (12, 15),
+    "late afternoon": (15, 18),
+    "afternoon": (12, 18),
+    "lunchtime": (11, 14),
+    "lunch time": (11, 14),
+    "early evening": (17, 20),
+    "late evening": (20, 23),
+    "evening": (18, 22),
+    "tonight": (18, 24),
+    "night": (22, 6),
+}
+_HALVES = {"morning": "am", "afternoon": "pm", "evening": "pm", "tonight": "pm", "night": "night"}
+_TO_PART = frozenset(
+    listed("in at on the this that last early late")
+)  # between an hour and a part of the day
+_WORN = frozenset(
+    listed(
+        """
+    gown gowns dress dresses shirt shirts coat coats suit suits wear clothes attire jacket bag robe cap
+    """
+    )
 )
 
 
@@ -25,7 +46,7 @@ _HALVES = (
 class Moment:
     """Minutes since midnight, 0..1440; `end` is one past its last token. `certain`: it can only be a time
     (a colon, am or pm), not a mere number. `half`: "am" or "pm" where said. `moved`: read in the afternoon, since the
-    gallery has crops then and none in the hour of the morning.
+    gallery has crops then and none in the hour of the morning. `said`: its words.
     """
 
     minutes: int
@@ -33,10 +54,25 @@ class Moment:
     certain: bool
     half: str | None = None
     moved: bool = False
+    said: str = ""
+
+    @property
+    def halved(self) -> bool:
+        """Whether a half of the day was said, or none is missing: "2 pm", "14:20", "noon"."""
+        return self.half is not None or not (self.moved or 60 <= self.minutes < 13 * 60)
+
+    @property
+    def sure(self) -> Moment:
+        """The same time, whose half of the day something else says."""
+        return replace(self, certain=True, moved=False)
+
+    def at(self, minutes: int) -> Moment:
+        """The same words read as another time."""
+        return replace(self, minutes=minutes, moved=self.moved and minutes == self.minutes)
 
     def at_half(self, half: str) -> Moment:
         """The same hour read as am or pm."""
-        return Moment(_on_half(self.minutes, half), self.end, True, half)
+        return Moment(_on_half(self.minutes, half), self.end, True, half, said=self.said)
 
 
 def read_moment(cursor: TokenCursor, position: int) -> Moment | None:
@@ -51,7 +87,9 @@ def read_moment(cursor: TokenCursor, position: int) -> Moment | None:
     moment = _past_or_to(cursor, position) or _digits(cursor, position, text)
     if moment is None:
         return None
-    return _in_gallery(cursor, position, _with_half(cursor, moment))
+    moment = _with_half(cursor, moment)
+    said = " ".join(token.raw for token in cursor.tokens[position : moment.end])
+    return _in_gallery(cursor, position, replace(moment, said=said))
 
 
 def _in_gallery(cursor: TokenCursor, position: int, moment: Moment) -> Moment:
@@ -133,16 +171,31 @@ def _with_half(cursor: TokenCursor, moment: Moment) -> Moment:
     if moment.half is None and cursor.text(moment.end) in ("am", "pm"):
         half = cursor.text(moment.end)
         return Moment(_on_half(moment.minutes, half), moment.end + 1, True, half)
-    for words, half in _HALVES:
-        if cursor.stands(moment.end, words):
-            end = moment.end + len(words.split())
-            if half == "night":
-                half = "pm" if moment.minutes >= 6 * 60 else "am"
-            if (
-                half == "pm" and moment.half is None and moment.minutes < 60
-            ):  # "quarter to one in the afternoon"
-                return Moment(moment.minutes + 12 * 60, end, True, half)
-            if moment.half is not None or not 60 <= moment.minutes < 13 * 60:
-                return Moment(moment.minutes, end, True, moment.half)
-            return Moment(_on_half(moment.minutes, half), end, True, half)
-    return moment
+    named = _half_named(cursor, moment.end)
+    if named is None:
+        return moment
+    half, end = named
+    hour = moment.minutes // 60
+    if half == "night":
+        half = "pm" if 6 <= hour < 12 else "am"
+    if half == "pm" and moment.half is None and hour == 0:  # "quarter to one in the afternoon"
+        return Moment(moment.minutes + 12 * 60, end, True, half)
+    if moment.half is not None or not 1 <= hour <= 12:
+        return Moment(moment.minutes, end, True, moment.half)
+    return Moment(_on_half(moment.minutes, half), end, True, half)
+
+
+def _half_named(cursor: TokenCursor, position: int) -> tuple[str, int] | None:
+    """ "am", "pm" or "night" of the part of the day at `position`, and one past it: "in the morning", "this evening",
+    "yesterday afternoon", whose day was taken before; None where there is none.
+    """
+    end = position
+    while end < len(cursor.tokens) and (cursor.taken[end] or cursor.text(end) in _TO_PART):
+        end += 1
+    half = _HALVES.get(cursor.text(end))
+    return (half, end + 1) if half and not is_worn(cursor, end + 1) else None
+
+
+def is_worn(cursor: TokenCursor, position: int) -> bool:
+    """Whether the part of the day before `position` tells of clothes: "an evening gown"."""
+    return cursor.text(position) in _WORN
