@@ -172,6 +172,9 @@ LENGTHS: dict[str, str] = {
 }
 SHADES = frozenset(SHADE_VALUES) | frozenset(listed("bright deep vivid neon faded"))
 
+# That what is said holds of all the clothes: "all in black", "everything was black".
+WHOLLY = frozenset(listed("all completely entirely fully totally everything whole"))
+
 PRONOUNS = frozenset(listed("she her hers herself he him his himself"))
 
 # People whose own noun says nothing of them; a colour before one of these speaks of the person, not of
