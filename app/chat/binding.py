@@ -22,7 +22,7 @@ from app.chat.pointing import (
 )
 from app.chat.qualities import lengths, noun_after, second_colour, shade_of
 from app.chat.search_state import SearchState
-from app.chat.words import COLOUR_AS, OUTFITS, PRONOUNS, SKIN_COLOURS
+from app.chat.words import COLOUR_AS, OUTFITS, PRONOUNS, SKIN_COLOURS, WHOLLY
 from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, noun_of
 
 _ALL_BUT = frozenset(ALL_BUT.split("|"))
@@ -139,7 +139,9 @@ def _bind_colour(
 def _restate(spans: list[Span], one: int, thing: str, bound: Bound) -> None:
     """ "Not the red jacket, the blue one" still looks for a jacket."""
     named = next((span for span in reversed(spans[:one]) if span.thing == thing), None)
-    if named is not None and named.used and named.mode == "-" and named.entry.attribute is not None:
+    if named is None or named.entry.attribute is None:
+        return
+    if named.mode == "x" or (named.used and named.mode == "-"):
         bound.stated.append((named.entry.attribute, "+"))
 
 
@@ -233,9 +235,7 @@ def _bind_loose(
             return
     if not state_colour(bound, "upper", colour, span, span.mode):
         return
-    whole = any(
-        other.text in ("all", "completely", "entirely", "fully", "totally") for other in spans[:position]
-    )
+    whole = any(other.text in WHOLLY for other in spans[:position])
     if whole and span.mode == "+":
         state_colour(bound, "lower", colour, span, span.mode)
         bound.note(f"I took “{span.text}” as the colour of the top and of the trousers or skirt.")

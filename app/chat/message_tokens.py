@@ -48,8 +48,10 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\bw/o\b", "without"),
         (r"\bn/a\b", "none"),
         (r"\bn/k\b", "unknown"),
-        (r"^\s*(?-i:M)(?=\s*,|\s+\d)|(?<=\bsex )(?-i:M)\b|(?<=\bsex: )(?-i:M)\b", "male"),
-        (r"^\s*(?-i:F)(?=\s*,|\s+\d)|(?<=\bsex )(?-i:F)\b|(?<=\bsex: )(?-i:F)\b", "female"),
+        (r"^\s*(?-i:M)(?=\s*,|\s+\d)", "male"),  # "M, 30s"
+        (r"^\s*(?-i:F)(?=\s*,|\s+\d)", "female"),
+        (r"\b(sex|gender)(:?) (?-i:M)\b", r"\1\2 male"),
+        (r"\b(sex|gender)(:?) (?-i:F)\b", r"\1\2 female"),
         (r"\b(s?he)s\b", r"\1"),
         (r"\bw/", "with "),
         (r"\bcan't\b|\bcannot\b|\bcant\b", "can not"),

@@ -28,7 +28,7 @@ _OPENERS = frozenset(
 _CONTENT = frozenset({"attribute", "group", "colour", "shade", "word", "origin", "unjudged"})
 
 
-_EXCEPTING = frozenset({"but", *ALL_BUT.split("|"), "except"})
+_EXCEPTING = frozenset({"but", *ALL_BUT.split("|"), "except", "bar"})
 _OF_PEOPLE = ("anyone", "anybody", "everyone", "everybody")
 _WAS = frozenset(listed("is was are were has had wore wears a an"))  # "it's a skirt" is read "it a skirt"
 _WORN = frozenset(listed("dressed wearing wears wore clad in all everything"))
@@ -140,19 +140,26 @@ def assign_modes(spans: list[Span]) -> None:
 def _settle(spans: list[Span]) -> None:
     """Give words that deny or take back in some company alone the part that they have here. In place."""
     for position, span in enumerate(spans):
-        following = spans[position + 1] if position + 1 < len(spans) else None
-        if following is None:
-            return
-        if (span.text == "nothing" and _is_look(following)) or (
-            span.text == "bar" and _before(spans, position, "colour") and following.role != "stop"
-        ):
-            span.entry = Entry("not")  # "she wore nothing pink", "all black bar a red cap"
+        following = _next(spans, position)
+        shows = following is not None and following.role != "stop"
+        if span.text == "nothing" and following is not None and _is_look(following):
+            span.entry = Entry("not")  # "she wore nothing pink"
+        elif span.text == "bar" and shows and _before(spans, position, "colour"):
+            span.entry = Entry("not")  # "all black bar a red cap"
         elif span.text in _SWAPPED and _is_exchange(spans, position):
             span.entry = Entry("drop")
         elif span.text in _LEAVING_OUT and _are_people(spans, position):
             span.entry = Entry("not")
-        elif span.text in _UNSURE and any(other.role in _CONTENT for other in _clause(spans, position + 1)):
-            span.entry = Entry("drop")
+        elif span.text in _UNSURE:
+            span.entry = _doubt(spans, position)
+
+
+def _doubt(spans: list[Span], position: int) -> Entry:
+    """ "Not sure" takes back what follows, or else the one thing that it is said of: "glasses not sure"."""
+    if any(other.role in _CONTENT for other in _clause(spans, position + 1)):
+        return Entry("drop")
+    of_more = position > 1 and spans[position - 2].role in _CONTENT and spans[position - 1].role != "stop"
+    return Entry("function") if of_more else Entry("drop-after")  # "a black coat or a blue one, not sure"
 
 
 def _clause(spans: list[Span], start: int) -> list[Span]:
