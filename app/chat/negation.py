@@ -181,7 +181,7 @@ def _is_exchange(spans: list[Span], position: int) -> bool:
     clause = _clause(spans, position + 1)
     joints = [at for at, span in enumerate(clause) if span.text in _FOR]
     return any(
-        any(span.thing is not None for span in clause[:at])
+        any(span.thing is not None or span.text == "it" for span in clause[:at])
         and any(span.thing is not None or span.role == "one" for span in clause[at:])
         for at in joints
     )
@@ -236,7 +236,7 @@ def _ends(spans: list[Span], position: int, mode: str, trigger: str, since: int)
         return True
     if mode == "-" and since and spans[position - 1].thing is not None and span.role in _CONTENT:
         return True  # "no backpack white shoes": nothing joins the second to the first
-    if trigger in _SWAPS and since and span.text in _FOR:
+    if trigger in _SWAPS and (since or spans[position - 1].text == "it") and span.text in _FOR:
         return True
     if trigger in ("instead of", "rather than") and since and span.text in _ARTICLES:
         return True

@@ -219,6 +219,8 @@ def names_unknown(spans: Sequence[Span], position: int) -> bool:
     """True for the colour of something outside the vocabulary: "a red scarf", "red or blue gloves"."""
     linked = position > 0 and spans[position - 1].text in ("is", "was", "are", "were", "be")
     for at, span in enumerate(spans[position + 1 :], start=position + 1):
+        if span.text in STYLES:  # "hair: brown, long"
+            continue
         if span.role == "word":
             return not linked
         joins = (
@@ -238,19 +240,19 @@ def second_garments(spans: Sequence[Span]) -> set[int]:
     if len(tops) < 2:
         return set()
     for at in range(tops[0], tops[-1]):
-        if spans[at].role == "corrective" or spans[at].text == "or" or _denies_top(spans, at):
+        if spans[at].role == "corrective" or spans[at].text == "or" or denies(spans, at, "upper"):
             return set()
     first = _outermost(spans, tops)
     return {position for position in tops if position != first}
 
 
-def _denies_top(spans: Sequence[Span], position: int) -> bool:
-    """Whether "not" or "no" at `position` is of a top: not in "a black suit, no tie, white shirt"."""
+def denies(spans: Sequence[Span], position: int, kind: str) -> bool:
+    """Whether "not" or "no" at `position` may be of a kind of thing: of no top in "a suit, no tie, a shirt"."""
     if spans[position].role != "not":
         return False
     for span in spans[position + 1 :]:
         if span.role == "stop" or span.thing is not None:
-            return span.thing in (None, "upper")
+            return span.thing in (None, kind)
     return True
 
 
