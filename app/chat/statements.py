@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from app.chat.binding import Bound
 from app.chat.labels import kind_label
 from app.chat.lexicon import Span
-from app.chat.pointing import denies, is_quality, outer
+from app.chat.pointing import denies, is_quality, second_garments
 from app.chat.qualities import after_adult, kind_of, part_of_top
 from app.chat.search_state import SearchState
 from app.chat.words import FIGURES, GROUPS, PRONOUNS, listed
@@ -200,7 +200,8 @@ def _want(
         first, second = attribute, earlier
     if not either and earlier.value == "shopping bag":
         first, second = attribute, earlier  # "a plastic bag and a backpack"
-    if not either and attribute.kind == "upper" and since and outer(span) > outer(since[-1]):
+    under = second_garments(spans) if not either and attribute.kind == "upper" and since else ()
+    if position not in under and under and spans.index(since[-1]) in under:
         first, second = attribute, earlier
     collected.wanted[attribute.kind] = first
     word = span.text if second is attribute or not since else since[-1].text
@@ -321,10 +322,8 @@ def _patterned_before(spans: Sequence[Span], position: int) -> int | None:
         span = spans[at]
         if span.thing is not None or (span.role == "word" and linked):
             return at if linked or span.thing is not None else None
-        told_on = (
-            (linked and span.role in ("colour", "shade"))
-            or span.text == ","
-            and spans[at + 1].text in ("it", "they", "but", "not")
+        told_on = (linked and span.role in ("colour", "shade")) or (
+            span.text == "," and spans[at + 1].text in ("it", "they", "but", "not")
         )
         if not (
             told_on or span.text in _OF_PATTERNS or span.role in ("not", "corrective") or is_quality(span)
