@@ -69,8 +69,10 @@ def _hung_until(spans: Sequence[Span], noun: int) -> int:
     while at < len(spans) and spans[at].text in _DETERMINERS:
         at += 1
     place = spans[at].text if at < len(spans) else ""
-    hangs = place in _OFF_THE_BODY or (place in _SHOULDERS and (how & _KNOTTED or (is_over and how)))
-    hangs |= place in _HIPS and spans[noun].thing == "upper"  # trousers are worn there
+    hangs = place in _OFF_THE_BODY or (
+        place in _HIPS and spans[noun].thing == "upper"
+    )  # trousers are worn there
+    hangs = hangs or (place in _SHOULDERS and (bool(how & _KNOTTED) or (is_over and bool(how))))
     return at + 1 if hangs else noun + 1
 
 

@@ -32,7 +32,9 @@ _EXCEPTING = frozenset({"but", *ALL_BUT.split("|"), "except", "bar"})
 _OF_PEOPLE = ("anyone", "anybody", "everyone", "everybody")
 _WAS = frozenset(listed("is was are were has had wore wears a an"))  # "it's a skirt" is read "it a skirt"
 _WORN = frozenset(listed("dressed wearing wears wore clad in all everything"))
-_SWAPPED = frozenset(listed("swapped swaps swapping exchanged exchanges replaced replaces traded changed"))
+_SWAPPED = frozenset(
+    listed("swapped swaps swapping switched exchanged exchanges replaced replaces traded changed")
+)
 _SWAPS = frozenset(listed("replace swap switch exchange")) | _SWAPPED
 _FOR = frozenset(listed("for to into with by"))
 _LEAVING_OUT = frozenset(phrases("leave out|remove|skip|drop|ignore|discard|take out|get rid of"))
@@ -142,8 +144,10 @@ def _settle(spans: list[Span]) -> None:
     for position, span in enumerate(spans):
         following = _next(spans, position)
         shows = following is not None and following.role != "stop"
-        if span.text == "nothing" and following is not None and _is_look(following):
-            span.entry = Entry("not")  # "she wore nothing pink"
+        looks = spans[position + 1 : position + 3]
+        looks = looks[1:] if shows and looks[0].text == "in" else looks[:1]
+        if span.text == "nothing" and any(map(_is_look, looks)):
+            span.entry = Entry("not")  # "she wore nothing pink", "nothing in red"
         elif span.text == "bar" and shows and _before(spans, position, "colour"):
             span.entry = Entry("not")  # "all black bar a red cap"
         elif span.text in _SWAPPED and _is_exchange(spans, position):

@@ -52,7 +52,7 @@ _NEVER = frozenset(
     suit vest cart hood mask camo pram logo badge letters wedges pumps heels shopper emblem writing graphic
     strappy muffler buggy gilet phone child scarves brother sister niece nephew aunt auntie uncle nana
     hooded capped hatted coated jacketed shirted suited jeaned trousered skirted booted
-    cardi trackies sunnies trench rust
+    cardi trackies sunnies trench rust spots
     """
     )
 )
@@ -123,7 +123,7 @@ ORDINARY = frozenset(
     block blood blown blush board boarded boarding boards boats boiler bolts bombed bond bone book books
     boost boosters boosts booth booths booties bots bottle bower bowled bowles bowser box bracelet brain
     branding bread bring broke brow browne brownies brows brunei bucky bulk bully bury button cameo
-    camera cane cardinal carly carmel cart cash cast chase checkers cheeks chicks child choose clock
+    camera cane cardinal carly carmel cart cash cast chase checkers cheeked cheeks chicks child choose clock
     coast coffee collar conquered cost cotton court crown crutches cup cures curry curvy dancing denies
     denim denis dog drinking earphones earrings eating eyelashes farther fast feather fell flock follow
     forge forged forget forgets forgot frick fur gary gery gills glove gloves goat gowan grady grain

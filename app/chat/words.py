@@ -66,6 +66,7 @@ _ALSO: dict[tuple[str, str], str] = {
     ): "no pattern|no patterns|without a pattern|without any pattern|without pattern",
     ("upper_pattern", "striped"): "stripey|pinstriped|pinstripe|pin striped",
     ("upper_pattern", "checked"): "gingham|chequers|checks|lumberjack",
+    ("upper_pattern", "dotted"): "spots",
     (
         "lower",
         "trousers",
