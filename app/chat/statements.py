@@ -166,7 +166,8 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
 
 def _stands_in(spans: Sequence[Span], position: int) -> bool:
     before = [span.text for span in spans[max(0, position - 2) : position]]
-    return before[-1:] == ["in"] or (len(before) == 2 and before[0] in ("in", "inside"))
+    inside = len(before) == 2 and before[0] in ("in", "inside") and spans[position - 1].thing is None
+    return before[-1:] == ["in"] or inside  # but "in trousers pushing a trolley"
 
 
 def _coloured(thing: str, mode: str, bound: Bound) -> bool:
