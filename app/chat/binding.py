@@ -92,6 +92,9 @@ def _compounds(spans: list[Span]) -> None:
             span.entry = Entry("word")  # "a hooded jacket"
         if span.role != "colour":
             continue
+        after = spans[position + 2] if position + 2 < len(spans) else None
+        if following.tied and is_quality(following) and after is not None and after.role == "colour":
+            span.entry = Entry("word")  # "a blue-striped white shirt"
         joined = following.tied and following.text.endswith("ed")
         if following.role == "word" and (joined or following.text in _PARTS):
             span.entry = Entry("word")
