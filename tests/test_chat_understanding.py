@@ -182,6 +182,22 @@ def test_a_short_answer_is_of_what_was_asked(asked: str, answer: str, expected: 
     assert said == set(expected.split("  "))
 
 
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("Hair brown long Top white shirt", "hair=long  hair_colour=brown  upper=shirt  upper_colour=white"),
+        ("Hair brown Top white shirt Trousers black", "hair_colour=brown  upper=shirt  upper_colour=white  "
+         "lower=trousers  lower_colour=black"),
+        ("Gender F Age 25 Top red hoodie", "gender=woman  age=young  upper=hoodie  upper_colour=red"),
+        ("M, 30s, blk jacket", "gender=man  age=young  upper=jacket  upper_colour=black"),
+        ("F 20s blonde", "gender=woman  age=young  hair_colour=blond"),
+    ],
+)  # fmt: skip
+def test_a_form_without_its_marks(form: str, expected: str):
+    """By its capitals, so that none of these can stand among the sentences, which are shouted as well."""
+    assert notation(understand(form, SearchState(), GALLERY)) == set(expected.split("  "))
+
+
 def test_words_that_cannot_be_used_are_named():
     said = understand("a tall asian man with a tattoo, 1.90m, in a red hat", SearchState(), GALLERY)
     assert {"tall", "asian", "tattoo", "1.90m"} <= set(said.unused)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from app.chat.carried import set_apart
 from app.chat.lexicon import ALL_BUT, Entry, Span
 from app.chat.pointing import (
     CLOTHING,
@@ -22,12 +23,15 @@ from app.chat.pointing import (
 )
 from app.chat.qualities import lengths, noun_after, second_colour, shade_of
 from app.chat.search_state import SearchState
-from app.chat.words import COLOUR_AS, OUTFITS, PRONOUNS, SKIN_COLOURS
+from app.chat.words import COLOUR_AS, FIGURES, OUTFITS, PRONOUNS, SKIN_COLOURS, WEARING, WHOLLY, listed
 from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, noun_of
 
 _ALL_BUT = frozenset(ALL_BUT.split("|"))
 _ARTICLES = frozenset({"a", "an", "the"})
-_HEAD_NOUNS = frozenset({"stripes", "stripe", "dots", "spots", "checks", "polka dots", "polka dot"})
+# Of a face or of a garment, never a garment: "red faced", "white soled trainers".
+_PARTS = frozenset(
+    listed("faced eyed nosed cheeked lipped skinned rimmed framed soled trimmed lined laced sleeved collared")
+)
 
 
 @dataclass
@@ -52,7 +56,9 @@ def bind(spans: list[Span], state: SearchState, asked: str | None = None) -> Bou
 
     asked: the kind that the assistant asked about last; a bare colour answers it.
     """
-    bound = Bound(stated=[*lengths(spans)])
+    apart = set_apart(spans)
+    _compounds(spans)
+    bound = Bound(stated=[*lengths(spans)], alternatives=apart)
     _whose_cut(spans, bound)
     under = second_garments(spans)
     _shades(spans, bound, under)
@@ -75,6 +81,25 @@ def bind(spans: list[Span], state: SearchState, asked: str | None = None) -> Bou
                 continue
             _bind_colour(spans, position, target, bound, state, asked)
     return bound
+
+
+def _compounds(spans: list[Span]) -> None:
+    """ "Red-faced", "white-soled": a colour of what is no garment, one word with it. "Greyish blue": a nuance of blue.
+    In place.
+    """
+    for position, (span, following) in enumerate(pairwise(spans)):
+        if span.text in WEARING and noun_after(spans, position) is not None:
+            span.entry = Entry("word")  # "a hooded jacket"
+        if span.role != "colour":
+            continue
+        after = spans[position + 2] if position + 2 < len(spans) else None
+        if following.tied and is_quality(following) and after is not None and after.role == "colour":
+            span.entry = Entry("word")  # "a blue-striped white shirt"
+        joined = following.tied and following.text.endswith("ed")
+        if following.role == "word" and (joined or following.text in _PARTS):
+            span.entry = Entry("word")
+        elif span.text.endswith("ish") and following.role == "colour":
+            span.entry = Entry("shade")
 
 
 def _is_shaded(spans: list[Span], position: int) -> bool:
@@ -105,14 +130,15 @@ def _bind_colour(
         return
     thing = noun.thing or meant_by_one(spans, target, state, asked)
     if noun.entry.attribute is not None and noun.entry.attribute.kind == "upper_pattern":
-        thing = None if noun.text in _HEAD_NOUNS else "upper"
+        thing = None if noun.text in FIGURES else "upper"
     if thing is None or thing not in COLOUR_OF:
         name = thing if noun.role == "one" and thing else noun.text
         if noun.role == "one" and thing is not None:  # "yes, a red one", of an umbrella
             bound.stated += [(one, "+") for one in absence(thing) if len(absence(thing)) == 1]
         bound.alternatives.append(f"{span.text} {name}")
         if thing is not None:
-            bound.note(f"I know no colours of {_plural(name)}; {_free(span, name)}.")
+            known = "beard" if thing == "beard" else name  # "white-bearded"
+            bound.note(f"I know no colours of {_plural(known)}; {_free(span, name)}.")
         return
     if noun.role == "one":
         noun.used = True
@@ -139,7 +165,9 @@ def _bind_colour(
 def _restate(spans: list[Span], one: int, thing: str, bound: Bound) -> None:
     """ "Not the red jacket, the blue one" still looks for a jacket."""
     named = next((span for span in reversed(spans[:one]) if span.thing == thing), None)
-    if named is not None and named.used and named.mode == "-" and named.entry.attribute is not None:
+    if named is None or named.entry.attribute is None:
+        return
+    if named.mode == "x" or (named.used and named.mode == "-"):
         bound.stated.append((named.entry.attribute, "+"))
 
 
@@ -233,9 +261,7 @@ def _bind_loose(
             return
     if not state_colour(bound, "upper", colour, span, span.mode):
         return
-    whole = any(
-        other.text in ("all", "completely", "entirely", "fully", "totally") for other in spans[:position]
-    )
+    whole = any(other.text in WHOLLY for other in spans[:position])
     if whole and span.mode == "+":
         state_colour(bound, "lower", colour, span, span.mode)
         bound.note(f"I took “{span.text}” as the colour of the top and of the trousers or skirt.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from app.chat import words
@@ -67,14 +67,16 @@ DROP = (
     "not a clue|no memory of|no recollection of|not sure what|not sure which|do not know what|do not know which|"
     "can not say what|can not say if|can not tell if|can not tell what|could not see if|could not see what|"
     "could not see|can not see|did not see|could not make out|can not make out|did not catch|could not tell|"
-    "could not see whether|did not see if|did not see whether|no particular|no specific|not any particular"
+    "could not see whether|did not see if|did not see whether|no particular|no specific|not any particular|dunno|"
+    "dunno about|dunno if|dunno what"
 )
 DROP_AFTER = (
     "does not matter|do not matter|did not matter|not matter|is not important|are not important|"
     "not important|unimportant|is irrelevant|irrelevant|is optional|optional|can be anything|"
     "could be anything|may be anything|might be anything|not relevant|can be any|could be any|can change|"
     "may have changed|might have changed|no longer matters|is wrong|"
-    "was wrong|is not right|was not right|is not correct|is incorrect|unknown|is unknown|not needed|not necessary"
+    "was wrong|is not right|was not right|is not correct|is incorrect|unknown|is unknown|not needed|not necessary|"
+    "not known|not sure|not certain|unsure|uncertain|not clear|unclear|unconfirmed|not confirmed"
 )
 # Denials in form that deny nothing.
 AFFIRMING = (
@@ -109,7 +111,7 @@ class Entry:
 @dataclass
 class Span:
     """A phrase of the message: tokens start..end. `mode` is "+" (stated), "-" (excluded) or "x" (taken back);
-    `used` once an attribute, a note or the free words hold it.
+    `used` once an attribute, a note or the free words hold it. tied: a hyphen joins it to the span before it.
     """
 
     entry: Entry
@@ -119,6 +121,7 @@ class Span:
     raw: str  # as typed
     mode: str = "+"
     used: bool = False
+    tied: bool = False
 
     @property
     def role(self) -> str:
@@ -216,7 +219,7 @@ def correct_tokens(
         better = correct(token.text) if token.kind == "word" and token.text not in kept else None
         if better is not None:
             corrections[(token.raw, better)] = None
-            token = Token(better, token.raw, token.kind)
+            token = replace(token, text=better)
         mended.append(token)
     return tuple(mended), tuple(corrections)
 
@@ -238,7 +241,8 @@ def spans_of(tokens: Sequence[Token]) -> list[Span]:
         entry, length = found or (_unknown(tokens[start]), 1)
         end = start + length
         raw = " ".join(token.raw for token in tokens[start:end])
-        spans.append(Span(entry, start, end, " ".join(words[start:end]), raw))
+        text = " ".join(words[start:end])
+        spans.append(Span(entry, start, end, text, raw, tied=tokens[start].tied))
         start = end
     return spans
 

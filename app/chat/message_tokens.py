@@ -19,12 +19,13 @@ MAX_TOKENS = 250
 @dataclass(frozen=True)
 class Token:
     """`text` is lower case and without apostrophes; `raw` is as typed; `kind` is word, number, dash, stop, or age,
-    whose `text` is the vocabulary's value.
+    whose `text` is the vocabulary's value. tied: a hyphen joins it to the word before it.
     """
 
     text: str
     raw: str
     kind: str
+    tied: bool = False
 
     @property
     def is_stop(self) -> bool:
@@ -49,6 +50,12 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\bthru\b", "through"),
         (r"(?<=\d\s)'?n'?(?=\s(?:\d|cam))", "and"),
         (r"\bn/a\b", "none"),
+        (r"\bn/k\b", "unknown"),
+        (r"^\s*(?-i:M)(?=\s*,|\s+\d)", "male"),  # "M, 30s"
+        (r"^\s*(?-i:F)(?=\s*,|\s+\d)", "female"),
+        (r"\b(sex|gender)(:?) (?-i:M)\b", r"\1\2 male"),
+        (r"\b(sex|gender)(:?) (?-i:F)\b", r"\1\2 female"),
+        (r"\b(s?he)s\b", r"\1"),
         (r"\bw/", "with "),
         (r"\bcan't\b|\bcannot\b|\bcant\b", "can not"),
         (r"\bwon't\b", "will not"),
@@ -68,6 +75,12 @@ _TOKEN = re.compile(
     r"|(?P<stop>[,;.!?():\n/\"])",
     re.IGNORECASE,
 )
+# With a capital of its own and more after it; at the end it has nothing to name.
+_FORM_LABEL = re.compile(
+    r"\b(Hair|Top|Upper|Bottoms?|Lower|Legs|Trousers|Shoes|Footwear|Hat|Headwear|Bag|Glasses|Beard|Age|Height|Build|"
+    r"Sex|Gender|Jacket|Coat|Shirt)\b(?=\s+\w)"
+)
+_MARKS = re.compile(r"[,.;:!?\n]")
 
 
 def tokenise(message: str) -> tuple[Token, ...]:
@@ -81,18 +94,29 @@ def tokenise(message: str) -> tuple[Token, ...]:
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
     text = text.replace("'", " ")
+    text = _with_stops(text)
     tokens: list[Token] = []
+    tied = False
     for match in _TOKEN.finditer(text):
         raw, kind = match.group(), match.lastgroup or "word"
         if kind == "dash":
             before, after = text[: match.start()], text[match.end() :]
             between_letters = before[-1:].isalpha() and after[:1].isalpha()
             if between_letters:  # "t-shirt", "grey-haired": two words, nothing between them
+                tied = True
                 continue
             if raw == "-" and before[-1:].isspace() and after[:1].isspace() and not _digit_ahead(after):
                 kind = "stop"
-        tokens.append(Token(raw.casefold(), raw, "number" if kind == "date" else kind))
+        tokens.append(Token(raw.casefold(), raw, "number" if kind == "date" else kind, tied))
+        tied = False
     return tuple(tokens[:MAX_TOKENS])
+
+
+def _with_stops(text: str) -> str:
+    """A form that was typed without its marks, "Hair brown Top white shirt", with them; any other text as it is."""
+    labels = len(_FORM_LABEL.findall(text))
+    is_form = labels > 1 and _FORM_LABEL.match(text) and not _MARKS.search(text)
+    return _FORM_LABEL.sub(r", \1:", text).removeprefix(", ") if is_form else text
 
 
 def _digit_ahead(text: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.chat.lexicon import ALL_BUT, Entry, Span
-from app.chat.words import PRONOUNS, listed
+from app.chat.words import PRONOUNS, WHOLLY, listed, phrases
 
 _STATES = frozenset(
     listed(
@@ -28,8 +28,18 @@ _OPENERS = frozenset(
 _CONTENT = frozenset({"attribute", "group", "colour", "shade", "word", "origin", "unjudged"})
 
 
-_EXCEPTING = frozenset({"but", *ALL_BUT.split("|"), "except"})
-_WHOLLY = frozenset({"all", "completely", "entirely", "fully", "totally", "everything", "whole"})
+_EXCEPTING = frozenset({"but", *ALL_BUT.split("|"), "except", "bar"})
+_OF_PEOPLE = ("anyone", "anybody", "everyone", "everybody")
+_WAS = frozenset(listed("is was are were has had wore wears a an"))  # "it's a skirt" is read "it a skirt"
+_WORN = frozenset(listed("dressed wearing wears wore clad in all everything"))
+_SWAPPED = frozenset(
+    listed("swapped swaps swapping switched exchanged exchanges replaced replaces traded changed")
+)
+_SWAPS = frozenset(listed("replace swap switch exchange")) | _SWAPPED
+_FOR = frozenset(listed("for to into with by"))
+_LEAVING_OUT = frozenset(phrases("leave out|remove|skip|drop|ignore|discard|take out|get rid of"))
+_PLURALS = frozenset({"men", "women", "children"})
+_UNSURE = frozenset(phrases("not sure|not certain|unsure|uncertain"))
 _DOUBTS = frozenset(
     f"{verb}{joint}"
     for verb in (
@@ -79,6 +89,7 @@ def assign_modes(spans: list[Span]) -> None:
     "without" and its like reach to the end of their clause: over "or", over "and" where no new article
     begins, and over commas only in a list that ends in "or" ("no hat, glasses or beard").
     """
+    _settle(spans)
     absent = _of_forms(spans)
     mode, trigger, since = "+", "", 0
     for position, span in enumerate(spans):
@@ -90,7 +101,8 @@ def assign_modes(spans: list[Span]) -> None:
             mode, trigger, since = "-", span.text, 0
             continue
         if span.text in _EXCEPTING and span.role == "not":
-            kept = _is_exception(spans, position)
+            of_nobody = mode == "-" and not since and _before(spans, position, "not")
+            kept = True if of_nobody or _is_kept(spans, position) else _is_exception(spans, position)
             if kept is not None:
                 mode, trigger, since = "+" if kept else "x", span.text, 0
                 continue
@@ -117,7 +129,7 @@ def assign_modes(spans: list[Span]) -> None:
         if span.role == "colour" and position > 0 and spans[position - 1].text in ("from", "change"):
             span.mode = "x"  # "change it from red to blue", "change red to blue"
         if mode != "+" and span.role in _CONTENT and span.text not in PRONOUNS:
-            if trigger in _DOUBTS and _is_subject(spans, position):
+            if trigger in _DOUBTS | _UNSURE and _is_subject(spans, position):
                 span.mode = "+"  # "I don't think the man had a beard"
             else:
                 since += 1
@@ -125,6 +137,68 @@ def assign_modes(spans: list[Span]) -> None:
             _take_back(spans, position)
     for span in absent:
         span.mode = "-"
+
+
+def _settle(spans: list[Span]) -> None:
+    """Give words that deny or take back in some company alone the part that they have here. In place."""
+    for position, span in enumerate(spans):
+        following = _next(spans, position)
+        shows = following is not None and following.role != "stop"
+        looks = spans[position + 1 : position + 3]
+        looks = looks[1:] if shows and looks[0].text == "in" else looks[:1]
+        if span.text == "nothing" and any(map(_is_look, looks)):
+            span.entry = Entry("not")  # "she wore nothing pink", "nothing in red"
+        elif span.text == "bar" and shows and _before(spans, position, "colour"):
+            span.entry = Entry("not")  # "all black bar a red cap"
+        elif span.text in _SWAPPED and _is_exchange(spans, position):
+            span.entry = Entry("drop")
+        elif span.text in _LEAVING_OUT and _are_people(spans, position):
+            span.entry = Entry("not")
+        elif span.text in _UNSURE:
+            span.entry = _doubt(spans, position)
+
+
+def _doubt(spans: list[Span], position: int) -> Entry:
+    """ "Not sure" takes back what follows, or else the one thing that it is said of: "glasses not sure"."""
+    if any(other.role in _CONTENT for other in _clause(spans, position + 1)):
+        return Entry("drop")
+    of_more = position > 1 and spans[position - 2].role in _CONTENT and spans[position - 1].role != "stop"
+    return Entry("function") if of_more else Entry("drop-after")  # "a black coat or a blue one, not sure"
+
+
+def _clause(spans: list[Span], start: int) -> list[Span]:
+    """What stands from `start` to the next stop or "but"."""
+    end = start
+    while end < len(spans) and spans[end].role != "stop" and spans[end].text != "but":
+        end += 1
+    return spans[start:end]
+
+
+def _is_look(span: Span) -> bool:
+    """Whether it is a colour, a shade or a pattern."""
+    attribute = span.entry.attribute
+    return span.role in ("colour", "shade") or (attribute is not None and attribute.kind == "upper_pattern")
+
+
+def _is_exchange(spans: list[Span], position: int) -> bool:
+    """ "He swapped his blue jacket for a grey one": one thing for another."""
+    clause = _clause(spans, position + 1)
+    joints = [at for at, span in enumerate(clause) if span.text in _FOR]
+    return any(
+        any(span.thing is not None or span.text == "it" for span in clause[:at])
+        and any(span.thing is not None or span.role == "one" for span in clause[at:])
+        for at in joints
+    )
+
+
+def _are_people(spans: list[Span], position: int) -> bool:
+    """ "Leave out the women", who are people to hide; "leave out the hat" takes a word back."""
+    at = position + 1
+    while at < len(spans) and spans[at].text in _ARTICLES | {"any", "all"}:
+        at += 1
+    attribute = spans[at].entry.attribute if at < len(spans) else None
+    plural = at < len(spans) and (spans[at].text in _PLURALS or spans[at].text.endswith("s"))
+    return plural and attribute is not None and attribute.kind in ("gender", "age")
 
 
 def _of_forms(spans: list[Span]) -> list[Span]:
@@ -162,13 +236,11 @@ def _ends(spans: list[Span], position: int, mode: str, trigger: str, since: int)
         return True
     if span.text in _ENDS or (trigger == "non" and since):
         return True
+    if since and _is_told_anew(spans, position, mode):
+        return True
     if mode == "-" and since and spans[position - 1].thing is not None and span.role in _CONTENT:
         return True  # "no backpack white shoes": nothing joins the second to the first
-    if (
-        trigger in ("replace", "swap", "switch", "exchange")
-        and since
-        and span.text in ("with", "for", "by", "to")
-    ):
+    if trigger in _SWAPS and (since or spans[position - 1].text == "it") and span.text in _FOR:
         return True
     if trigger in ("instead of", "rather than") and since and span.text in _ARTICLES:
         return True
@@ -179,10 +251,19 @@ def _ends(spans: list[Span], position: int, mode: str, trigger: str, since: int)
         if following.role in ("colour", "shade"):
             return True
         return trigger != "without" and mode == "-" and following.text in _ARTICLES
-    if trigger in _HIDING and since and span.text.split()[0] in _STATES and _hides_some(spans, position):
+    hides = trigger in _HIDING or (trigger in _LEAVING_OUT and mode == "-")
+    if hides and since and span.text.split()[0] in _STATES and _hides_some(spans, position):
         return False
     # "no hat with glasses", "not a jacket in red": a new statement only once something was excluded
     return bool(since) and span.text.split()[0] in _STATES
+
+
+def _is_told_anew(spans: list[Span], position: int, mode: str) -> bool:
+    """ "It wasn't a dress it was a skirt", with nothing between them but a breath."""
+    following = _next(spans, position)
+    if spans[position].text not in (("it", "they", "he", "she") if mode == "-" else ("it",)):
+        return False
+    return following is not None and (following.text in _WAS or following.role in ("colour", "shade"))
 
 
 def _hides_some(spans: list[Span], position: int) -> bool:
@@ -264,18 +345,48 @@ def _is_subject(spans: list[Span], position: int) -> bool:
 def _is_exception(spans: list[Span], position: int) -> bool | None:
     """ "All in black, except for brown boots": True for what has a colour of its own, and is there in it; False for
     "except the shoes", which says nothing of them. None where nothing was said of the whole."""
-    whole = any(span.text in _WHOLLY for span in spans[:position])
-    coloured = any(span.role == "colour" and span.mode == "+" for span in spans[:position])
-    if not (whole and coloured):
+    if spans[position].text.startswith(_OF_PEOPLE):
+        return None
+    whole = any(span.text in WHOLLY for span in spans[:position])
+    colours = [at for at, span in enumerate(spans[:position]) if span.role == "colour" and span.mode == "+"]
+    if not any(whole or _is_of_all(spans, at) for at in colours):
         return None
     own = False
-    for span in spans[position + 1 :]:
-        if span.role == "stop":
-            break
-        own |= span.role == "colour"
+    for span in _clause(spans, position + 1):
+        own |= _is_look(span) or span.text in ("a", "an")
         if span.thing is not None or span.role == "word":
             return own
     return None
+
+
+def _is_of_all(spans: list[Span], colour: int) -> bool:
+    """ "Dressed in black": a colour that no noun follows, of all that is worn."""
+    start, end = colour, colour + 1
+    while start > 0 and spans[start - 1].role in ("colour", "shade"):
+        start -= 1
+    while end < len(spans) and spans[end].role == "colour":
+        end += 1
+    alone = end == len(spans) or spans[end].role in ("stop", "not", "function")
+    return alone and start > 0 and spans[start - 1].text in _WORN
+
+
+def _is_kept(spans: list[Span], position: int) -> bool:
+    """ "No bag except a handbag", "no jacket but the red one": what is left of a kind that was excluded. The kind as a
+    whole then says nothing more. In place.
+    """
+    head = next(
+        (span for span in _clause(spans, position + 1) if span.thing is not None or span.role == "one"), None
+    )
+    excluded = [span for span in spans[:position] if span.mode == "-" and span.thing is not None]
+    if head is None or not excluded:
+        return False
+    if head.role == "one":
+        excluded[-1].mode = "+"
+        return True
+    alike = [span for span in excluded if span.thing == head.thing]
+    for span in alike:
+        span.entry = Entry("function")
+    return bool(alike)
 
 
 def _is_place(spans: list[Span], position: int) -> bool:
@@ -291,7 +402,9 @@ def _is_place(spans: list[Span], position: int) -> bool:
 
 
 def _take_back(spans: list[Span], position: int) -> None:
-    """ "The backpack doesn't matter": what stands before it in its clause is taken back."""
+    """ "The backpack doesn't matter", "shoes: unknown": what stands before it in its clause is taken back."""
+    if position > 1 and spans[position - 1].text in _LABELS and spans[position - 2].role in _CONTENT:
+        position -= 1
     for span in reversed(spans[:position]):
         if span.role == "stop" or span.text == "but":
             return

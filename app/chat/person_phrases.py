@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 from app.chat.message_tokens import Token, TokenCursor, whole_number
+from app.chat.persons import KIN
 from app.chat.words import listed
 
 _DECADES = {"teens": 15, "twenties": 20, "thirties": 30, "forties": 40, "fifties": 50, "sixties": 60}
@@ -22,6 +23,8 @@ _PEOPLE = frozenset(
         "child kid boy girl toddler man woman male female lady guy person teenager teen lad lass youth youngster"
     )
 )
+_LAST_HOUR = 24
+_NAMED = _PEOPLE | KIN.keys()
 _LEADING = frozenset(
     listed(
         """
@@ -99,8 +102,11 @@ def _years(cursor: TokenCursor, position: int) -> tuple[int | None, int]:
             return number, after + 2
         if cursor.stands(after + 1, "of age"):
             return number, after + 3
-        if cursor.text(position - 1) == "of":  # "a man of 71 years"
+        # "a man of 71 years", "male, 17 yrs"
+        if cursor.text(position - 1) in _NAMED | {"of", ","} and cursor.text(after + 1) != "ago":
             return number, after + 1
+    if cursor.may_follow(after) and _is_corrected(cursor, position, number, after):
+        return number, after
     if cursor.may_follow(after) and _said_of_person(cursor, position):
         return number, after
     if cursor.text(position - 1) in ("aged", "age") or cursor.text(position - 2) in ("aged", "age"):
@@ -109,11 +115,19 @@ def _years(cursor: TokenCursor, position: int) -> tuple[int | None, int]:
         return number, after
     if (
         cursor.text(position - 1) in ("about", "around", "roughly", "maybe", "perhaps")
-        and number > 24
+        and number > _LAST_HOUR
         and cursor.may_follow(after)
     ):
         return number, after
     return None, position
+
+
+def _is_corrected(cursor: TokenCursor, position: int, number: int, after: int) -> bool:
+    """ "Not 20, more like 40": no hour is so late, so that both are ages."""
+    if cursor.stands(position - 2, "more like"):
+        return number > _LAST_HOUR
+    better = whole_number(cursor.text(after + 3)) if cursor.stands(after, ", more like") else None
+    return cursor.text(position - 1) == "not" and max(number, better or 0) > _LAST_HOUR and better is not None
 
 
 def _said_of_person(cursor: TokenCursor, position: int) -> bool:
@@ -127,16 +141,19 @@ def _said_of_person(cursor: TokenCursor, position: int) -> bool:
         "perhaps",
         "approximately",
         "probably",
+        "not",
     ):
         before -= 1
-    if cursor.text(before) == ",":  # "a girl, 9, in a dress"
-        return cursor.text(position + 1) == "," and cursor.text(before - 1) in _PEOPLE
+    if cursor.text(before) == ",":  # "a girl, 9, in a dress", "my nan, 81"
+        late = (whole_number(cursor.text(position)) or 0) > _LAST_HOUR
+        ends = position + 1 == len(cursor.tokens) and (late or cursor.text(before - 1) in KIN)
+        return (ends or cursor.text(position + 1) == ",") and cursor.text(before - 1) in _NAMED
     if cursor.text(before) == "of":
-        return cursor.text(before - 1) in _PEOPLE
-    return cursor.text(before) in ("is", "was", "looks", "looked") and cursor.text(before - 1) in (
-        "he",
-        "she",
-    )
+        return cursor.text(before - 1) in _NAMED
+    if cursor.text(before) in ("he", "she"):  # "she's 5"
+        return True
+    linked = cursor.text(before) in ("is", "was", "looks", "looked")
+    return linked and cursor.text(before - 1) in KIN.keys() | {"he", "she"}
 
 
 _CLOTHES = r"(?:clothes|clothing|outfits?|garments)"

@@ -12,7 +12,10 @@ from app.chat.words import PRONOUNS, listed, phrases
 # Nouns of persons that name their place beside another, or are in no vocabulary -> the gender they say, if any.
 KIN: dict[str, str] = {
     **dict.fromkeys(
-        listed("mother mum mom wife granny grandma grandmother sister daughter aunt girlfriend"), "woman"
+        listed(
+            "mother mum mom wife granny grandma grandmother sister daughter aunt auntie girlfriend nan nana"
+        ),
+        "woman",
     ),
     **dict.fromkeys(listed("nanny waitress policewoman niece"), "woman"),
     **dict.fromkeys(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from app.chat.lexicon import THINGS, Span
 from app.chat.search_state import SearchState
@@ -11,7 +12,7 @@ from app.model.vocabulary import COLOUR_OF, QUALITIES_OF, thing_of
 
 STYLES = {"long": "long", "short": "short", "curly": "curly", "shoulder": "long"}
 # Tops from the innermost to the outermost.
-OUTER = ("shirt", "t-shirt", "sweater", "hoodie", "jacket", "coat")
+OUTER = ("shirt", "t-shirt", "sweater", "hoodie", "vest", "suit", "jacket", "coat", "high-vis")
 # Words that may stand between a thing and a colour said after it: "the jacket is more of an orange".
 _LINKS = frozenset(
     listed(
@@ -109,6 +110,8 @@ def _before(spans: Sequence[Span], position: int) -> int | None:
         if span.thing is not None:
             if crossed_stop and back + 2 != position and spans[back + 1].text != ":":
                 return None
+            if spans[position].mode == "-" and _is_denied_of(spans, back, position):
+                return back
             has_own = any(other.role == "colour" for other in spans[max(0, back - 2) : back])
             linked = any(other.text in ("is", "was", "are", "were") for other in spans[back + 1 : position])
             return None if has_own and not linked and owns(spans, back) else back
@@ -123,6 +126,16 @@ def _before(spans: Sequence[Span], position: int) -> int | None:
         elif span.text not in _LINKS or span.text in _BLOCKING:
             return None
     return None
+
+
+def _is_denied_of(spans: Sequence[Span], noun: int, colour: int) -> bool:
+    """ "Blue jeans not black", "a red coat, not green or blue": the colour is denied of the noun, whatever it has."""
+    between = [span for span in spans[noun + 1 : colour] if span.text != ","]
+    return (
+        bool(between)
+        and between[0].role == "not"
+        and all(span.role == "colour" or span.text in ("or", "nor") for span in between[1:])
+    )
 
 
 def owns(spans: Sequence[Span], noun: int) -> bool:
@@ -183,6 +196,8 @@ def carried_on(spans: Sequence[Span], position: int, things: Mapping[int, str]) 
         if span.role == "stop":
             if span.text in _SENTENCE_ENDS and not by_pronoun:
                 return None
+        elif span.role == "one":  # "two bags, one blue and one black"
+            continue
         elif span.role not in ("function", "not", "corrective", "shade") or span.text in CLOTHING - {"and"}:
             return None
     return None
@@ -204,6 +219,8 @@ def names_unknown(spans: Sequence[Span], position: int) -> bool:
     """True for the colour of something outside the vocabulary: "a red scarf", "red or blue gloves"."""
     linked = position > 0 and spans[position - 1].text in ("is", "was", "are", "were", "be")
     for at, span in enumerate(spans[position + 1 :], start=position + 1):
+        if span.text in STYLES:  # "hair: brown, long"
+            continue
         if span.role == "word":
             return not linked
         joins = (
@@ -222,11 +239,30 @@ def second_garments(spans: Sequence[Span]) -> set[int]:
     tops = [position for position in tops if over or position not in groups]
     if len(tops) < 2:
         return set()
-    between = spans[tops[0] : tops[-1]]
-    if any(span.role in ("corrective", "not") or span.text == "or" for span in between):
-        return set()
-    first = max(tops, key=lambda position: (outer(spans[position]), -position))
+    for at in range(tops[0], tops[-1]):
+        if spans[at].role == "corrective" or spans[at].text == "or" or denies(spans, at, "upper"):
+            return set()
+    first = _outermost(spans, tops)
     return {position for position in tops if position != first}
+
+
+def denies(spans: Sequence[Span], position: int, kind: str) -> bool:
+    """Whether "not" or "no" at `position` may be of a kind of thing: of no top in "a suit, no tie, a shirt"."""
+    if spans[position].role != "not":
+        return False
+    for span in spans[position + 1 :]:
+        if span.role == "stop" or span.thing is not None:
+            return span.thing in (None, kind)
+    return True
+
+
+def _outermost(spans: Sequence[Span], tops: Sequence[int]) -> int:
+    """The place of the top that is worn over the others: as it is said ("a vest over a coat"), else as it is usual."""
+    for one, two in pairwise(tops):
+        said = {span.text for span in spans[one:two]} & _LAYERS
+        if len(tops) == 2 and len(said) == 1:
+            return one if said == {"over"} else two
+    return max(tops, key=lambda position: (outer(spans[position]), -position))
 
 
 def outer(span: Span) -> int:

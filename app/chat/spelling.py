@@ -50,7 +50,9 @@ _NEVER = frozenset(
         """
     their legs dots tees tank sand gold lime teal rose lean knit male males hers gent gents chap
     suit vest cart hood mask camo pram logo badge letters wedges pumps heels shopper emblem writing graphic
-    strappy muffler buggy gilet phone child scarves
+    strappy muffler buggy gilet phone child scarves brother sister niece nephew aunt auntie uncle nana
+    hooded capped hatted coated jacketed shirted suited jeaned trousered skirted booted
+    cardi trackies sunnies trench rust spots
     """
     )
 )
@@ -121,7 +123,7 @@ ORDINARY = frozenset(
     block blood blown blush board boarded boarding boards boats boiler bolts bombed bond bone book books
     boost boosters boosts booth booths booties bots bottle bower bowled bowles bowser box bracelet brain
     branding bread bring broke brow browne brownies brows brunei bucky bulk bully bury button cameo
-    camera cane cardinal carly carmel cart cash cast chase checkers cheeks chicks child choose clock
+    camera cane cardinal carly carmel cart cash cast chase checkers cheeked cheeks chicks child choose clock
     coast coffee collar conquered cost cotton court crown crutches cup cures curry curvy dancing denies
     denim denis dog drinking earphones earrings eating eyelashes farther fast feather fell flock follow
     forge forged forget forgets forgot frick fur gary gery gills glove gloves goat gowan grady grain
@@ -137,7 +139,7 @@ ORDINARY = frozenset(
     returned riding ring rugby running salim salman salon saloon scarf scariest scarlett scooter scout
     scripted seater secs sensor shaken shakes shapes shares shave shies shift shimmer shiny shire shiro
     shone shoots shops shore shores shots shout shouts silk single singles singleton sitting skateboard
-    skin skip skit slack sleeve sleeveless sleeves slime smoking snacks snatched snickers sold spades
+    skin skip skit slack sleeve sleeveless sleeves slime smoking snacks snatched snickers sold soled spades
     speaker speakers spect splendor spotter spout stacks stick sticky stock stocks stour strapped stride
     strides strife strike strikers strikes strip stripped stripper strips strive stroller strut stumble
     stumbled suede suit sweeter swimmer swimmers talking tarian tarzan tattoo than thank thick thine

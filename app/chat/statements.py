@@ -8,15 +8,19 @@ from dataclasses import dataclass, field
 from app.chat.binding import Bound
 from app.chat.labels import kind_label
 from app.chat.lexicon import Span
-from app.chat.pointing import is_quality, outer
+from app.chat.pointing import denies, is_quality, second_garments
 from app.chat.qualities import after_adult, kind_of, part_of_top
 from app.chat.search_state import SearchState
-from app.chat.words import GROUPS, PRONOUNS
+from app.chat.words import FIGURES, GROUPS, PRONOUNS, listed
 from app.model import vocabulary
 from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, and_list, is_absent, kinds_of
 
 _DONE_UP = frozenset({"bun", "ponytail"})  # of hair that may be called long as well
 _VERBS_TOO = frozenset({"spotted", "checked", "plain", "solid"})  # a pattern only beside a garment
+_LINKS = frozenset(listed("with has had have having is was are were"))  # between a thing and its pattern
+_OF_PATTERNS = _LINKS | frozenset(
+    listed("a an the some of it its that which quite very all also in thin thick wide broad small big large")
+)
 _NAMED_KINDS = {
     "gender": "gender",
     "sex": "gender",
@@ -56,6 +60,7 @@ def collect(spans: Sequence[Span], bound: Bound, state: SearchState) -> Collecte
             both = f"{earlier.value} and {attribute.value}"
             bound.note(f"You say {both} of {kind_label(attribute.kind)}: I took {attribute.value}.")
         _state(collected, attribute, mode)
+    _ages(spans, collected)
     _take_back_names(spans, collected, state)
     _gender(spans, collected, bound)
     _also(spans, collected)
@@ -72,6 +77,15 @@ def collect(spans: Sequence[Span], bound: Bound, state: SearchState) -> Collecte
         attribute for attribute in dict.fromkeys(collected.unwanted) if attribute.kind not in collected.wanted
     ]
     return collected
+
+
+def _ages(spans: Sequence[Span], collected: Collected) -> None:
+    """Ages in numbers: they say more than words do, "an old man, about 40"."""
+    ages = [(span, span.entry.attribute) for span in spans if span.role == "age"]
+    stated = [age for span, age in ages if span.mode == "+" or span.raw.startswith(("older", "younger"))]
+    collected.unwanted += [age for _, age in ages if age is not None and age not in stated]
+    if stated and stated[0] is not None:
+        collected.wanted["age"] = stated[0]
 
 
 def _also(spans: Sequence[Span], collected: Collected) -> None:
@@ -152,7 +166,8 @@ def _attribute(spans: Sequence[Span], position: int, collected: Collected, bound
 
 def _stands_in(spans: Sequence[Span], position: int) -> bool:
     before = [span.text for span in spans[max(0, position - 2) : position]]
-    return before[-1:] == ["in"] or (len(before) == 2 and before[0] in ("in", "inside"))
+    inside = len(before) == 2 and before[0] in ("in", "inside") and spans[position - 1].thing is None
+    return before[-1:] == ["in"] or inside  # but "in trousers pushing a trolley"
 
 
 def _coloured(thing: str, mode: str, bound: Bound) -> bool:
@@ -172,7 +187,8 @@ def _want(
         return
     since = [other for other in spans[:position] if other.used and other.entry.attribute == earlier]
     between = spans[spans.index(since[-1]) + 1 : position] if since else ()
-    corrected = any(other.role in ("corrective", "not") or other.text == "no" for other in between)
+    corrected = any(other.role == "corrective" for other in between)
+    corrected |= any(denies(spans, at, attribute.kind) for at in range(position - len(between), position))
     corrected |= any(other.text in ("to", "into") for other in between) and any(
         other.text in ("change", "turn", "make") for other in spans[:position]
     )  # "change the jacket to a coat"
@@ -185,7 +201,8 @@ def _want(
         first, second = attribute, earlier
     if not either and earlier.value == "shopping bag":
         first, second = attribute, earlier  # "a plastic bag and a backpack"
-    if not either and attribute.kind == "upper" and since and outer(span) > outer(since[-1]):
+    under = second_garments(spans) if not either and attribute.kind == "upper" and since else ()
+    if position not in under and under and spans.index(since[-1]) in under:
         first, second = attribute, earlier
     collected.wanted[attribute.kind] = first
     word = span.text if second is attribute or not since else since[-1].text
@@ -208,6 +225,7 @@ def _group(
     can_be_absent = "none" in ALL_KINDS.get(kind, ())
     has_quality = any(attribute.kind in kinds_of(kind) and mode == "+" for attribute, mode in stated)
     has_quality |= any(said in collected.wanted for said in kinds_of(kind))
+    has_quality |= any(other.mode == "+" and kind_of(other) in kinds_of(kind) for other in spans)
     if span.mode == "-":
         if can_be_absent:
             collected.unwanted.extend(absence(kind))
@@ -250,37 +268,95 @@ def _noun_ahead(spans: Sequence[Span], position: int) -> Span | None:
 def _pattern_holds(spans: Sequence[Span], position: int, bound: Bound) -> bool:
     """Patterns are known of tops alone; "was spotted" and "I checked" are no patterns at all."""
     span = spans[position]
-    for other in spans[position + 1 :]:
-        if other.thing is not None:
-            if other.thing == "upper":
-                return True
-            bound.note(
-                f"I know patterns of tops alone; “{span.text} {other.text}” goes along in your own words."
-            )
-            span.used = True
-            bound.alternatives.append(f"{span.text} {other.text}")
-            return False
-        if (
-            other.role not in ("colour", "shade", "word")
-            and other.text not in ("and", "one")
-            and not is_quality(other)
-        ):
-            break
-    if _of_unknown(spans, position):
+    owner = None if span.text in FIGURES else _patterned_after(spans, position)
+    if owner is None and _of_unknown(spans, position):
         span.entry = type(span.entry)("word")  # "a tartan scarf"
         return False
-    if span.text not in _VERBS_TOO:
+    if owner is None:
+        owner = _patterned_before(spans, position)
+    if owner is not None and spans[owner].thing != "upper":
+        span.used = True
+        if span.text == "spotted" and owner < position:
+            return False  # "a man in jeans was spotted"
+        words = _of_another(spans, owner, position, bound)
+        if span.mode == "x":
+            return False
+        if spans[owner].thing is not None:
+            bound.note(f"I know patterns of tops alone; “{words}” goes along in your own words.")
+        bound.alternatives.append(words)
+        return False
+    if span.text not in _VERBS_TOO or owner is not None:
         return True
+    near = any(
+        kind_of(other) == "upper_pattern" for other in spans[:position]
+    )  # "not striped, it was checked"
     before = [other for other in spans[max(0, position - 3) : position] if other.role != "stop"]
-    near = any(other.thing == "upper" for other in before)
+    near |= any(other.thing == "upper" for other in before)
     if not near:
         span.used = True
     return near
 
 
+def _patterned_after(spans: Sequence[Span], position: int) -> int | None:
+    """The thing of "striped blue shirt", with other adjectives between at most."""
+    for at, other in enumerate(spans[position + 1 :], start=position + 1):
+        if other.thing is not None:
+            return at
+        if (
+            other.role not in ("colour", "shade", "word")
+            and other.text not in ("and", "one")
+            and not is_quality(other)
+        ):
+            return None
+    return None
+
+
+def _patterned_before(spans: Sequence[Span], position: int) -> int | None:
+    """The thing, known or not, of "a scarf with stripes", "the top isn't striped, it's checked"; None where another
+    noun, or nobody but the person, stands before the pattern.
+    """
+    at = position - 1
+    while at >= 0 and (_is_adjective(spans[at]) or (spans[at].text == "," and at == position - 1)):
+        at -= 1
+    linked = False
+    while at >= 0:
+        span = spans[at]
+        if span.thing is not None or (span.role == "word" and linked):
+            return at if linked or span.thing is not None else None
+        told_on = (linked and span.role in ("colour", "shade")) or (
+            span.text == "," and spans[at + 1].text in ("it", "they", "but", "not")
+        )
+        if not (
+            told_on or span.text in _OF_PATTERNS or span.role in ("not", "corrective") or is_quality(span)
+        ):
+            return None
+        linked |= span.text in _LINKS
+        at -= 1
+    return None
+
+
+def _is_adjective(span: Span) -> bool:
+    return span.role in ("colour", "shade", "word")
+
+
+def _of_another(spans: Sequence[Span], owner: int, position: int, bound: Bound) -> str:
+    """The words of a pattern that is no top's: "striped scarf", "trousers with white stripes". The colour of the
+    stripes, which went along by itself, goes with them.
+    """
+    pattern, noun = spans[position].text, spans[owner].text
+    denied = spans[position].mode == "-"
+    if pattern not in FIGURES:
+        return f"no {pattern} {noun}" if denied else f"{pattern} {noun}"
+    if position > 0 and spans[position - 1].role == "colour":
+        own = f"{spans[position - 1].text} {pattern}"
+        bound.alternatives[:] = [words for words in bound.alternatives if words != own]
+        pattern = own
+    return f"{noun} {'without' if denied else 'with'} {pattern}"
+
+
 def _of_unknown(spans: Sequence[Span], position: int) -> bool:
     """Whether an unknown noun follows, with colours between at most."""
-    if spans[position].text in ("stripes", "stripe", "dots", "polka dots", "checks", "spots"):
+    if spans[position].text in FIGURES:
         return False
     for other in spans[position + 1 :]:
         if other.role not in ("colour", "shade"):

@@ -106,12 +106,8 @@ def _read(
     assign_modes(spans)
     division = divide(spans, state, text)
     spans = division.own
-    ages = [span.entry.attribute for span in spans if span.role == "age"]
     bound = bind(spans, state, asked)
     collected = collect(spans, bound, state)
-    for age in ages:
-        if age is not None:
-            collected.wanted.setdefault("age", age)
     _correct_thing(plain_text, collected, state)
     left = leftovers(spans)
     words = own_words(spans, collected.wanted, text)

@@ -25,9 +25,10 @@ _ALSO: dict[tuple[str, str], str] = {
     (
         "gender",
         "woman",
-    ): "females|ladies|girls|lass|gal|mum|mom|mother|wife|granny|grandma|hers|herself|madam",
+    ): "females|ladies|girls|lass|gal|mum|mom|mother|wife|granny|grandma|hers|herself|madam|wmn|daughter|"
+    "granddaughter|sister|niece|aunt|auntie|girlfriend|nan|nana",
     ("gender", "man"): "males|guys|boys|gent|gents|bloke|fella|fellow|chap|dude|lad|dad|father|husband|"
-    "grandpa|granddad|himself|mister",
+    "grandpa|granddad|himself|mister|son|grandson|brother|nephew|uncle|boyfriend",
     ("age", "young"): "younger|youthful|youngish|in his twenties|in her twenties|teenaged",
     ("age", "middle-aged"): "middle age|in her forties|in his forties|in her fifties|in his fifties",
     (
@@ -51,12 +52,13 @@ _ALSO: dict[tuple[str, str], str] = {
     ("beard", "beard"): "goatee|stubble|whiskers",
     ("beard", "none"): "shaven",
     ("upper", "t-shirt"): "tees|singlet|undershirt|tank",
-    ("upper", "shirt"): "polo shirt|button down|button up|flannel|tunic",
-    ("upper", "sweater"): "sweat shirt|jersey|fleece|turtleneck|knitwear|pull over",
+    ("upper", "shirt"): "polo shirt|button down|button up|flannel|tunic|shirted",
+    ("upper", "sweater"): "sweat shirt|jersey|fleece|turtleneck|knitwear|pull over|cardi",
     ("upper", "hoodie"): "hoody|hooded jumper|hooded sweater",
     ("upper", "jacket"): "anorak|puffer|puffer jacket|wind breaker|bomber jacket|suit jacket|rain jacket|"
-    "jeans jacket|jean jacket",
-    ("upper", "coat"): "over coat|winter coat|rain coat|trenchcoat|mac|duffle coat|peacoat",
+    "jeans jacket|jean jacket|jacketed|jkt",
+    ("upper", "coat"): "over coat|winter coat|rain coat|trenchcoat|trench|mac|duffle coat|peacoat|coated",
+    ("upper", "suit"): "suited",
     ("upper", "dress"): "sundress|summer dress",
     (
         "upper_pattern",
@@ -64,18 +66,21 @@ _ALSO: dict[tuple[str, str], str] = {
     ): "no pattern|no patterns|without a pattern|without any pattern|without pattern",
     ("upper_pattern", "striped"): "stripey|pinstriped|pinstripe|pin striped",
     ("upper_pattern", "checked"): "gingham|chequers|checks|lumberjack",
+    ("upper_pattern", "dotted"): "spots",
     (
         "lower",
         "trousers",
-    ): "pant|sweatpants|joggers|sweat pants|jogging bottoms|tracksuit bottoms|cargo pants|corduroys",
-    ("lower", "jeans"): "jean trousers",
-    ("lower", "skirt"): "mini skirt",
+    ): "pant|sweatpants|joggers|sweat pants|jogging bottoms|tracksuit bottoms|cargo pants|corduroys|"
+    "trackies|trousered",
+    ("lower", "jeans"): "jean trousers|jeaned",
+    ("lower", "skirt"): "mini skirt|skirted",
     ("shoes", "sneakers"): "tennis shoes|gym shoes|kicks|plimsolls|athletic shoes",
-    ("shoes", "boots"): "wellies|wellingtons|bootees",
+    ("shoes", "boots"): "wellies|wellingtons|bootees|booted",
     ("shoes", "shoes"): "brogues|footwear shoes",
-    ("hat", "cap"): "baseball hat|peaked cap|snapback",
+    ("hat", "cap"): "baseball hat|peaked cap|snapback|capped",
     ("hat", "beanie"): "bobble hat|woolly cap|knit cap|knit hat|winter hat|toque",
-    ("hat", "hat"): "trilby|bowler|straw hat|bucket hat",
+    ("hat", "hat"): "trilby|bowler|straw hat|bucket hat|hatted",
+    ("hat", "hood"): "hooded",
     ("hat", "none"): "nothing on his head|nothing on her head|nothing on their head|bare headed|bare head",
     ("bag", "backpack"): "ruck sack|daypack|schoolbag|bookbag",
     ("bag", "handbag"): "hand bag|clutch bag|clutch",
@@ -88,12 +93,18 @@ _ALSO: dict[tuple[str, str], str] = {
     ): "empty handed|not carrying anything|carrying nothing|"
     "carried nothing|carries nothing|held nothing|holding nothing|without any luggage",
     ("glasses", "glasses"): "eye glasses|specs|reading glasses",
+    ("glasses", "sunglasses"): "sunnies",
     ("umbrella", "umbrella"): "brollies",
 }
 
 PHRASES: dict[str, Attribute] = {
     phrase: Attribute(kind, value) for (kind, value), words in _ALSO.items() for phrase in words.split("|")
 }
+
+# People by what they wear, "a blue-jeaned man"; before a garment they say what that is like, "a hooded jacket".
+WEARING = frozenset(
+    listed("hooded capped hatted coated jacketed shirted suited jeaned trousered skirted booted")
+)
 
 # Names of a thing that do not say which one; beside vocabulary.GROUPS.
 GROUPS: dict[str, str] = {
@@ -125,6 +136,14 @@ COLOURS: dict[str, str] = {
     "amber": "orange",
     "chocolate": "brown",
     "camel": "beige",
+    "rust": "orange",
+    "blk": "black",
+    "wht": "white",
+    "gry": "grey",
+    "blu": "blue",
+    "grn": "green",
+    "brn": "brown",
+    "ylw": "yellow",
     "redish": "red",
     "reddish": "red",
     "bluish": "blue",
@@ -171,6 +190,12 @@ LENGTHS: dict[str, str] = {
     "three quarter": "knee-length",
 }
 SHADES = frozenset(SHADE_VALUES) | frozenset(listed("bright deep vivid neon faded"))
+
+# Patterns as nouns, which follow what they are of: "a shirt with stripes".
+FIGURES = frozenset(phrases("stripes|stripe|dots|spots|checks|polka dots|polka dot"))
+
+# That what is said holds of all the clothes: "all in black", "everything was black".
+WHOLLY = frozenset(listed("all completely entirely fully totally everything whole"))
 
 PRONOUNS = frozenset(listed("she her hers herself he him his himself"))
 
