@@ -21,6 +21,7 @@ from app.cases import bring_back, keep
 from app.chat import board as boards
 from app.chat import conversation as chat
 from app.chat.board import Board, Sighting
+from app.chat.commands import command_in
 from app.chat.conversation import Conversation
 from app.chat.list_questions import read_list_question
 from app.chat.model_questions import about_selected
@@ -126,6 +127,8 @@ class ChatSession:
 
     def _say(self, text: str, photos: Sequence[Path], progress: StepProgress | None) -> StepResult:
         if not photos:
+            if command_in(text) == "redo":
+                return self.redo(progress)
             pointing = read_pointing(text)
             if pointing is None and self.cards:
                 if (question := read_list_question(text)) is not None:
