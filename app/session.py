@@ -129,7 +129,7 @@ class ChatSession:
         if not photos:
             if command_in(text) == "redo":
                 return self.redo(progress)
-            pointing = read_pointing(text)
+            pointing = read_pointing(text, len(self.cards))
             if pointing is None and self.cards:
                 if (question := read_list_question(text)) is not None:
                     return self.tell(text, answer_of_list(self, question))

@@ -26,7 +26,8 @@ _NEXT_PERSON = (
     r"(?:the )?(?:new|next|different) (?:person|suspect|search|query|subject)|a different (?:person|suspect)"
 )
 _SOMEBODY_ELSE = r"another (?:person|suspect)|some(?:one|body) (?:else|different|new)"
-_LOST_INTEREST = r"(?:forget|never mind|nevermind|scrap|drop|cancel)(?: about)? (?:her|him|them|th(?:is|at) (?:person|one)|that|it)"
+_HIM = r"(?:forget|never mind|nevermind|scrap|drop|cancel)(?: about)? (?:her|him|them|th(?:is|at) (?:person|one))"
+_THAT = r"(?:forget|never mind|nevermind|scrap|cancel)(?: about)? (?:that|it)"
 _LAST = r"(?:(?:(?:the|my|that) )?last(?: (?:one|step|turn|thing|message|change|bit))?)"
 _UNDO = (
     rf"undo(?: (?:that|it|this|(?:a|one) step|{_LAST}|what i (?:just )?(?:said|did)))?|"
@@ -57,8 +58,8 @@ _AFRESH = tuple(
         (r"(?:a )?new person", r" (?=with\b|in\b|wearing\b)"),
         (rf"(?:(?:look|search) for |find )?(?:{_NEXT_PERSON})", rf"{_STOP}| (?:is|was) "),
         (rf"(?:(?:look|search) for |find )?(?:{_SOMEBODY_ELSE})", r" ?: ?|(?<=now)" + _STOP),
-        (_LOST_INTEREST, rf"(?:{_STOP}|{_JOINED})(?=(?:(?:and|now|then|please|pls)[ ,]+)*{_LOOKS_FOR})"),
-        (_LOST_INTEREST.replace("|that|it)", ")"), rf"{_STOP}(?={_SOMEBODY})"),
+        (f"{_HIM}|{_THAT}", rf"(?:{_STOP}|{_JOINED})(?=(?:(?:and|now|then|please|pls)[ ,]+)*{_LOOKS_FOR})"),
+        (_HIM, rf"{_STOP}(?={_SOMEBODY})"),
     )
 )
 _CORRECTED = re.compile(rf"{_SOFTENED}{_TAKES_BACK}{_STOP}(?P<rest>.*\w.*)", re.IGNORECASE)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.chat.chips import Chip, chips_of, without_chip
 from app.chat.commands import after_start_over, after_undo
+from app.chat.complaints import COMPARED, compares
 from app.chat.intents import direct_answer_to
 from app.chat.questions import Question, asked_in, declined_kinds, only_declines
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState, apply, crowded_out, photo
@@ -142,9 +143,9 @@ def say_of(
 ) -> Conversation:
     """The conversation after a message that acts on candidates, as the buttons do: one turn, whatever their number.
 
-    action: "search-with", "confirm" or "reject". rest: what the message says of the person besides, of "search-with":
-    "more like 3, but with a hat". against: image ids that it rejects besides, of "confirm". places: image id -> where
-    and when it was seen, as Reference has it.
+    action: "search-with", "confirm" or "reject". rest: what the message says of the person besides: "more like 3, but
+    with a hat", "not 3, she had a hat". against: image ids that it rejects besides, of "confirm". places: image id ->
+    where and when it was seen, as Reference has it.
     """
     state, understood = conversation.known, None
     if action == "search-with":
@@ -157,6 +158,13 @@ def say_of(
             state = (_confirmed if action == "confirm" else _rejected)(state, image_id)
         for image_id in against:
             state = _rejected(state, image_id)
+        if compares(rest):
+            understood = ParsedMessage(
+                intent="nothing", filters=state.filters, notes=(COMPARED.format(rest),)
+            )
+        elif rest:
+            understood = understand(rest, state, gallery)
+            state = state if understood.clears else apply(state, understood)
     named = places or {}
     seen = tuple(replace(one, place=named.get(one.image_id or 0, one.place)) for one in state.references)
     state = replace(state, references=seen)

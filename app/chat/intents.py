@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from app.chat.complaints import SAID_OF_CANDIDATES
 from app.chat.labels import listed_cameras, listed_days
 from app.chat.lexicon import Span
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
@@ -148,6 +149,8 @@ def direct_answer_to(understood: ParsedMessage, after: SearchState, gallery: Gal
         )
     if intent == "not-this-one":
         return "Select the candidate and press **Not this one**: it goes, and the next takes its place."
+    if intent == "complaint":
+        return SAID_OF_CANDIDATES.format("".join(f"“{words}”" for words in understood.unused))
     if intent == "question":
         return "That asks of candidates, and none are on the screen now. The search stays as it was."
     if intent == "unanswered":

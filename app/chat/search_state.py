@@ -100,8 +100,8 @@ class ParsedMessage:
     """What one message says.
 
     intent: "search", or one that is answered without a search: "empty", "greeting", "thanks", "yes", "no",
-    "help", "identity", "question", "unanswered", "off-topic", "other-language", "not-this-one", "undo",
-    "redo"; "reset" clears everything.
+    "help", "identity", "question", "unanswered", "off-topic", "other-language", "not-this-one",
+    "complaint" about the candidates, "undo", "redo"; "reset" clears everything.
     starts_over: it clears everything first, and then describes the next person.
     wanted, unwanted: what it states of the person; dropped: kinds it takes back ("forget the hat": "hat").
     dropped_values: single values it takes back ("no longer the backpack"). freed: kinds whose exclusion it

@@ -13,6 +13,7 @@ from app.chat.binding import bind
 from app.chat.camera_filter import camera_words, read_cameras
 from app.chat.commands import after_start_over, command
 from app.chat.companions import divide
+from app.chat.complaints import read_complaint
 from app.chat.day_filter import read_days
 from app.chat.languages import other_language
 from app.chat.leftovers import MAX_PHRASES, Leftovers, leftovers
@@ -49,6 +50,11 @@ def understand(
     """
     if (described := after_start_over(text)) is not None:
         return _afresh(described, gallery, with_photo)
+    if not with_photo and (complaint := read_complaint(text, state)) is not None:
+        if complaint.rest:
+            return understand(complaint.rest, state, gallery, asked="age" if complaint.of_age else asked)
+        if not state.is_empty:
+            return ParsedMessage(intent="complaint", filters=state.filters, unused=(complaint.words,))
     notes: list[str] = []
     if len(text) > MAX_CHARACTERS:
         notes.append(f"Your message is long: I read its first {MAX_CHARACTERS:,} characters.")
