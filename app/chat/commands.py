@@ -7,8 +7,9 @@ import re
 from app.chat.message_tokens import tokenise
 
 _SOFTENED = (  # before an order; the words of `intents.plain`, and with "'" as typed
-    r"(?:(?:please|pls|plz|ok|okay|so|right|well|now|no|oh|oops|sorry|wait|actually|hm+|and|then|let'?s?|let us|"
-    r"can (?:you|we|i)|could (?:you|we|i)|would you|i want to|i(?:'d| would)? like to|i need to|just)\b[ ,]*)*"
+    r"(?:(?:(?:that'?s?|it'?s?)(?: is)? wrong|my mistake|please|pls|plz|ok|okay|so|right|well|now|no|oh|oops|sorry|"
+    r"wait|actually|hm+|and|then|let'?s?|let us|can (?:you|we|i)|could (?:you|we|i)|would you|i want to|"
+    r"i(?:'d| would)? like to|i need to|just)\b[ ,]*)*"
 )
 _SOFTENED_AFTER = r"(?: (?:please|pls|plz|now|again|then|thanks|thank you))*"
 _BEGIN = (

@@ -30,7 +30,8 @@ _ALL_ARE = re.compile(
     rf"{_HERE} (?:{_EVER} (?:all|mostly|only|just)|all {_EVER}) .+|"
     rf"{_HERE} (?:are|were|look) {_MORE}(?:old |young |the wrong )?{_PERSONS}|"
     rf"all(?: of (?:them|these|those))? {_EVER} .+|(?:most|half|many|some) of (?:them|these|those) {_EVER} .+|"
-    r"(?:why (?:do|are) )?you (?:are )?(?:keep|only|just) (?:show(?:ing)?|giv(?:e|ing)) (?:me |us )?.+|"
+    r"(?:(?:why (?:do|are) )?you (?:are )?(?:keep|only|just)|why (?:do|are|did) you) (?:show(?:ing)?|giv(?:e|ing)) "
+    r"(?:me |us )?.+|"
     rf"i (?:only|still|keep) (?:see(?:ing)?|get(?:ting)?) (?:old |young |the wrong )?{_PERSONS}"
 )
 _TOO = re.compile(
@@ -39,7 +40,7 @@ _TOO = re.compile(
 )
 _FEWER = re.compile(
     r"(?:(?:there are|i see|i get|you show(?: me)?|i want|show(?: me)?|give me) )?"
-    r"(?:(?:way |far |much )?too many|fewer|less|not so many) (?P<what>\w+(?: \w+){0,2})"
+    r"(?:(?:way |far |much )?too many|fewer|less|not so many|stop showing(?: me| us)?) (?P<what>\w+(?: \w+){0,2})"
 )
 _WRONG = re.compile(
     r"(?:(?:that|this|it) is |(?:these|those|they) are )?(?:all )?(?:the )?wrong "

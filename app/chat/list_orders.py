@@ -33,8 +33,8 @@ _REVERSED = re.compile(
     r"(?:in )?(?:the )?(?:reverse(?:d)?|other|opposite) order"
 )
 _BY_FIT = re.compile(
-    rf"{_SORT}(?:by (?:the |how )?(?:fit|match|likeness|likelihood|score|confidence|similarity|probability|relevance|"
-    rf"well they (?:fit|match))|(?:the )?{_LIKELY}{_ONES} {_ON_TOP})"
+    rf"{_SORT}(?:by (?:the |how )?(?:(?:best )?(?:fit|match)|likeness|likelihood|score|confidence|similarity|"
+    rf"probability|relevance|well they (?:fit|match))|(?:the )?{_LIKELY}{_ONES} {_ON_TOP})"
 )
 _BY_LOOKS = re.compile(
     rf"{_SORT}(?:by (?:the )?(?:age|height|size|gender|sex|colou?r|build|weight|name|camera|place|location|distance)|"

@@ -66,8 +66,8 @@ _LIKE_WITH = re.compile(
     r"(?P<about>.+?),? (?P<rest>(?:with|without|in|wearing|minus|on|from|after|before)\b.+)"
 )
 _CONFIRMS = (
-    rf"(?:yes,? )?(?:i think |i am sure |probably |maybe )?(?:it|that) (?:is|was|must be) {_SURELY}"
-    rf"(?:{_HIM},? )?{_ref('one', True)}",
+    rf"(?:yes,? )?(?:i (?:think|reckon|believe|guess|am sure) |probably |maybe )?(?:it|that) "
+    rf"(?:is|was|must be) {_SURELY}(?:{_HIM},? )?{_ref('one', True)}",
     rf"(?:yes,? )?{_ref('one', True)} (?:is|was|looks like|must be|has to be) {_SURELY}(?:{_HIM}|{_RIGHT})",
     rf"(?:yes,? )?{_ref('one', True)} (?:looks|seems|fits|matches) {_SURELY}(?:{_RIGHT}|good|great|perfect|spot on)",
     rf"(?:confirm|accept) {_ref('one', True)}",
@@ -82,8 +82,8 @@ _AWAY = (
 _NO_MORE = r"(?: (?:too|again|as well|any ?more|ever again|from the list|from the results))*"
 _REJECTS = (
     rf"(?:no,? )?(?:(?:it|that) (?:is|was) |they are )?{_SURELY}(?:not|neither) {_SURELY}{_many(True)}",
-    rf"{_many(True)} (?:is|are|was|were) {_SURELY}(?:not (?:{_HIM}|{_RIGHT})|(?:all |both )?(?:wrong|no good|out)|"
-    r"some(?:one|body) else)",
+    rf"(?:no,? )?{_many(True)} (?:is|are|was|were) {_SURELY}(?:not (?:{_HIM}|{_RIGHT})|"
+    r"(?:all |both )?(?:wrong|no good|out)|some(?:one|body) else)",
     rf"{_AWAY} {_many(True)}{_NO_MORE}",
     rf"(?:do not (?:ever )?show|never show|stop showing)(?: me| us)? {_many(True)}{_NO_MORE}",
     rf"(?:take|throw|rule|cross|leave|kick|get) {_many(True)} (?:out|off|away)(?: (?:of )?(?:the list|here|this))?",
@@ -98,7 +98,7 @@ _ALL_THE_OTHERS = (
     r"(?:everyone|everybody|everything|all|them all|all of (?:them|these)|the (?:others|rest))(?: else)?"
 )
 _SELECTS = (
-    rf"(?:(?:it|that|this) (?:could|might|may) be|maybe|perhaps|possibly) {_ref('one', True)}",
+    rf"(?:(?:(?:it|that|this) )?(?:could|might|may) be|maybe|perhaps|possibly) {_ref('one', True)}",
     rf"(?:{_SHOW} )?(?:(?:only|just) )?{_ref('one')}(?: again)?",
     rf"{_SHOW} (?:(?:only|just) )?{_ref('one', True)}(?: (?:again|up close|closer|bigger|larger))?",
     rf"{_AWAY} {_ALL_THE_OTHERS} (?:but|except|apart from|other than|bar)(?: for)? {_ref('one', True)}",
@@ -163,7 +163,9 @@ _EARLIER = re.compile(
     r"(?: page| ones| results| candidates)|previous|(?:go )?back (?:a|one|to the (?:first|previous|last)) page"
 )
 _BUT_WRONG = re.compile(
-    rf"(?:yes,? )?{_ref('one', True)} (?:is|looks|seems|could be|might be|fits)\b.* but (?:the|his|her|their|its) .+"
+    rf"(?:yes,? )?{_ref('one', True)} (?:(?:is|looks|seems|could be|might be|fits)\b.* but "
+    r"(?:the|his|her|their|its) .+|(?:is|looks|seems|comes) (?:(?:very|quite|pretty) )?"
+    r"(?:close|nearly right|almost right)(?:,? but .+)?)"
 )
 STILL_THERE = "All candidates that were listed still stand on the screen; “undo” takes the last step back."
 SAY_OTHERWISE = (
@@ -178,15 +180,15 @@ _ASKS_NUMBER = re.compile(  # a bare number: what follows tells it from an hour 
     rf"(?P<before>(?:(?:what|which|where|when|how|why)\b.*?)?(?:is|was|does|did|has|had|can)) {_ref('one', True)}"
     r"(?P<after> (?:on|seen|from|wear(?:ing)?|carry(?:ing)?|hold(?:ing)?|have|got|look(?:ing)?|doing|going|standing|"
     r"with|a|an|the|him|her|male|female|man|woman)\b.*)|"
-    rf"(?P<where>(?:where|who|how (?:old|sure|tall)) (?:is|was)|describe|tell me about) {_ref('other', True)}"
+    rf"(?P<where>(?:where|when|who|how (?:old|sure|tall)) (?:is|was)|describe|tell me about) {_ref('other', True)}"
 )
 _ASKS_BOTH = re.compile(
     rf"(?P<before>(?:(?:what|which|where|when|how) )?(?:are|were|do|did)) {_ref('one', True)} and {_ref('other', True)}"
     r"(?P<after> .+)"
 )
 _MAYBE_A_NUMBER = re.compile(
-    r"(?:(?:yes,? )?(?:maybe |i think |probably )?(?:it|that|this) (?:is|was|could be|might be|may be)|"
-    r"maybe|perhaps|possibly) ([1-9]\d{0,2})"
+    r"(?:(?:yes,? )?(?:maybe |i \w+ |probably )?(?:it|that|this) (?:is|was|could be|might be|may be)|"
+    r"(?:could|might|may) be|maybe|perhaps|possibly) ([1-9]\d{0,2})"
 )
 _UNCLEAR = re.compile(
     r"(?=.*\b(?:numbers?|candidates?)\b)"
@@ -319,6 +321,7 @@ def plain_words(text: str) -> str:
     said = re.sub(r"[.!?]+$", "", said).strip()
     while (cut := _PREFIX.match(said)) and cut.end() < len(said):
         said = said[cut.end() :]
+    said = re.sub(r"^(?:nope|nah)\b", "no", re.sub(r"^(?:yeah|yep|yup)\b", "yes", said))
     said = _ITS.sub("it is", spelt_out(in_one_form(said)).replace(" & ", " and "))
     said = _THOUGHT_AFTER.sub("", _COURTESY_AFTER.sub("", said))
     said = _DOUBT_AFTER.sub(r"maybe \1", said)

@@ -12,7 +12,7 @@ from app.chat import intents
 from app.chat.binding import bind
 from app.chat.camera_filter import camera_words, read_cameras
 from app.chat.commands import after_start_over, command
-from app.chat.companions import divide
+from app.chat.companions import divide, exchange
 from app.chat.complaints import read_complaint
 from app.chat.day_filter import read_days
 from app.chat.languages import other_language
@@ -77,6 +77,11 @@ def understand(
         quick = _without_search(plain_text, state, asked)
         if quick is not None:
             return quick
+        if (other := exchange(plain_text, state)) is not None:
+            found = understand(other.described, SearchState(filters=state.filters), gallery)
+            return replace(
+                found, starts_over=True, companions=other.companions, notes=(other.note, *found.notes)
+            )
     understood = _read(tokens, text, plain_text, state, gallery, asked, with_photo, notes, corrections)
     if asked is None or with_photo or _says_something(understood, state):
         return understood
