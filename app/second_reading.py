@@ -44,4 +44,5 @@ def read_again(session: ChatSession, before: SearchState, progress: StepProgress
 
 
 def _is_open(turn: Turn) -> bool:
-    return turn.action == "say" and turn.understood is not None and turn.understood.intent in _READ
+    said = turn.understood
+    return turn.action == "say" and said is not None and said.intent in _READ and not said.starts_over

@@ -21,6 +21,7 @@ from app.cases import bring_back, keep
 from app.chat import board as boards
 from app.chat import conversation as chat
 from app.chat.board import Board, Sighting
+from app.chat.commands import command_in
 from app.chat.conversation import Conversation
 from app.chat.list_questions import read_list_question
 from app.chat.model_questions import about_selected
@@ -126,7 +127,9 @@ class ChatSession:
 
     def _say(self, text: str, photos: Sequence[Path], progress: StepProgress | None) -> StepResult:
         if not photos:
-            pointing = read_pointing(text)
+            if command_in(text) == "redo":
+                return self.redo(progress)
+            pointing = read_pointing(text, len(self.cards))
             if pointing is None and self.cards:
                 if (question := read_list_question(text)) is not None:
                     return self.tell(text, answer_of_list(self, question))

@@ -51,6 +51,67 @@ def test_what_is_said_of_a_companion_stays_theirs(turns: tuple[str, ...], expect
     assert expected.replace(": ", " ", 1) in sought(conversation.known)
 
 
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("him and his mate, mate was in a red puffer", ["man", "with: his mate, a red puffer"]),
+        ("her and her friend, friend wore a hat", ["woman", "with: her friend, a hat"]),
+        ("him and a woman in a red coat", ["man", "with: a woman in a red coat"]),
+        (
+            "two women, one blonde, one with a blue coat",
+            ["woman", "blond hair", "with: another woman with a blue coat"],
+        ),
+        (
+            "three men, one in black, one in red, one in green",
+            ["man", "black top", "with: another man in red", "with: another man in green"],
+        ),
+        ("two women, one in a red coat", ["woman", "red coat", "with: another woman"]),
+        (
+            "kid holding his mums hand, kid has a dinosaur backpack",
+            ["man", "child", "backpack", "hand in hand with: his mum", "“dinosaur”"],
+        ),
+        ("kid with his dad, the kid has a green coat", ["man", "child", "green coat", "with: his dad"]),
+        ("child with mother, child in a red coat", ["child", "red coat", "with: mother"]),
+        ("woman with a kid, kid in a red coat", ["woman", "with: a kid, a red coat"]),
+    ],
+)
+def test_whom_a_clause_speaks_of(message: str, expected: list[str]):
+    assert labels(talk(message)) == expected
+
+
+@pytest.mark.parametrize(
+    ("turns", "expected"),
+    [
+        (
+            ("actually look for the man instead",),
+            ["man", "black top", "with: a woman in a red coat", "camera 2"],
+        ),
+        (("look for the man",), ["man", "black top", "with: a woman in a red coat", "camera 2"]),
+        (("find him instead please",), ["man", "black top", "with: a woman in a red coat", "camera 2"]),
+        (
+            ("he has a hat", "i want the man in black now"),
+            ["man", "black top", "hat", "with: a woman in a red coat", "camera 2"],
+        ),
+        (
+            ("look for the man instead", "look for the woman instead"),
+            ["woman", "red coat", "with: a man in black", "camera 2"],
+        ),
+        (("find her instead",), ["woman", "red coat", "with: a man in black", "camera 2"]),
+        (("look for a child with a cap",), None),
+    ],
+)
+def test_the_one_beside_may_be_looked_for_instead(turns: tuple[str, ...], expected: list[str] | None):
+    before = talk("woman in a red coat on camera 2", "with a man in black")
+    after = before
+    for turn in turns:
+        after = say(after, turn, GALLERY)
+    if expected is None:
+        assert labels(after)[-2:] == ["with: a man in black", "camera 2"]
+        return
+    assert [label.replace("a man in a black top", "a man in black") for label in labels(after)] == expected
+    assert labels(undo(after)) == labels(before) or len(turns) > 1
+
+
 def test_he_is_still_the_person_sought():
     conversation = talk(
         BOY, "he was with his mother", "he has a red cap", "she has a red coat", "and he wore shorts"

@@ -17,6 +17,7 @@ from app.chat.chips import hidden_by
 from app.chat.conversation import (
     Conversation,
     answered,
+    asked_before,
     chips,
     confirm,
     direct_answer,
@@ -28,6 +29,7 @@ from app.chat.conversation import (
     to_query,
     undo,
 )
+from app.chat.questions import Question
 from app.chat.search_state import GalleryFacts
 from app.chat.words import listed
 from app.model.vocabulary import Attribute
@@ -116,6 +118,84 @@ def test_the_conversation_of_the_readme():
 )
 def test_words_add_replace_exclude_and_go(messages: list[str], expected: list[str]):
     assert labels(talk(OPENING, *messages)) == expected
+
+
+BEFORE = "woman in a red coat with glasses and a backpack on camera 2"
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("start again: man in a blue suit", ["man", "blue suit"]),
+        ("start over. man in a blue suit", ["man", "blue suit"]),
+        ("start over with a man in a blue suit", ["man", "blue suit"]),
+        ("ok so let's start over please, this time a man in a blue suit", ["man", "blue suit"]),
+        ("pls start from scratch - man in a blue suit", ["man", "blue suit"]),
+        ("can we start over and look for a man in a blue suit", ["man", "blue suit"]),
+        ("Start afresh\nman in a blue suit", ["man", "blue suit"]),
+        ("reset and find me a man in a blue suit", ["man", "blue suit"]),
+        ("forget everything, man in a blue suit", ["man", "blue suit"]),
+        ("forget all that, man in a blue suit", ["man", "blue suit"]),
+        ("forget everything I said. Man in a blue suit", ["man", "blue suit"]),
+        ("forget her, look for a man in a blue suit", ["man", "blue suit"]),
+        ("never mind her and find a man in a blue suit", ["man", "blue suit"]),
+        ("forget him, a man in a blue suit", ["man", "blue suit"]),
+        ("new search: man in a blue suit", ["man", "blue suit"]),
+        ("new person, man in a blue suit", ["man", "blue suit"]),
+        ("new person man in a blue suit", ["man", "blue suit"]),
+        ("new person in a blue suit", ["blue suit"]),
+        ("I want to start a new search: man in a blue suit", ["man", "blue suit"]),
+        ("different person now, a boy with a yellow cap", ["man", "yellow cap"]),
+        ("next person: a boy with a yellow cap", ["man", "yellow cap"]),
+        ("somebody else now: a boy with a yellow cap", ["man", "yellow cap"]),
+        ("ok, start over", []),
+        ("start over, thanks", []),
+        ("can we start over please", []),
+        ("forget all that", []),
+        ("forget everything but the glasses", None),
+        ("forget her hat, it was a cap", None),
+        ("reset the cameras", None),
+        ("forget all the filters", None),
+    ],
+)
+def test_starting_over_may_go_on_with_the_next_person(message: str, expected: list[str] | None):
+    conversation = talk(BEFORE, message)
+    if expected is None:
+        assert "woman" in labels(conversation)
+        return
+    assert labels(conversation) == expected
+    assert labels(undo(conversation)) == ["woman", "red coat", "backpack", "glasses", "camera 2"]
+
+
+def test_what_was_asked_of_the_person_before_is_asked_again():
+    conversation = answered(talk(BEFORE), "What is worn on the head?", question=Question("hat", "?", (), 1.0))
+    assert "hat" in asked_before(talk("with a bag", start=conversation))
+    assert "hat" not in asked_before(talk("start over. man in a suit", start=conversation))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *("undo", "oops undo that", "pls undo", "undo last", "undo my last message", "go back one step"),
+        *("no, undo that", "take back the last one"),
+        *("scratch that", "cancel that", "scrap that", "ignore that", "forget what i just said"),
+        "ok so forget what I just said please",
+    ],
+)  # fmt: skip
+def test_what_was_said_last_is_taken_back_and_had_again(message: str):
+    taken_back = talk(OPENING, "with a hat", message)
+    assert labels(taken_back) == labels(talk(OPENING))
+    for again in ("redo", "please redo that", "undo the undo"):
+        assert labels(talk(again, start=taken_back)) == labels(talk(OPENING, "with a hat"))
+    assert talk("redo", start=talk(OPENING)) == talk(OPENING)
+
+
+@pytest.mark.parametrize("message", ["scratch that, it was a cap", "no wait, forget that, it was a cap"])
+def test_something_else_is_said_in_place_of_what_was_said_last(message: str):
+    conversation = talk(OPENING, "with glasses", message)
+    assert labels(conversation) == labels(talk(OPENING, "with a cap"))
+    assert "glasses" in labels(undo(conversation))
+    assert labels(talk(OPENING, "with glasses", "scratch that, sorry")) == labels(talk(OPENING))
 
 
 def test_clothes_may_have_changed_until_the_chip_is_taken_away_or_it_is_denied():

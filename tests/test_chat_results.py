@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.chat.asked_things import choices_in
+from app.chat.list_orders import ORDERS_THERE_ARE
 from app.chat.result_answers import answer_about, count_answer, differences
 from app.chat.results import SAY_OTHERWISE, STILL_THERE, Pointing, read_pointing
 from app.chat.search_state import SearchState, ShownCandidate
@@ -124,6 +125,64 @@ READ_AS = {
     "number 1 has a hat, right?": Pointing("ask", (1,), question="has a hat"),
     "isn't number 1 a woman?": Pointing("ask", (1,), question="is a woman"),
     "I wonder whether number 1 has a beard": Pointing("ask", (1,), question="has a beard"),
+    "whats the difference between 2 and 3?": Pointing("compare", (2, 3)),
+    "how are 2 and 3 different?": Pointing("compare", (2, 3)),
+    "compare 2 & 3 pls": Pointing("compare", (2, 3)),
+    "its 4": Pointing("confirm", (4,)),
+    "ok so its 4": Pointing("confirm", (4,)),
+    "its not 4": Pointing("reject", (4,)),
+    "4 isnt him": Pointing("reject", (4,)),
+    "number 3 wasn't her": Pointing("reject", (3,)),
+    "that isnt him": Pointing("reject", (0,)),
+    "thats number 2": Pointing("confirm", (2,)),
+    "it's number 4 i think": Pointing("confirm", (4,)),
+    "number 4, maybe": Pointing("select", (4,)),
+    "she's the last one": Pointing("confirm", (-1,)),
+    "definitely number 4": Pointing("confirm", (4,)),
+    "the third one looks right": Pointing("confirm", (3,)),
+    "3rd one looks right": Pointing("confirm", (3,)),
+    "2 looks good": Pointing("confirm", (2,)),
+    "2 is her, she has a bag": Pointing("confirm", (2,), rest="she has a bag"),
+    "number 4 isn't her, she was older": Pointing("reject", (4,), rest="she was older"),
+    "not 1 or 2 because he had a hat": Pointing("reject", (1, 2), rest="he had a hat"),
+    "get rid of 1, 3 and 7": Pointing("reject", (1, 3, 7)),
+    "1 3 and 7 are wrong": Pointing("reject", (1, 3, 7)),
+    "pls reject 1 3 and 7": Pointing("reject", (1, 3, 7)),
+    "dont show 3 again": Pointing("reject", (3,)),
+    "stop showing me number 3": Pointing("reject", (3,)),
+    "take 3 off the list": Pointing("reject", (3,)),
+    "rule out the first three": Pointing("reject", (1, 2, 3)),
+    "definitely not the 2nd or the 5th": Pointing("reject", (2, 5)),
+    "definitely not the second": Pointing("reject", (2,)),
+    "it's definitely not 4": Pointing("reject", (4,)),
+    "these aren't her": Pointing("reject", every=True),
+    "they are all wrong": Pointing("reject", every=True),
+    "which camera is 2 on?": Pointing("ask", (2,), question="which camera is on"),
+    "what camera was 2 on": Pointing("ask", (2,), question="what camera was on"),
+    "whats 2 wearing": Pointing("ask", (2,), question="what is wearing"),
+    "is 2 carrying anything?": Pointing("ask", (2,), question="is carrying anything"),
+    "where is 3": Pointing("ask", (3,), question="where is"),
+    "show me 5": Pointing("select", (5,)),
+    "zoom in on 5": Pointing("select", (5,)),
+    "second last one": Pointing("select", (-2,)),
+    "the third from the bottom": Pointing("select", (-3,)),
+    "second from the left": Pointing("select", (2,)),
+    "second from the right": Pointing("unclear"),
+    "hide everyone but number 2": Pointing("select", (2,)),
+    "only keep 2": Pointing("select", (2,)),
+    "maybe 3": Pointing("select", (3,)),
+    "best match first": Pointing("by-fit"),
+    "best match first please": Pointing("by-fit"),
+    "most likely first": Pointing("by-fit"),
+    "put the closest ones on top": Pointing("by-fit"),
+    "sort newest to oldest": Pointing("by-time-back"),
+    "newer first": Pointing("by-time-back"),
+    "put the latest at the top": Pointing("by-time-back"),
+    "oldest to newest": Pointing("by-time"),
+    "older first": Pointing("unclear", sentence=ORDERS_THERE_ARE),
+    "younger ones first": Pointing("unclear", sentence=ORDERS_THERE_ARE),
+    "men first": Pointing("unclear", sentence=ORDERS_THERE_ARE),
+    "sort by height": Pointing("unclear", sentence=ORDERS_THERE_ARE),
 }
 
 DESCRIPTIONS = [
@@ -166,6 +225,18 @@ DESCRIPTIONS = [
     "like a nurse with a bag",
     "newest boots",
     "the previous man had a hat",
+    "maybe 30",
+    "it could be 50",
+    "its colour was red",
+    "its not red",
+    "forget 3 bags",
+    "is 2 in the morning ok",
+    "what is 2 pm",
+    "he was 2 metres tall",
+    "ignore the man in red",
+    "old coat first",
+    "take the hat off",
+    "she is the oldest",
 ]
 
 
@@ -177,6 +248,12 @@ def test_what_messages_do_with_candidates(text):
 @pytest.mark.parametrize("text", DESCRIPTIONS)
 def test_what_speaks_of_the_person_or_the_filters_is_left_alone(text):
     assert read_pointing(text) is None
+
+
+def test_maybe_a_number_is_a_candidate_only_of_so_many():
+    assert read_pointing("maybe 30", shown=36) == Pointing("select", (30,))
+    assert read_pointing("maybe 3", shown=2) is None
+    assert read_pointing("number 30", shown=12) == Pointing("select", (30,))
 
 
 @given(st.text(max_size=80))

@@ -341,6 +341,15 @@ def test_numbers_on_an_empty_screen_are_no_description(session: ChatSession, ser
     assert session.query.is_empty and len(service.store.searches(limit=1000)) == rows
 
 
+def test_redo_in_words_is_the_button(session: ChatSession) -> None:
+    session.say("a woman in a red coat")
+    with_hat = session.say("with a hat").status["query"]
+    session.say("oops, undo that")
+    again = session.say("redo please")
+    assert again.reply.startswith("Did it again.") and again.status["query"] == with_hat
+    assert session.say("redo").reply == "There is nothing to do again."
+
+
 def test_after_an_undo_the_reply_speaks_of_the_search_that_is_shown(session: ChatSession) -> None:
     found = session.say("a woman in a red coat").reply
     session.say("show more")

@@ -52,7 +52,7 @@ def board_of(turns: Sequence[Turn]) -> Board:
             if image_id not in before.rejected:
                 confirmed.pop(image_id, None)
                 rejected.setdefault(image_id, Sighting(image_id, place))
-        if not (turn.understood is not None and turn.understood.intent == "reset"):
+        if not (turn.understood is not None and turn.understood.clears):
             for image_id in set(before.rejected) - set(after.rejected):
                 rejected.pop(image_id, None)
         if turn.image_id is not None and turn.action == TAKE_OFF:

@@ -57,6 +57,7 @@ class Walk:
         self.gender = state.value("gender") or ""
         self.subject = ""  # gender of the pronoun that means the person sought
         self.several = 0  # how many persons are spoken of as one: "two men"
+        self.told = 0  # of them, each of whom something is said: "one in red, one in blue"
         self.found: list[Clause] = []
         self.owner: Clause | None = None  # of the companion spoken of now; None for the person sought
         self.described = False  # the person sought has been described in this message
@@ -103,8 +104,10 @@ class Walk:
             return None
         if text in OWNERS and self._is_thing_next(position + 1):
             return OWNERS[text]
-        described = position + 1 < len(self.spans) and self.spans[position + 1].text in _ATTACHING | {":"}
-        return NAMED.get(text) if described else None
+        following = self.spans[position + 1].text if position + 1 < len(self.spans) else ""
+        described = following in _ATTACHING | {":"}
+        joined = following == "and" and position == 0 and len(self.spans) > 2 and self._person(2) is not None
+        return NAMED.get(text) if described or joined else None
 
     def _names_one_of_several(self, position: int) -> bool:
         """ "One of them", "the other one"."""
@@ -137,13 +140,41 @@ class Walk:
         known = -last - 1 if who is not None and who.count > 1 else None
         if who is None and self.sought is None:
             known = self._several_known()
-        if self.several > 1 or known is None:
+        if self.several > 1:
+            return self._another_of_several(position)
+        if known is None:
             return False
         self._close(position)
         self.owner = Clause(position, position, None, known)
         self.found.append(self.owner)
         self.bare, self.opened = False, True
         return True
+
+    def _another_of_several(self, position: int) -> bool:
+        """ "Two women, one blonde, one with a blue coat": the first is the person sought, the next another one."""
+        if not self._tells_of_one(position):
+            return False
+        self.told += 1
+        if self.told < 2:
+            return False
+        self._close(position)
+        gender = self.sought.gender if self.sought is not None else ""
+        who = Person(position, position, position + 1, "one", gender, "another", "with")
+        self.owner = Clause(position, position, who)
+        self.found.append(self.owner)
+        self.bare, self.opened = True, False
+        return True
+
+    def _tells_of_one(self, position: int) -> bool:
+        """Whether "one" at `position` is a person: "one in red", "one blonde", and not "one bag"."""
+        if self.spans[position].text != "one" or position + 1 >= len(self.spans):
+            return False
+        following = self.spans[position + 1]
+        if following.thing is not None:
+            return following.thing == "hair"
+        if following.role in ("colour", "shade"):
+            return not self._is_thing_next(position + 1)
+        return following.text in _ATTACHING | _COPULAS or following.role in ("attribute", "age", "unjudged")
 
     def _person(self, position: int) -> Person | None:
         return person_at(self.spans, position, after_several=self.several > 1)
@@ -258,6 +289,8 @@ class Walk:
                 return self.sought is None or not named_again
             if person.is_apart and person.determiner in ("", "the") and not named_again:
                 return True
+            if named_again and person.determiner in ("", "the"):
+                return False  # "a kid with his mum, kid has a backpack"
         return self._is_joined(person, position)
 
     def _is_joined(self, person: Person, position: int) -> bool:
@@ -266,7 +299,7 @@ class Walk:
             return False
         joint = self.spans[position - 1].text
         if self.sought is None:  # "he and a woman in a red coat"
-            return joint == "and" and position > 1 and self.spans[position - 2].text in SUBJECTS
+            return joint == "and" and position > 1 and self.spans[position - 2].text in SUBJECTS | NAMED
         before = self.spans[self.sought.end : position]
         if any(span.role in ("corrective", "not") or span.text in ("or", "no") for span in before):
             return False

@@ -6,16 +6,17 @@ person sought: their clauses are taken out of the message before it is read, and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from app.chat.clauses import Clause, Walk
-from app.chat.lexicon import Entry, Span
+from app.chat.lexicon import Entry, Span, gender_of_noun
 from app.chat.own_words import as_typed
-from app.chat.persons import HANDS, POSSESSIVES, Person, tied_to
+from app.chat.persons import HANDS, NAMED, POSSESSIVES, Person, tied_to
 from app.chat.search_state import Companion, SearchState
 from app.chat.words import PRONOUNS, listed
-from app.model.vocabulary import and_list
+from app.model.vocabulary import and_list, describe
 
 MOST_COMPANIONS = 4
 MOST_SAID = 120  # characters kept of one companion
@@ -28,6 +29,12 @@ _TRAILING = frozenset(
     listed("and but or who which while is was are were she he her his the a an with in by there")
 )
 _GONE = frozenset(listed("there anymore longer around beside present"))
+_LOOK_FOR = re.compile(
+    r"(?:(?:no|actually|sorry|ok|okay|so|wait|now|please|pls|can you|could you) )*"
+    r"(?:(?:look|search|looking|searching) for|find(?: me)?|show(?: me)?|i (?:want|need|meant?|am looking for))"
+    r" (?:(?:the|his|her|their) (?:other )?)?(?P<noun>\w+)(?: (?P<more>(?:in|with|wearing) .+?))?"
+    r"(?P<instead> (?:instead|now|rather))?(?: (?:please|pls|now))?"
+)
 _ALONE = ("alone", "by himself", "by herself", "on his own", "on her own", "by themselves")
 
 
@@ -99,6 +106,44 @@ def divide(spans: list[Span], state: SearchState, message: str) -> Division:
     return division
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """The person sought and one who was with them trade places. described: whom to look for now. companions: who is
+    with them. note: one sentence that says so.
+    """
+
+    described: str
+    companions: tuple[Companion, ...]
+    note: str
+
+
+def exchange(plain_text: str, state: SearchState) -> Exchange | None:
+    """ "Look for the man instead", of a woman who is with a man; None for any other message.
+
+    plain_text: the message as `intents.plain` gives it.
+    """
+    match = _LOOK_FOR.fullmatch(plain_text)
+    if match is None:
+        return None
+    sought, noun = state.value("gender"), match["noun"]
+    gender = NAMED.get(noun) or gender_of_noun(noun)
+    if not match["instead"] and (not gender or gender == sought):
+        return None
+    meant = [one for one in state.companions if noun == one.noun or (noun in NAMED and one.gender == gender)]
+    if len(meant) != 1 or (noun in NAMED and gender == sought):
+        return None
+    others = tuple(one for one in state.companions if one is not meant[0])
+    noted = f"I look for {meant[0].who} now"
+    if state.wanted:
+        who = describe(state.wanted)
+        before = Companion(who, more=state.text, noun=sought or "person", gender=sought or "")
+        others, noted = (*others, before), f"{noted}, and {who} is kept apart"
+    described = re.sub(r"^(?:his|her|their|the) ", "a ", meant[0].in_words)
+    if not set((match["more"] or "").split()) <= {*described.replace(",", "").split(), "the"}:
+        described = f"{described}, {match['more']}"
+    return Exchange(described, others[-MOST_COMPANIONS:], f"{noted}; “undo” brings the earlier search back.")
+
+
 def _bounded(companion: Companion, division: Division) -> Companion:
     """A companion in at most MOST_SAID characters, the newest words first; what is left out is said."""
     more = companion.more
@@ -143,8 +188,12 @@ def _met(spans: Sequence[Span], clause: Clause, message: str) -> Companion:
         more = _said(spans, clause, message)
     else:
         named += rest
-    words = _words(named, message).replace("whose ", "their ")
-    return Companion(words or who.noun, who.relation, more, who.noun, who.gender)
+    words, noun = _words(named, message).replace("whose ", "their "), who.noun
+    if spans[who.end - 1].text == "hand" and words.endswith("s"):  # "holding his mums hand"
+        words, noun = words[:-1], spans[who.end - 2].text.removesuffix("s")
+    if spans[who.start].text == "one":
+        words, noun = f"another {who.gender or 'person'}{words.removeprefix('one')}", who.gender or "person"
+    return Companion(words or noun, who.relation, more, noun, who.gender)
 
 
 def _said(spans: Sequence[Span], clause: Clause, message: str) -> tuple[str, ...]:

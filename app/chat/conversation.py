@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.chat.chips import Chip, chips_of, without_chip
+from app.chat.commands import after_start_over, after_undo
+from app.chat.complaints import COMPARED, compares
 from app.chat.intents import direct_answer_to
 from app.chat.questions import Question, asked_in, declined_kinds, only_declines
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState, apply, crowded_out, photo
@@ -20,6 +22,7 @@ from app.retrieval.query import Query, Reference
 
 NO_REASON = "not stated"
 MAX_KEPT = 2_000  # characters of a message that a conversation keeps
+TAKEN_BACK = "I took the last step back first."
 LEFT_OPEN = "All right, that stays open."
 
 
@@ -76,12 +79,15 @@ class Conversation:
 def say(
     conversation: Conversation, text: str, gallery: GalleryFacts, photos: Sequence[Path] = ()
 ) -> Conversation:
-    """The conversation after a message, perhaps with photos. The message "undo" takes the last turn back;
-    "start over" is a turn like any other, so that it can be undone.
+    """The conversation after a message, perhaps with photos. The message "undo" takes the last turn back, and
+    "redo" does it again; "start over" is a turn like any other, so that it can be undone.
 
     A message that needs no search ("hello", "who is she?", an empty one) leaves what is known as it was and
     carries its answer: see `direct_answer`.
     """
+    said = after_undo(text) if conversation.turns and not photos and after_start_over(text) is None else None
+    if said is not None:
+        return _corrected(conversation, text, said, gallery)
     state = conversation.known
     asked = conversation.last.asked if conversation.last else None
     declined = () if photos else declined_kinds(text, asked)
@@ -94,6 +100,10 @@ def say(
     understood = understand(text, state, gallery, asked=asked, with_photo=bool(photos))
     if understood.intent == "undo":
         return undo(conversation)
+    if understood.intent == "redo":
+        return redo(conversation)
+    if understood.clears:
+        state = SearchState()
     if lost := crowded_out(state, understood):
         note = f"{and_list([f'“{phrase}”' for phrase in lost])} made room for your newer words."
         understood = replace(understood, notes=(*understood.notes, note))
@@ -112,6 +122,15 @@ def say(
     return with_turn(conversation, turn)
 
 
+def _corrected(conversation: Conversation, text: str, said: str, gallery: GalleryFacts) -> Conversation:
+    """The conversation with `said` in place of its last turn, which can be had back: "scratch that, it was a cap"."""
+    turn = say(replace(conversation, turns=conversation.turns[:-1]), said, gallery).last
+    if turn is None or turn.understood is None or turn.understood.intent != "search":
+        return undo(conversation)
+    understood = replace(turn.understood, notes=(TAKEN_BACK, *turn.understood.notes))
+    return with_turn(conversation, replace(turn, text=text[:MAX_KEPT], understood=understood))
+
+
 def say_of(
     conversation: Conversation,
     text: str,
@@ -124,9 +143,9 @@ def say_of(
 ) -> Conversation:
     """The conversation after a message that acts on candidates, as the buttons do: one turn, whatever their number.
 
-    action: "search-with", "confirm" or "reject". rest: what the message says of the person besides, of "search-with":
-    "more like 3, but with a hat". against: image ids that it rejects besides, of "confirm". places: image id -> where
-    and when it was seen, as Reference has it.
+    action: "search-with", "confirm" or "reject". rest: what the message says of the person besides: "more like 3, but
+    with a hat", "not 3, she had a hat". against: image ids that it rejects besides, of "confirm". places: image id ->
+    where and when it was seen, as Reference has it.
     """
     state, understood = conversation.known, None
     if action == "search-with":
@@ -139,6 +158,13 @@ def say_of(
             state = (_confirmed if action == "confirm" else _rejected)(state, image_id)
         for image_id in against:
             state = _rejected(state, image_id)
+        if compares(rest):
+            understood = ParsedMessage(
+                intent="nothing", filters=state.filters, notes=(COMPARED.format(rest),)
+            )
+        elif rest:
+            understood = understand(rest, state, gallery)
+            state = state if understood.clears else apply(state, understood)
     named = places or {}
     seen = tuple(replace(one, place=named.get(one.image_id or 0, one.place)) for one in state.references)
     state = replace(state, references=seen)
@@ -249,7 +275,7 @@ def answered(
 
 def _leaves_waiting(turn: Turn) -> bool:
     """Whether a turn leaves the question before it to be answered still: it was answered without a search."""
-    reset = turn.understood is not None and turn.understood.intent == "reset"
+    reset = turn.understood is not None and turn.understood.clears
     return turn.direct is not None and not turn.declined and not reset
 
 
@@ -257,7 +283,7 @@ def asked_before(conversation: Conversation) -> frozenset[str]:
     """The kinds that were asked about or declined for the person sought: since the last "start over"."""
     kinds: set[str] = set()
     for turn, reply_before in zip(conversation.turns, (None, *conversation.turns), strict=False):
-        if turn.understood is not None and turn.understood.intent == "reset":
+        if turn.understood is not None and turn.understood.clears:
             kinds.clear()
         elif reply_before is not None and reply_before.asked:
             kinds.add(reply_before.asked)

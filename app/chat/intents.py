@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from app.chat.complaints import SAID_OF_CANDIDATES
 from app.chat.labels import listed_cameras, listed_days
 from app.chat.lexicon import Span
 from app.chat.search_state import GalleryFacts, ParsedMessage, SearchState
@@ -37,17 +38,6 @@ _YES = frozenset(
     )
 )
 _NO = frozenset(listed("no nope nah none neither nothing not stop cancel"))
-_RESET = re.compile(
-    r"(?:please |let us |let )?(?:start (?:over|again|anew|afresh|fresh|from scratch)|new (?:search|"
-    r"person|query)|"
-    r"reset(?: everything| all| the search| search)?|(?:clear|forget|remove|delete|drop) (?:everything|all)|"
-    r"clear(?: the search)?|begin again|restart)(?: please)?"
-)
-_UNDO = re.compile(
-    r"(?:please )?(?:undo(?: that| it| the last (?:one|step|turn))?|take (?:that|it) back|go back|"
-    r"revert(?: that)?|"
-    r"back)(?: please)?"
-)
 _NOT_THIS = re.compile(
     r"(?:no )?(?:it is |that is |is )?not (?:this|that|the right) (?:one|person)|wrong (?:person|one)"
 )
@@ -82,15 +72,6 @@ _QUESTION = re.compile(
 def plain(spans: Sequence[Span]) -> str:
     """The message's words alone, lower case, single spaces."""
     return " ".join(span.text for span in spans if span.role != "stop")
-
-
-def command(text: str) -> str | None:
-    """ "reset" or "undo" for a message (as `plain` gives it) that is nothing but that."""
-    if _RESET.fullmatch(text):
-        return "reset"
-    if _UNDO.fullmatch(text):
-        return "undo"
-    return None
 
 
 def asks_identity(text: str) -> bool:
@@ -151,7 +132,8 @@ def direct_answer_to(understood: ParsedMessage, after: SearchState, gallery: Gal
     if intent == "search":
         return None
     if intent == "reset":
-        return f"Started over. Describe the next person, such as {_EXAMPLE}, or drop a photo."
+        notes = "".join(f" {note}" for note in understood.notes)
+        return f"Started over.{notes} Describe the next person, such as {_EXAMPLE}, or drop a photo."
     if intent == "empty":
         return f"Your message is empty. Describe the person, such as {_EXAMPLE}, or drop a photo."
     if intent == "greeting":
@@ -167,6 +149,8 @@ def direct_answer_to(understood: ParsedMessage, after: SearchState, gallery: Gal
         )
     if intent == "not-this-one":
         return "Select the candidate and press **Not this one**: it goes, and the next takes its place."
+    if intent == "complaint":
+        return SAID_OF_CANDIDATES.format("".join(f"“{words}”" for words in understood.unused))
     if intent == "question":
         return "That asks of candidates, and none are on the screen now. The search stays as it was."
     if intent == "unanswered":

@@ -25,6 +25,20 @@ _UNANSWERABLE = re.compile(
     r"(?:what|why|when|how|whose|where|which)\b(?! (?:about|if|not)\b)(?!(?: is| was| are)? an? )).+"
 )
 _SENTENCES = re.compile(r"[.!?;:\n]\s*\w")
+_CONTRACTIONS = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (r"\b(what|that|who|where|when|there|here|how)'?s\b", r"\1 is"),
+        (r"\bit's\b", "it is"),
+        (r"\b(he|she)'?s\b", r"\1 is"),
+        (r"\b(they|you)'?re\b", r"\1 are"),
+        (r"\bi'?m\b", "i am"),
+        (r"\bi'd\b", "i would"),
+        (r"\blet'?s\b", "let us"),
+        (r"\b(do|does|did|is|are|was|were|has|have|had|would|could|should)n'?t\b", r"\1 not"),
+        (r"\bcan'?t\b|\bcannot\b", "can not"),
+    )
+)
 
 
 def in_one_form(said: str) -> str:
@@ -40,6 +54,17 @@ def in_one_form(said: str) -> str:
     if verb in _BE_OR_HAVE:
         return f"{verb} {match['subject']} {rest}"
     return f"does {match['subject']} {verb} {rest}"
+
+
+def spelt_out(said: str) -> str:
+    """Contractions in full, with or without an apostrophe; "its" stays what is its.
+
+    >>> spelt_out("whats she wearing, it's not a coat and i dont care")
+    'what is she wearing, it is not a coat and i do not care'
+    """
+    for pattern, words in _CONTRACTIONS:
+        said = pattern.sub(words, said)
+    return said
 
 
 def is_asked(text: str) -> bool:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from app.chat.question_forms import in_one_form, is_asked
+from app.chat.list_orders import ORDERS_THERE_ARE, is_no_order, list_order
+from app.chat.question_forms import in_one_form, is_asked, spelt_out
 from app.chat.words import listed
 
 _NUMBERS = listed("one two three four five six seven eight nine ten eleven twelve")
@@ -18,14 +19,18 @@ _ORDINALS = listed("first second third fourth fifth sixth seventh eighth ninth t
 _NOUN = r"(?:one|person|candidate|result|match|crop|picture|photo|image|guy|man|woman|lady|girl|boy)"
 _CALLED = r"(?:(?:candidate )?number|numero|no\.?|nr\.?|candidate|result|match|picture|photo|image)"
 _NUMBERED = rf"(?:the )?{_CALLED} ?#? ?(?P<{{0}}n>[1-9]\d{{{{0,2}}}})|#(?P<{{0}}h>[1-9]\d{{{{0,2}}}})"
+_NTH = rf"(?:{'|'.join(_ORDINALS)}|[1-9]\d?(?:st|nd|rd|th))"
+_FROM_AN_END = (  # "second last", "third from the bottom", "the second one from the left"
+    rf"{_NTH}(?: {_NOUN})? from (?:the )?(?:top|left|start|beginning|bottom|end|back|last)|"
+    rf"{_NTH}[ -](?:to[ -](?:the )?)?last|last but one|next to last|penultimate"
+)
 _ORDINAL = (
-    rf"(?:the )?(?:very )?(?P<{{0}}o>{'|'.join(_ORDINALS)}|(?:(?<=the )|(?<=very ))last|last(?= {_NOUN}\b)|"
-    r"[1-9]\d?(?:st|nd|rd|th)|"
+    rf"(?:the )?(?:very )?(?P<{{0}}o>{_FROM_AN_END}|{_NTH}|(?:(?<=the )|(?<=very ))last|last(?= {_NOUN}\b)|"
     rf"(?:top|bottom)(?= {_NOUN}\b))(?: {_NOUN})?"  # "the top" alone is what somebody wears
 )
 _SELECTED = rf"(?P<{{0}}s>(?:this|that|the selected|the marked|the chosen) {_NOUN})"
 _BARE = r"(?P<{0}b>[1-9]\d{{0,2}})"
-_LINK = r"(?: ?, ?(?:and |or |nor )?| and | or | nor )(?:not |n't )?"
+_LINK = r"(?: ?, ?(?:and |or |nor )?| and | or | nor | (?=[#\d]))(?:not |n't )?"
 
 
 def _ref(name: str, bare: bool = False) -> str:
@@ -38,8 +43,12 @@ def _many(bare: bool) -> str:
     return rf"(?P<many>{one}(?:{_LINK}{one})*)"
 
 
-_HIM = r"(?:him|her|them|it|the one|the person|the man|the woman|who i mean|who i am looking for)"
-_RIGHT = r"(?:right|correct|the right (?:one|person))"
+_HIM = (
+    r"(?:him|her|them|it|the one|the person|the man|the woman|who i mean|who i am looking for|"
+    r"(?:my|our) (?:man|woman|guy|girl|person|suspect))"
+)
+_RIGHT = r"(?:right|correct|a match|the right (?:one|person))"
+_SURELY = r"(?:(?:definitely|certainly|surely|clearly|obviously|absolutely|probably|really|most likely) )?"
 _SEARCHES = (
     r"(?:search|look|continue|go on|try|find (?:him|her|them)|find the person)(?: again)? "
     rf"(?:with|by|using|for|from) {_many(True)}",
@@ -57,23 +66,49 @@ _LIKE_WITH = re.compile(
     r"(?P<about>.+?),? (?P<rest>(?:with|without|in|wearing|minus|on|from|after|before)\b.+)"
 )
 _CONFIRMS = (
-    rf"(?:yes,? )?(?:i think |i am sure |probably |maybe )?(?:it|that) is(?: (?:him|her|them))?,? {_ref('one', True)}",
-    rf"(?:yes,? )?{_ref('one', True)} (?:is|was|looks like|must be) (?:definitely |surely |probably |really )?"
-    rf"(?:{_HIM}|{_RIGHT})",
+    rf"(?:yes,? )?(?:i (?:think|reckon|believe|guess|am sure) |probably |maybe )?(?:it|that) "
+    rf"(?:is|was|must be) {_SURELY}(?:{_HIM},? )?{_ref('one', True)}",
+    rf"(?:yes,? )?{_ref('one', True)} (?:is|was|looks like|must be|has to be) {_SURELY}(?:{_HIM}|{_RIGHT})",
+    rf"(?:yes,? )?{_ref('one', True)} (?:looks|seems|fits|matches) {_SURELY}(?:{_RIGHT}|good|great|perfect|spot on)",
     rf"(?:confirm|accept) {_ref('one', True)}",
-    rf"yes,? {_ref('one')}",
+    rf"(?:he|she) is {_SURELY}{_ref('one')}",
+    rf"(?:yes|definitely|certainly|absolutely),? {_ref('one')}",
 )
 _CONFIRMS_ALL = (rf"(?:yes,? )?(?:both )?{_many(True)} (?:are|were) (?:both |all )?(?:{_HIM}|{_RIGHT})",)
+_AWAY = (
+    r"(?:reject|remove|hide|drop|dismiss|discard|exclude|skip|get rid of|take out|take away|throw (?:out|away)|"
+    r"rule out|leave out|cross (?:out|off)|weed out|filter out|eliminate|delete|ditch|bin|strike|ignore|forget)"
+)
+_NO_MORE = r"(?: (?:too|again|as well|any ?more|ever again|from the list|from the results))*"
 _REJECTS = (
-    rf"(?:no,? )?(?:it is |that is |they are )?(?:not|neither) {_many(True)}",
-    rf"{_many(True)} (?:is|are|was|were) (?:not (?:{_HIM}|{_RIGHT})|wrong|some(?:one|body) else)",
-    rf"(?:reject|remove|hide|drop|dismiss|discard|exclude|skip) {_many(True)}",
+    rf"(?:no,? )?(?:(?:it|that) (?:is|was) |they are )?{_SURELY}(?:not|neither) {_SURELY}{_many(True)}",
+    rf"(?:no,? )?{_many(True)} (?:is|are|was|were) {_SURELY}(?:not (?:{_HIM}|{_RIGHT})|"
+    r"(?:all |both )?(?:wrong|no good|out)|some(?:one|body) else)",
+    rf"{_AWAY} {_many(True)}{_NO_MORE}",
+    rf"(?:do not (?:ever )?show|never show|stop showing)(?: me| us)? {_many(True)}{_NO_MORE}",
+    rf"(?:take|throw|rule|cross|leave|kick|get) {_many(True)} (?:out|off|away)(?: (?:of )?(?:the list|here|this))?",
+    rf"{_many(True)} can go(?: away)?",
+)
+_SHOW = (
+    r"(?:(?:show|open|see|view|select|mark|enlarge|magnify|highlight|display|look at|bring up|pull up|focus on|"
+    r"click(?: on)?|zoom(?: in)?(?: on| into| to)?|(?:have|take|get|give me) a (?:closer |better |good )?look at|"
+    r"let me see)(?: me)?)"
+)
+_ALL_THE_OTHERS = (
+    r"(?:everyone|everybody|everything|all|them all|all of (?:them|these)|the (?:others|rest))(?: else)?"
 )
 _SELECTS = (
-    rf"(?:(?:it|that|this) (?:could|might|may) be|maybe|perhaps) {_ref('one', True)}",
-    rf"(?:(?:show|select|open|see|view|mark)(?: me)? )?(?:(?:only|just) )?{_ref('one')}",
-    rf"(?:show|select|open|see|view)(?: me)? (?:only|just) {_ref('one', True)}",
+    rf"(?:(?:(?:it|that|this) )?(?:could|might|may) be|maybe|perhaps|possibly) {_ref('one', True)}",
+    rf"(?:{_SHOW} )?(?:(?:only|just) )?{_ref('one')}(?: again)?",
+    rf"{_SHOW} (?:(?:only|just) )?{_ref('one', True)}(?: (?:again|up close|closer|bigger|larger))?",
+    rf"{_AWAY} {_ALL_THE_OTHERS} (?:but|except|apart from|other than|bar)(?: for)? {_ref('one', True)}",
+    rf"(?:only keep|keep only|keep just|just keep) {_ref('one', True)}",
 )
+_BECAUSE = re.compile(
+    r"(?P<about>.+?)(?:[,;.:!]+ (?:because |as |since )?| because | as | since )"
+    r"(?P<rest>(?:he|she|they|his|her|their|the (?:person|man|woman|boy|girl|guy|lady))\b.+)"
+)
+_FROM_THE_RIGHT = re.compile(rf"(?:{_SHOW} )?(?:the )?{_NTH}(?: {_NOUN})? from (?:the )?right(?: {_NOUN})?")
 _NOT_BUT = (
     rf"(?:no,? )?(?:it is |that is )?not {_ref('other', True)}[,;.]? (?:(?:but |and )?(?:it is|that is)|but) "
     rf"{_ref('one', True)}",
@@ -81,7 +116,9 @@ _NOT_BUT = (
 )
 _NONE = re.compile(
     r"(?:no,? )?(?:it is |that is )?(?:none|neither|not any|not one) of (?:these|them|those|the above)"
-    rf"(?: (?:people|persons|candidates|results|crops))?(?: (?:is|are|was|fits?|match(?:es)?)(?: {_HIM})?)?"
+    rf"(?: (?:people|persons|candidates|results|crops))?(?: (?:is|are|was|fits?|match(?:es)?)(?: {_HIM})?)?|"
+    rf"(?:no,? )?(?:these|those|they|all of (?:these|those|them)|all) (?:are|were) (?:all )?(?:wrong|not {_HIM})|"
+    r"(?:all|everyone|everything)(?: (?:is|of (?:these|those|them)))? wrong"
 )
 _ALL = re.compile(
     r"(?:reject|dismiss|discard|hide) (?:(?:them )?all(?: of (?:them|these|those))?|them|these|those)"
@@ -90,46 +127,23 @@ _THIS_IS = re.compile(r"(?:yes,? )?(?:that|this) is (?:definitely )?(?:him|her)"
 _THIS_IS_NOT = re.compile(r"(?:no,? )?(?:(?:it|that|this) is )?not (?:him|her)")
 _SPELT = re.compile(rf"\b(number|candidate) ({'|'.join(_NUMBERS)})\b")
 _PLURAL = re.compile(
-    r"\b(?:numbers|candidates) (\d{1,3}(?:(?: ?, ?(?:and |or )?| and | or | with )\d{1,3})*)\b"
+    r"\b(?:numbers|candidates) (\d{1,3}(?:(?: ?, ?(?:and |or )?| and | or | with | )\d{1,3})*)\b"
 )
 _FIRST_FEW = re.compile(
     rf"(?:the )?first ({'|'.join(_NUMBERS[1:])}|[2-9]|1[0-2])\b(?: (?:ones|people|candidates|results))?"
 )
-_RANGE = re.compile(r"(reject|remove|discard|dismiss) ([1-9]\d?) ?(?:-|–|to|through) ?([1-9]\d?)$")
+_RANGE = re.compile(rf"({_AWAY}) ([1-9]\d?) ?(?:-|–|to|through) ?([1-9]\d?)$")
 _NOT_THE_OTHER = re.compile(  # chosen, or right?
     rf"(?:i meant? {_ref('one', True)}|{_ref('other')}),? (?:and )?not {_many(True)}"
-)
-_MORE = re.compile(
-    r"(?:(?:show|see|give|list|display|load)(?: me| us)? )?(?:some |the |any )?"
-    r"(?:more|next(?: page| ones| twelve| 12)?)"
-    r"(?: (?:results|candidates|crops|people|matches|of them|please))*|next|go on|continue"
-)
-_SORT = (
-    r"(?:(?:show|sort|order|list|arrange|put|display)"
-    r"(?: (?:them|these|those|it|the (?:results|candidates|crops)))? )?(?:(?:sorted|ordered) )?"
-)
-_BY_TIME = re.compile(
-    rf"{_SORT}(?:by (?:the )?(?:time|date)|in (?:the )?(?:time|chronological) order|in order of time|"
-    r"chronologically|(?:earliest|oldest) first)|(?:the )?(?:earliest|oldest)(?: ones)?"
-)
-_BY_TIME_BACK = re.compile(
-    rf"{_SORT}(?:(?:by time,? )?(?:the )?(?:latest|newest|most recent|last seen)(?: ones)? first|"
-    r"(?:show (?:me )?)?(?:the )?(?:newest|latest)(?: ones?)?|in reverse (?:time )?order|"
-    r"(?:by time )?(?:descending|backwards))"
-)
-_REVERSED = re.compile(
-    r"(?:reverse|turn round|invert|flip)(?: (?:the )?(?:order|list|results|sorting|them|it))?|"
-    r"(?:in )?(?:the )?(?:reverse(?:d)?|other|opposite) order"
-)
-_BY_FIT = re.compile(
-    rf"{_SORT}(?:by (?:the )?(?:fit|match|likeness|score|confidence|similarity)|best(?: matches)? first)"
 )
 _COMPARE = (
     rf"compare {_ref('one', True)} (?:and|with|to|against|vs\.?|versus) {_ref('other', True)}",
     rf"(?:is|are) {_ref('one', True)}(?: and | ?, ?){_ref('other', True)} (?:the )?same(?: person| man| woman| one)?",
     rf"(?:is|are) {_ref('one', True)} the same(?: person| man| woman| one)? as {_ref('other', True)}",
-    rf"what is (?:the difference|different) between {_ref('one', True)} and {_ref('other', True)}",
-    rf"how do {_ref('one', True)} and {_ref('other', True)} differ",
+    rf"(?:what is |tell me |show me )?(?:the )?(?:difference|different) (?:between|about) {_ref('one', True)} and "
+    rf"{_ref('other', True)}",
+    rf"how (?:do|are) {_ref('one', True)} and {_ref('other', True)} (?:differ|different)",
+    rf"{_ref('one', True)} (?:vs\.?|versus) {_ref('other', True)}",
     rf"how (?:does|is) {_ref('one', True)} (?:differ|different) from {_ref('other', True)}",
 )
 _COUNT = re.compile(
@@ -149,33 +163,32 @@ _EARLIER = re.compile(
     r"(?: page| ones| results| candidates)|previous|(?:go )?back (?:a|one|to the (?:first|previous|last)) page"
 )
 _BUT_WRONG = re.compile(
-    rf"(?:yes,? )?{_ref('one', True)} (?:is|looks|seems|could be|might be|fits)\b.* but (?:the|his|her|their|its) .+"
+    rf"(?:yes,? )?{_ref('one', True)} (?:(?:is|looks|seems|could be|might be|fits)\b.* but "
+    r"(?:the|his|her|their|its) .+|(?:is|looks|seems|comes) (?:(?:very|quite|pretty) )?"
+    r"(?:close|nearly right|almost right)(?:,? but .+)?)"
 )
 STILL_THERE = "All candidates that were listed still stand on the screen; “undo” takes the last step back."
 SAY_OTHERWISE = (
     "The search stays as it was: say what is otherwise, such as “like number {0}, but without a hat”, or “it is "
     "number {0}”."
 )
-_EXPORT = re.compile(
-    r"(?:export|download|print|save)(?: (?:me|us|this|these|those|them|it|all|everything|a|an|the|my|our|as|to|into|in|"
-    r"of|results?|candidates?|crops?|list|search|page|report|pdf|csv|excel|spreadsheet|file))*|"
-    r"(?:make|create|write|generate)(?: me)? (?:a |the )?(?:report|pdf|export)\b.*"
-)
-_COMMANDS = (
-    ("more", _MORE),
-    ("by-time", _BY_TIME),
-    ("by-time-back", _BY_TIME_BACK),
-    ("by-fit", _BY_FIT),
-    ("reverse", _REVERSED),
-    ("export", _EXPORT),
-)
 _ASKS = re.compile(
     r"(?P<before>(?:who|what|which|where|when|why|how|is|are|was|does|do|did|has|have|can|could|tell me|describe)\b.*?)"
     rf" ?{_ref('one')}(?:(?:,| and| or| with|, and) {_ref('other', True)})?(?:'s)?(?P<after>(?: .*)?)"
 )
+_ASKS_NUMBER = re.compile(  # a bare number: what follows tells it from an hour and from a count of things
+    rf"(?P<before>(?:(?:what|which|where|when|how|why)\b.*?)?(?:is|was|does|did|has|had|can)) {_ref('one', True)}"
+    r"(?P<after> (?:on|seen|from|wear(?:ing)?|carry(?:ing)?|hold(?:ing)?|have|got|look(?:ing)?|doing|going|standing|"
+    r"with|a|an|the|him|her|male|female|man|woman)\b.*)|"
+    rf"(?P<where>(?:where|when|who|how (?:old|sure|tall)) (?:is|was)|describe|tell me about) {_ref('other', True)}"
+)
 _ASKS_BOTH = re.compile(
     rf"(?P<before>(?:(?:what|which|where|when|how) )?(?:are|were|do|did)) {_ref('one', True)} and {_ref('other', True)}"
     r"(?P<after> .+)"
+)
+_MAYBE_A_NUMBER = re.compile(
+    r"(?:(?:yes,? )?(?:maybe |i \w+ |probably )?(?:it|that|this) (?:is|was|could be|might be|may be)|"
+    r"(?:could|might|may) be|maybe|perhaps|possibly) ([1-9]\d{0,2})"
 )
 _UNCLEAR = re.compile(
     r"(?=.*\b(?:numbers?|candidates?)\b)"
@@ -183,9 +196,18 @@ _UNCLEAR = re.compile(
     r"[ ,]*)+"
 )
 _PREFIX = re.compile(
-    r"(?:please|ok(?:ay)?|so|and|then|now|hm+|well|can you|could you|would you|i want to|i would like to|let us)"
-    r"\b[ ,]*"
+    r"(?:please|pls|plz|ok(?:ay)?|so|and|then|now|hm+|well|oh|actually|sorry|wait|can you|could you|would you|"
+    r"can we|could we|i want to|i would like to|let us)\b[ ,]*"
 )
+_ITS = re.compile(  # "its 4", not "its colour"
+    r"\bits\b(?= (?:not|number|candidate|no\.?|nr\.?|the|this|that|definitely|certainly|probably|clearly|him|her|#|\d))"
+)
+_COURTESY_AFTER = re.compile(r"[, ]+(?:please|pls|plz|thanks|thank you)$")
+_THOUGHT_AFTER = re.compile(
+    r"[, ]+(?:i (?:think|believe|guess|reckon|suppose|would say)|i am (?:(?:pretty|quite|fairly|almost) )?sure|"
+    r"for sure|no doubt|definitely|certainly)$"
+)
+_DOUBT_AFTER = re.compile(r"(.*\d|.*one)[, ]+(?:maybe|perhaps|possibly)$")
 
 
 @dataclass(frozen=True)
@@ -210,8 +232,11 @@ class Pointing:
     sentence: str = ""
 
 
-def read_pointing(text: str) -> Pointing | None:
-    """What a message does with the candidates on the screen; None where it is about something else."""
+def read_pointing(text: str, shown: int = 12) -> Pointing | None:
+    """What a message does with the candidates on the screen; None where it is about something else.
+
+    shown: how many they are. "Maybe 30" of fewer is an age.
+    """
     said = plain_words(text)
     if not said:
         return None
@@ -235,15 +260,15 @@ def read_pointing(text: str) -> Pointing | None:
         for pattern in patterns:
             if match := re.fullmatch(pattern, said):
                 return Pointing(action, _places(match["many"]))
-    for pattern in _CONFIRMS:
-        if match := re.fullmatch(pattern, said):
-            return Pointing("confirm", _one(match))
-    for pattern in _SELECTS:
-        if match := re.fullmatch(pattern, said):
-            return Pointing("select", _one(match))
-    for action, command in _COMMANDS:
-        if command.fullmatch(said):
-            return Pointing(action)
+    for action, patterns in (("confirm", _CONFIRMS), ("select", _SELECTS)):
+        for pattern in patterns:
+            if match := re.fullmatch(pattern, said):
+                hedged = _MAYBE_A_NUMBER.fullmatch(said)
+                return None if hedged and int(hedged[1]) > shown else Pointing(action, _one(match))
+    if (order := list_order(said)) is not None:
+        return Pointing(order)
+    if is_no_order(said):
+        return Pointing("unclear", sentence=ORDERS_THERE_ARE)
     for pattern in _COMPARE:
         if match := re.fullmatch(pattern, said):
             places = [_place(match, name) for name in ("one", "other")]
@@ -257,6 +282,12 @@ def read_pointing(text: str) -> Pointing | None:
     for but, about_it in ways:
         if (match := but.fullmatch(said)) and (about := _about(match["about"], about_it)):
             return Pointing("search-with", about, rest=match["rest"])
+    if match := _BECAUSE.fullmatch(said):
+        judged = read_pointing(match["about"], shown)
+        if judged is not None and judged.action in ("confirm", "reject"):
+            return replace(judged, rest=match["rest"])
+    if _FROM_THE_RIGHT.fullmatch(said):
+        return Pointing("unclear")
     if match := _BUT_WRONG.fullmatch(said):
         (place,) = _one(match)
         return Pointing("unclear", sentence=SAY_OTHERWISE.format(place)) if place > 0 else Pointing("unclear")
@@ -269,6 +300,10 @@ def read_pointing(text: str) -> Pointing | None:
         places = [_place(match, name) for name in ("one", "other")]
         asked = f"{match['before']}{match['after']}".strip()
         return Pointing("ask", tuple(place for place in places if place is not None), question=asked)
+    if match := _ASKS_NUMBER.fullmatch(said):
+        name = "one" if match["before"] else "other"
+        place, asked = _place(match, name), match["where"] or f"{match['before']}{match['after']}"
+        return None if place is None or place > shown else Pointing("ask", (place,), question=asked)
     return Pointing("unclear") if _UNCLEAR.fullmatch(said) else None
 
 
@@ -283,18 +318,18 @@ def _about(words: str, patterns: Sequence[str]) -> tuple[int, ...]:
 def plain_words(text: str) -> str:
     """A message without what is polite, contractions and numbers in one form: how the patterns here read it."""
     said = " ".join(text.casefold().replace("’", "'").split())
-    said = said.replace("it's", "it is").replace("that's", "that is").replace("what's", "what is")
     said = re.sub(r"[.!?]+$", "", said).strip()
     while (cut := _PREFIX.match(said)) and cut.end() < len(said):
         said = said[cut.end() :]
-    said = (
-        in_one_form(said).replace("isn't", "is not").replace("aren't", "are not").replace("let's", "let us")
-    )
+    said = re.sub(r"^(?:nope|nah)\b", "no", re.sub(r"^(?:yeah|yep|yup)\b", "yes", said))
+    said = _ITS.sub("it is", spelt_out(in_one_form(said)).replace(" & ", " and "))
+    said = _THOUGHT_AFTER.sub("", _COURTESY_AFTER.sub("", said))
+    said = _DOUBT_AFTER.sub(r"maybe \1", said)
     said = _SPELT.sub(lambda found: f"{found[1]} {_NUMBERS.index(found[2]) + 1}", said)
     said = _PLURAL.sub(lambda found: re.sub(r"\d+", r"#\g<0>", found[1]), said)
     said = _FIRST_FEW.sub(lambda found: _spelt_out(1, found[1]), said)
     said = _RANGE.sub(lambda found: f"{found[1]} {_spelt_out(int(found[2]), found[3])}", said)
-    return re.sub(r",? please$", "", said)
+    return said
 
 
 def _spelt_out(first: int, last: str) -> str:
@@ -318,13 +353,18 @@ def _place(match: re.Match[str], name: str) -> int | None:
         if f"{name}{kind}" in match.re.groupindex and (number := match[f"{name}{kind}"]) is not None:
             return int(number)
     if (ordinal := match[f"{name}o"]) is not None:
-        if ordinal in _ORDINALS:
-            return _ORDINALS.index(ordinal) + 1
-        return (
-            1
-            if ordinal == "top"
-            else -1
-            if ordinal in ("last", "bottom")
-            else int(re.sub(r"\D", "", ordinal))
-        )
+        return _counted(ordinal)
     return 0 if match[f"{name}s"] is not None else None
+
+
+def _counted(ordinal: str) -> int:
+    """The place that is counted off: "third" is 3, "last" -1, "second from the bottom" -2."""
+    if ordinal in ("last but one", "next to last", "penultimate"):
+        return -2
+    first = ordinal.replace("-", " ").split()[0]
+    number = 1 if first in ("top", "last", "bottom") else _number(first)
+    return -number if re.search(r"\b(?:last|bottom|end|back)$", ordinal) else number
+
+
+def _number(ordinal: str) -> int:
+    return _ORDINALS.index(ordinal) + 1 if ordinal in _ORDINALS else int(re.sub(r"\D", "", ordinal))

@@ -100,8 +100,9 @@ class ParsedMessage:
     """What one message says.
 
     intent: "search", or one that is answered without a search: "empty", "greeting", "thanks", "yes", "no",
-    "help", "identity", "question", "unanswered", "off-topic", "other-language", "not-this-one", "undo";
-    "reset" clears everything.
+    "help", "identity", "question", "unanswered", "off-topic", "other-language", "not-this-one",
+    "complaint" about the candidates, "undo", "redo"; "reset" clears everything.
+    starts_over: it clears everything first, and then describes the next person.
     wanted, unwanted: what it states of the person; dropped: kinds it takes back ("forget the hat": "hat").
     dropped_values: single values it takes back ("no longer the backpack"). freed: kinds whose exclusion it
     lifts without naming a value ("with a bag"). text: phrases outside the vocabulary, passed on as free
@@ -131,6 +132,12 @@ class ParsedMessage:
     corrections: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     question: str | None = None
+    starts_over: bool = False
+
+    @property
+    def clears(self) -> bool:
+        """Whether what was known before holds no more."""
+        return self.starts_over or self.intent == "reset"
 
 
 @dataclass(frozen=True)
@@ -164,8 +171,8 @@ def apply(state: SearchState, message: ParsedMessage, photos: Sequence[Reference
     """The state after a message and its photos. Photos stand for the person: they replace the earlier words
     and pictures, unless the message says that they join them.
     """
-    if message.intent == "reset":
-        return SearchState()
+    if message.clears:
+        state = SearchState()
     if message.intent != "search":
         return state
     companions = message.companions

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from app.chat import intents
 from app.chat.binding import bind
 from app.chat.camera_filter import camera_words, read_cameras
-from app.chat.companions import divide
+from app.chat.commands import after_start_over, command
+from app.chat.companions import divide, exchange
+from app.chat.complaints import read_complaint
 from app.chat.day_filter import read_days
 from app.chat.languages import other_language
 from app.chat.leftovers import MAX_PHRASES, Leftovers, leftovers
@@ -28,6 +31,7 @@ from app.chat.time_filter import read_times
 from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, and_list
 from gallery_store.crops import Filters
 
+STARTED_OVER = "I started over; “undo” brings the earlier search back."
 _GARMENTS = frozenset({"upper", "lower", "shoes"})  # any of which may have been meant by another
 
 
@@ -44,6 +48,13 @@ def understand(
     asked: the kind of attribute that the assistant asked about last, so that "no" or "black" can answer.
     with_photo: the message comes with a picture, and is a search whatever it says.
     """
+    if (described := after_start_over(text)) is not None:
+        return _afresh(described, gallery, with_photo)
+    if not with_photo and (complaint := read_complaint(text, state)) is not None:
+        if complaint.rest:
+            return understand(complaint.rest, state, gallery, asked="age" if complaint.of_age else asked)
+        if not state.is_empty:
+            return ParsedMessage(intent="complaint", filters=state.filters, unused=(complaint.words,))
     notes: list[str] = []
     if len(text) > MAX_CHARACTERS:
         notes.append(f"Your message is long: I read its first {MAX_CHARACTERS:,} characters.")
@@ -66,6 +77,11 @@ def understand(
         quick = _without_search(plain_text, state, asked)
         if quick is not None:
             return quick
+        if (other := exchange(plain_text, state)) is not None:
+            found = understand(other.described, SearchState(filters=state.filters), gallery)
+            return replace(
+                found, starts_over=True, companions=other.companions, notes=(other.note, *found.notes)
+            )
     understood = _read(tokens, text, plain_text, state, gallery, asked, with_photo, notes, corrections)
     if asked is None or with_photo or _says_something(understood, state):
         return understood
@@ -74,6 +90,14 @@ def understand(
         if answers(answer, asked):
             return answer
     return understood
+
+
+def _afresh(described: str, gallery: GalleryFacts, with_photo: bool) -> ParsedMessage:
+    """A message that orders to start over and goes on with a description, as if it were the first one."""
+    understood = understand(described, SearchState(), gallery, with_photo=with_photo)
+    if understood.intent != "search":
+        return ParsedMessage(intent="reset", notes=understood.notes)  # "start over, thanks"
+    return replace(understood, starts_over=True, notes=(STARTED_OVER, *understood.notes))
 
 
 def _says_something(understood: ParsedMessage, state: SearchState) -> bool:
@@ -182,9 +206,8 @@ def _correct_thing(plain_text: str, collected: Collected, state: SearchState) ->
 
 def _without_search(plain_text: str, state: SearchState, asked: str | None) -> ParsedMessage | None:
     """Commands, greetings, and the "yes" or "no" that answers a question."""
-    command = intents.command(plain_text)
-    if command is not None:
-        return ParsedMessage(intent=command, filters=Filters() if command == "reset" else state.filters)
+    if (order := command(plain_text)) is not None:
+        return ParsedMessage(intent=order, filters=Filters() if order == "reset" else state.filters)
     talk = intents.small_talk(plain_text)
     if talk is None and asked is not None and (core := without_hedges(plain_text)):
         talk = intents.small_talk(core)
