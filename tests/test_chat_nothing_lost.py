@@ -33,9 +33,9 @@ SMALL_TALK = {
     "question",
 }
 SMALL_TALK |= {"reset", "undo", "not-this-one"}
-CHANGES = {"change", "make", "turn"}
+CHANGES = {"change", "changed", "make", "turn", "swapped", "switched", "exchanged", "bar"}
 WITH = {"accompanied", "alongside", "company", "joined"}  # chips say "with"
-OF_NUMBERS = set(listed("half quarter later late earlier third fourth thirty forty fifty sixty y"))
+OF_NUMBERS = set(listed("half quarter later late earlier third fourth thirty forty fifty sixty y yrs"))
 # What steers a message, and states nothing of anybody.
 STEERING = {"not", "drop", "drop-after", "corrective", "back", "function", "stop", "one", "person"}
 
@@ -75,7 +75,7 @@ def _is_there(
         return True  # "I cannot count back from now"
     if (
         span.role in STEERING
-        or span.text in FUNCTION
+        or span.text in FUNCTION | CHANGES
         or span.text in PRONOUNS
         or set(span.text.split()) <= visible
         or (len(span.text) > 2 and any(word.startswith(span.text) for word in visible))  # "Feb", of February

@@ -60,7 +60,7 @@ def collect(spans: Sequence[Span], bound: Bound, state: SearchState) -> Collecte
             both = f"{earlier.value} and {attribute.value}"
             bound.note(f"You say {both} of {kind_label(attribute.kind)}: I took {attribute.value}.")
         _state(collected, attribute, mode)
-    _ages(spans, collected)
+    _ages(spans, collected, bound)
     _take_back_names(spans, collected, state)
     _gender(spans, collected, bound)
     _also(spans, collected)
@@ -79,12 +79,15 @@ def collect(spans: Sequence[Span], bound: Bound, state: SearchState) -> Collecte
     return collected
 
 
-def _ages(spans: Sequence[Span], collected: Collected) -> None:
+def _ages(spans: Sequence[Span], collected: Collected, bound: Bound) -> None:
     """Ages in numbers: they say more than words do, "an old man, about 40"."""
     ages = [(span, span.entry.attribute) for span in spans if span.role == "age"]
     stated = [age for span, age in ages if span.mode == "+" or span.raw.startswith(("older", "younger"))]
     collected.unwanted += [age for _, age in ages if age is not None and age not in stated]
     if stated and stated[0] is not None:
+        said = collected.wanted.get("age", stated[0])
+        if said != stated[0]:
+            bound.note(f"You say {said.value} and give a number: I took {stated[0].value}.")
         collected.wanted["age"] = stated[0]
 
 
@@ -280,6 +283,7 @@ def _pattern_holds(spans: Sequence[Span], position: int, bound: Bound) -> bool:
             return False  # "a man in jeans was spotted"
         words = _of_another(spans, owner, position, bound)
         if span.mode == "x":
+            bound.unused.append(words)
             return False
         if spans[owner].thing is not None:
             bound.note(f"I know patterns of tops alone; “{words}” goes along in your own words.")
