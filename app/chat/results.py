@@ -18,18 +18,20 @@ _NUMBERS = listed("one two three four five six seven eight nine ten eleven twelv
 _ORDINALS = listed("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
 _NOUN = r"(?:one|person|candidate|result|match|crop|picture|photo|image|guy|man|woman|lady|girl|boy)"
 _CALLED = r"(?:(?:candidate )?number|numero|no\.?|nr\.?|candidate|result|match|picture|photo|image)"
-_NUMBERED = rf"(?:the )?{_CALLED} ?#? ?(?P<{{0}}n>[1-9]\d{{{{0,2}}}})|#(?P<{{0}}h>[1-9]\d{{{{0,2}}}})"
+# One way to read each text: these are repeated, and a choice would double the work with every number.
+_DIGITS = r"[1-9]\d{{0,2}}(?!\d)"
+_NUMBERED = rf"(?:the )?{_CALLED}(?: ?# ?| )?(?P<{{0}}n>{_DIGITS})|#(?P<{{0}}h>{_DIGITS})"
 _NTH = rf"(?:{'|'.join(_ORDINALS)}|[1-9]\d?(?:st|nd|rd|th))"
 _FROM_AN_END = (  # "second last", "third from the bottom", "the second one from the left"
     rf"{_NTH}(?: {_NOUN})? from (?:the )?(?:top|left|start|beginning|bottom|end|back|last)|"
     rf"{_NTH}[ -](?:to[ -](?:the )?)?last|last but one|next to last|penultimate"
 )
 _ORDINAL = (
-    rf"(?:the )?(?:very )?(?P<{{0}}o>{_FROM_AN_END}|{_NTH}|(?:(?<=the )|(?<=very ))last|last(?= {_NOUN}\b)|"
+    rf"(?:the )?(?:very )?(?P<{{0}}o>{_FROM_AN_END}|{_NTH}|(?>(?<=the )|(?<=very )|(?=last {_NOUN}\b))last|"
     rf"(?:top|bottom)(?= {_NOUN}\b))(?: {_NOUN})?"  # "the top" alone is what somebody wears
 )
 _SELECTED = rf"(?P<{{0}}s>(?:this|that|the selected|the marked|the chosen) {_NOUN})"
-_BARE = r"(?P<{0}b>[1-9]\d{{0,2}})"
+_BARE = rf"(?P<{{0}}b>{_DIGITS})"
 _LINK = r"(?: ?, ?(?:and |or |nor )?| and | or | nor | (?=[#\d]))(?:not |n't )?"
 
 
@@ -40,7 +42,7 @@ def _ref(name: str, bare: bool = False) -> str:
 
 def _many(bare: bool) -> str:
     one = re.sub(r"\?P<\w+>", "?:", _ref("x", bare))
-    return rf"(?P<many>{one}(?:{_LINK}{one})*)"
+    return rf"(?P<many>{one}(?:{_LINK}{one})*+)"
 
 
 _HIM = (
@@ -192,8 +194,8 @@ _MAYBE_A_NUMBER = re.compile(
 )
 _UNCLEAR = re.compile(
     r"(?=.*\b(?:numbers?|candidates?)\b)"
-    rf"(?:(?:show|open|see|view|select|take|numbers?|candidates?|and|or|to|the|all|me|{'|'.join(_ORDINALS)}|last|\d+)"
-    r"[ ,]*)+"
+    r"(?:(?:show|open|see|view|select|take|numbers?|candidates?|and|or|to|the|all|me|"
+    rf"{'|'.join(_ORDINALS)}|last|\d+)(?:[ ,]+|$))+"
 )
 _PREFIX = re.compile(
     r"(?:please|pls|plz|ok(?:ay)?|so|and|then|now|hm+|well|oh|actually|sorry|wait|can you|could you|would you|"
