@@ -80,8 +80,8 @@ def read_source(
     try:
         for item in contents.items:
             hear(stop)
-            if problem := _too_long(item):
-                rejected.append(Rejected(_shortened(item.path), problem))
+            if reason := _too_long(item):
+                rejected.append(Rejected(_shortened(item.path), reason))
             else:
                 items.append(naming.complete(item))
         if own is not None and items and not any(own.facts_of(plain_name(item.path), zone) for item in items):
