@@ -37,7 +37,7 @@ class OpenSessions:
         now = self._clock()
         with self._opening:
             found = self._open.get(user, {}).pop(session_hash, None)
-            is_new = found is None or now - found.used > self._idle_seconds
+            is_new = found is None or self._is_idle(found, now)
             session = self._make(user) if found is None or is_new else found
             self._forget(user, now)
             session.used = now
@@ -45,9 +45,10 @@ class OpenSessions:
             return session, is_new
 
     def has(self, user: str, session_hash: str) -> bool:
-        """Whether this page has a session, idle or not."""
+        """Whether this page has a session that `find` would give back."""
         with self._opening:
-            return session_hash in self._open.get(user, {})
+            found = self._open.get(user, {}).get(session_hash)
+            return found is not None and not self._is_idle(found, self._clock())
 
     def of(self, user: str) -> list[ChatSession]:
         """All of a user's."""
@@ -69,7 +70,7 @@ class OpenSessions:
     def _forget(self, user: str, now: float) -> None:
         """Make room for one more of this user: the idle go, then the oldest of whoever has the most."""
         for name, theirs in list(self._open.items()):
-            while theirs and now - next(iter(theirs.values())).used > self._idle_seconds:
+            while theirs and self._is_idle(next(iter(theirs.values())), now):
                 self._close_oldest(theirs)
             if not theirs:
                 del self._open[name]
@@ -78,6 +79,9 @@ class OpenSessions:
             self._close_oldest(own)
         while len(self) >= MOST_SESSIONS:
             self._close_oldest(max(self._open.values(), key=len))
+
+    def _is_idle(self, session: ChatSession, now: float) -> bool:
+        return now - session.used > self._idle_seconds
 
     @staticmethod
     def _close_oldest(theirs: dict[str, ChatSession]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from app.case_steps import photos_title, title_of
 from app.cases import keep
 from app.waiting import Sent
+from gallery_store.database import storable
 from gallery_store.errors import GalleryError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _kept(session: ChatSession, message: Sent) -> Sent:
         kept = service.store.cases.messages.add(
             case,
             session.user,
-            message.text.replace("\0", " ").encode("utf-8", "replace").decode(),  # as any database takes it
+            storable(message.text),
             {service.name_of_photo(photo).as_posix(): photo.read_bytes() for photo in usable},
             title=title_of(session.conversation.turns) or message.text.strip() or photos_title(usable),
             instead_of=session.owed,

@@ -132,7 +132,7 @@ class ChatService:
         return session
 
     def is_open(self, user: str, session_hash: str) -> bool:
-        """Whether this tab has a conversation already."""
+        """Whether this tab has a conversation already, and was not idle for too long."""
         return self._open.has(user, session_hash)
 
     def held_messages(self, user: str) -> frozenset[MessageId]:

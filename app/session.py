@@ -45,6 +45,7 @@ from app.waiting import Sent, Waiting
 from gallery_store.cases import WENT_ON
 from gallery_store.console import StepProgress
 from gallery_store.crops import Crop
+from gallery_store.database import storable
 
 if TYPE_CHECKING:
     from app.service import ChatService
@@ -305,7 +306,7 @@ class ChatSession:
         if not any(sign.isprintable() and sign != " " for sign in words):
             return
         with self.lock:
-            self.conversation = replace(self.conversation, reason=words)
+            self.conversation = replace(self.conversation, reason=storable(words))
 
     def keep_reason(self, reason: str) -> None:
         """The same, kept at once and not with the next step. Refused where the case went on elsewhere meanwhile."""

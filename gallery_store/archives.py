@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 
 from gallery_store.decoding import MAX_BYTES, PICTURE_SUFFIXES, PictureError, read_bounded
 
+MOST_NAME = 1000  # characters, of a picture's path; a zip may have names of 65,535
+
 
 def is_picture_name(name: str) -> bool:
     """By its suffix; hidden files (as macOS leaves beside pictures) do not count."""
@@ -36,7 +38,8 @@ def members_of(archive: zipfile.ZipFile) -> tuple[dict[str, zipfile.ZipInfo], tu
         name = _member_name(info)
         if info.is_dir() or name.endswith("/"):
             continue
-        plain = info.filename if _leads_outside(name) else plain_name(name)
+        is_odd = len(name) > MOST_NAME or _leads_outside(name)
+        plain = info.filename if is_odd else plain_name(name)
         if plain in members and not is_of_macos(plain):
             twice.append(plain)
         members[plain] = info

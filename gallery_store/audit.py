@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from gallery_store.database import now_text, time_of
+from gallery_store.database import now_text, storable, time_of
 from gallery_store.schema import cases, searches
 
 
@@ -48,8 +48,8 @@ def record(
             time=now_text(),
             user_id=user,
             case=case,
-            reason=reason,
-            query=json.dumps(query, ensure_ascii=False, sort_keys=True, default=str),
+            reason=storable(reason),
+            query=storable(json.dumps(query, ensure_ascii=False, sort_keys=True, default=str)),
             shown=json.dumps([int(crop_id) for crop_id in shown]),
             seconds=float(seconds),
         )

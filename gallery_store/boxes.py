@@ -26,7 +26,9 @@ _PERSON = "person"
 _PERSON_NAMES = ("person", "person_id", "pid", "identity", "track_id")
 _CAMERA_NAMES = ("camera", "camera_id", "cam", "cam_id", "camid")
 _UNUSED = ("segmentation", "keypoints", "mask")  # most of a file's bytes, and nothing of a box
-_USUAL_NAME = re.compile(r"(?:instances|person_keypoints).*|.*coco.*|_?annotations|labels|samples", re.I)
+_USUAL_NAME = re.compile(
+    r"(?:instances|person_keypoints).*|.*coco.*|_?annotations|labels|samples", re.I | re.S
+)
 _MARKS = (
     (b'"annotations"', b'"images"', b'"bbox"'),
     (b'"samples"', b'"bounding_box"'),

@@ -75,7 +75,7 @@ class Filters:
 
 
 _NUMBERED = re.compile(r"(?:camera|cam|c|number|no|nr)? ?([0-9]+)")
-_NAMED = re.compile(r"(?:camera|cam) (.+)")
+_NAMED = re.compile(r"(?:(?:camera|cam) )+(.+)")
 
 
 def camera_key(name: str) -> str:

@@ -23,6 +23,11 @@ _schema = sa.Table(
 )
 
 
+def storable(text: str) -> str:
+    """As any database takes it: without NUL, and without halves of pairs of surrogates, which a program may send."""
+    return text.replace("\0", " ").encode("utf-8", "replace").decode()
+
+
 class Database(ABC):
     """Transactions on one gallery's database, from any thread. Opening brings its tables up to date.
 

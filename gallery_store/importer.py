@@ -20,6 +20,7 @@ from PIL import Image
 from sqlalchemy import Connection, Row
 
 from gallery_store import rows
+from gallery_store.archives import MOST_NAME
 from gallery_store.audit import ensure_case
 from gallery_store.console import Progress
 from gallery_store.crops import camera_key
@@ -161,6 +162,8 @@ def _completed(contents: ImportSource, camera: str | None, link: bool, source: P
     if camera is None or not camera.strip():
         return contents
     named = camera.strip()
+    if len(named) > MOST_NAME:
+        raise SourceError(f"the camera's name has more than {MOST_NAME:,} characters")
     items = tuple(
         item if "camera" in item.given else replace(item, camera=named, by_caller=True)
         for item in contents.items

@@ -23,7 +23,9 @@ class NameFacts:
     special: str | None = None
 
 
-# Each over the end of "folder/folder/name". Persons of all but Market-1501 and MARS begin at 0: there it is a person.
+# Each over the end of "folder/folder/name". Anybody chooses the names: no two repetitions that follow each other take
+# the same, or reading one would take much longer than the name is. Persons of all but Market-1501 and MARS begin at 0:
+# there it is a person.
 _DATASETS = [
     re.compile(rf"(?:^|/)(?:{pattern})$", re.ASCII | re.IGNORECASE)
     for pattern in (
@@ -37,7 +39,7 @@ _DATASETS = [
         # MARS: 0001C1T0001F001.jpg; 00-1 is junk, 0000 a distractor
         r"(?:(?P<special>00-1|0000)|(?P<person>\d{4}))C(?P<camera>\d)T\d{4}F(?P<frame>\d{3})\.\w+",
         # MSMT17 and ICFG-PEDES: 0000_000_01_0303morning_0015_0_ex.jpg
-        r"(?P<person>\d{4})_\d{3}_(?P<camera>\d{2})_\d{4}(?:morning|noon|afternoon)_(?P<frame>\d{4})_\d+\w*\.\w+",
+        r"(?P<person>\d{4})_\d{3}_(?P<camera>\d{2})_\d{4}(?:morning|noon|afternoon)_(?P<frame>\d{4})_\d\w*\.\w+",
         # LTCC: 000_1_c10_015833.png
         r"(?P<person>\d{3})_(?P<clothes>\d{1,2})_c(?P<camera>\d{1,2})_(?P<frame>\d{6})\.\w+",
         # PRCC: rgb/train/001/A_cropped_rgb001.jpg, rgb/test/A/001/cropped_rgb001.jpg
@@ -46,11 +48,11 @@ _DATASETS = [
         # CUHK03: 1_001_1_01.png
         r"(?P<person>\d_\d{3})_(?P<camera>[12])_\d{1,2}\.\w+",
         # CUHK01: campus/0001001.png; of four pictures two are of each camera
-        r"(?:\S*cuhk01\S*|campus)/(?:[\w-]+/)?(?P<person>\d{4})00(?P<campus>[1-4])\.\w+",
+        r"(?:[^/\s]*cuhk01(?:(?!cuhk01)\S)*|campus)/(?:[\w-]+/)?(?P<person>\d{4})00(?P<campus>[1-4])\.\w+",
         # VIPeR: cam_a/000_45.bmp
         r"cam_(?P<camera>[ab])/(?P<person>\d{3})_\d{1,3}\.\w+",
         # RAP: CAM01-2014-02-15-20140215161032-20140215162620-tarid0-frame218-line1.png; the time is the recording's
-        r"CAM(?P<camera>\d{2})-\d{4}-\d\d-\d\d-(?P<time>\d{14})-\d{14}-tarid\d+-frame(?P<frame>\d+)-line\d+\.\w+",
+        r"CAM(?P<camera>\d{2})-\d{4}-\d\d-\d\d-(?P<time>\d{14})-\d{14}-tarid\d+-frame(?P<frame>\d{1,12})-line\d+\.\w+",
     )
 ]
 _SPECIAL = {"-1": "junk", "00-1": "junk", "0000": "distractor"}
@@ -62,7 +64,7 @@ _STAMP = re.compile(
 _CAMERA = re.compile(r"(?<![a-z0-9])(?:camera|cam|kamera|ch)[ _-]?(\d{1,4}[a-z]?)(?![a-z0-9])", re.ASCII)
 _SHORT_CAMERA = re.compile(r"(?<![a-z0-9])c(\d{1,3})(?![a-z0-9])", re.ASCII)
 _CAMERA_FOLDER = re.compile(
-    r"(?:camera|cam|kamera)[ _-]+(\S.*)|(?:camera|cam|kamera|channel|ch|c)[ _-]?(\d{1,4}[a-z]?)"
+    r"(?:camera|cam|kamera)[ _-]+([^\s_-].*)|(?:camera|cam|kamera|channel|ch|c)[ _-]?(\d{1,4}[a-z]?)"
 )
 _PERSON = re.compile(r"(?<![a-z0-9])(?:person|pid|id)[ _-]?(\d{1,9})(?![a-z0-9])", re.ASCII)
 _GROUPS = ("person", "camera", "time")

@@ -20,7 +20,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from gallery_store import cuts
-from gallery_store.archives import is_picture_name, members_of, plain_name, zip_problem
+from gallery_store.archives import MOST_NAME, is_picture_name, members_of, plain_name, zip_problem
 from gallery_store.decoding import PICTURE_SUFFIXES, PictureError, taken_at
 from gallery_store.folders import Spellings, files_below
 from gallery_store.held_files import is_held
@@ -76,11 +76,14 @@ def read_source(
     contents = _listed(path, zone, stop)
     root = path.resolve().name if path.is_dir() else path.stem if path.suffix.lower() == ".zip" else ""
     naming = _Naming(root, zone, times, own)
-    items = []
+    items, rejected = [], list(contents.rejected)
     try:
         for item in contents.items:
             hear(stop)
-            items.append(naming.complete(item))
+            if reason := _too_long(item):
+                rejected.append(Rejected(_shortened(item.path), reason))
+            else:
+                items.append(naming.complete(item))
         if own is not None and items and not any(own.facts_of(plain_name(item.path), zone) for item in items):
             timed = ", or what it takes for the time is no time" if "(?P<time>" in str(pattern) else ""
             raise SourceError(
@@ -89,7 +92,7 @@ def read_source(
     except BaseException:
         contents.close()
         raise
-    return replace(contents, items=tuple(items))
+    return replace(contents, items=tuple(items), rejected=tuple(rejected))
 
 
 def _listed(path: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
@@ -116,6 +119,17 @@ def _listed(path: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
     raise SourceError(
         f"{path} is neither a folder, a zip, a CSV manifest, a JSON file of boxes nor a picture"
     )
+
+
+def _too_long(item: ImportItem) -> str | None:
+    """Why an item is refused before anything is made of its words."""
+    said = {"name": item.path, "camera": item.camera, "person": item.person, "clothes": item.clothes}
+    what = next((what for what, text in said.items() if text and len(text) > MOST_NAME), None)
+    return what and f"its {what} has more than {MOST_NAME:,} characters"
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= MOST_NAME else f"{name[:100]}…"
 
 
 def _beside(items: Iterable[ImportItem]) -> int:
@@ -173,7 +187,7 @@ def _read_zip(path: Path, zone: ZoneInfo, stop: Stop) -> ImportSource:
         else:
             source = cuts.of_zip(archive, members, path, stop) or _zip_items(archive, members, stop)
         double = tuple(
-            Rejected(name, "the archive has several files of this name; the last one was taken")
+            Rejected(_shortened(name), "the archive has several files of this name; the last one was taken")
             for name in twice
         )
         source = replace(source, rejected=source.rejected + double, notes=source.notes + notes)
@@ -199,7 +213,7 @@ def _zip_items(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], st
         if not is_picture_name(name):
             ignored += 1
         elif problem := zip_problem(info):
-            rejected.append(Rejected(name, problem))
+            rejected.append(Rejected(_shortened(name), problem))
         else:
             items.append(in_zip(archive, info, name))
     return ImportSource(tuple(items), ignored, tuple(rejected))
@@ -285,7 +299,7 @@ def _read_rows(
             try:
                 items.append(_row_item(row, zone, days_first, locate))
             except ValueError as problem:  # PictureError among them
-                rejected.append(Rejected(path or f"line {line}", str(problem)))
+                rejected.append(Rejected(_shortened(path) or f"line {line}", str(problem)))
     except UnicodeDecodeError:
         raise SourceError(f"the manifest {where} is not UTF-8 text: save it as CSV in UTF-8") from None
     except csv.Error as problem:
@@ -302,6 +316,8 @@ def _row_item(
     path = row.get("path", "")
     if not path:
         raise ValueError("the row has no path")
+    if len(path) > MOST_NAME:
+        raise ValueError(f"its name has more than {MOST_NAME:,} characters")
     time = read_time(row["time"], zone, days_first) if row.get("time") else None
     if not is_picture_name(path.replace("\\", "/")):
         raise ValueError("its name does not end like a picture's (.jpg, .png, .webp, .heic)")

@@ -16,7 +16,7 @@ from PIL import Image
 
 from gallery_store import __main__ as command
 from gallery_store import cuts
-from gallery_store.boxes import Box, Picture, read_boxes
+from gallery_store.boxes import Box, Picture, boxes_among, read_boxes
 from gallery_store.decoding import PictureError, open_picture
 from gallery_store.importer import ImportReport, import_crops
 from gallery_store.items import SourceError
@@ -514,3 +514,8 @@ def test_whatever_a_file_says_is_read_or_refused_in_a_sentence(content):
         except PictureError:
             continue
         assert 0 <= left <= right - 8 <= WIDE - 8 and 0 <= top <= bottom - 8 <= HIGH - 8
+
+
+def test_whether_a_file_is_called_like_one_of_boxes_is_told_in_as_long_as_its_name_is():
+    """Gone over once more for each "coco" in it, the name would never be read."""
+    assert boxes_among(["coco" * 300_000 + "\n.json"], lambda name: b"{}") is None

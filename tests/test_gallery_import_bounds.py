@@ -69,6 +69,42 @@ def test_a_manifest_of_nothing_but_refused_rows_is_refused_with_the_first(store,
         import_crops(store, PixelEncoder(), manifest)
 
 
+@pytest.mark.parametrize("pattern", [None, r"(?P<camera>\w+)/"])
+def test_names_of_more_than_a_thousand_characters_are_refused_unread(store, tmp_path, pattern):
+    file = write_pictures(tmp_path / "in", ["a.png"]) / "a.png"
+    long = "20260512-140520" + "_" * 60_000 + "/x.png"
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        for name in (long, "door/" + "x" * 991 + ".png", "door/" + "x" * 992 + ".png", "y" * 60_000):
+            archive.write(file, name)
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr(long, b"")
+    report = import_crops(store, PixelEncoder(), tmp_path / "in.zip", pattern=pattern)
+    assert (report.added, report.ignored) == (1, 1)
+    told = {(one.path, one.reason) for one in report.rejected}
+    assert told == {
+        (f"{long[:100]}…", "its name has more than 1,000 characters"),
+        (f"{long[:100]}…", "the archive has several files of this name; the last one was taken"),
+        (f"door/{'x' * 95}…", "its name has more than 1,000 characters"),
+    }
+
+
+def test_words_of_more_than_a_thousand_characters_are_refused_with_their_row(store, tmp_path):
+    write_pictures(tmp_path / "in", ["a.png", "b.png", "c.png", "d.png"])
+    long = "cam " * 300
+    manifest = write_manifest(
+        tmp_path / "in" / "m.csv", "path,camera,person",
+        f"a.png,{long},", f"b.png,1,{long}", "c.png,1,2", "d" * 1001 + ".png,,",
+    )  # fmt: skip
+    report = import_crops(store, PixelEncoder(), manifest)
+    assert report.added == 1 and [one.reason for one in report.rejected] == [
+        "its name has more than 1,000 characters",
+        "its camera has more than 1,000 characters",
+        "its person has more than 1,000 characters",
+    ]
+    with pytest.raises(SourceError, match="the camera's name has more than 1,000"):
+        import_crops(store, PixelEncoder(), tmp_path / "in" / "a.png", camera=long)
+
+
 @pytest.mark.parametrize("kind", ["folder", "zip", "manifest", "zip with a manifest"])
 def test_stop_is_heard_while_a_source_is_read(store, tmp_path, kind):
     names = [f"{n:02}/{n:02}.png" for n in range(40)]

@@ -12,6 +12,7 @@ from PIL import Image
 
 from gallery_store import cli
 from gallery_store.__main__ import main
+from gallery_store.crops import camera_key
 from gallery_store.importer import import_crops, is_full_frame
 from gallery_store.items import SourceError
 from gallery_store.name_facts import NameFacts, NamePattern, facts_of
@@ -21,6 +22,7 @@ from tests.clip_folder import make_clip_folder
 from tests.gallery_tools import PixelEncoder, all_crops, picture, write_manifest, write_pictures
 
 PARIS = ZoneInfo("Europe/Paris")
+LONG = 300_000
 SEEN = datetime(2026, 5, 12, 12, 3, 22, tzinfo=UTC)  # 14:03:22 in Paris
 
 
@@ -87,6 +89,38 @@ def test_names_of_rap_tell_camera_frame_and_when_the_recording_began():
 )
 def test_plain_names_and_folders_of_cameras(path, person, camera, time):
     assert facts_of(path, PARIS) == NameFacts(person=person, camera=camera, time=time)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "0000_000_01_0303morning_0015_" + "1" * LONG,
+        "/cuhk01" * LONG + "/x.jpg",
+        "cuhk01" * LONG + "/x.jpg",
+        "cam" + "_" * LONG + "\n/x.jpg",
+    ],
+)
+def test_a_name_is_read_in_as_long_as_it_is(name):
+    """One that is gone over once more for each of its characters would never be read."""
+    assert facts_of(name, PARIS).person is None
+
+
+def test_a_camera_is_told_in_as_long_as_its_name_is():
+    assert camera_key("cam " * LONG + "03") == camera_key("Camera 3") == "3"
+    assert camera_key("cam camera: Cam-Front Door") == "front door" and camera_key("Camera cam") == "cam"
+
+
+def test_a_frame_that_no_database_holds_is_none():
+    name = "CAM01-2014-02-15-20140215161032-20140215162620-tarid0-frame{}-line1.png"
+    assert facts_of(name.format("218"), PARIS).frame == 218
+    assert facts_of(name.format("9" * 5000), PARIS).frame is None
+
+
+@pytest.mark.parametrize("folder", ["CUHK01", "a/my cuhk01", "cuhk01-crops/x/cuhk01 y", "CUHK01/a/b/c"])
+def test_cuhk01_is_told_by_a_folder_above(folder):
+    is_told = " " not in folder
+    facts = facts_of(f"{folder}/0001002.png", PARIS)
+    assert (facts.person, facts.camera) == (("0001", "1") if is_told else (None, None))
 
 
 @given(st.text(max_size=60))

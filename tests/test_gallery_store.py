@@ -187,6 +187,14 @@ def test_the_audit_keeps_what_was_searched(store):
     assert store.searches()[1].shown == (3, 1)
 
 
+def test_the_audit_takes_words_that_no_database_does(store):
+    store.record_search(
+        user="Ana", reason="case\0 7\ud800", query={"text": "red\udfff \0"}, shown=(), seconds=0
+    )
+    (kept,) = store.searches()
+    assert (kept.reason, kept.query) == ("case  7?", {"text": "red? \0"})
+
+
 def test_deletion_takes_everything_and_ids_never_come_back(store, tmp_path):
     crop, thumb = store.crops([3])[0], store.thumbnail(3)
     assert store.delete([3, 3, 77]) == 1

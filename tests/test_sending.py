@@ -171,6 +171,23 @@ def test_what_is_held_for_want_of_a_reason_is_kept_too(engine: Engine, tmp_path:
     assert said(app.anew().opened(app.session.case)) == ["a man in a red coat"]
 
 
+def test_what_was_held_over_an_idle_night_is_answered_before_what_the_open_page_sends_next(
+    engine: Engine, tmp_path: Path
+) -> None:
+    now = [0.0]
+    app = Started(engine, tmp_path, needs_reason=True, session_hours=12.0, clock=lambda: now[0])
+    app.send("a man in a red coat")
+    app.answered()
+    case = app.session.case
+    now[0] = 13 * 3600.0
+    shown = app.send("with a hat", case=case)
+    assert said(shown) == ["a man in a red coat", "with a hat"]
+    app.session.give_reason("a lost child")
+    assert app.answered(case) == ["a man in a red coat", "with a hat"]
+    assert [turn.text for turn in app.session.conversation.turns] == ["a man in a red coat", "with a hat"]
+    assert app.handlers.service.store.cases.messages.unsettled(case, "ann") == ()
+
+
 def test_a_message_that_cannot_be_kept_is_answered_all_the_same(
     app: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:

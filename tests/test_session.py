@@ -70,6 +70,17 @@ def test_a_reason_is_not_emptied_and_one_that_nobody_can_read_is_none(
     assert session.conversation.reason == "a lost child"
 
 
+@pytest.mark.parametrize("reason", ["a lost\ud800 child", "a\0lost child", "\udfff\0a child"])
+def test_a_reason_that_no_database_takes_as_it_is_does_not_stop_the_case(
+    session: ChatSession, service: ChatService, reason: str
+) -> None:
+    session.give_reason(reason)
+    assert session.say("a woman in a red coat").cards
+    kept = service.store.searches(limit=1)[0].reason
+    assert kept == session.conversation.reason and kept.endswith("child")
+    assert "\0" not in kept and kept.encode()
+
+
 def test_what_needs_no_search_leaves_no_row_and_the_candidates(
     session: ChatSession, service: ChatService
 ) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import fields
@@ -189,9 +192,19 @@ def test_the_export_of_a_shared_case_says_whose_each_step_is(service: ChatServic
     ann.say("a man in a red coat")
     share(ann, "bob")
     bob = service.get("bob", "b", ann.case)
-    bob.confirm(bob.cards[0].image_id)
+    confirmed, rejected = (card.image_id for card in bob.cards[:2])
+    bob.confirm(confirmed)
+    ann = service.get("ann", "a")
+    ann.reject(rejected)
     export_case(service.store, ann.case, "bob", tmp_path / "case.zip", by="bob")
-    page = zipfile.ZipFile(tmp_path / "case.zip").read("report.html").decode()
+    files = zipfile.ZipFile(tmp_path / "case.zip")
+    page = files.read("report.html").decode()
+    rows = list(csv.DictReader(io.StringIO(files.read("sightings.csv").decode("utf-8-sig"))))
+    assert [(row["crop"], row["judged_by"]) for row in rows] == [
+        (str(confirmed), "bob"),
+        (str(rejected), "ann"),
+    ]
+    assert re.findall(r"<dt>Judged</dt><dd>.* by (\w+)</dd>", page) == ["bob", "ann"]
     assert "<td>ann</td><td>a man in a red coat</td>" in page and "<td>bob</td><td>Confirmed" in page
     assert "The case is ann’s" in page
 

@@ -65,6 +65,7 @@ def test_a_gallery_without_imports_has_no_list(tmp_path: Path) -> None:
         assert imports.html(asked_by("ann")).strip() == ""
 
 
+LONG = 300_000
 TIME = datetime(2026, 5, 12, 14, 5, 20, tzinfo=UTC)
 
 
@@ -76,7 +77,9 @@ TIME = datetime(2026, 5, 12, 14, 5, 20, tzinfo=UTC)
         ("by camera and time", "back yard 2026-05-12 14.05.20_3.jpg", "back yard", TIME),
         ("by time and camera", "x/20260512140520_entrance.jpg", "entrance", TIME),
         ("by time and camera", "2026-05-12T14:05:20-gate 2.png", "gate 2", TIME),
+        ("by time and camera", "20260512-140520 _-_gate_.x.png", "gate_", TIME),
         ("by folder, and by time", "crops/entrance/20260512_140520.jpg", "entrance", TIME),
+        ("by folder, and by time", "20260511-140520/gate/of 20260512_140520_3.jpg", "gate", TIME),
     ],
 )
 def test_other_ways_of_naming_can_be_chosen(
@@ -86,6 +89,26 @@ def test_other_ways_of_naming_can_be_chosen(
     assert pattern is not None
     facts = NamePattern(pattern).facts_of(path, ZoneInfo("UTC"))
     assert facts is not None and (facts.camera, facts.time) == (camera, time)
+
+
+@pytest.mark.parametrize("naming", [naming for naming in NAMINGS if NAMINGS[naming]])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "20260512-140520" + "_" * LONG + "/x.jpg",
+        "20260512-140520_" * LONG + "/x.jpg",
+        "a" + "_" * LONG + "20260512-140520/x.jpg",
+        "a" + "_" * LONG,
+        "_" * LONG + "a/x.jpg/",
+        "a" * LONG,
+        "a/" * LONG,
+        "20260512-140520" * LONG,
+    ],
+)
+def test_each_way_of_naming_reads_a_name_in_as_long_as_it_is(naming: str, name: str) -> None:
+    """One that is gone over once more for each of its characters would never be read."""
+    facts = NamePattern(str(NAMINGS[naming])).facts_of(name, ZoneInfo("UTC"))
+    assert facts is None or facts.person is None
 
 
 def test_an_import_that_lacks_cameras_offers_them_and_choosing_completes_the_rows(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import gradio as gr
 import httpx
 import pytest
+from gradio import processing_utils
 from gradio_client import Client
 from gradio_client.exceptions import AuthenticationError
 from PIL import Image
@@ -21,6 +23,7 @@ from app.service import ChatService
 from app.session import UNDONE
 from app.settings import ROOT, Settings
 from app.ui.gallery_tab import NAMINGS
+from app.ui.guard import FETCHES_NOTHING
 from app.ui.server import address_of, check_login, serve
 from gallery_store.crops import Filters
 from gallery_store.encoder import ClipEncoder
@@ -247,24 +250,38 @@ def test_the_environment_keeps_everything_at_home(tmp_path: Path, monkeypatch: p
     assert (tmp_path / "data" / "uploads").is_dir()
 
 
-def test_gradio_lets_go_of_pages_that_left(
-    clip: Path, gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It would keep 10,000; and a page that it let go of has its conversation still."""
+@contextmanager
+def served_here(
+    clip: Path, gallery: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[gr.Blocks, str]]:
+    """The screen as `serve` serves it in this process, and its address."""
     screens: list[gr.Blocks] = []
-    monkeypatch.setattr("app.ui.server.MOST_PAGES", 3)
     monkeypatch.setattr(os, "environ", dict(os.environ))  # `prepare` writes to it
     monkeypatch.setattr(gr.Blocks, "block_thread", lambda screen: screens.append(screen))
+    for name in ("async_ssrf_protected_download", "async_ssrf_protected_get"):  # given back after the test
+        monkeypatch.setattr(processing_utils, name, getattr(processing_utils, name))
     settings = Settings(
-        data=str(tmp_path), gallery=str(gallery), clip=str(clip), model="none", port=free_port(), device="cpu"
+        data=str(data), gallery=str(gallery), clip=str(clip), model="none", port=free_port(), device="cpu"
     )
     startup.prepare(settings)
     engine = startup.open_engine(settings)
     uploads = startup.open_uploads(settings, engine.store)
     serve(settings, ChatService(engine, uploads), uploads)
     (screen,) = screens
-    clients = [Client(address_of(settings), verbose=False) for _ in range(6)]
     try:
+        yield screen, address_of(settings)
+    finally:
+        screen.close()
+        engine.store.close()
+
+
+def test_gradio_lets_go_of_pages_that_left(
+    clip: Path, gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would keep 10,000; and a page that it let go of has its conversation still."""
+    monkeypatch.setattr("app.ui.server.MOST_PAGES", 3)
+    with served_here(clip, gallery, tmp_path, monkeypatch) as (screen, address):
+        clients = [Client(address, verbose=False) for _ in range(6)]
         clients[0].predict({"text": "somebody in red", "files": []}, api_name="/chat")
         for client in clients[1:]:
             client.predict(api_name="/cases")
@@ -274,8 +291,37 @@ def test_gradio_lets_go_of_pages_that_left(
         assert screen._queue.event_count_at_last_cache == 0
         reply, _, _ = clients[0].predict(api_name="/undo")
         assert UNDONE in reply
-    finally:
         for client in clients:
             client.close()
-        screen.close()
-        engine.store.close()
+
+
+def test_no_file_of_a_message_is_fetched_from_elsewhere(
+    clip: Path, gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither for the page nor for a program, nor as the photo or the zip of a button."""
+    fetched: list[str] = []
+
+    async def fetch(url: str, **_: object) -> httpx.Response:
+        fetched.append(url)
+        return httpx.Response(200, content=b"x" * 100)
+
+    monkeypatch.setattr(processing_utils.sh, "get", fetch)
+    given = {"path": "http://x.example/big.jpg", "meta": {"_type": "gradio.FileData"}}
+    message = {"text": "", "files": [given]}
+    with served_here(clip, gallery, tmp_path, monkeypatch) as (screen, url):
+        inputs = {
+            (part.elem_id, len(function.inputs)): number
+            for number, function in screen.fns.items()
+            for part in function.inputs[:1]
+        }
+        for name, body in (
+            ("chat", {"data": [message]}),
+            ("page", {"fn_index": inputs["message", 1], "data": [message]}),
+            ("page", {"fn_index": inputs["crop-photo", 1], "data": [given]}),
+            ("page", {"fn_index": inputs["import-zip", 3], "data": [given, "", USUAL]}),
+        ):
+            asked = httpx.post(
+                f"{url}/gradio_api/run/{name}", json=body | {"session_hash": "script"}, timeout=60
+            )
+            assert FETCHES_NOTHING in asked.text and asked.status_code == 500, asked.text
+    assert fetched == [] and not list((tmp_path / "uploads").rglob("*"))

@@ -39,7 +39,7 @@ def write_pdf(report: Report, target: IO[bytes], thumbnail: Thumbnail) -> None:
         story.append(Paragraph(_text(day), styles["day"]))
         for stop in stops:
             number += 1
-            story += _card(of_stop[stop.image_id], number, report, thumbnail, styles)
+            story += _card(of_stop[stop.image_id], number, thumbnail, styles)
     if not report.sightings:
         story.append(Paragraph("Nobody was confirmed.", styles["text"]))
     story.append(Paragraph("What was searched for", styles["heading"]))
@@ -49,7 +49,7 @@ def write_pdf(report: Report, target: IO[bytes], thumbnail: Thumbnail) -> None:
         story += [*_picture(photo, thumbnail), Paragraph(_text(photo.name), styles["soft"])]
     story.append(Paragraph("Ruled out", styles["heading"]))
     for place, one in enumerate(report.rejected, start=1):
-        story += _card(one, place, report, thumbnail, styles)
+        story += _card(one, place, thumbnail, styles)
     if not report.rejected:
         story.append(Paragraph("Nobody was ruled out.", styles["text"]))
     story.append(Paragraph("What the figures mean", styles["heading"]))
@@ -81,9 +81,7 @@ def write_pdf(report: Report, target: IO[bytes], thumbnail: Thumbnail) -> None:
     ).build(story, onFirstPage=page, onLaterPages=page)  # fmt: skip
 
 
-def _card(
-    one: Judged, number: int, report: Report, thumbnail: Thumbnail, styles: dict[str, Any]
-) -> list[Any]:
+def _card(one: Judged, number: int, thumbnail: Thumbnail, styles: dict[str, Any]) -> list[Any]:
     from reportlab.platypus import Paragraph, Spacer, Table
 
     words = [Paragraph(_text(one.stop.since), styles["soft"])] if one.stop.since else []
@@ -94,7 +92,7 @@ def _card(
     weak = ", weak" if one.weak else ""
     rank = f"; candidate {one.rank} then" if one.rank else ""
     words.append(Paragraph(_text(f"Confidence: {one.confidence}{weak}{rank}"), styles["soft"]))
-    words.append(Paragraph(_text(f"Judged {moment(one.said)} by {report.case.user}"), styles["soft"]))
+    words.append(Paragraph(_text(f"Judged {moment(one.said)} by {one.by}"), styles["soft"]))
     if one.crop is None:
         words.append(Paragraph(f"Crop {one.stop.image_id}, deleted from the gallery since", styles["soft"]))
     else:

@@ -44,12 +44,14 @@ _DONE = {
 
 @dataclass(frozen=True)
 class Judged:
-    """A crop that was confirmed or ruled out. stop: where and when it was seen. said: when it was judged, in the
-    gallery's zone. confidence: "93%", or why there is none. rank: its place among the candidates then, 1 the first.
+    """A crop that was confirmed or ruled out. stop: where and when it was seen. said, by: when it was judged, in the
+    gallery's zone, and by whom. confidence: "93%", or why there is none. rank: its place among the candidates then, 1
+    the first.
     """
 
     stop: Stop
     said: datetime
+    by: str
     confidence: str
     weak: bool
     rank: int | None
@@ -141,7 +143,8 @@ def report_of(store: GalleryStore, case: str, user: str, exported_by: str, now: 
 
     def judged(stop: Stop) -> Judged:
         confidence, weak, rank = judgements[stop.image_id]
-        return Judged(stop, said[stop.sighting.turn], confidence, weak, rank)
+        turn = stop.sighting.turn
+        return Judged(stop, said[turn], users[turn], confidence, weak, rank)
 
     others = timeline([one for one in of_query if board.of(one.image_id) is None], crops, zone)
     return Report(

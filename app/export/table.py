@@ -37,10 +37,10 @@ def write_csv(report: Report, target: TextIO) -> None:
     table.writerow(COLUMNS)
     for judgement, some in (("confirmed", report.sightings), ("ruled out", report.rejected)):
         for number, one in enumerate(some, start=1):
-            table.writerow([judgement, number, *map(_plain, _row(report, one))])
+            table.writerow([judgement, number, *map(_plain, _row(one))])
 
 
-def _row(report: Report, one: Judged) -> tuple[str | int, ...]:
+def _row(one: Judged) -> tuple[str | int, ...]:
     crop, time = one.crop, one.stop.time
     return (
         (crop.camera or "") if crop else "",
@@ -50,7 +50,7 @@ def _row(report: Report, one: Judged) -> tuple[str | int, ...]:
         "yes" if one.weak else "no",
         "" if one.rank is None else one.rank,
         one.said.isoformat(timespec="seconds"),
-        report.case.user,
+        one.by,
         one.stop.image_id,
         crop.path if crop else "",
         crop.sha256 if crop else "",

@@ -34,18 +34,20 @@ NOT_THE_OWNER = (
     "its terminal then, or upload a zip."
 )
 
+# Anybody chooses the names that these are run on: what one part takes, the next does not begin with, and what only
+# counts in the last part of a name is looked for there alone. So each takes as long as the name is.
+_LAST = r"(?:^|/)(?=[^/]*$)"
+_TIME = r"(?P<time>\d{4}-?\d\d-?\d\d[T _-]?\d\d[-:.]?\d\d[-:.]?\d\d)"
 # What can be chosen -> a pattern of names; None where the usual forms are tried.
 NAMINGS: dict[str, str | None] = {
     "in one of the usual forms": None,
-    "by folder: entrance/picture.jpg": r"(?P<camera>[^/]+)/[^/]+$",
+    "by folder: entrance/picture.jpg": r"(?:^|/)(?P<camera>[^/]+)/[^/]+$",
     "by camera and time: entrance_20260512-140520.jpg": (
-        r"(?:^|/)(?P<camera>[^/]+?)[ _-]+(?P<time>\d{4}-?\d\d-?\d\d[T _-]?\d\d[-:.]?\d\d[-:.]?\d\d)[^/]*$"
+        rf"{_LAST}(?P<camera>[^/]+?)(?<![ _-])[ _-]+{_TIME}"
     ),
-    "by time and camera: 20260512-140520_entrance.jpg": (
-        r"(?:^|/)(?P<time>\d{4}-?\d\d-?\d\d[T _-]?\d\d[-:.]?\d\d[-:.]?\d\d)[ _-]+(?P<camera>[^/.]+)[^/]*$"
-    ),
+    "by time and camera: 20260512-140520_entrance.jpg": (rf"{_LAST}{_TIME}[ _-]+(?P<camera>[^/. _-][^/.]*)"),
     "by folder, and by time: entrance/20260512-140520.jpg": (
-        r"(?P<camera>[^/]+)/[^/]*?(?P<time>\d{4}-?\d\d-?\d\d[T _-]?\d\d[-:.]?\d\d[-:.]?\d\d)[^/]*$"
+        rf"(?:^|/)(?P<camera>[^/]+)/(?=[^/]*$)[^/]*?{_TIME}"
     ),
 }
 OTHER_NAMING = (

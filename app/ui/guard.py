@@ -42,6 +42,7 @@ MOST_AT_ONCE = {
     f"{_API}upload": 8,
 }
 _PORTS = {"http": 80, "https": 443}
+FETCHES_NOTHING = "This server fetches nothing from elsewhere."
 
 
 def is_own_name(name: str) -> bool:
@@ -159,7 +160,7 @@ class Guard:
             )
         path = scope["path"]
         if f"{_API}file/http" in path or "/file=http" in path or "/proxy=" in path:
-            return _plain("This server fetches nothing from elsewhere.", 403)
+            return _plain(FETCHES_NOTHING, 403)
         if path.startswith(_MEMBERS_ONLY) and not is_logged_in(Request(scope)):
             return _plain("Please log in.", 401)  # Gradio asks for no login here
         if self._root and path == self._root:

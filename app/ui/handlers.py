@@ -127,8 +127,8 @@ class Handlers:
         return {**begun, **self.view.working(session, None)}
 
     def _sending_in(self, request: gr.Request) -> ChatSession:
-        """The session of a page that sends something. Where the app was started anew under an open page, what it had
-        not answered then was given back to nobody: it stands in line first.
+        """The session of a page that sends something. Where the app was started anew under an open page, or that was
+        idle for too long, what was not answered then was given back to nobody: it stands in line first.
         """
         is_open = self.service.is_open(user_of(request), request.session_hash or "")
         session = session_of(self.service, request)

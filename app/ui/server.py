@@ -5,16 +5,17 @@ from __future__ import annotations
 import hmac
 import webbrowser
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import gradio as gr
+from gradio import processing_utils
 
 from app.heaps import keep_giving_back
 from app.service import ChatService
 from app.settings import ROOT, Settings
 from app.startup import export_key
 from app.ui.export import export_route
-from app.ui.guard import MOST_AT_ONCE, Owner, guarded
+from app.ui.guard import FETCHES_NOTHING, MOST_AT_ONCE, Owner, guarded
 from app.ui.html import PAGE
 from app.ui.pictures import picture_routes
 from app.ui.screen import MODEL, build_screen
@@ -52,9 +53,24 @@ def theme() -> gr.themes.Base:
     )
 
 
+def fetch_nothing() -> None:
+    """From now on Gradio refuses, in this process, what it would fetch for whoever names an address as a file: without
+    a bound, from wherever this machine can reach, and unseen by the guard, which counts uploads alone.
+    """
+
+    async def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise gr.Error(FETCHES_NOTHING, print_exception=False, title="Not done")
+
+    for name in ("async_ssrf_protected_download", "async_ssrf_protected_get"):
+        if not hasattr(processing_utils, name):
+            raise RuntimeError(f"this version of Gradio fetches files by another way than {name}")
+        setattr(processing_utils, name, refuse)
+
+
 def serve(settings: Settings, service: ChatService, uploads: Uploads) -> None:
     """Build the screen and serve it until interrupted. The port answers from here on."""
     store = service.store
+    fetch_nothing()
     owner = Owner(settings.port)
     blocks = build_screen(service, uploads, owner)
     users = settings.users
