@@ -18,7 +18,8 @@ class Crop:
 
     path: as imported, relative to the folder, zip or manifest that was imported.
     file: where the picture lies now, in a folder or a storage. time: UTC, aware. width, height: pixels, after EXIF
-    rotation. frame: number of the video frame, where the file's name told it.
+    rotation. frame: number of the video frame, where the file's name told it. linked: whether the file is somebody
+    else's, who may change it.
     """
 
     id: int
@@ -33,6 +34,7 @@ class Crop:
     width: int
     height: int
     frame: int | None
+    linked: bool = False
 
 
 @dataclass(frozen=True)

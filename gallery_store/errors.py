@@ -32,6 +32,6 @@ class EncoderMismatch(GalleryError):
     """The gallery's vectors come from another encoder than the one at hand."""
 
 
-def first_line(problem: BaseException, most: int = 120) -> str:
+def first_line(problem: BaseException, most: int = 300) -> str:
     """The first line of the message, at most `most` characters; the error's class where it has no message."""
-    return (str(problem).splitlines() or [""])[0][:most] or type(problem).__name__
+    return (str(problem).strip().splitlines() or [""])[0][:most] or type(problem).__name__

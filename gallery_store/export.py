@@ -91,8 +91,8 @@ def export_vectors(store: GalleryStore, file: Path, progress: Progress) -> Expor
     """Writes a Parquet table: id, path, sha256, camera, time, person, and the vector of each crop.
 
     vector: a list of float32, unit length; reid_vector beside it where the gallery has a re-ID encoder's. The encoders'
-    names and versions stand in the file's metadata ("encoder", "reid_encoder"). Crops whose vector is damaged are left
-    out; `missing` names them. The file is there whole, or not at all.
+    names and versions stand in the file's metadata ("encoder", "reid_encoder"). Crops whose vector is damaged or
+    missing are left out; `missing` names them. The file is there whole, or not at all.
 
     Raises:
         GalleryError: pyarrow is not installed. OSError: the file cannot be written.

@@ -30,7 +30,7 @@ NEEDS_POSTGRES = (
     "the gallery {} is a file, and a search inside the database needs PostgreSQL: leave --index out, or copy the "
     "gallery there (docs/postgresql.md)"
 )
-_MOST_NAMED = 10  # damaged crops, in one remark
+_MOST_NAMED = 10  # crops that are set aside, in one remark
 
 
 class FollowedIndex:
@@ -163,7 +163,7 @@ class FollowedIndex:
         self._say_set_aside(self._index.set_aside)
 
     def set_aside(self) -> tuple[int, ...]:
-        """Ids of the crops that no search finds, for their vectors are damaged; ascending."""
+        """Ids of the crops that no search finds, for their vectors are damaged or missing; ascending."""
         return self._current().set_aside
 
     def _say_set_aside(self, ids: Sequence[int]) -> None:
@@ -176,7 +176,7 @@ class FollowedIndex:
         names = ", ".join(f"{crop.id} ({crop.path})" for crop in named)
         more = f" and {len(new) - _MOST_NAMED} more" if len(new) > _MOST_NAMED else ""
         remark(
-            f"Set aside, for their vectors are damaged: crops {names}{more}; "
+            f"Set aside, for their vectors are damaged or missing: crops {names}{more}; "
             f"`python -m gallery_store reindex --gallery {self.location}` makes the vectors anew"
         )
 
@@ -188,6 +188,11 @@ class FollowedIndex:
     def matching(self, filters: Filters, exclude: Collection[int] = ()) -> np.ndarray:
         """int64 ids of the crops that pass the filters and are not in `exclude`, ascending."""
         return self._current().matching(filters, exclude)
+
+    def times(self, ids: np.ndarray) -> np.ndarray:
+        """datetime64[us] (n,): UTC, of `ids` in their order; NaT for none. KeyError names an id that is not there."""
+        index = self._current()
+        return index.times[index.rows_of(ids)]
 
     def compared(self, ids: np.ndarray | None = None, role: Role = "clip") -> SomeVectors:
         """The vectors of `ids`, int64 (n,), in their order, or of all: read now where they stay in the database.

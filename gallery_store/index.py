@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -20,7 +21,7 @@ from gallery_store.vectors import SomeVectors, Vectors, lengths_of
 
 _ROWS = """
 SELECT c.id, c.camera, c.camera_key, c.time, {clip}, {reid} FROM crops c
-JOIN vectors v ON v.crop_id = c.id AND v.encoder = ? AND v.version = ? {join}
+LEFT JOIN vectors v ON v.crop_id = c.id AND v.encoder = ? AND v.version = ? {join}
 WHERE c.id > ? ORDER BY c.id LIMIT ?
 """
 _JOIN_REID = "LEFT JOIN vectors r ON r.crop_id = c.id AND r.encoder = ? AND r.version = ?"
@@ -40,8 +41,8 @@ class Index:
     camera_names, -1 for none. times: datetime64[us] (n,), NaT for none. days, clocks: see clock.local_columns.
     camera_names: key -> (code, name as first imported). tags: casefolded tag -> ids, ascending. reid_vectors: as
     `vectors`, of the re-ID encoder; None where they were not asked for. set_aside: ids of crops
-    whose vectors are damaged, ascending; they are in none of the others. last_id: the largest that was read; 0 without
-    crops.
+    whose vectors are damaged or missing, ascending; they are in none of the others. last_id: the largest that was read;
+    0 without crops.
     """
 
     ids: np.ndarray
@@ -94,8 +95,7 @@ class Index:
         """This index and the crops with larger ids that `connection` sees, their local times taken in `zone`.
 
         encoder: (name, version) of the vectors to read; reid: the re-ID encoder's, where its are wanted too.
-        keep_vectors: False leaves them in the database, of PostgreSQL. Raises
-        GalleryError where their lengths differ, or crops have no re-ID vector.
+        keep_vectors: False leaves them in the database, of PostgreSQL. Raises GalleryError where their lengths differ.
         """
         how = sa.text("SELECT count(*) FROM crops WHERE id > :last")
         room = len(self.ids) + connection.execute(how, {"last": self.last_id}).scalar_one()
@@ -107,7 +107,7 @@ class Index:
         )
         while rows := rows_by_driver(connection, statement, (*encoder, *named, more.last_id, _PAGE)):
             tagged = rows_by_driver(connection, _TAGS, (more.last_id, rows[-1][0]))
-            more.add(rows, tagged, zone, reid, keep_vectors)
+            more.add(rows, tagged, zone, keep_vectors)
         return more.index(encoder, reid)
 
     def matching(self, filters: Filters, exclude: Collection[int] = ()) -> np.ndarray:
@@ -195,37 +195,16 @@ class _More:
         self.vectors = before.vectors
         self.reid_vectors = (before.reid_vectors or Vectors.absent(0)) if self.by_reid else None
 
-    def add(
-        self,
-        rows: list[tuple],
-        tagged: list[tuple],
-        zone: ZoneInfo,
-        reid: tuple[str, str] | None,
-        keep_vectors: bool,
-    ) -> None:
+    def add(self, rows: list[tuple], tagged: list[tuple], zone: ZoneInfo, keep_vectors: bool) -> None:
         self.last_id = rows[-1][0]
-        if missing := sum(row[-1] is None for row in rows) if reid else 0:
-            raise GalleryError(
-                f"{missing} crops have no re-ID vector: run `python -m gallery_store reindex` with --reid naming "
-                f"the encoder {(reid or [''])[0]}"
-            )
-        columns = [[row[-2] for row in rows], *([[row[-1] for row in rows]] if reid else [])]
-        if keep_vectors:
-            own = [_unpack(column) for column in columns]
-            lengths = [lengths_of(halves) for halves in own]
-            whole = np.logical_and.reduce([_are_one(of_role) for of_role in lengths])
-            self._extend(
-                [(halves[whole], of_role[whole]) for halves, of_role in zip(own, lengths, strict=True)]
-            )
-        else:
-            numbers = [np.array(column, np.int64) for column in columns]
-            whole = np.logical_and.reduce([of_role > 0 for of_role in numbers])
-            for of_role in numbers:
-                if len(np.unique(np.abs(of_role))) > 1:
-                    raise GalleryError(_LENGTHS)
-            self._note_dims(*(int(abs(of_role[0])) for of_role in numbers))
-        self.set_aside += tuple(row[0] for row, is_whole in zip(rows, whole, strict=True) if not is_whole)
-        kept = [row for row, is_whole in zip(rows, whole, strict=True) if is_whole]
+        roles = (-2, -1) if self.by_reid else (-2,)
+        there = [row for row in rows if row[-2] is not None and (row[-1] is not None or not self.by_reid)]
+        columns = [[row[role] for row in there] for role in roles]
+        whole = self._take(columns, keep_vectors) if there else np.zeros(0, bool)
+        kept = [row for row, is_whole in zip(there, whole, strict=True) if is_whole]
+        if len(kept) < len(rows):
+            searched = {row[0] for row in kept}
+            self.set_aside += tuple(row[0] for row in rows if row[0] not in searched)
         for _, name, key, *_rest in kept:
             if key and key not in self.camera_names:
                 self.camera_names[key] = (len(self.camera_names), name)
@@ -233,13 +212,32 @@ class _More:
         ids = np.array([row[0] for row in kept], np.int64)
         codes = np.array([self.camera_names[row[2]][0] if row[2] else -1 for row in kept], np.int32)
         self.columns.append((ids, codes, times, *clock.local_columns(times, zone)))
-        damaged = set(self.set_aside)
+        aside = set(self.set_aside)
         for crop_id, tag in tagged:
-            if crop_id not in damaged:
+            if crop_id not in aside:
                 self.tags.setdefault(tag.casefold(), []).append(crop_id)
 
+    def _take(self, columns: list[list[Any]], keep_vectors: bool) -> np.ndarray:
+        """Take in the vectors of n crops, of CLIP and where it is wanted of the re-ID encoder, as they were read;
+        -> bool (n,), which crops have whole ones.
+        """
+        if keep_vectors:
+            own = [_unpack(column) for column in columns]
+            lengths = [lengths_of(halves) for halves in own]
+            whole = np.logical_and.reduce([_are_one(of_role) for of_role in lengths])
+            self._extend(
+                [(halves[whole], of_role[whole]) for halves, of_role in zip(own, lengths, strict=True)]
+            )
+            return whole
+        numbers = [np.array(column, np.int64) for column in columns]
+        for of_role in numbers:
+            if len(np.unique(np.abs(of_role))) > 1:
+                raise GalleryError(_LENGTHS)
+        self._note_dims(*(int(abs(of_role[0])) for of_role in numbers))
+        return np.logical_and.reduce([of_role > 0 for of_role in numbers])
+
     def _extend(self, of_roles: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        """of_roles: vectors and their lengths, of CLIP and where it is wanted of the re-ID encoder."""
+        """of_roles: vectors and their lengths, as `_take` has them."""
         clip, *reid = of_roles
         self.vectors = self._behind(self.vectors, *clip)
         if reid and self.reid_vectors is not None:
@@ -313,10 +311,11 @@ def _are_one(lengths: np.ndarray) -> np.ndarray:
     return np.abs(lengths - 1) < 0.01  # NaN fails as well
 
 
-def is_whole(data: bytes) -> bool:
-    """Whether a stored vector is one: not cut off, and as `are_whole`."""
+def is_whole(data: bytes | None) -> bool:
+    """Whether a stored vector is one: there, not cut off, and as `are_whole`."""
     return (
-        bool(data)
+        data is not None
+        and bool(data)
         and len(data) % 2 == 0
         and bool(are_whole(np.frombuffer(data, "<f2").astype(np.float32)[None])[0])
     )

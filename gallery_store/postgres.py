@@ -120,7 +120,7 @@ class PostgresDatabase(Database):
             connection.exec_driver_sql(_EXTENSION)
 
     def _named(self, problem: BaseException) -> GalleryError:
-        text, state = first_line(problem, 300), getattr(problem, "sqlstate", None) or ""
+        text, state = first_line(problem), getattr(problem, "sqlstate", None) or ""
         if state == "55P03":  # lock_timeout
             return GalleryLocked(
                 f"the gallery {self.name} is being written by another program: wait and try again"

@@ -177,6 +177,7 @@ def crops_by_id(connection: Connection, ids: Iterable[int], pictures: Pictures) 
                 width=row.width,
                 height=row.height,
                 frame=row.frame,
+                linked=row.linked,
             )
     return by_id
 

@@ -24,17 +24,25 @@ _KNOWN_TO_BROWSERS = {
 }
 
 
+def picture_bytes(crop: Crop) -> bytes:
+    """The file, as it was imported. Raises PictureError, also where a file that was only linked was changed since the
+    import: it may show anybody.
+    """
+    data = read_bounded(crop.file)
+    if crop.linked:
+        _refuse_changed(data, crop)
+    return data
+
+
 def original(crop: Crop, *, max_pixels: int = MAX_PIXELS) -> tuple[bytes, str]:
     """-> (the picture, its media type): byte for byte what was imported, or all its pixels as a PNG where browsers
     do not know its kind (TIFF, HEIC).
 
-    Raises GalleryError where it is gone, damaged, or was changed since the import: a file that was only linked may
-    have become anything.
+    Raises GalleryError where it is gone, damaged, or was changed since the import.
     """
     with _as_gallery_error(crop):
         data = read_bounded(crop.file)
-        if hashlib.sha256(data).hexdigest() != crop.sha256:
-            raise PictureError("it was changed since the import")
+        _refuse_changed(data, crop)
         media_type = _KNOWN_TO_BROWSERS.get(format_of(data))
         if media_type is not None:
             return data, media_type
@@ -46,11 +54,12 @@ def original(crop: Crop, *, max_pixels: int = MAX_PIXELS) -> tuple[bytes, str]:
 def small_copy(crop: Crop, within: tuple[int, int], *, max_pixels: int = MAX_PIXELS) -> bytes:
     """A JPEG that fits in (width, height) pixels, never larger than the picture.
 
-    Raises GalleryError where the picture is gone or damaged.
+    Raises GalleryError where the picture is gone or damaged, or was linked and changed since the import.
     """
     with _as_gallery_error(crop):
         buffer = BytesIO()
-        open_picture(crop.file, max_pixels=max_pixels, within=within).save(buffer, "JPEG", quality=88)
+        small = open_picture(picture_bytes(crop), max_pixels=max_pixels, within=within)
+        small.save(buffer, "JPEG", quality=88)
         return buffer.getvalue()
 
 
@@ -58,6 +67,11 @@ def width_within(crop: Crop, within: tuple[int, int]) -> int:
     """How wide the small copy is, in pixels."""
     scale = min(1.0, within[0] / crop.width, within[1] / crop.height)
     return max(1, round(crop.width * scale))
+
+
+def _refuse_changed(data: bytes, crop: Crop) -> None:
+    if hashlib.sha256(data).hexdigest() != crop.sha256:
+        raise PictureError("it was changed since the import")
 
 
 @contextmanager

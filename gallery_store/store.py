@@ -189,7 +189,7 @@ class GalleryStore(FollowedIndex):
     def thumbnail(self, crop_id: int) -> Path:
         """A JPEG of at most 384 px height, made on first need.
 
-        Raises KeyError for an unknown crop, GalleryError where the picture is gone or damaged.
+        Raises KeyError for an unknown crop, GalleryError as `small_copy`.
         """
         crop = self.crops([crop_id])[0]
         name = media_name(crop.sha256, ".jpg")

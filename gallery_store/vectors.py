@@ -44,11 +44,6 @@ class Vectors:
         """float16 (n, dim), as they are stored."""
         return self._kept.halves[: self._count]
 
-    @property
-    def nbytes(self) -> int:
-        """What they take in memory."""
-        return self._count * (2 * self.dim + 4)
-
     def extended(self, halves: np.ndarray, room: int = 0, lengths: np.ndarray | None = None) -> Vectors:
         """These, and float16 (m, dim) behind them. room: how many there are to be in all, if that is known. lengths:
         as lengths_of(halves), where they are at hand. Not to be called by two threads at once.

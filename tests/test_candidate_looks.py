@@ -13,7 +13,7 @@ from app.chat.conversation import Conversation, say, search_with, to_query
 from app.chat.questions import DONT_KNOW
 from app.chat.search_state import GalleryFacts
 from app.model.answers import AttributeReading
-from app.model.line import Line
+from app.model.line import Line, never
 from app.model.vocabulary import KINDS, LASTING, Attribute
 from app.refused import Refused
 from app.retrieval.query import Query, Reference, RetrievalError
@@ -59,10 +59,6 @@ class ReadingEngine:
             AttributeReading(Attribute(kind, value), sure) for kind, (value, sure) in self._read.items()
         ]
         return [readings for _ in references]
-
-
-def never() -> bool:
-    return False
 
 
 def test_candidates_count_by_their_confidence():

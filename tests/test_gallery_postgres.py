@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -182,23 +184,30 @@ def test_another_writer_is_waited_for_and_named(url):
         assert other.record_search(user="a", reason="", query={}, shown=[], seconds=0) >= 1
 
 
-def test_a_copy_of_the_database_takes_pictures_of_its_own(postgres, url, tmp_path):
-    with imported(url, tmp_path) as store:
-        media = store.media
+@contextmanager
+def beside_its_copy(postgres, url: str, pictures: Path) -> Iterator[tuple[GalleryStore, GalleryStore]]:
+    """A gallery of four crops, and the copy of its database that is opened first: what one deletes the other keeps."""
     name = sa.make_url(url).database
     postgres.run(f"CREATE DATABASE {name}_copy TEMPLATE {name}")
     try:
         with (
-            GalleryStore.open(postgres.url(f"{name}_copy", tmp_path)) as copy,
+            GalleryStore.open(postgres.url(f"{name}_copy", pictures)) as copy,
             GalleryStore.open(url) as store,
         ):
-            assert store.media == media != copy.media and verify(copy).ok
-            assert copy.delete([1, 2]) == 2 and store.delete([3]) == 1
+            yield store, copy
+            assert verify(copy).ok and copy.delete([1, 2]) == 2 and store.delete([3]) == 1
             assert verify(store).ok and verify(copy).ok
             assert (store.count(), len(list(store.pictures.names()))) == (3, 3)
             assert (copy.count(), len(list(copy.pictures.names()))) == (2, 2)
     finally:
         postgres.run(f"DROP DATABASE {name}_copy WITH (FORCE)")
+
+
+def test_a_copy_of_the_database_takes_pictures_of_its_own(postgres, url, tmp_path):
+    with imported(url, tmp_path) as store:
+        media = store.media
+    with beside_its_copy(postgres, url, tmp_path) as (store, copy):
+        assert store.media == media != copy.media
 
 
 def test_the_folder_of_pictures_is_kept_from_creation(postgres, url, tmp_path, monkeypatch):
@@ -216,14 +225,22 @@ def test_the_folder_of_pictures_is_kept_from_creation(postgres, url, tmp_path, m
         assert store.media == tmp_path / "mounted" / media.name
 
 
-def test_who_may_only_read_looks_at_the_gallery(as_user, url, tmp_path):
-    imported(url, tmp_path).close()
+@contextmanager
+def looked_at(as_user: str, url: str, pictures: Path) -> Iterator[GalleryStore]:
+    """The gallery as who may only read it has it: shown, checked, and not changed."""
     sql(url, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {LOCKED_USER}")
     with GalleryStore.open(as_user) as store:
-        assert store.read_only and len(store.matching(Filters())) == 4 and store.thumbnail(1).is_file()
-        assert store.thumbs.parent != tmp_path and verify(store).ok
+        assert store.read_only and store.thumbnail(1).is_file() and verify(store).ok
+        assert pictures not in (store.cache.parent, store.thumbs.parent)
         with pytest.raises(GalleryReadOnly, match="can be looked at and not changed"):
             store.delete([1])
+        yield store
+
+
+def test_who_may_only_read_looks_at_the_gallery(as_user, url, tmp_path):
+    imported(url, tmp_path).close()
+    with looked_at(as_user, url, tmp_path) as store:
+        assert len(store.matching(Filters())) == 4
         store.keep_audit_in(tmp_path / "audit.db")
         store.record_search(user="a", reason="r", query={}, shown=[1], seconds=0)
         assert store.searches()[0].query["gallery"] == store.location

@@ -227,16 +227,15 @@ def test_half_a_reindex_changes_nothing_yet_and_is_taken_up(store, tmp_path, mon
 
 
 def test_a_crop_imported_at_the_last_moment_is_not_left_without_a_vector(store, tmp_path, monkeypatch):
-    missing = reindexing._missing
+    switch = reindexing._switch
     more = [write_pictures(tmp_path / "more", ["7.png"], first_seed=7)]
 
-    def missing_then_import(*arguments):
-        found = missing(*arguments)
-        if not found and more:
+    def import_then_switch(*arguments):
+        if more:
             import_crops(store, CLIP, more.pop())
-        return found
+        return switch(*arguments)
 
-    monkeypatch.setattr(reindexing, "_missing", missing_then_import)
+    monkeypatch.setattr(reindexing, "_switch", import_then_switch)
     assert reindex(store, REID, role="reid") == Reindexed(6, True)
     assert verify(store).ok and vectors_by(store) == {"pixels": 6, "reid": 6}
 
@@ -252,7 +251,7 @@ def test_verify_and_a_search_say_which_vectors_are_missing_or_damaged(both):
     assert "re-ID vectors have different lengths: [1, 12]" in problems
     with GalleryStore.open(both.location) as app:
         app.require_encoder("reid", "9", "reid")
-        with pytest.raises(GalleryError, match="1 crops have no re-ID vector"):
+        with pytest.raises(GalleryError, match="vectors differ in length"):
             app.vectors([1], "reid")
     with both.database.writing() as connection:
         connection.exec_driver_sql("DELETE FROM vectors WHERE crop_id = 3 AND encoder = 'reid'")

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from datetime import time
+from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -21,12 +21,15 @@ from app.retrieval.engine import Engine
 from app.retrieval.fusion import TEXT_WEIGHT, squashed
 from app.retrieval.query import Query, Reference, RetrievalError
 from app.retrieval.references import crop_picture
+from gallery_store import rows
 from gallery_store.crops import Filters
+from gallery_store.database import time_text
 from gallery_store.decoding import open_picture
 from gallery_store.encoder import ClipEncoder
 from gallery_store.errors import EncoderMismatch
 from gallery_store.importer import import_crops
 from gallery_store.pace import Pace
+from gallery_store.schema import crops
 from gallery_store.store import GalleryStore
 from tests.clip_folder import make_clip_folder
 from tests.tiny_qwen import noise_picture, tiny_folder
@@ -486,6 +489,26 @@ def test_filters_alone_list_by_time(full, encoder, tuned):
     assert known == sorted(known)
     assert times[: len(known)] == known  # those without a time come last
     assert len(ranking.candidates) == len(full.matching(Filters(cameras=("2",))))
+
+
+def test_a_list_by_time_is_in_the_order_of_a_plain_sort_and_reads_no_crops(own, encoder, monkeypatch):
+    rng = np.random.default_rng(3)
+    day = datetime(1969, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+    moments = [day + timedelta(microseconds=int(us)) for us in (0, 999, 1000, 1001, 10**13)]
+    with own.database.writing() as connection:
+        for crop_id in own.matching(Filters()).tolist():
+            stored = time_text(moments[crop_id % 5]) if rng.random() < 0.8 else ""
+            connection.execute(crops.update().where(crops.c.id == crop_id).values(time=stored))
+        rows.note_rewrite(connection)
+    own.refresh()
+    found = own.crops(own.matching(Filters()).tolist())
+    assert {crop.time for crop in found} == {*moments, None}
+    latest = datetime.max.replace(tzinfo=UTC)
+    wanted = [crop.id for crop in sorted(found, key=lambda crop: (crop.time or latest, crop.id))]
+    monkeypatch.setattr(own, "crops", None)
+    engine = Engine(own, encoder, None)
+    assert ids_of(engine.search(Query())) == wanted
+    assert ids_of(engine.search(Query(rejected=frozenset(wanted[:1])), limit=3)) == wanted[1:4]
 
 
 def test_pairwise_alone_orders_by_p_yes_and_claims_no_probability(full, encoder, plain, tuned):

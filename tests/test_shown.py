@@ -11,13 +11,16 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from app.cards import thumbnail_sizes
+from app.retrieval.references import crop_picture
 from app.settings import DEMO_CLIP
 from app.ui.pictures import picture_routes
 from gallery_store.crops import Filters
 from gallery_store.decoding import PictureError, size_of
 from gallery_store.encoder import ClipEncoder
+from gallery_store.errors import GalleryError
 from gallery_store.importer import import_crops
 from gallery_store.store import GalleryStore
+from tests.gallery_tools import PixelEncoder, all_crops
 
 
 @pytest.fixture
@@ -81,6 +84,29 @@ def test_a_linked_file_that_became_something_else_is_not_shown(pictures: Path, t
         assert "it was changed since the import" in answer.text and str(tmp_path) not in answer.text
         crop.file.unlink()
         assert "the file does not exist" in client.get(f"/originals/{crop.id}").text
+
+
+def test_a_linked_file_that_changed_shows_nobody_else_not_even_under_its_digest(tmp_path: Path) -> None:
+    latest = tmp_path / "latest.jpg"
+    Image.new("RGB", (32, 64), "red").save(latest)
+    with GalleryStore.open(tmp_path / "g.db") as store:
+        import_crops(store, PixelEncoder(), latest, link=True, camera="1")
+        import_crops(store, PixelEncoder(), latest, camera="2")
+        linked, own = all_crops(store)
+        assert linked.linked and not own.linked and linked.sha256 == own.sha256
+        Image.new("RGB", (32, 64), "blue").save(latest)
+        with pytest.raises(GalleryError, match="it was changed since the import"):
+            store.thumbnail(linked.id)
+        client = client_of(store)
+        for form in ("/crops/{}.jpg", "/crops/{}-large.jpg", "/originals/{}"):
+            refused, shown = client.get(form.format(linked.id)), client.get(form.format(own.id))
+            assert refused.status_code == 404 and "it was changed since the import" in refused.text
+            with Image.open(BytesIO(shown.content)) as picture:
+                red, _, blue = picture.convert("RGB").getpixel((16, 32))  # type: ignore[misc]
+                assert red > 200 and blue < 50
+        with pytest.raises(PictureError, match="it was changed since the import"):
+            crop_picture(linked, store).load()
+        assert crop_picture(own, store).load().getpixel((16, 32))[0] > 200  # type: ignore[index]
 
 
 @pytest.mark.parametrize("orientation, size", [(1, (40, 20)), (3, (40, 20)), (6, (20, 40)), (8, (20, 40))])

@@ -10,6 +10,7 @@ from typing import Any
 from app.model.checkpoint import ModelError
 from app.model.digests import check_weight_files
 from app.model.weights import read_adapter, read_base, require_finite
+from gallery_store.errors import first_line
 from gallery_store.torchvision_mend import mend_torchvision
 
 MODEL_TYPE = "qwen2_vl"
@@ -176,11 +177,6 @@ def load_weights(
     model.tie_weights()
     require_finite(model, checkpoint.spec)
     return model
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, on one line."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _dtype(torch: Any, device: str) -> Any:

@@ -24,13 +24,13 @@ import numpy as np
 from PIL import Image
 
 from app.model.checkpoint import CheckpointManifest, ModelError
-from app.model.loading import first_line
 from app.model.pictures import RUN_TIME, ImageRule, Picture, apply_rule, is_colourless
 from app.model.prompts import NO, YES, MayDiffer, pair_prompt
 from app.model.reid_model import GREY, Stop, never
 from app.model.vocabulary import KINDS_OF_VERSION, VOCABULARY_VERSION, Kinds
 from app.settings import OPENAI
 from gallery_store.console import Progress
+from gallery_store.errors import first_line
 from gallery_store.pace import Pace
 
 if TYPE_CHECKING:

@@ -14,12 +14,13 @@ from PIL import Image
 
 from app.model.checkpoint import CheckpointManifest, ModelError
 from app.model.line import LeftLine, Line, Stop, never
-from app.model.loading import Checkpoint, find_checkpoint, first_line, load_model
+from app.model.loading import Checkpoint, find_checkpoint, load_model
 from app.model.pictures import RUN_TIME, BoundedCache, ImageRule, Picture
 from app.model.prompts import MayDiffer, Message, pair_prompt
 from app.model.token_budget import BY_SHARE, TokenBudget
 from app.model.vocabulary import KINDS_OF_VERSION, VOCABULARY_VERSION, Kinds
 from gallery_store.console import Progress
+from gallery_store.errors import first_line
 from gallery_store.pace import Pace
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from app.model.asked import AskedModel
 from app.model.checkpoint import Calibration, ModelError, encoder_key, is_calibrated
 from app.model.description import query_description
-from app.model.line import Line
+from app.model.line import Line, never
 from app.model.reid_model import GREY, ReidModel
 from app.model.vocabulary import KINDS, Kinds
 from app.retrieval.attribute_columns import AttributeColumns, GalleryAppearance
@@ -61,8 +60,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 NO_TAU = -1.0  # without a calibration: every crop is worth asking about, up to k
-_READ_AT_ONCE = 2000  # rows
-_NO_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -218,7 +215,7 @@ class Engine:
             raise ValueError("there is nothing to compare crops with: the query has no words and no pictures")
         self._require_encoders()
         query = as_known(query, self.kinds)
-        show, stopped = progress or _silent, StopOnce(stop or _never)
+        show, stopped = progress or _silent, StopOnce(stop or never)
         began = time.perf_counter()
         ids = self._matching(query)
         total = self.store.count()
@@ -296,14 +293,9 @@ class Engine:
         """A query of filters alone: earliest first, those without a time last, equal ones by id; nothing is scored."""
         began = time.perf_counter()
         ids = self._matching(query)
-        times = {
-            crop.id: crop.time or _NO_TIME
-            for start in range(0, len(ids), _READ_AT_ONCE)
-            for crop in self.store.crops(ids[start : start + _READ_AT_ONCE].tolist())
-        }
-        ordered = sorted(times, key=lambda image_id: (times[image_id], image_id))[:limit]
+        ordered = ids[np.lexsort((ids, self.store.times(ids)))[:limit]]  # NaT comes last
         candidates = tuple(
-            Candidate(image_id, similarity=0.0, p_yes=None, probability=None) for image_id in ordered
+            Candidate(image_id, similarity=0.0, p_yes=None, probability=None) for image_id in ordered.tolist()
         )
         return Ranking(
             candidates,
@@ -394,7 +386,7 @@ class Engine:
             return self.clip_attributes.appearance(vectors).probs
         pictures = [crop_picture(crop, self.store) for crop in self.store.crops(ids)]
         return self._fusion.pooled_probs(
-            vectors, pictures, self._priors(self.store.matching(Filters())), stop or _never
+            vectors, pictures, self._priors(self.store.matching(Filters())), stop or never
         )
 
     def warm_up(self) -> None:
@@ -431,7 +423,3 @@ def _again_if_deleted(step: Callable[[], Result]) -> Result:
 
 def _silent(_step: str, _done: int, _total: int) -> None:
     pass
-
-
-def _never() -> bool:
-    return False

@@ -5,16 +5,19 @@ The ranking stays, as what looks most alike; a percentage would be made up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from app.model.pictures import BoundedCache
 from app.retrieval.prefilter import Stop
 from app.retrieval.query import Reference
+from gallery_store.crops import Crop
 from gallery_store.decoding import PictureError, decode, read_bounded
 from gallery_store.photographs import PROOF, is_photograph
+from gallery_store.shown import picture_bytes
 from gallery_store.store import GalleryStore
 
 _SMALL = (512, 512)  # pixels, of the copy that is looked at
@@ -47,22 +50,25 @@ class PhotographTest:
         """
         crops = self._store.crops(ids)
         self._store.absent([crop for crop in crops if self._seen.get(crop.sha256) is None])
-        candidates = np.array([self._is_photograph(crop.sha256, crop.file, stop) for crop in crops], bool)
+        candidates = np.array([self._of_crop(crop, stop) for crop in crops], bool)
         files = [reference.file for reference in references if reference.file is not None]
-        of_query = [self._is_photograph(file, file, stop) for file in files]
+        of_query = [self._is_photograph(file, partial(read_bounded, file), stop) for file in files]
         own = [reference.image_id for reference in references if reference.image_id is not None]
-        of_query += [self._is_photograph(crop.sha256, crop.file, stop) for crop in self._store.crops(own)]
+        of_query += [self._of_crop(crop, stop) for crop in self._store.crops(own)]
         return FoundPhotographs(candidates, any(of_query))
 
-    def _is_photograph(self, key: object, file: object, stop: Stop) -> bool:
-        known = self._seen.get(key)  # type: ignore[arg-type]
+    def _of_crop(self, crop: Crop, stop: Stop) -> bool:
+        return self._is_photograph(crop.sha256, partial(picture_bytes, crop), stop)
+
+    def _is_photograph(self, key: Hashable, read: Callable[[], bytes], stop: Stop) -> bool:
+        known = self._seen.get(key)
         if known is not None or stop():
             return bool(known)
         try:
-            data = read_bounded(file)  # type: ignore[arg-type]
+            data = read()
             image, _ = decode(data, max_pixels=self._store.max_pixels, within=_SMALL)
         except PictureError:
             return False
         found = is_photograph(data, image)
-        self._seen.put(key, found, 1)  # type: ignore[arg-type]
+        self._seen.put(key, found, 1)
         return found

@@ -67,9 +67,9 @@ class Ranking:
     unchecked: the free words that this model cannot read; "" where all was checked; photographs: the pictures look like
     photographs and the model knows drawn people only, so nothing is calibrated; unreadable: ids of the nearest crops,
     and of those searched with, whose picture is gone or damaged: what the model was to read has no probability;
-    set_aside: how many crops of the gallery no search finds, for their vectors are damaged; knows_stacks: whether the
-    candidates that the model read were compared with each other, so that `lead` says something; delayed: a replica of
-    a model was lost meanwhile, or exchanged, and another one did its part.
+    set_aside: how many crops of the gallery no search finds, for their vectors are damaged or missing; knows_stacks:
+    whether the candidates that the model read were compared with each other, so that `lead` says something; delayed: a
+    replica of a model was lost meanwhile, or exchanged, and another one did its part.
     """
 
     candidates: tuple[Candidate, ...]

@@ -16,6 +16,7 @@ from app.retrieval.query import Query, Reference, RetrievalError
 from gallery_store.crops import Crop
 from gallery_store.decoding import PictureError, open_picture
 from gallery_store.encoder import WordEncoder
+from gallery_store.shown import picture_bytes
 from gallery_store.store import GalleryStore
 
 MOST_REFERENCES = 3  # that the model is asked with; the latest ones
@@ -58,8 +59,8 @@ class OpenQuery:
 
 
 def crop_picture(crop: Crop, store: GalleryStore) -> Picture:
-    """A crop of the gallery as the model takes it; opened when it is needed."""
-    return Picture(crop.sha256, lambda: open_picture(crop.file, max_pixels=store.max_pixels))
+    """A crop of the gallery as the model takes it; opened when it is needed, which raises PictureError."""
+    return Picture(crop.sha256, lambda: open_picture(picture_bytes(crop), max_pixels=store.max_pixels))
 
 
 def reference_crops(references: Sequence[Reference], store: GalleryStore) -> dict[int, Crop]:
@@ -96,8 +97,8 @@ def open_reference(
         crop = crops[reference.image_id]
         if crop.id in store.set_aside():
             raise RetrievalError(
-                f"crop {crop.id} cannot be searched with, for its vector is damaged: choose another picture, or make "
-                f"the vector anew by `python -m gallery_store reindex --gallery {store.location}`"
+                f"crop {crop.id} cannot be searched with, for its vector is damaged or missing: choose another "
+                f"picture, or make the vector anew by `python -m gallery_store reindex --gallery {store.location}`"
             )
         return OpenReference(crop_picture(crop, store), store.vectors([crop.id])[0], crop.sha256, crop.id)
     picture = _file(reference, store)

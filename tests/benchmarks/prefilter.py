@@ -76,10 +76,10 @@ def _measure(store: GalleryStore, clip: ClipAttributes, repeats: int) -> None:
     began = time.perf_counter()
     columns.prepare()
     prepared = time.perf_counter() - began
-    kept = sum(columns.probs(every)[kind].nbytes for kind in KINDS)
+    kept, beside = sum(columns.probs(every)[kind].nbytes for kind in KINDS), kept_vectors.halves.nbytes
     print(
         f"{count:,} crops of {vectors.shape[1]} numbers: a scan {1000 * scan:.1f} ms; attributes of all crops "
-        f"computed in {prepared:.1f} s, {kept / 2**20:.0f} MB beside {kept_vectors.nbytes / 2**20:.0f} MB of vectors"
+        f"computed in {prepared:.1f} s, {kept / 2**20:.0f} MB beside {beside / 2**20:.0f} MB of vectors"
     )
     print(f"{'':30}{'on demand':>12}{'kept':>12}   scans of the gallery{'recall':>10}")
     for name, asked in (
