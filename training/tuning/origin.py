@@ -19,9 +19,10 @@ from torch import nn
 
 from app.model.checkpoint import CheckpointManifest, ModelError
 from app.model.digests import START
-from app.model.loading import find_checkpoint, first_line, load_weights
+from app.model.loading import find_checkpoint, load_weights
 from app.model.pictures import RUN_TIME, ImageRule
 from app.model.weights import read_adapter, require_finite
+from gallery_store.errors import first_line
 from gallery_store.files import replacing_folder
 from gallery_store.torchvision_mend import mend_torchvision
 from training.stages import Stage

@@ -12,9 +12,9 @@ from ray import serve
 from ray.serve.config import AutoscalingConfig, HTTPOptions, RequestRouterConfig
 
 from app.model.checkpoint import ModelError
-from app.model.loading import first_line
 from app.model.served import clip, reid
 from app.model.served.replicas import ClipReplica, ReidReplica
+from gallery_store.errors import first_line
 
 ROOT = Path(__file__).resolve().parents[3]
 # By the header that app.model.served.messages.SESSION names; a replica that comes or goes moves its own share alone.

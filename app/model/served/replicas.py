@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from app.model.checkpoint import ModelError
-from app.model.loading import first_line
 from app.model.reid_model import ReidModel
 from app.model.served.answering import (
     SentPictures,
@@ -39,6 +38,7 @@ from app.model.served.messages import (
 )
 from app.model.token_budget import BY_SHARE, TokenBudget
 from gallery_store.encoder import ClipEncoder, EncoderError, resolve_device
+from gallery_store.errors import first_line
 
 MOST_TOGETHER = 32  # questions, of however many operators, that are answered as one
 WAIT = 0.005  # seconds for others to come
