@@ -47,9 +47,6 @@ from training.demo.pool import Pool
 from training.demo.searches import MAKES, STATED_SHARE, PoolGallery, PoolSearch, searches, split_pool
 
 QUERIES, CANDIDATES = 400, 64
-# Times as many, where what the model adds differs more from search to search: it has a weight only where its gain is
-# twice its standard error.
-MORE = {"image-plus-text": 2}
 READ_FIRST = 64  # crops, by which it is judged how many there is time to read
 READING = 0.4  # of the time, what goes to that
 TRIAL = 8  # searches that are made first of a kind of query, to judge how many there is time for
@@ -71,10 +68,10 @@ def fit_demo(
 ) -> dict[str, Any]:
     """Fits each kind of query and the readers, writes them into the folder's manifest, and returns the figures.
 
-    device: that models compute on, in float32. most: searches of each kind, of one of MORE a multiple; half as many for
-    the absent. ends: by time.monotonic, when all is to be done: people and searches are fewer where more would take
-    longer, and where there is no time for a kind of query at all, it stays uncalibrated, which is said. The readers are
-    fitted on people whom no search that is calibrated on can find. The manifest is written after each kind.
+    device: that models compute on, in float32. most: searches of each kind; half as many for the absent. ends: by
+    time.monotonic, when all is to be done: people and searches are fewer where more would take longer, and where there
+    is no time for a kind of query at all, it stays uncalibrated, which is said. The readers are fitted on people whom
+    no search that is calibrated on can find. The manifest is written after each kind.
 
     Raises:
         ValueError: the model knows another version of the vocabulary than the pool.
@@ -119,9 +116,8 @@ def fit_demo(
     )
     in_time = None if ends is None else FitInTime(ends, len(MAKES))
     for kind, make in MAKES.items():
-        wanted = most * MORE.get(kind, 1)
-        present = searches(make, pool, gallery, gallery, rng, wanted)
-        absent = searches(make, pool, away, gallery, rng, wanted // 2)
+        present = searches(make, pool, gallery, gallery, rng, most)
+        absent = searches(make, pool, away, gallery, rng, most // 2)
 
         def fit_to(count: int, kind: str = kind, present: Any = present, absent: Any = absent) -> _Fitted:
             few, fewer = present[:count], absent[: count // 2]
@@ -130,7 +126,7 @@ def fit_demo(
             return fit_kind(there, gone, shares)
 
         if in_time is None:
-            calibration, figures[kind] = fit_to(wanted)
+            calibration, figures[kind] = fit_to(most)
         else:
             found = in_time.fit(fit_to, len(present) if absent else 0)
             if isinstance(found, str):
