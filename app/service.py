@@ -222,7 +222,7 @@ class ChatService:
     ) -> Ranking:
         """Search, and leave the audit row. Refused when it cannot be done, ReasonNeeded where a reason is lacking.
 
-        taken_back: judgements that an undo ended (app.query_json); the audit keeps them with the search that followed.
+        taken_back: judgements that were ended (app.taken_back); the audit keeps them with the search that followed.
         """
         self.permit(session)
         ranking = self._searched(query, self._most_listed, session, progress)
