@@ -56,7 +56,10 @@ MOST_LISTED = (
     200  # candidates of one search that are kept; those that follow are searched for when they are asked for
 )
 
-_FAILED = (ModelError, EncoderError)  # of a model or an encoder that cannot answer, such as one whose Ray went away
+_FAILED = (
+    ModelError,
+    EncoderError,
+)  # of a model or an encoder that cannot answer, such as one whose Ray went away
 
 
 @contextmanager
