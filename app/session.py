@@ -448,10 +448,10 @@ class ChatSession:
                 ranking = replace(
                     ranking, timings=replace(ranking.timings, total=time.perf_counter() - began)
                 )
-            searched = ranking is not None and ranking is not self.ranking
+            is_new = ranking is not None and ranking is not self.ranking
             self.show(changed, query, ranking, cards)
             keep(self, answered=True)
-            self.untold = {} if searched else ended  # a row of the audit has it; else that of the next search
+            self.untold = {} if is_new else ended  # a row of the audit has it; else that of the next search
             self.waiting.answered()
             return self._result(text)
 

@@ -302,8 +302,8 @@ class Handlers:
         yield from self._run(session, reason, do)
 
     def _run(self, session: ChatSession, reason: str, step: Step) -> Iterator[Updates]:
-        """A step that was begun is done to its end, and kept, also where its tab is gone. One that fails changes nothing,
-        and a sentence says so.
+        """A step that was begun is done to its end, and kept, also where its tab is gone. One that fails changes
+        nothing, and a sentence says so.
         """
         session.notice = ""
         if reason.strip():

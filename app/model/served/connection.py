@@ -136,7 +136,8 @@ class Connection:
         """As `ask`, line by line as JSON objects while they come, and without another try.
 
         Raises:
-            ModelError, StoppedWaiting. httpx.TransportError: the replica was lost before its last line, or is not there.
+            ModelError, StoppedWaiting. httpx.TransportError: the replica was lost before its last line, or is not
+            there.
         """
         url = f"{self._base}/{path}"
 
@@ -153,7 +154,8 @@ class Connection:
             yield coming
 
     def _coming(self, give: Callable[[], Generator[Given]], session: str, tries: Tries) -> Generator[Given]:
-        """What `give` gives, and raises, in a thread of its own: nobody waits for a Ray that went away without a word."""
+        """What `give` gives, and raises, in a thread of its own, so that a Ray that went away without a
+        word is not waited for."""
         came: SimpleQueue[tuple[Given | None, BaseException | None]] = SimpleQueue()
         left = threading.Event()
 
