@@ -67,12 +67,6 @@ def question_json(question: Question | None) -> dict[str, Any] | None:
     }
 
 
-def taken_back_json(before: Query, after: Query) -> dict[str, list[int]]:
-    """rejected, confirmed: the crops that were so before a step was undone, and are not any more; as far as any."""
-    ended = {"rejected": before.rejected - after.rejected, "confirmed": before.confirmed - after.confirmed}
-    return {what: sorted(crops) for what, crops in ended.items() if crops}
-
-
 def engine_json(engine: Engine, query: Query) -> dict[str, Any]:
     """What answers a query: model (its name; None for CLIP alone); weights (file -> SHA-256); ranker; clip and reid,
     "name@version" (reid: None where there is none); calibration (as app.model.checkpoint has it), None where none fits.

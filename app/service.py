@@ -43,6 +43,7 @@ from app.uploads import Uploads
 from gallery_store.cases import CaseRecord
 from gallery_store.console import StepProgress
 from gallery_store.crops import Crop, Filters
+from gallery_store.encoder import EncoderError
 from gallery_store.errors import GalleryError
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ if TYPE_CHECKING:
 MOST_LISTED = (
     200  # candidates of one search that are kept; those that follow are searched for when they are asked for
 )
+
+_FAILED = (
+    ModelError,
+    EncoderError,
+)  # of a model or an encoder that cannot answer, such as one whose Ray went away
 
 
 @contextmanager
@@ -219,7 +225,7 @@ class ChatService:
     ) -> Ranking:
         """Search, and leave the audit row. Refused when it cannot be done, ReasonNeeded where a reason is lacking.
 
-        taken_back: judgements that an undo ended (app.query_json); the audit keeps them with the search that followed.
+        taken_back: judgements that were ended (app.taken_back); the audit keeps them with the search that followed.
         """
         self.permit(session)
         ranking = self._searched(query, self._most_listed, session, progress)
@@ -272,7 +278,7 @@ class ChatService:
         try:
             with in_line(self.engine, stop, progress=progress):
                 return self.engine.search(query, limit=limit, progress=progress, stop=stop)
-        except (RetrievalError, ModelError) as problem:
+        except (RetrievalError, *_FAILED) as problem:
             raise Refused(_sentence(problem)) from problem
 
     @_gallery_refused()
@@ -294,7 +300,7 @@ class ChatService:
         try:
             with in_line(self.engine, stop, MOST_WAITING):
                 written = self.engine.write(messages, pictures, limit=MOST_WRITTEN, said=said, stop=stop)
-        except (RetrievalError, ModelError) as problem:
+        except (RetrievalError, *_FAILED) as problem:
             raise Refused(_sentence(problem)) from problem
         if self._audited:
             asked = {
@@ -331,7 +337,9 @@ class ChatService:
     def read(
         self, pictures: Sequence[Reference], stop: Callable[[], bool] = never
     ) -> list[tuple[AttributeReading, ...]]:
-        """What the model reads in each picture; nothing in one that has vanished, or that `stop` came before."""
+        """What the model reads in each picture; nothing in one that has vanished, or that `stop` came before. Refused
+        where the model fails.
+        """
         if stop():
             return [() for _ in pictures]
         try:
@@ -342,6 +350,8 @@ class ChatService:
                 return [()]
         except Refused:
             return [() for _ in pictures]
+        except _FAILED as problem:
+            raise Refused(_sentence(problem)) from problem
         return [self.read([picture], stop)[0] for picture in pictures]
 
     def shown(
@@ -357,7 +367,9 @@ class ChatService:
     def question(
         self, conversation: Conversation, ranking: Ranking, stop: Callable[[], bool] = never
     ) -> Question | None:
-        """What to ask after the last turn, whose candidates these are; None where nothing is worth an answer."""
+        """What to ask after the last turn, whose candidates these are; None where nothing is worth an answer. Refused
+        where the model fails.
+        """
         if not wants_question(conversation, ranking):
             return None
         try:
@@ -365,6 +377,8 @@ class ChatService:
                 looks = candidate_looks(self.engine, to_query(conversation), ranking, stop)
         except (Refused, RetrievalError, KeyError):  # stopped, or a picture has gone since the search
             return None
+        except _FAILED as problem:
+            raise Refused(_sentence(problem)) from problem
         return self._ask(open_questions(conversation.known, looks, asked_before(conversation)))
 
     @_gallery_refused()

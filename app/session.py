@@ -34,12 +34,13 @@ from app.cropping import Cropping
 from app.in_line import in_line
 from app.in_order import InOrder
 from app.pointed import leave_out_deleted, ordered, point
-from app.query_json import query_json, question_json, taken_back_json
+from app.query_json import query_json, question_json
 from app.refused import Refused
 from app.retrieval.comparison import SURE_ENOUGH, Comparison, compare
 from app.retrieval.query import Query, Reference, as_known
 from app.retrieval.ranking import Ranking
 from app.second_reading import USE_IT, read_again
+from app.taken_back import taken_back
 from app.talk import Answer
 from app.waiting import Sent, Waiting
 from gallery_store.cases import WENT_ON
@@ -107,6 +108,9 @@ class ChatSession:
     events: InOrder = field(default_factory=InOrder)  # of its page, one after the other
     unseen: bool = False  # what was done elsewhere came onto this screen, and was not given to its page yet
     used: float = 0.0  # the service's clock at its last use, seconds
+    untold: dict[str, list[int]] = field(
+        default_factory=dict
+    )  # judgements that the next search's row says are ended
     not_kept: str = ""  # a sentence about the last step, where the gallery could not be written
     tab: str = field(
         default_factory=new_id
@@ -258,7 +262,7 @@ class ChatSession:
         with self.lock, self.stop_used_up():
             conversation, self.keeper = self._new_case()
             self.show(conversation, Query(), None, ())
-            self.notice, self.cropping, self.not_kept = "", Cropping(), ""
+            self.notice, self.cropping, self.not_kept, self.untold = "", Cropping(), "", {}
             return self._result(STARTED_OVER)
 
     def abandon(self) -> StepResult:
@@ -413,14 +417,14 @@ class ChatSession:
             is_undo, is_redo = len(changed.turns) < len(before.turns), change is chat.redo
             direct = None if is_undo else chat.direct_answer(changed)
             query = chat.to_query(changed)
+            ended = taken_back(before, changed, self.untold)
             ranking: Ranking | None = None
             cards: tuple[Card, ...] = ()
             crops: list[Crop] = []
             if direct is not None and not query.is_empty:
                 ranking, cards = self.ranking, self.cards
             elif not query.is_empty:
-                taken_back = taken_back_json(self.query, query) if is_undo else {}
-                ranking = self.service.search(query, self, progress, taken_back)
+                ranking = self.service.search(query, self, progress, ended)
                 candidates = ranking.candidates[:PAGE_OF_CARDS]
                 crops = self.service.crops_of(candidates)
                 cards = self.service.cards(candidates, crops)
@@ -448,8 +452,10 @@ class ChatSession:
                 ranking = replace(
                     ranking, timings=replace(ranking.timings, total=time.perf_counter() - began)
                 )
+            is_new = ranking is not None and ranking is not self.ranking
             self.show(changed, query, ranking, cards)
             keep(self, answered=True)
+            self.untold = {} if is_new else ended  # a row of the audit has it; else that of the next search
             self.waiting.answered()
             return self._result(text)
 

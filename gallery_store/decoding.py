@@ -121,11 +121,7 @@ def decode(
         raise PictureError(f"it is damaged or cut off ({first_line(problem)})") from None
     with image:
         suffix = _SUFFIX_OF[image.format or ""]
-        width, height = image.size
-        if width * height > max_pixels:
-            raise PictureError(f"it has {width} x {height} pixels, more than {max_pixels:,}")
-        if max(width, height) > MAX_SIDE:
-            raise PictureError(f"it has {width} x {height} pixels, a side of more than {MAX_SIDE:,}")
+        _require_within_bounds(image, max_pixels)
         if within is not None:
             # A JPEG is decoded at a half, a quarter or an eighth: at twice what is wanted, either way up.
             image.draft("RGB", (2 * max(within), 2 * max(within)))
@@ -172,15 +168,33 @@ def format_of(data: bytes) -> str:
         raise PictureError(f"it is damaged or cut off ({first_line(problem)})") from None
 
 
-def size_of(data: bytes) -> tuple[int, int]:
-    """(width, height) of a picture as it stands upright, by its header alone. Raises PictureError where it is none."""
+def size_of(data: bytes, *, max_pixels: int | None = None) -> tuple[int, int]:
+    """(width, height) of a picture as it stands upright, by its header alone.
+
+    Raises PictureError where it is none, or has more pixels than `max_pixels` or a longer side than decode takes; None
+    bounds nothing.
+    """
     try:
         with _opened(data) as image:
+            if max_pixels is not None:
+                _require_within_bounds(image, max_pixels)
             width, height = image.size
             is_on_its_side = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    except PictureError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise PictureError(f"it has more than {max_pixels or MAX_PIXELS:,} pixels") from None
     except Exception as problem:  # as in decode
         raise PictureError(f"it is damaged or cut off ({first_line(problem)})") from None
     return (height, width) if is_on_its_side else (width, height)
+
+
+def _require_within_bounds(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise PictureError(f"it has {width} x {height} pixels, more than {max_pixels:,}")
+    if max(width, height) > MAX_SIDE:
+        raise PictureError(f"it has {width} x {height} pixels, a side of more than {MAX_SIDE:,}")
 
 
 def _opened(data: bytes) -> ImageFile.ImageFile:

@@ -18,7 +18,7 @@ def make_bad_pictures(folder: Path) -> dict[str, Path]:
     contents = {
         "letter.jpg": b"Dear operator, this is no picture.\n" * 20,
         "torn.jpg": buffer.getvalue()[: len(buffer.getvalue()) // 2],
-        "bomb.png": _bomb(20_000, 20_000),
+        "bomb.png": bomb(20_000, 20_000),
         "empty.png": b"",
         "notes.txt": b"a list of names",
         "page.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
@@ -30,7 +30,7 @@ def make_bad_pictures(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _bomb(width: int, height: int) -> bytes:
+def bomb(width: int, height: int) -> bytes:
     """A PNG of a few hundred kilobytes that claims, and holds, width x height black pixels."""
     packer = zlib.compressobj(9)
     row = b"\0" * (1 + width // 8)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock, Semaphore, Thread
 
 from app.model.checkpoint import ModelError
 from app.model.reid_model import ReidModel
@@ -20,6 +20,7 @@ from app.model.served.messages import SESSION, WRONG, Question, pack_answer, unp
 class Replicas:
     """Some models that take turns by the session's number.
 
+    looks: how often somebody has to ask about a replica before it answers a question; looked: how often it was.
     moved: that of the first one's process. lose: how many questions from now on are lost. version: what they say their
     weights are; "" for the truth. wrong: what they refuse with. asked: each question, with the replica that it went to.
     """
@@ -29,6 +30,8 @@ class Replicas:
     buckets: int = 4
     moved: int = 0
     lose: int = 0
+    looks: int = 0
+    looked: Semaphore = field(default_factory=lambda: Semaphore(0))
     version: str = ""
     wrong: str = ""
     asked: list[tuple[int, Question]] = field(default_factory=list)
@@ -39,6 +42,10 @@ class Replicas:
         self.loaded = version_of_model(self.models[0], self.spec)
 
     def answer(self, path: str, session: str, body: bytes) -> tuple[int, bytes]:
+        if path == "/reid/about":
+            self.looked.release()
+        elif not all(self.looked.acquire(timeout=60) for _ in range(self.looks)):
+            return 500, b"nobody looked"
         with self.lock:
             number = int(session or 0) % len(self.models)
             model = self.models[number]

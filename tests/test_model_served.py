@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain, repeat
+from threading import Event, Semaphore, Thread
+from types import SimpleNamespace
 
+import httpx
 import numpy as np
 import pytest
 from hypothesis import given
@@ -211,6 +215,78 @@ def test_a_ray_that_is_not_there_is_one_sentence(served, monkeypatch):
     model._connection._base = f"http://127.0.0.1:{port}/reid"
     with pytest.raises(ModelError, match="does not answer"):
         model.attribute_probs(PICTURES)
+
+
+def test_a_replica_that_says_that_it_is_there_is_slow_and_not_gone(served, own, monkeypatch):
+    model, replicas = served
+    monkeypatch.setattr(connection, "_SECONDS", httpx.Timeout(2.0))  # longer than this nobody was waited for
+    monkeypatch.setattr(connection, "_GONE", 0.01)
+    monkeypatch.setattr(connection, "_LOOK", 0.1, raising=False)
+    slow, replicas.looked, replicas.looks = ServedModel.connect(model._connection.shown), Semaphore(0), 3
+    scores = slow.yes_logits(WORDS, [], PICTURES[:3])
+    np.testing.assert_allclose(scores, own.yes_logits(WORDS, [], PICTURES[:3]), atol=1e-3)
+    assert slow.lost == 0
+    # And Stop is heard while it works.
+    replicas.looked, asked = Semaphore(0), chain([False, False], repeat(True))
+    assert np.isnan(slow.yes_logits(WORDS, [], PICTURES, stop=asked.__next__)).all()
+    replicas.looked.release(1000)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_ray_that_goes_away_in_mid_question_is_one_sentence(monkeypatch, hangs):
+    for name, seconds in {"_LOOK": 0.05, "_GONE": 0.0, "_PATIENCE": 0.0}.items():
+        monkeypatch.setattr(connection, name, seconds, raising=False)
+    answered = Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def take() -> None:
+            held, _ = server.accept()
+            if not hangs:
+                server.close()
+            with held:
+                answered.wait(60)
+
+        Thread(target=take, daemon=True).start()
+        port = server.getsockname()[1]
+        try:
+            with pytest.raises(ModelError, match=f"^the Ray at ray://127.0.0.1:{port} does not answer"):
+                Connection(f"127.0.0.1:{port}", "/reid").ask("ask", b"", session="1")
+        finally:
+            answered.set()
+
+
+def test_a_connection_that_is_lost_after_long_work_is_tried_again(monkeypatch):
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now, sleep=lambda _: None)
+    monkeypatch.setattr(connection, "time", clock)
+    tries = Connection("box", "/reid").tries()
+    clock.now = 100.0  # of work; then the connection is lost, and nobody answers
+    for clock.now in (100.0, 105.0, 114.0):
+        tries.lost("connection reset")
+    clock.now = 115.0
+    with pytest.raises(ModelError, match=r"ray://box does not answer \(connection reset\)"):
+        tries.lost("connection reset")
+
+
+def test_answers_that_a_replica_was_lost_are_borne_for_longer(monkeypatch):
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now, sleep=lambda _: None)
+    monkeypatch.setattr(connection, "time", clock)
+    tries = Connection("box", "/reid").tries()
+    for clock.now in (200.0, 260.0, 320.0):
+        tries.lost("it answers 500", answered=True)
+    clock.now = 321.0
+    with pytest.raises(ModelError, match="it answers 500"):
+        tries.lost("it answers 500", answered=True)
+
+
+def test_the_first_question_is_small_and_the_next_ones_as_large_as_was_measured(served, monkeypatch):
+    model, _ = served
+    monkeypatch.setattr("app.model.served.reid.time", SimpleNamespace(perf_counter=lambda: 0.0))
+    done: list[int] = []
+    for words in ("a man", "a woman"):
+        model.yes_logits(words, [], PICTURES, progress=lambda asked, _: done.append(asked))
+    assert done == [4, 12, 24, 16, 24]
+    model.yes_logits("somebody", [], PICTURES[:1])  # says little of how many are soon done
+    assert model.pace("yes").size == 32
 
 
 @given(

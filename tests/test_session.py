@@ -280,6 +280,61 @@ def test_the_audit_says_which_judgement_an_undo_took_back(session: ChatSession, 
     assert "taken_back" not in service.store.searches(limit=1)[0].query
 
 
+def told(service: ChatService) -> dict[str, list[int]]:
+    """What the last row of the audit says was taken back."""
+    return service.store.searches(limit=1)[0].query.get("taken_back", {})
+
+
+def test_the_audit_says_which_judgement_left_the_board(session: ChatSession, service: ChatService) -> None:
+    session.say("a man in a white shirt")
+    wrong, right, other = ids(session.cards)[:3]
+    session.reject(wrong)
+    session.confirm(right)
+    session.take_off(wrong)
+    assert told(service) == {"rejected": [wrong]}
+    session.say("only camera 2")
+    assert not told(service)
+    session.undo()
+    session.confirm(other)
+    session.remove_chip(f"reference:{other}")
+    assert told(service) == {"confirmed": [other]} and right in session.query.confirmed
+    session.reject(wrong)
+    session.confirm(wrong)  # another word about it: the row itself tells
+    assert not told(service)
+
+
+def test_what_leaves_the_board_without_a_search_is_told_with_the_next_one(
+    session: ChatSession, service: ChatService
+) -> None:
+    session.say("a man in a white shirt")
+    right, back, other = ids(session.cards)[:3]
+    session.confirm(right)
+    session.confirm(back)
+    session.search_with(other)  # a new start: what was confirmed stands
+    assert not told(service) and not session.query.confirmed and session.board.of(right)
+    rows = len(service.store.searches(limit=1000))
+    session.take_off(right)
+    session.take_off(back)
+    assert len(service.store.searches(limit=1000)) == rows
+    session.undo()  # searches again
+    assert not session.board.of(right) and session.board.of(back)
+    assert told(service) == {"confirmed": [right]}
+    session.take_off(back)
+    session.say("only camera 1")
+    assert told(service) == {"confirmed": [back]}
+    session.reject(ids(session.cards)[0])
+    assert not told(service)
+
+
+def test_a_start_over_takes_no_judgement_back(session: ChatSession, service: ChatService) -> None:
+    session.say("a man in a white shirt")
+    session.confirm(session.cards[0].image_id)
+    session.reject(session.cards[0].image_id)
+    session.say("start over")
+    session.say("a woman")
+    assert not told(service) and len(session.board.rejected) == len(session.board.confirmed) == 1
+
+
 def ids(cards) -> list[int]:
     return [card.image_id for card in cards]
 

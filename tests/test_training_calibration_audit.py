@@ -37,12 +37,13 @@ def ids_of(gallery):
         return [crop.id for crop in all_crops(store)]
 
 
-def judged_after(gallery, *asked, user=""):
+def judged_after(gallery, *asked, user="", case=None):
     """{query: (right, wrong)} of these searches, one after another. asked: a query, or (query, more that is told)."""
     with GalleryStore.open(gallery) as store:
         for one in asked:
             query, more = one if isinstance(one, tuple) else (one, {})
-            store.record_search(user=user, reason="", query=query_json(query) | more, shown=[], seconds=0.0)
+            told = query_json(query) | more
+            store.record_search(user=user, reason="", query=told, shown=[], seconds=0.0, case=case)
     return {one.query: (set(one.right), set(one.wrong)) for one in judged_in(gallery).queries}
 
 
@@ -105,6 +106,33 @@ def test_who_changes_their_mind_or_takes_it_back_is_heard(gallery):
     assert judged_after(gallery, by(b), confirmed(by(b), c), rejected(by(b), c))[by(b)] == (set(), {c})
 
 
+def test_what_is_taken_back_in_one_case_stands_in_the_others(gallery):
+    a, b, c = ids_of(gallery)[:3]
+    judged_after(gallery, by(a), rejected(by(a), c), case="one")
+    judged_after(gallery, by(b), rejected(by(b), c), case="two")
+    back = (by(b), {"taken_back": {"rejected": [c]}})
+    assert judged_after(gallery, back, case="two") == {by(a): (set(), {c})}
+    # Nor does a judgement of the same crop in another case change anybody's mind.
+    judged_after(gallery, COAT, confirmed(COAT, c), case="three")
+    assert judged_after(gallery, case="four")[by(a)] == (set(), {c})
+
+
+def test_who_shares_a_case_takes_back_what_the_other_judged(gallery):
+    a, b, c = ids_of(gallery)[:3]
+    judged_after(gallery, by(a), rejected(by(a), b), rejected(rejected(by(a), b), c), user="ann", case="one")
+    back = (rejected(by(a), c), {"taken_back": {"rejected": [b]}})
+    assert judged_after(gallery, back, user="bob", case="one") == {by(a): (set(), {c})}
+
+
+def test_searches_by_a_photo_are_left_out_and_why_is_said(gallery, tmp_path):
+    a, b = ids_of(gallery)[:2]
+    photo = Query(references=(Reference(file=tmp_path / "photo.jpg"),))
+    judged_after(gallery, by(a), rejected(by(a), b), photo, rejected(photo, b))
+    told = str(judged_in(gallery))
+    assert "1 judged in searches by a photo are left out" in told
+    assert "not kept" not in told and "under which key its case keeps the photo" in told
+
+
 def test_a_judgement_whose_search_is_not_in_the_audit_is_left_out(gallery):
     a, b = ids_of(gallery)[:2]
     with pytest.raises(CalibrationError, match="was confirmed or rejected that could be asked again"):
@@ -145,6 +173,11 @@ def test_the_apps_own_steps_are_understood(gallery, tmp_path):
         session.undo()
         session.reject(session.cards[1].image_id)
         (last,) = session.query.rejected - {wrong}
+        by_mistake = session.cards[0].image_id
+        session.reject(by_mistake)
+        session.take_off(by_mistake)
+        session.confirm(by_mistake)
+        session.remove_chip(f"reference:{by_mistake}")
     assert {one.query: (set(one.right), set(one.wrong)) for one in judged_in(gallery).queries} == {
         in_order(words): ({found}, set()),
         in_order(replace(both, confirmed=frozenset())): (set(), {wrong}),

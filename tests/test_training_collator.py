@@ -8,10 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from app.model.pictures import STAGE_1, STAGE_2, STAGE_3, ImageRule
 from app.model.prompts import annotate_prompt, pair_prompt, paper_prompt
 from gallery_store.decoding import open_picture
+from tests.bad_pictures import bomb
 from tests.tiny_qwen import noise_picture, tiny_parts
 from tests.tuning import PIXELS, records, samples
 from training.datasets.load import load_many
@@ -332,6 +334,32 @@ def test_a_torn_file_is_named_and_the_rest_goes_on(tiny, files, tmp_path, capsys
     assert str(file) in capsys.readouterr().err
     weight = sum(batch.weights.sum().item() for one in shares for batch in one.batches)
     assert weight == pytest.approx(1) if parts == 1 else 0 < weight < 1
+
+
+@pytest.mark.parametrize("side", [10_000, 20_000, 40_000])
+def test_a_huge_picture_is_left_out_on_one_device_and_on_several_alike(tiny, files, tmp_path, capsys, side):
+    _, processor = tiny
+    huge = next(iter(file_steps(files, processor).stream.sample(0).pictures))
+    file = files / f"{huge:02}.jpg"
+    before = file.read_bytes()
+    try:
+        file.write_bytes(bomb(side, side if side < 40_000 else 1))
+        shares = [file_steps(files, processor, part=part, parts=2)[0] for part in range(2)]
+        whole = file_steps(files, processor)[0]
+    finally:
+        file.write_bytes(before)
+    assert shares[0].stats == shares[1].stats == whole.stats and whole.stats.unreadable
+    assert sum(batch.weights.sum().item() for one in shares for batch in one.batches) == pytest.approx(1)
+    assert str(file) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["GIF", "HEIF", "AVIF"])
+def test_every_kind_of_picture_that_is_learnt_from_has_a_size(tmp_path, kind):
+    register_heif_opener()
+    file = tmp_path / "crop.jpg"
+    Image.new("RGB", (64, 128)).save(file, kind)
+    assert open_picture(file).size == (64, 128)
+    assert header_size(file) == (128, 64)
 
 
 def test_a_step_without_any_picture_says_how_to_find_them(tiny):

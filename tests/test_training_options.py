@@ -213,6 +213,13 @@ def test_reporters_are_those_that_are_installed(monkeypatch):
     assert reporters(None) == ()
 
 
+def test_a_reporter_that_nobody_knows_is_named(monkeypatch):
+    monkeypatch.setattr("training.tuning.optimizer.importlib.util.find_spec", lambda name: name)
+    known = "there are tensorboard, wandb, none"
+    with pytest.raises(TuningError, match=f"^--report-to mlflow is unknown; {known}$"):
+        reporters(["tensorboard", "mlflow"])
+
+
 @pytest.mark.parametrize(("asked", "used"), [(None, "cuda"), ("cpu", "cpu")])
 def test_captions_are_made_on_the_gpu_where_there_is_one(tmp_path, monkeypatch, asked, used):
     """The command's own way to the captioner, which is stopped there."""

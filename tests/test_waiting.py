@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app.model.checkpoint import ModelError
 from app.refused import ReasonNeeded
 from app.retrieval.engine import Engine
 from app.retrieval.query import RetrievalError
@@ -20,6 +21,7 @@ from app.ui.html import sent_html
 from app.ui.view import ASKS_REASON, WAITS, Components, View
 from app.uploads import Uploads
 from app.waiting import Sent, Waiting
+from gallery_store.encoder import EncoderError
 from tests.toy_engine import toy_engine
 
 NAMES = Components(**{field.name: field.name for field in fields(Components)})  # type: ignore[arg-type]
@@ -130,6 +132,84 @@ def test_a_refused_message_is_given_back(handlers: Handlers, monkeypatch: pytest
     assert [message["content"] for message in shown["chatbot"]] == ["a \\<b\\> man", "The gallery is away."]
     shown = handlers.announce({"text": "a man", "files": []}, request())
     assert 'data-back=""' in shown["sent"] and said(shown) == ["a man"]
+
+
+GONE = "the Ray at ray://box:8000 does not answer (refused); start it, or give the address of another"
+SAID = f"T{GONE[1:]}."
+
+
+@pytest.mark.parametrize(
+    ("where", "problem"),
+    [
+        ("search", EncoderError(GONE)),
+        ("search", ModelError(GONE)),
+        ("read", EncoderError(GONE)),
+        ("read", ModelError(GONE)),
+        ("candidate_probs", ModelError(GONE)),
+    ],
+)
+def test_a_ray_that_went_away_is_one_sentence_and_the_message_is_given_back(
+    handlers: Handlers, monkeypatch: pytest.MonkeyPatch, where: str, problem: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise problem
+
+    for text in ("a man", "a woman"):
+        handlers.announce({"text": text, "files": []}, request())
+    with monkeypatch.context() as patched:
+        patched.setattr(handlers.service.engine, where, fail)
+        *_, shown = handlers.answer("", request())
+    assert shown["chatbot"][-1]["content"] == SAID and not shown["stop"].interactive
+    session = handlers.service.get("local", "tab")
+    assert not session.conversation.turns and not session.is_busy
+    assert session.given_back is not None and session.given_back.text == "a woman"
+    assert len(session.owed) == 2  # both stay kept until something is sent
+    handlers.announce({"text": "a man", "files": []}, request())
+    *_, shown = handlers.answer("", request())
+    assert said(shown) == ["a man"] and session.cards
+
+
+def test_a_model_that_went_away_before_a_candidate_is_chosen_is_one_sentence(
+    handlers: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ModelError(GONE)
+
+    handlers.announce({"text": "a man", "files": []}, request())
+    list(handlers.answer("", request()))
+    session = handlers.service.get("local", "tab")
+    chosen: Any = SimpleNamespace(_data={"image_id": session.cards[1].image_id})
+    with monkeypatch.context() as patched:
+        patched.setattr(handlers.service.engine, "read", fail)
+        shown = handlers.choose(chosen, request())
+    assert shown["chatbot"][-1]["content"] == SAID and session.selected is None
+    handlers.choose(chosen, request())
+    assert session.selected == session.cards[1]
+
+
+def test_a_fault_of_our_own_ends_the_step_and_not_the_page(
+    handlers: Handlers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a fault that nobody thought of")
+
+    handlers.announce({"text": "a man", "files": []}, request())
+    with monkeypatch.context() as patched:
+        patched.setattr(handlers.service.engine, "search", fail)
+        *_, shown = handlers.answer("", request())
+    assert "a fault that nobody thought of" in shown["chatbot"][-1]["content"]
+    assert 'data-back="a man"' in shown["sent"] and not shown["stop"].interactive
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    session = handlers.service.get("local", "tab")
+    handlers.announce({"text": "a man", "files": []}, request())
+    list(handlers.answer("", request()))
+    with monkeypatch.context() as patched:
+        patched.setattr(handlers.service.engine, "search", fail)
+        *_, shown = handlers.search_with("", request())
+        assert shown["chatbot"][-1]["content"] == "Choose a candidate first."
+        session.select(session.cards[0].image_id)
+        *_, shown = handlers.search_with("", request())
+    assert "a fault that nobody thought of" in shown["chatbot"][-1]["content"]
 
 
 def test_after_a_reload_the_same_conversation_goes_on(

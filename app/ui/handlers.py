@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,13 +23,14 @@ from app.ui.html import sent_html
 from app.ui.view import Updates, View
 from app.waiting import Sent
 from gallery_store.console import StepProgress
-from gallery_store.errors import GalleryError
+from gallery_store.errors import GalleryError, first_line
 
 Step = Callable[[ChatSession, StepProgress], Any]
 _TICK = 0.3  # seconds
 NOTHING_KEPT = "No step of this case is kept yet."
 ONLY_OWNER = "Only its owner may rename or close a case."
 GIVEN_BACK = "ChatReID was started anew before this was answered. Please send it again."
+FAULT = "This step failed by a fault of ChatReID's own ({}: {}); its log says where."
 
 
 class Handlers:
@@ -170,8 +172,8 @@ class Handlers:
                 answer(session, message, progress)
             except ReasonNeeded:
                 session.waiting.hold()
-            except Refused:
-                if message.step == "say":
+            except Exception:
+                if message.step == "say" and session.waiting.in_hand is not None:  # it came to no step
                     give_back(session, message)
                 raise
             finally:
@@ -300,7 +302,9 @@ class Handlers:
         yield from self._run(session, reason, do)
 
     def _run(self, session: ChatSession, reason: str, step: Step) -> Iterator[Updates]:
-        """A step that was begun is done to its end, and kept, also where its tab is gone."""
+        """A step that was begun is done to its end, and kept, also where its tab is gone. One that fails changes
+        nothing, and a sentence says so.
+        """
         session.notice = ""
         if reason.strip():
             session.give_reason(reason)
@@ -310,6 +314,9 @@ class Handlers:
                 step(session, progress)
             except Refused as problem:
                 session.notice = str(problem)
+            except Exception as problem:
+                traceback.print_exception(problem)
+                session.notice = FAULT.format(type(problem).__name__, first_line(problem))
 
         for running in BackgroundWork(do).ticks():
             yield self.view.working(session, running)

@@ -42,8 +42,8 @@ class JudgedQuery:
 
 @dataclass(frozen=True)
 class JudgedInApp:
-    """What operators judged over one gallery. skipped: judgements of searches by a photo, which cannot be asked
-    again."""
+    """What operators judged over one gallery. skipped: judgements of searches by a photo, which the
+    audit names by its file alone and not by the key that its case keeps it under."""
 
     gallery: str | Path
     queries: tuple[JudgedQuery, ...]
@@ -66,7 +66,10 @@ class JudgedInApp:
         told = f"{location_shown(self.gallery)}'s audit has {self.count} judged pairs: "
         told += f"{right} confirmed, {self.count - right} rejected"
         if self.skipped:
-            told += f"; {self.skipped} judged in searches by a photo are left out, since photos are not kept"
+            told += (
+                f"; {self.skipped} judged in searches by a photo are left out, since the audit does not say under "
+                "which key its case keeps the photo"
+            )
         return told
 
     def pairs(
@@ -134,21 +137,23 @@ def _write(file: Path, pairs: JudgedPairs) -> None:
 def judged_in(gallery: str | Path, without_people: Collection[str] = ()) -> JudgedInApp:
     """Every pair of a search and a crop that was confirmed or rejected among what it found, over a gallery.
 
-    A crop that was both says nothing, nor does a judgement that its user took back by an undo. A search for a crop,
+    A crop that was both says nothing, nor does a judgement that was taken back. A search for a crop,
     and a crop, of `without_people` are left out: they are those who are measured on.
 
     Raises:
         CalibrationError: nothing was judged. GalleryError: it cannot be opened, or is not there.
     """
-    by_user: dict[str, _User] = {}
+    by_case: dict[str | tuple[str], _Case] = {}
     with GalleryStore.open(gallery, must_exist=True) as store:
         for record in reversed(store.searches(MOST_SEARCHES)):
             if NO_SEARCH & set(record.query):
                 continue  # stands between two searches and judges nothing
-            by_user.setdefault(record.user, _User()).searched(record.query)
+            # Two users may share a case; rows of before there were cases have their user alone.
+            of = record.case if record.case is not None else (record.user,)
+            by_case.setdefault(of, _Case()).searched(record.query)
         usable = _usable(store, without_people)
     together: dict[Query, tuple[set[int], set[int]]] = {}
-    for query, (right, wrong) in chain.from_iterable(user.judged.items() for user in by_user.values()):
+    for query, (right, wrong) in chain.from_iterable(case.judged.items() for case in by_case.values()):
         known = together.setdefault(query, (set(), set()))
         known[0].update(right)
         known[1].update(wrong)
@@ -157,7 +162,7 @@ def judged_in(gallery: str | Path, without_people: Collection[str] = ()) -> Judg
         for query, (right, wrong) in together.items()
         if all(reference.image_id in usable for reference in query.references)
     ]
-    skipped = sum(user.skipped for user in by_user.values())
+    skipped = sum(case.skipped for case in by_case.values())
     found = JudgedInApp(gallery, tuple(one for one in kept if one.right or one.wrong), skipped)
     if not found.count:
         raise CalibrationError(
@@ -197,7 +202,7 @@ class _Asked:
         )
 
     def query(self) -> Query | None:
-        """None where a photo of it is not kept, or nothing was looked for."""
+        """None where a photo is among its pictures, or nothing was looked for."""
         references = tuple(Reference(image_id=one) for one in self.references if isinstance(one, int))
         if len(references) < len(self.references):
             return None
@@ -218,8 +223,8 @@ class _Asked:
         return None if query.is_empty else query
 
 
-class _User:
-    """What one user judged, search by search.
+class _Case:
+    """What was judged in one case, search by search; or by one user, where the audit names no case.
 
     A judgement stands in the audit of every later search too, whatever that looks for. It is about the search that
     differs by this one crop alone, and came before. judged: the crops confirmed and rejected of each query. skipped:

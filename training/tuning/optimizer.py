@@ -140,9 +140,11 @@ def arguments(
 
 def reporters(asked: Sequence[str] | None) -> tuple[str, ...]:
     """Where a run is reported to, as transformers names it. asked: of REPORTERS; None for TensorBoard where it is
-    installed. Raises TuningError for a package that is missing."""
+    installed. Raises TuningError for an unknown name, or a package that is missing."""
     if asked is None:
         return (BOARD,) if importlib.util.find_spec(BOARD) is not None else ()
+    if unknown := [name for name in asked if name not in REPORTERS]:
+        raise TuningError(f"--report-to {' '.join(unknown)} is unknown; there are {', '.join(REPORTERS)}")
     wanted = tuple(name for name in asked if name != "none")
     if missing := [name for name in wanted if importlib.util.find_spec(name) is None]:
         raise TuningError(

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL import ExifTags, Image
+from PIL import Image
 from torch.utils.data import Dataset
 
 from gallery_store.console import remark
+from gallery_store.decoding import MAX_PIXELS, read_bounded, size_of
 from training.instructions.sample import InstructionSample
 from training.stages import Average
 from training.tuning.collator import Batch, Collator, SampleStream, TokenizedSample
@@ -206,9 +207,7 @@ def cut(lengths: Sequence[int], budget: int, parts: int = 1) -> list[list[int]]:
 def header_size(file: Path) -> tuple[int, int]:
     """(height, width) in pixels of a picture as it will be shown upright, without decoding it.
 
-    Raises OSError, or ValueError for what is no picture.
+    Raises PictureError for what is no picture, or one beyond the bounds within which pictures are learnt from.
     """
-    with Image.open(file, formats=("JPEG", "PNG", "WEBP", "BMP", "TIFF")) as image:
-        width, height = image.size
-        turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-    return (width, height) if turned else (height, width)
+    width, height = size_of(read_bounded(file), max_pixels=MAX_PIXELS)
+    return height, width

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from app.model.prompts import Message
 
 ROUTE = "/reid"
-_MOST, _FIRST = 64, 16  # pictures that are asked about between two looks at Stop
+_MOST, _FIRST = 64, 4  # pictures that are asked about between two looks at Stop
+_SOON = 0.5  # seconds that they may take
 _SENT_KEPT = 1_000_000  # pictures that are known to be at a replica
 
 
@@ -65,6 +66,7 @@ class ServedModel:
         self.kinds: Kinds = KINDS_OF_VERSION[version]
         self.workers = connection.workers
         self._sent: BoundedCache[bool] = BoundedCache(_SENT_KEPT)
+        self._paces: dict[Kind, Pace] = {}  # that the replicas were found to keep
         self._homes: dict[str, str] = {}  # session -> the process that answered last
         self._readings: BoundedCache[tuple[AttributeReading, ...]] = BoundedCache(READINGS_KEPT)
         self._probs: BoundedCache[np.ndarray] = BoundedCache(PROBS_KEPT)
@@ -188,7 +190,8 @@ class ServedModel:
         try:
             while True:
                 try:
-                    with self._connection.lines("write", body, session=self.session("".join(keys))) as lines:
+                    session = self.session("".join(keys))
+                    with self._connection.lines("write", body, session=session, tries=tries) as lines:
                         for line in lines:
                             if "wrong" in line:
                                 raise ModelError(line["wrong"])
@@ -203,6 +206,10 @@ class ServedModel:
                     tries.lost(str(error) or type(error).__name__)
         except StoppedWaiting:
             return WrittenAnswer(text, False)
+
+    def pace(self, kind: Kind) -> Pace:
+        """Of questions of this kind, from one call to the next: the first of all is small."""
+        return self._paces.setdefault(kind, Pace(_MOST, first=_FIRST, seconds=_SOON))
 
     def session(self, key: str) -> str:
         """What leads to the replica of a picture or a query. Ray Serve spreads these over its replicas by
@@ -297,9 +304,10 @@ class _Asking:
         """The place of a picture, an answer, and the row there that is about it; nothing for one that cannot be opened,
         or that `stop` came before. Raises as ServedModel.ask, of references.
         """
-        pace, start = Pace(_MOST, first=_FIRST), 0
+        pace, start = self._model.pace(self._question.kind), 0
         while start < len(pictures) and not stop():
-            began, end = time.perf_counter(), min(start + pace.size, len(pictures))
+            began, size = time.perf_counter(), pace.size
+            end = min(start + size, len(pictures))
             groups: dict[str, dict[str, list[int]]] = {}
             for place in range(start, end):
                 key = str(pictures[place].key)
@@ -312,7 +320,9 @@ class _Asking:
             for places, (question, answer) in zip(groups.values(), answers, strict=True):
                 for row, key in enumerate(question.candidates):
                     yield from ((place, answer, row) for place in places[key])
-            pace.took(end - start, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            if end - start == size or seconds > _SOON:  # of a few the way there and back is most
+                pace.took(end - start, seconds)
             start = end
             if progress is not None:
                 progress(start, len(pictures))
