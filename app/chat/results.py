@@ -254,15 +254,17 @@ def read_pointing(text: str, shown: int = 12) -> Pointing | None:
         return Pointing("unclear")
     if _EARLIER.fullmatch(said):
         return Pointing("unclear", sentence=STILL_THERE)
-    for action, patterns in (
+    of_many: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("search-with", (*_SEARCHES, *_LIKE)),
         ("reject", _REJECTS),
         ("confirm", _CONFIRMS_ALL),
-    ):
+    )
+    for action, patterns in of_many:
         for pattern in patterns:
             if match := re.fullmatch(pattern, said):
                 return Pointing(action, _places(match["many"]))
-    for action, patterns in (("confirm", _CONFIRMS), ("select", _SELECTS)):
+    of_one: tuple[tuple[str, tuple[str, ...]], ...] = (("confirm", _CONFIRMS), ("select", _SELECTS))
+    for action, patterns in of_one:
         for pattern in patterns:
             if match := re.fullmatch(pattern, said):
                 hedged = _MAYBE_A_NUMBER.fullmatch(said)
@@ -291,8 +293,8 @@ def read_pointing(text: str, shown: int = 12) -> Pointing | None:
     if _FROM_THE_RIGHT.fullmatch(said):
         return Pointing("unclear")
     if match := _BUT_WRONG.fullmatch(said):
-        (place,) = _one(match)
-        return Pointing("unclear", sentence=SAY_OTHERWISE.format(place)) if place > 0 else Pointing("unclear")
+        (wrong,) = _one(match)
+        return Pointing("unclear", sentence=SAY_OTHERWISE.format(wrong)) if wrong > 0 else Pointing("unclear")
     if match := _TWO_OF_THEM.fullmatch(said):
         places = [_place(match, name) for name in ("one", "other")]
         return Pointing("compare", tuple(place for place in places if place is not None))
