@@ -15,9 +15,10 @@ from app.chat.conversation import Conversation
 from app.chat.list_questions import read_list_question
 from app.chat.results import read_pointing
 
-for end in ("", " entrance", " look alike", "?", " !"):
-    message = sys.argv[1] * 60 + end
-    read_pointing(message, 60), read_list_question(message)
+for start in ("", "open candidate ", "are number 1 and number 2 ", "not ", "which of number 1 and "):
+    for end in ("", " entrance", " look alike", "?", " !"):
+        message = start + sys.argv[1] * 60 + end
+        read_pointing(message, 60), read_list_question(message)
 """
 PARTS = [
     "number 1 and ",
@@ -49,5 +50,4 @@ PARTS = [
 
 @pytest.mark.parametrize("part", PARTS)
 def test_sixty_parts_are_read(part):
-    for start in ("", "open candidate ", "are number 1 and number 2 ", "not ", "which of number 1 and "):
-        subprocess.run([sys.executable, "-c", READ, start + part], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", READ, part], cwd=ROOT, check=True, timeout=60)
