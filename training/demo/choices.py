@@ -60,7 +60,9 @@ def choice_turns(
     able = np.flatnonzero(packed.right.any(1) & (wrong.sum(1) >= size))
     if not len(able):
         return []
-    places = rng.permutation(np.arange(count) % size)
+    # Of fewer turns than places too, no place is likelier than another.
+    rounds = -(-count // size)
+    places = np.concatenate([rng.permutation(size) for _ in range(rounds)])[:count]
     turns = []
     for query, place in zip(rng.choice(able, count, replace=len(able) < count), places, strict=True):
         empty = rng.random() < NOBODY

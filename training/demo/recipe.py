@@ -25,6 +25,7 @@ from app.model.loading import load_weights
 from app.model.prompts import PROMPT_VERSION, READ_ALOUD, WORDS_BEHIND
 from gallery_store.files import replacing_folder, write_file
 from training.demo.base import build_base
+from training.demo.choices import LONGEST
 from training.demo.clip import measure as measure_clip
 from training.demo.clip import train_clip
 from training.demo.fusion_fit import fit_demo
@@ -242,7 +243,9 @@ class DemoRun:
                 "lists": FURTHER_LISTS,
                 "lists_every": 1,
             }
-            stage = replace(stage, long_first=False, plain=2, choices=16, **further)
+            # It can choose among as many as run time shows.
+            longest = tuple((0.0, size) for _, size in LONGEST)
+            stage = replace(stage, long_first=False, plain=2, choices=16, longest=longest, **further)
         model, processor = load(start)
         if stage.fresh_decoder:
             base, _ = load(self.work / "language")
