@@ -245,7 +245,7 @@ class DemoRun:
             }
             # It can choose among as many as run time shows.
             longest = tuple((0.0, size) for _, size in LONGEST)
-            stage = replace(stage, long_first=False, plain=2, choices=16, longest=longest, **further)
+            stage = replace(stage, long_first=False, plain=2, longest=longest, **further)
         model, processor = load(start)
         if stage.fresh_decoder:
             base, _ = load(self.work / "language")
