@@ -113,8 +113,11 @@ def test_operators_together_get_their_own_answers(ray, own):
     np.testing.assert_allclose(got, wanted, atol=1e-3)
 
 
-def test_a_killed_replica_loses_nothing(ray, own, tmp_path):
+def test_a_killed_replica_loses_nothing(ray, own, tmp_path, monkeypatch):
     """kill -9 while a search runs: the others go on, the ranking is the same, and it is said."""
+    monkeypatch.setattr(
+        "app.model.served.reid._MOST", 4
+    )  # pictures at a time: most are yet to be asked about
     model, encoder = ServedModel.connect(ray.address), ClipEncoder.load(DEMO_CLIP)
     before = processes(model)
     assert len(set(before.values())) == 2 and before == processes(
@@ -136,8 +139,11 @@ def test_a_killed_replica_loses_nothing(ray, own, tmp_path):
         import_crops(store, encoder, crops)
         whole = Engine(store, encoder, own, ranker="pairwise").search(query)
         engine = Engine(store, ServedClip.connect(ray.address), model, ranker="pairwise")
+        # Where Ray knows of the death before it is asked, only who answered before tells that another one does now.
+        unhurt = engine.search(query)
         hurt = engine.search(query, progress=kill)
-        assert victims and hurt.delayed and not whole.delayed and hurt.scored == whole.scored > 12
+        assert victims and hurt.delayed and not (whole.delayed or unhurt.delayed)
+        assert hurt.scored == unhurt.scored == whole.scored > 12
         close = dict(
             zip([c.image_id for c in whole.candidates], [c.p_yes for c in whole.candidates], strict=True)
         )
