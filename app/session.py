@@ -108,9 +108,8 @@ class ChatSession:
     events: InOrder = field(default_factory=InOrder)  # of its page, one after the other
     unseen: bool = False  # what was done elsewhere came onto this screen, and was not given to its page yet
     used: float = 0.0  # the service's clock at its last use, seconds
-    untold: dict[str, list[int]] = field(
-        default_factory=dict
-    )  # judgements that the next search's row says are ended
+    # Judgements that the next search's row says are ended.
+    untold: dict[str, list[int]] = field(default_factory=dict)
     not_kept: str = ""  # a sentence about the last step, where the gallery could not be written
     tab: str = field(
         default_factory=new_id

@@ -11,14 +11,17 @@ ROOT = Path(__file__).resolve().parents[1]
 # Sixty parts that could each be read in two ways would take as long as the sun burns; one way takes milliseconds.
 READ = """
 import sys
-from app.chat.conversation import Conversation
+from app.chat.commands import after_start_over, after_undo, command_in
+from app.chat.complaints import read_complaint
 from app.chat.list_questions import read_list_question
 from app.chat.results import read_pointing
+from app.chat.search_state import SearchState
 
-for start in ("", "open candidate ", "are number 1 and number 2 ", "not ", "which of number 1 and "):
+for start in ("", "open candidate ", "are number 1 and number 2 ", "not ", "start over", "scratch that", "too old"):
     for end in ("", " entrance", " look alike", "?", " !"):
         message = start + sys.argv[1] * 60 + end
-        read_pointing(message, 60), read_list_question(message)
+        read_pointing(message, 60), read_list_question(message), command_in(message)
+        after_start_over(message), after_undo(message), read_complaint(message, SearchState())
 """
 PARTS = [
     "number 1 and ",
@@ -45,6 +48,10 @@ PARTS = [
     "and ",
     " ",
     ",",
+    "!",
+    ". ",
+    "these are all men, ",
+    "start over ",
 ]
 
 

@@ -46,7 +46,7 @@ _COMMANDS = tuple(
     for name, order in (("reset", f"{_BEGIN}|{_CLEAR}|{_CLEAR_SEARCH}"), ("undo", _UNDO), ("redo", _REDO))
 )
 
-_STOP = r" ?(?:[,.;:!?\u2013\u2014-]+ ?)+"
+_STOP = r" ?[,.;:!?\u2013\u2014-][,.;:!?\u2013\u2014 -]*+"  # read in one way, however many
 _JOINED = r" (?:and|then|now|instead|this time)\b[ ,:]*"
 _SOMEBODY = r"(?:an?|man|woman|boy|girl|guy|lady|male|female|person|child|kid|someone|somebody)\b"
 _LOOKS_FOR = r"(?:look(?:ing)?|search(?:ing)?|find|show|get|i|we|i'?m|i'?d)\b"

@@ -19,7 +19,6 @@ import torch
 
 from app.model.attributes import attribute_probe
 from app.model.checkpoint import CheckpointManifest
-from app.model.prompts import PROMPT_VERSION
 from app.model.readings import ReadingTokens
 from app.model.scoring import yes_no_ids
 from app.settings import DEMO_MODEL
@@ -49,7 +48,7 @@ def figures(folder: Path, prompt: int | None, lists: int, pools: Path) -> dict[s
     size = manifest.image_rule.fixed
     pool = load_pool(pools, replace(VALIDATION, world=manifest.vocabulary_version), 1, size)
     model, processor = load(folder)
-    drawn = PoolLists(pool, processor, SEED, prompt=prompt or manifest.prompt_version or PROMPT_VERSION)
+    drawn = PoolLists(pool, processor, SEED, prompt=prompt or manifest.prompt_version)
     probe = attribute_probe(processor, drawn.grid, pool.vocabulary)
     forms = Forms(probe, ReadingTokens.of(processor, probe), torch.device("cpu"))
     tokens = PoolTokens(model, DevicePictures(pool.pictures), True)

@@ -23,9 +23,8 @@ SCHEME = "ray://"
 PORT = 8000  # Ray Serve's own
 AT_ONCE = 64  # requests of one app
 _SECONDS = httpx.Timeout(120.0, connect=5.0, pool=None)  # of what a replica says about itself
-_WORK = httpx.Timeout(
-    3600.0, connect=5.0, pool=None
-)  # an answer takes half a second on a GPU, and minutes on a CPU
+# An answer takes half a second on a GPU, and minutes on a CPU.
+_WORK = httpx.Timeout(3600.0, connect=5.0, pool=None)
 _LOOK = 5.0  # seconds of work after which, again and again, the replica is asked whether it is there
 _GONE = 15.0  # seconds of failing without any answer after which the whole Ray counts as gone
 _PATIENCE = 120.0  # seconds of answers that say a replica was lost, or of a replica that hangs
