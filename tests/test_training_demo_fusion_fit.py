@@ -222,6 +222,18 @@ def test_whoever_is_searched_for_is_there_or_is_not(pool, kind):
         assert right == 1 and search.ap(-search.same.astype(float)) < 1
 
 
+@pytest.mark.parametrize("kind", MAKES)
+def test_each_crop_is_asked_about_again_only_in_other_words(pool, kind):
+    gallery, _ = split_pool(pool, 0.5)
+    made = searches(MAKES[kind], pool, gallery, gallery, np.random.default_rng(0), 10**6)
+    asked = [(s.reference, frozenset(s.wanted), s.same.tobytes()) for s in made]
+    assert len(set(asked)) == len(asked)
+    if kind in ("image", "image-other-clothes"):
+        assert len({s.reference for s in made}) == len(made)
+    else:
+        assert len(made) > len(gallery)
+
+
 def test_thousands_of_searches_have_a_threshold_too():
     best = np.linspace(0, 1, 4000)
     assert int((best < least_alarming(best)).sum()) == scipy.stats.binom.ppf(CHANCE, 4000, FALSE_ALARMS) - 1

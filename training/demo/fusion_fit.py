@@ -46,7 +46,7 @@ from training.demo.learning import LearningLog
 from training.demo.pool import Pool
 from training.demo.searches import MAKES, STATED_SHARE, PoolGallery, PoolSearch, searches, split_pool
 
-QUERIES, CANDIDATES = 400, 64
+QUERIES, CANDIDATES = 800, 64
 READ_FIRST = 64  # crops, by which it is judged how many there is time to read
 READING = 0.4  # of the time, what goes to that
 TRIAL = 8  # searches that are made first of a kind of query, to judge how many there is time for
@@ -68,10 +68,10 @@ def fit_demo(
 ) -> dict[str, Any]:
     """Fits each kind of query and the readers, writes them into the folder's manifest, and returns the figures.
 
-    device: that models compute on, in float32. most: searches of each kind; half as many for the absent. ends: by
-    time.monotonic, when all is to be done: people and searches are fewer where more would take longer, and where there
-    is no time for a kind of query at all, it stays uncalibrated, which is said. The readers are fitted on people whom
-    no search that is calibrated on can find. The manifest is written after each kind.
+    device: that models compute on, in float32. most: searches of each kind at most; half as many for the absent. ends:
+    by time.monotonic, when all is to be done: people and searches are fewer where more would take longer, and where
+    there is no time for a kind of query at all, it stays uncalibrated, which is said. The readers are fitted on people
+    whom no search that is calibrated on can find. The manifest is written after each kind.
 
     Raises:
         ValueError: the model knows another version of the vocabulary than the pool.

@@ -31,6 +31,7 @@ from training.synthetic.captions import fragment
 from training.synthetic.truth import TOLD_CHANGES, satisfies, value_indices
 
 STATED_SHARE = 1 / 12  # as Calibration.stated_share
+ROUNDS = 2  # of questions about each crop, where there are other words to ask it in
 VIEWS = 2  # of an outfit in the gallery: a person who is there is often seen once or twice, not four times
 
 
@@ -76,15 +77,24 @@ Make = Callable[[Pool, int, np.ndarray, np.random.Generator], "PoolSearch | None
 def searches(
     make: Make, pool: Pool, about: np.ndarray, gallery: np.ndarray, rng: np.random.Generator, count: int
 ) -> list[PoolSearch]:
-    """Queries about rows of `about`; over the gallery itself each has a match, over others it has none."""
+    """At most `count` queries about rows of `about`; over the gallery itself each has a match, over others it has none.
+
+    Each row is asked about once, and where words are asked in up to ROUNDS ways.
+    """
     made: list[PoolSearch] = []
+    known: set[tuple[int | None, frozenset[Attribute], bytes]] = set()
     wanted = about is gallery
-    for row in rng.permutation(about):
-        search = make(pool, int(row), gallery, rng)
-        if search is not None and bool(search.same.any()) == wanted:
-            made.append(search)
-        if len(made) == count:
-            break
+    for _ in range(ROUNDS):
+        for row in rng.permutation(about):
+            search = make(pool, int(row), gallery, rng)
+            if search is None or bool(search.same.any()) != wanted:
+                continue
+            asked = (search.reference, frozenset(search.wanted), search.same.tobytes())
+            if asked not in known:
+                known.add(asked)
+                made.append(search)
+            if len(made) == count:
+                return made
     return made
 
 
