@@ -331,7 +331,7 @@ def _export(options: argparse.Namespace) -> int:
             what, where, lost = "vectors", options.vectors, "a damaged vector"
         else:
             done = export_pictures(store, Path(options.to), progress_bar("export", "pictures"))
-            what, where, lost = "pictures", options.to, "no picture"
+            what, where, lost = "pictures", options.to, "a picture that is gone or was changed"
     text = [f"{done.crops:,} {what} exported to {where}"]
     if done.missing:
         text.append(f"{len(done.missing):,} crops have {lost} and were left out: {_listed(done.missing)}")

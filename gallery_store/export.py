@@ -16,6 +16,7 @@ from gallery_store.crops import Crop, Filters
 from gallery_store.decoding import PictureError
 from gallery_store.errors import GalleryError
 from gallery_store.files import replacing, replacing_folder
+from gallery_store.shown import picture_bytes
 from gallery_store.store import GalleryStore
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ AT_ONCE = 5000  # crops
 
 @dataclass(frozen=True)
 class Exported:
-    """crops: rows written. missing: of them, ids whose picture is gone; they are left out of the manifest."""
+    """crops: rows written. missing: ids whose picture is gone, or was linked and has changed; they are left out."""
 
     crops: int
     missing: tuple[int, ...] = ()
@@ -81,7 +82,9 @@ def export_pictures(store: GalleryStore, folder: Path, progress: Progress) -> Ex
 
 
 def _copy_picture(crop: Crop, file: Path) -> None:
-    if isinstance(crop.file, Path):
+    if crop.linked:
+        file.write_bytes(picture_bytes(crop))  # not what it has become since
+    elif isinstance(crop.file, Path):
         shutil.copyfile(crop.file, file)
     else:
         file.write_bytes(crop.file.read())

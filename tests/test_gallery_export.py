@@ -98,6 +98,16 @@ def test_lost_pictures_are_named(store, tmp_path):
     assert f"pictures/{lost.id}." not in (tmp_path / "out" / "manifest.csv").read_text("utf-8")
 
 
+def test_a_linked_file_that_was_changed_is_not_exported_in_place_of_what_was_imported(tmp_path):
+    folder = write_pictures(tmp_path / "in", ["a.png", "b.png"])
+    with GalleryStore.open(tmp_path / "linked.db") as store:
+        import_crops(store, PixelEncoder(), folder, link=True)
+        changed, same = all_crops(store)
+        changed.file.write_bytes(b"somebody else")
+        assert export_pictures(store, tmp_path / "out", silent) == export.Exported(1, (changed.id,))
+        assert [file.name for file in (tmp_path / "out" / "pictures").iterdir()] == [f"{same.id}.png"]
+
+
 def test_vectors_are_the_gallerys_own(store, tmp_path):
     assert export_vectors(store, tmp_path / "v.parquet", silent) == export.Exported(4)
     table = pq.read_table(tmp_path / "v.parquet")

@@ -162,6 +162,7 @@ def test_a_trained_adapter_is_served_calibrated_after_it_and_its_figures_are_of_
         key = encoder_key(engine.encoder.name, engine.encoder.version)
         calibration = CheckpointManifest.read(model).calibrations[key]["image"]
         again = measured(list(found(asked, hits)), calibration).to_json()
+    assert calibration.crops == len(fit_on)
     assert again["rankers"]["fused"] == pytest.approx(printed["kinds"]["image"]["rankers"]["fused"])
     assert again["ece_after"] == pytest.approx(printed["kinds"]["image"]["ece_after"], abs=1e-6)
     assert again["auroc"] == pytest.approx(printed["kinds"]["image"]["auroc"])

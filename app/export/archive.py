@@ -22,7 +22,9 @@ from gallery_store.decoding import PictureError, open_picture
 from gallery_store.errors import GalleryError
 from gallery_store.export_case import ExportedCase
 from gallery_store.files import replacing
+from gallery_store.pictures import PictureFile
 from gallery_store.sealed_zip import SealedZip, UnreadableSource
+from gallery_store.shown import picture_bytes
 from gallery_store.store import GalleryStore
 
 _PHOTO_SIDE = 384  # pixels, of the small copies of photos
@@ -113,16 +115,19 @@ def _with_pictures(store: GalleryStore, report: Report, sealed: SealedZip) -> Re
 
 
 def _with_picture(store: GalleryStore, case: str, number: int, photo: Photo, sealed: SealedZip) -> Photo:
-    source = (
-        photo.crop.file if photo.crop else store.cases.photo(case, photo.kept_as) if photo.kept_as else None
-    )
-    if source is None:
-        return photo
-    kind = f"crop-{photo.crop.id}" if photo.crop else "photo"
-    name = f"query/{number:03d}-{kind}{suffix_of(photo.name if isinstance(source, bytes) else source.name)}"
+    source: PictureFile | bytes | None
+    kind, called = "photo", photo.name
     try:
+        if photo.crop:
+            kind, called = f"crop-{photo.crop.id}", photo.crop.file.name
+            source = picture_bytes(photo.crop)  # not what a linked file has become
+        else:
+            source = store.cases.photo(case, photo.kept_as) if photo.kept_as else None
+        if source is None:
+            return photo
+        name = f"query/{number:03d}-{kind}{suffix_of(called if isinstance(source, bytes) else source.name)}"
         sealed.add(name, source)
-    except UnreadableSource:
+    except (UnreadableSource, PictureError):
         return photo
     return replace(photo, picture=name)
 
@@ -151,7 +156,11 @@ def _missing(report: Report) -> tuple[str, ...]:
     lost = [f"crop {one.stop.image_id}: {one.problem}" for one in judged if one.problem]
     return (
         *lost,
-        *(f"{photo.name}: it is not there any more" for photo in report.photos if not photo.picture),
+        *(
+            f"{photo.name}: it is not there any more, or was changed"
+            for photo in report.photos
+            if not photo.picture
+        ),
     )
 
 

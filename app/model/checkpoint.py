@@ -54,6 +54,8 @@ class Calibration:
     text_weight: share of the text's cosine in an image-plus-text similarity, 0..1.
     attribute_share: share of the attributes in a picture's similarity, beside the cosine, 0..1.
     stated_share: of the log-probabilities of the attributes that words name, beside the words' cosine, 0 or more.
+    crops: of the gallery that it was fitted over, where one person is sought, of whom a larger gallery shows no more
+    crops and as many more strangers; 0 where the share of right ones does not fall with its size, or nobody knows it.
     """
 
     __pydantic_config__ = _NO_OTHER_KEYS
@@ -70,11 +72,12 @@ class Calibration:
     attribute_score: float = 0.0
     rarity: float = 0.0
     stated_share: float = 0.0
+    crops: int = 0
 
     def __post_init__(self) -> None:
         weights = (self.yes_logit, self.similarity, self.clip_similarity, self.attribute_score, self.rarity)
-        if min(*weights, self.stated_share) < 0:
-            raise ValueError("a calibration's weights are never negative")
+        if min(*weights, self.stated_share, self.crops) < 0:
+            raise ValueError("a calibration's weights and crops are never negative")
         if not all(0 <= share <= 1 for share in (self.threshold, self.text_weight, self.attribute_share)):
             raise ValueError("a calibration's threshold, text_weight and attribute_share lie in 0..1")
 
