@@ -16,7 +16,7 @@ from app.chat.message_tokens import tokenise
 from app.chat.results import read_pointing
 from app.chat.search_state import MAX_TEXT, ParsedMessage, SearchState
 from app.chat.understanding import understand
-from app.chat.words import FUNCTION, OUTFITS, PRONOUNS, listed
+from app.chat.words import FUNCTION, OUTFITS, PRONOUNS, SHADE_VALUES, listed
 from app.model.vocabulary import COLOUR_OF, kinds_of
 from tests.chat_notation import GALLERY, RED_JACKET, rows
 
@@ -102,7 +102,10 @@ def _is_there(
         return span.entry.colour in stated_colours or taken_back or (contrast and bool(stated_colours))
     if span.role == "group":
         of_clothes = span.text in OUTFITS and said.other_clothes is not None
-        return of_clothes or bool(kinds & {span.entry.kind, *kinds_of(span.entry.kind or "")})
+        is_known = known.value(span.entry.kind or "") is not None  # "the bag was bigger", of a backpack
+        return of_clothes or is_known or bool(kinds & {span.entry.kind, *kinds_of(span.entry.kind or "")})
+    if span.role == "shade" and span.text in SHADE_VALUES:  # "darker"
+        return any(kind.endswith("_shade") and value == SHADE_VALUES[span.text] for kind, value in values)
     if span.role == "number" or span.text in OF_NUMBERS or span.text[-1].isdigit():
         # of a camera, a day, a time, an age, or of persons
         other_filters = after.filters != known.filters or "count" in visible or contrast or cleared

@@ -21,9 +21,19 @@ from app.chat.pointing import (
     second_garments,
     target_of,
 )
-from app.chat.qualities import lengths, noun_after, second_colour, shade_of
+from app.chat.qualities import lengths, noun_after, second_colour, shade_of, shaded_before
 from app.chat.search_state import SearchState
-from app.chat.words import COLOUR_AS, FIGURES, OUTFITS, PRONOUNS, SKIN_COLOURS, WEARING, WHOLLY, listed
+from app.chat.words import (
+    COLOUR_AS,
+    FIGURES,
+    OUTFITS,
+    PRONOUNS,
+    SHADE_VALUES,
+    SKIN_COLOURS,
+    WEARING,
+    WHOLLY,
+    listed,
+)
 from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, noun_of
 
 _ALL_BUT = frozenset(ALL_BUT.split("|"))
@@ -61,7 +71,7 @@ def bind(spans: list[Span], state: SearchState, asked: str | None = None) -> Bou
     bound = Bound(stated=[*lengths(spans)], alternatives=apart)
     _whose_cut(spans, bound)
     under = second_garments(spans)
-    _shades(spans, bound, under)
+    _shades(spans, bound, under, state)
     _looks_of_hair(spans, bound)
     targets = {
         position: target_of(spans, position) for position, span in enumerate(spans) if span.role == "colour"
@@ -298,10 +308,19 @@ def _colour_of_person(span: Span, noun: Span, bound: Bound) -> None:
         bound.note(f"I took “{span.text}” as the colour of the top.")
 
 
-def _shades(spans: list[Span], bound: Bound, under: set[int]) -> None:
+def _shades(spans: list[Span], bound: Bound, under: set[int], state: SearchState) -> None:
     """ "Dark blue" is blue, and on clothes dark; "dark shoes" are taken as black, "light hair" is in the vocabulary."""
     for position, span in enumerate(spans):
-        if span.role != "shade" or span.used or position + 1 >= len(spans):
+        if span.role != "shade" or span.used:
+            continue
+        if (thing := shaded_before(spans, position, state)) is not None:
+            span.used = True
+            if thing in ("upper", "lower"):
+                bound.stated.append((Attribute(f"{thing}_shade", SHADE_VALUES[span.text]), span.mode))
+            else:
+                _as_black(span, noun_of(thing), thing, bound)
+            continue
+        if position + 1 >= len(spans):
             continue
         following = spans[position + 1]
         if is_quality(following):  # "a dark striped shirt"
@@ -333,13 +352,17 @@ def _shades(spans: list[Span], bound: Bound, under: set[int]) -> None:
                 bound.alternatives.append(f"{span.text}-{following.text} {noun.text}")
         elif span.text in ("dark", "darker") and (following.thing in COLOUR_OF):
             span.used = True
-            thing = following.thing or "upper"
-            bound.note(f"I took “{span.text} {following.text}” as black.")
-            state_colour(bound, thing, "black", span, _mode_of(span, following))
+            _as_black(span, following.text, following.thing or "upper", bound, _mode_of(span, following))
         elif span.text in ("dark", "light") and following.role in ("person", "origin"):
             span.used = True
             bound.unused.append(span.text)
             bound.note("I do not search by skin colour or origin.")
+
+
+def _as_black(span: Span, noun: str, thing: str, bound: Bound, mode: str = "") -> None:
+    """ "Dark shoes", of which no shades are known."""
+    bound.note(f"I took “{span.text} {noun}” as black.")
+    state_colour(bound, thing, "black", span, mode or span.mode)
 
 
 def _looks_of_hair(spans: list[Span], bound: Bound) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 
 from app.chat.message_tokens import tokenise
+from gallery_store.crops import Filters
 
 _SOFTENED = (  # before an order; the words of `intents.plain`, and with "'" as typed
     r"(?:(?:(?:that'?s?|it'?s?)(?: is)? wrong|my mistake|please|pls|plz|ok|okay|so|right|well|now|no|oh|oops|sorry|"
@@ -50,18 +52,33 @@ _STOP = r" ?[,.;:!?\u2013\u2014-][,.;:!?\u2013\u2014 -]*+"  # read in one way, h
 _JOINED = r" (?:and|then|now|instead|this time)\b[ ,:]*"
 _SOMEBODY = r"(?:an?|man|woman|boy|girl|guy|lady|male|female|person|child|kid|someone|somebody)\b"
 _LOOKS_FOR = r"(?:look(?:ing)?|search(?:ing)?|find|show|get|i|we|i'?m|i'?d)\b"
+# What of the filters may outlast it: the words for each field.
+_KEPT_FIELDS = {
+    "cameras?": ("cameras", "not_cameras"),
+    "days?|dates?": ("days", "since", "until"),
+    "times?|hours?": ("after", "before", "since", "until"),
+    "filters?": tuple(field.name for field in fields(Filters)),
+}
+_FIELD = rf"(?:the |my |that |those |these |all )*(?:{'|'.join(_KEPT_FIELDS)})(?: filters?)?"
+_BUT = rf" (?:but|except(?: for)?) (?=(?:please )?(?:keep|keeping|leave|leaving) |{_FIELD})| (?=keeping )"
 # An order to start over, and what parts it from the description that follows it.
 _AFRESH = tuple(
     re.compile(rf"{_SOFTENED}(?:{order}){_SOFTENED_AFTER}(?:{joint})(?P<rest>.*\w.*)", re.IGNORECASE)
     for order, joint in (
-        (_BEGIN, rf"{_STOP}|{_JOINED}| (?:with|for) (?={_SOMEBODY})| (?={_SOMEBODY}|{_LOOKS_FOR})"),
-        (_CLEAR, rf"{_STOP}|{_JOINED}"),
+        (_BEGIN, rf"{_STOP}|{_JOINED}|{_BUT}| (?:with|for) (?={_SOMEBODY})| (?={_SOMEBODY}|{_LOOKS_FOR})"),
+        (f"{_CLEAR}|{_CLEAR_SEARCH}", rf"{_STOP}|{_JOINED}|{_BUT}"),
+        (_CLEAR, r" (?:but|except(?: for)?) (?=(?:the|his|her|their|an?)\b)"),
         (r"(?:a )?new person", r" (?=with\b|in\b|wearing\b)"),
         (rf"(?:(?:look|search) for |find )?(?:{_NEXT_PERSON})", rf"{_STOP}| (?:is|was) "),
         (rf"(?:(?:look|search) for |find )?(?:{_SOMEBODY_ELSE})", r" ?: ?|(?<=now)" + _STOP),
         (f"{_HIM}|{_THAT}", rf"(?:{_STOP}|{_JOINED})(?=(?:(?:and|now|then|please|pls)[ ,]+)*{_LOOKS_FOR})"),
         (_HIM, rf"{_STOP}(?={_SOMEBODY})"),
     )
+)
+_KEEPS = re.compile(
+    rf"(?:please )?(?:(?:keep|keeping|leave|leaving) )?(?P<kept>{_FIELD}(?:(?: and|,) {_FIELD})*)"
+    rf"(?:(?:{_STOP}|{_JOINED})(?P<rest>.*))?",
+    re.IGNORECASE,
 )
 _CORRECTED = re.compile(rf"{_SOFTENED}{_TAKES_BACK}{_STOP}(?P<rest>.*\w.*)", re.IGNORECASE)
 
@@ -89,6 +106,25 @@ def after_start_over(message: str) -> str | None:
     said = _in_one_line(message)
     found = next((match for order in _AFRESH if (match := order.fullmatch(said))), None)
     return found["rest"] if found else None
+
+
+def kept_filters(described: str, filters: Filters) -> tuple[Filters, str]:
+    """What of the filters an order to start over keeps, and the description without the words for that.
+
+    >>> kept_filters("keep the camera, a man in red", Filters(cameras=("3",), tags=("night",)))[1]
+    'a man in red'
+    """
+    found = _KEEPS.fullmatch(described)
+    if found is None:
+        return Filters(), described
+    said = found["kept"].lower()
+    names = {
+        name
+        for words, of in _KEPT_FIELDS.items()
+        if re.search(rf"\b(?:{words})\b", re.sub(r"(?<!the)(?<!my)(?<!all) filters?\b", "", said))
+        for name in of
+    }
+    return Filters(**{name: getattr(filters, name) for name in names}), found["rest"] or ""
 
 
 def after_undo(message: str) -> str | None:

@@ -185,17 +185,21 @@ def meant_by_they(spans: Sequence[Span], position: int) -> str | None:
 
 def carried_on(spans: Sequence[Span], position: int, things: Mapping[int, str]) -> str | None:
     """The thing of a colour that goes on from an earlier one: "the bag isn't black, it's brown", "his shoes were white,
-    maybe grey". things: position of a colour bound already -> its thing.
+    maybe grey"; or that is denied of what stands before it: "dark jeans, not black". things: position of a colour bound
+    already -> its thing.
     """
-    by_pronoun = False
+    by_pronoun = stopped = False
     for back in range(position - 1, -1, -1):
         span = spans[back]
         if span.role == "colour":
             return things.get(back)
         by_pronoun |= span.text in _IT
         if span.role == "stop":
+            stopped = True
             if span.text in _SENTENCE_ENDS and not by_pronoun:
                 return None
+        elif stopped and spans[position].mode == "-" and span.mode == "+" and span.thing in COLOUR_OF:
+            return span.thing
         elif span.role == "one":  # "two bags, one blue and one black"
             continue
         elif span.role not in ("function", "not", "corrective", "shade") or span.text in CLOTHING - {"and"}:

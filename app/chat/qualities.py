@@ -7,10 +7,19 @@ from collections.abc import Mapping, Sequence
 
 from app.chat.lexicon import Span
 from app.chat.pointing import is_quality
-from app.chat.words import LENGTHS, PRONOUNS, SHADE_VALUES
+from app.chat.search_state import SearchState
+from app.chat.words import LENGTHS, PRONOUNS, SHADE_VALUES, listed
 from app.model.vocabulary import Attribute
 
 _CHILDREN = frozenset({"boy", "boys", "girl", "girls"})
+_LINKS = frozenset(listed("is was are were be been looks look looked seems seem seemed"))
+_MAKES = frozenset(listed("make made making"))
+_HOW_MUCH = frozenset(
+    listed("very much a bit lot more rather quite fairly pretty really slightly even probably maybe all not")
+)
+_BEHIND = frozenset(listed("than and but in though with"))
+_GARMENTS = frozenset({"upper", "lower"})
+_SHADED = _GARMENTS | {"shoes", "bag", "hat", "hair"}  # dark ones, which are taken as black
 _WITH_LENGTH = frozenset({"coat", "dress"})  # the tops of which a length is known
 Stated = tuple[Attribute, str]  # with its mode
 
@@ -21,6 +30,27 @@ def shade_of(shade: Span, noun: Span) -> Stated | None:
     if value is None or noun.thing not in ("upper", "lower"):
         return None
     return Attribute(f"{noun.thing}_shade", value), shade.mode if shade.mode != "+" else noun.mode
+
+
+def shaded_before(spans: Sequence[Span], position: int, state: SearchState) -> str | None:
+    """What a shade is told of that stands behind it: "the jacket was dark", "make the coat lighter"; "it was darker",
+    of what was said last ("it was dark" is said of the night). None where that is nothing that is worn."""
+    following = spans[position + 1] if position + 1 < len(spans) else None
+    if following is not None and following.role != "stop" and following.text not in _BEHIND:
+        return None
+    at = position - 1
+    while at >= 0 and spans[at].text in _HOW_MUCH:
+        at -= 1
+    linked = at >= 0 and spans[at].text in _LINKS
+    at -= linked
+    if at < 0 or not (linked or any(span.text in _MAKES for span in spans[:at])):
+        return None
+    if spans[at].thing in (_SHADED if SHADE_VALUES[spans[position].text] == "dark" else _GARMENTS):
+        return spans[at].thing
+    if spans[at].text in ("it", "they") and spans[position].text in ("darker", "lighter"):
+        named = [span.thing for span in reversed(spans[:at])] + [a.kind for a in reversed(state.wanted)]
+        return next((thing for thing in named if thing in _GARMENTS), None)
+    return None
 
 
 def lengths(spans: Sequence[Span]) -> list[Stated]:

@@ -15,6 +15,7 @@ from app.chat.words import FIGURES, GROUPS, PRONOUNS, listed
 from app.model import vocabulary
 from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, and_list, is_absent, kinds_of
 
+_DEFINITE = frozenset({"the", "his", "her", "their", "that", "this"})
 _DONE_UP = frozenset({"bun", "ponytail"})  # of hair that may be called long as well
 _VERBS_TOO = frozenset({"spotted", "checked", "plain", "solid"})  # a pattern only beside a garment
 _LINKS = frozenset(listed("with has had have having is was are were"))  # between a thing and its pattern
@@ -53,7 +54,7 @@ def collect(spans: Sequence[Span], bound: Bound, state: SearchState) -> Collecte
         if span.role == "attribute" and not span.used:
             _attribute(spans, position, collected, bound)
         elif span.role == "group" and not span.used:
-            _group(spans, position, collected, stated, bound)
+            _group(spans, position, collected, stated, bound, state)
     for attribute, mode in stated:
         earlier = collected.wanted.get(attribute.kind)
         if mode == "+" and earlier is not None and earlier != attribute:
@@ -221,10 +222,13 @@ def _group(
     collected: Collected,
     stated: Sequence[tuple[Attribute, str]],
     bound: Bound,
+    state: SearchState,
 ) -> None:
     span = spans[position]
     kind = span.entry.kind or ""
     span.used = True
+    if span.mode == "+" and _is_known(spans, position, state.value(kind)):
+        return
     can_be_absent = "none" in ALL_KINDS.get(kind, ())
     has_quality = any(attribute.kind in kinds_of(kind) and mode == "+" for attribute, mode in stated)
     has_quality |= any(said in collected.wanted for said in kinds_of(kind))
@@ -244,6 +248,11 @@ def _group(
             collected.question = f"Which kind of {span.text}: {and_list(values, 'or')}?"
     elif not has_quality:
         bound.note(f"“{span.text}” alone tells nobody apart: say what it is like.")
+
+
+def _is_known(spans: Sequence[Span], position: int, value: str | None) -> bool:
+    """ "The bag was bigger", of a backpack that is looked for: which bag is known."""
+    return value not in (None, "none") and position > 0 and spans[position - 1].text in _DEFINITE
 
 
 def _garment_follows(spans: Sequence[Span], position: int) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from app.chat import intents
 from app.chat.binding import bind
 from app.chat.camera_filter import camera_words, read_cameras
-from app.chat.commands import after_start_over, command
+from app.chat.commands import after_start_over, command, kept_filters
 from app.chat.companions import divide, exchange
 from app.chat.complaints import read_complaint
 from app.chat.day_filter import read_days
@@ -49,7 +49,7 @@ def understand(
     with_photo: the message comes with a picture, and is a search whatever it says.
     """
     if (described := after_start_over(text)) is not None:
-        return _afresh(described, gallery, with_photo)
+        return _afresh(*kept_filters(described, state.filters), gallery, with_photo)
     if not with_photo and (complaint := read_complaint(text, state)) is not None:
         if complaint.rest:
             return understand(complaint.rest, state, gallery, asked="age" if complaint.of_age else asked)
@@ -92,11 +92,16 @@ def understand(
     return understood
 
 
-def _afresh(described: str, gallery: GalleryFacts, with_photo: bool) -> ParsedMessage:
-    """A message that orders to start over and goes on with a description, as if it were the first one."""
-    understood = understand(described, SearchState(), gallery, with_photo=with_photo)
+def _afresh(filters: Filters, described: str, gallery: GalleryFacts, with_photo: bool) -> ParsedMessage:
+    """A message that orders to start over and goes on with a description, as if it were the first one.
+
+    filters: that it keeps.
+    """
+    understood = understand(described, SearchState(filters=filters), gallery, with_photo=with_photo)
     if understood.intent != "search":
-        return ParsedMessage(intent="reset", notes=understood.notes)  # "start over, thanks"
+        if filters == Filters():
+            return ParsedMessage(intent="reset", notes=understood.notes)  # "start over, thanks"
+        understood = ParsedMessage(filters=filters)
     return replace(understood, starts_over=True, notes=(STARTED_OVER, *understood.notes))
 
 
