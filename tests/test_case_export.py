@@ -203,20 +203,26 @@ def test_a_linked_query_picture_that_was_changed_is_not_handed_out(
     shared: tuple[Path, str], tmp_path: Path
 ) -> None:
     encoder = ClipEncoder.load(shared[0] / "clip")
-    noise_picture(1).save(tmp_path / "one.png")
+    pictures = tmp_path / "in"
+    pictures.mkdir()
+    for number in (1, 2):
+        noise_picture(number).save(pictures / f"{number}.png")
     with GalleryStore.open(tmp_path / "g.db") as store:
-        import_crops(store, encoder, tmp_path / "one.png", link=True)
+        import_crops(store, encoder, pictures, link=True)
         uploads = Uploads(tmp_path / "uploads", max_bytes=1 << 20, max_pixels=10**6)
         session = ChatService(Engine(store, encoder, None), uploads).get("ann", "tab")
+        session.confirm(2)
         session.search_with(1)
         whole = export_case(store, session.case, "ann", tmp_path / "whole.zip", by="ann")
         assert not whole.missing and "query/001-crop-1.png" in read(tmp_path / "whole.zip")
-        noise_picture(2).save(tmp_path / "one.png")
+        for number in (1, 2):
+            noise_picture(number + 2).save(pictures / f"{number}.png")
         done = export_case(store, session.case, "ann", tmp_path / "case.zip", by="ann")
         assert [told.rsplit(": ", 1)[1] for told in done.missing] == [
-            "it is not there any more, or was changed"
+            "the picture cannot be read (it was changed since the import)",
+            "it is not there any more, or was changed",
         ]
-        assert not [name for name in read(tmp_path / "case.zip") if name.startswith("query/")]
+        assert not [name for name in read(tmp_path / "case.zip") if name.startswith(("query/", "sightings/"))]
 
 
 def test_by_command(

@@ -104,6 +104,8 @@ def _is_there(
         of_clothes = span.text in OUTFITS and said.other_clothes is not None
         is_known = known.value(span.entry.kind or "") is not None  # "the bag was bigger", of a backpack
         return of_clothes or is_known or bool(kinds & {span.entry.kind, *kinds_of(span.entry.kind or "")})
+    if span.text == "length" and "hair" in kinds:  # "shoulder-length brown hair"
+        return True
     if span.role == "shade" and span.text in SHADE_VALUES:  # "darker"
         return any(kind.endswith("_shade") and value == SHADE_VALUES[span.text] for kind, value in values)
     if span.role == "number" or span.text in OF_NUMBERS or span.text[-1].isdigit():

@@ -154,7 +154,7 @@ def test_a_fit_that_fails_says_why(monkeypatch, error, told):
     monkeypatch.setattr(draft_searches, "pairs_of", lambda _: (None, None))
     monkeypatch.setattr(draft_searches, "fit_kind", fails)
     with pytest.raises(CalibrationError, match=told):
-        DraftSearches.fitted(SimpleNamespace(draft={"text": _ASK_ALL}), "text", None, [], None)
+        DraftSearches.fitted(SimpleNamespace(draft={"text": _ASK_ALL}), "text", [], None)
 
 
 def test_one_picture_that_cannot_be_opened_does_not_speak_for_the_model():

@@ -1,6 +1,7 @@
 """A checkpoint is calibrated with a re-ID encoder: pictures under its name, words under CLIP's."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,9 +112,13 @@ def test_the_app_serves_pictures_and_words_as_calibrated(calibrated, tmp_path, c
         import_crops(store, ClipEncoder.load(clip), source, reid=ReidEncoder.load(tower))
     by_clip, by_tower = keys_of(clip, tower)
     whole = CheckpointManifest.read(model)
+    said_of_size: list[bool] = []
 
-    def shown(*keys):
-        told = {key: whole.calibrations[key] for key in keys}
+    def shown(*keys, crops=0):
+        told = {
+            key: {kind: replace(one, crops=crops) for kind, one in whole.calibrations[key].items()}
+            for key in keys
+        }
         CheckpointManifest("plain", "base", calibrations=told).write(model)
         settings = Settings(
             model=str(model),
@@ -129,12 +134,16 @@ def test_the_app_serves_pictures_and_words_as_calibrated(calibrated, tmp_path, c
         engine.store.close()
         assert engine.ranker.name == "fused"
         cautions = {which for which, caution in UNCALIBRATED.items() if caution and caution in page}
+        said_of_size.append("too sure" in page)
         return cautions, capsys.readouterr().err
 
     command = f"`python -m training calibrate --model {model} --clip {clip} --reid {tower} --gallery FILE`"
     try:
         cautions, said = shown(by_clip, by_tower)
         assert cautions == set() and "not calibrated" not in said
+        for crops in (2, 1):  # of a gallery of 4: more than three times as many as 1
+            shown(by_clip, by_tower, crops=crops)
+        assert said_of_size == [False, False, True]
         cautions, said = shown(by_clip)
         assert cautions == {"pictures"} and command in said
         assert f"is not calibrated with {tower}: its candidates of a search with a picture have" in said

@@ -83,7 +83,6 @@ def test_captions_stand_for_the_person_where_no_attributes_are_noted():
         "image-plus-text": 0,  # the only witness's words were written for that very crop
         "image-other-clothes": 0,
     }
-    assert made.seek_one("text") and made.seek_one("image")
     for number in made.rows_of("text"):
         subject = made.gallery[made.subjects[number]]
         assert made.queries[number].text == subject.captions[0]
@@ -201,7 +200,7 @@ def test_all_kinds_are_calibrated_where_the_data_allow_them(tmp_path, capsys):
     ((_, fitted),) = manifest.calibrations.items()
     assert set(fitted) == set(KINDS_OF_QUERY)
     assert all(one.attribute_share == one.stated_share == 0 for one in fitted.values())
-    assert {kind for kind, one in fitted.items() if not one.crops} == {"text"}  # more crops, more who fit
+    assert len({one.crops for one in fitted.values()}) == 1 and fitted["text"].crops > 0
     assert manifest.attribute_sharpness == {}  # this CLIP reads no attributes
     assert manifest.fusion_weights == {} and manifest.affinity == {}
 

@@ -61,17 +61,20 @@ class Bound:
             self.notes.append(sentence)
 
 
-def bind(spans: list[Span], state: SearchState, asked: str | None = None) -> Bound:
+def bind(
+    spans: list[Span], state: SearchState, asked: str | None = None, *, beside_filters: bool = False
+) -> Bound:
     """Give each colour, shade, pattern and hair style to its thing, in place; return what is stated.
 
-    asked: the kind that the assistant asked about last; a bare colour answers it.
+    asked: the kind that the assistant asked about last; a bare colour answers it. beside_filters: the message speaks of
+    a camera or a time, too: "at 18:00 it was darker".
     """
     apart = set_apart(spans)
     _compounds(spans)
     bound = Bound(stated=[*lengths(spans)], alternatives=apart)
     _whose_cut(spans, bound)
     under = second_garments(spans)
-    _shades(spans, bound, under, state)
+    _shades(spans, bound, under, SearchState() if beside_filters else state)
     _looks_of_hair(spans, bound)
     targets = {
         position: target_of(spans, position) for position, span in enumerate(spans) if span.role == "colour"
@@ -313,12 +316,13 @@ def _shades(spans: list[Span], bound: Bound, under: set[int], state: SearchState
     for position, span in enumerate(spans):
         if span.role != "shade" or span.used:
             continue
-        if (thing := shaded_before(spans, position, state)) is not None:
+        if things := shaded_before(spans, position, state):
             span.used = True
-            if thing in ("upper", "lower"):
-                bound.stated.append((Attribute(f"{thing}_shade", SHADE_VALUES[span.text]), span.mode))
-            else:
-                _as_black(span, noun_of(thing), thing, bound)
+            for thing in things:
+                if thing in ("upper", "lower"):
+                    bound.stated.append((Attribute(f"{thing}_shade", SHADE_VALUES[span.text]), span.mode))
+                else:
+                    _as_black(span, noun_of(thing), thing, bound)
             continue
         if position + 1 >= len(spans):
             continue
@@ -377,6 +381,8 @@ def _looks_of_hair(spans: list[Span], bound: Bound) -> None:
             for word in near:
                 if word.text in STYLES and word.role in ("word", "function", "attribute") and not word.used:
                     word.used = True
+                    behind = spans.index(word) + 1
+                    spans[behind].used |= spans[behind].text == "length"  # "shoulder-length brown hair"
                     mode = word.mode if word.mode != "+" else span.mode
                     bound.stated.append((Attribute("hair", STYLES[word.text]), mode))
                     break

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 
-from app.chat.message_tokens import tokenise
+from app.chat.message_tokens import MAX_CHARACTERS, tokenise
 from gallery_store.crops import Filters
 
 _SOFTENED = (  # before an order; the words of `intents.plain`, and with "'" as typed
@@ -52,22 +52,12 @@ _STOP = r" ?[,.;:!?\u2013\u2014-][,.;:!?\u2013\u2014 -]*+"  # read in one way, h
 _JOINED = r" (?:and|then|now|instead|this time)\b[ ,:]*"
 _SOMEBODY = r"(?:an?|man|woman|boy|girl|guy|lady|male|female|person|child|kid|someone|somebody)\b"
 _LOOKS_FOR = r"(?:look(?:ing)?|search(?:ing)?|find|show|get|i|we|i'?m|i'?d)\b"
-# What of the filters may outlast it: the words for each field.
-_KEPT_FIELDS = {
-    "cameras?": ("cameras", "not_cameras"),
-    "days?|dates?": ("days", "since", "until"),
-    "times?|hours?": ("after", "before", "since", "until"),
-    "filters?": tuple(field.name for field in fields(Filters)),
-}
-_FIELD = rf"(?:the |my |that |those |these |all )*(?:{'|'.join(_KEPT_FIELDS)})(?: filters?)?"
-_BUT = rf" (?:but|except(?: for)?) (?=(?:please )?(?:keep|keeping|leave|leaving) |{_FIELD})| (?=keeping )"
 # An order to start over, and what parts it from the description that follows it.
 _AFRESH = tuple(
     re.compile(rf"{_SOFTENED}(?:{order}){_SOFTENED_AFTER}(?:{joint})(?P<rest>.*\w.*)", re.IGNORECASE)
     for order, joint in (
-        (_BEGIN, rf"{_STOP}|{_JOINED}|{_BUT}| (?:with|for) (?={_SOMEBODY})| (?={_SOMEBODY}|{_LOOKS_FOR})"),
-        (f"{_CLEAR}|{_CLEAR_SEARCH}", rf"{_STOP}|{_JOINED}|{_BUT}"),
-        (_CLEAR, r" (?:but|except(?: for)?) (?=(?:the|his|her|their|an?)\b)"),
+        (_BEGIN, rf"{_STOP}|{_JOINED}| (?:with|for) (?={_SOMEBODY})| (?={_SOMEBODY}|{_LOOKS_FOR})"),
+        (_CLEAR, rf"{_STOP}|{_JOINED}"),
         (r"(?:a )?new person", r" (?=with\b|in\b|wearing\b)"),
         (rf"(?:(?:look|search) for |find )?(?:{_NEXT_PERSON})", rf"{_STOP}| (?:is|was) "),
         (rf"(?:(?:look|search) for |find )?(?:{_SOMEBODY_ELSE})", r" ?: ?|(?<=now)" + _STOP),
@@ -75,9 +65,30 @@ _AFRESH = tuple(
         (_HIM, rf"{_STOP}(?={_SOMEBODY})"),
     )
 )
-_KEEPS = re.compile(
-    rf"(?:please )?(?:(?:keep|keeping|leave|leaving) )?(?P<kept>{_FIELD}(?:(?: and|,) {_FIELD})*)"
-    rf"(?:(?:{_STOP}|{_JOINED})(?P<rest>.*))?",
+# What of the filters may outlast an order to start over: the words for each field.
+_KEPT_FIELDS = {
+    "cameras?": ("cameras", "not_cameras"),
+    "days?|dates?": ("days", "since", "until"),
+    "times?|hours?": ("after", "before", "since", "until"),
+    "filters?": tuple(field.name for field in fields(Filters)),
+}
+_FIELD = (
+    r"(?:(?:the|my|that|those|these|all|both|same|last|current|only|just) )*"
+    rf"(?:{'|'.join(_KEPT_FIELDS)})(?: filters?)?"
+)
+_KEEP = r"(?:keep|keeping)\b"
+# An order to start over that holds on to something.
+_PARTLY = re.compile(
+    rf"{_SOFTENED}(?:"
+    rf"(?:{_BEGIN}){_SOFTENED_AFTER}[ ,;.]+(?:(?:but|and|only)[ ,]+)*(?=(?:please )?{_KEEP})|"
+    rf"(?:{_CLEAR}|{_CLEAR_SEARCH}){_SOFTENED_AFTER}[ ,;.]+"
+    rf"(?:(?:but|except(?: for)?)\b[ ,]*|(?:and |then )?(?={_KEEP}))"
+    rf")(?:please )?(?:{_KEEP} )?(?P<rest>.*\w.*)",
+    re.IGNORECASE,
+)
+_KEPT = re.compile(
+    rf"(?P<kept>(?:{_FIELD})(?:(?:,? and |, ?| ?& ?)(?:{_FIELD}))*)(?: (?:as (?:it is|they are)|only|on))?"
+    rf"{_SOFTENED_AFTER}[.!]*(?:(?:{_STOP}|{_JOINED}| (?:with|for) (?={_SOMEBODY}))(?P<rest>.*\w.*))?",
     re.IGNORECASE,
 )
 _CORRECTED = re.compile(rf"{_SOFTENED}{_TAKES_BACK}{_STOP}(?P<rest>.*\w.*)", re.IGNORECASE)
@@ -108,22 +119,29 @@ def after_start_over(message: str) -> str | None:
     return found["rest"] if found else None
 
 
-def kept_filters(described: str, filters: Filters) -> tuple[Filters, str]:
-    """What of the filters an order to start over keeps, and the description without the words for that.
+def holds_on(message: str) -> str | None:
+    """What an order to start over wants to keep, and all that follows; None where there is no such order.
 
-    >>> kept_filters("keep the camera, a man in red", Filters(cameras=("3",), tags=("night",)))[1]
+    >>> holds_on("start over but keep the camera"), holds_on("forget everything but the coat"), holds_on("start over")
+    ('the camera', 'the coat', None)
+    """
+    found = _PARTLY.fullmatch(_in_one_line(message))
+    return found["rest"] if found else None
+
+
+def kept_filters(held: str, filters: Filters) -> tuple[Filters, str] | None:
+    """The filters that are kept, of those there are, and what is described after them; None where `held`, as `holds_on`
+    gives it, does not name filters alone.
+
+    >>> kept_filters("the camera, a man in red", Filters(cameras=("3",), tags=("night",)))[1]
     'a man in red'
     """
-    found = _KEEPS.fullmatch(described)
+    found = _KEPT.fullmatch(held)
     if found is None:
-        return Filters(), described
-    said = found["kept"].lower()
-    names = {
-        name
-        for words, of in _KEPT_FIELDS.items()
-        if re.search(rf"\b(?:{words})\b", re.sub(r"(?<!the)(?<!my)(?<!all) filters?\b", "", said))
-        for name in of
-    }
+        return None
+    said = re.sub(r"\b(cameras?|days?|dates?|times?|hours?) filters?\b", r"\1", found["kept"].lower())
+    named = [of for words, of in _KEPT_FIELDS.items() if re.search(rf"\b(?:{words})\b", said)]
+    names = {name for of in named for name in of}
     return Filters(**{name: getattr(filters, name) for name in names}), found["rest"] or ""
 
 
@@ -134,4 +152,5 @@ def after_undo(message: str) -> str | None:
 
 
 def _in_one_line(message: str) -> str:
-    return " ".join(re.sub(r"\s*\n\s*", ". ", message.strip()).replace("’", "'").split())
+    start = message.strip()[:MAX_CHARACTERS]
+    return " ".join(re.sub(r"\s*\n\s*", ". ", start).replace("’", "'").split())

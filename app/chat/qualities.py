@@ -20,6 +20,7 @@ _HOW_MUCH = frozenset(
 _BEHIND = frozenset(listed("than and but in though with"))
 _GARMENTS = frozenset({"upper", "lower"})
 _SHADED = _GARMENTS | {"shoes", "bag", "hat", "hair"}  # dark ones, which are taken as black
+_DETERMINERS = frozenset({"the", "a", "his", "her", "their"})
 _WITH_LENGTH = frozenset({"coat", "dress"})  # the tops of which a length is known
 Stated = tuple[Attribute, str]  # with its mode
 
@@ -32,25 +33,38 @@ def shade_of(shade: Span, noun: Span) -> Stated | None:
     return Attribute(f"{noun.thing}_shade", value), shade.mode if shade.mode != "+" else noun.mode
 
 
-def shaded_before(spans: Sequence[Span], position: int, state: SearchState) -> str | None:
-    """What a shade is told of that stands behind it: "the jacket was dark", "make the coat lighter"; "it was darker",
-    of what was said last ("it was dark" is said of the night). None where that is nothing that is worn."""
+def shaded_before(spans: Sequence[Span], position: int, state: SearchState) -> list[str]:
+    """The things that a shade is told of which stands behind them: "the jacket was dark", "make the coat lighter"; "it
+    was darker", of what was said last ("it was dark" is said of the night). None where that is nothing that is worn."""
     following = spans[position + 1] if position + 1 < len(spans) else None
-    if following is not None and following.role != "stop" and following.text not in _BEHIND:
-        return None
+    value = SHADE_VALUES.get(spans[position].text)
+    if value is None or (
+        following is not None and following.role != "stop" and following.text not in _BEHIND
+    ):
+        return []
+    shaded = _SHADED if value == "dark" else _GARMENTS
     at = position - 1
     while at >= 0 and spans[at].text in _HOW_MUCH:
         at -= 1
     linked = at >= 0 and spans[at].text in _LINKS
     at -= linked
     if at < 0 or not (linked or any(span.text in _MAKES for span in spans[:at])):
-        return None
-    if spans[at].thing in (_SHADED if SHADE_VALUES[spans[position].text] == "dark" else _GARMENTS):
-        return spans[at].thing
+        return []
     if spans[at].text in ("it", "they") and spans[position].text in ("darker", "lighter"):
-        named = [span.thing for span in reversed(spans[:at])] + [a.kind for a in reversed(state.wanted)]
-        return next((thing for thing in named if thing in _GARMENTS), None)
-    return None
+        before = [span for span in spans[:at] if span.role not in ("function", "corrective", "stop")]
+        named = [span.thing for span in before[-1:]] if before else [a.kind for a in reversed(state.wanted)]
+        fitting = {"lower"} if spans[at].text == "they" else _GARMENTS
+        return [thing for thing in named if thing is not None and thing in fitting][:1]
+    things = []
+    while at >= 0 and spans[at].thing in shaded:
+        things.append(spans[at].thing or "")
+        at -= 1
+        while at >= 0 and spans[at].text in _DETERMINERS:
+            at -= 1
+        if at < 1 or spans[at].text != "and":  # "the jacket and the jeans were dark"
+            break
+        at -= 1
+    return things
 
 
 def lengths(spans: Sequence[Span]) -> list[Stated]:

@@ -317,7 +317,9 @@ def _fits(state: SearchState, top: Sequence[ShownCandidate]) -> str:
         text = "; ".join(clause for clause in clauses if clause)
         if text:
             chance = shown.candidate.probability
-            reasons.append(f"candidate {rank}{'' if chance is None else f' ({chance:.0%})'}: {text}.")
+            reasons.append(
+                f"candidate {rank}{'' if chance is None else f' ({min(99, max(1, round(100 * chance)))}%)'}: {text}."
+            )
     if not reasons:
         return "They are ordered by how much they look like what you search; compare them with your own eyes."
     reasons = [reasons[0], *(text[0].upper() + text[1:] for text in reasons[1:])]

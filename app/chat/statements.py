@@ -228,6 +228,7 @@ def _group(
     kind = span.entry.kind or ""
     span.used = True
     if span.mode == "+" and _is_known(spans, position, state.value(kind)):
+        bound.note(f"I look for a {state.value(kind)} already; if it is another {span.text}, say which.")
         return
     can_be_absent = "none" in ALL_KINDS.get(kind, ())
     has_quality = any(attribute.kind in kinds_of(kind) and mode == "+" for attribute, mode in stated)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from app.chat import intents
 from app.chat.binding import bind
 from app.chat.camera_filter import camera_words, read_cameras
-from app.chat.commands import after_start_over, command, kept_filters
+from app.chat.commands import after_start_over, command, holds_on, kept_filters
 from app.chat.companions import divide, exchange
 from app.chat.complaints import read_complaint
 from app.chat.day_filter import read_days
@@ -31,6 +31,10 @@ from app.chat.time_filter import read_times
 from app.model.vocabulary import ALL_KINDS, COLOUR_OF, Attribute, absence, and_list
 from gallery_store.crops import Filters
 
+KEPT_ALL = (
+    "I changed nothing: of what was said I can keep the filters when I start over (“start over but keep the camera”), "
+    "and nothing else; “forget the hat” takes back one thing."
+)
 STARTED_OVER = "I started over; “undo” brings the earlier search back."
 _GARMENTS = frozenset({"upper", "lower", "shoes"})  # any of which may have been meant by another
 
@@ -48,8 +52,13 @@ def understand(
     asked: the kind of attribute that the assistant asked about last, so that "no" or "black" can answer.
     with_photo: the message comes with a picture, and is a search whatever it says.
     """
+    if (held := holds_on(text)) is not None:
+        kept = kept_filters(held, state.filters)
+        if kept is None:
+            return ParsedMessage(intent="nothing", filters=state.filters, notes=(KEPT_ALL,))
+        return _afresh(*kept, gallery, with_photo)
     if (described := after_start_over(text)) is not None:
-        return _afresh(*kept_filters(described, state.filters), gallery, with_photo)
+        return _afresh(Filters(), described, gallery, with_photo)
     if not with_photo and (complaint := read_complaint(text, state)) is not None:
         if complaint.rest:
             return understand(complaint.rest, state, gallery, asked="age" if complaint.of_age else asked)
@@ -101,7 +110,7 @@ def _afresh(filters: Filters, described: str, gallery: GalleryFacts, with_photo:
     if understood.intent != "search":
         if filters == Filters():
             return ParsedMessage(intent="reset", notes=understood.notes)  # "start over, thanks"
-        understood = ParsedMessage(filters=filters)
+        understood = replace(understood, intent="search", filters=filters)
     return replace(understood, starts_over=True, notes=(STARTED_OVER, *understood.notes))
 
 
@@ -135,7 +144,7 @@ def _read(
     assign_modes(spans)
     division = divide(spans, state, text)
     spans = division.own
-    bound = bind(spans, state, asked)
+    bound = bind(spans, state, asked, beside_filters=any(cursor.taken))
     collected = collect(spans, bound, state)
     _correct_thing(plain_text, collected, state)
     left = leftovers(spans)

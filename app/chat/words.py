@@ -41,7 +41,7 @@ _ALSO: dict[tuple[str, str], str] = {
         "build",
         "heavy",
     ): "heavy build|heavy set|big build|bulky|obese|well built|broad shouldered|muscular|burly",
-    ("hair", "long"): "shoulder length|shoulder length hair|mid length hair|waist length hair",
+    ("hair", "long"): "shoulder length hair|mid length hair|waist length hair",
     ("hair", "ponytail"): "pony|pigtail|pigtails|tied hair|hair tied|hair tied up|tied up hair|tied back",
     ("hair", "bun"): "hair in a bun|man bun",
     ("hair", "bald"): "shaven head|balding|bald headed|shaved hair|skinhead",

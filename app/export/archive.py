@@ -140,8 +140,8 @@ def _added(some: Sequence[Judged], folder: str, sealed: SealedZip) -> tuple[Judg
             continue
         name = f"{folder}/{number:03d}-crop-{one.crop.id}{suffix_of(one.crop.file.name)}"
         try:
-            digest = sealed.add(name, one.crop.file)
-        except UnreadableSource as problem:
+            digest = sealed.add(name, picture_bytes(one.crop) if one.crop.linked else one.crop.file)
+        except (UnreadableSource, PictureError) as problem:
             added.append(replace(one, problem=f"the picture cannot be read ({problem})"))
             continue
         is_same = digest == one.crop.sha256

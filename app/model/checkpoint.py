@@ -54,8 +54,7 @@ class Calibration:
     text_weight: share of the text's cosine in an image-plus-text similarity, 0..1.
     attribute_share: share of the attributes in a picture's similarity, beside the cosine, 0..1.
     stated_share: of the log-probabilities of the attributes that words name, beside the words' cosine, 0 or more.
-    crops: of the gallery that it was fitted over, where one person is sought, of whom a larger gallery shows no more
-    crops and as many more strangers; 0 where the share of right ones does not fall with its size, or nobody knows it.
+    crops: of the gallery that it was fitted over; 0: it does not say.
     """
 
     __pydantic_config__ = _NO_OTHER_KEYS

@@ -37,12 +37,3 @@ def log_odds(
 def clip_log_odds(calibration: Calibration, similarities: np.ndarray) -> np.ndarray:
     """float64 (n,) of P(same person) from the prefilter's similarity alone."""
     return calibration.clip_similarity * np.asarray(similarities, np.float64) + calibration.clip_bias
-
-
-def strangers(calibration: Calibration, searched: int) -> float:
-    """Nats, 0 or more, that log-odds lose where `searched` crops are more than it was fitted over.
-
-    Of one person a larger gallery shows no more crops, and of strangers who look so in proportion: Bayes' rule. A
-    smaller one takes nothing off and adds nothing, since the person is less likely to be in it at all.
-    """
-    return float(np.log(max(1.0, searched / calibration.crops))) if calibration.crops else 0.0

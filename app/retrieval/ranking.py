@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.model.checkpoint import Calibration
-from app.retrieval.calibration import clip_log_odds, sigmoid, strangers
+from app.retrieval.calibration import clip_log_odds, sigmoid
 from app.retrieval.fusion import Fused
 from app.retrieval.photographs import FoundPhotographs
 from app.retrieval.prefilter import Prefiltered
@@ -138,7 +138,6 @@ class SearchTrace:
 def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
     """The ranking of one search, at most `limit` candidates; timings are the trace's."""
     prefiltered, fused = trace.prefiltered, trace.fused
-    searched = len(prefiltered.ids) + prefiltered.left_out + len(trace.copies)
     head = best_first(trace.scores)
     in_tail = np.ones(len(prefiltered.ids), bool)
     in_tail[head] = False
@@ -150,14 +149,11 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
     if trace.calibrated and trace.calibration is not None:
         odds = clip_log_odds(trace.calibration, prefiltered.similarities)
         odds = np.concatenate([trace.scores[head], odds[in_tail]])[: len(places)]
-        falling = np.minimum.accumulate(odds) if len(odds) else odds
+        falling = np.minimum.accumulate(sigmoid(odds)) if len(odds) else odds
         unjudged = in_tail & np.isin(prefiltered.ids, list(trace.unreadable))
-        # How well somebody fits does not hang on how many others there are; whether they are the one does.
-        weak |= (sigmoid(falling) < trace.calibration.threshold) & ~unjudged[places]
-        chances = sigmoid(falling - strangers(trace.calibration, searched))
+        weak |= (falling < trace.calibration.threshold) & ~unjudged[places]
         probabilities = [
-            None if unjudged[place] else chance
-            for place, chance in zip(places, chances.tolist(), strict=True)
+            None if unjudged[place] else odd for place, odd in zip(places, falling.tolist(), strict=True)
         ]
     photographs, doubtful = _photographs(trace)
     weak &= ~doubtful[places]
@@ -187,7 +183,7 @@ def rank_candidates(trace: SearchTrace, limit: int) -> Ranking:
     return Ranking(
         (copies + candidates)[:limit],
         total=trace.total,
-        searched=searched,
+        searched=len(prefiltered.ids) + prefiltered.left_out + len(copies),
         scored=len(head) if trace.read else 0,
         no_match=not candidates or candidates[0].weak,
         timings=trace.timings,

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from app.model.checkpoint import CheckpointManifest, is_calibrated
+from app.model.checkpoint import CheckpointManifest, encoder_key, is_calibrated
 from app.retrieval.attribute_columns import GalleryAppearance
 from app.retrieval.attribute_probs import Confusion, PictureAppearance
 from app.retrieval.fusion import TEXT_WEIGHT, picture_similarity, text_similarity
@@ -52,6 +52,15 @@ def uncalibrated_searches(
     if words and pictures:
         return "all"
     return "words" if words else "pictures" if pictures else ""
+
+
+def crops_of_calibration(
+    manifest: CheckpointManifest | None, clip: ImageEncoder, reid: ImageEncoder | None
+) -> int:
+    """The least number of crops that confidences with these encoders were fitted over; 0 where nobody says."""
+    by_encoder = manifest.calibrations if manifest is not None else {}
+    known = [by_encoder.get(encoder_key(e.name, e.version), {}) for e in (clip, reid or clip)]
+    return min((one.crops for kinds in known for one in kinds.values() if one.crops), default=0)
 
 
 def reid_rows(opened: OpenQuery, store: GalleryStore, encoder: ImageEncoder) -> np.ndarray:

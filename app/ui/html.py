@@ -24,7 +24,7 @@ from app.refused import Refused
 from app.retrieval.comparison import Comparison
 from app.retrieval.engine import Engine
 from app.retrieval.ranking import Ranking
-from app.retrieval.reid import uncalibrated_searches
+from app.retrieval.reid import crops_of_calibration, uncalibrated_searches
 from app.session import PAGE_OF_CARDS, ChatSession
 from app.settings import FUSED
 from app.stacks import Stack, stacks
@@ -33,6 +33,7 @@ from gallery_store.errors import GalleryError
 
 PAGE = Path(__file__).parent / "page"
 ORDERS = (("fit", "Best fit"), ("earliest", "Earliest"), ("latest", "Latest"))
+MUCH_LARGER = 3  # times as many crops as it was fitted over: a calibration is not believed that far
 UNCALIBRATED = {
     "": "",
     "all": "Uncalibrated checkpoint: candidates have a rank, and no confidence.",
@@ -135,7 +136,17 @@ def _model_in_words(engine: Engine) -> dict[str, str]:
         cautions.append(f"Ranked by {ranker.name}: candidates have a rank, and no confidence.")
     else:
         cautions.append(UNCALIBRATED[uncalibrated_searches(manifest, engine.encoder, engine.reid)])
+        cautions.append(_too_sure(engine))
     return {"name": name, "caution": " ".join(filter(None, cautions))}
+
+
+def _too_sure(engine: Engine) -> str:
+    """What to say of confidences that were fitted over far fewer crops than are searched; "" otherwise."""
+    manifest = engine.model.manifest if engine.model is not None else None
+    fitted, crops = crops_of_calibration(manifest, engine.encoder, engine.reid), engine.store.count()
+    if not fitted or crops <= MUCH_LARGER * fitted:
+        return ""
+    return f"Confidences were fitted among {fitted:,} crops; among {crops:,} they are too sure."
 
 
 def chips_html(chips: Sequence[Chip]) -> str:

@@ -139,16 +139,13 @@ class DraftSearches:
             return None
         return judged.pairs(kind, self.workers.opened, self.running / "audit", self.progress)
 
-    def fitted(
-        self, kind: KindOfQuery, what: Searches, searches: list[Found], judged: JudgedPairs | None
-    ) -> Calibration:
-        """The calibration of one kind. what: all that was asked. searches: of this kind. Raises CalibrationError."""
+    def fitted(self, kind: KindOfQuery, searches: list[Found], judged: JudgedPairs | None) -> Calibration:
+        """The calibration of one kind. Raises CalibrationError."""
         draft = self.draft[kind]
         there, gone = pairs_of(searches)
         try:
             calibration, _ = fit_kind(there, gone, (draft.text_weight, draft.attribute_share), judged)
-            crops = len(searches[0].hits.ids) if what.seek_one(kind) else 0
-            return replace(calibration, stated_share=draft.stated_share, crops=crops)
+            return replace(calibration, stated_share=draft.stated_share, crops=len(searches[0].hits.ids))
         except OneSided:
             raise CalibrationError(
                 f"{kind}: among the first {SHOWN} candidates of all searches there are not both right and wrong ones, "

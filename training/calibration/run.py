@@ -199,7 +199,7 @@ def _calibrated(
                 "calibrated, or of crops that are not among the candidates that the model reads (--k)"
             )
         try:
-            fitted = {kind: drafts.fitted(kind, to_fit, of_fit[kind], of_judged[kind]) for kind in kinds}
+            fitted = {kind: drafts.fitted(kind, of_fit[kind], of_judged[kind]) for kind in kinds}
         except CalibrationError:
             # Other options are needed, and these searches serve none but their own.
             shutil.rmtree(running, ignore_errors=True)

@@ -52,11 +52,6 @@ class Searches:
         """int64: the queries of this kind."""
         return np.flatnonzero([own == kind for own in self.kinds])
 
-    def seek_one(self, kind: str) -> bool:
-        """Whether searches of this kind seek one person, by a picture or by a caption that is theirs, and not all who
-        are as the words say."""
-        return all(self.queries[row].image or self.queries[row].text for row in self.rows_of(kind).tolist())
-
     def readable(self) -> tuple[Searches, int]:
         """The searches without those by a picture that cannot be read, each told; and how many those are."""
         reasons: dict[Path, str] = {}

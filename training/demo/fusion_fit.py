@@ -134,9 +134,7 @@ def fit_demo(
                 log.write(stage="calibrate", kind=kind, uncalibrated=found)
                 continue
             calibration, figures[kind] = found
-        # More crops show more people who are as the words say, and no more of one person.
-        crops = 0 if kind == "text" else len(gallery)
-        fitted[kind] = replace(calibration, stated_share=STATED_SHARE, crops=crops)
+        fitted[kind] = replace(calibration, stated_share=STATED_SHARE, crops=len(gallery))
         log.write(stage="calibrate", kind=kind, **figures[kind])
         _write(manifest, key, fitted, figures, folder)
     _write(manifest, key, fitted, figures, folder)
