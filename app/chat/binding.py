@@ -76,6 +76,7 @@ def bind(
     under = second_garments(spans)
     _shades(spans, bound, under, SearchState() if beside_filters else state)
     _looks_of_hair(spans, bound)
+    _lengths_of_hair(spans)
     targets = {
         position: target_of(spans, position) for position, span in enumerate(spans) if span.role == "colour"
     }
@@ -381,11 +382,15 @@ def _looks_of_hair(spans: list[Span], bound: Bound) -> None:
             for word in near:
                 if word.text in STYLES and word.role in ("word", "function", "attribute") and not word.used:
                     word.used = True
-                    behind = spans.index(word) + 1
-                    spans[behind].used |= spans[behind].text == "length"  # "shoulder-length brown hair"
                     mode = word.mode if word.mode != "+" else span.mode
                     bound.stated.append((Attribute("hair", STYLES[word.text]), mode))
                     break
+
+
+def _lengths_of_hair(spans: list[Span]) -> None:
+    """ "Shoulder-length brown hair": the length is no word of its own. In place."""
+    for span, following in pairwise(spans):
+        following.used |= span.text in STYLES and span.used and following.text == "length"
 
 
 def _adjectives_before(spans: list[Span], position: int) -> list[Span]:
