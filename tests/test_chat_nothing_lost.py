@@ -60,6 +60,7 @@ def lost_words(message: str, known: SearchState) -> list[str]:
     told += " ".join(f"{typed} {read}" for typed, read in said.corrections)
     visible = {token.text for token in tokenise_all(told)}
     contrast = any(span.role in ("not", "corrective", "drop") or span.text in CHANGES for span in spans)
+    contrast |= any(span.text == "nothing" for span in spans)  # "a red coat, nothing blue"
     contrast |= ": " in message  # a form's labels: "hat: red cap"
     return [span.raw for span in spans if not _is_there(span, said, known, turn.after, visible, contrast)]
 

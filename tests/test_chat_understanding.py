@@ -44,7 +44,7 @@ def test_sentence(section: str, sentence: str, expected: str):
     assert said == {part for part in expected.split("  ") if part}
 
 
-@pytest.mark.parametrize("sentence", [row[1] for row in rows() if "!" not in row[2]][::7])
+@pytest.mark.parametrize("sentence", [row[1] for row in rows() if "!" not in row[2]])
 def test_case_and_closing_marks_change_nothing(sentence: str):
     plain = notation(understand(sentence, SearchState(), GALLERY))
     shouted = notation(understand(f"  {sentence.upper()}!!", SearchState(), GALLERY))

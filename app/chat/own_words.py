@@ -93,7 +93,7 @@ def _describes(span: Span, noun: Span) -> bool:
 
 def as_typed(phrase: Sequence[Span], message: str) -> str:
     """The words of spans, with the hyphens that `message` has between them."""
-    words = " ".join(span.raw if span.role == "age" else span.text for span in phrase).split()
+    words = " ".join(span.raw.casefold() if span.role == "age" else span.text for span in phrase).split()
     text, said = words[0], message.casefold()
     for before, word in pairwise(words):
         text += ("-" if f"{before}-{word}" in said else " ") + word

@@ -146,7 +146,8 @@ def _said_of_person(cursor: TokenCursor, position: int) -> bool:
         before -= 1
     if cursor.text(before) == ",":  # "a girl, 9, in a dress", "my nan, 81"
         late = (whole_number(cursor.text(position)) or 0) > _LAST_HOUR
-        ends = position + 1 == len(cursor.tokens) and (late or cursor.text(before - 1) in KIN)
+        ended = all(token.text in ".!?" for token in cursor.tokens[position + 1 :])
+        ends = ended and (late or cursor.text(before - 1) in KIN)
         return (ends or cursor.text(position + 1) == ",") and cursor.text(before - 1) in _NAMED
     if cursor.text(before) == "of":
         return cursor.text(before - 1) in _NAMED

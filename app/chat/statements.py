@@ -83,7 +83,9 @@ def collect(spans: Sequence[Span], bound: Bound, state: SearchState) -> Collecte
 def _ages(spans: Sequence[Span], collected: Collected, bound: Bound) -> None:
     """Ages in numbers: they say more than words do, "an old man, about 40"."""
     ages = [(span, span.entry.attribute) for span in spans if span.role == "age"]
-    stated = [age for span, age in ages if span.mode == "+" or span.raw.startswith(("older", "younger"))]
+    stated = [
+        age for span, age in ages if span.mode == "+" or span.raw.casefold().startswith(("older", "younger"))
+    ]
     collected.unwanted += [age for _, age in ages if age is not None and age not in stated]
     if stated and stated[0] is not None:
         said = collected.wanted.get("age", stated[0])
